@@ -1,0 +1,192 @@
+/**
+ * Every way a plugin run can fail, as values.
+ *
+ * The `_tag` of each error is its public code, so handlers read like the table in the README:
+ * `Effect.catchTags({ TIMEOUT: …, CIRCUIT_OPEN: … })`. Messages are derived from the data, never the
+ * other way round; `PluginErrorJson` carries any of them over a wire and back without loss.
+ */
+import { Duration, Schema } from "effect"
+
+const plugin = Schema.String
+const seconds = (duration: Duration.Duration): string => {
+  const millis = Duration.toMillis(duration)
+  return millis < 1000 ? `${Math.ceil(millis)} ms` : `${Math.round(millis / 100) / 10} s`
+}
+
+/**
+ * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting
+ * in a queue does not count). The isolate is gone. Counts for the breaker.
+ *
+ * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`).
+ */
+export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
+  "@agentlip/plugin-runtime/PluginTimeout"
+)("TIMEOUT", {
+  plugin,
+  timeout: Schema.DurationFromMillis,
+  phase: Schema.Literals(["load", "run"])
+}) {
+  override get message(): string {
+    const what = this.phase === "load" ? "was still loading" : "did not answer"
+    return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated. If the work is legitimate, raise its "timeout".`
+  }
+}
+
+/**
+ * The isolate died or broke the protocol outside the plugin's own answer: unhandled exception or
+ * rejection, `process.exit`, out of memory, a forged message. The isolate is gone. Counts for the breaker.
+ */
+export class WorkerCrash extends Schema.TaggedError<WorkerCrash>("@agentlip/plugin-runtime/WorkerCrash")(
+  "WORKER_CRASH",
+  {
+    plugin,
+    reason: Schema.String,
+    exitCode: Schema.optionalKey(Schema.Int)
+  }
+) {
+  override get message(): string {
+    const code = this.exitCode === undefined ? "" : ` (exit code ${this.exitCode})`
+    return `Plugin "${this.plugin}" took its isolate down: ${this.reason}${code}.`
+  }
+}
+
+/**
+ * The plugin answered with something that is not the output of its kind, is over a limit, or cannot cross
+ * the isolate's boundary as JSON. `issue` names the path, what was expected and what came. Counts for the breaker.
+ */
+export class InvalidOutput extends Schema.TaggedError<InvalidOutput>(
+  "@agentlip/plugin-runtime/InvalidOutput"
+)("INVALID_OUTPUT", {
+  plugin,
+  issue: Schema.String
+}) {
+  override get message(): string {
+    return `Plugin "${this.plugin}" returned an invalid output: ${this.issue}`
+  }
+}
+
+/** The breaker refused the run; nothing was executed. Try again after `retryAfter`. Never counts for the breaker. */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("@agentlip/plugin-runtime/CircuitOpen")(
+  "CIRCUIT_OPEN",
+  {
+    plugin,
+    failures: Schema.Int,
+    retryAfter: Schema.DurationFromMillis
+  }
+) {
+  override get message(): string {
+    return `Plugin "${this.plugin}" is switched off after ${this.failures} failures in a row; its next try is in ${seconds(this.retryAfter)}.`
+  }
+}
+
+/**
+ * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
+ * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
+ */
+export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
+  "LOAD_ERROR",
+  {
+    plugin,
+    modulePath: Schema.String,
+    reason: Schema.String
+  }
+) {
+  override get message(): string {
+    return `Plugin "${this.plugin}" could not be loaded from ${this.modulePath}: ${this.reason}`
+  }
+}
+
+/** What a plugin threw, described without running any of its code again. */
+export const ThrownValue = Schema.Struct({
+  name: Schema.String,
+  message: Schema.String,
+  stack: Schema.optionalKey(Schema.String)
+})
+export type ThrownValue = typeof ThrownValue.Type
+
+/** The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker. */
+export class ExecutionError extends Schema.TaggedError<ExecutionError>(
+  "@agentlip/plugin-runtime/ExecutionError"
+)("EXECUTION_ERROR", {
+  plugin,
+  cause: ThrownValue
+}) {
+  override get message(): string {
+    return `Plugin "${this.plugin}" threw ${this.cause.name}: ${this.cause.message}`
+  }
+}
+
+/**
+ * The union every run fails with.
+ *
+ * @example
+ * ```ts
+ * runtime.run(spec, input).pipe(Effect.catchTag("CIRCUIT_OPEN", () => Effect.succeed([])))
+ * ```
+ */
+export const PluginError = Schema.Union([
+  PluginTimeout,
+  WorkerCrash,
+  InvalidOutput,
+  CircuitOpen,
+  LoadError,
+  ExecutionError
+])
+export type PluginError = typeof PluginError.Type
+
+/** The public code of a plugin error. */
+export type PluginErrorCode = PluginError["_tag"]
+
+/** Encodes and decodes any `PluginError` as plain JSON, without loss. */
+export const PluginErrorJson = Schema.toCodecJson(PluginError)
+
+/**
+ * The message a plugin's output was made for has other content now, is deleted or is gone; the output was
+ * discarded. Not an error of the plugin.
+ */
+export class StaleOutput extends Schema.TaggedError<StaleOutput>("@agentlip/plugin-runtime/StaleOutput")(
+  "StaleOutput",
+  {
+    messageId: Schema.String,
+    reason: Schema.Literals(["CONTENT_CHANGED", "DELETED", "MISSING"])
+  }
+) {
+  override get message(): string {
+    const why = {
+      CONTENT_CHANGED: "its content has changed since",
+      DELETED: "it was deleted since",
+      MISSING: "it does not exist"
+    }[this.reason]
+    return `The output for message ${this.messageId} was discarded: ${why}.`
+  }
+}
+
+/** One thing that is wrong with a config file: where (`linkifiers[0].timeout`) and what to do about it. */
+export const ConfigProblem = Schema.Struct({ path: Schema.String, problem: Schema.String })
+export type ConfigProblem = typeof ConfigProblem.Type
+
+/** `agentlip.config.ts` cannot be used; lists every problem at once, each with its path in the file. */
+export class ConfigError extends Schema.TaggedError<ConfigError>("@agentlip/plugin-runtime/ConfigError")(
+  "ConfigError",
+  {
+    file: Schema.String,
+    problems: Schema.Array(ConfigProblem)
+  }
+) {
+  override get message(): string {
+    const lines = this.problems.map(({ path, problem }) => `  ${path === "" ? "(file)" : path}: ${problem}`)
+    return `${this.file} has ${this.problems.length === 1 ? "a problem" : `${this.problems.length} problems`}:\n${lines.join("\n")}`
+  }
+}
+
+/** The layer was built on a runtime that cannot hold a plugin back, and the hub's author did not say `trusted: true`. */
+export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>(
+  "@agentlip/plugin-runtime/UnsupportedRuntime"
+)("UnsupportedRuntime", {
+  runtime: Schema.String,
+  level: Schema.String
+}) {
+  override get message(): string {
+    return `${this.runtime} has no per-thread permissions, so the "${this.level}" level cannot hold a plugin back here. Run the hub on Node 24 or newer, or pass { trusted: true } if you wrote every plugin yourself.`
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * The contract between hub and plugin: kinds, specs, limits and output rules.
+ *
+ * A *kind* is a value: the method a plugin must have, the schema of what it is given and of what it must
+ * answer. `linkifier` and `extractor` are two of them; a hub can make its own with `makeKind`. A *spec* is
+ * one configured plugin of some kind; the type of its output follows from the kind.
+ */
+import { Duration, Schema } from "effect"
+import type { Grants, IsolationLevel } from "./Capabilities.ts"
+
+const Trimmed = Schema.String.check(
+  Schema.makeFilter((text) => text.trim().length > 0 || "a string that is not blank")
+)
+
+const isPlainObject = (value: unknown): value is { readonly [key: string]: Schema.Json } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/**
+ * An object of JSON values. Its depth and size were capped when the text was parsed, so that it is
+ * enough to look at the top.
+ */
+const JsonObject = Schema.declare(isPlainObject, { expected: "a plain object" })
+
+/** The message a plugin is asked about. */
+export const Message = Schema.Struct({
+  id: Schema.String,
+  content_raw: Schema.String,
+  sender: Schema.String,
+  topic_id: Schema.String,
+  channel_id: Schema.String,
+  created_at: Schema.String
+})
+export type Message = typeof Message.Type
+
+/** What the shipped kinds are called with; the spec's `config` joins it on the way to the plugin. */
+export const MessageInput = Schema.Struct({ message: Message })
+export type MessageInput = typeof MessageInput.Type
+
+const SpanOffset = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** A span of `content_raw`: UTF-16 code units, `start` inclusive, `end` exclusive. */
+export const Span = Schema.Struct({ start: SpanOffset, end: SpanOffset }).check(
+  Schema.makeFilter(({ start, end }) => start < end || "a span whose start is before its end")
+)
+export type Span = typeof Span.Type
+
+/** What a linkifier finds in a message. */
+export const Enrichment = Schema.Struct({ kind: Trimmed, span: Span, data: JsonObject })
+export type Enrichment = typeof Enrichment.Type
+
+/** The most bytes of UTF-8 JSON that one `value_json` may take. */
+export const maxAttachmentBytes = 16 * 1024
+
+/** What an extractor attaches to a topic. */
+export const Attachment = Schema.Struct({
+  kind: Trimmed,
+  key: Schema.optionalKey(Schema.String),
+  value_json: JsonObject.check(
+    Schema.makeFilter(
+      (value) =>
+        Buffer.byteLength(JSON.stringify(value)) <= maxAttachmentBytes ||
+        `at most ${maxAttachmentBytes} bytes of JSON`
+    )
+  ),
+  dedupe_key: Schema.optionalKey(Trimmed)
+})
+export type Attachment = typeof Attachment.Type
+
+/** What a plugin does: its method, what it is called with and what it must answer. */
+export interface PluginKind<Name extends string, Input, Output> {
+  readonly name: Name
+  /** The method a plugin of this kind must have. */
+  readonly method: string
+  readonly input: Schema.Codec<Input, unknown>
+  readonly output: Schema.Codec<Output, unknown>
+  /** Rules that need the input too; answers what is wrong, or `undefined`. */
+  readonly check?: (output: Output, input: Input) => string | undefined
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- "of whatever types" of parameters that are used both ways
+export type AnyKind = PluginKind<string, any, any>
+
+/**
+ * Makes a kind of plugin.
+ *
+ * @example
+ * ```ts
+ * const scorer = makeKind({
+ *   name: "scorer",
+ *   method: "score",
+ *   input: MessageInput,
+ *   output: Schema.Struct({ score: Schema.Finite })
+ * })
+ * ```
+ */
+export const makeKind = <const Name extends string, Input, Output>(
+  kind: PluginKind<Name, Input, Output>
+): PluginKind<Name, Input, Output> => kind
+
+/** Finds spans in a message: `enrich` → `Enrichment[]`. */
+export const linkifier = makeKind({
+  name: "linkifier",
+  method: "enrich",
+  input: MessageInput,
+  output: Schema.Array(Enrichment),
+  check: (enrichments, { message }) => {
+    const length = message.content_raw.length
+    const outside = enrichments.findIndex(({ span }) => span.end > length)
+    return outside < 0
+      ? undefined
+      : `[${outside}].span.end: expected at most ${length} (the message's length), got ${enrichments[outside]?.span.end}`
+  }
+})
+
+/** Attaches facts to a topic: `extract` → `Attachment[]`. */
+export const extractor = makeKind({
+  name: "extractor",
+  method: "extract",
+  input: MessageInput,
+  output: Schema.Array(Attachment)
+})
+
+/** What a run may take and give; every limit is enforced, with the error named beside it. */
+export interface Limits {
+  /** Heap and off-heap memory of the isolate, in MiB; over it: `WORKER_CRASH`. Default 128. */
+  readonly memory: number
+  /** Items in an array output; over it: `INVALID_OUTPUT`. Default 1,000. */
+  readonly outputItems: number
+  /** UTF-16 units of the output's JSON text; over it: `INVALID_OUTPUT`. Default 1,048,576. */
+  readonly outputLength: number
+  /** Nesting of the output; over it: `INVALID_OUTPUT`. Default 64. */
+  readonly outputDepth: number
+  /** Log lines kept of one run; the rest is counted and dropped. Default 200. */
+  readonly logLines: number
+  /** Log characters kept of one run; the rest is counted and dropped. Default 65,536. */
+  readonly logLength: number
+}
+
+export const defaultLimits: Limits = {
+  memory: 128,
+  outputItems: 1_000,
+  outputLength: 1024 * 1024,
+  outputDepth: 64,
+  logLines: 200,
+  logLength: 64 * 1024
+}
+
+/** When a plugin's breaker opens, and for how long. */
+export interface BreakerPolicy {
+  /** Failures in a row that open the circuit. Default 3. */
+  readonly failureThreshold: number
+  /** How long it stays open before one probe may run. Default 60 seconds. */
+  readonly cooldown: Duration.Duration
+}
+
+/** `"plugin"`: isolates stay warm for their plugin. `"never"`: a fresh isolate for each run. */
+export type Reuse = "plugin" | "never"
+
+/** One configured plugin. */
+export interface PluginSpec<Kind extends AnyKind = AnyKind> {
+  /** Unique in a hub; names the breaker, the logs and the rows. */
+  readonly name: string
+  readonly kind: Kind
+  /** Absolute path of the module. */
+  readonly modulePath: string
+  readonly config: { readonly [key: string]: unknown }
+  readonly timeout: Duration.Duration
+  /** How long a plugin has between its abort signal and the kill. Default 0. */
+  readonly grace: Duration.Duration
+  readonly isolation: IsolationLevel
+  readonly reuse: Reuse
+  /** How many runs of this plugin go side by side, each in an isolate of its own. Default 1. */
+  readonly concurrency: number
+  readonly grants: Grants
+  readonly limits: Limits
+  /** What differs from the hub's breaker policy. */
+  readonly breaker: Partial<BreakerPolicy>
+}
+
+/** What a spec is made from: name, kind and module path; the rest has defaults. */
+export interface PluginSpecOptions<Kind extends AnyKind> {
+  readonly name: string
+  readonly kind: Kind
+  readonly modulePath: string
+  readonly config?: { readonly [key: string]: unknown }
+  /** Default 5 seconds. */
+  readonly timeout?: Duration.Input
+  /** Default 0. */
+  readonly grace?: Duration.Input
+  /** Default `"thread"`. */
+  readonly isolation?: IsolationLevel
+  /** Default `"plugin"`. */
+  readonly reuse?: Reuse
+  /** Default 1. */
+  readonly concurrency?: number
+  /** Default none. */
+  readonly grants?: Grants
+  readonly limits?: Partial<Limits>
+  readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: Duration.Input }
+}
+
+export const defaultTimeout = Duration.seconds(5)
+
+/**
+ * Makes a spec, filling in the defaults.
+ *
+ * @example
+ * ```ts
+ * const urls = makeSpec({ name: "urls", kind: linkifier, modulePath: "/srv/plugins/urls.ts", timeout: "2 seconds" })
+ * ```
+ */
+export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>): PluginSpec<Kind> => ({
+  name: options.name,
+  kind: options.kind,
+  modulePath: options.modulePath,
+  config: options.config ?? {},
+  timeout: options.timeout === undefined ? defaultTimeout : Duration.fromInputUnsafe(options.timeout),
+  grace: Duration.fromInputUnsafe(options.grace ?? 0),
+  isolation: options.isolation ?? "thread",
+  reuse: options.reuse ?? "plugin",
+  concurrency: options.concurrency ?? 1,
+  grants: options.grants ?? {},
+  limits: { ...defaultLimits, ...options.limits },
+  breaker: {
+    ...(options.breaker?.failureThreshold === undefined
+      ? {}
+      : { failureThreshold: options.breaker.failureThreshold }),
+    ...(options.breaker?.cooldown === undefined
+      ? {}
+      : { cooldown: Duration.fromInputUnsafe(options.breaker.cooldown) })
+  }
+})
+
+/** What a spec's plugin is called with. */
+export type InputOf<Spec> = Spec extends PluginSpec<PluginKind<string, infer Input, infer _>> ? Input : never
+
+/** What a spec's plugin answers once it is validated. */
+export type OutputOf<Spec> =
+  Spec extends PluginSpec<PluginKind<string, infer _, infer Output>> ? Output : never

@@ -1,0 +1,131 @@
+/**
+ * What a plugin's author imports, as `@agentlip/plugin-runtime/plugin`. Depends on nothing, not even
+ * Effect: the helpers return what they are given, so that TypeScript checks it.
+ */
+
+/** The message a plugin is asked about. `content_raw` is what spans count in, in UTF-16 code units. */
+export interface Message {
+  readonly id: string
+  readonly content_raw: string
+  readonly sender: string
+  readonly topic_id: string
+  readonly channel_id: string
+  /** ISO 8601, UTC. */
+  readonly created_at: string
+}
+
+/** What a plugin's method is called with; `config` is what the operator wrote, or what `configSchema` made of it. */
+export interface PluginInput<Config = Record<string, unknown>> {
+  readonly message: Message
+  readonly config: Config
+}
+
+/** The second argument of a plugin's method. */
+export interface PluginContext {
+  /** Aborted when the run is to stop (deadline or interruption); the isolate is killed after the spec's `grace`. */
+  readonly signal: AbortSignal
+}
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+
+/** A span of the message and what is known of it. */
+export interface Enrichment {
+  /** What it is (`"url"`, `"mention"`); not blank. */
+  readonly kind: string
+  /** `0 ≤ start < end ≤ content_raw.length`, in UTF-16 code units; `end` is exclusive. */
+  readonly span: { readonly start: number; readonly end: number }
+  readonly data: { readonly [key: string]: Json }
+}
+
+/** A fact attached to the message's topic. */
+export interface Attachment {
+  /** What it is; not blank. */
+  readonly kind: string
+  readonly key?: string
+  /** The fact; at most 16 KiB as JSON. */
+  readonly value_json: { readonly [key: string]: Json }
+  /** A topic holds one attachment per (kind, key, dedupe_key). Default: the JSON of `value_json`. */
+  readonly dedupe_key?: string
+}
+
+/** The part of the Standard Schema interface (standardschema.dev) that the runtime calls. */
+export interface ConfigSchema<Config> {
+  readonly "~standard": {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardResult<Config> | Promise<StandardResult<Config>>
+    readonly types?: { readonly input: unknown; readonly output: Config } | undefined
+  }
+}
+
+/** What a Standard Schema's `validate` answers. */
+export type StandardResult<Config> =
+  | { readonly value: Config; readonly issues?: undefined }
+  | {
+      readonly issues: ReadonlyArray<{
+        readonly message: string
+        readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
+      }>
+    }
+
+/** What every plugin has, whatever its kind. */
+export interface PluginDefinition<Config = Record<string, unknown>> {
+  readonly name: string
+  readonly version: string
+  /** Checks (and may transform) the operator's `config` before the first run; a refusal is a `LOAD_ERROR`. */
+  readonly configSchema?: ConfigSchema<Config>
+}
+
+/** A plugin that finds spans in a message. */
+export interface Linkifier<Config = Record<string, unknown>> extends PluginDefinition<Config> {
+  readonly enrich: (
+    input: PluginInput<Config>,
+    context: PluginContext
+  ) => ReadonlyArray<Enrichment> | Promise<ReadonlyArray<Enrichment>>
+}
+
+/** A plugin that attaches facts to a message's topic. */
+export interface Extractor<Config = Record<string, unknown>> extends PluginDefinition<Config> {
+  readonly extract: (
+    input: PluginInput<Config>,
+    context: PluginContext
+  ) => ReadonlyArray<Attachment> | Promise<ReadonlyArray<Attachment>>
+}
+
+/**
+ * Types a linkifier.
+ *
+ * @example
+ * ```ts
+ * import { linkifier } from "@agentlip/plugin-runtime/plugin"
+ *
+ * export default linkifier({
+ *   name: "shout",
+ *   version: "1.0.0",
+ *   enrich: ({ message }) =>
+ *     [...message.content_raw.matchAll(/[A-Z]{3,}/g)].map((match) => ({
+ *       kind: "shout",
+ *       span: { start: match.index, end: match.index + match[0].length },
+ *       data: { text: match[0] }
+ *     }))
+ * })
+ * ```
+ */
+export const linkifier = <Config = Record<string, unknown>>(plugin: Linkifier<Config>): Linkifier<Config> =>
+  plugin
+
+/** Types an extractor; see `linkifier` for the shape of an example. */
+export const extractor = <Config = Record<string, unknown>>(plugin: Extractor<Config>): Extractor<Config> =>
+  plugin
+
+/**
+ * Types a plugin of a hub's own kind.
+ *
+ * @example
+ * ```ts
+ * export default definePlugin({ name: "mood", version: "1.0.0", score: ({ message }) => ({ score: 1 }) })
+ * ```
+ */
+export const definePlugin = <const Definition extends PluginDefinition>(plugin: Definition): Definition =>
+  plugin
