@@ -1,0 +1,167 @@
+/**
+ * A circuit breaker for each plugin name: after a few failures in a row a plugin is left alone for a while,
+ * then one probe finds out whether it has recovered.
+ *
+ * **Details**
+ *
+ * - A success sets the count to 0; any failure counts, defects too (they are raised again as they came).
+ * - Interruption counts nothing and frees the probe's place. So does `CIRCUIT_OPEN` of a breaker inside.
+ * - Admission and result are one atomic step each: at most one probe, no lost count, and a run that was
+ *   admitted before a transition changes nothing after it.
+ *
+ * **Gotchas**
+ *
+ * - Put a timeout inside `protect`: outside, it is an interruption and counts nothing.
+ * - The state lives in the Layer: it is gone with it and not shared with other processes.
+ *
+ * | default | |
+ * | --- | --- |
+ * | `failureThreshold` | 3 |
+ * | `cooldown` | 60 seconds |
+ */
+import { Cause, Clock, Context, Effect, Exit, Layer, Option, PubSub, Ref, Stream, type Take } from "effect"
+import * as Circuit from "./breaker/Circuit.ts"
+import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
+import { CircuitOpen } from "./Errors.ts"
+
+export type { BreakerState, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
+export { type BreakerOptions, InvalidBreakerPolicy } from "./breaker/Policy.ts"
+
+/** One circuit went from one state to another. */
+export interface BreakerChange {
+  readonly name: string
+  readonly from: Circuit.BreakerState
+  readonly to: Circuit.BreakerState
+}
+
+/** Protects callers from plugins that keep failing. */
+export class CircuitBreaker extends Context.Service<
+  CircuitBreaker,
+  {
+    /**
+     * Runs an effect through the circuit of that name, or fails with `CIRCUIT_OPEN` without running it;
+     * `retryAfter` is what is left of the cooldown, or a second at most while a probe runs.
+     *
+     * `policy` overrides the Layer's for this name from here on, whatever it leaves out being the Layer's;
+     * without one the name keeps the policy it has. Dies with `InvalidBreakerPolicy`.
+     *
+     * @example
+     * ```ts
+     * const guarded = fetchIssues.pipe(breaker.protect("issues", { failureThreshold: 5 }))
+     * ```
+     */
+    readonly protect: (
+      name: string,
+      policy?: BreakerOptions
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
+    /** A name that was never used is closed. */
+    readonly state: (name: string) => Effect.Effect<Circuit.BreakerState>
+    /** Every circuit that was used, as they are at one moment. */
+    readonly states: Effect.Effect<ReadonlyMap<string, Circuit.BreakerState>>
+    /**
+     * Transitions from the moment of subscription on, in order; ends with the Layer. A subscriber that falls
+     * 256 behind loses the oldest: it never holds a run up.
+     */
+    readonly changes: Stream.Stream<BreakerChange>
+    /** Opens the circuit now, for a whole cooldown, whatever its count; runs in flight no longer matter to it. */
+    readonly trip: (name: string) => Effect.Effect<void>
+    /** Closes the circuit with a count of 0; runs in flight no longer matter to it. */
+    readonly reset: (name: string) => Effect.Effect<void>
+  }
+>()("@agentlip/plugin-runtime/CircuitBreaker") {
+  /**
+   * Circuits in the memory of this process. Dies with `InvalidBreakerPolicy`.
+   *
+   * @example
+   * ```ts
+   * PluginRuntime.layer.pipe(Layer.provide(CircuitBreaker.layer({ failureThreshold: 3, cooldown: "60 seconds" })))
+   * ```
+   */
+  static readonly layer = (options: BreakerOptions = {}): Layer.Layer<CircuitBreaker> =>
+    Layer.effect(
+      CircuitBreaker,
+      Effect.suspend(() => make(options))
+    )
+}
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
+  if (Exit.isSuccess(exit)) return "success"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) && error.value instanceof CircuitOpen ? "ignored" : "failure"
+}
+
+const make = Effect.fnUntraced(function* (options: BreakerOptions) {
+  const basePolicy = yield* makePolicy(options, defaultPolicy)
+  const circuits = new Map<string, Ref.Ref<Circuit.Circuit>>()
+  const changes = yield* Effect.acquireRelease(PubSub.sliding<Take.Take<BreakerChange>>(256), (pubsub) =>
+    PubSub.end(pubsub, Exit.void)
+  )
+
+  const circuitOf = (name: string): Ref.Ref<Circuit.Circuit> => {
+    const known = circuits.get(name)
+    if (known !== undefined) return known
+    const circuit = Ref.makeUnsafe(Circuit.make(basePolicy))
+    circuits.set(name, circuit)
+    return circuit
+  }
+
+  /** One atomic transition and its announcement. */
+  const step = <A>(
+    name: string,
+    transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
+  ): Effect.Effect<A> =>
+    Clock.clockWith((clock) =>
+      Effect.flatten(
+        Ref.modify(circuitOf(name), (before) => {
+          const [answer, after] = transition(before, clock.currentTimeMillisUnsafe())
+          if (after.state._tag === before.state._tag) return [Effect.succeed(answer), after]
+          const change = { name, from: before.state, to: after.state }
+          // Published in this very step, or two fibers could announce in the wrong order; only a full
+          // buffer needs the effect, which makes it slide.
+          return PubSub.publishUnsafe(changes, [change])
+            ? [Effect.succeed(answer), after]
+            : [Effect.as(PubSub.publish(changes, [change]), answer), after]
+        })
+      )
+    )
+
+  const update = (
+    name: string,
+    transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
+  ): Effect.Effect<void> => step(name, (circuit, now) => [undefined, transition(circuit, now)])
+
+  const admit = Effect.fnUntraced(function* (name: string, options: BreakerOptions | undefined) {
+    const policy = options === undefined ? undefined : yield* makePolicy(options, basePolicy)
+    const admission = yield* step(name, (circuit, now) =>
+      Circuit.admit(policy === undefined ? circuit : Circuit.withPolicy(circuit, policy), now)
+    )
+    if (admission.admitted) return admission.generation
+    const { failures, retryAfter } = admission
+    return yield* new CircuitOpen({ plugin: name, failures, retryAfter })
+  })
+
+  return CircuitBreaker.of({
+    protect: (name, options) => (effect) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(admit(name, options), (generation) =>
+          Effect.onExit(restore(effect), (exit) =>
+            update(name, (circuit, now) => Circuit.record(circuit, generation, outcomeOf(exit), now))
+          )
+        )
+      ),
+    state: (name) =>
+      Effect.suspend(() => {
+        const circuit = circuits.get(name)
+        return circuit === undefined
+          ? Effect.succeed(Circuit.make(basePolicy).state)
+          : Effect.map(Ref.get(circuit), ({ state }) => state)
+      }),
+    states: Effect.sync(
+      () => new Map(Array.from(circuits, ([name, circuit]) => [name, Ref.getUnsafe(circuit).state]))
+    ),
+    changes: Stream.fromPubSubTake(changes),
+    trip: (name) => update(name, Circuit.trip),
+    reset: (name) => update(name, Circuit.reset)
+  })
+})

@@ -1,0 +1,55 @@
+/** From what a hub's author wrote to a policy that can be followed. */
+import { Duration, Effect, Option, Schema } from "effect"
+import type { BreakerPolicy } from "../Plugin.ts"
+
+/** What can be said about a breaker; what is left out has a default. */
+export interface BreakerOptions {
+  /** Failures in a row that open the circuit: an integer of at least 1. Default 3. */
+  readonly failureThreshold?: number
+  /** How long it stays open before one probe may run: more than 0, finite. Default 60 seconds. */
+  readonly cooldown?: Duration.Input
+}
+
+/** A breaker was asked for what it cannot do. A mistake in the program, so it arrives as a defect. */
+export class InvalidBreakerPolicy extends Schema.TaggedError<InvalidBreakerPolicy>(
+  "@agentlip/plugin-runtime/InvalidBreakerPolicy"
+)("InvalidBreakerPolicy", {
+  option: Schema.Literals(["failureThreshold", "cooldown"]),
+  given: Schema.String,
+  expected: Schema.String
+}) {
+  override get message(): string {
+    return `A circuit breaker's ${this.option} must be ${this.expected}, not ${this.given}.`
+  }
+}
+
+export const defaultPolicy: BreakerPolicy = { failureThreshold: 3, cooldown: Duration.seconds(60) }
+
+/** `options` over `base`; dies with `InvalidBreakerPolicy` rather than follow half a policy. */
+export const makePolicy = (options: BreakerOptions, base: BreakerPolicy): Effect.Effect<BreakerPolicy> => {
+  const { failureThreshold = base.failureThreshold, cooldown = base.cooldown } = options
+  if (!Number.isSafeInteger(failureThreshold) || failureThreshold < 1) {
+    return Effect.die(
+      new InvalidBreakerPolicy({
+        option: "failureThreshold",
+        given: String(failureThreshold),
+        expected: "an integer of at least 1"
+      })
+    )
+  }
+  const duration = Option.filter(
+    Duration.fromInput(cooldown),
+    (given) => Duration.isFinite(given) && Duration.isPositive(given)
+  )
+  return Option.match(duration, {
+    onSome: (cooldown) => Effect.succeed({ failureThreshold, cooldown }),
+    onNone: () =>
+      Effect.die(
+        new InvalidBreakerPolicy({
+          option: "cooldown",
+          given: String(cooldown),
+          expected: "a finite duration longer than 0"
+        })
+      )
+  })
+}
