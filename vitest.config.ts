@@ -7,6 +7,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: [condition, "module", "node", "development|production"] } },
   test: {
     include: ["{test,plugins/test,hub/test}/**/*.test.ts"],
+    globalSetup: ["test/support/buildGuest.ts"],
     // A process per file: a rogue that takes its host down takes one file with it, never the run.
     pool: "forks",
     execArgv: [`--conditions=${condition}`],

@@ -8,6 +8,7 @@
 import { Effect, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { contains, hubFolder, isHubPrivate } from "./paths.ts"
 
 /** Folders and files a plugin may read or write, hosts it may reach, environment variables it may see. */
 export const Grants = Schema.Struct({
@@ -32,9 +33,6 @@ export const enforcedBy: Record<IsolationLevel, ReadonlyArray<keyof Grants>> = {
 /** Levels that exist in this version. */
 export const availableLevels: ReadonlyArray<IsolationLevel> = ["thread"]
 
-/** The folder that no grant may cover. */
-export const hubFolder = ".agentlip"
-
 /** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
 const virtualRoots = ["/proc", "/dev", "/sys"]
 
@@ -43,21 +41,6 @@ export interface ResolvedGrants {
   readonly read: ReadonlyArray<string>
   readonly write: ReadonlyArray<string>
 }
-
-const isInside = (parent: string, child: string): boolean => {
-  const relative = path.relative(parent, child)
-  return (
-    relative === "" ||
-    (!relative.startsWith(`..${path.sep}`) && relative !== ".." && !path.isAbsolute(relative))
-  )
-}
-
-/** Whether a path lies in (or is) a hub's private folder. Case is folded: some file systems do. */
-export const isHubPrivate = (file: string): boolean =>
-  file.split(path.sep).some((segment) => segment.toLowerCase() === hubFolder)
-
-/** Whether `child` is `parent` or lies below it; both absolute. */
-export const contains = isInside
 
 /** A hub's folder below `folder` (bounded look: two levels), or the one the folder lies in. */
 const coveredHubFolder = (folder: string): string | undefined => {
@@ -91,7 +74,7 @@ const resolveOne = (
     }
   }
   if (isHubPrivate(real)) return { problem: `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}` }
-  if (virtualRoots.some((root) => isInside(root, real) || real === path.parse(real).root)) {
+  if (virtualRoots.some((root) => contains(root, real) || real === path.parse(real).root)) {
     return { problem: `${quoted} covers the system's virtual files; name the folder the plugin needs` }
   }
   const isFolder = fs.statSync(real).isDirectory()

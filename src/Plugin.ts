@@ -231,9 +231,13 @@ export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>)
   }
 })
 
+// oxlint-disable typescript/no-explicit-any -- matched, never used: the kind's parameters go both ways
+type KindInput<Kind> = Kind extends PluginKind<string, infer Input, any> ? Input : never
+type KindOutput<Kind> = Kind extends PluginKind<string, any, infer Output> ? Output : never
+// oxlint-enable typescript/no-explicit-any
+
 /** What a spec's plugin is called with. */
-export type InputOf<Spec> = Spec extends PluginSpec<PluginKind<string, infer Input, infer _>> ? Input : never
+export type InputOf<Spec extends PluginSpec> = KindInput<Spec["kind"]>
 
 /** What a spec's plugin answers once it is validated. */
-export type OutputOf<Spec> =
-  Spec extends PluginSpec<PluginKind<string, infer _, infer Output>> ? Output : never
+export type OutputOf<Spec extends PluginSpec> = KindOutput<Spec["kind"]>

@@ -1,0 +1,137 @@
+/** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
+import { Context, Effect, Layer, Result, Schema } from "effect"
+import { CircuitBreaker } from "./CircuitBreaker.ts"
+import { ExecutionError, type PluginError, PluginTimeout } from "./Errors.ts"
+import type { PluginInfo } from "./guest/protocol.ts"
+import { decodeOutput } from "./Output.ts"
+import type { AnyKind, InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
+import { type Guest, WorkerLayer } from "./WorkerLayer.ts"
+
+/** What became of one plugin of `runAll`. */
+export interface RunResult<Spec extends PluginSpec> {
+  readonly spec: Spec
+  readonly result: Result.Result<OutputOf<Spec>, PluginError>
+}
+
+/**
+ * Runs plugins.
+ *
+ * **Gotchas**: the timeout is counted from when an isolate begins the run; a caller that must not wait in
+ * the queue puts a timeout of its own around `run`, and its interruption ends the isolate.
+ *
+ * @example
+ * ```ts
+ * const runtime = yield* PluginRuntime
+ * const enrichments = yield* runtime.run(spec, { message }).pipe(
+ *   Effect.catchTag("CIRCUIT_OPEN", () => Effect.succeed([]))
+ * )
+ * ```
+ */
+export class PluginRuntime extends Context.Service<
+  PluginRuntime,
+  {
+    /** Runs one plugin on one input; its output is validated, its type follows from the spec's kind. */
+    readonly run: <Spec extends PluginSpec>(
+      spec: Spec,
+      input: InputOf<Spec>
+    ) => Effect.Effect<OutputOf<Spec>, PluginError>
+    /** Runs many side by side; one plugin's failure never touches another's. */
+    readonly runAll: <Spec extends PluginSpec>(
+      specs: ReadonlyArray<Spec>,
+      input: InputOf<Spec>,
+      options?: {
+        /** How many at once. Default 8. */
+        readonly concurrency?: number
+      }
+    ) => Effect.Effect<ReadonlyArray<RunResult<Spec>>>
+    /** Loads a plugin without running it, and says what it calls itself; for a hub's start-up report. */
+    readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
+  }
+>()("@agentlip/plugin-runtime/PluginRuntime") {
+  static readonly layer: Layer.Layer<PluginRuntime, never, CircuitBreaker | WorkerLayer> = Layer.effect(
+    PluginRuntime,
+    Effect.suspend(() => make)
+  )
+}
+
+const encoders = new WeakMap<AnyKind, (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>>()
+const encoderOf = (kind: AnyKind): ((input: unknown) => Effect.Effect<unknown, Schema.SchemaError>) => {
+  const known = encoders.get(kind)
+  if (known !== undefined) return known
+  const encode = Schema.encodeUnknownEffect(kind.input)
+  encoders.set(kind, encode)
+  return encode
+}
+
+/** The input's JSON. An input that its kind refuses is the caller's mistake, not the plugin's. */
+const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, ExecutionError> =>
+  Effect.mapBoth(encoderOf(spec.kind)(input), {
+    onFailure: (error) =>
+      new ExecutionError({
+        plugin: spec.name,
+        cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${error.message}` }
+      }),
+    onSuccess: (encoded) => JSON.stringify(encoded)
+  })
+
+const make = Effect.gen(function* () {
+  const breaker = yield* CircuitBreaker
+  const workers = yield* WorkerLayer
+  let runs = 0
+
+  /** A thread that would not die opens its plugin's circuit at once, whatever its count. */
+  const tripIfLingering = (spec: PluginSpec, guest: Guest | undefined): Effect.Effect<void> =>
+    Effect.suspend(() => (guest?.lingers() === true ? breaker.trip(spec.name) : Effect.void))
+
+  const call = <Spec extends PluginSpec>(
+    spec: Spec,
+    input: InputOf<Spec>,
+    text: string
+  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.suspend(() => {
+      let guest: Guest | undefined
+      return Effect.scoped(
+        Effect.flatMap(workers.guest(spec), (leased) => {
+          guest = leased
+          return leased.run(text).pipe(
+            Effect.timeoutOrElse({
+              duration: spec.timeout,
+              orElse: () =>
+                Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "run" }))
+            })
+          )
+        })
+      ).pipe(
+        Effect.flatMap((output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)),
+        Effect.ensuring(Effect.suspend(() => tripIfLingering(spec, guest)))
+      )
+    })
+
+  const run = <Spec extends PluginSpec>(
+    spec: Spec,
+    input: InputOf<Spec>
+  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.suspend(() => {
+      const id = `${spec.name}#${++runs}`
+      return encodeInput(spec, input).pipe(
+        Effect.flatMap((text) => breaker.protect(spec.name, spec.breaker)(call(spec, input, text))),
+        Effect.annotateLogs({ plugin: spec.name, run: id }),
+        Effect.withSpan(
+          "plugin.run",
+          { attributes: { "plugin.name": spec.name, "plugin.kind": spec.kind.name, "plugin.run": id } },
+          { captureStackTrace: false }
+        )
+      )
+    })
+
+  return PluginRuntime.of({
+    run,
+    runAll: (specs, input, options) =>
+      Effect.forEach(
+        specs,
+        (spec) => Effect.map(Effect.result(run(spec, input)), (result) => ({ spec, result })),
+        { concurrency: options?.concurrency ?? 8 }
+      ),
+    load: (spec) => Effect.scoped(Effect.map(workers.guest(spec), (guest) => guest.info))
+  })
+})

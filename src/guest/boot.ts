@@ -1,0 +1,41 @@
+/**
+ * The first code in a worker thread of the runtime. Gives up what the thread was implicitly given, takes its
+ * private port, hardens the thread and waits for a plugin to be. A booted guest without a plugin is a *spare*.
+ */
+import { workerData } from "node:worker_threads"
+import { makeConsole } from "./console.ts"
+import { quote } from "./describe.ts"
+import { makeFacades } from "./facades.ts"
+import { harden } from "./harden.ts"
+import { post } from "./intrinsics.ts"
+import { installModuleHooks } from "./modules.ts"
+import { type ModuleChannel, noNonce, Reply } from "./protocol.ts"
+import { serve } from "./serve.ts"
+
+// Typed as the host sends it (isolation/thread.ts); this is the one place that takes its word.
+const {
+  port,
+  confined
+}: { readonly port: import("node:worker_threads").MessagePort; readonly confined: boolean } = workerData
+
+let nonce = noNonce
+const guestConsole = makeConsole((level, text) =>
+  post(port, `${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+)
+const setNonce = (next: string): void => {
+  nonce = next
+}
+
+let modules: ModuleChannel | undefined
+if (confined) {
+  // Node lets a thread with permissions read the host's working directory; nobody granted that.
+  process.permission.drop("fs.read", process.cwd())
+  const facades = makeFacades(guestConsole)
+  installModuleHooks(facades, () => modules)
+  harden(guestConsole, facades)
+}
+
+serve(port, guestConsole, setNonce, (request) => {
+  modules = request.modules
+  return import(request.entry)
+})

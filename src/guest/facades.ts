@@ -1,0 +1,175 @@
+/**
+ * Stand-ins for the built-in modules that a plugin may have only part of. Each is a plain object of the
+ * members that stay within the isolate: nothing that works on file descriptors, on the shared thread pool,
+ * on other threads or on the process.
+ */
+import * as asyncHooks from "node:async_hooks"
+import * as crypto from "node:crypto"
+import * as fs from "node:fs"
+import * as module from "node:module"
+import * as os from "node:os"
+import type { Writable } from "node:stream"
+
+const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
+  Object.fromEntries(names.filter((name) => name in from).map((name) => [name, Reflect.get(from, name)]))
+
+/** An error that Node's own permission errors look like, so that a plugin may handle both alike. */
+export const denied = (what: string, remedy: string): Error =>
+  Object.assign(new Error(`Access denied: ${what}. ${remedy}`), { code: "ERR_ACCESS_DENIED" })
+
+// Path functions only: the thread's permission flags judge paths, but a file descriptor's number (the hub's
+// open database, say) is no path. Links are left out: they would make one path stand for another.
+const syncPathFunctions = [
+  "accessSync",
+  "appendFileSync",
+  "copyFileSync",
+  "existsSync",
+  "lstatSync",
+  "mkdirSync",
+  "mkdtempSync",
+  "readFileSync",
+  "readdirSync",
+  "realpathSync",
+  "renameSync",
+  "rmSync",
+  "rmdirSync",
+  "statSync",
+  "truncateSync",
+  "unlinkSync",
+  "utimesSync",
+  "writeFileSync"
+] // prettier-ignore
+const asyncPathFunctions = syncPathFunctions.map((name) => name.replace(/Sync$/, ""))
+
+type AnyFunction = (...args: Array<unknown>) => unknown
+const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
+
+/** Refuses what is not a path: numbers (descriptors) and handles. */
+const onlyPaths =
+  (name: string, original: AnyFunction): AnyFunction =>
+  (...args) => {
+    const target = args[0]
+    if (typeof target !== "string" && !(target instanceof URL) && !Buffer.isBuffer(target)) {
+      throw denied(
+        `fs.${name} on something that is not a path`,
+        "Plugins have no file descriptors; give a path."
+      )
+    }
+    // The copy cannot change between Node's look at it and its use.
+    const path =
+      typeof target === "string" ? target : target instanceof URL ? new URL(target.href) : Buffer.from(target)
+    const options = args[1]
+    if (typeof options === "object" && options !== null && "fd" in options) {
+      throw denied(`fs.${name} with a file descriptor`, "Give a path.")
+    }
+    return original(path, ...args.slice(1))
+  }
+
+const guarded = (from: object, names: ReadonlyArray<string>): Record<string, unknown> => {
+  const result: Record<string, unknown> = {}
+  for (const name of names) {
+    const original: unknown = Reflect.get(from, name)
+    if (isFunction(original)) result[name] = onlyPaths(name, original)
+  }
+  return result
+}
+
+const fsPromises = guarded(fs.promises, asyncPathFunctions)
+const fsFacade = {
+  ...guarded(fs, syncPathFunctions),
+  ...guarded(
+    fs,
+    asyncPathFunctions.filter((name) => name !== "exists")
+  ),
+  constants: fs.constants,
+  promises: fsPromises
+}
+
+/** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
+const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writable }): object => {
+  const real = process
+  const ignore = (): object => facade
+  const facade = {
+    ...pick(real, ["version", "versions", "platform", "arch", "release", "features"]),
+    argv: ["node", "plugin"],
+    argv0: "node",
+    execArgv: [],
+    execPath: "",
+    pid: 0,
+    ppid: 0,
+    title: "plugin",
+    env: {},
+    exitCode: undefined,
+    stdout: streams.stdout,
+    stderr: streams.stderr,
+    cwd: () => "/",
+    exit: (code?: number) => real.exit(code),
+    nextTick: real.nextTick.bind(real),
+    hrtime: real.hrtime,
+    uptime: () => performance.now() / 1000,
+    emitWarning: (warning: unknown) => streams.stderr.write(`Warning: ${String(warning)}\n`),
+    // Listeners for the process's events would see (and could hold up) the isolate's own end.
+    on: ignore,
+    once: ignore,
+    off: ignore,
+    addListener: ignore,
+    removeListener: ignore,
+    removeAllListeners: ignore,
+    listenerCount: () => 0,
+    listeners: () => []
+  }
+  return facade
+}
+
+// Synchronous hashing only: the rest would occupy the thread pool that the whole host shares.
+const cryptoFacade = {
+  ...pick(crypto, ["createHash", "createHmac", "hash", "getHashes", "randomUUID", "timingSafeEqual"]),
+  randomBytes: (size: number) => crypto.randomBytes(size),
+  randomInt: (...bounds: [number, number]) => Reflect.apply(crypto.randomInt, crypto, bounds.slice(0, 2)),
+  getRandomValues: (array: Uint8Array<ArrayBuffer>) => crypto.webcrypto.getRandomValues(array)
+}
+
+/** The Web's `crypto`, without the part that works on the host's thread pool. */
+export const globalCrypto = {
+  getRandomValues: cryptoFacade.getRandomValues,
+  randomUUID: crypto.randomUUID
+}
+
+/** Stand-ins by module name, without `node:`. */
+export const makeFacades = (streams: {
+  readonly stdout: Writable
+  readonly stderr: Writable
+}): ReadonlyMap<string, object> =>
+  new Map<string, object>([
+    ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage", "AsyncResource"])],
+    ["crypto", cryptoFacade],
+    ["fs", fsFacade],
+    ["fs/promises", fsPromises],
+    ["module", pick(module, ["createRequire", "builtinModules", "isBuiltin"])],
+    ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
+    ["perf_hooks", { performance }],
+    ["process", makeProcess(streams)],
+    ["tty", { isatty: () => false }]
+  ])
+
+/** Built-ins that compute and touch nothing outside the isolate. */
+export const harmless: ReadonlySet<string> = new Set([
+  "assert",
+  "assert/strict",
+  "buffer",
+  "events",
+  "path",
+  "path/posix",
+  "path/win32",
+  "punycode",
+  "querystring",
+  "stream",
+  "stream/consumers",
+  "stream/promises",
+  "string_decoder",
+  "timers",
+  "timers/promises",
+  "url",
+  "util",
+  "util/types"
+]) // prettier-ignore

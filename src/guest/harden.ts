@@ -1,0 +1,208 @@
+/**
+ * Takes away what the permission flags leave open, before any plugin code runs: globals by allowlist, the
+ * process's dangerous members by stub.
+ */
+import type { GuestConsole } from "./console.ts"
+import { denied, globalCrypto } from "./facades.ts"
+import { sealMessagePorts } from "./intrinsics.ts"
+
+/** Globals that compute and touch nothing outside the isolate. What is not here is deleted. */
+const allowedGlobals = new Set<PropertyKey>([
+  // ECMAScript
+  "AggregateError",
+  "Array",
+  "ArrayBuffer",
+  "AsyncDisposableStack",
+  "Atomics",
+  "BigInt",
+  "BigInt64Array",
+  "BigUint64Array",
+  "Boolean",
+  "DataView",
+  "Date",
+  "DisposableStack",
+  "Error",
+  "EvalError",
+  "FinalizationRegistry",
+  "Float16Array",
+  "Float32Array",
+  "Float64Array",
+  "Function",
+  "Infinity",
+  "Int16Array",
+  "Int32Array",
+  "Int8Array",
+  "Intl",
+  "Iterator",
+  "JSON",
+  "Map",
+  "Math",
+  "NaN",
+  "Number",
+  "Object",
+  "Promise",
+  "Proxy",
+  "RangeError",
+  "ReferenceError",
+  "Reflect",
+  "RegExp",
+  "Set",
+  "SharedArrayBuffer",
+  "String",
+  "SuppressedError",
+  "Symbol",
+  "SyntaxError",
+  "Temporal",
+  "TypeError",
+  "URIError",
+  "Uint16Array",
+  "Uint32Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "WeakMap",
+  "WeakRef",
+  "WeakSet",
+  "WebAssembly",
+  "decodeURI",
+  "decodeURIComponent",
+  "encodeURI",
+  "encodeURIComponent",
+  "escape",
+  "eval",
+  "globalThis",
+  "isFinite",
+  "isNaN",
+  "parseFloat",
+  "parseInt",
+  "undefined",
+  "unescape",
+  // The Web's and Node's, as far as they stay inside
+  "AbortController",
+  "AbortSignal",
+  "Blob",
+  "Buffer",
+  "ByteLengthQueuingStrategy",
+  "CountQueuingStrategy",
+  "CustomEvent",
+  "DOMException",
+  "Event",
+  "EventTarget",
+  "ReadableByteStreamController",
+  "ReadableStream",
+  "ReadableStreamBYOBReader",
+  "ReadableStreamBYOBRequest",
+  "ReadableStreamDefaultController",
+  "ReadableStreamDefaultReader",
+  "TextDecoder",
+  "TextDecoderStream",
+  "TextEncoder",
+  "TextEncoderStream",
+  "TransformStream",
+  "TransformStreamDefaultController",
+  "URL",
+  "URLPattern",
+  "URLSearchParams",
+  "WritableStream",
+  "WritableStreamDefaultController",
+  "WritableStreamDefaultWriter",
+  "atob",
+  "btoa",
+  "clearImmediate",
+  "clearInterval",
+  "clearTimeout",
+  "global",
+  "performance",
+  "queueMicrotask",
+  "setImmediate",
+  "setInterval",
+  "setTimeout",
+  "structuredClone"
+]) // prettier-ignore
+
+/**
+ * Members of the real `process`. A plugin is given a stand-in, but the real one can be come by (an event's
+ * `this`, say), and these reach past the isolate.
+ */
+const stubbedProcessMembers = [
+  "_debugEnd",
+  "_debugProcess",
+  "_getActiveHandles",
+  "_getActiveRequests",
+  "_kill",
+  "_linkedBinding",
+  "_rawDebug",
+  "_startProfilerIdleNotifier",
+  "_stopProfilerIdleNotifier",
+  "abort",
+  "binding",
+  "chdir",
+  "constrainedMemory",
+  "cpuUsage",
+  "dlopen",
+  "execve",
+  "finalization",
+  "getBuiltinModule",
+  "initgroups",
+  "kill",
+  "loadEnvFile",
+  "openStdin",
+  "permission",
+  "resourceUsage",
+  "setSourceMapsEnabled",
+  "setUncaughtExceptionCaptureCallback",
+  "setegid",
+  "seteuid",
+  "setgid",
+  "setgroups",
+  "setuid",
+  "threadCpuUsage",
+  "umask"
+] // prettier-ignore
+
+const hiddenProcessMembers = [
+  "report",
+  "stdin",
+  "mainModule",
+  "channel",
+  "allowedNodeEnvironmentFlags",
+  "config"
+]
+
+const replace = (target: object, name: PropertyKey, value: unknown): void => {
+  Object.defineProperty(target, name, { value, writable: false, enumerable: false, configurable: false })
+}
+
+/** Hardens this thread, once. */
+export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>): void => {
+  sealMessagePorts()
+
+  for (const key of Reflect.ownKeys(globalThis)) {
+    if (
+      typeof key === "symbol"
+        ? key.description === "agentlip.builtins" || key === Symbol.toStringTag
+        : allowedGlobals.has(key)
+    ) {
+      continue
+    }
+    Reflect.deleteProperty(globalThis, key)
+  }
+  const define = (name: string, value: unknown): void => {
+    Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true })
+  }
+  define("console", console.console)
+  define("process", facades.get("process"))
+  define("crypto", globalCrypto)
+  define("fetch", () => Promise.reject(denied("fetch", "This plugin has no network grant.")))
+
+  const real: NodeJS.Process = process
+  for (const name of stubbedProcessMembers) {
+    if (!(name in real)) continue
+    replace(real, name, () => {
+      throw denied(`process.${name}`, "Plugins cannot reach the host's process.")
+    })
+  }
+  for (const name of hiddenProcessMembers) if (name in real) replace(real, name, undefined)
+  replace(real, "stdout", console.stdout)
+  replace(real, "stderr", console.stderr)
+  replace(real, "title", "plugin")
+}

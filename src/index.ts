@@ -1,0 +1,11 @@
+/**
+ * Runs other people's plugins as Effects: typed errors, deadlines that really kill, breakers, isolation,
+ * staleness-guarded commits. The README shows how the Layers compose.
+ */
+export * from "./CircuitBreaker.ts"
+export { Grants, IsolationLevel } from "./Capabilities.ts"
+export * from "./Errors.ts"
+export type { PluginInfo } from "./guest/protocol.ts"
+export * from "./Plugin.ts"
+export * from "./Runtime.ts"
+export * from "./WorkerLayer.ts"

@@ -1,0 +1,121 @@
+/** The host's end of its module loader thread. */
+import { Context, Deferred, Effect, Layer } from "effect"
+import * as fs from "node:fs"
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads"
+import type { ModuleChannel } from "../guest/protocol.ts"
+
+export type LoaderMessage =
+  | {
+      readonly type: "serve"
+      readonly guest: number
+      readonly entry: string
+      readonly port: MessagePort
+      readonly flag: SharedArrayBuffer
+    }
+  | { readonly type: "changed"; readonly id: number; readonly guest: number }
+
+export type LoaderReply =
+  | { readonly type: "ready" }
+  | { readonly type: "changed"; readonly id: number; readonly changed: boolean }
+
+/** One guest's line to the loader. */
+export interface GuestModules {
+  /** Sent to the guest, its port transferred. */
+  readonly channel: ModuleChannel
+  /** Whether a file that the guest has loaded is other than it was then. */
+  readonly changed: Effect.Effect<boolean>
+}
+
+const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
+
+/** The conditions the host itself resolves by, so that a plugin's dependencies resolve as the host's do. */
+const hostConditions = (): ReadonlyArray<string> =>
+  process.execArgv.flatMap((flag, index, flags) =>
+    flag.startsWith("--conditions=")
+      ? [flag]
+      : flag === "--conditions" || flag === "-C"
+        ? [`--conditions=${flags[index + 1]}`]
+        : []
+  )
+
+/** Serves modules to guests. */
+export class ModuleLoader extends Context.Service<
+  ModuleLoader,
+  {
+    /** Opens a line for a guest whose plugin is at `entry`; a missing entry is the failure, as a text. */
+    readonly open: (entry: string) => Effect.Effect<GuestModules, string>
+  }
+>()("@agentlip/plugin-runtime/isolation/ModuleLoader") {
+  static readonly layer = Layer.effect(
+    ModuleLoader,
+    Effect.suspend(() => make)
+  )
+}
+
+const startThread = (): Worker => {
+  const worker = new Worker(new URL(`./loaderThread.${extension}`, import.meta.url), {
+    name: "agentlip-module-loader",
+    execArgv: ["--experimental-import-meta-resolve", "--no-warnings", ...hostConditions()],
+    env: {}
+  })
+  // Waiting guests hold the host, the loader never does.
+  worker.unref()
+  return worker
+}
+
+const make = Effect.gen(function* () {
+  const asked = new Map<number, Deferred.Deferred<boolean>>()
+  let guests = 0
+  let requests = 0
+  let current: Worker | undefined
+  const ready = Deferred.makeUnsafe<void>()
+
+  const thread = (): Worker => {
+    if (current !== undefined) return current
+    const worker = startThread()
+    worker.on("message", (reply: LoaderReply) => {
+      if (reply.type === "ready") return Deferred.doneUnsafe(ready, Effect.void)
+      const waiting = asked.get(reply.id)
+      return waiting !== undefined && Deferred.doneUnsafe(waiting, Effect.succeed(reply.changed))
+    })
+    // Guests of a loader that died find their line closed and run into their deadline; the next guest gets a new one.
+    worker.on("error", () => (current = undefined))
+    worker.on("exit", () => {
+      if (current === worker) current = undefined
+      Deferred.doneUnsafe(ready, Effect.void)
+      for (const waiting of asked.values()) Deferred.doneUnsafe(waiting, Effect.succeed(true))
+    })
+    return (current = worker)
+  }
+  yield* Effect.addFinalizer(() => Effect.promise(async () => current?.terminate()))
+  // The layer is up when its loader is: no plugin's deadline is to pay for that.
+  thread().ref()
+  yield* Deferred.await(ready)
+  thread().unref()
+
+  const changed = (guest: number): Effect.Effect<boolean> =>
+    Effect.suspend(() => {
+      const id = requests++
+      const reply = Deferred.makeUnsafe<boolean>()
+      asked.set(id, reply)
+      thread().postMessage({ type: "changed", id, guest } satisfies LoaderMessage)
+      return Effect.ensuring(
+        Deferred.await(reply),
+        Effect.sync(() => asked.delete(id))
+      )
+    })
+
+  return ModuleLoader.of({
+    open: (entry) =>
+      Effect.suspend(() => {
+        if (!fs.existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
+        const guest = guests++
+        const { port1, port2 } = new MessageChannel()
+        const flag = new SharedArrayBuffer(4)
+        thread().postMessage({ type: "serve", guest, entry, port: port1, flag } satisfies LoaderMessage, [
+          port1
+        ])
+        return Effect.succeed({ channel: { port: port2, flag }, changed: changed(guest) })
+      })
+  })
+})

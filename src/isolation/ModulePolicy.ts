@@ -1,0 +1,96 @@
+/**
+ * Which files one plugin may load as modules: its own folder and the packages it depends on, never
+ * `.agentlip/`. Judged on real paths, so that a link cannot stand in for what it points to.
+ */
+import { createRequire, findPackageJSON } from "node:module"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { contains, isHubPrivate } from "../paths.ts"
+import type { ModuleRequest } from "../guest/protocol.ts"
+
+/** Where the library's own entry for plugin authors lies; plugins get it without installing anything. */
+const authorEntry = "@agentlip/plugin-runtime/plugin"
+const authorFile = fileURLToPath(
+  new URL(`../author.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+)
+
+/** A refusal to load, for the plugin's author to read. */
+export class ModuleRefusal extends Error {
+  override name = "ModuleRefusal"
+}
+
+const isRelativeOrAbsolute = (specifier: string): boolean =>
+  specifier.startsWith("./") ||
+  specifier.startsWith("../") ||
+  specifier.startsWith("/") ||
+  specifier === "." ||
+  specifier === ".." ||
+  specifier.startsWith("file:")
+
+/** The package.json nearest to a file. Node answers with the file itself where there is none. */
+export const manifestOf = (file: string): string | undefined => {
+  const found = findPackageJSON(pathToFileURL(file))
+  return found !== undefined && path.basename(found) === "package.json" ? found : undefined
+}
+
+/** The files of one plugin, as they become known while it loads. */
+export class ModulePolicy {
+  readonly #roots: Set<string>
+  readonly #entry: string
+
+  constructor(entry: string) {
+    const file = fs.realpathSync(entry)
+    this.#roots = new Set([path.dirname(file)])
+    this.#entry = pathToFileURL(file).href
+  }
+
+  /** The real path and URL of what a module asks for; throws a `ModuleRefusal` or Node's own resolution error. */
+  resolve({ specifier, parent, require }: ModuleRequest): { readonly file: string; readonly url: string } {
+    if (specifier === authorEntry) return { file: authorFile, url: pathToFileURL(authorFile).href }
+    // The guest itself asks for the entry; everything after is asked for by the plugin's own modules.
+    if (specifier === this.#entry) return this.#found(specifier, fileURLToPath(this.#entry), "")
+    if (!parent.startsWith("file:")) this.#refuse(specifier, "only a module with a file may import it")
+    const parentFile = fileURLToPath(parent)
+    if (!this.#admits(fs.realpathSync(parentFile)))
+      this.#refuse(specifier, `${parentFile} is not the plugin's`)
+
+    const resolved = require
+      ? pathToFileURL(createRequire(parent).resolve(specifier))
+      : new URL(import.meta.resolve(specifier, parent))
+    if (resolved.protocol !== "file:")
+      this.#refuse(specifier, `plugins load modules from files, not from ${resolved.protocol}`)
+    const file = fs.realpathSync(fileURLToPath(resolved))
+    if (!isRelativeOrAbsolute(specifier) && !specifier.startsWith("#")) this.#admitPackageOf(file)
+    return this.#found(specifier, file, resolved.search)
+  }
+
+  #found(specifier: string, file: string, search: string): { readonly file: string; readonly url: string } {
+    if (isHubPrivate(file)) this.#refuse(specifier, "no plugin may read the hub's own folder")
+    if (!this.#admits(file)) {
+      this.#refuse(
+        specifier,
+        `${file} lies outside the plugin's folder; move it there, or make it a package the plugin depends on`
+      )
+    }
+    const url = pathToFileURL(file)
+    url.search = search
+    return { file, url: url.href }
+  }
+
+  #admits(file: string): boolean {
+    if (file === authorFile) return true
+    for (const root of this.#roots) if (contains(root, file)) return true
+    return false
+  }
+
+  /** A dependency's package may load its own files. */
+  #admitPackageOf(file: string): void {
+    const manifest = manifestOf(file)
+    if (manifest !== undefined) this.#roots.add(fs.realpathSync(path.dirname(manifest)))
+  }
+
+  #refuse(specifier: string, why: string): never {
+    throw new ModuleRefusal(`Cannot load "${specifier}": ${why}.`)
+  }
+}

@@ -1,0 +1,100 @@
+/** Reads a module's file and says in what form a guest gets it; TypeScript is compiled once per content. */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Script } from "node:vm"
+import { manifestOf, ModuleRefusal } from "./ModulePolicy.ts"
+import { compileTypeScript } from "./typescript.ts"
+
+type Format = "module" | "commonjs" | "json" | "wasm"
+
+export interface ModuleSource {
+  readonly format: Format
+  readonly source: string | Uint8Array
+  /** Changes when the file does. */
+  readonly stamp: string
+}
+
+const maxBytes = 16 * 1024 * 1024
+
+const byExtension: { readonly [extension: string]: Format | "by-package" } = {
+  ".mjs": "module",
+  ".mts": "module",
+  ".cjs": "commonjs",
+  ".cts": "commonjs",
+  ".json": "json",
+  ".wasm": "wasm",
+  ".js": "by-package",
+  ".ts": "by-package"
+}
+
+/** Whether a source is an ES module, when neither its name nor its package says so: by V8's own parser. */
+const parsesAsScript = (source: string): boolean => {
+  try {
+    // Wrapped as a CommonJS module is, so that `return` and `require` are no errors; never run.
+    void new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`)
+    return true
+  } catch {
+    // Does not parse as a script: as a module it either does, or its error reaches the author from there.
+    return false
+  }
+}
+
+const packageType = (file: string): unknown => {
+  const manifest = manifestOf(file)
+  if (manifest === undefined) return undefined
+  try {
+    const json: unknown = JSON.parse(fs.readFileSync(manifest, "utf8"))
+    return typeof json === "object" && json !== null ? Reflect.get(json, "type") : undefined
+  } catch {
+    throw new ModuleRefusal(`Cannot load "${file}": ${manifest} is not valid JSON.`)
+  }
+}
+
+const formatOf = (file: string, source: string): Format => {
+  const known = byExtension[path.extname(file)]
+  if (known !== "by-package") return known ?? "module"
+  const type = packageType(file)
+  if (type === "module" || type === "commonjs") return type
+  return parsesAsScript(source) ? "commonjs" : "module"
+}
+
+const read = (file: string, stamp: string): ModuleSource => {
+  const extension = path.extname(file)
+  if (byExtension[extension] === undefined) {
+    throw new ModuleRefusal(
+      `Cannot load "${file}": a module's name ends in ${Object.keys(byExtension).join(", ")}.`
+    )
+  }
+  const bytes = fs.readFileSync(file)
+  if (extension === ".wasm") return { format: "wasm", source: new Uint8Array(bytes), stamp }
+  const text = bytes.toString("utf8")
+  const isTypeScript = extension === ".ts" || extension === ".mts" || extension === ".cts"
+  const source = isTypeScript ? compileTypeScript(text, file) : text
+  return { format: formatOf(file, source), source, stamp }
+}
+
+/** A file's identity, as far as a change of content shows in it. */
+export const stampOf = (file: string): string => {
+  const stat = fs.statSync(file, { bigint: true })
+  if (!stat.isFile()) throw new ModuleRefusal(`Cannot load "${file}": it is not a file.`)
+  if (stat.size > maxBytes) {
+    throw new ModuleRefusal(
+      `Cannot load "${file}": it has ${stat.size} bytes, a module may have ${maxBytes}.`
+    )
+  }
+  return `${stat.ino}:${stat.size}:${stat.mtimeNs}`
+}
+
+/** Sources by file, as long as their files stay as they are. */
+export class ModuleSources {
+  readonly #known = new Map<string, ModuleSource>()
+
+  get(file: string): ModuleSource {
+    const stamp = stampOf(file)
+    const known = this.#known.get(file)
+    if (known?.stamp === stamp) return known
+    const source = read(file, stamp)
+    this.#known.set(file, source)
+    return source
+  }
+}

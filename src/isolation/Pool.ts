@@ -1,0 +1,271 @@
+/**
+ * Keeps isolates warm for their plugin, and hands each to one run at a time. Knows nothing of levels: it is
+ * given a way to boot an isolate.
+ *
+ * A lease in doubt is destroyed, never returned: after an error of the isolate, an interruption, a leftover,
+ * a change of the plugin's files, `maxRuns` runs or `maxAge`.
+ */
+import { Clock, Duration, Effect, Exit, MutableRef, Scope, Semaphore } from "effect"
+import type { ResolvedGrants } from "../Capabilities.ts"
+import { LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
+import type { PluginSpec } from "../Plugin.ts"
+import { crashed, loadPlugin } from "./exchange.ts"
+import type { Isolate } from "./Isolate.ts"
+import type { PluginInfo } from "../guest/protocol.ts"
+import type { ModuleLoader } from "./ModuleLoader.ts"
+import { makeSpares, type Spares } from "./Spares.ts"
+import type { Death } from "./Transport.ts"
+
+export interface PoolOptions {
+  /** Booted isolates kept ready for plugins. Default 2. */
+  readonly spares: number
+  /** A warm isolate that nobody has used for so long is ended. Default 5 minutes. */
+  readonly idleTimeToLive: Duration.Duration
+  /** A warm isolate is replaced after so many runs. Default 100,000. */
+  readonly maxRuns: number
+  /** A warm isolate is replaced at this age. Default 1 hour. */
+  readonly maxAge: Duration.Duration
+  /** A plugin that has left so many threads unkillable is refused. Default 3. */
+  readonly maxZombies: number
+}
+
+/** An isolate that has loaded its plugin. */
+export interface Warm {
+  readonly isolate: Isolate
+  readonly info: PluginInfo
+  readonly changed: Effect.Effect<boolean>
+  readonly born: number
+  runs: number
+  lastUsed: number
+  lastChecked: number
+  /** Set when it must not serve another run. */
+  spent: boolean
+}
+
+export interface PoolStats {
+  /** Isolates that exist, spares and zombies included. */
+  readonly isolates: number
+  /** Isolates that were told to die and have not. */
+  readonly zombies: number
+}
+
+interface Slot {
+  readonly semaphore: Semaphore.Semaphore
+  readonly idle: Array<Warm>
+}
+
+export interface Pool {
+  /** An isolate for one run of the spec's plugin, until the scope closes. Waits while all are busy. */
+  readonly lease: (
+    spec: PluginSpec,
+    entry: string,
+    grants: ResolvedGrants
+  ) => Effect.Effect<Warm, PluginError, Scope.Scope>
+  readonly stats: Effect.Effect<PoolStats>
+  /** Takes note that a plugin's isolate would not die. */
+  readonly zombie: (spec: PluginSpec) => Effect.Effect<void>
+}
+
+/** How often a warm isolate's files are looked at for changes, in milliseconds. */
+const changeCheckInterval = 1_000
+
+/** Two specs with the same key can share isolates. */
+const keys = new WeakMap<PluginSpec, string>()
+const keyOf = (spec: PluginSpec): string => {
+  const known = keys.get(spec)
+  if (known !== undefined) return known
+  const { name, kind, modulePath, config, grants, isolation, reuse, concurrency, limits } = spec
+  const key = JSON.stringify([
+    name,
+    kind.name,
+    kind.method,
+    modulePath,
+    config,
+    grants,
+    isolation,
+    reuse,
+    concurrency,
+    limits
+  ])
+  keys.set(spec, key)
+  return key
+}
+
+export const makePool = (
+  options: PoolOptions,
+  boot: (grants: ResolvedGrants) => Effect.Effect<Isolate, Death>,
+  loader: ModuleLoader["Service"] | undefined
+): Effect.Effect<Pool, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const slots = new Map<string, Slot>()
+    const sparesByGrants = new Map<string, Spares>()
+    const zombiesByPlugin = new Map<string, number>()
+    const all = new Set<Isolate>()
+    const closing = MutableRef.make(false)
+
+    /** Ends an isolate; one that lingers stays counted. */
+    const end = (isolate: Isolate): Effect.Effect<boolean> =>
+      Effect.tap(isolate.kill, (gone) =>
+        Effect.sync(() => {
+          if (gone) all.delete(isolate)
+        })
+      )
+
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        MutableRef.set(closing, true)
+        return Effect.forEach([...all], end, { concurrency: "unbounded", discard: true })
+      })
+    )
+
+    const bootTracked = (grants: ResolvedGrants): Effect.Effect<Isolate, Death> =>
+      boot(grants).pipe(
+        Effect.tap((isolate) => {
+          all.add(isolate)
+          // The layer closed while this one was on its way.
+          return MutableRef.get(closing) ? end(isolate) : Effect.void
+        })
+      )
+
+    const sparesFor = (grants: ResolvedGrants, size: number): Spares => {
+      const key = JSON.stringify(grants)
+      const known = sparesByGrants.get(key)
+      if (known !== undefined) return known
+      const spares = makeSpares(size, bootTracked(grants), scope)
+      sparesByGrants.set(key, spares)
+      return spares
+    }
+
+    const noGrants: ResolvedGrants = { read: [], write: [] }
+    yield* sparesFor(noGrants, options.spares).fill
+
+    const slotOf = (spec: PluginSpec): Slot => {
+      const key = keyOf(spec)
+      const known = slots.get(key)
+      if (known !== undefined) return known
+      const slot: Slot = { semaphore: Semaphore.makeUnsafe(spec.concurrency), idle: [] }
+      slots.set(key, slot)
+      return slot
+    }
+
+    const takeSpare = (spec: PluginSpec, grants: ResolvedGrants): Effect.Effect<Isolate, Death> => {
+      const hasGrants = grants.read.length + grants.write.length > 0
+      // A spare has its permissions from birth: for plugins with grants only those run fresh get their own.
+      if (hasGrants && spec.reuse === "plugin") return bootTracked(grants)
+      return sparesFor(grants, hasGrants ? 1 : options.spares).take
+    }
+
+    const makeWarm = (
+      spec: PluginSpec,
+      entry: string,
+      grants: ResolvedGrants
+    ): Effect.Effect<Warm, PluginError> =>
+      Effect.gen(function* () {
+        const isolate = yield* Effect.mapError(takeSpare(spec, grants), (death) => crashed(spec, death))
+        const loaded = yield* loadPlugin(isolate, spec, entry, loader).pipe(
+          Effect.timeoutOrElse({
+            duration: spec.timeout,
+            orElse: () =>
+              Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "load" }))
+          }),
+          Effect.onExit((exit) =>
+            Exit.isSuccess(exit)
+              ? Effect.void
+              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec)))
+          )
+        )
+        const now = yield* Clock.currentTimeMillis
+        return { isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
+      })
+
+    const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
+      Effect.sync(() => zombiesByPlugin.set(spec.name, (zombiesByPlugin.get(spec.name) ?? 0) + 1)).pipe(
+        Effect.andThen(
+          Effect.logError(
+            `A thread of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
+          )
+        )
+      )
+
+    const isFresh = (warm: Warm, now: number): Effect.Effect<boolean> => {
+      if (!warm.isolate.usable || now - warm.born > Duration.toMillis(options.maxAge))
+        return Effect.succeed(false)
+      if (now - warm.lastChecked < changeCheckInterval) return Effect.succeed(true)
+      warm.lastChecked = now
+      return Effect.map(warm.changed, (changed) => !changed)
+    }
+
+    const takeIdle = (slot: Slot): Effect.Effect<Warm | undefined> =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        for (let warm = slot.idle.pop(); warm !== undefined; warm = slot.idle.pop()) {
+          const candidate = warm
+          const fresh = yield* Effect.onInterrupt(isFresh(candidate, now), () => end(candidate.isolate))
+          if (fresh) return candidate
+          yield* endInBackground(candidate.isolate)
+        }
+        return undefined
+      })
+
+    const endInBackground = (isolate: Isolate): Effect.Effect<void> =>
+      Effect.asVoid(Effect.forkIn(end(isolate), scope, { startImmediately: true }))
+
+    const giveBack = (slot: Slot, spec: PluginSpec, warm: Warm): Effect.Effect<void> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        warm.runs++
+        warm.lastUsed = now
+        const keep =
+          spec.reuse === "plugin" &&
+          !warm.spent &&
+          warm.isolate.usable &&
+          warm.runs < options.maxRuns &&
+          !MutableRef.get(closing)
+        if (!keep) return endInBackground(warm.isolate)
+        slot.idle.push(warm)
+        return Effect.void
+      })
+
+    const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const expired: Array<Warm> = []
+      for (const slot of slots.values()) {
+        const limit = now - Duration.toMillis(options.idleTimeToLive)
+        const kept = slot.idle.filter((warm) => warm.lastUsed > limit || (expired.push(warm), false))
+        slot.idle.splice(0, slot.idle.length, ...kept)
+      }
+      return Effect.forEach(expired, (warm) => end(warm.isolate), { discard: true })
+    })
+    yield* Effect.sleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
+      Effect.andThen(sweep),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    return {
+      lease: (spec, entry, grants) =>
+        Effect.gen(function* () {
+          const zombies = zombiesByPlugin.get(spec.name) ?? 0
+          if (zombies >= options.maxZombies) {
+            return yield* new LoadError({
+              plugin: spec.name,
+              modulePath: spec.modulePath,
+              reason: `${zombies} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
+            })
+          }
+          const slot = slotOf(spec)
+          yield* Semaphore.takeScoped(slot.semaphore, 1)
+          return yield* Effect.acquireRelease(
+            Effect.flatMap(spec.reuse === "plugin" ? takeIdle(slot) : Effect.succeed(undefined), (warm) =>
+              warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm)
+            ),
+            (warm) => giveBack(slot, spec, warm),
+            { interruptible: true }
+          )
+        }),
+      zombie: noteZombie,
+      stats: Effect.sync(() => ({
+        isolates: all.size,
+        zombies: [...all].filter((isolate) => isolate.lingers).length
+      }))
+    }
+  })

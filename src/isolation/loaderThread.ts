@@ -1,0 +1,69 @@
+/**
+ * The host's module loader, in a thread of its own: reading and compiling a plugin's files must not hold up
+ * the host's event loop. Guests wait for its answers asleep. Runs no plugin code.
+ */
+import type { MessagePort } from "node:worker_threads"
+import { parentPort } from "node:worker_threads"
+import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
+import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
+import { ModulePolicy } from "./ModulePolicy.ts"
+import { ModuleSources, stampOf } from "./ModuleSource.ts"
+import { CompileProblem } from "./typescript.ts"
+
+const sources = new ModuleSources()
+/** What each guest has loaded, to tell when a file of its has changed. */
+const loadedBy = new Map<number, Map<string, string>>()
+
+const answer = (
+  policy: () => ModulePolicy,
+  loaded: Map<string, string>,
+  request: ModuleRequest
+): ModuleAnswer => {
+  try {
+    const { file, url } = policy().resolve(request)
+    const { format, source, stamp } = sources.get(file)
+    loaded.set(file, stamp)
+    return { url, format, source }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return error instanceof CompileProblem ? { error: message, syntax: true } : { error: message }
+  }
+}
+
+const serve = (guest: number, entry: string, port: MessagePort, flag: Int32Array): void => {
+  const loaded = new Map<string, string>()
+  loadedBy.set(guest, loaded)
+  // Made at the first request: an entry that is gone by then is that request's error.
+  let made: ModulePolicy | undefined
+  const policy = (): ModulePolicy => (made ??= new ModulePolicy(entry))
+  port.on("message", (request: ModuleRequest) => {
+    port.postMessage(answer(policy, loaded, request))
+    Atomics.store(flag, 0, 1)
+    Atomics.notify(flag, 0)
+  })
+  port.on("close", () => loadedBy.delete(guest))
+}
+
+const hasChanged = (guest: number): boolean => {
+  for (const [file, stamp] of loadedBy.get(guest) ?? []) {
+    try {
+      if (stampOf(file) !== stamp) return true
+    } catch {
+      // Gone or no longer a module: changed, and the next load will say how.
+      return true
+    }
+  }
+  return false
+}
+
+parentPort?.on("message", (message: LoaderMessage) => {
+  if (message.type === "serve")
+    serve(message.guest, message.entry, message.port, new Int32Array(message.flag))
+  else
+    parentPort?.postMessage({
+      type: "changed",
+      id: message.id,
+      changed: hasChanged(message.guest)
+    } satisfies LoaderReply)
+})
+parentPort?.postMessage({ type: "ready" } satisfies LoaderReply)

@@ -1,0 +1,173 @@
+/**
+ * The runtime for hubs without Effect: promises in, results out. A thin skin over the same Layers, with the
+ * same rules.
+ */
+import { Duration, Effect, Layer, ManagedRuntime } from "effect"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import type { Grants, IsolationLevel } from "./Capabilities.ts"
+import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
+import type { PluginErrorCode } from "./Errors.ts"
+import {
+  extractor,
+  type Limits,
+  linkifier,
+  makeSpec,
+  type MessageInput,
+  type PluginSpec,
+  type Reuse
+} from "./Plugin.ts"
+import { PluginRuntime } from "./Runtime.ts"
+import { type ThreadOptions, WorkerLayer } from "./WorkerLayer.ts"
+
+/** One plugin, one input. */
+export interface RunPluginOptions {
+  readonly type: "linkifier" | "extractor"
+  /** Path or `file:` URL of the plugin's module. */
+  readonly modulePath: string
+  readonly input: MessageInput & { readonly config?: { readonly [key: string]: unknown } }
+  /** Default 5,000. */
+  readonly timeoutMs?: number
+  /** Names the circuit breaker and the errors. Default: the module's file name without its extension. */
+  readonly pluginName?: string
+  readonly isolation?: IsolationLevel
+  /** Default `"plugin"`: isolates stay warm. */
+  readonly reuse?: Reuse
+  readonly grants?: Grants
+  readonly limits?: Partial<Limits>
+}
+
+export type RunPluginResult<T> =
+  | { readonly ok: true; readonly data: T }
+  | { readonly ok: false; readonly error: string; readonly code: PluginErrorCode }
+
+export interface PluginHostOptions extends ThreadOptions {
+  /** Default 3. */
+  readonly failureThreshold?: number
+  /** Default 60,000. */
+  readonly cooldownMs?: number
+}
+
+/** Runs plugins until it is closed. */
+export interface PluginHost {
+  readonly runPlugin: <T>(options: RunPluginOptions) => Promise<RunPluginResult<T>>
+  readonly circuitBreaker: {
+    readonly state: (pluginName: string) => Promise<BreakerState>
+    readonly trip: (pluginName: string) => Promise<void>
+    readonly reset: (pluginName: string) => Promise<void>
+  }
+  /** Ends every isolate; later runs reject. */
+  readonly close: () => Promise<void>
+}
+
+const kinds = { linkifier, extractor }
+
+/** How many specs a host remembers; over it the oldest are made anew. */
+const maxSpecs = 1_000
+
+const specOf = (options: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
+  const modulePath = options.modulePath.startsWith("file:")
+    ? fileURLToPath(options.modulePath)
+    : path.resolve(options.modulePath)
+  return makeSpec({
+    name: options.pluginName ?? path.parse(modulePath).name,
+    kind: kinds[options.type],
+    modulePath,
+    ...(options.input.config === undefined ? {} : { config: options.input.config }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: Duration.millis(options.timeoutMs) }),
+    ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
+    ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
+    ...(options.grants === undefined ? {} : { grants: options.grants }),
+    ...(options.limits === undefined ? {} : { limits: options.limits })
+  })
+}
+
+/**
+ * Makes a host of its own, with its own isolates and breakers.
+ *
+ * @example
+ * ```ts
+ * const host = createPluginHost({ failureThreshold: 5 })
+ * const result = await host.runPlugin<Enrichment[]>({ type: "linkifier", modulePath, input: { message } })
+ * await host.close()
+ * ```
+ */
+export const createPluginHost = (options: PluginHostOptions = {}): PluginHost => {
+  const { failureThreshold, cooldownMs, ...workers } = options
+  const runtime = ManagedRuntime.make(
+    PluginRuntime.layer.pipe(
+      Layer.provideMerge(
+        CircuitBreaker.layer({
+          ...(failureThreshold === undefined ? {} : { failureThreshold }),
+          ...(cooldownMs === undefined ? {} : { cooldown: Duration.millis(cooldownMs) })
+        })
+      ),
+      Layer.provide(WorkerLayer.layer(workers))
+    )
+  )
+  // The same plugin with the same options keeps its warm isolates.
+  const specs = new Map<string, PluginSpec<typeof linkifier | typeof extractor>>()
+  const remember = (given: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
+    const { input, ...rest } = given
+    const key = JSON.stringify([rest, input.config])
+    const known = specs.get(key)
+    if (known !== undefined) return known
+    const spec = specOf(given)
+    const oldest = specs.size >= maxSpecs ? specs.keys().next().value : undefined
+    if (oldest !== undefined) specs.delete(oldest)
+    specs.set(key, spec)
+    return spec
+  }
+
+  return {
+    runPlugin: <T>(given: RunPluginOptions) =>
+      runtime.runPromise(
+        Effect.suspend(() => {
+          const { message } = given.input
+          return Effect.flatMap(PluginRuntime, (plugins) => plugins.run(remember(given), { message }))
+        }).pipe(
+          Effect.match({
+            // The output has been decoded with its kind's schema; `T` is how the caller spells that type.
+            onSuccess: (data): RunPluginResult<T> => ({ ok: true, data: data as T }),
+            onFailure: (error): RunPluginResult<T> => ({ ok: false, error: error.message, code: error._tag })
+          })
+        )
+      ),
+    circuitBreaker: {
+      state: (name) => runtime.runPromise(Effect.flatMap(CircuitBreaker, (breaker) => breaker.state(name))),
+      trip: (name) => runtime.runPromise(Effect.flatMap(CircuitBreaker, (breaker) => breaker.trip(name))),
+      reset: (name) => runtime.runPromise(Effect.flatMap(CircuitBreaker, (breaker) => breaker.reset(name)))
+    },
+    close: () => runtime.dispose()
+  }
+}
+
+// The guide's functions belong to no object, so one host is made for them at the first use.
+let shared: PluginHost | undefined
+const host = (): PluginHost => (shared ??= createPluginHost())
+
+/**
+ * Runs a plugin with a timeout, a circuit breaker and validated output. Never rejects for what a plugin does.
+ *
+ * @example
+ * ```ts
+ * const result = await runPlugin<Enrichment[]>({ type: "linkifier", modulePath: "./urls.ts", input: { message, config: {} } })
+ * if (!result.ok) console.error(result.code, result.error)
+ * ```
+ */
+export const runPlugin = <T>(options: RunPluginOptions): Promise<RunPluginResult<T>> =>
+  host().runPlugin<T>(options)
+
+/** The shared host's circuit breaker. */
+export const circuitBreaker: PluginHost["circuitBreaker"] = {
+  state: (name) => host().circuitBreaker.state(name),
+  trip: (name) => host().circuitBreaker.trip(name),
+  reset: (name) => host().circuitBreaker.reset(name)
+}
+
+/** Ends the shared host's isolates; the next `runPlugin` starts anew. */
+export const close = async (): Promise<void> => {
+  const closing = shared
+  shared = undefined
+  await closing?.close()
+}

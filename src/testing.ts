@@ -1,0 +1,28 @@
+/**
+ * For the tests of a hub: the real runtime and breaker over fake plugins, so that what a handler sees of a
+ * failing plugin is what it will see in production.
+ */
+import { Layer } from "effect"
+import { CircuitBreaker } from "./CircuitBreaker.ts"
+import type { BreakerOptions } from "./CircuitBreaker.ts"
+import { PluginRuntime } from "./Runtime.ts"
+import { type FakePlugin, WorkerLayer } from "./WorkerLayer.ts"
+
+/**
+ * A `PluginRuntime` whose plugins are functions, by the names of their specs.
+ *
+ * @example
+ * ```ts
+ * const runtime = layerFakePlugins({
+ *   urls: () => Effect.succeed([{ kind: "url", span: { start: 0, end: 4 }, data: {} }]),
+ *   slow: () => Effect.never
+ * })
+ * ```
+ */
+export const layerFakePlugins = (
+  plugins: { readonly [name: string]: FakePlugin },
+  breaker?: BreakerOptions
+): Layer.Layer<PluginRuntime | CircuitBreaker | WorkerLayer> =>
+  PluginRuntime.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(CircuitBreaker.layer(breaker), WorkerLayer.layerTest(plugins)))
+  )
