@@ -54,6 +54,8 @@ export class CircuitBreaker extends Context.Service<
       name: string,
       policy?: BreakerOptions
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
+    /** Fails as `protect` would right now, and changes nothing: for callers that would otherwise queue first. */
+    readonly check: (name: string) => Effect.Effect<void, CircuitOpen>
     /** A name that was never used is closed. */
     readonly state: (name: string) => Effect.Effect<Circuit.BreakerState>
     /** Every circuit that was used, as they are at one moment. */
@@ -90,6 +92,9 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   const error = Cause.findErrorOption(exit.cause)
   return Option.isSome(error) && error.value instanceof CircuitOpen ? "ignored" : "failure"
 }
+
+const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>
+  new CircuitOpen({ plugin: name, failures, retryAfter })
 
 const make = Effect.fnUntraced(function* (options: BreakerOptions) {
   const basePolicy = yield* makePolicy(options, defaultPolicy)
@@ -137,8 +142,7 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
       Circuit.admit(policy === undefined ? circuit : Circuit.withPolicy(circuit, policy), now)
     )
     if (admission.admitted) return admission.generation
-    const { failures, retryAfter } = admission
-    return yield* new CircuitOpen({ plugin: name, failures, retryAfter })
+    return yield* refusal(name, admission)
   })
 
   return CircuitBreaker.of({
@@ -150,6 +154,13 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
           )
         )
       ),
+    check: (name) =>
+      Clock.clockWith((clock) => {
+        const circuit = circuits.get(name)
+        if (circuit === undefined) return Effect.void
+        const [admission] = Circuit.admit(Ref.getUnsafe(circuit), clock.currentTimeMillisUnsafe())
+        return admission.admitted ? Effect.void : Effect.fail(refusal(name, admission))
+      }),
     state: (name) =>
       Effect.suspend(() => {
         const circuit = circuits.get(name)

@@ -231,6 +231,40 @@ export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>)
   }
 })
 
+const isPositiveInt = (value: number): boolean => Number.isSafeInteger(value) && value > 0
+
+const isJson = (value: unknown): boolean => {
+  try {
+    return JSON.stringify(value) !== undefined
+  } catch {
+    // Cyclic or with a BigInt: not JSON, which is the answer.
+    return false
+  }
+}
+
+/** What is wrong with a spec that was made in code rather than read by `loadConfig`, or `undefined`. */
+export const specProblem = (spec: PluginSpec): string | undefined => {
+  if (spec.name.trim() === "") return "its name is blank; give it one that is unique in the hub"
+  if (!isJson(spec.config))
+    return "its config cannot be written as JSON; use plain objects, arrays, strings, numbers"
+  if (!Duration.isFinite(spec.timeout) || Duration.toMillis(spec.timeout) <= 0) {
+    return "its timeout must be a finite time above 0"
+  }
+  if (!Duration.isFinite(spec.grace)) return "its grace must be a finite time"
+  if (!isPositiveInt(spec.concurrency)) return "its concurrency must be a whole number from 1"
+  for (const [limit, value] of Object.entries(spec.limits)) {
+    if (!isPositiveInt(value)) return `limits.${limit} must be a whole number from 1`
+  }
+  const { failureThreshold, cooldown } = spec.breaker
+  if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {
+    return "breaker.failureThreshold must be a whole number from 1"
+  }
+  if (cooldown !== undefined && (!Duration.isFinite(cooldown) || Duration.toMillis(cooldown) <= 0)) {
+    return "breaker.cooldown must be a finite time above 0"
+  }
+  return undefined
+}
+
 // oxlint-disable typescript/no-explicit-any -- matched, never used: the kind's parameters go both ways
 type KindInput<Kind> = Kind extends PluginKind<string, infer Input, any> ? Input : never
 type KindOutput<Kind> = Kind extends PluginKind<string, any, infer Output> ? Output : never

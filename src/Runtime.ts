@@ -1,10 +1,10 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Context, Effect, Layer, type Result, Schema, Semaphore } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
-import { ExecutionError, type PluginError, PluginTimeout } from "./Errors.ts"
+import { ExecutionError, LoadError, type PluginError, PluginTimeout } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { decodeOutput } from "./Output.ts"
-import type { AnyKind, InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
+import { type AnyKind, type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
 import { type Guest, WorkerLayer } from "./WorkerLayer.ts"
 
 /** What became of one plugin of `runAll`. */
@@ -74,10 +74,33 @@ const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, Ex
     onSuccess: (encoded) => JSON.stringify(encoded)
   })
 
+/** Specs are values that are made once and used for many runs; looking at each once is enough. */
+const sound = new WeakSet<PluginSpec>()
+const problemOf = (spec: PluginSpec): string | undefined => {
+  if (sound.has(spec)) return undefined
+  const problem = specProblem(spec)
+  if (problem === undefined) sound.add(spec)
+  return problem
+}
+
+const refused = (spec: PluginSpec, reason: string): Effect.Effect<never, LoadError> =>
+  Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason }))
+
 const make = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker
   const workers = yield* WorkerLayer
   let runs = 0
+
+  /** One queue a plugin: as many runs at once as its spec says, first come, first served. */
+  const queues = new Map<string, Semaphore.Semaphore>()
+  const queueOf = (spec: PluginSpec): Semaphore.Semaphore => {
+    const key = `${spec.concurrency} ${spec.name}`
+    const known = queues.get(key)
+    if (known !== undefined) return known
+    const queue = Semaphore.makeUnsafe(spec.concurrency)
+    queues.set(key, queue)
+    return queue
+  }
 
   /** A thread that would not die opens its plugin's circuit at once, whatever its count. */
   const tripIfLingering = (spec: PluginSpec, guest: Guest | undefined): Effect.Effect<void> =>
@@ -112,9 +135,18 @@ const make = Effect.gen(function* () {
     input: InputOf<Spec>
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.suspend(() => {
+      const problem = problemOf(spec)
+      if (problem !== undefined) return refused(spec, problem)
       const id = `${spec.name}#${++runs}`
-      return encodeInput(spec, input).pipe(
-        Effect.flatMap((text) => breaker.protect(spec.name, spec.breaker)(call(spec, input, text))),
+      // The breaker is asked twice: before the queue, so that nobody waits for a refusal, and at its end, so
+      // that runs which queued before the circuit opened do not each wait for another timeout.
+      return Effect.flatMap(breaker.check(spec.name), () => encodeInput(spec, input)).pipe(
+        Effect.flatMap((text) =>
+          Semaphore.withPermit(
+            queueOf(spec),
+            breaker.protect(spec.name, spec.breaker)(call(spec, input, text))
+          )
+        ),
         Effect.annotateLogs({ plugin: spec.name, run: id }),
         Effect.withSpan(
           "plugin.run",
@@ -132,6 +164,13 @@ const make = Effect.gen(function* () {
         (spec) => Effect.map(Effect.result(run(spec, input)), (result) => ({ spec, result })),
         { concurrency: options?.concurrency ?? 8 }
       ),
-    load: (spec) => Effect.scoped(Effect.map(workers.guest(spec), (guest) => guest.info))
+    load: (spec) =>
+      Effect.suspend(() => {
+        const problem = problemOf(spec)
+        if (problem !== undefined) return refused(spec, problem)
+        return Effect.scoped(Effect.map(workers.guest(spec), (guest) => guest.info)).pipe(
+          Effect.annotateLogs({ plugin: spec.name })
+        )
+      })
   })
 })

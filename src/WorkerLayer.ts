@@ -13,7 +13,6 @@ import { Isolate } from "./isolation/Isolate.ts"
 import { makeMemoryWatch } from "./isolation/MemoryWatch.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
 import { makePool, type Pool, type PoolOptions, type Warm } from "./isolation/Pool.ts"
-import { printable } from "./isolation/text.ts"
 import { startThread } from "./isolation/thread.ts"
 import type { Death } from "./isolation/Transport.ts"
 import type { PluginSpec } from "./Plugin.ts"
@@ -63,7 +62,7 @@ export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
 export class WorkerLayer extends Context.Service<
   WorkerLayer,
   {
-    /** A guest for one run of the spec's plugin, loaded; waits while all its isolates are busy. */
+    /** A guest for one run of the spec's plugin, loaded; the isolate goes back to its pool with the scope. */
     readonly guest: (spec: PluginSpec) => Effect.Effect<Guest, PluginError, Scope.Scope>
     readonly stats: Effect.Effect<WorkerStats>
   }
@@ -147,12 +146,23 @@ const makeThread = (options: ThreadOptions) =>
     )
     const base = options.grantsBase ?? process.cwd()
 
+    // Asked once a spec: what a grant's path stood for when the plugin was first run is what it stands for.
+    const resolved = new WeakMap<PluginSpec, ResolvedGrants>()
+    const grantsOf = (spec: PluginSpec): Effect.Effect<ResolvedGrants, string> =>
+      Effect.suspend(() => {
+        const known = resolved.get(spec)
+        if (known !== undefined) return Effect.succeed(known)
+        return Effect.tap(resolveGrants(spec.isolation, spec.grants, base), (grants) =>
+          Effect.sync(() => resolved.set(spec, grants))
+        )
+      })
+
     return WorkerLayer.of({
       stats: pool.stats,
       guest: (spec) =>
         Effect.gen(function* () {
           const grants = yield* Effect.mapError(
-            resolveGrants(spec.isolation, spec.grants, base),
+            grantsOf(spec),
             (reason) => new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
           )
           const warm = yield* pool.lease(spec, path.resolve(spec.modulePath), grants)
@@ -169,8 +179,7 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
   const stop = Effect.gen(function* () {
     warm.spent = true
     if (Duration.toMillis(spec.grace) > 0 && !isolate.lingers) {
-      isolate.abort(Request.abort)
-      yield* Effect.sleep(spec.grace)
+      yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
     }
     const gone = yield* isolate.kill
     if (gone) return
@@ -181,18 +190,8 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
     info: warm.info,
     lingers: () => lingers,
     run: (input) =>
-      Effect.contextWith((context: Context.Context<never>) => {
-        const runSync = Effect.runSyncWith(context)
-        return runPlugin(
-          isolate,
-          spec,
-          input,
-          // A plugin's log line is an Effect log of the run that it came from.
-          (level, text) => runSync(Effect.logWithLevel(level)(printable(text))),
-          () => {
-            warm.spent = true
-          }
-        )
+      runPlugin(isolate, spec, input, () => {
+        warm.spent = true
       }).pipe(Effect.onInterrupt(() => stop))
   }
 }

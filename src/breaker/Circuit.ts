@@ -46,9 +46,13 @@ export interface Circuit {
   readonly state: BreakerState
 }
 
-export type Admission =
-  | { readonly admitted: true; readonly generation: number }
-  | { readonly admitted: false; readonly failures: number; readonly retryAfter: Duration.Duration }
+export interface Refusal {
+  readonly admitted: false
+  readonly failures: number
+  readonly retryAfter: Duration.Duration
+}
+
+export type Admission = { readonly admitted: true; readonly generation: number } | Refusal
 
 /** How an admitted run ended; `"ignored"` (interruption) says nothing about the plugin. */
 export type Outcome = "success" | "failure" | "ignored"

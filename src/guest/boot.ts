@@ -4,7 +4,7 @@
  */
 import { workerData } from "node:worker_threads"
 import { makeConsole } from "./console.ts"
-import { quote } from "./describe.ts"
+import { describeReason, quote } from "./describe.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
 import { post } from "./intrinsics.ts"
@@ -25,6 +25,15 @@ const guestConsole = makeConsole((level, text) =>
 const setNonce = (next: string): void => {
   nonce = next
 }
+
+// Reported from here, capped: left to Node, an error of any size would be cloned into the host.
+const real = process
+const crash = (what: string) => (error: unknown) => {
+  post(port, `${Reply.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
+  real.exit(1)
+}
+process.on("uncaughtException", crash("uncaught"))
+process.on("unhandledRejection", crash("unhandled rejection:"))
 
 let modules: ModuleChannel | undefined
 if (confined) {

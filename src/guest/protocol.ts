@@ -28,6 +28,8 @@ export const Reply = {
   thrown: "X",
   /** The output cannot cross; body: a leftover mark, then why, a string. */
   uncrossable: "I",
+  /** An error that no one caught; the isolate ends. Body: what it was, a string. */
+  crashed: "C",
   /** A log line; body: `LogLine`. */
   log: "G"
 } as const

@@ -21,7 +21,7 @@ interface Pending {
   readonly nonce: string
   readonly limits: Limits
   readonly log: LogSink
-  readonly settle: (result: Effect.Effect<GuestReply, Death>) => void
+  settle: (result: Effect.Effect<GuestReply, Death>) => void
   logLines: number
   logLength: number
 }
@@ -102,9 +102,13 @@ export class Isolate {
     })
   }
 
-  /** Asks the plugin to stop by itself. */
-  abort(text: string): void {
-    this.#transport.send(text)
+  /** Asks the plugin to stop by itself, and waits until it has answered or died; its answer counts no more. */
+  abort(text: string): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.#pending === undefined) return resume(Effect.void)
+      this.#pending.settle = () => resume(Effect.void)
+      this.#transport.send(text)
+    }).pipe(Effect.interruptible)
   }
 
   #settle(result: Effect.Effect<GuestReply, Death>): void {
@@ -132,6 +136,7 @@ export class Isolate {
     if (!this.#greeted) return this.#greet(type, nonce, message)
     const pending = this.#pending
     if (type === Reply.log) return this.#log(pending, nonce, message)
+    if (type === Reply.crashed) return this.#crashed(message)
     if (pending === undefined || nonce !== pending.nonce) {
       return this.#violation("a reply came that nobody had asked for")
     }
@@ -144,12 +149,24 @@ export class Isolate {
 
   #greet(type: string, nonce: string, message: string): void {
     if (type === Reply.log) return
+    if (type === Reply.crashed) return this.#crashed(message)
     const hello = `{"protocol":${protocolVersion}}`
     if (type !== Reply.hello || nonce !== noNonce || message.slice(1 + nonceLength) !== hello) {
       return this.#violation(`its hello was not ${hello}`)
     }
     this.#greeted = true
     this.#hello.settle(Effect.void)
+  }
+
+  /** The guest's own last words; it ends itself, the kill only makes sure. */
+  #crashed(message: string): void {
+    const body = message.slice(1 + nonceLength)
+    try {
+      const reason: unknown = body.length > otherReplyLength ? undefined : JSON.parse(body)
+      this.condemn(typeof reason === "string" ? reason : "it crashed")
+    } catch {
+      this.#violation("a last word that is not JSON")
+    }
   }
 
   #log(pending: Pending | undefined, nonce: string, message: string): void {

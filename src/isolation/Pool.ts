@@ -1,11 +1,11 @@
 /**
  * Keeps isolates warm for their plugin, and hands each to one run at a time. Knows nothing of levels: it is
- * given a way to boot an isolate.
+ * given a way to boot an isolate. How many runs go at once is the runtime's to say.
  *
  * A lease in doubt is destroyed, never returned: after an error of the isolate, an interruption, a leftover,
  * a change of the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, MutableRef, Scope, Semaphore } from "effect"
+import { Clock, Duration, Effect, Exit, MutableRef, Scope } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import { LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginSpec } from "../Plugin.ts"
@@ -49,13 +49,8 @@ export interface PoolStats {
   readonly zombies: number
 }
 
-interface Slot {
-  readonly semaphore: Semaphore.Semaphore
-  readonly idle: Array<Warm>
-}
-
 export interface Pool {
-  /** An isolate for one run of the spec's plugin, until the scope closes. Waits while all are busy. */
+  /** An isolate for one run of the spec's plugin, until the scope closes: a warm one, or one that is made. */
   readonly lease: (
     spec: PluginSpec,
     entry: string,
@@ -74,7 +69,7 @@ const keys = new WeakMap<PluginSpec, string>()
 const keyOf = (spec: PluginSpec): string => {
   const known = keys.get(spec)
   if (known !== undefined) return known
-  const { name, kind, modulePath, config, grants, isolation, reuse, concurrency, limits } = spec
+  const { name, kind, modulePath, config, grants, isolation, reuse, limits } = spec
   const key = JSON.stringify([
     name,
     kind.name,
@@ -84,7 +79,6 @@ const keyOf = (spec: PluginSpec): string => {
     grants,
     isolation,
     reuse,
-    concurrency,
     limits
   ])
   keys.set(spec, key)
@@ -98,7 +92,7 @@ export const makePool = (
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const slots = new Map<string, Slot>()
+    const idle = new Map<string, Array<Warm>>()
     const sparesByGrants = new Map<string, Spares>()
     const zombiesByPlugin = new Map<string, number>()
     const all = new Set<Isolate>()
@@ -119,13 +113,15 @@ export const makePool = (
       })
     )
 
+    // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
     const bootTracked = (grants: ResolvedGrants): Effect.Effect<Isolate, Death> =>
       boot(grants).pipe(
         Effect.tap((isolate) => {
           all.add(isolate)
           // The layer closed while this one was on its way.
           return MutableRef.get(closing) ? end(isolate) : Effect.void
-        })
+        }),
+        Effect.uninterruptible
       )
 
     const sparesFor = (grants: ResolvedGrants, size: number): Spares => {
@@ -140,13 +136,13 @@ export const makePool = (
     const noGrants: ResolvedGrants = { read: [], write: [] }
     yield* sparesFor(noGrants, options.spares).fill
 
-    const slotOf = (spec: PluginSpec): Slot => {
+    const idleOf = (spec: PluginSpec): Array<Warm> => {
       const key = keyOf(spec)
-      const known = slots.get(key)
+      const known = idle.get(key)
       if (known !== undefined) return known
-      const slot: Slot = { semaphore: Semaphore.makeUnsafe(spec.concurrency), idle: [] }
-      slots.set(key, slot)
-      return slot
+      const none: Array<Warm> = []
+      idle.set(key, none)
+      return none
     }
 
     const takeSpare = (spec: PluginSpec, grants: ResolvedGrants): Effect.Effect<Isolate, Death> => {
@@ -169,6 +165,8 @@ export const makePool = (
             orElse: () =>
               Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "load" }))
           }),
+          // All around it is uninterruptible, so that no isolate is ever between two owners.
+          Effect.interruptible,
           Effect.onExit((exit) =>
             Exit.isSuccess(exit)
               ? Effect.void
@@ -196,14 +194,12 @@ export const makePool = (
       return Effect.map(warm.changed, (changed) => !changed)
     }
 
-    const takeIdle = (slot: Slot): Effect.Effect<Warm | undefined> =>
+    const takeIdle = (shelf: Array<Warm>): Effect.Effect<Warm | undefined> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        for (let warm = slot.idle.pop(); warm !== undefined; warm = slot.idle.pop()) {
-          const candidate = warm
-          const fresh = yield* Effect.onInterrupt(isFresh(candidate, now), () => end(candidate.isolate))
-          if (fresh) return candidate
-          yield* endInBackground(candidate.isolate)
+        for (let warm = shelf.pop(); warm !== undefined; warm = shelf.pop()) {
+          if (yield* isFresh(warm, now)) return warm
+          yield* endInBackground(warm.isolate)
         }
         return undefined
       })
@@ -211,7 +207,7 @@ export const makePool = (
     const endInBackground = (isolate: Isolate): Effect.Effect<void> =>
       Effect.asVoid(Effect.forkIn(end(isolate), scope, { startImmediately: true }))
 
-    const giveBack = (slot: Slot, spec: PluginSpec, warm: Warm): Effect.Effect<void> =>
+    const giveBack = (spec: PluginSpec, warm: Warm): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         warm.runs++
         warm.lastUsed = now
@@ -222,16 +218,16 @@ export const makePool = (
           warm.runs < options.maxRuns &&
           !MutableRef.get(closing)
         if (!keep) return endInBackground(warm.isolate)
-        slot.idle.push(warm)
+        idleOf(spec).push(warm)
         return Effect.void
       })
 
     const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const expired: Array<Warm> = []
-      for (const slot of slots.values()) {
+      for (const shelf of idle.values()) {
         const limit = now - Duration.toMillis(options.idleTimeToLive)
-        const kept = slot.idle.filter((warm) => warm.lastUsed > limit || (expired.push(warm), false))
-        slot.idle.splice(0, slot.idle.length, ...kept)
+        const kept = shelf.filter((warm) => warm.lastUsed > limit || (expired.push(warm), false))
+        shelf.splice(0, shelf.length, ...kept)
       }
       return Effect.forEach(expired, (warm) => end(warm.isolate), { discard: true })
     })
@@ -252,14 +248,12 @@ export const makePool = (
               reason: `${zombies} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
             })
           }
-          const slot = slotOf(spec)
-          yield* Semaphore.takeScoped(slot.semaphore, 1)
           return yield* Effect.acquireRelease(
-            Effect.flatMap(spec.reuse === "plugin" ? takeIdle(slot) : Effect.succeed(undefined), (warm) =>
-              warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm)
+            Effect.flatMap(
+              spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
+              (warm) => (warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm))
             ),
-            (warm) => giveBack(slot, spec, warm),
-            { interruptible: true }
+            (warm) => giveBack(spec, warm)
           )
         }),
       zombie: noteZombie,

@@ -1,5 +1,5 @@
 /** One load or one run with an isolate: the request, its reply, and what either means as a `PluginError`. */
-import { Effect } from "effect"
+import { type Context, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import {
@@ -16,7 +16,6 @@ import type { GuestReply, Isolate, LogSink } from "./Isolate.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
 import { printable } from "./text.ts"
 import type { Death } from "./Transport.ts"
-import { Schema } from "effect"
 
 export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
   new WorkerCrash({
@@ -35,7 +34,12 @@ const decodeInfo = Schema.decodeEffect(Info)
 const decodeText = Schema.decodeEffect(Text)
 const decodeThrown = Schema.decodeEffect(Thrown)
 
-const noLog: LogSink = () => {}
+/** Makes a plugin's log lines Effect logs of the fiber that runs it, with that fiber's annotations. */
+const withLog = <A, E, R>(use: (log: LogSink) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.contextWith((context: Context.Context<R>) => {
+    const runSync = Effect.runSyncWith(context)
+    return use((level, text) => runSync(Effect.logWithLevel(level)(printable(text))))
+  })
 
 /** What one load gives: who the plugin says it is, and whether its files have changed since. */
 export interface Loaded {
@@ -48,8 +52,7 @@ export const loadPlugin = (
   isolate: Isolate,
   spec: PluginSpec,
   entry: string,
-  loader: ModuleLoader["Service"] | undefined,
-  log: LogSink = noLog
+  loader: ModuleLoader["Service"] | undefined
 ): Effect.Effect<Loaded, PluginError> =>
   Effect.gen(function* () {
     const refused = (reason: string): LoadError =>
@@ -72,9 +75,9 @@ export const loadPlugin = (
       },
       ...(modules === undefined ? {} : { modules: modules.channel })
     })
-    const reply = yield* isolate
-      .request((transport, nonce) => transport.load(request(nonce)), spec.limits, log)
-      .pipe(Effect.mapError((death) => crashed(spec, death)))
+    const reply = yield* withLog((log) =>
+      isolate.request((transport, nonce) => transport.load(request(nonce)), spec.limits, log)
+    ).pipe(Effect.mapError((death) => crashed(spec, death)))
     if (reply.type === Reply.loadFailed) {
       const reason = yield* Effect.mapError(decodeText(reply.body), () => brokenReply(spec))
       return yield* refused(reason)
@@ -89,19 +92,18 @@ export const runPlugin = (
   isolate: Isolate,
   spec: PluginSpec,
   input: string,
-  log: LogSink,
   /** Told that the isolate must not serve another run. */
   spend: () => void
 ): Effect.Effect<string, PluginError> =>
-  isolate
-    .request((transport, nonce) => transport.send(Request.run + nonce + input), spec.limits, log)
-    .pipe(
-      Effect.mapError((death) => crashed(spec, death)),
-      Effect.flatMap((reply) => {
-        if (reply.leftover || reply.type !== Reply.output) spend()
-        return meaning(spec, reply, spend)
-      })
-    )
+  withLog((log) =>
+    isolate.request((transport, nonce) => transport.send(Request.run + nonce + input), spec.limits, log)
+  ).pipe(
+    Effect.mapError((death) => crashed(spec, death)),
+    Effect.flatMap((reply) => {
+      if (reply.leftover || reply.type === Reply.uncrossable) spend()
+      return meaning(spec, reply, spend)
+    })
+  )
 
 const meaning = (
   spec: PluginSpec,

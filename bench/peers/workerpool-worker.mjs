@@ -1,0 +1,4 @@
+import workerpool from "workerpool"
+import { enrich } from "./task.mjs"
+
+workerpool.worker({ enrich })
