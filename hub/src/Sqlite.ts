@@ -1,0 +1,226 @@
+/**
+ * Effect's `SqlClient` over Node's own `node:sqlite`: one connection per layer, every statement prepared once.
+ *
+ * **Gotchas**: a busy wait is synchronous and holds up the event loop, so give a file to one client per
+ * process. Integers beyond 2^53 arrive as `bigint`; provide `SqlClient.SafeIntegers` to get every integer so.
+ */
+import { Cause, Context, Effect, Layer, Semaphore, Stream } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+
+export interface SqliteOptions {
+  /** Path of the database file, or `":memory:"`. */
+  readonly filename: string
+  /** Milliseconds that a statement waits, synchronously, for another process's lock. Default 5,000. */
+  readonly busyTimeoutMs?: number
+}
+
+type Rows = ReadonlyArray<Record<string, unknown>>
+type TransformRows = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+
+const maxPrepared = 200
+const streamChunk = 64
+
+const sqlError = (cause: unknown, operation: string): SqlError.SqlError => {
+  // The classifier reads `errno`, node:sqlite gives `errcode`.
+  if (cause instanceof Error && "errcode" in cause && !("errno" in cause)) {
+    Object.assign(cause, { errno: cause.errcode })
+  }
+  return new SqlError.SqlError({
+    reason: SqlError.classifySqliteError(cause, { message: `Failed to ${operation}`, operation })
+  })
+}
+
+const attempt = <A>(operation: string, run: () => A): Effect.Effect<A, SqlError.SqlError> =>
+  Effect.try({ try: run, catch: (cause) => sqlError(cause, operation) })
+
+const toInput = (value: unknown, index: number): SQLInputValue => {
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "bigint":
+      return value
+    case "boolean":
+      return value ? 1 : 0
+    case "undefined":
+      return null
+  }
+  if (value === null) return null
+  if (value instanceof Uint8Array || value instanceof Int8Array) return value
+  if (value instanceof Date) return value.toISOString()
+  throw new TypeError(`Parameter ${index + 1} is a ${typeof value}, which SQLite cannot store`)
+}
+
+const narrow = (value: unknown): unknown =>
+  typeof value === "bigint" && BigInt.asIntN(54, value) === value ? Number(value) : value
+
+/** Rows are fresh objects, so they are narrowed in place. */
+const narrowRow = <Row extends Record<string, unknown>>(row: Row): Row => {
+  for (const column in row) {
+    if (typeof row[column] === "bigint") Object.assign(row, { [column]: narrow(row[column]) })
+  }
+  return row
+}
+
+const wantsBigInts = Effect.withFiber((fiber) =>
+  Effect.succeed(Context.get(fiber.context, SqlClient.SafeIntegers))
+)
+
+interface SqliteConnection extends SqlConnection.Connection {
+  readonly isTransaction: () => boolean
+}
+
+const makeConnection = (db: DatabaseSync): SqliteConnection => {
+  const prepared = new Map<string, StatementSync>()
+
+  const prepareFresh = (sql: string): StatementSync => {
+    const statement = db.prepare(sql)
+    statement.setReadBigInts(true)
+    return statement
+  }
+
+  const prepareCached = (sql: string): StatementSync => {
+    const statement = prepared.get(sql) ?? prepareFresh(sql)
+    // Least recently used first, so that texts with a value written into them do not drive out the others.
+    prepared.delete(sql)
+    prepared.set(sql, statement)
+    if (prepared.size > maxPrepared) {
+      for (const oldest of prepared.keys()) {
+        prepared.delete(oldest)
+        break
+      }
+    }
+    return statement
+  }
+
+  const rowsOf =
+    (prepare: (sql: string) => StatementSync) =>
+    (
+      sql: string,
+      params: ReadonlyArray<unknown>,
+      transform: TransformRows
+    ): Effect.Effect<Rows, SqlError.SqlError> =>
+      Effect.flatMap(wantsBigInts, (bigInts) =>
+        attempt("execute statement", () => {
+          const statement = prepare(sql)
+          statement.setReturnArrays(false)
+          const rows: Rows = statement.all(...params.map(toInput))
+          if (!bigInts) rows.forEach(narrowRow)
+          return transform === undefined ? rows : transform(rows)
+        })
+      )
+
+  const valuesOf =
+    (prepare: (sql: string) => StatementSync) =>
+    (
+      sql: string,
+      params: ReadonlyArray<unknown>
+    ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError.SqlError> =>
+      Effect.flatMap(wantsBigInts, (bigInts) =>
+        attempt("execute statement", () => {
+          const statement = prepare(sql)
+          statement.setReturnArrays(true)
+          const rows: ReadonlyArray<unknown> = statement.all(...params.map(toInput))
+          return rows.map((row) => {
+            const values: ReadonlyArray<unknown> = Array.isArray(row) ? row : []
+            return bigInts ? values : values.map(narrow)
+          })
+        })
+      )
+
+  const execute = rowsOf(prepareCached)
+
+  return {
+    isTransaction: () => db.isTransaction,
+    execute,
+    executeUnprepared: rowsOf(prepareFresh),
+    executeValues: valuesOf(prepareCached),
+    executeValuesUnprepared: valuesOf(prepareFresh),
+    executeRaw: (sql, params) =>
+      Effect.flatMap(
+        attempt("prepare statement", () => prepareCached(sql)),
+        (statement): Effect.Effect<unknown, SqlError.SqlError> =>
+          statement.columns().length > 0
+            ? execute(sql, params, undefined)
+            : attempt("execute statement", () => {
+                const { changes, lastInsertRowid } = statement.run(...params.map(toInput))
+                return { changes: narrow(changes), lastInsertRowid: narrow(lastInsertRowid) }
+              })
+      ),
+    executeStream: (sql, params, transform) =>
+      Stream.fromPull(
+        Effect.gen(function* () {
+          const bigInts = yield* wantsBigInts
+          // A statement of its own: a cached one would be reset when the same text runs meanwhile.
+          const iterator = yield* Effect.acquireRelease(
+            attempt("execute statement", () => prepareFresh(sql).iterate(...params.map(toInput))),
+            (open) => Effect.sync(() => open.return?.())
+          )
+          return Effect.flatMap(
+            attempt("read rows", () => {
+              const rows: Array<Record<string, unknown>> = []
+              while (rows.length < streamChunk) {
+                const next = iterator.next()
+                if (next.done === true) break
+                rows.push(bigInts ? next.value : narrowRow(next.value))
+              }
+              return transform === undefined ? rows : transform(rows)
+            }),
+            ([first, ...rest]) =>
+              first === undefined ? Cause.done() : Effect.succeed([first, ...rest] as const)
+          )
+        })
+      ).pipe(Stream.scoped)
+  }
+}
+
+const open = (options: SqliteOptions): DatabaseSync => {
+  const db = new DatabaseSync(options.filename, { timeout: options.busyTimeoutMs ?? 5_000 })
+  try {
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")
+    return db
+  } catch (cause) {
+    db.close()
+    throw cause
+  }
+}
+
+/** A client that lives as long as its scope; see `layer`. */
+export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
+  const db = yield* Effect.acquireRelease(
+    attempt("open database", () => open(options)),
+    (db) => Effect.sync(() => db.close())
+  )
+  return yield* SqlClient.make({
+    ...SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(makeConnection(db)),
+      semaphore: yield* Semaphore.make(1),
+      isTransaction: (connection) => connection.isTransaction()
+    }),
+    compiler: Statement.makeCompilerSqlite(),
+    driver: "sqlite-node",
+    spanAttributes: [["db.system.name", "sqlite"]],
+    prepareTransactionControls: true,
+    // The write lock first: a transaction that reads and then writes can never fail on a busy upgrade.
+    beginTransaction: "BEGIN IMMEDIATE",
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
+  })
+})
+
+/**
+ * Gives `SqlClient` on a SQLite file (WAL, foreign keys on), closed with the layer's scope.
+ *
+ * **Errors**: a file that cannot be opened fails the layer with a `SqlError` (`ConnectionError`); a lock that
+ * is not had in time is a `LockTimeoutError`, whose `isRetryable` is true.
+ *
+ * @example
+ * ```ts
+ * const program = Effect.gen(function* () {
+ *   const sql = yield* SqlClient.SqlClient
+ *   return yield* sql`SELECT 1 AS one`
+ * }).pipe(Effect.provide(Sqlite.layer({ filename: ".agentlip/db.sqlite3" })))
+ * ```
+ */
+export const layer = (options: SqliteOptions): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
+  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))

@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Sqlite from "../src/Sqlite.ts"
+
+const tempFile = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hub-sqlite-"))),
+  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+).pipe(Effect.map((folder) => path.join(folder, "db.sqlite3")))
+
+const client = (options: Sqlite.SqliteOptions): Effect.Effect<SqlClient.SqlClient, unknown, Scope.Scope> =>
+  Effect.map(Layer.build(Sqlite.layer(options)), Context.get(SqlClient.SqlClient))
+
+const memory = client({ filename: ":memory:" })
+
+const plain = (rows: ReadonlyArray<unknown>): unknown => JSON.parse(JSON.stringify(rows))
+
+describe("Sqlite", () => {
+  it.live("opens with WAL and foreign keys", () =>
+    Effect.gen(function* () {
+      const sql = yield* client({ filename: yield* tempFile })
+      assert.deepStrictEqual(plain(yield* sql`PRAGMA journal_mode`), [{ journal_mode: "wal" }])
+      assert.deepStrictEqual(plain(yield* sql`PRAGMA foreign_keys`), [{ foreign_keys: 1 }])
+    })
+  )
+
+  it.live("converts parameters and refuses what SQLite cannot store", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      const at = new Date(0)
+      const rows = yield* sql`SELECT ${true} AS yes, ${at} AS at, ${undefined} AS missing, ${5n} AS five`
+      assert.deepStrictEqual(plain(rows), [
+        { yes: 1, at: "1970-01-01T00:00:00.000Z", missing: null, five: 5 }
+      ])
+      const error = yield* Effect.flip(sql.unsafe("SELECT ?", [{}]))
+      assert.strictEqual(error._tag, "SqlError")
+    })
+  )
+
+  it.live("gives safe integers as numbers, larger ones as bigint, all as bigint on request", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      const select = sql<{ small: unknown; edge: unknown; large: unknown }>`
+        SELECT 1 AS small, 9007199254740991 AS edge, 9223372036854775807 AS large`
+      const [row] = yield* select
+      assert.strictEqual(row?.small, 1)
+      assert.strictEqual(row?.edge, Number.MAX_SAFE_INTEGER)
+      assert.strictEqual(row?.large, 9223372036854775807n)
+      const [values] = yield* select.values
+      assert.deepStrictEqual(values, [1, Number.MAX_SAFE_INTEGER, 9223372036854775807n])
+      const [streamed] = yield* Stream.runCollect(select.stream)
+      assert.strictEqual(streamed?.large, 9223372036854775807n)
+      assert.strictEqual(streamed?.small, 1)
+      const [exact] = yield* Effect.provideService(select, SqlClient.SafeIntegers, true)
+      assert.strictEqual(exact?.small, 1n)
+    })
+  )
+
+  it.live("answers raw with the changes, values with duplicate column names kept apart", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      yield* sql`CREATE TABLE t (n INTEGER PRIMARY KEY)`
+      assert.deepStrictEqual(yield* sql`INSERT INTO t VALUES (7), (8)`.raw, {
+        changes: 2,
+        lastInsertRowid: 8
+      })
+      assert.deepStrictEqual(yield* sql`SELECT 1 AS a, 2 AS a`.values, [[1, 2]])
+      assert.deepStrictEqual(plain(yield* sql`INSERT INTO t VALUES (9) RETURNING n`), [{ n: 9 }])
+    })
+  )
+
+  it.live("streams every row, stops early, and fails typed", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      const numbers = (to: number) =>
+        sql<{
+          n: number
+        }>`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ${to}) SELECT n FROM c`
+      const all = yield* Stream.runCollect(numbers(1_000).stream)
+      assert.strictEqual(all.length, 1_000)
+      assert.strictEqual(all.at(-1)?.n, 1_000)
+      assert.strictEqual(
+        (yield* numbers(1_000_000_000).stream.pipe(Stream.take(3), Stream.runCollect)).length,
+        3
+      )
+      const wrong = yield* Effect.result(Stream.runDrain(sql`SELECT * FROM missing`.stream))
+      assert.isTrue(Result.isFailure(wrong) && wrong.failure._tag === "SqlError")
+      const midway = yield* Effect.result(
+        Stream.runDrain(sql`SELECT json(x) FROM (SELECT '1' AS x UNION ALL SELECT '{')`.stream)
+      )
+      assert.isTrue(Result.isFailure(midway) && midway.failure._tag === "SqlError")
+      assert.strictEqual((yield* numbers(2)).length, 2)
+    })
+  )
+
+  it.live("types a unique violation", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      yield* sql`CREATE TABLE t (n INTEGER PRIMARY KEY, name TEXT UNIQUE)`
+      yield* sql`INSERT INTO t (name) VALUES ('a')`
+      const error = yield* Effect.flip(sql`INSERT INTO t (name) VALUES ('a')`)
+      assert.strictEqual(error.reason._tag, "UniqueViolation")
+    })
+  )
+
+  it.live("rolls back on failure and on interruption; a nested failure leaves the outer writes", () =>
+    Effect.gen(function* () {
+      const sql = yield* memory
+      yield* sql`CREATE TABLE t (n INTEGER)`
+      const insert = (n: number) => sql`INSERT INTO t VALUES (${n})`
+      yield* Effect.exit(sql.withTransaction(Effect.andThen(insert(1), Effect.fail("no"))))
+      const written = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        sql.withTransaction(
+          insert(2).pipe(Effect.andThen(Deferred.succeed(written, undefined)), Effect.andThen(Effect.never))
+        )
+      )
+      yield* Deferred.await(written)
+      yield* Fiber.interrupt(fiber)
+      yield* sql.withTransaction(
+        insert(3).pipe(
+          Effect.andThen(Effect.exit(sql.withTransaction(Effect.andThen(insert(4), Effect.fail("no"))))),
+          Effect.andThen(insert(5))
+        )
+      )
+      assert.deepStrictEqual(yield* sql`SELECT n FROM t ORDER BY n`.values, [[3], [5]])
+    })
+  )
+
+  it.live(
+    "takes the write lock at the start of a transaction; the other connection's failure is retryable",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* tempFile
+        const one = yield* client({ filename })
+        const other = yield* client({ filename, busyTimeoutMs: 1 })
+        yield* one`CREATE TABLE t (n INTEGER)`
+        const refused = yield* one.withTransaction(Effect.flip(other.withTransaction(other`SELECT 1`)))
+        assert.strictEqual(refused.reason._tag, "LockTimeoutError")
+        assert.isTrue(refused.isRetryable)
+        yield* other.withTransaction(other`INSERT INTO t VALUES (1)`)
+      })
+  )
+
+  it.live("fails typed when the file cannot be opened", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(client({ filename: path.join(os.tmpdir(), "no", "such", "folder.db") }))
+      assert.isTrue(Exit.isFailure(exit))
+      assert.include(String(exit), "ConnectionError")
+    })
+  )
+})
