@@ -1,0 +1,138 @@
+/**
+ * Reads a workspace's `agentlip.config.ts` into plugin specs.
+ *
+ * **Details**: the file is the operator's own code and runs in the host, TypeScript types stripped by Node.
+ * It is decoded strictly, and one `ConfigError` lists everything that is wrong with it. A module that is
+ * missing or does not load is not the config's problem: it is that plugin's `LOAD_ERROR`, the others run.
+ *
+ * **Gotchas**: a file with the same content is evaluated once per process, and modules it imports are too:
+ * a change in one of those, or in the environment, shows only after a restart or a change of the file itself.
+ */
+import { Effect, Result, Schema } from "effect"
+import * as path from "node:path"
+import type { Grants, IsolationLevel } from "./Capabilities.ts"
+import { findConfigFile, importDefault } from "./config/file.ts"
+import { realOf } from "./config/modulePath.ts"
+import { problemsOf } from "./config/problems.ts"
+import { type ConfigTime, configSchema, crossProblems, type Entry } from "./config/schema.ts"
+import { ConfigError } from "./Errors.ts"
+import { extractor, type Limits, linkifier, makeSpec, type PluginSpec, type Reuse } from "./Plugin.ts"
+
+export type { ConfigTime } from "./config/schema.ts"
+
+/** One plugin in a config file. */
+export interface PluginEntry {
+  /** Unique in the file; names the plugin's breaker, its logs and its rows. */
+  readonly name: string
+  /**
+   * A file of the workspace (`"./plugins/todo.ts"`, relative to the workspace) or an installed package
+   * (`"@agentlip/plugins/url-linkifier"`). Never outside the workspace, never in `.agentlip/`.
+   */
+  readonly modulePath: string
+  /** Longest time of one run. Default 5 seconds. */
+  readonly timeout?: ConfigTime
+  /** How long a run has between its abort signal and the kill. Default 0. */
+  readonly grace?: ConfigTime
+  /** What the plugin gets as `config`: JSON values. Default `{}`. */
+  readonly config?: { readonly [key: string]: Schema.Json }
+  /** Default `"thread"`. */
+  readonly isolation?: IsolationLevel
+  /** `"plugin"`: isolates stay warm; `"never"`: a fresh one for each run. Default `"plugin"`. */
+  readonly reuse?: Reuse
+  /** Runs side by side. Default 1. */
+  readonly concurrency?: number
+  /** MiB an isolate may take; short for `limits.memory`. Default 128. */
+  readonly memory?: number
+  readonly limits?: Partial<Limits>
+  /** What the plugin may reach; relative paths are taken from the workspace. Default nothing. */
+  readonly grants?: Grants
+  /** What differs from the hub's breaker: failures in a row (default 3), time to the next try (default 60 seconds). */
+  readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: ConfigTime }
+  /** `false`: checked, but not run. Default `true`. */
+  readonly enabled?: boolean
+}
+
+/** What a config file exports as its default. */
+export interface AgentlipConfig {
+  readonly linkifiers?: ReadonlyArray<PluginEntry>
+  readonly extractors?: ReadonlyArray<PluginEntry>
+}
+
+/**
+ * Types a config file; returns what it is given. `satisfies AgentlipConfig` with a type import does the same
+ * without loading the library.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from "@agentlip/plugin-runtime"
+ *
+ * export default defineConfig({
+ *   linkifiers: [{ name: "urls", modulePath: "@agentlip/plugins/url-linkifier", timeout: "2 seconds" }]
+ * })
+ * ```
+ */
+export const defineConfig = (config: AgentlipConfig): AgentlipConfig => config
+
+/** A spec of one of the kinds a config file can name. */
+export type ConfiguredSpec = PluginSpec<typeof linkifier> | PluginSpec<typeof extractor>
+
+/** What `loadConfig` found. */
+export interface LoadedConfig {
+  /** The file it was read from, absolute; `undefined`: the workspace has none. */
+  readonly file: string | undefined
+  /** The enabled plugins, linkifiers first, in the file's order. */
+  readonly specs: ReadonlyArray<ConfiguredSpec>
+  /** Names of the plugins with `enabled: false`. */
+  readonly disabled: ReadonlyArray<string>
+}
+
+const toSpec = <Kind extends typeof linkifier | typeof extractor>(
+  kind: Kind,
+  entry: Entry
+): PluginSpec<Kind> => {
+  const { enabled: _, memory, ...options } = entry
+  return makeSpec({
+    ...options,
+    kind,
+    ...(memory === undefined ? {} : { limits: { ...options.limits, memory } })
+  })
+}
+
+/**
+ * Reads the config file of a workspace: `agentlip.config.ts`, `.js` or `.mjs` in its root. Without one the
+ * result is empty, with `file: undefined`.
+ *
+ * Fails with one `ConfigError` that lists every problem: unknown keys, wrong types, names used twice, module
+ * paths that leave the workspace, a file that cannot be loaded.
+ *
+ * @example
+ * ```ts
+ * const { specs, disabled } = yield* loadConfig("/srv/chat")
+ * for (const spec of specs) yield* Effect.log(`${spec.kind.name} ${spec.name}: ${spec.modulePath}`)
+ * ```
+ */
+export const loadConfig = Effect.fn("loadConfig")(function* (
+  workspaceRoot: string
+): Effect.fn.Return<LoadedConfig, ConfigError> {
+  const root = realOf(path.resolve(workspaceRoot))
+  const file = yield* findConfigFile(root)
+  if (file === undefined) return { file, specs: [], disabled: [] }
+  const config = yield* importDefault(file)
+  const decoded = yield* Effect.result(
+    Schema.decodeUnknownEffect(configSchema(root), { errors: "all", onExcessProperty: "error" })(config)
+  )
+  const problems = crossProblems(config)
+  if (Result.isFailure(decoded)) problems.unshift(...problemsOf(config, decoded.failure.issue))
+  if (Result.isFailure(decoded) || problems.length > 0) return yield* new ConfigError({ file, problems })
+
+  const { linkifiers = [], extractors = [] } = decoded.success
+  const isEnabled = (entry: Entry): boolean => entry.enabled !== false
+  return {
+    file,
+    specs: [
+      ...linkifiers.filter(isEnabled).map((entry) => toSpec(linkifier, entry)),
+      ...extractors.filter(isEnabled).map((entry) => toSpec(extractor, entry))
+    ],
+    disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name)
+  }
+})

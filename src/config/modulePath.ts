@@ -1,0 +1,93 @@
+/**
+ * From the `modulePath` of a config file to the file it names.
+ *
+ * What starts with `.` or is absolute is a file of the workspace, judged on real paths so that a link cannot
+ * lead out of it. Everything else is a package, found from the workspace as its config file's own `import`
+ * would find it; a package may lie outside the workspace, as installed ones do in a monorepo.
+ */
+import { Effect } from "effect"
+import * as fs from "node:fs"
+// As a namespace: runtimes that lack `registerHooks` can still load this module.
+import * as Module from "node:module"
+import * as path from "node:path"
+import { contains, hubFolder, isHubPrivate } from "../paths.ts"
+
+/** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
+export const realOf = (file: string): string => {
+  try {
+    return fs.realpathSync(file)
+  } catch (error) {
+    const folder = path.dirname(file)
+    if (folder === file) return file
+    const parent = realOf(folder)
+    const here = path.join(parent, path.basename(file))
+    const leadsNowhere = error instanceof Error && "code" in error && error.code === "ENOENT"
+    return leadsNowhere && fs.lstatSync(here, { throwIfNoEntry: false })?.isSymbolicLink() === true
+      ? realOf(path.resolve(parent, fs.readlinkSync(here)))
+      : here
+  }
+}
+
+/**
+ * Resolves as `import` does from the workspace's config file. `require.resolve` alone would miss packages
+ * that export for `import` only, and `import.meta.resolve` takes no parent; so the hook swaps the condition,
+ * registered for this one synchronous call.
+ */
+const resolvePackage = (root: string, specifier: string): string => {
+  const hooks = Module.registerHooks({
+    resolve: (given, context, next) =>
+      next(given, {
+        ...context,
+        conditions: context.conditions.map((name) => (name === "require" ? "import" : name))
+      })
+  })
+  try {
+    return Module.createRequire(path.join(root, "agentlip.config.ts")).resolve(specifier)
+  } finally {
+    hooks.deregister()
+  }
+}
+
+const inPackage = (root: string, given: string): Effect.Effect<string, string> => {
+  if (Module.isBuiltin(given))
+    return Effect.fail("is a module of the runtime itself; give a path or a package instead")
+  if (/^[a-z][a-z\d+.-]*:/i.test(given)) return Effect.fail("is a URL; give a path or a package instead")
+  if (given.split(/[/\\]/).some((segment) => segment === ".." || segment === "."))
+    return Effect.fail('leaves its package; name one of the package\'s exports, without ".."')
+  return Effect.try({
+    try: () => fs.realpathSync(resolvePackage(root, given)),
+    catch: (error) => (error instanceof Error ? error : new Error(String(error)))
+  }).pipe(
+    Effect.catch((error) => {
+      // Not installed: like a file that is missing, that is one plugin's LOAD_ERROR and stops no other.
+      if (!("code" in error && error.code === "MODULE_NOT_FOUND"))
+        return Effect.fail(`cannot be resolved: ${error.message}`)
+      return fs.existsSync(path.join(root, given))
+        ? Effect.fail(`is taken for a package; for the file in the workspace write "./${given}"`)
+        : Effect.succeed(path.join(root, "node_modules", given))
+    })
+  )
+}
+
+const inWorkspace = (root: string, given: string): Effect.Effect<string, string> => {
+  const file = realOf(path.resolve(root, given))
+  return contains(root, file)
+    ? Effect.succeed(file)
+    : Effect.fail(
+        `leaves the workspace (it is ${file}); move the module into ${root}, or install it as a package`
+      )
+}
+
+/**
+ * The real path of a configured module, which need not exist; or what is wrong with `given` as a predicate
+ * (`leaves the workspace …`). `root` is the workspace's real path.
+ */
+export const resolveModule = (root: string, given: string): Effect.Effect<string, string> =>
+  Effect.suspend(() =>
+    given.startsWith(".") || path.isAbsolute(given) ? inWorkspace(root, given) : inPackage(root, given)
+  ).pipe(
+    Effect.filterOrFail(
+      (file) => !isHubPrivate(file),
+      () => `lies in ${hubFolder}/, which belongs to the hub alone; move the module out of it`
+    )
+  )

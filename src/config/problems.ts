@@ -1,0 +1,91 @@
+/** From a schema's issue to the problems an operator reads: where in the file, what is wrong, what to write. */
+import { SchemaAST, SchemaIssue } from "effect"
+import type { ConfigProblem } from "../Errors.ts"
+
+type Path = ReadonlyArray<PropertyKey>
+
+/** `linkifiers[0].config["a-b"]` */
+export const pathText = (path: Path): string =>
+  path
+    .map((key) => {
+      if (typeof key === "number") return `[${key}]`
+      return typeof key === "string" && /^[A-Za-z_$][\w$]*$/.test(key)
+        ? `.${key}`
+        : `[${typeof key === "string" ? JSON.stringify(key) : String(key)}]`
+    })
+    .join("")
+    .replace(/^\./, "")
+
+/** A value in a few words, without the contents of objects: a config may hold what a log must not. */
+export const shown = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (typeof value === "function") return "a function"
+  if (Array.isArray(value)) return "an array"
+  return typeof value === "object" && value !== null ? "an object" : String(value)
+}
+
+const valueAt = (root: unknown, path: Path): unknown =>
+  path.reduce<unknown>(
+    (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
+    root
+  )
+
+/** How many letters to change, add or drop. */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1]
+    for (let j = 0; j < b.length; j++) {
+      const replaced = (row[j] ?? 0) + (b[j] === letter ? 0 : 1)
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+const unknownKey = (ast: SchemaAST.AST, key: string): string => {
+  const known = SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
+  const given = key.toLowerCase()
+  const near = known.find((name) => {
+    const other = name.toLowerCase()
+    return given.startsWith(other) || other.startsWith(given) || distance(given, other) <= 2
+  })
+  return near === undefined
+    ? `is not a known key; remove it, or use one of ${known.join(", ")}`
+    : `is not a known key; did you mean "${near}"?`
+}
+
+const describe = SchemaIssue.makeFormatterDefault()
+
+const plainWords = [
+  [/^Expected object$/, "expected an object"],
+  [/^Expected array$/, "expected a list"],
+  [/^Expected boolean$/, "expected true or false"],
+  [/^Expected/, "expected"]
+] as const
+
+/** Every problem of `issue`, found while `root` was decoded. */
+export const problemsOf = (
+  root: unknown,
+  issue: SchemaIssue.Issue,
+  path: Path = []
+): Array<ConfigProblem> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return problemsOf(root, issue.issue, [...path, ...issue.path])
+    case "Encoding":
+      return problemsOf(root, issue.issue, path)
+    case "Composite":
+      return issue.issues.flatMap((inner) => problemsOf(root, inner, path))
+    case "MissingKey":
+      return [{ path: pathText(path), problem: "is missing; add it" }]
+    case "UnexpectedKey":
+      return [{ path: pathText(path), problem: unknownKey(issue.ast, String(path.at(-1))) }]
+    default: {
+      const text = plainWords.reduce((text, [schemas, ours]) => text.replace(schemas, ours), describe(issue))
+      const problem = text.startsWith("expected") ? `${text}, got ${shown(valueAt(root, path))}` : text
+      return [{ path: pathText(path), problem }]
+    }
+  }
+}
