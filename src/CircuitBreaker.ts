@@ -23,6 +23,7 @@ import { Cause, Clock, Context, Effect, Exit, Layer, Option, PubSub, Ref, Stream
 import * as Circuit from "./breaker/Circuit.ts"
 import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
 import { CircuitOpen } from "./Errors.ts"
+import type { BreakerPolicy } from "./Plugin.ts"
 
 export type { BreakerState, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
 export { type BreakerOptions, InvalidBreakerPolicy } from "./breaker/Policy.ts"
@@ -97,11 +98,21 @@ const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): Circu
   new CircuitOpen({ plugin: name, failures, retryAfter })
 
 const make = Effect.fnUntraced(function* (options: BreakerOptions) {
-  const basePolicy = yield* makePolicy(options, defaultPolicy)
+  const basePolicy = makePolicy(options, defaultPolicy)
+  /** Specs keep their options from run to run, so they are checked once. */
+  const policies = new WeakMap<BreakerOptions, BreakerPolicy>()
   const circuits = new Map<string, Ref.Ref<Circuit.Circuit>>()
   const changes = yield* Effect.acquireRelease(PubSub.sliding<Take.Take<BreakerChange>>(256), (pubsub) =>
     PubSub.end(pubsub, Exit.void)
   )
+
+  const policyOf = (options: BreakerOptions): BreakerPolicy => {
+    const known = policies.get(options)
+    if (known !== undefined) return known
+    const policy = makePolicy(options, basePolicy)
+    policies.set(options, policy)
+    return policy
+  }
 
   const circuitOf = (name: string): Ref.Ref<Circuit.Circuit> => {
     const known = circuits.get(name)
@@ -111,24 +122,21 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
     return circuit
   }
 
-  /** One atomic transition and its announcement. */
+  /** One atomic step of a circuit, announced within it: later, two fibers could announce in the wrong order. */
   const step = <A>(
     name: string,
     transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
   ): Effect.Effect<A> =>
     Clock.clockWith((clock) =>
-      Effect.flatten(
-        Ref.modify(circuitOf(name), (before) => {
-          const [answer, after] = transition(before, clock.currentTimeMillisUnsafe())
-          if (after.state._tag === before.state._tag) return [Effect.succeed(answer), after]
-          const change = { name, from: before.state, to: after.state }
-          // Published in this very step, or two fibers could announce in the wrong order; only a full
-          // buffer needs the effect, which makes it slide.
-          return PubSub.publishUnsafe(changes, [change])
-            ? [Effect.succeed(answer), after]
-            : [Effect.as(PubSub.publish(changes, [change]), answer), after]
-        })
-      )
+      Ref.modify(circuitOf(name), (before) => {
+        const answerAndAfter = transition(before, clock.currentTimeMillisUnsafe())
+        const [, { state }] = answerAndAfter
+        if (state._tag !== before.state._tag) {
+          // A sliding PubSub never waits, so that this can be part of the step.
+          Effect.runSync(PubSub.publish(changes, [{ name, from: before.state, to: state }]))
+        }
+        return answerAndAfter
+      })
     )
 
   const update = (
@@ -136,24 +144,28 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
     transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
   ): Effect.Effect<void> => step(name, (circuit, now) => [undefined, transition(circuit, now)])
 
-  const admit = Effect.fnUntraced(function* (name: string, options: BreakerOptions | undefined) {
-    const policy = options === undefined ? undefined : yield* makePolicy(options, basePolicy)
-    const admission = yield* step(name, (circuit, now) =>
-      Circuit.admit(policy === undefined ? circuit : Circuit.withPolicy(circuit, policy), now)
+  const admit = (name: string, options: BreakerOptions | undefined): Effect.Effect<Circuit.Admission> =>
+    step(name, (circuit, now) =>
+      Circuit.admit(options === undefined ? circuit : Circuit.withPolicy(circuit, policyOf(options)), now)
     )
-    if (admission.admitted) return admission.generation
-    return yield* refusal(name, admission)
-  })
 
   return CircuitBreaker.of({
-    protect: (name, options) => (effect) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(admit(name, options), (generation) =>
-          Effect.onExit(restore(effect), (exit) =>
-            update(name, (circuit, now) => Circuit.record(circuit, generation, outcomeOf(exit), now))
+    protect:
+      (name, options) =>
+      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            admit(name, options),
+            (admission): Effect.Effect<A, E | CircuitOpen, R> =>
+              admission.admitted
+                ? Effect.onExit(restore(effect), (exit) =>
+                    update(name, (circuit, now) =>
+                      Circuit.record(circuit, admission.generation, outcomeOf(exit), now)
+                    )
+                  )
+                : Effect.fail(refusal(name, admission))
           )
-        )
-      ),
+        ),
     check: (name) =>
       Clock.clockWith((clock) => {
         const circuit = circuits.get(name)

@@ -116,6 +116,23 @@ describe("CircuitBreaker: states and time", () => {
     }).pipe(withBreaker())
   )
 
+  it.effect("check fails as a run would, and changes nothing", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker
+      const { trip, start, refusal, state } = yield* plugin("p")
+      yield* breaker.check("p")
+      assert.strictEqual((yield* breaker.states).size, 0)
+      yield* trip
+      assert.strictEqual(Duration.toMillis((yield* Effect.flip(breaker.check("p"))).retryAfter), 60_000)
+      yield* TestClock.adjust("60 seconds")
+      yield* breaker.check("p")
+      assert.deepStrictEqual(yield* state, open(60_000, 0))
+      yield* start
+      const checked = yield* Effect.flip(breaker.check("p"))
+      assert.strictEqual(Duration.toMillis(checked.retryAfter), (yield* refusal).retryAfter)
+    }).pipe(withBreaker())
+  )
+
   it.effect("circuits know nothing of each other", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker
@@ -311,6 +328,19 @@ describe("CircuitBreaker: policy", () => {
       assert.deepStrictEqual(yield* own.state, open(5_000, 1))
       yield* usual.fail
       assert.deepStrictEqual(yield* usual.state, open(5_000, 2))
+    }).pipe(withBreaker({ failureThreshold: 2, cooldown: "5 seconds" }))
+  )
+
+  it.effect("each option alone goes over the Layer's, and a new policy over the last one", () =>
+    Effect.gen(function* () {
+      const long = yield* plugin("p", { cooldown: "9 seconds" })
+      const early = yield* plugin("p", { failureThreshold: 1 })
+      yield* long.fail
+      yield* long.fail
+      assert.deepStrictEqual(yield* long.state, open(9_000, 2))
+      yield* long.reset
+      yield* early.fail
+      assert.deepStrictEqual(yield* early.state, open(5_000, 1))
     }).pipe(withBreaker({ failureThreshold: 2, cooldown: "5 seconds" }))
   )
 

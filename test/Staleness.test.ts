@@ -56,7 +56,7 @@ const reasonOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<string, A> =
 
 const mustNotRun = Effect.die("must not run")
 
-describe.each(dialects)("Staleness on $name", ({ available, database, begin }) => {
+describe.each(dialects)("Staleness on $name", ({ name, available, database, begin }) => {
   const hub = Effect.flatMap(database, makeHub)
   const test = it.live.runIf(available)
 
@@ -170,6 +170,16 @@ describe.each(dialects)("Staleness on $name", ({ available, database, begin }) =
         assert.deepStrictEqual(yield* derived, ["old"])
       }))
 
+    it.live.runIf(name === "SQLite")("touches no row to take SQLite's lock: no trigger fires", () =>
+      Effect.gen(function* () {
+        const { sql, staleness, derive, derived } = yield* hub
+        yield* sql`CREATE TRIGGER frozen BEFORE UPDATE ON messages BEGIN SELECT RAISE(ABORT, 'frozen'); END`
+        const snapshot = yield* staleness.capture("m")
+        yield* staleness.commit(snapshot, derive(snapshot))
+        assert.deepStrictEqual(yield* derived, ["old"])
+      })
+    )
+
     test("the accessors use the Staleness in context", () =>
       Effect.gen(function* () {
         const { sql, derive, derived } = yield* hub
@@ -240,6 +250,9 @@ describe.each(dialects)("Staleness on $name", ({ available, database, begin }) =
         )
         const committing = yield* Effect.forkChild(begun(staleness.commit(snapshot, write)))
         yield* Deferred.await(looked)
+        // Others may look meanwhile, and do not wait.
+        const elsewhere = yield* stalenessOver(other)
+        assert.deepStrictEqual(yield* elsewhere.capture("m"), snapshot)
 
         const met = yield* Deferred.make<void>()
         const editing = yield* Effect.forkChild(meetLock(met)(edit("new", other)))

@@ -128,7 +128,4 @@ export const reset = (circuit: Circuit): Circuit => moveTo(circuit, closed)
 
 /** Follows another policy from here on; an `until` that is already set stays. */
 export const withPolicy = (circuit: Circuit, policy: BreakerPolicy): Circuit =>
-  circuit.policy.failureThreshold === policy.failureThreshold &&
-  Duration.equals(circuit.policy.cooldown, policy.cooldown)
-    ? circuit
-    : { ...circuit, policy }
+  circuit.policy === policy ? circuit : { ...circuit, policy }

@@ -1,5 +1,5 @@
 /** From what a hub's author wrote to a policy that can be followed. */
-import { Duration, Effect, Option, Schema } from "effect"
+import { Duration, Option, Schema } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
 
 /** What can be said about a breaker; what is left out has a default. */
@@ -25,31 +25,23 @@ export class InvalidBreakerPolicy extends Schema.TaggedError<InvalidBreakerPolic
 
 export const defaultPolicy: BreakerPolicy = { failureThreshold: 3, cooldown: Duration.seconds(60) }
 
-/** `options` over `base`; dies with `InvalidBreakerPolicy` rather than follow half a policy. */
-export const makePolicy = (options: BreakerOptions, base: BreakerPolicy): Effect.Effect<BreakerPolicy> => {
+/** `options` over `base`; throws `InvalidBreakerPolicy` rather than follow half a policy. */
+export const makePolicy = (options: BreakerOptions, base: BreakerPolicy): BreakerPolicy => {
   const { failureThreshold = base.failureThreshold, cooldown = base.cooldown } = options
   if (!Number.isSafeInteger(failureThreshold) || failureThreshold < 1) {
-    return Effect.die(
-      new InvalidBreakerPolicy({
-        option: "failureThreshold",
-        given: String(failureThreshold),
-        expected: "an integer of at least 1"
-      })
-    )
+    throw new InvalidBreakerPolicy({
+      option: "failureThreshold",
+      given: String(failureThreshold),
+      expected: "an integer of at least 1"
+    })
   }
-  const duration = Option.filter(
-    Duration.fromInput(cooldown),
-    (given) => Duration.isFinite(given) && Duration.isPositive(given)
-  )
-  return Option.match(duration, {
-    onSome: (cooldown) => Effect.succeed({ failureThreshold, cooldown }),
-    onNone: () =>
-      Effect.die(
-        new InvalidBreakerPolicy({
-          option: "cooldown",
-          given: String(cooldown),
-          expected: "a finite duration longer than 0"
-        })
-      )
-  })
+  const duration = Duration.fromInput(cooldown)
+  if (Option.isNone(duration) || !Duration.isFinite(duration.value) || !Duration.isPositive(duration.value)) {
+    throw new InvalidBreakerPolicy({
+      option: "cooldown",
+      given: String(cooldown),
+      expected: "a finite duration longer than 0"
+    })
+  }
+  return { failureThreshold, cooldown: duration.value }
 }
