@@ -122,7 +122,7 @@ export const extractor = makeKind({
 
 /** What a run may take and give; every limit is enforced, with the error named beside it. */
 export interface Limits {
-  /** Heap and off-heap memory of the isolate, in MiB; over it: `WORKER_CRASH`. Default 128. */
+  /** Heap and off-heap memory of the isolate, in MiB; over it: `WORKER_CRASH`. Default 128, at most 512. */
   readonly memory: number
   /** Items in an array output; over it: `INVALID_OUTPUT`. Default 1,000. */
   readonly outputItems: number
@@ -135,6 +135,9 @@ export interface Limits {
   /** Log characters kept of one run; the rest is counted and dropped. Default 65,536. */
   readonly logLength: number
 }
+
+/** The most a spec may allow an isolate, in MiB. */
+export const maxMemory = 512
 
 export const defaultLimits: Limits = {
   memory: 128,
@@ -254,6 +257,9 @@ export const specProblem = (spec: PluginSpec): string | undefined => {
   if (!isPositiveInt(spec.concurrency)) return "its concurrency must be a whole number from 1"
   for (const [limit, value] of Object.entries(spec.limits)) {
     if (!isPositiveInt(value)) return `limits.${limit} must be a whole number from 1`
+  }
+  if (spec.limits.memory > maxMemory) {
+    return `limits.memory must be at most ${maxMemory} MiB: nearer to the engine's own limit the host could not stop it in time`
   }
   const { failureThreshold, cooldown } = spec.breaker
   if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {

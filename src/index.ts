@@ -4,8 +4,10 @@
  */
 export * from "./CircuitBreaker.ts"
 export { Grants, IsolationLevel } from "./Capabilities.ts"
+export * from "./Config.ts"
 export * from "./Errors.ts"
 export type { PluginInfo } from "./guest/protocol.ts"
 export * from "./Plugin.ts"
 export * from "./Runtime.ts"
+export * from "./Staleness.ts"
 export * from "./WorkerLayer.ts"

@@ -4,6 +4,7 @@ import type { GuestConsole } from "./console.ts"
 import { describeReason, describeThrown, quote } from "./describe.ts"
 import { activeResources, cut, globalKeys, listen, parse, post, stringify } from "./intrinsics.ts"
 import {
+  type GuestLimits,
   Leftover,
   type LoadRequest,
   nonceLength,
@@ -15,11 +16,28 @@ import {
 
 type Method = (input: unknown, context: { readonly signal: AbortSignal }) => unknown
 
+/** What a method is called with beside its input. The signal is made when it is looked at: few plugins do. */
+class RunContext {
+  #controller: AbortController | undefined
+  #aborted = false
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#aborted = true
+    this.#controller?.abort()
+  }
+}
+
 interface Loaded {
   readonly plugin: object
   readonly method: Method
   readonly config: unknown
-  readonly outputLength: number
+  readonly limits: GuestLimits
   /** What the plugin had open when it was loaded; a run that ends with more has left something behind. */
   readonly resources: number
   readonly globals: number
@@ -94,7 +112,7 @@ export const serve = (
   importPlugin: (request: LoadRequest) => Promise<object>
 ): void => {
   let loaded: Loaded | undefined
-  let controller: AbortController | undefined
+  let current: RunContext | undefined
 
   const load = async (request: LoadRequest): Promise<void> => {
     setNonce(request.nonce)
@@ -111,7 +129,7 @@ export const serve = (
         plugin,
         method: run,
         config,
-        outputLength: request.limits.outputLength,
+        limits: request.limits,
         resources: activeResources(),
         globals: globalKeys()
       }
@@ -129,11 +147,12 @@ export const serve = (
 
   const run = async (nonce: string, body: string, of: Loaded): Promise<void> => {
     setNonce(nonce)
+    guestConsole.begin(of.limits)
     const input: object = { ...parse(body), config: of.config }
-    controller = new AbortController()
+    current = new RunContext()
     let output: unknown
     try {
-      output = await of.method(input, { signal: controller.signal })
+      output = await of.method(input, current)
     } catch (thrown) {
       const description = describeThrown(thrown)
       guestConsole.end()
@@ -146,8 +165,8 @@ export const serve = (
       text = stringify(output)
       if (typeof text !== "string")
         problem = `expected JSON, got ${output === undefined ? "nothing (undefined)" : `a ${typeof output}`}`
-      else if (text.length > of.outputLength) {
-        problem = `expected at most ${of.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
+      else if (text.length > of.limits.outputLength) {
+        problem = `expected at most ${of.limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
       }
     } catch (thrown) {
       problem = `expected a value that can be written as JSON, got one that cannot (${describeReason(thrown)})`
@@ -171,7 +190,7 @@ export const serve = (
       const nonce = cut(message, 1, 1 + nonceLength)
       void run(nonce, cut(message, 1 + nonceLength), loaded)
     } else if (message[0] === Request.abort) {
-      controller?.abort()
+      current?.abort()
     }
   })
   post(port, `${Reply.hello}${noNonce}{"protocol":1}`)

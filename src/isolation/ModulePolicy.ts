@@ -20,7 +20,9 @@ export class ModuleRefusal extends Error {
   override name = "ModuleRefusal"
 }
 
-const isRelativeOrAbsolute = (specifier: string): boolean =>
+const packageName = /^(?:@[^/]+\/)?[^/@.][^/]*/
+
+const isPath = (specifier: string): boolean =>
   specifier.startsWith("./") ||
   specifier.startsWith("../") ||
   specifier.startsWith("/") ||
@@ -41,7 +43,9 @@ export class ModulePolicy {
 
   constructor(entry: string) {
     const file = fs.realpathSync(entry)
-    this.#roots = new Set([path.dirname(file)])
+    // A plugin that is a package has the package's folder; any other has the folder it lies in.
+    const manifest = file.includes(`${path.sep}node_modules${path.sep}`) ? manifestOf(file) : undefined
+    this.#roots = new Set([path.dirname(manifest ?? file)])
     this.#entry = pathToFileURL(file).href
   }
 
@@ -52,27 +56,24 @@ export class ModulePolicy {
     if (specifier === this.#entry) return this.#found(specifier, fileURLToPath(this.#entry), "")
     if (!parent.startsWith("file:")) this.#refuse(specifier, "only a module with a file may import it")
     const parentFile = fileURLToPath(parent)
-    if (!this.#admits(fs.realpathSync(parentFile)))
-      this.#refuse(specifier, `${parentFile} is not the plugin's`)
+    if (!this.#admits(parentFile)) this.#refuse(specifier, `${parentFile} is not the plugin's`)
+
+    // Judged before the disk is looked at: what lies outside must not even be told to exist.
+    if (isPath(specifier)) this.#mustAdmit(specifier, fileURLToPath(new URL(specifier, parent)))
+    else if (!specifier.startsWith("#")) this.#admitDependency(specifier, parentFile)
 
     const resolved = require
       ? pathToFileURL(createRequire(parent).resolve(specifier))
       : new URL(import.meta.resolve(specifier, parent))
-    if (resolved.protocol !== "file:")
+    if (resolved.protocol !== "file:") {
       this.#refuse(specifier, `plugins load modules from files, not from ${resolved.protocol}`)
-    const file = fs.realpathSync(fileURLToPath(resolved))
-    if (!isRelativeOrAbsolute(specifier) && !specifier.startsWith("#")) this.#admitPackageOf(file)
-    return this.#found(specifier, file, resolved.search)
+    }
+    return this.#found(specifier, fs.realpathSync(fileURLToPath(resolved)), resolved.search)
   }
 
   #found(specifier: string, file: string, search: string): { readonly file: string; readonly url: string } {
     if (isHubPrivate(file)) this.#refuse(specifier, "no plugin may read the hub's own folder")
-    if (!this.#admits(file)) {
-      this.#refuse(
-        specifier,
-        `${file} lies outside the plugin's folder; move it there, or make it a package the plugin depends on`
-      )
-    }
+    this.#mustAdmit(specifier, file)
     const url = pathToFileURL(file)
     url.search = search
     return { file, url: url.href }
@@ -84,10 +85,29 @@ export class ModulePolicy {
     return false
   }
 
-  /** A dependency's package may load its own files. */
-  #admitPackageOf(file: string): void {
-    const manifest = manifestOf(file)
-    if (manifest !== undefined) this.#roots.add(fs.realpathSync(path.dirname(manifest)))
+  #mustAdmit(specifier: string, file: string): void {
+    if (this.#admits(file)) return
+    this.#refuse(
+      specifier,
+      `${file} lies outside the plugin's folder; move it there, or make it a package the plugin depends on`
+    )
+  }
+
+  /** The package that a bare specifier names may load its own files; where it leads is judged afterwards. */
+  #admitDependency(specifier: string, parentFile: string): void {
+    const name = packageName.exec(specifier)?.[0]
+    // Node would follow `package/../..` out of the package.
+    if (name === undefined || /[%\\]|(^|\/)\.{1,2}(\/|$)/.test(specifier)) {
+      this.#refuse(specifier, "it is neither a path nor the name of a package")
+    }
+    for (let folder = path.dirname(parentFile); ; folder = path.dirname(folder)) {
+      const candidate = path.join(folder, "node_modules", name)
+      if (fs.existsSync(candidate)) {
+        this.#roots.add(fs.realpathSync(candidate))
+        return
+      }
+      if (folder === path.dirname(folder)) return
+    }
   }
 
   #refuse(specifier: string, why: string): never {

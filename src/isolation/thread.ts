@@ -23,7 +23,7 @@ const bootReads = [path.dirname(fileURLToPath(bootUrl)) + path.sep, findPackageJ
  * V8's own heap limit, in MiB: far above any plugin's, because a thread that runs into it can take the whole
  * process down. The memory watch stops a plugin long before.
  */
-const engineHeapLimit = 4096
+const engineHeapLimit = 1024
 
 /** How long a host waits for a thread to die, in milliseconds, before it counts it as a zombie. */
 const deathWait = 250

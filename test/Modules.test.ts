@@ -1,0 +1,139 @@
+/** What a plugin may import, tried from inside a real isolate. */
+import { assert, it, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { afterAll, describe } from "vitest"
+import { CircuitBreaker, linkifier, makeSpec, PluginRuntime, WorkerLayer } from "../src/index.ts"
+
+const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-modules-")))
+afterAll(() => fs.rmSync(folder, { recursive: true }))
+const write = (file: string, text: string): string => {
+  const full = path.join(folder, file)
+  fs.mkdirSync(path.dirname(full), { recursive: true })
+  fs.writeFileSync(full, text)
+  return full
+}
+
+write("secret.json", '{"secret":"outside"}')
+write(".agentlip/server.json", '{"secret":"token"}')
+write("plugins/.agentlip/server.json", '{"secret":"nested token"}')
+write("plugins/data.json", '{"own":"data"}')
+write("plugins/helper.ts", "export enum Colour { Red = 'red' }")
+write("plugins/old.cjs", "exports.parent = require('./older.cjs').name")
+write("plugins/older.cjs", "exports.name = require('path').sep")
+write("plugins/notes.txt", "not a module")
+fs.symlinkSync(path.join(folder, "secret.json"), path.join(folder, "plugins/link.json"))
+write("plugins/node_modules/good/package.json", '{"name":"good","type":"module","exports":"./lib/index.js"}')
+write("plugins/node_modules/good/lib/index.js", 'export { value } from "../value.js"')
+write("plugins/node_modules/good/value.js", "export const value = 'a dependency'")
+write("plugins/node_modules/escapes/package.json", '{"name":"escapes","main":"../../../secret.json"}')
+write("node_modules/above/index.js", "module.exports = { value: 'installed above' }")
+
+const importer = write(
+  "plugins/importer.ts",
+  `export default {
+    async enrich({ config }) {
+      let seen
+      try {
+        const module = config.require
+          ? (await import("node:module")).createRequire(config.from ?? import.meta.url)(config.specifier)
+          : await import(config.specifier, config.json ? { with: { type: "json" } } : undefined)
+        seen = { loaded: JSON.stringify(module) }
+      } catch (error) {
+        seen = { refused: error.message }
+      }
+      return [{ kind: "seen", span: { start: 0, end: 1 }, data: seen }]
+    }
+  }`
+)
+
+const message = {
+  id: "1",
+  content_raw: "text",
+  sender: "a",
+  topic_id: "t",
+  channel_id: "c",
+  created_at: "2026-01-01T00:00:00.000Z"
+}
+
+interface Import {
+  readonly specifier: string
+  readonly json?: boolean
+  readonly require?: boolean
+  readonly from?: string
+}
+
+const seenBy = (config: Import) =>
+  Effect.gen(function* () {
+    const runtime = yield* PluginRuntime
+    const spec = makeSpec({ name: "importer", kind: linkifier, modulePath: importer, config: { ...config } })
+    const [enrichment] = yield* runtime.run(spec, { message })
+    return enrichment?.data as { readonly loaded?: string; readonly refused?: string }
+  })
+
+const RuntimeLive = PluginRuntime.layer.pipe(
+  Layer.provide(CircuitBreaker.layer()),
+  Layer.provide(WorkerLayer.layerThread({ spares: 1 }))
+)
+
+const allowed: ReadonlyArray<readonly [Import, string]> = [
+  [{ specifier: "./data.json", json: true }, "data"],
+  [{ specifier: "./helper.ts" }, "red"],
+  [{ specifier: "./old.cjs" }, path.sep],
+  [{ specifier: "./old.cjs", require: true }, path.sep],
+  [{ specifier: "good" }, "a dependency"],
+  [{ specifier: "above" }, "installed above"],
+  [{ specifier: "data:text/javascript,export default 'inline'" }, "inline"],
+  [{ specifier: "@agentlip/plugin-runtime/plugin" }, "{"],
+  [{ specifier: "./data.json?version=2", json: true }, "data"]
+]
+
+const refused: ReadonlyArray<readonly [Import, RegExp]> = [
+  [{ specifier: "../secret.json", json: true }, /outside the plugin's folder/],
+  [{ specifier: "../secret.json", require: true }, /outside the plugin's folder/],
+  [{ specifier: "../does-not-exist.json", json: true }, /outside the plugin's folder/],
+  [{ specifier: "./link.json", json: true }, /outside the plugin's folder/],
+  [{ specifier: "./.agentlip/server.json", json: true }, /hub's own folder/],
+  [{ specifier: "./.agentlip/server.json", require: true }, /hub's own folder/],
+  [{ specifier: path.join(folder, ".agentlip/server.json"), json: true }, /outside the plugin's folder/],
+  [{ specifier: `file://${folder}/secret.json`, json: true }, /outside the plugin's folder/],
+  [{ specifier: "good/../../../secret.json", json: true }, /neither a path nor the name of a package/],
+  [{ specifier: "good/%2e%2e/%2e%2e/secret.json", json: true }, /neither a path nor the name of a package/],
+  [{ specifier: "escapes", require: true }, /outside the plugin's folder/],
+  [{ specifier: "./secret.json", require: true, from: `${folder}/any.js` }, /is not the plugin's/],
+  [{ specifier: "./notes.txt" }, /a module's name ends in/],
+  [{ specifier: "https://example.com/module.js" }, /not from https:/],
+  [{ specifier: "node:child_process" }, /built-in module "node:child_process"/],
+  [{ specifier: "sqlite", require: true }, /Cannot find module/],
+  [{ specifier: "node:sqlite", require: true }, /built-in module "node:sqlite"/]
+]
+
+describe("modules", () => {
+  layer(RuntimeLive)((it) => {
+    it.effect.each(allowed)("loads %j", ([config, part]) =>
+      Effect.gen(function* () {
+        const seen = yield* seenBy(config)
+        assert.isUndefined(seen.refused)
+        assert.include(seen.loaded, part)
+      })
+    )
+    it.effect.each(refused)("refuses %j", ([config, reason]) =>
+      Effect.gen(function* () {
+        const seen = yield* seenBy(config)
+        assert.isUndefined(seen.loaded)
+        assert.match(seen.refused ?? "", reason)
+      })
+    )
+  })
+
+  it("keeps what lies outside indistinguishable from what does not exist", () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const there = yield* seenBy({ specifier: "../secret.json", json: true })
+        const missing = yield* seenBy({ specifier: "../absent.json", json: true })
+        assert.strictEqual(there.refused?.replaceAll("secret", "absent"), missing.refused)
+      }).pipe(Effect.provide(RuntimeLive))
+    ))
+})
