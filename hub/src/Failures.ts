@@ -1,0 +1,92 @@
+/** Makes every refusal, whoever it comes from, `{error, code, details?}` in JSON. */
+import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
+import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import { SqlError } from "effect/sql"
+import { Validation } from "./Api.ts"
+import { InvalidInput } from "./ApiErrors.ts"
+
+/** Room for a message of 64 KiB with every character escaped. */
+const maxBodySize = ByteSize.fromInputUnsafe("1 MiB")
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const segmentText = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof segment === "object" ? segment.key : segment)
+
+const invalidInput = ({ kind, cause }: HttpApiError.HttpApiSchemaError): InvalidInput => {
+  const issues = formatIssues(cause.issue).issues.map(({ path, message }) => ({
+    path: (path ?? []).map(segmentText).join("."),
+    message
+  }))
+  const [first] = issues
+  const where = first === undefined || first.path === "" ? kind.toLowerCase() : first.path
+  return new InvalidInput({
+    error: `${where}: ${first?.message ?? "is not valid"}`,
+    details: { part: kind.toLowerCase(), issues }
+  })
+}
+
+export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSchemaErrorTransform(
+  Validation,
+  // What the hub answers is its own doing, never the client's input.
+  (error) =>
+    error.kind === "Body" || error.kind === "ResponseHeaders"
+      ? Effect.die(error)
+      : Effect.fail(invalidInput(error))
+)
+
+const refusal = (status: number, code: string, error: string) =>
+  HttpServerResponse.jsonUnsafe({ error, code }, { status })
+
+const byStatus = (status: number, text: string | undefined): HttpServerResponse.HttpServerResponse => {
+  switch (status) {
+    case 400:
+    case 415:
+      return refusal(400, "INVALID_INPUT", text ?? "The request cannot be read")
+    case 404:
+    case 405:
+      return refusal(404, "NOT_FOUND", "There is nothing at this method and path")
+    case 413:
+      return refusal(400, "PAYLOAD_TOO_LARGE", "The request's body is too large")
+    case 499:
+    case 503:
+      return refusal(503, "SERVICE_UNAVAILABLE", "The hub is busy or stopping; try again")
+    default:
+      return refusal(500, "INTERNAL_ERROR", "The hub failed; its log says why")
+  }
+}
+
+const isBusy = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some(
+    (reason) =>
+      Cause.isDieReason(reason) && reason.defect instanceof SqlError.SqlError && reason.defect.isRetryable
+  )
+
+const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  if (isBusy(cause)) return byStatus(503, undefined)
+  const [{ status }] = yield* HttpServerError.causeResponse(cause)
+  if (status >= 500) yield* Effect.logError("request failed", cause)
+  return byStatus(status, undefined)
+})
+
+const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | undefined =>
+  body._tag === "Uint8Array" && body.body.length > 0 ? new TextDecoder().decode(body.body) : undefined
+
+const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>
+  body._tag === "Uint8Array" && body.contentType.startsWith("application/json")
+
+/** Around every route, those that do not exist included. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.middleware(
+  (handler) =>
+    handler.pipe(
+      Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause)
+      ),
+      Effect.map((response) =>
+        response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
+      )
+    ),
+  { global: true }
+)

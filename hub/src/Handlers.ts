@@ -1,0 +1,130 @@
+/** The HTTP interface over the hub's services: defaults, and nothing else. */
+import { Clock, Effect, Layer, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { PersistedQueue } from "effect/persistence"
+import { SqlError } from "effect/sql"
+import { Api, Identity, protocolVersion, schemaVersion } from "./Api.ts"
+import { Attachments } from "./Attachments.ts"
+import { Derivations } from "./Derivations.ts"
+import { Derived } from "./Derived.ts"
+import { EventLog } from "./EventLog.ts"
+import { Messages } from "./Messages.ts"
+import { Topics } from "./Topics.ts"
+
+type Storage = SqlError.SqlError | PersistedQueue.PersistedQueueError | Schema.SchemaError
+
+const isStorage = (error: unknown): error is Storage =>
+  error instanceof SqlError.SqlError ||
+  error instanceof PersistedQueue.PersistedQueueError ||
+  Schema.isSchemaError(error)
+
+/** A failing database is nobody's input: a defect, which the server answers with 500 or 503. */
+const storageIsDefect = <A, E, R>(self: Effect.Effect<A, E | Storage, R>): Effect.Effect<A, E, R> =>
+  self.pipe(
+    Effect.catch(
+      (error): Effect.Effect<never, E> => (isStorage(error) ? Effect.die(error) : Effect.fail(error))
+    )
+  )
+
+const HealthLive = HttpApiBuilder.group(
+  Api,
+  "health",
+  Effect.fnUntraced(function* (handlers) {
+    const { instance_id, db_id, started_at } = yield* Identity
+    return handlers.handle("health", () =>
+      Effect.map(Clock.currentTimeMillis, (now) => ({
+        status: "ok" as const,
+        instance_id,
+        db_id,
+        schema_version: schemaVersion,
+        protocol_version: protocolVersion,
+        pid: process.pid,
+        uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000)
+      }))
+    )
+  })
+)
+
+const ReadsLive = HttpApiBuilder.group(
+  Api,
+  "reads",
+  Effect.fnUntraced(function* (handlers) {
+    const topics = yield* Topics
+    const messages = yield* Messages
+    const attachments = yield* Attachments
+    const derived = yield* Derived
+    const derivations = yield* Derivations
+    const events = yield* EventLog
+    return handlers.handleAll({
+      channels: () => Effect.map(topics.channels, (channels) => ({ channels })).pipe(Effect.orDie),
+      topics: ({ params, query: { limit = 50, offset = 0 } }) =>
+        topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
+      messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
+      enrichments: ({ params: { id } }) =>
+        messages.get(id).pipe(
+          Effect.andThen(derived.enrichments(id)),
+          Effect.map((enrichments) => ({ enrichments })),
+          storageIsDefect
+        ),
+      derivations: ({ params: { id } }) =>
+        messages.get(id).pipe(
+          Effect.andThen(derivations.list(id)),
+          Effect.map((derivations) => ({ derivations })),
+          storageIsDefect
+        ),
+      attachments: ({ params, query }) =>
+        attachments.list(params.id, query.kind).pipe(
+          Effect.map((attachments) => ({ attachments })),
+          storageIsDefect
+        ),
+      events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
+        events
+          .list({
+            after,
+            limit,
+            channels: channel_id,
+            topics: topic_id,
+            ...(tail === undefined ? {} : { tail })
+          })
+          .pipe(Effect.orDie)
+    })
+  })
+)
+
+const WritesLive = HttpApiBuilder.group(
+  Api,
+  "writes",
+  Effect.fnUntraced(function* (handlers) {
+    const topics = yield* Topics
+    const messages = yield* Messages
+    const attachments = yield* Attachments
+    return handlers.handleAll({
+      createChannel: ({ payload }) =>
+        topics.createChannel(payload.name, payload.description ?? undefined).pipe(storageIsDefect),
+      createTopic: ({ payload }) => topics.create(payload.channel_id, payload.title).pipe(storageIsDefect),
+      renameTopic: ({ params, payload }) => topics.rename(params.id, payload.title).pipe(storageIsDefect),
+      createMessage: ({ payload }) => messages.create(payload).pipe(storageIsDefect),
+      changeMessage: ({ params: { id }, payload }) => {
+        switch (payload.op) {
+          case "edit":
+            return messages.edit(id, payload.content_raw, payload.expected_version).pipe(storageIsDefect)
+          case "delete":
+            return messages.remove(id, payload.actor, payload.expected_version).pipe(storageIsDefect)
+          case "move_topic":
+            return messages
+              .move(id, payload.to_topic_id, payload.mode, payload.expected_version)
+              .pipe(storageIsDefect)
+        }
+      },
+      createAttachment: ({ params, payload }) =>
+        attachments.post(params.id, payload).pipe(
+          Effect.map(({ attachment, event_id }) =>
+            event_id === null ? { attachment, event_id } : { attachment, event_id }
+          ),
+          storageIsDefect
+        )
+    })
+  })
+)
+
+export const HandlersLive = Layer.mergeAll(HealthLive, ReadsLive, WritesLive)

@@ -1,0 +1,113 @@
+/** The database's tables. */
+import { Layer } from "effect"
+import { Effect } from "effect"
+import { Migrator, SqlClient, type SqlError } from "effect/sql"
+
+const statements = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT`,
+  `CREATE TABLE channels (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT,
+    created_at TEXT NOT NULL
+  ) STRICT`,
+  `CREATE TABLE topics (
+    id TEXT PRIMARY KEY,
+    channel_id TEXT NOT NULL REFERENCES channels,
+    title TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (channel_id, title)
+  ) STRICT`,
+  `CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    topic_id TEXT NOT NULL REFERENCES topics,
+    channel_id TEXT NOT NULL REFERENCES channels,
+    sender TEXT NOT NULL,
+    content_raw TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    content_version INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    edited_at TEXT,
+    deleted_at TEXT,
+    deleted_by TEXT
+  ) STRICT`,
+  `CREATE INDEX messages_by_topic ON messages (topic_id, id)`,
+  `CREATE INDEX messages_by_channel ON messages (channel_id, id)`,
+  `CREATE TABLE enrichments (
+    id TEXT PRIMARY KEY,
+    message_id TEXT NOT NULL REFERENCES messages,
+    plugin_name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    span_start INTEGER NOT NULL,
+    span_end INTEGER NOT NULL,
+    data_json TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT`,
+  `CREATE INDEX enrichments_by_message ON enrichments (message_id, plugin_name)`,
+  `CREATE TABLE attachments (
+    id TEXT PRIMARY KEY,
+    topic_id TEXT NOT NULL REFERENCES topics,
+    kind TEXT NOT NULL,
+    key TEXT,
+    value_json TEXT NOT NULL,
+    dedupe_key TEXT NOT NULL,
+    source_message_id TEXT REFERENCES messages,
+    posted INTEGER NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT`,
+  // NULLs are all different to a unique index; here a missing key is one key, and not the empty one.
+  `CREATE UNIQUE INDEX attachments_once ON attachments
+    (topic_id, kind, COALESCE(key, ''), (key IS NULL), dedupe_key)`,
+  `CREATE TABLE attachment_sources (
+    attachment_id TEXT NOT NULL REFERENCES attachments ON DELETE CASCADE,
+    message_id TEXT NOT NULL REFERENCES messages,
+    plugin_name TEXT NOT NULL,
+    PRIMARY KEY (message_id, plugin_name, attachment_id)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX attachment_sources_by_attachment ON attachment_sources (attachment_id)`,
+  `CREATE TABLE derivations (
+    message_id TEXT NOT NULL REFERENCES messages,
+    content_version INTEGER NOT NULL,
+    plugin_name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    error_json TEXT,
+    created_at TEXT NOT NULL,
+    ended_at TEXT,
+    PRIMARY KEY (message_id, content_version, plugin_name)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX derivations_pending ON derivations (plugin_name) WHERE state = 'pending'`,
+  `CREATE TABLE events (
+    event_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    ts TEXT NOT NULL,
+    name TEXT NOT NULL,
+    channel_id TEXT,
+    topic_id TEXT,
+    topic_id2 TEXT,
+    entity_type TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
+    data_json TEXT NOT NULL
+  ) STRICT`,
+  `CREATE INDEX events_by_channel ON events (channel_id, event_id)`,
+  `CREATE INDEX events_by_topic ON events (topic_id, event_id)`,
+  `CREATE INDEX events_by_topic2 ON events (topic_id2, event_id) WHERE topic_id2 IS NOT NULL`,
+  `CREATE TRIGGER events_never_change BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`,
+  `CREATE TRIGGER events_never_go BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are never removed'); END`
+]
+
+const createTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+  yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', lower(hex(randomblob(16))))`
+})
+
+/** Brings the database to this version of the hub; does nothing to one that is there already. */
+export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
+  Layer.effectDiscard(
+    Migrator.make({})({
+      loader: Migrator.fromRecord({ "0001_tables": createTables }),
+      table: "migrations"
+    })
+  )

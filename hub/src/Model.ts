@@ -1,0 +1,112 @@
+/** What the hub keeps and shows, as clients see it on the wire. */
+import { Schema } from "effect"
+
+/** A JSON object, such as an attachment's fact. */
+export const JsonObject = Schema.Record(Schema.String, Schema.Json)
+export type JsonObject = typeof JsonObject.Type
+
+export const Channel = Schema.Struct({
+  id: Schema.String,
+  name: Schema.String,
+  description: Schema.NullOr(Schema.String),
+  created_at: Schema.String
+})
+export type Channel = typeof Channel.Type
+
+export const Topic = Schema.Struct({
+  id: Schema.String,
+  channel_id: Schema.String,
+  title: Schema.String,
+  created_at: Schema.String,
+  updated_at: Schema.String
+})
+export type Topic = typeof Topic.Type
+
+/** `version` grows with every edit, deletion and move. */
+export const Message = Schema.Struct({
+  id: Schema.String,
+  topic_id: Schema.String,
+  channel_id: Schema.String,
+  sender: Schema.String,
+  content_raw: Schema.String,
+  version: Schema.Int,
+  created_at: Schema.String,
+  edited_at: Schema.NullOr(Schema.String),
+  deleted_at: Schema.NullOr(Schema.String),
+  deleted_by: Schema.NullOr(Schema.String)
+})
+export type Message = typeof Message.Type
+
+export const Attachment = Schema.Struct({
+  id: Schema.String,
+  topic_id: Schema.String,
+  kind: Schema.String,
+  key: Schema.NullOr(Schema.String),
+  value_json: JsonObject,
+  dedupe_key: Schema.String,
+  source_message_id: Schema.NullOr(Schema.String),
+  created_at: Schema.String
+})
+export type Attachment = typeof Attachment.Type
+
+/** A derived row: what a linkifier found in a message's current content. */
+export const Enrichment = Schema.Struct({
+  id: Schema.String,
+  message_id: Schema.String,
+  plugin_name: Schema.String,
+  kind: Schema.String,
+  span: Schema.Struct({ start: Schema.Int, end: Schema.Int }),
+  data: JsonObject,
+  created_at: Schema.String
+})
+export type Enrichment = typeof Enrichment.Type
+
+/**
+ * How far one plugin's job on one content of a message is. `pending` and `waiting` (the plugin's breaker is
+ * open) are still to run; the others are ends.
+ */
+export const DerivationState = Schema.Literals([
+  "pending",
+  "waiting",
+  "committed",
+  "empty",
+  "stale",
+  "failed"
+])
+export type DerivationState = typeof DerivationState.Type
+
+/** Why a job failed or waits; `error` is the plugin error in full. */
+export const DerivationError = Schema.Struct({
+  code: Schema.String,
+  message: Schema.String,
+  error: Schema.optionalKey(Schema.Json)
+})
+export type DerivationError = typeof DerivationError.Type
+
+export const Derivation = Schema.Struct({
+  message_id: Schema.String,
+  /** 1 for the content a message was created with, one more with each edit. */
+  content_version: Schema.Int,
+  plugin_name: Schema.String,
+  state: DerivationState,
+  error: Schema.NullOr(DerivationError),
+  created_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String)
+})
+export type Derivation = typeof Derivation.Type
+
+export const EventScope = Schema.Struct({
+  channel_id: Schema.NullOr(Schema.String),
+  topic_id: Schema.NullOr(Schema.String),
+  topic_id2: Schema.NullOr(Schema.String)
+})
+
+export const HubEvent = Schema.Struct({
+  event_id: Schema.Int,
+  ts: Schema.String,
+  name: Schema.String,
+  data_json: JsonObject,
+  scope: EventScope,
+  entity: Schema.Struct({ type: Schema.String, id: Schema.String })
+})
+export type HubEvent = typeof HubEvent.Type

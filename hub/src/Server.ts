@@ -1,0 +1,46 @@
+/** The HTTP server: loopback only. */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, Schema } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createServer } from "node:http"
+import { Api } from "./Api.ts"
+import { AuthorizationLive } from "./Auth.ts"
+import * as Failures from "./Failures.ts"
+import { HandlersLive } from "./Handlers.ts"
+
+/** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
+export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/HostRefused")("HostRefused", {
+  host: Schema.String
+}) {
+  override get message(): string {
+    return `The hub binds to 127.0.0.1 or ::1 only, not to ${this.host}.`
+  }
+}
+
+const loopback = ["127.0.0.1", "::1"]
+
+export interface ServerOptions {
+  /** `127.0.0.1` (default) or `::1`. */
+  readonly host?: string
+  /** 0 (default) takes a free one. */
+  readonly port?: number
+}
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+  Failures.layer
+).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
+
+/** Serves the API, and gives the `HttpServer` that knows its address. */
+export const layer = ({ host = "127.0.0.1", port = 0 }: ServerOptions) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      if (!loopback.includes(host)) return yield* new HostRefused({ host })
+      return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provideMerge(
+          NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "2 seconds" })
+        )
+      )
+    })
+  )

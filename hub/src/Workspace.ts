@@ -1,0 +1,115 @@
+/** The folder `.agentlip/` of a workspace: the database, and where clients find the running hub. */
+import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { HttpServer } from "effect/http"
+import { NetAddress } from "effect/net"
+import { SqlClient, type SqlError } from "effect/sql"
+import { randomUUID } from "node:crypto"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Identity, protocolVersion, schemaVersion } from "./Api.ts"
+import { AuthToken } from "./Auth.ts"
+import { timestamp } from "./Ids.ts"
+
+/** The workspace's folder cannot be used. */
+export class WorkspaceError extends Schema.TaggedError<WorkspaceError>("@agentlip/hub/WorkspaceError")(
+  "WorkspaceError",
+  { folder: Schema.String, reason: Schema.String }
+) {
+  override get message(): string {
+    return `The hub cannot use ${this.folder}: ${this.reason}`
+  }
+}
+
+const attempt = <A>(folder: string, run: () => A): Effect.Effect<A, WorkspaceError> =>
+  Effect.try({
+    try: run,
+    catch: (cause) =>
+      new WorkspaceError({ folder, reason: cause instanceof Error ? cause.message : String(cause) })
+  })
+
+export class Workspace extends Context.Service<
+  Workspace,
+  { readonly root: string; readonly folder: string; readonly database: string; readonly serverFile: string }
+>()("@agentlip/hub/Workspace") {
+  /** Makes `.agentlip/` in an existing folder, closed to everybody else. */
+  static readonly layer = (root: string): Layer.Layer<Workspace, WorkspaceError> =>
+    Layer.effect(
+      Workspace,
+      Effect.gen(function* () {
+        const absolute = path.resolve(root)
+        const folder = path.join(absolute, ".agentlip")
+        yield* attempt(folder, () => {
+          if (!fs.statSync(absolute).isDirectory()) throw new Error(`${absolute} is not a folder`)
+          fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+          // The mode above is cut by the umask and does not touch a folder that was there.
+          fs.chmodSync(folder, 0o700)
+        })
+        return Workspace.of({
+          root: absolute,
+          folder,
+          database: path.join(folder, "db.sqlite3"),
+          serverFile: path.join(folder, "server.json")
+        })
+      })
+    )
+}
+
+/** This start of the hub, and its database. */
+export const identityLayer: Layer.Layer<Identity, SqlError.SqlError, SqlClient.SqlClient> = Layer.effect(
+  Identity,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'db_id'`
+    if (row === undefined) return yield* Effect.die("the migrations left no db_id")
+    return { instance_id: randomUUID(), db_id: row.value, started_at: yield* timestamp }
+  })
+)
+
+const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
+
+/** Whose file it is now: another hub may have taken the workspace over. */
+const ownerOf = (file: string): string | undefined => {
+  try {
+    return Schema.decodeUnknownSync(ServerFile)(fs.readFileSync(file, "utf8")).instance_id
+  } catch {
+    // Gone or unreadable: nobody's that this hub could remove.
+    return undefined
+  }
+}
+
+/** Writes `server.json` once the server listens, and removes it at a clean stop. */
+export const announcementLayer: Layer.Layer<
+  never,
+  WorkspaceError,
+  Workspace | Identity | AuthToken | HttpServer.HttpServer
+> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { folder, serverFile } = yield* Workspace
+    const { instance_id, db_id, started_at } = yield* Identity
+    const { address } = yield* HttpServer.HttpServer
+    const token = yield* AuthToken
+    if (!NetAddress.isInetAddress(address)) return yield* Effect.die("the hub listens on no internet address")
+    const content = {
+      instance_id,
+      db_id,
+      host: NetAddress.formatIp(address.address),
+      port: address.port,
+      auth_token: Redacted.value(token),
+      pid: process.pid,
+      started_at,
+      protocol_version: protocolVersion,
+      schema_version: schemaVersion
+    }
+    const temporary = path.join(folder, `server.${instance_id}.tmp`)
+    yield* Effect.acquireRelease(
+      attempt(folder, () => {
+        fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: "wx" })
+        fs.renameSync(temporary, serverFile)
+      }),
+      () =>
+        Effect.sync(() => {
+          if (ownerOf(serverFile) === instance_id) fs.rmSync(serverFile, { force: true })
+        })
+    )
+  })
+)

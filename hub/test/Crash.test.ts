@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Sqlite from "../src/Sqlite.ts"
+import { client, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+
+const entry = fileURLToPath(new URL("./crashingHub.ts", import.meta.url))
+
+interface Running {
+  readonly process: ChildProcess
+  readonly api: ReturnType<typeof client>
+}
+
+const kill = ({ process }: Running): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    if (process.exitCode !== null || process.signalCode !== null) return
+    const gone = once(process, "exit")
+    process.kill("SIGKILL")
+    await gone
+  })
+
+/** Starts a hub's process and waits until it answers as itself. */
+const start = (workspace: string) =>
+  Effect.acquireRelease(
+    Effect.gen(function* () {
+      const child = spawn(process.execPath, ["--conditions=@agentlip/source", entry, workspace], {
+        stdio: ["ignore", "ignore", "inherit"]
+      })
+      const server = yield* eventually(
+        Effect.sync(() => {
+          const file = path.join(workspace, ".agentlip", "server.json")
+          if (!fs.existsSync(file)) return undefined
+          const { pid }: { pid: number } = JSON.parse(fs.readFileSync(file, "utf8"))
+          return pid === child.pid ? readServerFile(workspace) : undefined
+        }),
+        (found) => found !== undefined
+      )
+      assert.isDefined(server)
+      return { process: child, api: client(`http://127.0.0.1:${server?.port}`, server?.auth_token ?? "") }
+    }),
+    kill
+  )
+
+const read = (workspace: string, text: string): Effect.Effect<ReadonlyArray<Json>> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    return yield* sql.unsafe(text)
+  }).pipe(
+    Effect.provide(Sqlite.layer({ filename: path.join(workspace, ".agentlip", "db.sqlite3") })),
+    Effect.orDie
+  )
+
+const open = "SELECT count(*) AS n FROM derivations WHERE state IN ('pending', 'waiting')"
+
+describe("a hub killed with SIGKILL in mid-work", () => {
+  it.live(
+    "loses nothing and does nothing twice",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const posted = new Map<string, number>()
+        let topic = ""
+        let interrupted = 0
+        let n = 0
+        for (let round = 0; round < 3; round++) {
+          const scope = yield* Scope.make()
+          const hub = yield* Scope.provide(start(workspace), scope)
+          if (topic === "") topic = (yield* makeTopic(hub.api)).topic
+          const posting = Effect.gen(function* () {
+            const tag = n++
+            const answer = yield* hub.api.post("/api/v1/messages", {
+              topic_id: topic,
+              sender: "ana",
+              content_raw: `LOUD and CLEAR #tag${tag} #everywhere`
+            })
+            if (answer.status === 201) posted.set(String(answer.body.message.id), tag)
+          })
+          yield* Effect.forEach(Array.from({ length: 40 }), () => posting, { concurrency: 8 })
+          // In the middle: some of it is done, most is not.
+          yield* Effect.forkChild(Effect.forEach(Array.from({ length: 200 }), () => Effect.exit(posting)))
+          yield* eventually(
+            hub.api.get("/api/v1/events?tail=1000"),
+            ({ body }) =>
+              body.events.filter((event: Json) => event.name === "message.enriched").length > 5 * (round + 1)
+          )
+          yield* kill(hub)
+          yield* Scope.close(scope, Exit.void)
+          const [left] = yield* read(workspace, open)
+          interrupted += left.n
+        }
+
+        assert.isAbove(interrupted, 0)
+        yield* start(workspace)
+        const rows = (text: string) => read(workspace, text)
+        yield* eventually(rows(open), ([row]) => row.n === 0, 30_000)
+
+        const messages = yield* rows("SELECT id FROM messages")
+        const kept = new Set(messages.map(({ id }) => id))
+        for (const id of posted.keys()) assert.isTrue(kept.has(id), `${id} was answered with 201 and is gone`)
+
+        const jobs = yield* rows(
+          "SELECT plugin_name, state, count(*) AS n FROM derivations GROUP BY 1, 2 ORDER BY 1"
+        )
+        assert.deepStrictEqual(
+          jobs.map(({ plugin_name, state, n }) => [plugin_name, state, n]),
+          [
+            ["shouts", "committed", kept.size],
+            ["tags", "committed", kept.size]
+          ]
+        )
+        const perMessage = yield* rows(
+          "SELECT count(*) AS n FROM messages m LEFT JOIN enrichments e ON e.message_id = m.id GROUP BY m.id"
+        )
+        assert.isTrue(perMessage.every(({ n }) => n === 2))
+        const enriched = yield* rows(
+          "SELECT count(*) AS n, count(DISTINCT entity_id) AS messages FROM events WHERE name = 'message.enriched'"
+        )
+        assert.deepStrictEqual([enriched[0].n, enriched[0].messages], [kept.size, kept.size])
+        const [attached] = yield* rows("SELECT count(*) AS n FROM attachments")
+        const [added] = yield* rows("SELECT count(*) AS n FROM events WHERE name = 'topic.attachment_added'")
+        assert.strictEqual(added.n, attached.n)
+        const created = yield* rows("SELECT count(*) AS n FROM events WHERE name = 'message.created'")
+        assert.strictEqual(created[0].n, kept.size)
+        const early = yield* rows(`
+            SELECT count(*) AS n FROM events e JOIN events c ON c.entity_id = e.entity_id AND c.name = 'message.created'
+            WHERE e.name = 'message.enriched' AND e.event_id < c.event_id`)
+        assert.strictEqual(early[0].n, 0)
+      }),
+    90_000
+  )
+})
