@@ -75,7 +75,8 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("@agentlip/plug
   }
 ) {
   override get message(): string {
-    return `Plugin "${this.plugin}" is switched off after ${this.failures} failures in a row; its next try is in ${seconds(this.retryAfter)}.`
+    const why = this.failures === 0 ? "its circuit was opened" : `${this.failures} failures in a row`
+    return `Plugin "${this.plugin}" is switched off: ${why}; its next try is in ${seconds(this.retryAfter)}.`
   }
 }
 

@@ -131,7 +131,7 @@ const makeThread = (options: ThreadOptions) =>
     }
     const confined = runtime === undefined
     const loader = yield* ModuleLoader
-    const watch = yield* makeMemoryWatch
+    const memory = yield* makeMemoryWatch
     const poolOptions: PoolOptions = {
       spares: options.spares ?? 2,
       idleTimeToLive: Duration.fromInputUnsafe(options.idleTimeToLive ?? "5 minutes"),
@@ -142,7 +142,8 @@ const makeThread = (options: ThreadOptions) =>
     const pool = yield* makePool(
       poolOptions,
       (grants) => bootThread(grants, confined),
-      confined ? loader : undefined
+      confined ? loader : undefined,
+      confined ? memory : undefined
     )
     const base = options.grantsBase ?? process.cwd()
 
@@ -166,7 +167,6 @@ const makeThread = (options: ThreadOptions) =>
             (reason) => new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
           )
           const warm = yield* pool.lease(spec, path.resolve(spec.modulePath), grants)
-          if (confined) yield* watch.watch(warm.isolate, spec.limits.memory)
           return makeGuest(spec, warm, pool)
         })
     })

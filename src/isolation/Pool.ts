@@ -12,6 +12,7 @@ import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
+import type { MemoryWatch } from "./MemoryWatch.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "./Transport.ts"
@@ -88,7 +89,10 @@ const keyOf = (spec: PluginSpec): string => {
 export const makePool = (
   options: PoolOptions,
   boot: (grants: ResolvedGrants) => Effect.Effect<Isolate, Death>,
-  loader: ModuleLoader["Service"] | undefined
+  /** Absent where guests read their modules themselves. */
+  loader: ModuleLoader["Service"] | undefined,
+  /** Absent where memory cannot be looked at. */
+  memory: MemoryWatch | undefined
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -159,7 +163,9 @@ export const makePool = (
     ): Effect.Effect<Warm, PluginError> =>
       Effect.gen(function* () {
         const isolate = yield* Effect.mapError(takeSpare(spec, grants), (death) => crashed(spec, death))
-        const loaded = yield* loadPlugin(isolate, spec, entry, loader).pipe(
+        const loaded = yield* watched(isolate, spec).pipe(
+          Effect.andThen(loadPlugin(isolate, spec, entry, loader)),
+          Effect.scoped,
           Effect.timeoutOrElse({
             duration: spec.timeout,
             orElse: () =>
@@ -176,6 +182,10 @@ export const makePool = (
         const now = yield* Clock.currentTimeMillis
         return { isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
       })
+
+    /** Keeps an eye on an isolate's memory while plugin code runs in it. */
+    const watched = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void, never, Scope.Scope> =>
+      memory === undefined ? Effect.void : memory.watch(isolate, spec.limits.memory)
 
     const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
       Effect.sync(() => zombiesByPlugin.set(spec.name, (zombiesByPlugin.get(spec.name) ?? 0) + 1)).pipe(
@@ -248,13 +258,15 @@ export const makePool = (
               reason: `${zombies} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
             })
           }
-          return yield* Effect.acquireRelease(
+          const warm = yield* Effect.acquireRelease(
             Effect.flatMap(
               spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
               (warm) => (warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm))
             ),
             (warm) => giveBack(spec, warm)
           )
+          yield* watched(warm.isolate, spec)
+          return warm
         }),
       zombie: noteZombie,
       stats: Effect.sync(() => ({
