@@ -1,0 +1,145 @@
+/**
+ * `npm run demo`: a hub on a copy of `examples/workspace`, a dozen messages over HTTP, and what the plugins
+ * made of each. `npm run demo -- --rogues` switches the two rogue plugins on.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { loadConfig } from "@agentlip/plugin-runtime"
+import { Clock, Console, Context, Effect, Layer, Schedule } from "effect"
+import { Command, Flag } from "effect/cli"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
+import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Api, Authorization } from "../hub/src/Api.ts"
+import { AuthToken } from "../hub/src/Auth.ts"
+import * as Hub from "../hub/src/Hub.ts"
+import type { Derivation, Enrichment, Message } from "../hub/src/Model.ts"
+import { messages } from "./messages.ts"
+
+const example = fileURLToPath(new URL("./workspace", import.meta.url))
+const longestWait = "60 seconds"
+
+/** A copy beside the original, where the plugins find the installed packages as they do there. */
+const temporaryWorkspace = Effect.acquireRelease(
+  Effect.sync(() => {
+    const copy = fs.mkdtempSync(path.join(path.dirname(example), ".demo-"))
+    fs.cpSync(example, copy, {
+      recursive: true,
+      filter: (source) => path.basename(source) !== ".agentlip"
+    })
+    return copy
+  }),
+  (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
+)
+
+const startHub = Effect.gen(function* () {
+  const workspace = yield* temporaryWorkspace
+  const { specs } = yield* loadConfig(workspace)
+  const services = yield* Layer.build(
+    Hub.layer({ workspace, plugins: specs }).pipe(Layer.provide(Hub.pluginsLayer))
+  )
+  const { address } = Context.get(services, HttpServer.HttpServer)
+  const token = Context.get(services, AuthToken)
+  const authorize = HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
+    next(HttpClientRequest.bearerToken(request, token))
+  )
+  const url = HttpServer.formatAddress(address)
+  yield* Console.log(`A hub at ${url} with ${specs.map(({ name }) => name).join(", ")}\n`)
+  return yield* HttpApiClient.make(Api, {
+    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(url))
+  }).pipe(Effect.provide([authorize, FetchHttpClient.layer]))
+})
+
+/** A job that waits for its breaker has said what it has to say; so has one that has ended. */
+const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
+
+/** Columns of a terminal. */
+const widthOf = (character: string): number => (/\p{Emoji_Presentation}/u.test(character) ? 2 : 1)
+
+/** The text, and below each line of it the marks of its spans; overlapping spans share their marks. */
+const underline = (text: string, enrichments: ReadonlyArray<Enrichment>): ReadonlyArray<string> => {
+  const isInSpan = (at: number): boolean => enrichments.some(({ span }) => span.start <= at && at < span.end)
+  let at = 0
+  return text.split("\n").flatMap((line) => {
+    let marks = ""
+    for (const character of line) {
+      marks += (isInSpan(at) ? "~" : " ").repeat(widthOf(character))
+      at += character.length
+    }
+    at += "\n".length
+    return marks.includes("~") ? [`    ${line}`, `    ${marks.trimEnd()}`] : [`    ${line}`]
+  })
+}
+
+const shorten = (text: string): string => {
+  const line = text.replaceAll("\n", " ")
+  return line.length > 110 ? `${line.slice(0, 109)}…` : line
+}
+
+const demo = Effect.gen(function* () {
+  const started = yield* Clock.currentTimeMillis
+  const { reads, writes } = yield* startHub
+  const { channel } = yield* writes.createChannel({ payload: { name: "demo" } })
+  const { topic } = yield* writes.createTopic({
+    payload: { channel_id: channel.id, title: "A dozen messages" }
+  })
+
+  const posted = yield* Effect.forEach(messages, ({ sender, text }) =>
+    Effect.map(
+      writes.createMessage({ payload: { topic_id: topic.id, sender, content_raw: text } }),
+      ({ message }) => message
+    )
+  )
+  const derivationsOf = ({ id }: Message) =>
+    reads.derivations({ params: { id } }).pipe(
+      Effect.map(({ derivations }) => derivations),
+      Effect.repeat({ until: (found) => found.every(hasSpoken), schedule: Schedule.spaced("50 millis") })
+    )
+  const derivations = yield* Effect.forEach(posted, derivationsOf).pipe(Effect.timeout(longestWait))
+  const { attachments } = yield* reads.attachments({ params: { id: topic.id }, query: {} })
+
+  for (const [at, message] of posted.entries()) {
+    const { enrichments } = yield* reads.enrichments({ params: { id: message.id } })
+    yield* Console.log(`${message.sender}:`)
+    yield* Console.log(underline(message.content_raw, enrichments).join("\n"))
+    for (const { plugin_name, kind, span, data } of enrichments) {
+      const shown = message.content_raw.slice(span.start, span.end)
+      yield* Console.log(
+        shorten(`      ${plugin_name}: ${kind} ${span.start}-${span.end} "${shown}" ${JSON.stringify(data)}`)
+      )
+    }
+    for (const { kind, value_json, source_message_id } of attachments) {
+      if (source_message_id !== message.id) continue
+      yield* Console.log(shorten(`      attached: ${kind} ${JSON.stringify(value_json)}`))
+    }
+    for (const { plugin_name, error } of derivations[at] ?? []) {
+      if (error !== null) yield* Console.log(shorten(`      ${plugin_name}: ${error.code}: ${error.message}`))
+    }
+    yield* Console.log("")
+  }
+
+  const ended = derivations.flat()
+  const count = (state: string) => ended.filter((job) => job.state === state).length
+  const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000
+  yield* Console.log(
+    `${posted.length} messages, ${ended.length} jobs: ${count("committed")} committed, ${count("empty")} empty, ` +
+      `${count("failed")} failed, ${count("waiting")} waiting for a breaker; ${attachments.length} attachments; ${seconds.toFixed(1)} s.`
+  )
+}).pipe(Effect.scoped)
+
+const command = Command.make(
+  "demo",
+  {
+    rogues: Flag.Boolean("rogues").pipe(
+      Flag.withDescription("Switch on the plugin that hangs and the plugin that crashes"),
+      Flag.withDefault(false)
+    )
+  },
+  ({ rogues }) => {
+    if (rogues) process.env["AGENTLIP_EXAMPLE_ROGUES"] = "1"
+    return demo
+  }
+)
+
+command.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -1,0 +1,91 @@
+/** The command line: `agentlip up [--workspace DIR] [--port N]`. */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { loadConfig } from "@agentlip/plugin-runtime"
+import { Console, Effect, Layer, Schema } from "effect"
+import { CliError, Command, Flag } from "effect/cli"
+import { HttpServer } from "effect/http"
+import { SqlClient } from "effect/sql"
+import * as Hub from "./Hub.ts"
+import * as LoadReport from "./LoadReport.ts"
+import { Workspace } from "./Workspace.ts"
+
+/** Why the hub did not start, for whoever typed the command: a text without a stack. */
+class NotStarted extends Schema.TaggedError<NotStarted>("@agentlip/hub/NotStarted")("NotStarted", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return this.reason
+  }
+  override get [CliError.userMessage](): string {
+    return this.reason
+  }
+}
+
+const notStarted = (error: Error): NotStarted =>
+  new NotStarted({
+    reason: error.message || (error.cause instanceof Error ? error.cause.message : error.name)
+  })
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+const inJson = (field: string): string => `sed 's/.*"${field}":{"id":"\\([^"]*\\)".*/\\1/'`
+
+/** Commands to paste into a shell: they read the token from the file, so that it is never on a screen. */
+const howToPost = (url: string, serverFile: string, topic: string | undefined): ReadonlyArray<string> => [
+  `  post() { curl -sS "${url}/api/v1/$1" -H "Authorization: Bearer $(sed -n 's/.*"auth_token": "\\(.*\\)".*/\\1/p' ${quoted(serverFile)})" -H 'Content-Type: application/json' -d "$2"; echo; }`,
+  ...(topic === undefined
+    ? [
+        `  CHANNEL=$(post channels '{"name":"general"}' | ${inJson("channel")})`,
+        `  TOPIC=$(post topics '{"channel_id":"'$CHANNEL'","title":"hello"}' | ${inJson("topic")})`
+      ]
+    : [`  TOPIC=${topic}`]),
+  `  post messages '{"topic_id":"'$TOPIC'","sender":"me","content_raw":"@ana, see https://example.com"}'`,
+  `  curl -sS '${url}/api/v1/events?tail=5'`
+]
+
+const announce = Effect.gen(function* () {
+  const { root, serverFile } = yield* Workspace
+  const { address } = yield* HttpServer.HttpServer
+  const sql = yield* SqlClient.SqlClient
+  const [topic] = yield* sql<{ id: string }>`SELECT id FROM topics ORDER BY id LIMIT 1`
+  const url = HttpServer.formatAddress(address)
+  yield* Console.log(`The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`)
+  yield* Console.log(howToPost(url, serverFile, topic?.id).join("\n"))
+})
+
+const up = Command.make(
+  "up",
+  {
+    workspace: Flag.String("workspace").pipe(
+      Flag.withAlias("w"),
+      Flag.withDescription("The folder with agentlip.config.ts; .agentlip/ is made in it"),
+      Flag.withDefault(".")
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
+      Flag.withDefault(0)
+    )
+  },
+  Effect.fnUntraced(
+    function* ({ workspace, port }) {
+      const { file, specs, disabled } = yield* loadConfig(workspace)
+      const hub = Hub.layer({ workspace, port, plugins: specs }).pipe(Layer.provideMerge(Hub.pluginsLayer))
+      const services = yield* Layer.build(hub)
+      yield* Effect.provideContext(announce, services)
+      const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
+      const source = file ?? "no agentlip.config.ts: none"
+      yield* Console.log([`\nPlugins (${source}):`, ...LoadReport.render(results, disabled)].join("\n"))
+      return yield* Effect.never
+    },
+    Effect.scoped,
+    Effect.mapError(notStarted)
+  )
+).pipe(Command.withDescription("Start the hub of a workspace"))
+
+const agentlip = Command.make("agentlip").pipe(
+  Command.withDescription("A hub for messages, and the plugins that read them"),
+  Command.withSubcommands([up])
+)
+
+agentlip.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
