@@ -2,7 +2,7 @@
  * `npm run bench`: the runtime, everything switched on, beside its peers in the same run. Contenders take
  * turns within each round, so that a slow minute of the machine is everybody's.
  *
- * Options: `--quick` (fewer calls), `--json FILE`.
+ * Options: `--quick` (fewer calls), `--json FILE`, `--only SUITE,…` (warm, fresh, kill, breaker, posts).
  */
 // Before any schema is used: an application turns the compiler on, a library does not.
 import "effect/schema/SchemaJITCompiler/enable"
@@ -28,7 +28,7 @@ import { json, type Row, table } from "./report.ts"
 import { latencies, quantile, throughput } from "./stats.ts"
 
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, json: { type: "string" } }
+  options: { quick: { type: "boolean", default: false }, json: { type: "string" }, only: { type: "string" } }
 })
 const scale = options.quick ? 0.1 : 1
 const rounds = options.quick ? 2 : 5
@@ -162,12 +162,21 @@ const breaker = async (): Promise<ReadonlyArray<Row>> => {
   return rows
 }
 
-const rows = [
-  ...(await warm()),
-  ...(await fresh()),
-  ...(await kill()),
-  ...(await breaker()),
-  ...(await postRows(options.quick))
-]
+const suites: { readonly [name: string]: () => Promise<ReadonlyArray<Row>> } = {
+  warm,
+  fresh,
+  kill,
+  breaker,
+  posts: () => postRows(options.quick)
+}
+
+const chosen = options.only?.split(",") ?? Object.keys(suites)
+const rows: Array<Row> = []
+for (const name of chosen) {
+  const suite = suites[name]
+  if (suite === undefined)
+    throw new Error(`There is no suite "${name}"; there are ${Object.keys(suites).join(", ")}`)
+  rows.push(...(await suite()))
+}
 process.stdout.write(`${table(rows)}\n`)
 if (options.json !== undefined) writeFileSync(options.json, `${json(rows)}\n`)
