@@ -48,7 +48,10 @@ const until = async <A>(
   throw new Error(`${what} did not happen within ${within} ms`)
 }
 
-const startHub = async (plugins: boolean): Promise<Hub> => {
+/** What the hub runs; the rogues hang and crash beside the three. */
+type Plugins = "none" | "three" | "three and rogues"
+
+const startHub = async (plugins: Plugins): Promise<Hub> => {
   const workspace = fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-bench-"))
   // Modules of the shipped plugins must lie in the workspace; a link there is judged by what it points to, so copy.
   fs.cpSync(path.dirname(plugin("urls.ts")), path.join(workspace, "plugins"), { recursive: true })
@@ -57,13 +60,20 @@ const startHub = async (plugins: boolean): Promise<Hub> => {
     fileURLToPath(new URL("../node_modules/linkify-it", import.meta.url)),
     path.join(workspace, "node_modules/linkify-it")
   )
+  for (const rogue of ["hangs", "crashes"]) {
+    const file = new URL(`../examples/workspace/plugins/${rogue}.ts`, import.meta.url)
+    fs.copyFileSync(fileURLToPath(file), path.join(workspace, `plugins/${rogue}.ts`))
+  }
   const entry = (name: string): object => ({ name, modulePath: `./plugins/${name}.ts` })
-  const config = plugins
-    ? {
-        linkifiers: [entry("url-linkifier"), entry("mention-linkifier")],
-        extractors: [entry("url-extractor")]
-      }
-    : {}
+  const rogues =
+    plugins === "three and rogues" ? [{ ...entry("hangs"), timeout: "1 second" }, entry("crashes")] : []
+  const config =
+    plugins === "none"
+      ? {}
+      : {
+          linkifiers: [entry("url-linkifier"), entry("mention-linkifier"), ...rogues.slice(0, 1)],
+          extractors: [entry("url-extractor"), ...rogues.slice(1)]
+        }
   fs.writeFileSync(path.join(workspace, "agentlip.config.ts"), `export default ${JSON.stringify(config)}\n`)
   const child = spawn(
     process.execPath,
@@ -129,7 +139,7 @@ interface Posted {
   readonly derivedPerSecond: number
 }
 
-const post = async (plugins: boolean, count: number): Promise<Posted> => {
+const post = async (plugins: Plugins, count: number): Promise<Posted> => {
   const hub = await startHub(plugins)
   try {
     const { channel } = await call<{ readonly channel: Created }>(hub, "POST", "/api/v1/channels", {
@@ -158,7 +168,7 @@ const post = async (plugins: boolean, count: number): Promise<Posted> => {
     const begin = performance.now()
     await Promise.all(Array.from({ length: posters }, poster))
     const seconds = (performance.now() - begin) / 1000
-    if (plugins) {
+    if (plugins === "three") {
       // Jobs may end out of order: every message is asked for, so that a lost one would show.
       await until("the last derivation", deriveWithin, async () => {
         const next = ids.at(-1)
@@ -169,7 +179,7 @@ const post = async (plugins: boolean, count: number): Promise<Posted> => {
       })
     }
     const derivedSeconds = (performance.now() - begin) / 1000
-    for (const id of plugins ? ids : []) {
+    for (const id of plugins === "three" ? ids : []) {
       const { derivations } = await call<Derivations>(hub, "GET", `/api/v1/messages/${id}/derivations`)
       const committed = derivations.filter(({ state }) => state === "committed")
       if (committed.length !== 3) throw new Error(`message ${id}: ${JSON.stringify(derivations)}`)
@@ -177,7 +187,7 @@ const post = async (plugins: boolean, count: number): Promise<Posted> => {
     return {
       perSecond: count / seconds,
       p99: quantile(taken, 0.99),
-      derivedPerSecond: plugins ? count / derivedSeconds : Number.NaN
+      derivedPerSecond: plugins === "three" ? count / derivedSeconds : Number.NaN
     }
   } finally {
     await hub.stop()
@@ -190,9 +200,11 @@ export const postRows = async (quick: boolean): Promise<ReadonlyArray<Row>> => {
   const rounds = quick ? 1 : 3
   const bare: Array<Posted> = []
   const derived: Array<Posted> = []
+  const beset: Array<Posted> = []
   for (let round = 0; round < rounds; round++) {
-    bare.push(await post(false, count))
-    derived.push(await post(true, count))
+    bare.push(await post("none", count))
+    derived.push(await post("three", count))
+    beset.push(await post("three and rogues", count))
   }
   const row = (
     suite: string,
@@ -226,6 +238,12 @@ export const postRows = async (quick: boolean): Promise<ReadonlyArray<Row>> => {
       bare.map((one) => one.perSecond)
     ),
     row(
+      posts,
+      "3 plugins, a hanging, a crashing",
+      "posts/s",
+      beset.map((one) => one.perSecond)
+    ),
+    row(
       "POST /messages, p99 (less is better)",
       "agentlip hub, 3 plugins",
       "ms",
@@ -236,6 +254,12 @@ export const postRows = async (quick: boolean): Promise<ReadonlyArray<Row>> => {
       "the hub, no plugins",
       "ms",
       bare.map((one) => one.p99)
+    ),
+    row(
+      "POST /messages, p99 (less is better)",
+      "3 plugins, a hanging, a crashing",
+      "ms",
+      beset.map((one) => one.p99)
     ),
     row(
       "posted -> derived and committed, 3 plugins (budget: >= 960)",
