@@ -149,11 +149,10 @@ export const makePool = (
       return none
     }
 
-    const takeSpare = (spec: PluginSpec, grants: ResolvedGrants): Effect.Effect<Isolate, Death> => {
-      const hasGrants = grants.read.length + grants.write.length > 0
-      // A spare has its permissions from birth: for plugins with grants only those run fresh get their own.
-      if (hasGrants && spec.reuse === "plugin") return bootTracked(grants)
-      return sparesFor(grants, hasGrants ? 1 : options.spares).take
+    /** A spare has its permissions from birth; grants need their own, kept ready only for plugins that run fresh. */
+    const sparesOf = (spec: PluginSpec, grants: ResolvedGrants): Spares => {
+      const granted = grants.read.length + grants.write.length > 0
+      return sparesFor(grants, granted ? (spec.reuse === "never" ? 1 : 0) : options.spares)
     }
 
     const makeWarm = (
@@ -162,7 +161,7 @@ export const makePool = (
       grants: ResolvedGrants
     ): Effect.Effect<Warm, PluginError> =>
       Effect.gen(function* () {
-        const isolate = yield* Effect.mapError(takeSpare(spec, grants), (death) => crashed(spec, death))
+        const isolate = yield* Effect.mapError(sparesOf(spec, grants).take, (death) => crashed(spec, death))
         const loaded = yield* watched(isolate, spec).pipe(
           Effect.andThen(loadPlugin(isolate, spec, entry, loader)),
           Effect.scoped,
@@ -176,7 +175,9 @@ export const makePool = (
           Effect.onExit((exit) =>
             Exit.isSuccess(exit)
               ? Effect.void
-              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec)))
+              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec))).pipe(
+                  Effect.andThen(sparesOf(spec, grants).fill)
+                )
           )
         )
         const now = yield* Clock.currentTimeMillis
@@ -217,7 +218,7 @@ export const makePool = (
     const endInBackground = (isolate: Isolate): Effect.Effect<void> =>
       Effect.asVoid(Effect.forkIn(end(isolate), scope, { startImmediately: true }))
 
-    const giveBack = (spec: PluginSpec, warm: Warm): Effect.Effect<void> =>
+    const giveBack = (spec: PluginSpec, warm: Warm, spares: Spares): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         warm.runs++
         warm.lastUsed = now
@@ -227,9 +228,8 @@ export const makePool = (
           warm.isolate.usable &&
           warm.runs < options.maxRuns &&
           !MutableRef.get(closing)
-        if (!keep) return endInBackground(warm.isolate)
-        idleOf(spec).push(warm)
-        return Effect.void
+        if (keep) idleOf(spec).push(warm)
+        return Effect.andThen(keep ? Effect.void : endInBackground(warm.isolate), spares.fill)
       })
 
     const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -263,7 +263,7 @@ export const makePool = (
               spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
               (warm) => (warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm))
             ),
-            (warm) => giveBack(spec, warm)
+            (warm) => giveBack(spec, warm, sparesOf(spec, grants))
           )
           yield* watched(warm.isolate, spec)
           return warm

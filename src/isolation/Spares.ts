@@ -4,9 +4,9 @@ import type { Isolate } from "./Isolate.ts"
 import type { Death } from "./Transport.ts"
 
 export interface Spares {
-  /** A booted isolate without a plugin; the taker ends it. */
+  /** A booted isolate without a plugin; the taker ends it, and fills up when its run is over. */
   readonly take: Effect.Effect<Isolate, Death>
-  /** Boots up to `size` isolates in the background. */
+  /** Boots what is missing in the background; not beside the run that took one, which needs the core itself. */
   readonly fill: Effect.Effect<void>
 }
 
@@ -26,7 +26,7 @@ export const makeSpares = (size: number, boot: Effect.Effect<Isolate, Death>, sc
         })
       ),
       Effect.exit,
-      Effect.forkIn(scope, { startImmediately: true })
+      Effect.forkIn(scope)
     )
   })
 
@@ -38,7 +38,7 @@ export const makeSpares = (size: number, boot: Effect.Effect<Isolate, Death>, sc
   const take = Effect.suspend(() => {
     let spare = ready.shift()
     while (spare !== undefined && !spare.usable) spare = ready.shift()
-    return spare === undefined ? boot : Effect.as(fill, spare)
+    return spare === undefined ? boot : Effect.succeed(spare)
   })
 
   return { take, fill }
