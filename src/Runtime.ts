@@ -5,7 +5,7 @@ import { ExecutionError, LoadError, type PluginError, PluginTimeout } from "./Er
 import type { PluginInfo } from "./guest/protocol.ts"
 import { decodeOutput } from "./Output.ts"
 import { type AnyKind, type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
-import { type Guest, WorkerLayer } from "./WorkerLayer.ts"
+import { WorkerLayer } from "./WorkerLayer.ts"
 
 /** What became of one plugin of `runAll`. */
 export interface RunResult<Spec extends PluginSpec> {
@@ -103,8 +103,8 @@ const make = Effect.gen(function* () {
   }
 
   /** A thread that would not die opens its plugin's circuit at once, whatever its count. */
-  const tripIfLingering = (spec: PluginSpec, guest: Guest | undefined): Effect.Effect<void> =>
-    Effect.suspend(() => (guest?.lingers() === true ? breaker.trip(spec.name) : Effect.void))
+  const tripIfLingering = (spec: PluginSpec, before: number): Effect.Effect<void> =>
+    Effect.suspend(() => (workers.zombies(spec.name) > before ? breaker.trip(spec.name) : Effect.void))
 
   const call = <Spec extends PluginSpec>(
     spec: Spec,
@@ -112,21 +112,20 @@ const make = Effect.gen(function* () {
     text: string
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.suspend(() => {
-      let guest: Guest | undefined
+      const before = workers.zombies(spec.name)
       return Effect.scoped(
-        Effect.flatMap(workers.guest(spec), (leased) => {
-          guest = leased
-          return leased.run(text).pipe(
+        Effect.flatMap(workers.guest(spec), (guest) =>
+          guest.run(text).pipe(
             Effect.timeoutOrElse({
               duration: spec.timeout,
               orElse: () =>
                 Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "run" }))
             })
           )
-        })
+        )
       ).pipe(
         Effect.flatMap((output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)),
-        Effect.ensuring(Effect.suspend(() => tripIfLingering(spec, guest)))
+        Effect.ensuring(tripIfLingering(spec, before))
       )
     })
 

@@ -25,8 +25,6 @@ export interface Guest {
    * Interruption ends the isolate, and returns once it is gone or cannot be waited for any longer.
    */
   readonly run: (input: string) => Effect.Effect<string, PluginError>
-  /** Whether its isolate was to die and did not. */
-  readonly lingers: () => boolean
 }
 
 /** How many isolates there are. */
@@ -65,6 +63,8 @@ export class WorkerLayer extends Context.Service<
     /** A guest for one run of the spec's plugin, loaded; the isolate goes back to its pool with the scope. */
     readonly guest: (spec: PluginSpec) => Effect.Effect<Guest, PluginError, Scope.Scope>
     readonly stats: Effect.Effect<WorkerStats>
+    /** How many isolates of a plugin were to die and did not, since the Layer was built. */
+    readonly zombies: (plugin: string) => number
   }
 >()("@agentlip/plugin-runtime/WorkerLayer") {
   /**
@@ -160,6 +160,7 @@ const makeThread = (options: ThreadOptions) =>
 
     return WorkerLayer.of({
       stats: pool.stats,
+      zombies: pool.zombies,
       guest: (spec) =>
         Effect.gen(function* () {
           const grants = yield* Effect.mapError(
@@ -174,7 +175,6 @@ const makeThread = (options: ThreadOptions) =>
 
 const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
   const { isolate } = warm
-  let lingers = false
   /** Abort signal, grace, kill; the isolate is spent whatever becomes of it. */
   const stop = Effect.gen(function* () {
     warm.spent = true
@@ -182,13 +182,10 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
       yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
     }
     const gone = yield* isolate.kill
-    if (gone) return
-    lingers = true
-    yield* pool.zombie(spec)
+    if (!gone) yield* pool.noteZombie(spec)
   })
   return {
     info: warm.info,
-    lingers: () => lingers,
     run: (input) =>
       runPlugin(isolate, spec, input, () => {
         warm.spent = true
@@ -198,6 +195,7 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
 
 const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer["Service"] => ({
   stats: Effect.succeed({ isolates: 0, zombies: 0 }),
+  zombies: () => 0,
   guest: (spec) => {
     const plugin = plugins[spec.name]
     if (plugin === undefined) {
@@ -212,7 +210,6 @@ const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer
     }
     return Effect.succeed({
       info: { name: spec.name, version: "test" },
-      lingers: () => false,
       run: (input) =>
         Effect.map(
           Effect.suspend(() => plugin({ ...JSON.parse(input), config: spec.config })),

@@ -22,7 +22,10 @@ export interface PluginInput<Config = Record<string, unknown>> {
 
 /** The second argument of a plugin's method. */
 export interface PluginContext {
-  /** Aborted when the run is to stop (deadline or interruption); the isolate is killed after the spec's `grace`. */
+  /**
+   * Aborted when the run is to stop (deadline or interruption), if the operator gave the plugin a `grace`; the
+   * isolate is killed when that is over. Without one it is killed at once and nothing aborts.
+   */
   readonly signal: AbortSignal
 }
 
@@ -124,7 +127,13 @@ export const extractor = <Config = Record<string, unknown>>(plugin: Extractor<Co
  *
  * @example
  * ```ts
- * export default definePlugin({ name: "mood", version: "1.0.0", score: ({ message }) => ({ score: 1 }) })
+ * import { definePlugin, type PluginInput } from "@agentlip/plugin-runtime/plugin"
+ *
+ * export default definePlugin({
+ *   name: "length",
+ *   version: "1.0.0",
+ *   score: ({ message }: PluginInput) => ({ score: message.content_raw.length })
+ * })
  * ```
  */
 export const definePlugin = <const Definition extends PluginDefinition>(plugin: Definition): Definition =>

@@ -32,7 +32,7 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions {
 /** Plugins in isolates of their own, each behind its breaker. */
 export const pluginsLayer = PluginRuntime.layer.pipe(
   Layer.provideMerge(CircuitBreaker.layer({ failureThreshold: 3, cooldown: "60 seconds" })),
-  Layer.provide(WorkerLayer.layer())
+  Layer.provideMerge(WorkerLayer.layer())
 )
 
 const databaseLayer = Migrations.layer.pipe(

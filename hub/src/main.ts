@@ -1,7 +1,7 @@
 /** The command line: `agentlip up [--workspace DIR] [--port N]`. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { loadConfig } from "@agentlip/plugin-runtime"
-import { Console, Effect, Layer, Schema } from "effect"
+import { loadConfig, WorkerLayer, type WorkerStats } from "@agentlip/plugin-runtime"
+import { Console, Context, Effect, Layer, Runtime, Schema } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -53,6 +53,18 @@ const announce = Effect.gen(function* () {
   yield* Console.log(howToPost(url, serverFile, topic?.id).join("\n"))
 })
 
+/** Of the running hub; asked once more when it is down. */
+let stats: Effect.Effect<WorkerStats> = Effect.succeed({ isolates: 0, zombies: 0 })
+
+/**
+ * Node's own exit waits for every thread, and a thread that could not be stopped never ends. By now nothing
+ * is left to be saved.
+ */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) =>
+    Effect.runSync(stats).zombies > 0 ? process.kill(process.pid, "SIGKILL") : onExit(code)
+  )
+
 const up = Command.make(
   "up",
   {
@@ -72,6 +84,7 @@ const up = Command.make(
       const { file, specs, disabled } = yield* loadConfig(workspace)
       const hub = Hub.layer({ workspace, port, plugins: specs }).pipe(Layer.provideMerge(Hub.pluginsLayer))
       const services = yield* Layer.build(hub)
+      stats = Context.get(services, WorkerLayer).stats
       yield* Effect.provideContext(announce, services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"
@@ -88,4 +101,8 @@ const agentlip = Command.make("agentlip").pipe(
   Command.withSubcommands([up])
 )
 
-agentlip.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+agentlip.pipe(
+  Command.run({ version: "0.1.0" }),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ teardown })
+)

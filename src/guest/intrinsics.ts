@@ -31,7 +31,9 @@ const dispatch = Symbol.for("nodejs.internal.kHybridDispatch")
 
 /** Listens to a port in a way that no patched prototype can overhear. Keeps the isolate alive. */
 export const listen = (port: MessagePort, handler: (message: unknown) => void): void => {
-  Object.defineProperty(port, dispatch, { value: handler })
+  if (process.versions.bun === undefined) Object.defineProperty(port, dispatch, { value: handler })
+  // Bun looks nothing up; plugins are trusted there.
+  else port.on("message", handler)
   apply(ref, port, [])
   apply(start, port, [])
 }

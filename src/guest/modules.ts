@@ -2,7 +2,8 @@
  * Where a guest's modules come from: built-ins from an allowlist, everything else from the host's loader,
  * which resolves, checks, compiles and hands over source text. The guest itself reads no file.
  */
-import { isBuiltin, registerHooks, Module } from "node:module"
+// By namespace: a runtime without hooks (Bun) must still be able to load this file.
+import * as nodeModule from "node:module"
 import { denied, harmless } from "./facades.ts"
 import { cut, post, store, takeMessage, waitFor } from "./intrinsics.ts"
 import type { ModuleAnswer, ModuleChannel, ModuleRequest } from "./protocol.ts"
@@ -43,9 +44,9 @@ export const installModuleHooks = (
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
   const sources = new Map([...facades].map(([name, facade]) => [name, facadeSource(name, facade)]))
 
-  registerHooks({
+  nodeModule.registerHooks({
     resolve(specifier, context, next) {
-      if (isBuiltin(specifier)) {
+      if (nodeModule.isBuiltin(specifier)) {
         const name = specifier.startsWith("node:") ? cut(specifier, 5) : specifier
         if (sources.has(name)) return { url: facadeScheme + name, format: "module", shortCircuit: true }
         if (harmless.has(name)) return next(specifier, context)
@@ -91,6 +92,6 @@ export const installModuleHooks = (
     throw denied("module hooks", "A plugin cannot change how modules load.")
   }
   for (const name of ["registerHooks", "register", "setSourceMapsSupport"]) {
-    Object.defineProperty(Module, name, { value: refuse, writable: false, configurable: false })
+    Object.defineProperty(nodeModule.Module, name, { value: refuse, writable: false, configurable: false })
   }
 }

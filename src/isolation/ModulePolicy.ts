@@ -2,12 +2,13 @@
  * Which files one plugin may load as modules: its own folder and the packages it depends on, never
  * `.agentlip/`. Judged on real paths, so that a link cannot stand in for what it points to.
  */
-import { createRequire, findPackageJSON } from "node:module"
+import { createRequire } from "node:module"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { contains, isHubPrivate } from "../paths.ts"
 import type { ModuleRequest } from "../guest/protocol.ts"
+import { packageFile } from "./packageFile.ts"
 
 /** Where the library's own entry for plugin authors lies; plugins get it without installing anything. */
 const authorEntry = "@agentlip/plugin-runtime/plugin"
@@ -30,12 +31,6 @@ const isPath = (specifier: string): boolean =>
   specifier === ".." ||
   specifier.startsWith("file:")
 
-/** The package.json nearest to a file. Node answers with the file itself where there is none. */
-export const manifestOf = (file: string): string | undefined => {
-  const found = findPackageJSON(pathToFileURL(file))
-  return found !== undefined && path.basename(found) === "package.json" ? found : undefined
-}
-
 /** The files of one plugin, as they become known while it loads. */
 export class ModulePolicy {
   readonly #roots: Set<string>
@@ -44,7 +39,7 @@ export class ModulePolicy {
   constructor(entry: string) {
     const file = fs.realpathSync(entry)
     // A plugin that is a package has the package's folder; any other has the folder it lies in.
-    const manifest = file.includes(`${path.sep}node_modules${path.sep}`) ? manifestOf(file) : undefined
+    const manifest = file.includes(`${path.sep}node_modules${path.sep}`) ? packageFile(file) : undefined
     this.#roots = new Set([path.dirname(manifest ?? file)])
     this.#entry = pathToFileURL(file).href
   }

@@ -2,7 +2,8 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Script } from "node:vm"
-import { manifestOf, ModuleRefusal } from "./ModulePolicy.ts"
+import { ModuleRefusal } from "./ModulePolicy.ts"
+import { packageFile } from "./packageFile.ts"
 import { compileTypeScript } from "./typescript.ts"
 
 type Format = "module" | "commonjs" | "json" | "wasm"
@@ -40,7 +41,7 @@ const parsesAsScript = (source: string): boolean => {
 }
 
 const packageType = (file: string): unknown => {
-  const manifest = manifestOf(file)
+  const manifest = packageFile(file)
   if (manifest === undefined) return undefined
   try {
     const json: unknown = JSON.parse(fs.readFileSync(manifest, "utf8"))

@@ -59,7 +59,9 @@ export interface Pool {
   ) => Effect.Effect<Warm, PluginError, Scope.Scope>
   readonly stats: Effect.Effect<PoolStats>
   /** Takes note that a plugin's isolate would not die. */
-  readonly zombie: (spec: PluginSpec) => Effect.Effect<void>
+  readonly noteZombie: (spec: PluginSpec) => Effect.Effect<void>
+  /** How many of a plugin's isolates would not die. */
+  readonly zombies: (plugin: string) => number
 }
 
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
@@ -100,6 +102,7 @@ export const makePool = (
     const sparesByGrants = new Map<string, Spares>()
     const zombiesByPlugin = new Map<string, number>()
     const all = new Set<Isolate>()
+    const zombies = (plugin: string): number => zombiesByPlugin.get(plugin) ?? 0
     const closing = MutableRef.make(false)
 
     /** Ends an isolate; one that lingers stays counted. */
@@ -189,7 +192,7 @@ export const makePool = (
       memory === undefined ? Effect.void : memory.watch(isolate, spec.limits.memory)
 
     const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
-      Effect.sync(() => zombiesByPlugin.set(spec.name, (zombiesByPlugin.get(spec.name) ?? 0) + 1)).pipe(
+      Effect.sync(() => zombiesByPlugin.set(spec.name, zombies(spec.name) + 1)).pipe(
         Effect.andThen(
           Effect.logError(
             `A thread of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
@@ -250,12 +253,11 @@ export const makePool = (
     return {
       lease: (spec, entry, grants) =>
         Effect.gen(function* () {
-          const zombies = zombiesByPlugin.get(spec.name) ?? 0
-          if (zombies >= options.maxZombies) {
+          if (zombies(spec.name) >= options.maxZombies) {
             return yield* new LoadError({
               plugin: spec.name,
               modulePath: spec.modulePath,
-              reason: `${zombies} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
+              reason: `${zombies(spec.name)} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
             })
           }
           const warm = yield* Effect.acquireRelease(
@@ -268,7 +270,8 @@ export const makePool = (
           yield* watched(warm.isolate, spec)
           return warm
         }),
-      zombie: noteZombie,
+      noteZombie,
+      zombies,
       stats: Effect.sync(() => ({
         isolates: all.size,
         zombies: [...all].filter((isolate) => isolate.lingers).length

@@ -2,9 +2,9 @@
 import { Effect } from "effect"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { findPackageJSON } from "node:module"
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
 import type { ResolvedGrants } from "../Capabilities.ts"
+import { packageFile } from "./packageFile.ts"
 import type { Death, Transport, TransportEvents } from "./Transport.ts"
 
 // Threads boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
@@ -15,9 +15,10 @@ const bootUrl = new URL(
 )
 
 /** Files of this library that a thread reads to boot; a plugin's own come from the module loader. */
-const bootReads = [path.dirname(fileURLToPath(bootUrl)) + path.sep, findPackageJSON(bootUrl)].filter(
-  (file) => file !== undefined
-)
+const bootReads = [
+  path.dirname(fileURLToPath(bootUrl)) + path.sep,
+  packageFile(fileURLToPath(bootUrl)) ?? path.dirname(fileURLToPath(bootUrl))
+]
 
 /**
  * V8's own heap limit, in MiB: far above any plugin's, because a thread that runs into it can take the whole

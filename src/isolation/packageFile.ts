@@ -1,0 +1,12 @@
+/** The package.json that a file belongs to. */
+import * as nodeModule from "node:module"
+import * as path from "node:path"
+import { pathToFileURL } from "node:url"
+
+/** The nearest package.json, by Node's own rules; `undefined` where there is none, or no such rule (Bun). */
+export const packageFile = (file: string): string | undefined => {
+  const { findPackageJSON }: Partial<typeof nodeModule> = nodeModule
+  const found = findPackageJSON?.(pathToFileURL(file))
+  // Node answers with the file itself where there is none.
+  return found !== undefined && path.basename(found) === "package.json" ? found : undefined
+}
