@@ -421,6 +421,24 @@ describe("every refusal", () => {
     })
   )
 
+  it.live("survives bodies made to break a parser", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const { topic } = yield* makeTopic(hub)
+      const route = `/api/v1/topics/${topic}/attachments`
+      const deep = "[".repeat(200_000) + "]".repeat(200_000)
+      const nested = yield* hub.post(route, undefined, { raw: `{"kind":"x","value_json":{"a":${deep}}}` })
+      assert.oneOf(nested.status, [400, 500])
+      assert.isString(nested.body.code)
+      const proto = yield* hub.post(route, undefined, {
+        raw: '{"kind":"x","value_json":{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}}'
+      })
+      assert.strictEqual(proto.status, 201)
+      assert.isUndefined(Reflect.get({}, "polluted"))
+      assert.strictEqual((yield* hub.get("/health")).status, 200)
+    })
+  )
+
   it.live("INTERNAL_ERROR tells nothing of what happened", () =>
     Effect.gen(function* () {
       const hub = yield* startHub()
@@ -523,6 +541,9 @@ describe("the workspace", () => {
         assert.strictEqual(error._tag, "HostRefused")
         assert.include(error.message, host)
       }
+      const hub = yield* startHub({ host: "::1" })
+      assert.include(hub.url, "[::1]")
+      assert.strictEqual((yield* hub.get("/health")).status, 200)
     })
   )
 

@@ -1,0 +1,189 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { derivationsOf, client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+const config = `export default {
+  linkifiers: [
+    { name: "fine", modulePath: "./fine.ts" },
+    { name: "hangs", modulePath: "./hangs.ts", timeout: "30 seconds" },
+    { name: "missing", modulePath: "./missing.ts" },
+    { name: "off", modulePath: "./fine.ts", enabled: false }
+  ]
+}`
+
+const plugin = (name: string, body: string): string =>
+  `export default { name: "${name}", version: "1.2.3", enrich: () => { ${body} } }`
+
+const makeWorkspace = Effect.tap(tempWorkspace, (folder) =>
+  Effect.sync(() => {
+    fs.writeFileSync(path.join(folder, "agentlip.config.ts"), config)
+    fs.writeFileSync(path.join(folder, "fine.ts"), plugin("fine", "return []"))
+    fs.writeFileSync(path.join(folder, "hangs.ts"), plugin("hangs", "while (true) {}"))
+  })
+)
+
+interface Run {
+  readonly process: ChildProcess
+  readonly output: () => string
+  readonly ended: Promise<number | null>
+}
+
+const run = (args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync((): Run => {
+      const child = spawn(process.execPath, ["--conditions=@agentlip/source", ...args], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      let output = ""
+      child.stdout.on("data", (chunk) => (output += chunk))
+      child.stderr.on("data", (chunk) => (output += chunk))
+      const ended = once(child, "close").then(() => child.exitCode)
+      return { process: child, output: () => output, ended }
+    }),
+    ({ process, ended }) =>
+      Effect.promise(async () => {
+        process.kill("SIGKILL")
+        await ended
+      })
+  )
+
+const agentlip = (...args: ReadonlyArray<string>) => run(["hub/src/main.ts", ...args])
+const shows = ({ output }: Run, text: string) =>
+  eventually(Effect.sync(output), (shown) => shown.includes(text))
+
+describe("agentlip up", () => {
+  it.live(
+    "says where it is, how to post and what its plugins are; Ctrl-C stops it, whatever they do",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* makeWorkspace
+        const hub = yield* agentlip("up", "--workspace", workspace)
+        yield* shows(hub, "off     off")
+        const { host, port, auth_token } = readServerFile(workspace)
+        const api = client(`http://${host}:${port}`, auth_token)
+        assert.include(hub.output(), `http://${host}:${port}`)
+        assert.match(hub.output(), /ok +linkifier fine \(fine 1\.2\.3\)/)
+        assert.match(hub.output(), /failed +linkifier missing: LOAD_ERROR: .*missing\.ts/)
+
+        const commands = hub
+          .output()
+          .split("\n")
+          .filter((line) => /^ {2}(post|CHANNEL|TOPIC|curl)/.test(line))
+        const posted = execFileSync("sh", ["-c", commands.join("\n")], { encoding: "utf8" })
+        const [message] = posted.split("\n")
+        const { message: posting } = JSON.parse(message ?? "")
+        assert.strictEqual(posting.content_raw, "@ana, see https://example.com")
+
+        const jobs = yield* eventually(
+          api.get(`/api/v1/messages/${posting.id}/derivations`),
+          ({ body }) =>
+            body.derivations.filter(({ state }: { state: string }) => state !== "pending").length === 2
+        )
+        const states = jobs.body.derivations.map(({ state }: { state: string }) => state)
+        // In the order of the names: fine, hangs (in the middle of it), missing.
+        assert.deepStrictEqual(states, ["empty", "pending", "failed"])
+
+        const stopped = Date.now()
+        hub.process.kill("SIGINT")
+        assert.strictEqual(yield* Effect.promise(() => hub.ended), 130)
+        assert.isBelow(Date.now() - stopped, 5_000)
+        assert.isFalse(fs.existsSync(path.join(workspace, ".agentlip", "server.json")))
+        assert.notInclude(hub.output(), auth_token)
+        // A failure is logged with plugin, code and message id, without what the message says.
+        assert.include(hub.output(), posting.id)
+        assert.strictEqual(hub.output().split(posting.content_raw).length, 2)
+      }),
+    60_000
+  )
+
+  it.live(
+    "refuses what it cannot start with, in a text without a stack",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* makeWorkspace
+        fs.writeFileSync(
+          path.join(workspace, "agentlip.config.ts"),
+          "export default { linkifiers: [{ nme: 1 }] }"
+        )
+        const hub = yield* agentlip("up", "--workspace", workspace)
+        assert.strictEqual(yield* Effect.promise(() => hub.ended), 1)
+        assert.include(hub.output(), "linkifiers[0].nme")
+        assert.notMatch(hub.output(), /\n +at /)
+        assert.isFalse(fs.existsSync(path.join(workspace, ".agentlip", "server.json")))
+      }),
+    60_000
+  )
+})
+
+describe("the demo", () => {
+  it.live(
+    "with rogues shows what was found, and each failure with its code, and ends by itself",
+    () =>
+      Effect.gen(function* () {
+        const demo = yield* run(["examples/demo.ts", "--rogues"])
+        assert.strictEqual(yield* Effect.promise(() => demo.ended), 0, demo.output())
+        for (const text of [
+          'urls: url 25-59 "https://nodejs.org/en/blog/release"',
+          'mentions: mention 0-4 "@ana"',
+          "attached: todo",
+          "hangs: TIMEOUT",
+          "hangs: CIRCUIT_OPEN",
+          "crashes: WORKER_CRASH",
+          "crashes: CIRCUIT_OPEN",
+          "12 messages, 84 jobs"
+        ]) {
+          assert.include(demo.output(), text)
+        }
+      }),
+    90_000
+  )
+})
+
+describe("a second start", () => {
+  it.live(
+    "goes on where the first one was stopped",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* makeWorkspace
+        const first = yield* agentlip("up", "--workspace", workspace)
+        yield* shows(first, "off     off")
+        const before = readServerFile(workspace)
+        const api = client(`http://127.0.0.1:${before.port}`, before.auth_token)
+        const { topic } = yield* makeTopic(api)
+        const { body } = yield* api.post("/api/v1/messages", {
+          topic_id: topic,
+          sender: "a",
+          content_raw: "x"
+        })
+        first.process.kill("SIGTERM")
+        yield* Effect.promise(() => first.ended)
+
+        fs.writeFileSync(path.join(workspace, "hangs.ts"), plugin("hangs", "return []"))
+        const second = yield* agentlip("up", "--workspace", workspace)
+        yield* shows(second, `TOPIC=${topic}`)
+        yield* shows(second, "off     off")
+        const after = readServerFile(workspace)
+        const jobs = yield* derivationsOf(
+          client(`http://127.0.0.1:${after.port}`, after.auth_token),
+          body.message.id
+        )
+        assert.deepStrictEqual(
+          jobs.map(({ plugin_name, state }) => [plugin_name, state]),
+          [
+            ["fine", "empty"],
+            ["hangs", "empty"],
+            ["missing", "failed"]
+          ]
+        )
+      }),
+    60_000
+  )
+})
