@@ -1,6 +1,5 @@
 /** The database's tables. */
-import { Layer } from "effect"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"
 
 const statements = [
