@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --conditions=@agentlip/source
 /** The command line: `agentlip up [--workspace DIR] [--port N]`. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { loadConfig, WorkerLayer, type WorkerStats } from "@agentlip/plugin-runtime"
