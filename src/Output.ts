@@ -2,13 +2,14 @@
  * From a plugin's JSON text to a value that its kind's schema accepts. Sizes are looked at before anything is
  * parsed, shape before anything is decoded; a text that is too long, too deep or too many costs nothing more.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaIssue } from "effect"
 import { InvalidOutput } from "./Errors.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
 
 const shown = (value: unknown): string => {
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (value === undefined) return "nothing"
   return typeof value === "object" && value !== null ? "an object" : String(value)
 }
 
@@ -20,7 +21,7 @@ const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
   let level: Array<object> = typeof value === "object" && value !== null ? [value] : []
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > limits.outputDepth)
-      return `expected at most ${limits.outputDepth} levels of nesting (limits.outputDepth)`
+      return `expected at most ${limits.outputDepth} levels of nesting (limits.outputDepth), got more`
     const next: Array<object> = []
     for (const parent of level) {
       if (Object.hasOwn(parent, "__proto__")) return 'expected no key "__proto__", got one'
@@ -32,18 +33,39 @@ const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
   return undefined
 }
 
-/** The value at an issue's path (`at [0]["span"]`), so that the message can say what came. */
-const came = (value: unknown, message: string): string => {
-  const path = /\n\s*at ((?:\[[^\]]*\])+)\s*$/.exec(message)?.[1]
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "MissingKey" ? "a value" : SchemaIssue.defaultLeafHook(issue))
+})
+
+const pathText = (path: ReadonlyArray<PropertyKey>): string =>
+  path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`
+    const name = String(key)
+    if (!/^[A-Za-z_$][\w$]*$/.test(name)) return `${text}[${shown(name)}]`
+    return text === "" ? name : `${text}.${name}`
+  }, "")
+
+/** A schema's refusal of `value`: where, what was expected and what came. */
+const refusal = (value: unknown, error: Schema.SchemaError): string => {
+  const first = issuesOf(error.issue).issues[0]
+  const path = (first?.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
   let found = value
-  for (const [, key] of (path ?? "").matchAll(/\[([^\]]*)\]/g)) {
-    if (typeof found !== "object" || found === null) break
-    found = Reflect.get(found, key?.startsWith('"') ? String(JSON.parse(key)) : (key ?? ""))
+  for (const key of path) {
+    found =
+      typeof found === "object" && found !== null && Object.hasOwn(found, key)
+        ? Reflect.get(found, key)
+        : undefined
   }
-  const expected = message.slice(0, message.length - (path === undefined ? 0 : path.length + 4)).trim()
-  const where = (path ?? "").replace(/\["(\w+)"\]/g, ".$1").replace(/^\./, "")
-  return `${where === "" ? "" : `${where}: `}${/^expected/i.test(expected) ? expected : `expected ${expected}`}, got ${shown(found)}`
+  const message = first?.message ?? "another value"
+  const expected = message.replace(/^expected /i, "")
+  const where = path.length === 0 ? "" : `${pathText(path)}: `
+  // A rule that knows better what came says so itself.
+  return `${where}expected ${expected}${expected.includes(", got ") ? "" : `, got ${shown(found)}`}`
 }
+
+/** Nothing in a plugin's text may move a cursor, turn the direction of writing or break a line. */
+const plain = (text: string): string =>
+  text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 
 const maxIssue = 1_000
 
@@ -63,7 +85,7 @@ export const decodeOutput = <Input, Output>(
   text: string
 ): Effect.Effect<Output, InvalidOutput> => {
   const invalid = (issue: string): Effect.Effect<never, InvalidOutput> =>
-    Effect.fail(new InvalidOutput({ plugin: spec.name, issue: issue.slice(0, maxIssue) }))
+    Effect.fail(new InvalidOutput({ plugin: spec.name, issue: plain(issue.slice(0, maxIssue)) }))
   if (text.length > spec.limits.outputLength) {
     return invalid(
       `expected at most ${spec.limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
@@ -73,13 +95,13 @@ export const decodeOutput = <Input, Output>(
   try {
     value = JSON.parse(text)
   } catch {
-    return invalid("expected JSON")
+    return invalid(`expected JSON, got ${shown(text)}`)
   }
   const issue = shapeIssue(value, spec.limits)
   if (issue !== undefined) return invalid(issue)
   return decoderOf(spec.kind)(value).pipe(
     Effect.matchEffect({
-      onFailure: (error) => invalid(came(value, error.message)),
+      onFailure: (error) => invalid(refusal(value, error)),
       onSuccess: (output) => {
         const problem = spec.kind.check?.(output, input)
         // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.

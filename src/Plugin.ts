@@ -40,7 +40,9 @@ const SpanOffset = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /** A span of `content_raw`: UTF-16 code units, `start` inclusive, `end` exclusive. */
 export const Span = Schema.Struct({ start: SpanOffset, end: SpanOffset }).check(
-  Schema.makeFilter(({ start, end }) => start < end || "a span whose start is before its end")
+  Schema.makeFilter(
+    ({ start, end }) => start < end || { path: ["end"], issue: `more than the start (${start})` }
+  )
 )
 export type Span = typeof Span.Type
 
@@ -56,11 +58,10 @@ export const Attachment = Schema.Struct({
   kind: Trimmed,
   key: Schema.optionalKey(Schema.String),
   value_json: JsonObject.check(
-    Schema.makeFilter(
-      (value) =>
-        Buffer.byteLength(JSON.stringify(value)) <= maxAttachmentBytes ||
-        `at most ${maxAttachmentBytes} bytes of JSON`
-    )
+    Schema.makeFilter((value) => {
+      const bytes = Buffer.byteLength(JSON.stringify(value))
+      return bytes <= maxAttachmentBytes || `at most ${maxAttachmentBytes} bytes of JSON, got ${bytes}`
+    })
   ),
   dedupe_key: Schema.optionalKey(Trimmed)
 })
@@ -128,7 +129,7 @@ export interface Limits {
   readonly outputItems: number
   /** UTF-16 units of the output's JSON text; over it: `INVALID_OUTPUT`. Default 1,048,576. */
   readonly outputLength: number
-  /** Nesting of the output; over it: `INVALID_OUTPUT`. Default 64. */
+  /** Nesting of the output; over it: `INVALID_OUTPUT`. Default 64, at most 500. */
   readonly outputDepth: number
   /** Log lines kept of one run; the rest is counted and dropped. Default 200. */
   readonly logLines: number
@@ -138,6 +139,9 @@ export interface Limits {
 
 /** The most a spec may allow an isolate, in MiB. */
 export const maxMemory = 512
+
+/** The deepest output a spec may allow: a schema that calls itself would run out of stack at about 2,000. */
+export const maxOutputDepth = 500
 
 export const defaultLimits: Limits = {
   memory: 128,
@@ -260,6 +264,9 @@ export const specProblem = (spec: PluginSpec): string | undefined => {
   }
   if (spec.limits.memory > maxMemory) {
     return `limits.memory must be at most ${maxMemory} MiB: nearer to the engine's own limit the host could not stop it in time`
+  }
+  if (spec.limits.outputDepth > maxOutputDepth) {
+    return `limits.outputDepth must be at most ${maxOutputDepth}: deeper values cannot be decoded safely`
   }
   const { failureThreshold, cooldown } = spec.breaker
   if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {
