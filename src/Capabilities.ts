@@ -3,7 +3,7 @@
  * database and token) can never be: a grant that would cover it is refused.
  *
  * Gotchas: a grant names a folder or a file, and links inside it are followed; what an operator links into
- * a granted folder is granted too.
+ * a granted folder is granted too. What is below it is looked at when the grant is made, not again later.
  */
 import { Effect, Schema } from "effect"
 import * as fs from "node:fs"
@@ -42,18 +42,49 @@ export interface ResolvedGrants {
   readonly write: ReadonlyArray<string>
 }
 
-/** A hub's folder below `folder` (bounded look: two levels), or the one the folder lies in. */
-const coveredHubFolder = (folder: string): string | undefined => {
-  const direct = path.join(folder, hubFolder)
-  if (fs.existsSync(direct)) return direct
+/** The most folders below a grant that are looked at. */
+const maxFolders = 10_000
+
+const readFolder = (folder: string): ReadonlyArray<fs.Dirent> => {
   try {
-    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || entry.name === "node_modules") continue
-      const nested = path.join(folder, entry.name, hubFolder)
-      if (fs.existsSync(nested)) return nested
-    }
+    return fs.readdirSync(folder, { withFileTypes: true })
   } catch {
     // Unreadable for the host means unreadable for the plugin: nothing to protect here.
+    return []
+  }
+}
+
+/** What a link stands for, or `undefined` if that does not exist. */
+const linked = (link: string): { readonly real: string; readonly isFolder: boolean } | undefined => {
+  try {
+    const real = fs.realpathSync(link)
+    return { real, isFolder: fs.statSync(real).isDirectory() }
+  } catch {
+    return undefined
+  }
+}
+
+const isVirtual = (real: string): boolean =>
+  real === path.parse(real).root || virtualRoots.some((root) => contains(root, real))
+
+/** What speaks against granting all that is below `granted`, links included, or `undefined`. */
+const folderProblem = (granted: string): string | undefined => {
+  // A set goes on to what is added to it meanwhile.
+  const folders = new Set([granted])
+  for (const folder of folders) {
+    if (folders.size > maxFolders)
+      return `has more than ${maxFolders} folders, too many to search for ${hubFolder}/`
+    for (const entry of readFolder(folder)) {
+      const file = path.join(folder, entry.name)
+      if (isHubPrivate(entry.name)) return `would cover ${file}`
+      if (entry.isDirectory()) folders.add(file)
+      const target = entry.isSymbolicLink() ? linked(file) : undefined
+      if (target === undefined) continue
+      if (isHubPrivate(target.real) || isVirtual(target.real)) {
+        return `would cover ${target.real}, which ${file} is a link to`
+      }
+      if (target.isFolder) folders.add(target.real)
+    }
   }
   return undefined
 }
@@ -74,14 +105,14 @@ const resolveOne = (
     }
   }
   if (isHubPrivate(real)) return { problem: `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}` }
-  if (virtualRoots.some((root) => contains(root, real) || real === path.parse(real).root)) {
+  if (isVirtual(real)) {
     return { problem: `${quoted} covers the system's virtual files; name the folder the plugin needs` }
   }
   const isFolder = fs.statSync(real).isDirectory()
-  const covered = isFolder ? coveredHubFolder(real) : undefined
-  if (covered !== undefined) {
+  const problem = isFolder ? folderProblem(real) : undefined
+  if (problem !== undefined) {
     return {
-      problem: `${quoted} would cover ${covered}; grant a narrower path, for example "${path.join(given, "data")}"`
+      problem: `${quoted} ${problem}; grant a narrower path, for example "${path.join(given, "data")}"`
     }
   }
   return { path: isFolder ? real + path.sep : real }

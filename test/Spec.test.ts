@@ -1,0 +1,177 @@
+/** What a spec is made of, and what of it is refused before anything runs. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Schema } from "effect"
+import { CircuitBreaker } from "../src/CircuitBreaker.ts"
+import { LoadError, type PluginError } from "../src/Errors.ts"
+import {
+  type Attachment,
+  type BreakerPolicy,
+  defaultLimits,
+  type Enrichment,
+  extractor,
+  type InputOf,
+  linkifier,
+  makeKind,
+  makeSpec,
+  type MessageInput,
+  type OutputOf,
+  type PluginSpec,
+  specProblem
+} from "../src/Plugin.ts"
+import { PluginRuntime } from "../src/Runtime.ts"
+import { WorkerLayer } from "../src/WorkerLayer.ts"
+import { messageOf } from "./fixtures/library/message.ts"
+
+const base = makeSpec({ name: "p", kind: linkifier, modulePath: "/plugins/p.ts" })
+const cyclic: Record<string, unknown> = {}
+cyclic["self"] = cyclic
+const limit = (change: Partial<typeof defaultLimits>) => ({ limits: { ...defaultLimits, ...change } })
+const breaker = (policy: Partial<BreakerPolicy>) => ({ breaker: policy })
+
+const bad: ReadonlyArray<readonly [string, Partial<PluginSpec<typeof linkifier>>, string]> = [
+  ["no name", { name: "" }, "its name is blank; give it one that is unique in the hub"],
+  ["a blank name", { name: " \n" }, "its name is blank; give it one that is unique in the hub"],
+  ["a config with a cycle", { config: cyclic }, "its config cannot be written as JSON"],
+  ["a config with a bigint", { config: { n: 1n } }, "its config cannot be written as JSON"],
+  [
+    "a config that throws",
+    {
+      config: {
+        toJSON: () => {
+          throw new Error("no")
+        }
+      }
+    },
+    "its config cannot be written as JSON"
+  ],
+  ["a timeout of 0", { timeout: Duration.zero }, "its timeout must be a finite time above 0"],
+  ["an endless timeout", { timeout: Duration.infinity }, "its timeout must be a finite time above 0"],
+  ["an endless grace", { grace: Duration.infinity }, "its grace must be a finite time"],
+  ["a concurrency of 0", { concurrency: 0 }, "its concurrency must be a whole number from 1"],
+  ["half a run at once", { concurrency: 0.5 }, "its concurrency must be a whole number from 1"],
+  ["endless concurrency", { concurrency: Infinity }, "its concurrency must be a whole number from 1"],
+  ["too little memory", limit({ memory: 0 }), "limits.memory must be a whole number from 1"],
+  ["too much memory", limit({ memory: 513 }), "limits.memory must be at most 512 MiB"],
+  [
+    "no number of items",
+    limit({ outputItems: Number.NaN }),
+    "limits.outputItems must be a whole number from 1"
+  ],
+  ["a negative length", limit({ outputLength: -1 }), "limits.outputLength must be a whole number from 1"],
+  ["a depth of a half", limit({ outputDepth: 1.5 }), "limits.outputDepth must be a whole number from 1"],
+  ["too deep", limit({ outputDepth: 501 }), "limits.outputDepth must be at most 500"],
+  ["endless logs", limit({ logLines: Infinity }), "limits.logLines must be a whole number from 1"],
+  ["no log characters", limit({ logLength: 0 }), "limits.logLength must be a whole number from 1"],
+  [
+    "a threshold of 0",
+    breaker({ failureThreshold: 0 }),
+    "breaker.failureThreshold must be a whole number from 1"
+  ],
+  [
+    "an endless cooldown",
+    breaker({ cooldown: Duration.infinity }),
+    "breaker.cooldown must be a finite time above 0"
+  ],
+  ["no cooldown", breaker({ cooldown: Duration.zero }), "breaker.cooldown must be a finite time above 0"]
+]
+
+describe("Spec: makeSpec", () => {
+  it("fills in what is left out", () => {
+    assert.deepStrictEqual(base, {
+      name: "p",
+      kind: linkifier,
+      modulePath: "/plugins/p.ts",
+      config: {},
+      timeout: Duration.seconds(5),
+      grace: Duration.zero,
+      isolation: "thread",
+      reuse: "plugin",
+      concurrency: 1,
+      grants: {},
+      limits: {
+        memory: 128,
+        outputItems: 1_000,
+        outputLength: 1_048_576,
+        outputDepth: 64,
+        logLines: 200,
+        logLength: 65_536
+      },
+      breaker: {}
+    })
+    assert.isUndefined(specProblem(base))
+  })
+
+  it("keeps what is said", () => {
+    const spec = makeSpec({
+      name: "q",
+      kind: extractor,
+      modulePath: "/plugins/q.ts",
+      config: { a: 1 },
+      timeout: "250 millis",
+      grace: 100,
+      isolation: "process",
+      reuse: "never",
+      concurrency: 4,
+      grants: { read: ["/data"] },
+      limits: { memory: 512, outputItems: 5 },
+      breaker: { failureThreshold: 7, cooldown: "1 minute" }
+    })
+    assert.isTrue(Duration.equals(spec.timeout, Duration.millis(250)))
+    assert.isTrue(Duration.equals(spec.grace, Duration.millis(100)))
+    assert.deepStrictEqual(spec.limits, { ...defaultLimits, memory: 512, outputItems: 5 })
+    assert.deepStrictEqual(spec.breaker, { failureThreshold: 7, cooldown: Duration.minutes(1) })
+    assert.deepStrictEqual(
+      [spec.config, spec.isolation, spec.reuse, spec.concurrency, spec.grants],
+      [{ a: 1 }, "process", "never", 4, { read: ["/data"] }]
+    )
+    assert.isUndefined(specProblem(spec))
+  })
+
+  it("takes part of a breaker's policy", () => {
+    const { breaker } = makeSpec({ ...base, breaker: { failureThreshold: 1 } })
+    assert.deepStrictEqual(breaker, { failureThreshold: 1 })
+  })
+
+  it("types input and output by the kind", () => {
+    const own = makeSpec({
+      name: "own",
+      modulePath: "/own.ts",
+      kind: makeKind({ name: "own", method: "m", input: Schema.Struct({}), output: Schema.FiniteFromString })
+    })
+    type Same<A, B> = [A, B] extends [B, A] ? true : false
+    const same: [
+      Same<OutputOf<typeof base>, ReadonlyArray<Enrichment>>,
+      Same<InputOf<typeof base>, MessageInput>,
+      Same<OutputOf<PluginSpec<typeof extractor>>, ReadonlyArray<Attachment>>,
+      Same<OutputOf<typeof own>, number>
+    ] = [true, true, true, true]
+    assert.lengthOf(same, 4)
+  })
+})
+
+describe("Spec: problems", () => {
+  const runtime = PluginRuntime.layer.pipe(
+    Layer.provideMerge(CircuitBreaker.layer()),
+    Layer.provide(WorkerLayer.layerTest({ p: () => Effect.die("must not run") }))
+  )
+  const assertRefused = (error: PluginError, problem: string): void => {
+    assert.instanceOf(error, LoadError)
+    assert.strictEqual(error.modulePath, "/plugins/p.ts")
+    assert.isTrue(error.reason.startsWith(problem), error.reason)
+  }
+
+  it.effect.each(bad)(
+    "%s: LOAD_ERROR by run and load, never a defect, no failure of the plugin's",
+    ([, change, problem]) =>
+      Effect.gen(function* () {
+        const plugins = yield* PluginRuntime
+        const spec = { ...base, ...change }
+        const input = { message: messageOf("text") }
+        assertRefused(yield* Effect.flip(plugins.run(spec, input)), problem)
+        assertRefused(yield* Effect.flip(plugins.load(spec)), problem)
+        // A spec that was refused stays refused.
+        assertRefused(yield* Effect.flip(plugins.run(spec, input)), problem)
+        assert.strictEqual((yield* (yield* CircuitBreaker).states).size, 0)
+      }).pipe(Effect.provide(runtime))
+  )
+})
