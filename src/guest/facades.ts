@@ -8,7 +8,9 @@ import * as crypto from "node:crypto"
 import * as fs from "node:fs"
 import * as module from "node:module"
 import * as os from "node:os"
+import realProcess from "node:process"
 import type { Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
 
 const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
   Object.fromEntries(names.filter((name) => name in from).map((name) => [name, Reflect.get(from, name)]))
@@ -44,29 +46,40 @@ const asyncPathFunctions = syncPathFunctions.map((name) => name.replace(/Sync$/,
 type AnyFunction = (...args: Array<unknown>) => unknown
 const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
 
-/** Refuses what is not a path: numbers (descriptors) and handles. */
+const { permission } = realProcess
+// Taken before the plugin loads. Bun has no permissions, and its plugins no façades.
+const mayTouch = (path: string): boolean =>
+  permission.has("fs.read", path) || permission.has("fs.write", path)
+
+/** A path as a value that cannot change between the look at it and its use; anything else is refused. */
+const toPath = (name: string, target: unknown): string => {
+  if (typeof target === "string") return target
+  if (target instanceof URL) return fileURLToPath(target.href)
+  if (Buffer.isBuffer(target)) return target.toString()
+  throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
+}
+
+/**
+ * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
+ * what exists.
+ */
 const onlyPaths =
   (name: string, original: AnyFunction): AnyFunction =>
-  (...args) => {
-    const target = args[0]
-    if (typeof target !== "string" && !(target instanceof URL) && !Buffer.isBuffer(target)) {
-      throw denied(
-        `fs.${name} on something that is not a path`,
-        "Plugins have no file descriptors; give a path."
-      )
+  (target, ...rest) => {
+    const path = toPath(name, target)
+    if (!mayTouch(path)) {
+      if (name === "existsSync") return false
+      throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
     }
-    // The copy cannot change between Node's look at it and its use.
-    const path =
-      typeof target === "string" ? target : target instanceof URL ? new URL(target.href) : Buffer.from(target)
-    const options = args[1]
+    const [options] = rest
     if (typeof options === "object" && options !== null && "fd" in options) {
       throw denied(`fs.${name} with a file descriptor`, "Give a path.")
     }
-    return original(path, ...args.slice(1))
+    return original(path, ...rest)
   }
 
-const guarded = (from: object, names: ReadonlyArray<string>): Record<string, unknown> => {
-  const result: Record<string, unknown> = {}
+const guarded = (from: object, names: ReadonlyArray<string>): Record<string, AnyFunction> => {
+  const result: Record<string, AnyFunction> = {}
   for (const name of names) {
     const original: unknown = Reflect.get(from, name)
     if (isFunction(original)) result[name] = onlyPaths(name, original)
@@ -74,7 +87,12 @@ const guarded = (from: object, names: ReadonlyArray<string>): Record<string, unk
   return result
 }
 
-const fsPromises = guarded(fs.promises, asyncPathFunctions)
+const fsPromises = Object.fromEntries(
+  Object.entries(guarded(fs.promises, asyncPathFunctions)).map(([name, call]) => [
+    name,
+    async (...args: Array<unknown>) => call(...args)
+  ])
+)
 const fsFacade = {
   ...guarded(fs, syncPathFunctions),
   ...guarded(
@@ -87,10 +105,9 @@ const fsFacade = {
 
 /** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
 const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writable }): object => {
-  const real = process
   const ignore = (): object => facade
   const facade = {
-    ...pick(real, ["version", "versions", "platform", "arch", "release", "features"]),
+    ...pick(realProcess, ["version", "versions", "platform", "arch", "release", "features"]),
     argv: ["node", "plugin"],
     argv0: "node",
     execArgv: [],
@@ -103,9 +120,9 @@ const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writ
     stdout: streams.stdout,
     stderr: streams.stderr,
     cwd: () => "/",
-    exit: (code?: number) => real.exit(code),
-    nextTick: real.nextTick.bind(real),
-    hrtime: real.hrtime,
+    exit: (code?: number) => realProcess.exit(code),
+    nextTick: realProcess.nextTick.bind(realProcess),
+    hrtime: realProcess.hrtime,
     uptime: () => performance.now() / 1000,
     emitWarning: (warning: unknown) => streams.stderr.write(`Warning: ${String(warning)}\n`),
     // Listeners for the process's events would see (and could hold up) the isolate's own end.

@@ -2,6 +2,9 @@
  * Takes away what the permission flags leave open, before any plugin code runs: globals by allowlist, the
  * process's dangerous members by stub.
  */
+// Imported, not the global: that is the stand-in from here on.
+import realProcess from "node:process"
+import type { Writable } from "node:stream"
 import type { GuestConsole } from "./console.ts"
 import { denied, globalCrypto } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
@@ -134,6 +137,7 @@ const stubbedProcessMembers = [
   "_startProfilerIdleNotifier",
   "_stopProfilerIdleNotifier",
   "abort",
+  "addUncaughtExceptionCaptureCallback",
   "binding",
   "chdir",
   "constrainedMemory",
@@ -146,7 +150,6 @@ const stubbedProcessMembers = [
   "kill",
   "loadEnvFile",
   "openStdin",
-  "permission",
   "resourceUsage",
   "setSourceMapsEnabled",
   "setUncaughtExceptionCaptureCallback",
@@ -172,6 +175,21 @@ const replace = (target: object, name: PropertyKey, value: unknown): void => {
   Object.defineProperty(target, name, { value, writable: false, enumerable: false, configurable: false })
 }
 
+/**
+ * Node's own stream holds the thread's internal port. Its stand-in has to answer to what the thread itself
+ * calls on it, by symbols: nothing waits for those answers.
+ */
+const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
+  for (let proto: unknown = realProcess[name]; typeof proto === "object" && proto !== null; ) {
+    for (const symbol of Object.getOwnPropertySymbols(proto)) {
+      if (typeof Reflect.get(proto, symbol) !== "function" || symbol in standIn) continue
+      Object.defineProperty(standIn, symbol, { value: () => undefined })
+    }
+    proto = Object.getPrototypeOf(proto)
+  }
+  replace(realProcess, name, standIn)
+}
+
 /** Hardens this thread, once. */
 export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>): void => {
   sealMessagePorts()
@@ -194,15 +212,14 @@ export const harden = (console: GuestConsole, facades: ReadonlyMap<string, objec
   define("crypto", globalCrypto)
   define("fetch", () => Promise.reject(denied("fetch", "This plugin has no network grant.")))
 
-  const real: NodeJS.Process = process
   for (const name of stubbedProcessMembers) {
-    if (!(name in real)) continue
-    replace(real, name, () => {
+    if (!(name in realProcess)) continue
+    replace(realProcess, name, () => {
       throw denied(`process.${name}`, "Plugins cannot reach the host's process.")
     })
   }
-  for (const name of hiddenProcessMembers) if (name in real) replace(real, name, undefined)
-  replace(real, "stdout", console.stdout)
-  replace(real, "stderr", console.stderr)
-  replace(real, "title", "plugin")
+  for (const name of hiddenProcessMembers) if (name in realProcess) replace(realProcess, name, undefined)
+  replaceStream("stdout", console.stdout)
+  replaceStream("stderr", console.stderr)
+  replace(realProcess, "title", "plugin")
 }

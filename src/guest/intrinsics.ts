@@ -3,6 +3,7 @@
  * afterwards it patches for itself only.
  */
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
+import realProcess from "node:process"
 import { types } from "node:util"
 
 export const apply = Reflect.apply
@@ -18,12 +19,12 @@ export const isNativeError = types.isNativeError
 
 const { slice } = String.prototype
 const { postMessage, ref, start } = MessagePort.prototype
-const { getActiveResourcesInfo } = process
+const { getActiveResourcesInfo } = realProcess
 
 export const cut = (text: string, from: number, to?: number): string => apply(slice, text, [from, to])
 export const post = (port: MessagePort, message: unknown, transfer: ReadonlyArray<MessagePort> = []): void =>
   apply(postMessage, port, [message, transfer])
-export const activeResources = (): number => apply(getActiveResourcesInfo, process, []).length
+export const activeResources = (): number => apply(getActiveResourcesInfo, realProcess, []).length
 export const globalKeys = (): number => ownKeys(globalThis).length
 
 /** Where Node looks up what to do with a message; on the port itself it is found before any prototype's. */

@@ -21,12 +21,19 @@ const facadeSource = (name: string, facade: object): string => {
   ].join("\n")
 }
 
-const ask = (channel: ModuleChannel, request: ModuleRequest): ModuleAnswer => {
-  const flag = new Int32Array(channel.flag)
+/** A channel, opened before the plugin could replace what it is opened with. */
+export interface ModuleLine {
+  readonly port: ModuleChannel["port"]
+  readonly flag: Int32Array
+}
+
+export const openLine = ({ port, flag }: ModuleChannel): ModuleLine => ({ port, flag: new Int32Array(flag) })
+
+const ask = ({ port, flag }: ModuleLine, request: ModuleRequest): ModuleAnswer => {
   store(flag, 0, 0)
-  post(channel.port, request)
+  post(port, request)
   for (;;) {
-    const answer = takeMessage(channel.port)
+    const answer = takeMessage(port)
     if (answer !== undefined) return answer.message
     waitFor(flag, 0, 0)
     store(flag, 0, 0)
@@ -36,10 +43,10 @@ const ask = (channel: ModuleChannel, request: ModuleRequest): ModuleAnswer => {
 const modulesAnswered = new Map<string, Exclude<ModuleAnswer, { readonly error: string }>>()
 const { get: getModule, set: setModule } = Map.prototype
 
-/** Installs the hooks; `channel` answers once the guest has a plugin. */
+/** Installs the hooks; `currentLine` answers once the guest has a plugin. */
 export const installModuleHooks = (
   facades: ReadonlyMap<string, object>,
-  channel: () => ModuleChannel | undefined
+  currentLine: () => ModuleLine | undefined
 ): void => {
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
   const sources = new Map([...facades].map(([name, facade]) => [name, facadeSource(name, facade)]))
@@ -53,7 +60,7 @@ export const installModuleHooks = (
         throw denied(`the built-in module "${specifier}"`, "Plugins may not use it on this isolation level.")
       }
       if (specifier.startsWith("data:")) return next(specifier, context)
-      const line = channel()
+      const line = currentLine()
       const parent = context.parentURL
       if (line === undefined || parent === undefined) {
         throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")

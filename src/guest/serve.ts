@@ -16,13 +16,15 @@ import {
 
 type Method = (input: unknown, context: { readonly signal: AbortSignal }) => unknown
 
+const Controller = AbortController
+
 /** What a method is called with beside its input. The signal is made when it is looked at: few plugins do. */
 class RunContext {
   #controller: AbortController | undefined
   #aborted = false
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
+    this.#controller ??= new Controller()
     if (this.#aborted) this.#controller.abort()
     return this.#controller.signal
   }

@@ -21,7 +21,7 @@ export class ModuleRefusal extends Error {
   override name = "ModuleRefusal"
 }
 
-const packageName = /^(?:@[^/]+\/)?[^/@.][^/]*/
+const namePart = /^(?:@[^/]+\/)?[^/@.][^/]*/
 
 const isPath = (specifier: string): boolean =>
   specifier.startsWith("./") ||
@@ -30,6 +30,17 @@ const isPath = (specifier: string): boolean =>
   specifier === "." ||
   specifier === ".." ||
   specifier.startsWith("file:")
+
+/** What a folder's package.json calls it. */
+const packageName = (folder: string): unknown => {
+  try {
+    const manifest: unknown = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"))
+    return typeof manifest === "object" && manifest !== null ? Reflect.get(manifest, "name") : undefined
+  } catch {
+    // No package.json, or none that can be read: no package.
+    return undefined
+  }
+}
 
 /** The files of one plugin, as they become known while it loads. */
 export class ModulePolicy {
@@ -90,19 +101,25 @@ export class ModulePolicy {
 
   /** The package that a bare specifier names may load its own files; where it leads is judged afterwards. */
   #admitDependency(specifier: string, parentFile: string): void {
-    const name = packageName.exec(specifier)?.[0]
+    const name = namePart.exec(specifier)?.[0]
     // Node would follow `package/../..` out of the package.
     if (name === undefined || /[%\\]|(^|\/)\.{1,2}(\/|$)/.test(specifier)) {
       this.#refuse(specifier, "it is neither a path nor the name of a package")
     }
     for (let folder = path.dirname(parentFile); ; folder = path.dirname(folder)) {
       const candidate = path.join(folder, "node_modules", name)
-      if (fs.existsSync(candidate)) {
-        this.#roots.add(fs.realpathSync(candidate))
-        return
-      }
+      if (fs.existsSync(candidate)) return this.#admitPackage(specifier, name, candidate)
       if (folder === path.dirname(folder)) return
     }
+  }
+
+  /** A link is a package (of a workspace, say) only where it leads to one of that name; or it could lead anywhere. */
+  #admitPackage(specifier: string, name: string, folder: string): void {
+    const real = fs.realpathSync(folder)
+    if (real !== folder && packageName(real) !== name) {
+      this.#refuse(specifier, `${folder} is a link to a folder that is not the package "${name}"`)
+    }
+    this.#roots.add(real)
   }
 
   #refuse(specifier: string, why: string): never {
