@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Grants, IsolationLevel } from "./Capabilities.ts"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
-import type { PluginErrorCode } from "./Errors.ts"
+import { LoadError, type PluginErrorCode } from "./Errors.ts"
 import {
   extractor,
   type Limits,
@@ -56,16 +56,26 @@ export interface PluginHost {
     readonly trip: (pluginName: string) => Promise<void>
     readonly reset: (pluginName: string) => Promise<void>
   }
-  /** Ends every isolate; later runs reject. */
+  /** Ends every isolate; runs in flight reject, later ones too. */
   readonly close: () => Promise<void>
 }
 
 const kinds = { linkifier, extractor }
 
+/** Options that make no spec: nothing can be loaded with them. */
+const unusable = (options: RunPluginOptions, error: unknown): LoadError => {
+  const modulePath = String(options.modulePath)
+  const reason = error instanceof Error ? error.message : String(error)
+  return new LoadError({ plugin: options.pluginName ?? modulePath, modulePath, reason })
+}
+
 /** How many specs a host remembers; over it the oldest are made anew. */
 const maxSpecs = 1_000
 
 const specOf = (options: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
+  if (!Object.hasOwn(kinds, options.type)) {
+    throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(options.type)}`)
+  }
   const modulePath = options.modulePath.startsWith("file:")
     ? fileURLToPath(options.modulePath)
     : path.resolve(options.modulePath)
@@ -124,7 +134,11 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
       runtime.runPromise(
         Effect.suspend(() => {
           const { message } = given.input
-          return Effect.flatMap(PluginRuntime, (plugins) => plugins.run(remember(given), { message }))
+          return Effect.try({ try: () => remember(given), catch: (error) => unusable(given, error) }).pipe(
+            Effect.flatMap((spec) =>
+              Effect.flatMap(PluginRuntime, (plugins) => plugins.run(spec, { message }))
+            )
+          )
         }).pipe(
           Effect.match({
             // The output has been decoded with its kind's schema; `T` is how the caller spells that type.
