@@ -1,0 +1,45 @@
+/**
+ * Bun has no per-thread permissions: the thread level refuses it, unless the hub's author trusts the plugins.
+ * Needs a Bun: `AGENTLIP_TEST_BUN` names one, or there is one on the PATH.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { execFile, spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+const bun = process.env["AGENTLIP_TEST_BUN"] ?? "bun"
+const version = spawnSync(bun, ["--version"], { encoding: "utf8" }).stdout?.trim()
+const execute = promisify(execFile)
+
+const run = async (trust: "trusted" | "untrusted", plugin: string): Promise<Record<string, unknown>> => {
+  const host = fileURLToPath(new URL("./fixtures/library/bunHost.ts", import.meta.url))
+  const { stdout } = await execute(bun, ["--conditions=@agentlip/source", host, trust, plugin])
+  return JSON.parse(stdout)
+}
+
+const where = version === undefined ? "no bun here: set AGENTLIP_TEST_BUN" : `Bun ${version}`
+
+describe.skipIf(version === undefined)(`Bun (${where})`, () => {
+  it("is refused, and told what to do", async () => {
+    assert.deepStrictEqual(await run("untrusted", "words"), {
+      code: "UnsupportedRuntime",
+      message: `Bun ${version} has no per-thread permissions, so the "thread" level cannot hold a plugin back here. Run the hub on Node 24 or newer, or pass { trusted: true } if you wrote every plugin yourself.`
+    })
+  })
+
+  it("runs a plugin in TypeScript that is trusted", async () => {
+    assert.deepStrictEqual(await run("trusted", "words"), {
+      output: [{ kind: "word", span: { start: 0, end: 5 }, data: { word: "hello" } }]
+    })
+  })
+
+  it.each([
+    ["spins", "TIMEOUT"],
+    ["throws", "EXECUTION_ERROR"],
+    ["leaves", "WORKER_CRASH"],
+    ["lies", "INVALID_OUTPUT"],
+    ["missing", "LOAD_ERROR"]
+  ])("a trusted plugin that %s is a typed error all the same: %s", async (plugin, code) => {
+    assert.strictEqual((await run("trusted", plugin))["code"], code)
+  })
+})
