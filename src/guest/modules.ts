@@ -21,6 +21,9 @@ const facadeSource = (name: string, facade: object): string => {
   ].join("\n")
 }
 
+/** Longer than any path; what is over it must not be copied to the host. */
+const maxSpecifier = 8_192
+
 /** A channel, opened before the plugin could replace what it is opened with. */
 export interface ModuleLine {
   readonly port: ModuleChannel["port"]
@@ -60,6 +63,12 @@ export const installModuleHooks = (
         throw denied(`the built-in module "${specifier}"`, "Plugins may not use it on this isolation level.")
       }
       if (specifier.startsWith("data:")) return next(specifier, context)
+      if (specifier.length > maxSpecifier) {
+        throw denied(
+          "a module",
+          `A specifier has ${maxSpecifier} characters at most, this has ${specifier.length}.`
+        )
+      }
       const line = currentLine()
       const parent = context.parentURL
       if (line === undefined || parent === undefined) {

@@ -1,0 +1,46 @@
+/** The isolation levels that the contract suite and the zoo are run on. A new level joins by a line here. */
+import { Layer } from "effect"
+import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
+import type { AnyKind, PluginSpec, PluginSpecOptions, Reuse } from "../../src/Plugin.ts"
+import { makeSpec } from "../../src/Plugin.ts"
+import type { IsolationLevel } from "../../src/Capabilities.ts"
+import { PluginRuntime } from "../../src/Runtime.ts"
+import { WorkerLayer } from "../../src/WorkerLayer.ts"
+
+export interface Level {
+  readonly name: string
+  readonly isolation: IsolationLevel
+  readonly reuse: Reuse
+}
+
+export const levels: ReadonlyArray<Level> = [
+  { name: "thread, reused", isolation: "thread", reuse: "plugin" },
+  { name: "thread, fresh for each run", isolation: "thread", reuse: "never" }
+]
+
+/** A whole runtime; its breaker stays out of the way unless a test wants it. */
+export const layerRuntime = (failureThreshold = 1_000_000) =>
+  PluginRuntime.layer.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        CircuitBreaker.layer({ failureThreshold }),
+        WorkerLayer.layer({ spares: 1, idleTimeToLive: "2 seconds" })
+      )
+    )
+  )
+
+/** A spec for a plugin on that level. */
+export const specOn = <Kind extends AnyKind>(
+  level: Level,
+  options: PluginSpecOptions<Kind>
+): PluginSpec<Kind> => makeSpec({ isolation: level.isolation, reuse: level.reuse, ...options })
+
+/** A message to ask plugins about. */
+export const message = {
+  id: "message-1",
+  content_raw: "hello, world",
+  sender: "ada",
+  topic_id: "topic-1",
+  channel_id: "channel-1",
+  created_at: "2026-01-01T00:00:00.000Z"
+}

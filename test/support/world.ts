@@ -1,0 +1,130 @@
+/**
+ * What rogues are after: a workspace with a hub's secret, a server on this machine, a variable in the host's
+ * environment, a file the host has open. `harm` says what became of it.
+ */
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const fixtures = fileURLToPath(new URL("../fixtures/rogues/", import.meta.url))
+
+const secrets = {
+  token: "token-0f6b1c7e",
+  outside: "outside-7d21aa90",
+  environment: "environment-c4e8f213",
+  descriptor: "descriptor-93b5d6f8"
+}
+
+export interface World {
+  readonly plugins: string
+  /** What every rogue is told, as its config. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** Secrets of the world that occur in a text. */
+  readonly leaks: (text: string) => ReadonlyArray<string>
+  /** Puts things back in their places. */
+  readonly restore: () => void
+  /** What has been done to the world since the last look. */
+  readonly damage: () => ReadonlyArray<string>
+  readonly close: () => Promise<void>
+}
+
+const listing = (folder: string): ReadonlyArray<string> =>
+  fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const file = path.join(entry.parentPath, entry.name)
+      const { size, mode, mtimeMs } = fs.statSync(file)
+      return `${file} ${size} ${mode} ${mtimeMs}`
+    })
+
+/** Makes one; rogues lie in `<workspace>/plugins`, with links to what is none of theirs beside them. */
+export const makeWorld = async (): Promise<World> => {
+  const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "zoo-")))
+  const workspace = path.join(root, "workspace")
+  const plugins = path.join(workspace, "plugins")
+  const token = path.join(workspace, ".agentlip", "server.json")
+  const outside = path.join(workspace, "outside.json")
+  fs.mkdirSync(path.dirname(token), { recursive: true })
+  const plant = path.join(root, "planted")
+  const restore = (): void => {
+    fs.rmSync(plant, { recursive: true, force: true })
+    fs.writeFileSync(token, JSON.stringify({ auth_token: secrets.token }))
+    fs.writeFileSync(outside, JSON.stringify({ secret: secrets.outside }))
+  }
+  restore()
+  fs.writeFileSync(
+    path.join(workspace, "package.json"),
+    JSON.stringify({ name: "workspace", type: "module" })
+  )
+  fs.cpSync(fixtures, plugins, { recursive: true })
+  fs.symlinkSync(token, path.join(plugins, "linked-server.json"))
+  fs.symlinkSync(path.dirname(token), path.join(plugins, "linked-folder"))
+  fs.symlinkSync(outside, path.join(plugins, "linked-outside.json"))
+  fs.mkdirSync(path.join(plugins, "node_modules"))
+  fs.symlinkSync(workspace, path.join(plugins, "node_modules", "escape"))
+
+  // Open in the host for as long as the world stands, as a hub's database is.
+  const database = path.join(workspace, ".agentlip", "database")
+  fs.writeFileSync(database, secrets.descriptor)
+  const descriptor = fs.openSync(database, "r+")
+  process.env.ZOO_SECRET = secrets.environment
+
+  let connections = 0
+  const sockets = new Set<net.Socket>()
+  const server = net.createServer((socket) => {
+    connections++
+    sockets.add(socket)
+    socket.on("close", () => sockets.delete(socket))
+    socket.on("error", () => socket.destroy())
+    socket.end("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+
+  let seen = listing(root)
+  return {
+    plugins,
+    config: {
+      token,
+      outside,
+      workspace,
+      database,
+      descriptor,
+      plant,
+      port,
+      pid: process.pid,
+      cwd: process.cwd()
+    },
+    restore,
+    leaks: (text) =>
+      Object.entries(secrets).flatMap(([name, secret]) => (text.includes(secret) ? [name] : [])),
+    damage: () => {
+      const now = listing(root)
+      const changed = [
+        ...now.filter((file) => !seen.includes(file)),
+        ...seen.filter((file) => !now.includes(file))
+      ]
+      const planted = fs.existsSync("/tmp/planted-by-a-rogue") ? ["/tmp/planted-by-a-rogue"] : []
+      const made = connections
+      seen = now
+      connections = 0
+      fs.rmSync("/tmp/planted-by-a-rogue", { force: true })
+      return [
+        ...changed.map((file) => `file: ${file}`),
+        ...planted,
+        ...(made > 0 ? [`${made} connections`] : [])
+      ]
+    },
+    close: async () => {
+      delete process.env.ZOO_SECRET
+      fs.closeSync(descriptor)
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+      fs.rmSync(root, { recursive: true, force: true })
+    }
+  }
+}
