@@ -5,7 +5,7 @@
 import { Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
 import * as path from "node:path"
 import { resolveGrants, type ResolvedGrants } from "./Capabilities.ts"
-import { LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
+import { InvalidOutput, LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { Request } from "./guest/protocol.ts"
 import { runPlugin } from "./isolation/exchange.ts"
@@ -211,9 +211,17 @@ const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer
     return Effect.succeed({
       info: { name: spec.name, version: "test" },
       run: (input) =>
-        Effect.map(
-          Effect.suspend(() => plugin({ ...JSON.parse(input), config: spec.config })),
-          (output) => JSON.stringify(output) ?? "undefined"
+        Effect.suspend(() => plugin({ ...JSON.parse(input), config: spec.config })).pipe(
+          Effect.flatMap((output) =>
+            Effect.try({
+              try: () => JSON.stringify(output) ?? "undefined",
+              catch: (error) =>
+                new InvalidOutput({
+                  plugin: spec.name,
+                  issue: `expected a value that can be written as JSON, got one that cannot (${String(error)})`
+                })
+            })
+          )
         )
     })
   }

@@ -65,6 +65,17 @@ describe("layerFakePlugins", () => {
     )
   )
 
+  it.effect("a fake that answers what cannot be JSON fails as the real one would", () =>
+    Effect.gen(function* () {
+      const cyclic: Array<unknown> = []
+      cyclic.push(cyclic)
+      for (const value of [1n, cyclic, undefined]) {
+        const layer = layerFakePlugins({ bad: () => Effect.succeed(value) })
+        assert.instanceOf(yield* Effect.flip(Effect.provide(run("bad"), layer)), InvalidOutput)
+      }
+    })
+  )
+
   it.effect("two layers share nothing", () =>
     Effect.gen(function* () {
       const layer = () => layerFakePlugins({ bad: () => Effect.succeed(null) }, { failureThreshold: 1 })

@@ -68,6 +68,7 @@ const make = Effect.gen(function* () {
   let guests = 0
   let requests = 0
   let current: Worker | undefined
+  let closed = false
   const ready = Deferred.makeUnsafe<void>()
 
   const thread = (): Worker => {
@@ -87,7 +88,12 @@ const make = Effect.gen(function* () {
     })
     return (current = worker)
   }
-  yield* Effect.addFinalizer(() => Effect.promise(async () => current?.terminate()))
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(async () => {
+      closed = true
+      await current?.terminate()
+    })
+  )
   // The layer is up when its loader is: no plugin's deadline is to pay for that.
   thread().ref()
   yield* Deferred.await(ready)
@@ -95,6 +101,7 @@ const make = Effect.gen(function* () {
 
   const changed = (guest: number): Effect.Effect<boolean> =>
     Effect.suspend(() => {
+      if (closed) return Effect.succeed(true)
       const id = requests++
       const reply = Deferred.makeUnsafe<boolean>()
       asked.set(id, reply)
@@ -108,6 +115,8 @@ const make = Effect.gen(function* () {
   return ModuleLoader.of({
     open: (entry) =>
       Effect.suspend(() => {
+        // A late caller must not start a thread that nobody would end.
+        if (closed) return Effect.fail("the runtime was closed")
         if (!fs.existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
         const guest = guests++
         const { port1, port2 } = new MessageChannel()

@@ -64,6 +64,14 @@ export interface Pool {
   readonly zombies: (plugin: string) => number
 }
 
+/** A wait that does not keep the host's process alive. */
+const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(duration))
+    timer.unref()
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
 
@@ -244,7 +252,7 @@ export const makePool = (
       }
       return Effect.forEach(expired, (warm) => end(warm.isolate), { discard: true })
     })
-    yield* Effect.sleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
+    yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
       Effect.andThen(sweep),
       Effect.forever,
       Effect.forkScoped
@@ -253,6 +261,7 @@ export const makePool = (
     return {
       lease: (spec, entry, grants) =>
         Effect.gen(function* () {
+          if (MutableRef.get(closing)) return yield* crashed(spec, { reason: "the runtime was closed" })
           if (zombies(spec.name) >= options.maxZombies) {
             return yield* new LoadError({
               plugin: spec.name,

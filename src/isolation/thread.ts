@@ -66,13 +66,15 @@ export const startThread =
     let gone = false
     const onGone: Array<() => void> = []
 
-    // Nothing is to be read there (the guest's streams go over the port), and nothing may pile up.
-    worker.stdout.resume()
-    worker.stderr.resume()
+    // Nothing is to be read there (the guest's streams go over the port), and nothing may pile up. Reading would
+    // hold the host's process for as long as the thread lives.
+    worker.stdout.destroy()
+    worker.stderr.destroy()
     port1.on("message", events.message)
     port1.unref()
-    worker.unref()
     worker.on("message", () => events.message(undefined))
+    // After that listener, which would hold the process too.
+    worker.unref()
     worker.on("messageerror", () => events.message(undefined))
     port1.on("messageerror", () => events.message(undefined))
     worker.on("error", (error) => {
