@@ -5,6 +5,8 @@
 import { Effect, Result } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { linkifier, type Message } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
@@ -76,6 +78,9 @@ const runtimeHost = (task: Task): Promise<void> =>
 
 const bareUrl = new URL("./bareHost.ts", import.meta.url)
 
+/** The same few files, hundreds of times: they are compiled once. */
+const compiled = path.join(os.tmpdir(), "agentlip-zoo-compiled")
+
 /** Ends a child that outstays its welcome. */
 const patience = 30_000
 
@@ -91,7 +96,7 @@ export const inOwnHost = <Report extends RuntimeReport | BareReport>(
         fileURLToPath(task.mode === "bare" ? bareUrl : import.meta.url),
         JSON.stringify(task)
       ],
-      { stdio: ["ignore", "pipe", "pipe", "pipe"] }
+      { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { ...process.env, NODE_COMPILE_CACHE: compiled } }
     )
     const timer = setTimeout(() => child.kill("SIGKILL"), patience)
     let said = ""
