@@ -8,7 +8,7 @@ import { makeConsole } from "./console.ts"
 import { describeReason, quote } from "./describe.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
-import { post } from "./intrinsics.ts"
+import { endNow, post } from "./intrinsics.ts"
 import { installModuleHooks, type ModuleLine, openLine } from "./modules.ts"
 import { noNonce, Reply } from "./protocol.ts"
 import { serve } from "./serve.ts"
@@ -30,7 +30,7 @@ const setNonce = (next: string): void => {
 // Reported from here, capped: left to Node, an error of any size would be cloned into the host.
 const crash = (what: string) => (error: unknown) => {
   post(port, `${Reply.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
-  realProcess.exit(1)
+  endNow(1)
 }
 realProcess.on("uncaughtException", crash("uncaught"))
 realProcess.on("unhandledRejection", crash("unhandled rejection:"))

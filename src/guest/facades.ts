@@ -123,7 +123,7 @@ const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writ
     exit: (code?: number) => realProcess.exit(code),
     nextTick: realProcess.nextTick.bind(realProcess),
     hrtime: realProcess.hrtime,
-    uptime: () => performance.now() / 1000,
+    uptime: () => globalPerformance.now() / 1000,
     emitWarning: (warning: unknown) => streams.stderr.write(`Warning: ${String(warning)}\n`),
     // Listeners for the process's events would see (and could hold up) the isolate's own end.
     on: ignore,
@@ -138,9 +138,34 @@ const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writ
   return facade
 }
 
+/** A hash without Node's own object, whose native handle a plugin could call in ways that abort the process. */
+const digester = (hash: crypto.Hash | crypto.Hmac): object => {
+  const it = {
+    update: (data: string, encoding?: crypto.Encoding) => {
+      if (encoding === undefined) hash.update(data)
+      else hash.update(data, encoding)
+      return it
+    },
+    digest: (encoding?: crypto.BinaryToTextEncoding) =>
+      encoding === undefined ? hash.digest() : hash.digest(encoding)
+  }
+  return it
+}
+
+/**
+ * The clock alone: marks clone what they are given, and what clones can be made to build any of Node's own
+ * objects, a handle of an open file among them. For the same reason there is no `structuredClone`.
+ */
+export const globalPerformance = {
+  now: performance.now.bind(performance),
+  timeOrigin: performance.timeOrigin
+}
+
 // Synchronous hashing only: the rest would occupy the thread pool that the whole host shares.
 const cryptoFacade = {
-  ...pick(crypto, ["createHash", "createHmac", "hash", "getHashes", "randomUUID", "timingSafeEqual"]),
+  createHash: (algorithm: string) => digester(crypto.createHash(algorithm)),
+  createHmac: (algorithm: string, key: string) => digester(crypto.createHmac(algorithm, key)),
+  ...pick(crypto, ["hash", "getHashes", "randomUUID", "timingSafeEqual"]),
   randomBytes: (size: number) => crypto.randomBytes(size),
   randomInt: (...bounds: [number, number]) => Reflect.apply(crypto.randomInt, crypto, bounds.slice(0, 2)),
   getRandomValues: (array: Uint8Array<ArrayBuffer>) => crypto.webcrypto.getRandomValues(array)
@@ -158,35 +183,35 @@ export const makeFacades = (streams: {
   readonly stderr: Writable
 }): ReadonlyMap<string, object> =>
   new Map<string, object>([
-    ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage", "AsyncResource"])],
+    ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage"])],
     ["crypto", cryptoFacade],
     ["fs", fsFacade],
     ["fs/promises", fsPromises],
     ["module", pick(module, ["createRequire", "builtinModules", "isBuiltin"])],
     ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
-    ["perf_hooks", { performance }],
+    ["perf_hooks", { performance: globalPerformance }],
     ["process", makeProcess(streams)],
     ["tty", { isatty: () => false }]
   ])
 
-/** Built-ins that compute and touch nothing outside the isolate. */
-export const harmless: ReadonlySet<string> = new Set([
-  "assert",
-  "assert/strict",
-  "buffer",
-  "events",
-  "path",
-  "path/posix",
-  "path/win32",
-  "punycode",
-  "querystring",
-  "stream",
-  "stream/consumers",
-  "stream/promises",
-  "string_decoder",
-  "timers",
-  "timers/promises",
-  "url",
-  "util",
-  "util/types"
-]) // prettier-ignore
+/** Built-ins that compute and touch nothing outside the isolate. Without a prototype that a plugin could patch. */
+export const harmless: { readonly [name: string]: true } = Object.assign(Object.create(null), {
+  assert: true,
+  "assert/strict": true,
+  buffer: true,
+  events: true,
+  path: true,
+  "path/posix": true,
+  "path/win32": true,
+  punycode: true,
+  querystring: true,
+  stream: true,
+  "stream/consumers": true,
+  "stream/promises": true,
+  string_decoder: true,
+  timers: true,
+  "timers/promises": true,
+  url: true,
+  util: true,
+  "util/types": true
+})

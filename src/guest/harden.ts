@@ -6,7 +6,7 @@
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import type { GuestConsole } from "./console.ts"
-import { denied, globalCrypto } from "./facades.ts"
+import { denied, globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
 
 /** Globals that compute and touch nothing outside the isolate. What is not here is deleted. */
@@ -82,7 +82,6 @@ const allowedGlobals = new Set<PropertyKey>([
   // The Web's and Node's, as far as they stay inside
   "AbortController",
   "AbortSignal",
-  "Blob",
   "Buffer",
   "ByteLengthQueuingStrategy",
   "CountQueuingStrategy",
@@ -114,12 +113,10 @@ const allowedGlobals = new Set<PropertyKey>([
   "clearInterval",
   "clearTimeout",
   "global",
-  "performance",
   "queueMicrotask",
   "setImmediate",
   "setInterval",
-  "setTimeout",
-  "structuredClone"
+  "setTimeout"
 ]) // prettier-ignore
 
 /**
@@ -210,6 +207,7 @@ export const harden = (console: GuestConsole, facades: ReadonlyMap<string, objec
   define("console", console.console)
   define("process", facades.get("process"))
   define("crypto", globalCrypto)
+  define("performance", globalPerformance)
   define("fetch", () => Promise.reject(denied("fetch", "This plugin has no network grant.")))
 
   for (const name of stubbedProcessMembers) {

@@ -5,7 +5,7 @@
 // By namespace: a runtime without hooks (Bun) must still be able to load this file.
 import * as nodeModule from "node:module"
 import { denied, harmless } from "./facades.ts"
-import { cut, post, store, takeMessage, waitFor } from "./intrinsics.ts"
+import { cut, includes, post, startsWith, store, takeMessage, waitFor } from "./intrinsics.ts"
 import type { ModuleAnswer, ModuleChannel, ModuleRequest } from "./protocol.ts"
 
 const facadeScheme = "agentlip-builtin:"
@@ -20,6 +20,17 @@ const facadeSource = (name: string, facade: object): string => {
     `export { ${[...names.map((key, index) => `e${index} as ${JSON.stringify(key)}`), 'it as default, it as "module.exports"'].join(", ")} }`
   ].join("\n")
 }
+
+/** Members of Node's `Module` that change how modules load, or look at the disk past the loader. */
+const closedModuleMembers = [
+  "registerHooks",
+  "register",
+  "setSourceMapsSupport",
+  "syncBuiltinESMExports",
+  "findPackageJSON",
+  "enableCompileCache",
+  "flushCompileCache"
+]
 
 /** Longer than any path; what is over it must not be copied to the host. */
 const maxSpecifier = 8_192
@@ -43,8 +54,10 @@ const ask = ({ port, flag }: ModuleLine, request: ModuleRequest): ModuleAnswer =
   }
 }
 
-const modulesAnswered = new Map<string, Exclude<ModuleAnswer, { readonly error: string }>>()
-const { get: getModule, set: setModule } = Map.prototype
+type Answered = Exclude<ModuleAnswer, { readonly error: string }>
+
+/** Records without a prototype: nothing about them can be patched. */
+const record = <A>(): { [key: string]: A } => Object.create(null)
 
 /** Installs the hooks; `currentLine` answers once the guest has a plugin. */
 export const installModuleHooks = (
@@ -52,17 +65,23 @@ export const installModuleHooks = (
   currentLine: () => ModuleLine | undefined
 ): void => {
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
-  const sources = new Map([...facades].map(([name, facade]) => [name, facadeSource(name, facade)]))
+  const sources = record<string>()
+  for (const [name, facade] of facades) sources[name] = facadeSource(name, facade)
+  const answered = record<Answered>()
+  // The function as it is now: the module's live export is for a plugin to change.
+  const { isBuiltin } = nodeModule
 
   nodeModule.registerHooks({
     resolve(specifier, context, next) {
-      if (nodeModule.isBuiltin(specifier)) {
-        const name = specifier.startsWith("node:") ? cut(specifier, 5) : specifier
-        if (sources.has(name)) return { url: facadeScheme + name, format: "module", shortCircuit: true }
-        if (harmless.has(name)) return next(specifier, context)
+      if (isBuiltin(specifier)) {
+        const name = startsWith(specifier, "node:") ? cut(specifier, 5) : specifier
+        if (sources[name] !== undefined) {
+          return { url: facadeScheme + name, format: "module", shortCircuit: true }
+        }
+        if (harmless[name] === true) return next(specifier, context)
         throw denied(`the built-in module "${specifier}"`, "Plugins may not use it on this isolation level.")
       }
-      if (specifier.startsWith("data:")) return next(specifier, context)
+      if (startsWith(specifier, "data:")) return next(specifier, context)
       if (specifier.length > maxSpecifier) {
         throw denied(
           "a module",
@@ -74,14 +93,10 @@ export const installModuleHooks = (
       if (line === undefined || parent === undefined) {
         throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
       }
-      const answer = ask(line, {
-        specifier,
-        parent,
-        require: context.conditions?.includes("require") === true
-      })
+      const answer = ask(line, { specifier, parent, require: includes(context.conditions ?? [], "require") })
       if ("error" in answer)
         throw answer.syntax === true ? new SyntaxError(answer.error) : new Error(answer.error)
-      Reflect.apply(setModule, modulesAnswered, [answer.url, answer])
+      answered[answer.url] = answer
       return {
         url: answer.url,
         format: answer.format,
@@ -90,24 +105,26 @@ export const installModuleHooks = (
       }
     },
     load(url, context, next) {
-      if (url.startsWith(facadeScheme)) {
-        return {
-          format: "module",
-          source: sources.get(cut(url, facadeScheme.length)) ?? "",
-          shortCircuit: true
-        }
+      if (startsWith(url, facadeScheme)) {
+        return { format: "module", source: sources[cut(url, facadeScheme.length)] ?? "", shortCircuit: true }
       }
-      const answer = Reflect.apply(getModule, modulesAnswered, [url])
-      if (answer === undefined) return next(url, context)
-      return { format: answer.format, source: answer.source, shortCircuit: true }
+      const answer = answered[url]
+      if (answer !== undefined) return { format: answer.format, source: answer.source, shortCircuit: true }
+      // The last word, whatever became of the first: only what is harmless is loaded from Node.
+      if (startsWith(url, "data:") || (startsWith(url, "node:") && harmless[cut(url, 5)] === true)) {
+        return next(url, context)
+      }
+      throw denied(`the module "${url}"`, "Plugins may not use it on this isolation level.")
     }
   })
 
-  // A plugin that could add hooks of its own would be asked before these.
+  // A plugin that could add hooks of its own would be asked before these; the rest tells of files.
   const refuse = (): never => {
-    throw denied("module hooks", "A plugin cannot change how modules load.")
+    throw denied("Node's module internals", "A plugin cannot change how modules load.")
   }
-  for (const name of ["registerHooks", "register", "setSourceMapsSupport"]) {
-    Object.defineProperty(nodeModule.Module, name, { value: refuse, writable: false, configurable: false })
+  for (const name of closedModuleMembers) {
+    if (name in nodeModule.Module) {
+      Object.defineProperty(nodeModule.Module, name, { value: refuse, writable: false, configurable: false })
+    }
   }
 }

@@ -105,10 +105,15 @@ const make = Effect.gen(function* () {
       const id = requests++
       const reply = Deferred.makeUnsafe<boolean>()
       asked.set(id, reply)
+      // Whoever waits for this answer must not find the process gone.
+      thread().ref()
       thread().postMessage({ type: "changed", id, guest } satisfies LoaderMessage)
       return Effect.ensuring(
         Deferred.await(reply),
-        Effect.sync(() => asked.delete(id))
+        Effect.sync(() => {
+          asked.delete(id)
+          if (asked.size === 0) current?.unref()
+        })
       )
     })
 

@@ -5,7 +5,7 @@
  * A lease in doubt is destroyed, never returned: after an error of the isolate, an interruption, a leftover,
  * a change of the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, MutableRef, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, MutableRef, Option, Scope } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import { LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginSpec } from "../Plugin.ts"
@@ -213,21 +213,28 @@ export const makePool = (
         return Effect.succeed(false)
       if (now - warm.lastChecked < changeCheckInterval) return Effect.succeed(true)
       warm.lastChecked = now
-      return Effect.map(warm.changed, (changed) => !changed)
+      // A loader that is busy compiling for someone else has nothing to say of this one in time.
+      return Effect.map(
+        Effect.timeoutOption(Effect.interruptible(warm.changed), "100 millis"),
+        (changed) => Option.isNone(changed) || !changed.value
+      )
     }
 
-    const takeIdle = (shelf: Array<Warm>): Effect.Effect<Warm | undefined> =>
+    const takeIdle = (shelf: Array<Warm>, spec: PluginSpec): Effect.Effect<Warm | undefined> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         for (let warm = shelf.pop(); warm !== undefined; warm = shelf.pop()) {
           if (yield* isFresh(warm, now)) return warm
-          yield* endInBackground(warm.isolate)
+          yield* endInBackground(warm.isolate, spec)
         }
         return undefined
       })
 
-    const endInBackground = (isolate: Isolate): Effect.Effect<void> =>
-      Effect.asVoid(Effect.forkIn(end(isolate), scope, { startImmediately: true }))
+    const endInBackground = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void> =>
+      Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec))).pipe(
+        Effect.forkIn(scope, { startImmediately: true }),
+        Effect.asVoid
+      )
 
     const giveBack = (spec: PluginSpec, warm: Warm, spares: Spares): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -240,7 +247,7 @@ export const makePool = (
           warm.runs < options.maxRuns &&
           !MutableRef.get(closing)
         if (keep) idleOf(spec).push(warm)
-        return Effect.andThen(keep ? Effect.void : endInBackground(warm.isolate), spares.fill)
+        return Effect.andThen(keep ? Effect.void : endInBackground(warm.isolate, spec), spares.fill)
       })
 
     const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -271,7 +278,7 @@ export const makePool = (
           }
           const warm = yield* Effect.acquireRelease(
             Effect.flatMap(
-              spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
+              spec.reuse === "plugin" ? takeIdle(idleOf(spec), spec) : Effect.succeed(undefined),
               (warm) => (warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm))
             ),
             (warm) => giveBack(spec, warm, sparesOf(spec, grants))

@@ -8,7 +8,7 @@ import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
 import { ModulePolicy } from "./ModulePolicy.ts"
 import { ModuleSources, stampOf } from "./ModuleSource.ts"
-import { CompileProblem } from "./typescript.ts"
+import { CompileProblem, hasTrapped } from "./typescript.ts"
 
 const sources = new ModuleSources()
 /** What each guest has loaded, to tell when a file of its has changed. */
@@ -26,6 +26,8 @@ const answer = (
     return { url, format, source }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
+    // The compiler's WebAssembly has trapped and answers nobody from now on: the next guest gets a new loader.
+    if (hasTrapped(error)) setImmediate(() => process.exit(1))
     return error instanceof CompileProblem ? { error: message, syntax: true } : { error: message }
   }
 }
@@ -45,7 +47,10 @@ const serve = (guest: number, entry: string, port: MessagePort, flag: Int32Array
 }
 
 const hasChanged = (guest: number): boolean => {
-  for (const [file, stamp] of loadedBy.get(guest) ?? []) {
+  const loaded = loadedBy.get(guest)
+  // Of a loader before this one: better loaded anew than never again.
+  if (loaded === undefined) return true
+  for (const [file, stamp] of loaded) {
     try {
       if (stampOf(file) !== stamp) return true
     } catch {

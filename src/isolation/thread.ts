@@ -39,11 +39,14 @@ const flags = (grants: ResolvedGrants): Array<string> => [
   "--no-experimental-global-navigator"
 ]
 
+/** A field of an error that a plugin may have made: any value, any length. */
+const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
+
 /** Why a worker emitted `error`; the value is whatever the plugin threw. */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return `an uncaught ${error === null ? "null" : typeof error} was thrown`
   if (Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") return "it ran out of memory"
-  return `uncaught ${error.name}: ${error.message.slice(0, 500)}`
+  return `uncaught ${text(error.name)}: ${text(error.message)}`
 }
 
 /** Starts a thread; it is ready once its hello has come. */

@@ -7,6 +7,9 @@ export class CompileProblem extends Error {
   override name = "SyntaxError"
 }
 
+/** Whether the compiler's WebAssembly has trapped: it answers nobody from then on. */
+export const hasTrapped = (error: unknown): boolean => error instanceof Error && error.name === "RuntimeError"
+
 const describe = (error: unknown, file: string): CompileProblem => {
   if (!Predicate.isObject(error)) return new CompileProblem(`${file}: ${String(error)}`)
   const { message, startLine, startColumn } = error as Record<string, unknown>
@@ -26,6 +29,7 @@ export const compileTypeScript = (source: string, file: string): string => {
   try {
     return transformSync(source, { mode: "strip-only", filename: file }).code
   } catch (error) {
+    if (hasTrapped(error)) throw error
     if (!Predicate.isObject(error) || Reflect.get(error, "code") !== "UnsupportedSyntax")
       throw describe(error, file)
   }

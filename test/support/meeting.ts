@@ -11,7 +11,8 @@ export const goodPath = fileURLToPath(new URL("../fixtures/good/echo.ts", import
 
 export const specOf = (world: World, level: Level, rogue: Rogue) =>
   specOn(level, {
-    name: rogue.name,
+    // By file: rogues that differ in what they are asked only share an isolate, as one plugin's runs do.
+    name: rogue.file,
     kind: linkifier,
     modulePath: path.join(world.plugins, rogue.file),
     config: { ...world.config, ...rogue.config },

@@ -30,15 +30,18 @@ export interface World {
   readonly close: () => Promise<void>
 }
 
-const listing = (folder: string): ReadonlyArray<string> =>
-  fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
-      const file = path.join(entry.parentPath, entry.name)
-      const { size, mode, mtimeMs } = fs.statSync(file)
-      return `${file} ${size} ${mode} ${mtimeMs}`
-    })
+/** Every file below a folder and what would show a change of it; links are not followed: some lead back up. */
+const listing = (folder: string): Set<string> => {
+  const found = new Set<string>()
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const file = path.join(folder, entry.name)
+    if (entry.isDirectory()) for (const inner of listing(file)) found.add(inner)
+    if (!entry.isFile()) continue
+    const { size, mode, mtimeMs } = fs.statSync(file)
+    found.add(`${file} ${size} ${mode} ${mtimeMs}`)
+  }
+  return found
+}
 
 /** Makes one; rogues lie in `<workspace>/plugins`, with links to what is none of theirs beside them. */
 export const makeWorld = async (): Promise<World> => {
@@ -104,17 +107,14 @@ export const makeWorld = async (): Promise<World> => {
       Object.entries(secrets).flatMap(([name, secret]) => (text.includes(secret) ? [name] : [])),
     damage: () => {
       const now = listing(root)
-      const changed = [
-        ...now.filter((file) => !seen.includes(file)),
-        ...seen.filter((file) => !now.includes(file))
-      ]
+      const changed = now.symmetricDifference(seen)
       const planted = fs.existsSync("/tmp/planted-by-a-rogue") ? ["/tmp/planted-by-a-rogue"] : []
       const made = connections
       seen = now
       connections = 0
       fs.rmSync("/tmp/planted-by-a-rogue", { force: true })
       return [
-        ...changed.map((file) => `file: ${file}`),
+        ...[...changed].map((file) => `file: ${file}`),
         ...planted,
         ...(made > 0 ? [`${made} connections`] : [])
       ]

@@ -133,7 +133,8 @@ const crashes: ReadonlyArray<Rogue> = [
     "crash-uncaught-timer",
     "crash-unhandled-rejection",
     "crash-unhandled-null",
-    "crash-uncaught-hostile"
+    "crash-uncaught-hostile",
+    "crash-emit-throws"
   ]),
   ...files("ts", { expect: "WORKER_CRASH", harm: "hangs" }, ["crash-exit-handler-loop"]),
   ...files("mjs", { expect: "WORKER_CRASH", harm: "dies" }, ["crash-exit-at-load", "crash-reject-at-load"]),
@@ -247,7 +248,9 @@ const forgeries: ReadonlyArray<Rogue> = [
   ...files("ts", { expect: "OK", harm: { none: "a bare worker's own code uses none of what it patches" } }, [
     "forge-strings",
     "forge-reflect",
-    "forge-globals"
+    "forge-globals",
+    "forge-allowlist",
+    "forge-cloned-handle"
   ]),
   ...files("ts", { expect: "OK", harm: { none: "promises settle once, in any host" } }, [
     "forge-thenable-twice"
