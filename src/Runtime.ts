@@ -1,5 +1,5 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import { Context, Effect, Layer, type Result, Schema, Semaphore } from "effect"
+import { Context, Effect, Layer, Predicate, type Result, Schema, Semaphore } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { ExecutionError, LoadError, type PluginError, PluginTimeout } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
@@ -64,15 +64,23 @@ const encoderOf = (kind: AnyKind): ((input: unknown) => Effect.Effect<unknown, S
 }
 
 /** The input's JSON. An input that its kind refuses is the caller's mistake, not the plugin's. */
-const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, ExecutionError> =>
-  Effect.mapBoth(encoderOf(spec.kind)(input), {
-    onFailure: (error) =>
-      new ExecutionError({
-        plugin: spec.name,
-        cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${error.message}` }
-      }),
-    onSuccess: (encoded) => JSON.stringify(encoded)
-  })
+const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, ExecutionError> => {
+  const invalid = (why: string): ExecutionError =>
+    new ExecutionError({
+      plugin: spec.name,
+      cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${why}` }
+    })
+  return Effect.mapError(encoderOf(spec.kind)(input), (error) => invalid(error.message)).pipe(
+    Effect.filterOrFail(
+      // The spec's config joins it on the way, as one more field.
+      (encoded) => Predicate.isObject(encoded) && !Array.isArray(encoded),
+      () => invalid("it must be an object")
+    ),
+    Effect.flatMap((encoded) =>
+      Effect.try({ try: () => JSON.stringify(encoded), catch: (error) => invalid(String(error)) })
+    )
+  )
+}
 
 /** Specs are values that are made once and used for many runs; looking at each once is enough. */
 const sound = new WeakSet<PluginSpec>()

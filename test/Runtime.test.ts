@@ -14,11 +14,11 @@ import {
   Result,
   Tracer
 } from "effect"
-import { References } from "effect"
+import { References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { type BreakerOptions, CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { CircuitOpen, ExecutionError, LoadError, PluginTimeout, WorkerCrash } from "../src/Errors.ts"
-import { extractor, linkifier, makeSpec, type PluginSpecOptions } from "../src/Plugin.ts"
+import { extractor, linkifier, makeKind, makeSpec, type PluginSpecOptions } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { type FakePlugin, WorkerLayer } from "../src/WorkerLayer.ts"
 import { messageOf } from "./fixtures/library/message.ts"
@@ -91,6 +91,19 @@ describe("Runtime: run", () => {
         error
       )
     })
+  )
+
+  it.effect("an input that is no object, or no JSON, is the caller's mistake too", () =>
+    Effect.gen(function* () {
+      const runtime = yield* PluginRuntime
+      const odd = makeKind({ name: "odd", method: "go", input: Schema.Unknown, output: Schema.Unknown })
+      const spec = makeSpec({ name: "p", kind: odd, modulePath: "/p.ts" })
+      for (const input of [undefined, null, 5, "text", [1], { big: 1n }]) {
+        const error = yield* Effect.flip(runtime.run(spec, input))
+        assert.instanceOf(error, ExecutionError)
+        assert.strictEqual(error.cause.name, "InvalidInput")
+      }
+    }).pipe(withPlugins({ p: () => Effect.die("must not be asked") }))
   )
 
   it.effect(
