@@ -131,10 +131,20 @@ export interface Limits {
   readonly outputLength: number
   /** Nesting of the output; over it: `INVALID_OUTPUT`. Default 64, at most 500. */
   readonly outputDepth: number
+  /** JSON values in the output, inner ones included; over it: `INVALID_OUTPUT`. Default 20,000. */
+  readonly outputValues: number
   /** Log lines kept of one run; the rest is counted and dropped. Default 200. */
   readonly logLines: number
   /** Log characters kept of one run; the rest is counted and dropped. Default 65,536. */
   readonly logLength: number
+  /** Log lines and requests that an isolate may send the host in a second; over it: `WORKER_CRASH`. Default 100,000. */
+  readonly messageRate: number
+  /** Bytes of a `fetch`'s response, decompressed; over it the `fetch` fails. Default 5 MiB. */
+  readonly fetchBytes: number
+  /** Requests of one plugin on the network at once; more wait. Default 4. */
+  readonly fetchConcurrency: number
+  /** Processor time of one run, in milliseconds; over it: `WORKER_CRASH`. Default: what the timeout allows. */
+  readonly cpu?: number
 }
 
 /** The most a spec may allow an isolate, in MiB. */
@@ -148,8 +158,12 @@ export const defaultLimits: Limits = {
   outputItems: 1_000,
   outputLength: 1024 * 1024,
   outputDepth: 64,
+  outputValues: 20_000,
   logLines: 200,
-  logLength: 64 * 1024
+  logLength: 64 * 1024,
+  messageRate: 100_000,
+  fetchBytes: 5 * 1024 * 1024,
+  fetchConcurrency: 4
 }
 
 /** When a plugin's breaker opens, and for how long. */
@@ -162,6 +176,12 @@ export interface BreakerPolicy {
 
 /** `"plugin"`: isolates stay warm for their plugin. `"never"`: a fresh isolate for each run. */
 export type Reuse = "plugin" | "never"
+
+/** Whether a process is put into a bubblewrap sandbox; `"auto"`: where bubblewrap is installed and works. */
+export type Sandbox = "bubblewrap" | "none" | "auto"
+
+/** `"audit"`: what its grants would refuse is let through and logged; what is the hub's own stays refused. */
+export type Enforcement = "enforce" | "audit"
 
 /** One configured plugin. */
 export interface PluginSpec<Kind extends AnyKind = AnyKind> {
@@ -179,6 +199,11 @@ export interface PluginSpec<Kind extends AnyKind = AnyKind> {
   /** How many runs of this plugin go side by side, each in an isolate of its own. Default 1. */
   readonly concurrency: number
   readonly grants: Grants
+  readonly enforcement: Enforcement
+  /** For isolation `"process"`. */
+  readonly sandbox: Sandbox
+  /** `sha256-…` of the plugin's module graph; any other graph is refused. */
+  readonly integrity?: string
   readonly limits: Limits
   /** What differs from the hub's breaker policy. */
   readonly breaker: Partial<BreakerPolicy>
@@ -202,6 +227,12 @@ export interface PluginSpecOptions<Kind extends AnyKind> {
   readonly concurrency?: number
   /** Default none. */
   readonly grants?: Grants
+  /** Default `"enforce"`. */
+  readonly enforcement?: Enforcement
+  /** Default `"none"`. */
+  readonly sandbox?: Sandbox
+  /** Default: whatever is there is run. */
+  readonly integrity?: string
   readonly limits?: Partial<Limits>
   readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: Duration.Input }
 }
@@ -227,6 +258,9 @@ export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>)
   reuse: options.reuse ?? "plugin",
   concurrency: options.concurrency ?? 1,
   grants: options.grants ?? {},
+  enforcement: options.enforcement ?? "enforce",
+  sandbox: options.sandbox ?? "none",
+  ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
   limits: { ...defaultLimits, ...options.limits },
   breaker: {
     ...(options.breaker?.failureThreshold === undefined
@@ -260,13 +294,16 @@ export const specProblem = (spec: PluginSpec): string | undefined => {
   if (!Duration.isFinite(spec.grace)) return "its grace must be a finite time"
   if (!isPositiveInt(spec.concurrency)) return "its concurrency must be a whole number from 1"
   for (const [limit, value] of Object.entries(spec.limits)) {
-    if (!isPositiveInt(value)) return `limits.${limit} must be a whole number from 1`
+    if (value !== undefined && !isPositiveInt(value)) return `limits.${limit} must be a whole number from 1`
   }
   if (spec.limits.memory > maxMemory) {
     return `limits.memory must be at most ${maxMemory} MiB: nearer to the engine's own limit the host could not stop it in time`
   }
   if (spec.limits.outputDepth > maxOutputDepth) {
     return `limits.outputDepth must be at most ${maxOutputDepth}: deeper values cannot be decoded safely`
+  }
+  if (spec.integrity !== undefined && !/^sha256-[A-Za-z0-9+/]{43}=$/.test(spec.integrity)) {
+    return 'its integrity must be "sha256-" and 44 characters of base64, as `agentlip plugin integrity FILE` prints it'
   }
   const { failureThreshold, cooldown } = spec.breaker
   if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {
