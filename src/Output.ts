@@ -2,15 +2,27 @@
  * From a plugin's JSON text to a value that its kind's schema accepts. Sizes are looked at before anything is
  * parsed, shape before anything is decoded; a text that is too long, too deep or too many costs nothing more.
  */
-import { Effect, Schema, SchemaIssue } from "effect"
+import { Effect, Schema, SchemaAST, SchemaIssue } from "effect"
 import { InvalidOutput } from "./Errors.ts"
+import { jsonSize } from "./jsonSize.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
+import { pathText, printableLine, shortened, shown } from "./text.ts"
 
-const shown = (value: unknown): string => {
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-  if (value === undefined) return "nothing"
-  return typeof value === "object" && value !== null ? "an object" : String(value)
+/** What a text says of itself before it is parsed. */
+const sizeIssue = (text: string, limits: Limits): string | undefined => {
+  if (text.length > limits.outputLength) {
+    return `expected at most ${limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
+  }
+  // JSON.stringify escapes halves of pairs; a text that has some was not made by it.
+  if (!text.isWellFormed()) return "expected JSON in well-formed Unicode, got half a surrogate pair"
+  const size = jsonSize(text, { values: limits.outputValues, depth: limits.outputDepth })
+  if (size.depth > limits.outputDepth) {
+    return `expected at most ${limits.outputDepth} levels of nesting (limits.outputDepth), got more`
+  }
+  if (size.values > limits.outputValues) {
+    return `expected at most ${limits.outputValues} JSON values (limits.outputValues), got more`
+  }
+  return undefined
 }
 
 /** What is wrong with the shape of parsed JSON, whatever the kind. Walks without recursion. */
@@ -18,17 +30,12 @@ const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
   if (Array.isArray(value) && value.length > limits.outputItems) {
     return `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
   }
-  let level: Array<object> = typeof value === "object" && value !== null ? [value] : []
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > limits.outputDepth)
-      return `expected at most ${limits.outputDepth} levels of nesting (limits.outputDepth), got more`
-    const next: Array<object> = []
-    for (const parent of level) {
-      if (Object.hasOwn(parent, "__proto__")) return 'expected no key "__proto__", got one'
-      for (const child of Object.values(parent))
-        if (typeof child === "object" && child !== null) next.push(child)
-    }
-    level = next
+  const left: Array<unknown> = [value]
+  while (left.length > 0) {
+    const next = left.pop()
+    if (typeof next !== "object" || next === null) continue
+    if (Object.hasOwn(next, "__proto__")) return 'expected no key "__proto__", got one'
+    for (const child of Object.values(next)) left.push(child)
   }
   return undefined
 }
@@ -37,16 +44,12 @@ const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => (issue._tag === "MissingKey" ? "a value" : SchemaIssue.defaultLeafHook(issue))
 })
 
-const pathText = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>((text, key) => {
-    if (typeof key === "number") return `${text}[${key}]`
-    const name = String(key)
-    if (!/^[A-Za-z_$][\w$]*$/.test(name)) return `${text}[${shown(name)}]`
-    return text === "" ? name : `${text}.${name}`
-  }, "")
+/** The most of a path, and of what was expected, that an issue repeats. */
+const maxPath = 300
+const maxExpected = 500
 
-/** A schema's refusal of `value`: where, what was expected and what came. */
-const refusal = (value: unknown, error: Schema.SchemaError): string => {
+/** A schema's refusal of `value`, or of a list's part: where, what was expected and what came. */
+const refusal = (value: unknown, error: Schema.SchemaError, itemsBefore: number): string => {
   const first = issuesOf(error.issue).issues[0]
   const path = (first?.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
   let found = value
@@ -57,23 +60,64 @@ const refusal = (value: unknown, error: Schema.SchemaError): string => {
         : undefined
   }
   const message = first?.message ?? "another value"
-  const expected = message.replace(/^expected /i, "")
-  const where = path.length === 0 ? "" : `${pathText(path)}: `
+  const expected = shortened(message.replace(/^expected /i, ""), maxExpected)
+  const [item, ...inner] = path
+  const at = typeof item === "number" ? [item + itemsBefore, ...inner] : path
+  const where = at.length === 0 ? "" : `${shortened(pathText(at), maxPath)}: `
   // A rule that knows better what came says so itself.
-  return `${where}expected ${expected}${expected.includes(", got ") ? "" : `, got ${shown(found)}`}`
+  const got = expected.includes(", got ") ? "" : `, got ${found === undefined ? "nothing" : shown(found)}`
+  return `${where}expected ${expected}${got}`
 }
-
-/** Nothing in a plugin's text may move a cursor, turn the direction of writing or break a line. */
-const plain = (text: string): string =>
-  text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 
 const maxIssue = 1_000
 
-const decoders = new WeakMap<AnyKind, (value: unknown) => Effect.Effect<unknown, Schema.SchemaError>>()
-const decoderOf = (kind: AnyKind): ((value: unknown) => Effect.Effect<unknown, Schema.SchemaError>) => {
+/** Decodes a whole output, or fails with what is wrong with it. */
+type Decode = (value: unknown) => Effect.Effect<unknown, string>
+
+/** So many items are decoded without a look at the clock. */
+const itemsAtOnce = 100
+
+/** For so long, in milliseconds, before others have their turn on the event loop. */
+const turn = 5
+
+/** A text longer than this is parsed in one turn and decoded in the next. */
+const longText = 64 * 1024
+
+/** Whether a list of such outputs decodes as its parts do. */
+const isPlainList = ({ ast }: Schema.Top): boolean =>
+  SchemaAST.isArrays(ast) &&
+  ast.elements.length === 0 &&
+  ast.rest.length === 1 &&
+  ast.checks === undefined &&
+  ast.encoding === undefined
+
+const makeDecoder = (kind: AnyKind): Decode => {
+  const decode = Schema.decodeUnknownEffect(kind.output)
+  const decodeAll: Decode = (value) => Effect.mapError(decode(value), (error) => refusal(value, error, 0))
+  if (!isPlainList(kind.output)) return decodeAll
+  const decodeLong = Effect.fnUntraced(function* (items: ReadonlyArray<unknown>) {
+    const decoded: Array<unknown> = []
+    let began = performance.now()
+    for (let from = 0; from < items.length; from += itemsAtOnce) {
+      if (performance.now() - began > turn) {
+        yield* Effect.yieldNow
+        began = performance.now()
+      }
+      const some = items.slice(from, from + itemsAtOnce)
+      const output = yield* Effect.mapError(decode(some), (error) => refusal(some, error, from))
+      for (const item of output) decoded.push(item)
+    }
+    return decoded
+  })
+  return (value) =>
+    Array.isArray(value) && value.length > itemsAtOnce ? decodeLong(value) : decodeAll(value)
+}
+
+const decoders = new WeakMap<AnyKind, Decode>()
+const decoderOf = (kind: AnyKind): Decode => {
   const known = decoders.get(kind)
   if (known !== undefined) return known
-  const decode = Schema.decodeUnknownEffect(kind.output)
+  const decode = makeDecoder(kind)
   decoders.set(kind, decode)
   return decode
 }
@@ -85,12 +129,9 @@ export const decodeOutput = <Input, Output>(
   text: string
 ): Effect.Effect<Output, InvalidOutput> => {
   const invalid = (issue: string): Effect.Effect<never, InvalidOutput> =>
-    Effect.fail(new InvalidOutput({ plugin: spec.name, issue: plain(issue.slice(0, maxIssue)) }))
-  if (text.length > spec.limits.outputLength) {
-    return invalid(
-      `expected at most ${spec.limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
-    )
-  }
+    Effect.fail(new InvalidOutput({ plugin: spec.name, issue: printableLine(issue.slice(0, maxIssue)) }))
+  const tooMuch = sizeIssue(text, spec.limits)
+  if (tooMuch !== undefined) return invalid(tooMuch)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -99,9 +140,9 @@ export const decodeOutput = <Input, Output>(
   }
   const issue = shapeIssue(value, spec.limits)
   if (issue !== undefined) return invalid(issue)
-  return decoderOf(spec.kind)(value).pipe(
+  const decoded = Effect.suspend(() => decoderOf(spec.kind)(value)).pipe(
     Effect.matchEffect({
-      onFailure: (error) => invalid(refusal(value, error)),
+      onFailure: invalid,
       onSuccess: (output) => {
         const problem = spec.kind.check?.(output, input)
         // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
@@ -109,4 +150,5 @@ export const decodeOutput = <Input, Output>(
       }
     })
   )
+  return text.length > longText ? Effect.andThen(Effect.yieldNow, decoded) : decoded
 }

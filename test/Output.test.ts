@@ -34,6 +34,12 @@ const fact = (change: object = {}) => ({ kind: "k", value_json: {}, ...change })
 const span = (start: unknown, end: unknown) => link({ span: { start, end } })
 const nested = (levels: number, core = "0") => "[".repeat(levels) + core + "]".repeat(levels)
 
+/** The text of a list in a list, with so many values in all. */
+const listed = (values: number) =>
+  `[[${Array(values - 2)
+    .fill("0")
+    .join(",")}]]`
+
 /** An attachment whose `value_json` takes so many bytes. */
 const factOf = (bytes: number, letter: string) => {
   const frame = '{"x":""}'.length
@@ -74,8 +80,8 @@ describe("Output: refused, and the issue says where, what was expected and what 
     ["linkifier", [link({ data: null })], "[0].data: expected a plain object, got null"],
     [
       "linkifier",
-      [link({ data: "x".repeat(50) })],
-      `[0].data: expected a plain object, got "${"x".repeat(40)}…"`
+      [link({ data: "x".repeat(70) })],
+      `[0].data: expected a plain object, got "${"x".repeat(60)}…"`
     ],
     ["linkifier", [{ kind: "k", span: { start: 0, end: 1 } }], "[0].data: expected a value, got nothing"],
     ["extractor", [fact({ key: 5 })], "[0].key: expected string, got 5"],
@@ -142,6 +148,16 @@ describe("Output: refused, and the issue says where, what was expected and what 
       '{"a":'.repeat(100_000) + "0" + "}".repeat(100_000),
       "expected at most 64 levels of nesting (limits.outputDepth), got more"
     ],
+    [
+      "20,001 values",
+      listed(defaultLimits.outputValues + 1),
+      "expected at most 20000 JSON values (limits.outputValues), got more"
+    ],
+    [
+      "half of a surrogate pair that is not escaped",
+      '[{"kind":"\ud800"}]',
+      "expected JSON in well-formed Unicode, got half a surrogate pair"
+    ],
     ["__proto__ on top", '{"__proto__":[]}', 'expected no key "__proto__", got one'],
     ["__proto__ of an item", '[{"__proto__":{"kind":"k"}}]', 'expected no key "__proto__", got one'],
     [
@@ -159,7 +175,7 @@ describe("Output: refused, and the issue says where, what was expected and what 
 
   it.effect("limits of the spec are the ones that count", () =>
     Effect.gen(function* () {
-      const limits = { outputItems: 1, outputLength: 60, outputDepth: 2 }
+      const limits = { outputItems: 1, outputLength: 60, outputDepth: 2, outputValues: 4 }
       const issueOf = (output: unknown) =>
         Effect.map(Effect.flip(judge("extractor", JSON.stringify(output), limits)), ({ issue }) => issue)
       assert.include(yield* issueOf([1, 2]), "at most 1 items (limits.outputItems), got 2")
@@ -168,6 +184,7 @@ describe("Output: refused, and the issue says where, what was expected and what 
         "at most 60 characters of JSON (limits.outputLength), got 61"
       )
       assert.include(yield* issueOf([[[]]]), "at most 2 levels of nesting (limits.outputDepth)")
+      assert.include(yield* issueOf([1, 2, [], {}]), "at most 4 JSON values (limits.outputValues)")
     })
   )
 })
@@ -200,6 +217,21 @@ describe("Output: accepted", () => {
   it.effect("a text of exactly 1 MiB", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* judge("linkifier", `[${" ".repeat(defaultLimits.outputLength - 2)}]`), [])
+    })
+  )
+
+  it.effect("exactly 20,000 values, of which commas and brackets in texts are none", () =>
+    Effect.gen(function* () {
+      // The list, the item, its three fields, the span's two, and the list in the data.
+      const rest = defaultLimits.outputValues - 8
+      const texts = Array.from({ length: rest }, () => '[,]{,}:\\",')
+      const output = [link({ data: { x: texts } })]
+      assert.deepStrictEqual(yield* judge("linkifier", JSON.stringify(output, undefined, 1)), output)
+      const more = [link({ data: { x: [...texts, {}] } })]
+      assert.include(
+        (yield* Effect.flip(judge("linkifier", JSON.stringify(more)))).issue,
+        "limits.outputValues"
+      )
     })
   )
 
@@ -305,6 +337,10 @@ describe("Output: whatever the text", () => {
   const mebibyte = defaultLimits.outputLength
   const heavy: ReadonlyArray<readonly [string, string]> = [
     ["one long text", JSON.stringify("x".repeat(mebibyte - 2))],
+    [
+      "20,000 values in one list",
+      `[{"kind":"k","value_json":{"x":${listed(defaultLimits.outputValues - 4)}}}]`
+    ],
     ["one array, deep", nested(mebibyte / 2 - 1)],
     ["one array, wide", `[[${"0,".repeat(mebibyte / 2 - 10)}0]]`],
     ["empty objects", `[{"kind":"k","value_json":{"x":[${"{},".repeat(mebibyte / 3 - 20)}{}]}}]`],
@@ -395,13 +431,63 @@ describe("Output: a hub's own kind", () => {
     ["", '[""]: expected number, got "x"'],
     ["0", '["0"]: expected number, got "x"'],
     ["toString", 'toString: expected number, got "x"'],
-    ["\u202egpj.exe\n", '["\\u{202e}gpj.exe\\n"]: expected number, got "x"'],
-    ["k".repeat(3_000), `${"k".repeat(1_000)}`]
+    ["\u202egpj.exe\n", '["\\u202egpj.exe\\n"]: expected number, got "x"'],
+    ["\u{e0041}", '["\\u{e0041}"]: expected number, got "x"'],
+    ["k".repeat(3_000), `["${"k".repeat(60)}…"]: expected number, got "x"`]
   ]
   it.effect.each(keys)("a key of a plugin's choice cannot spoil the issue: %j", ([key, issue]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(decodeOutput(recordSpec, {}, JSON.stringify({ [key]: "x" })))
       assert.strictEqual(error.issue, issue)
+    })
+  )
+
+  it.effect("issues of a long list name the item's place in the whole list", () =>
+    Effect.gen(function* () {
+      const output = [...Array.from({ length: 998 }, () => link()), link({ kind: 5 }), null]
+      const error = yield* Effect.flip(judge("linkifier", JSON.stringify(output)))
+      assert.strictEqual(error.issue, "[998].kind: expected string, got 5")
+    })
+  )
+
+  const listSpec = (output: Schema.Codec<unknown, unknown>) =>
+    makeSpec({
+      name: "lists",
+      modulePath: "/plugins/lists.ts",
+      kind: makeKind({ name: "lister", method: "list", input: Schema.Struct({}), output })
+    })
+  it.effect("a rule for a whole list sees the whole list", () =>
+    Effect.gen(function* () {
+      const pair = Schema.makeFilter((list: ReadonlyArray<number>) => list.length === 250 || "250 numbers")
+      const spec = listSpec(Schema.Array(Schema.Finite).check(pair))
+      const numbers = Array.from({ length: 250 }, (_, index) => index)
+      assert.deepStrictEqual(yield* decodeOutput(spec, {}, JSON.stringify(numbers)), numbers)
+      const error = yield* Effect.flip(decodeOutput(spec, {}, JSON.stringify([...numbers, 1])))
+      assert.strictEqual(error.issue, "expected 250 numbers, got an array of 251")
+    })
+  )
+
+  it.live("a long list of what is slow to decode leaves the event loop to others", () =>
+    Effect.gen(function* () {
+      const member = (label: number) =>
+        Schema.Struct({
+          a: Schema.Array(Schema.Struct({ x: Schema.Literal(label), y: Schema.String })),
+          b: Schema.Finite
+        })
+      const spec = listSpec(
+        Schema.Array(Schema.Union(Array.from({ length: 60 }, (_, label) => member(label))))
+      )
+      const item = { a: Array.from({ length: 4 }, () => ({ x: 59, y: "y" })), b: 1 }
+      let turns = 0
+      let stopped = false
+      const next = (): void => {
+        turns++
+        if (!stopped) setImmediate(next)
+      }
+      setImmediate(next)
+      yield* decodeOutput(spec, {}, JSON.stringify(Array.from({ length: 1_000 }, () => item)))
+      stopped = true
+      assert.isAtLeast(turns, 3)
     })
   )
 

@@ -1,28 +1,9 @@
 /** From a schema's issue to the problems an operator reads: where in the file, what is wrong, what to write. */
 import { SchemaAST, SchemaIssue } from "effect"
 import type { ConfigProblem } from "../Errors.ts"
+import { pathText, shown } from "../text.ts"
 
 type Path = ReadonlyArray<PropertyKey>
-
-/** `linkifiers[0].config["a-b"]` */
-export const pathText = (path: Path): string =>
-  path
-    .map((key) => {
-      if (typeof key === "number") return `[${key}]`
-      return typeof key === "string" && /^[A-Za-z_$][\w$]*$/.test(key)
-        ? `.${key}`
-        : `[${typeof key === "string" ? JSON.stringify(key) : String(key)}]`
-    })
-    .join("")
-    .replace(/^\./, "")
-
-/** A value in a few words, without the contents of objects: a config may hold what a log must not. */
-export const shown = (value: unknown): string => {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
-  if (typeof value === "function") return "a function"
-  if (Array.isArray(value)) return "an array"
-  return typeof value === "object" && value !== null ? "an object" : String(value)
-}
 
 const valueAt = (root: unknown, path: Path): unknown =>
   path.reduce<unknown>(

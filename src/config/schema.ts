@@ -5,7 +5,7 @@ import { Grants, IsolationLevel } from "../Capabilities.ts"
 import type { ConfigProblem } from "../Errors.ts"
 import { hubFolder, isHubPrivate } from "../paths.ts"
 import { realOf, resolveModule } from "./modulePath.ts"
-import { pathText, shown } from "./problems.ts"
+import { pathText, shown } from "../text.ts"
 
 /** A time in a config file: milliseconds, or a text such as `"2 seconds"`. */
 export type ConfigTime = number | `${number} ${Duration.Unit}`
