@@ -7,6 +7,8 @@
  *   delete the message between the look and the commit: the whole database on SQLite, the message's row
  *   (`FOR UPDATE`) elsewhere.
  * - Only content and deletion matter. A message that was moved, or edited and edited back, is not stale.
+ * - A content that became null has changed; one that is null from the start is `ContentNotText`, unless the
+ *   message is deleted: wiped and deleted is just deleted.
  * - Whatever ends `write` early (failure, defect, interruption) rolls everything back.
  *
  * **Gotchas**
@@ -19,6 +21,21 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { StaleOutput } from "./Errors.ts"
+
+/** The content column of a message that is not deleted holds no text: there is nothing to ask a plugin about. */
+export class ContentNotText extends Schema.TaggedError<ContentNotText>(
+  "@agentlip/plugin-runtime/ContentNotText"
+)("ContentNotText", {
+  messageId: Schema.String,
+  /** Table and column. */
+  column: Schema.String,
+  /** `"null"`, or the JavaScript type of what the database answered. */
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `Message ${this.messageId} has ${this.found} in ${this.column}, where its text is due. Store a text there (an empty one will do), or name the column of the texts in Staleness's option "content".`
+  }
+}
 
 /** What a plugin was asked about: an output belongs to this text and no other. */
 export interface MessageSnapshot {
@@ -33,7 +50,7 @@ export interface StalenessOptions {
   readonly table?: string
   /** Default `"id"`. */
   readonly id?: string
-  /** A text column. Default `"content_raw"`. */
+  /** A text column; what it holds else is `ContentNotText`. Default `"content_raw"`. */
   readonly content?: string
   /** Null while the message is not deleted. Default `"deleted_at"`. */
   readonly deletedAt?: string
@@ -43,16 +60,21 @@ export interface StalenessOptions {
 export class Staleness extends Context.Service<
   Staleness,
   {
-    /** Reads the message for a run; fails with `StaleOutput` if it is `MISSING` or `DELETED` already. */
-    readonly capture: (messageId: string) => Effect.Effect<MessageSnapshot, StaleOutput | SqlError.SqlError>
+    /**
+     * Reads the message for a run; fails with `StaleOutput` if it is `MISSING` or `DELETED` already, with
+     * `ContentNotText` if it has no text.
+     */
+    readonly capture: (
+      messageId: string
+    ) => Effect.Effect<MessageSnapshot, StaleOutput | ContentNotText | SqlError.SqlError>
     /**
      * Runs `write` in a transaction (a savepoint inside another one) if the message is as it was captured;
-     * fails with `StaleOutput` and changes nothing if not.
+     * fails with `StaleOutput` and changes nothing if not. `ContentNotText` is for a column that is none of texts.
      */
     readonly commit: <A, E, R>(
       snapshot: MessageSnapshot,
       write: Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, StaleOutput | E | SqlError.SqlError, R>
+    ) => Effect.Effect<A, StaleOutput | ContentNotText | E | SqlError.SqlError, R>
   }
 >()("@agentlip/plugin-runtime/Staleness") {
   /**
@@ -77,7 +99,7 @@ export class Staleness extends Context.Service<
   /** `capture` of the Staleness in context. */
   static readonly capture = (
     messageId: string
-  ): Effect.Effect<MessageSnapshot, StaleOutput | SqlError.SqlError, Staleness> =>
+  ): Effect.Effect<MessageSnapshot, StaleOutput | ContentNotText | SqlError.SqlError, Staleness> =>
     Staleness.use(({ capture }) => capture(messageId))
 
   /**
@@ -95,18 +117,22 @@ export class Staleness extends Context.Service<
   static readonly commit = <A, E, R>(
     snapshot: MessageSnapshot,
     write: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, StaleOutput | E | SqlError.SqlError, R | Staleness> =>
+  ): Effect.Effect<A, StaleOutput | ContentNotText | E | SqlError.SqlError, R | Staleness> =>
     Staleness.use(({ commit }) => commit(snapshot, write))
 }
 
-const Row = Schema.Struct({ content: Schema.String, deleted: Schema.Unknown })
-const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
+const Rows = Schema.Array(Schema.Struct({ content: Schema.Unknown, deleted: Schema.Unknown }))
+const decodeRows = Schema.decodeUnknownEffect(Rows)
 
 const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["Service"] => {
-  const table = sql(options.table ?? "messages")
+  const names = { table: options.table ?? "messages", content: options.content ?? "content_raw" }
+  const table = sql(names.table)
   const id = sql(options.id ?? "id")
-  const content = sql(options.content ?? "content_raw")
+  const content = sql(names.content)
   const deletedAt = sql(options.deletedAt ?? "deleted_at")
+
+  const notText = (messageId: string, found: string): ContentNotText =>
+    new ContentNotText({ messageId, column: `${names.table}.${names.content}`, found })
 
   // A write that touches no row takes SQLite's write lock, whatever BEGIN the client uses.
   const lockDatabase = sql.onDialectOrElse({
@@ -118,21 +144,26 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     orElse: () => sql.literal("FOR UPDATE")
   })
 
-  /** The content of a message that is there. */
+  /** The content of a message that is there; `undefined` for null. */
   const read = Effect.fnUntraced(function* (messageId: string, lock: typeof lockRow) {
     const rows = yield* sql`
       SELECT ${content} AS content, ${deletedAt} AS deleted FROM ${table} WHERE ${id} = ${messageId} ${lock}
     `
-    // A content that is no text is a wrong column: a mistake in the options, not a state of the message.
+    // The statement itself names the two columns: rows without them are a client's defect.
     const [row] = yield* Effect.orDie(decodeRows(rows))
     if (row === undefined) return yield* new StaleOutput({ messageId, reason: "MISSING" })
     if (row.deleted !== null) return yield* new StaleOutput({ messageId, reason: "DELETED" })
+    if (row.content === null) return undefined
+    if (typeof row.content !== "string") return yield* notText(messageId, typeof row.content)
     return row.content
   })
 
   return {
-    capture: (messageId) =>
-      Effect.map(read(messageId, sql.literal("")), (content_raw) => ({ messageId, content_raw })),
+    capture: Effect.fnUntraced(function* (messageId) {
+      const content_raw = yield* read(messageId, sql.literal(""))
+      if (content_raw === undefined) return yield* notText(messageId, "null")
+      return { messageId, content_raw }
+    }),
     commit: ({ messageId, content_raw }, write) =>
       sql.withTransaction(
         Effect.gen(function* () {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { StaleOutput } from "../src/Errors.ts"
-import { type MessageSnapshot, Staleness, type StalenessOptions } from "../src/Staleness.ts"
+import { ContentNotText, type MessageSnapshot, Staleness, type StalenessOptions } from "../src/Staleness.ts"
 import { type Database, dialects, isRetryable } from "./support/postgres.ts"
 
 const stalenessOver = (sql: SqlClient.SqlClient, options?: StalenessOptions) =>
@@ -340,7 +340,7 @@ describe.each(dialects)("Staleness on $name", ({ name, available, database, begi
             }).pipe(
               // A hub runs a plugin again on the new content.
               Effect.retry({
-                while: (error) => error._tag === "StaleOutput" || error.isRetryable,
+                while: (error) => error._tag === "StaleOutput" || isRetryable(error),
                 schedule: soon
               })
             )
@@ -382,14 +382,43 @@ describe.each(dialects)("Staleness on $name", ({ name, available, database, begi
         assert.strictEqual(yield* reasonOf(staleness.capture("m")), "DELETED")
       }))
 
-    test("a content column that holds no text is a defect, not staleness", () =>
+    test("a content column that holds no text is a failure that names it", () =>
       Effect.gen(function* () {
         const sql = yield* Effect.flatMap(database, ({ connect }) => connect)
-        yield* sql`CREATE TABLE messages (id TEXT PRIMARY KEY, content_raw INTEGER, deleted_at TEXT)`
-        yield* sql`INSERT INTO messages VALUES ('m', 1, NULL)`
+        yield* sql`CREATE TABLE posts (id TEXT PRIMARY KEY, size INTEGER, deleted_at TEXT)`
+        yield* sql`INSERT INTO posts VALUES ('m', 1, NULL)`
+        const staleness = yield* stalenessOver(sql, { table: "posts", content: "size" })
+        const error = new ContentNotText({ messageId: "m", column: "posts.size", found: "number" })
+        assert.include(error.message, "Message m has number in posts.size")
+        assert.deepStrictEqual(yield* Effect.flip(staleness.capture("m")), error)
+        const commit = staleness.commit({ messageId: "m", content_raw: "1" }, mustNotRun)
+        assert.deepStrictEqual(yield* Effect.flip(commit), error)
+      }))
+
+    test("a null is no text to capture, and other than any text that was captured", () =>
+      Effect.gen(function* () {
+        const sql = yield* Effect.flatMap(database, ({ connect }) => connect)
+        yield* sql`CREATE TABLE messages (id TEXT PRIMARY KEY, content_raw TEXT, deleted_at TEXT)`
+        yield* sql`INSERT INTO messages VALUES ('m', '', NULL)`
         const staleness = yield* stalenessOver(sql)
-        const exit = yield* Effect.exit(staleness.capture("m"))
-        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        const empty = yield* staleness.capture("m")
+        assert.strictEqual(empty.content_raw, "")
+        yield* sql`UPDATE messages SET content_raw = NULL`
+        assert.deepStrictEqual(
+          yield* Effect.flip(staleness.capture("m")),
+          new ContentNotText({ messageId: "m", column: "messages.content_raw", found: "null" })
+        )
+        for (const content_raw of ["", "null", "old"]) {
+          const commit = staleness.commit({ messageId: "m", content_raw }, mustNotRun)
+          assert.strictEqual(yield* reasonOf(commit), "CONTENT_CHANGED")
+        }
+        // A hub that wipes what it deletes.
+        yield* sql`UPDATE messages SET deleted_at = 'now'`
+        assert.strictEqual(yield* reasonOf(staleness.capture("m")), "DELETED")
+        assert.strictEqual(yield* reasonOf(staleness.commit(empty, mustNotRun)), "DELETED")
+        // The remedy.
+        yield* sql`UPDATE messages SET deleted_at = NULL, content_raw = 'new'`
+        assert.strictEqual((yield* staleness.capture("m")).content_raw, "new")
       }))
 
     test("a table that is not there is an SqlError", () =>
