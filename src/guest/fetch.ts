@@ -1,0 +1,75 @@
+/**
+ * A plugin's `fetch`: the host's broker does the talking, this end turns it into what the Web knows. The same on
+ * every isolation level.
+ */
+import { CapturedPromise, type FetchOptions, makeEnvironment } from "./fetch/environment.ts"
+import { Content, takeContent } from "./fetch/body.ts"
+import { Headers, pairsOf } from "./fetch/headers.ts"
+import { Line } from "./fetch/Line.ts"
+import {
+  makeMessages,
+  type Request,
+  type RequestConstructor,
+  type RequestInit,
+  type Response,
+  type ResponseConstructor
+} from "./fetch/messages.ts"
+
+export type { FetchOptions, Request, RequestInit, Response }
+
+export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+
+export interface GuestFetch {
+  readonly fetch: Fetch
+  readonly Headers: typeof Headers
+  readonly Request: RequestConstructor
+  readonly Response: ResponseConstructor
+  /** Takes a text of the host's broker. */
+  readonly receive: (json: string) => void
+  /** To be called where a run begins or ends: what is still open is of a run that is over, and rejects. */
+  readonly reset: () => void
+  /** How many requests are open: what a run that has ended left behind. */
+  readonly active: () => number
+}
+
+/**
+ * Makes a guest's `fetch`. Takes the built-ins it needs at once, so call it before any plugin code runs.
+ *
+ * @example
+ * ```ts
+ * const net = makeFetch({ send: (json) => post(port, json), ReadableStream })
+ * ```
+ */
+export const makeFetch = (options: FetchOptions): GuestFetch => {
+  const environment = makeEnvironment(options)
+  const { Request, Response, fromNetwork } = makeMessages(environment)
+  const line = new Line(environment)
+
+  const fetch: Fetch = async (input, init) => {
+    const request = new Request(input, init)
+    const content = takeContent(request)
+    const exchange = line.open(
+      {
+        url: request.url,
+        method: request.method,
+        headers: pairsOf(request.headers),
+        redirect: request.redirect
+      },
+      content,
+      request.signal
+    )
+    return new CapturedPromise((resolve, reject) => {
+      exchange.start((head) => resolve(fromNetwork(head, new Content(exchange.source))), reject)
+    })
+  }
+
+  return {
+    fetch,
+    Headers,
+    Request,
+    Response,
+    receive: (json) => line.receive(json),
+    reset: () => line.reset(),
+    active: () => line.active
+  }
+}

@@ -1,0 +1,168 @@
+/** What requests and responses have in common: a body, read once. */
+import { type Environment, parse } from "./environment.ts"
+import {
+  bytesOf,
+  collect,
+  isAsyncIterable,
+  type Source,
+  sourceOfBytes,
+  sourceOfIterable,
+  tee
+} from "./sources.ts"
+
+/** What a body can be made from; anything else is made a string. */
+export type BodyInit = string | URLSearchParams | ArrayBuffer | ArrayBufferView | AsyncIterable<unknown>
+
+/** What a body is read as where there is no `ReadableStream`. */
+export type ByteStream = ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
+
+interface ContentOptions {
+  /** The media type that goes with how it was given. */
+  readonly type?: string
+  /** In bytes, where it is known. */
+  readonly length?: number
+  /** The stream it was given as. */
+  readonly stream?: AsyncIterable<unknown>
+}
+
+/** A body as it was given or as it comes in. Plugins never hold one. */
+export class Content {
+  readonly #source: Source
+  readonly options: ContentOptions
+
+  constructor(source: Source, options: ContentOptions = {}) {
+    this.#source = source
+    this.options = options
+  }
+
+  get source(): Source {
+    return this.#source
+  }
+
+  static is(value: unknown): value is Content {
+    return typeof value === "object" && value !== null && #source in value
+  }
+}
+
+const ofBytes = (bytes: Uint8Array, options: ContentOptions = {}): Content =>
+  new Content(sourceOfBytes(bytes), { ...options, length: bytes.length })
+
+/** Takes in what a plugin gave as a body. */
+export const contentOf = (environment: Environment, init: unknown): Content | undefined => {
+  if (init === undefined || init === null) return undefined
+  if (Content.is(init)) return init
+  const bytes = bytesOf(init)
+  if (bytes !== undefined) return ofBytes(bytes)
+  if (isAsyncIterable(init)) return new Content(sourceOfIterable(init, environment.encode), { stream: init })
+  const isForm = Object.prototype.toString.call(init) === "[object URLSearchParams]"
+  return ofBytes(environment.encode(`${init}`), {
+    type: isForm ? "application/x-www-form-urlencoded;charset=UTF-8" : "text/plain;charset=UTF-8"
+  })
+}
+
+/** Takes a body's content away, to send it or to hand it to another; throws if it was read before. */
+export let takeContent: (body: Body) => Content | undefined
+/** Splits a body's content between itself and a copy. */
+export let cloneContent: (body: Body) => Content | undefined
+
+export class Body {
+  readonly #environment: Environment
+  #content: Content | undefined
+  #stream: object | undefined
+  #used = false
+
+  static {
+    takeContent = (body) => {
+      if (body.#content === undefined) return undefined
+      body.#use()
+      return body.#content
+    }
+    cloneContent = (body) => {
+      if (body.#content === undefined) return undefined
+      body.#use()
+      const { stream: _, ...options } = body.#content.options
+      const [own, copy] = tee(body.#content.source)
+      body.#used = false
+      body.#stream = undefined
+      body.#content = new Content(own, options)
+      return new Content(copy, options)
+    }
+  }
+
+  constructor(environment: Environment, content: Content | undefined) {
+    this.#environment = environment
+    this.#content = content
+    this.#stream = content?.options.stream
+  }
+
+  /** A `ReadableStream` where the engine has one, else an async iterable. */
+  get body(): ByteStream | null {
+    if (this.#content === undefined) return null
+    this.#stream ??= this.#makeStream(this.#content.source)
+    // Made of bytes just above, or given by the plugin, which then knows what it holds.
+    return this.#stream as ByteStream
+  }
+
+  get bodyUsed(): boolean {
+    return this.#used
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#content === undefined) return new Uint8Array(0)
+    this.#use()
+    return collect(this.#content.source)
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer
+  }
+
+  async text(): Promise<string> {
+    return this.#environment.decode(await this.bytes())
+  }
+
+  // What JSON means is for its reader to say, as on the Web.
+  async json(): Promise<unknown> {
+    return parse(await this.text())
+  }
+
+  #use(): void {
+    const locked: unknown = this.#stream === undefined ? false : Reflect.get(this.#stream, "locked")
+    if (this.#used || locked === true) throw new TypeError("the body has been read already; clone() it first")
+    this.#used = true
+  }
+
+  #makeStream({ next, cancel }: Source): object {
+    const { ReadableStream } = this.#environment
+    const pull = (): Promise<Uint8Array | undefined> => {
+      this.#used = true
+      return next()
+    }
+    if (ReadableStream === undefined) {
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: async () => {
+            const value = await pull()
+            return value === undefined ? { done: true, value } : { done: false, value }
+          },
+          return: async () => {
+            cancel()
+            return { done: true, value: undefined }
+          }
+        })
+      }
+    }
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const chunk = await pull()
+          if (chunk === undefined) controller.close()
+          else controller.enqueue(chunk)
+        },
+        cancel
+      },
+      // Nothing is read ahead: what is not asked for stays with the server.
+      { highWaterMark: 0 }
+    )
+  }
+}

@@ -1,0 +1,105 @@
+/** Where the bytes of a body come from: one chunk for each that is asked for. */
+import { Bytes } from "./environment.ts"
+
+export interface Source {
+  /** `undefined` at the end. Rejects if the body breaks off. */
+  readonly next: () => Promise<Uint8Array | undefined>
+  /** No more will be asked for. */
+  readonly cancel: (reason?: unknown) => void
+}
+
+type Encode = (text: string) => Uint8Array
+
+/** A copy of the bytes of a buffer or a view, or `undefined` of anything else. */
+export const bytesOf = (value: unknown): Uint8Array | undefined => {
+  if (ArrayBuffer.isView(value)) {
+    return new Bytes(new Bytes(value.buffer, value.byteOffset, value.byteLength))
+  }
+  if (value instanceof ArrayBuffer) return new Bytes(new Bytes(value))
+  return undefined
+}
+
+export const sourceOfBytes = (bytes: Uint8Array): Source => {
+  let left: Uint8Array | undefined = bytes
+  return {
+    next: async () => {
+      const chunk = left
+      left = undefined
+      return chunk
+    },
+    cancel: () => {
+      left = undefined
+    }
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  (typeof value === "object" && value !== null) || typeof value === "function"
+
+/** Whether a value is to be read chunk by chunk. */
+export const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
+  isObject(value) && typeof Reflect.get(value, Symbol.asyncIterator) === "function"
+
+/** Chunks may be strings, buffers and views. Begins to iterate when the first chunk is asked for. */
+export const sourceOfIterable = (iterable: AsyncIterable<unknown>, encode: Encode): Source => {
+  let iterator: AsyncIterator<unknown> | undefined
+  return {
+    next: async () => {
+      iterator ??= iterable[Symbol.asyncIterator]()
+      const { done, value } = await iterator.next()
+      if (done === true) return undefined
+      const bytes = typeof value === "string" ? encode(value) : bytesOf(value)
+      if (bytes === undefined)
+        throw new TypeError("a body's chunks must be strings, ArrayBuffers or views of them")
+      return bytes
+    },
+    cancel: async () => {
+      try {
+        iterator ??= iterable[Symbol.asyncIterator]()
+        await iterator.return?.()
+      } catch {
+        // How the plugin's own stream ends concerns nobody here.
+      }
+    }
+  }
+}
+
+/** Reads to the end. */
+export const collect = async (source: Source): Promise<Uint8Array<ArrayBuffer>> => {
+  const chunks: Array<Uint8Array> = []
+  let length = 0
+  for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {
+    chunks.push(chunk)
+    length += chunk.length
+  }
+  const bytes = new Bytes(length)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+/** Two sources of the same bytes; the faster one's are kept for the slower one. */
+export const tee = (source: Source): readonly [Source, Source] => {
+  const reads: Array<Promise<Uint8Array | undefined>> = []
+  let readers = 2
+  const branch = (): Source => {
+    let at = 0
+    let cancelled = false
+    return {
+      next: async () => {
+        if (cancelled) return undefined
+        const chunk = await (reads[at++] ??= source.next())
+        return chunk === undefined ? undefined : new Bytes(chunk)
+      },
+      cancel: (reason) => {
+        if (cancelled) return
+        cancelled = true
+        if (--readers === 0) source.cancel(reason)
+      }
+    }
+  }
+  return [branch(), branch()]
+}

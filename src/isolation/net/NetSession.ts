@@ -1,0 +1,141 @@
+/**
+ * The host's end of a plugin's `fetch` for one run: requests go out from here, under the plugin's grants and
+ * limits, and end with the scope at the latest.
+ */
+import { Duration, Effect, Fiber, FiberSet, Latch, Scope, Semaphore } from "effect"
+import type { NetGrants } from "../../capabilities/net.ts"
+import type { HostMessage } from "../../guest/fetch/protocol.ts"
+import { type Open, runExchange } from "./exchange.ts"
+import { makeGate, type Resolver, systemResolver } from "./gate.ts"
+import { readMessage } from "./messages.ts"
+import { FetchProblem, problem } from "./problem.ts"
+import { RequestBody } from "./RequestBody.ts"
+
+/** Requests that may wait for their turn. */
+const maxWaiting = 64
+
+export interface NetLimits {
+  /** Bytes of one response's body, decompressed. */
+  readonly fetchBytes: number
+  /** Requests at once; more wait, up to 64. */
+  readonly fetchConcurrency: number
+  /** How long one request may take, from its turn to its last byte. Default 30 seconds. */
+  readonly fetchTimeout?: Duration.Input
+}
+
+export interface NetSessionOptions {
+  readonly grants: NetGrants
+  readonly limits: NetLimits
+  /** Given where grants are only tried out: told what they would have refused, each target once. */
+  readonly audit?: (what: string) => void
+  /** Takes a text to the guest's `fetch`. */
+  readonly send: (json: string) => void
+  /** Turns that a plugin's sessions share. Default: this session has `fetchConcurrency` of its own. */
+  readonly turns?: Semaphore.Semaphore
+  readonly resolve?: Resolver
+}
+
+export interface NetSession {
+  /** Takes a text of the guest's `fetch`; answers how it broke the protocol, if it did. */
+  readonly receive: (json: string) => string | undefined
+}
+
+interface Live {
+  readonly body: RequestBody | undefined
+  readonly room: Latch.Latch
+  readonly fiber: Fiber.Fiber<void>
+}
+
+/** Starts a session; closing its scope ends every request and closes its connection. */
+export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { limits } = options
+    const turns = options.turns ?? Semaphore.makeUnsafe(limits.fetchConcurrency)
+    const timeout = Duration.fromInputUnsafe(limits.fetchTimeout ?? "30 seconds")
+    const fork = yield* FiberSet.makeRuntime<never, void, never>()
+    const live = new Map<number, Live>()
+    let lastId = 0
+    let closed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+      })
+    )
+
+    const send = (message: HostMessage): void => options.send(JSON.stringify(message))
+    const fail = (id: number, { errorName, message }: FetchProblem): void =>
+      send({ op: "error", id, name: errorName, message })
+
+    const reported = new Set<string>()
+    const { audit } = options
+    const gate = makeGate(
+      options.grants,
+      options.resolve ?? systemResolver,
+      audit === undefined
+        ? undefined
+        : (what) => {
+            if (reported.has(what)) return
+            reported.add(what)
+            audit(what)
+          }
+    )
+
+    const start = (open: Open): void => {
+      const { id } = open
+      if (live.size >= limits.fetchConcurrency + maxWaiting) {
+        return fail(
+          id,
+          problem(`more than ${maxWaiting} requests wait for their turn; await some of them first`)
+        )
+      }
+      const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
+      const room = Latch.makeUnsafe(true)
+      const exchange = runExchange({ open, body, room, gate, send, maxBytes: limits.fetchBytes }).pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () =>
+            Effect.fail(
+              new FetchProblem({
+                errorName: "TimeoutError",
+                message: `the request took longer than ${Duration.format(timeout)}`
+              })
+            )
+        }),
+        turns.withPermits(1),
+        // A bug of the broker's must not leave the plugin waiting.
+        Effect.catchDefect((defect) => Effect.fail(problem(`the request failed (${String(defect)})`))),
+        Effect.catch((failure) => Effect.sync(() => fail(id, failure))),
+        Effect.ensuring(Effect.sync(() => live.delete(id)))
+      )
+      // It starts in a later turn, when it is known here.
+      live.set(id, { body, room, fiber: fork(Effect.andThen(Effect.yieldNow, exchange)) })
+    }
+
+    return {
+      receive: (json) => {
+        if (closed) return undefined
+        const message = readMessage(json)
+        if (message === undefined) return "a fetch message of another shape"
+        const { op, id } = message
+        if (op === "open") {
+          if (id <= lastId) return "a fetch that had been opened before"
+          lastId = id
+          start(message)
+          return undefined
+        }
+        if (id > lastId) return "a message for a fetch that was never opened"
+        const of = live.get(id)
+        // It has ended meanwhile, and the guest does not know yet.
+        if (of === undefined) return undefined
+        if (op === "pull") of.room.openUnsafe()
+        else if (op === "cancel") {
+          live.delete(id)
+          of.fiber.interruptUnsafe()
+        } else {
+          const chunk = op === "body" ? Buffer.from(message.data, "base64") : undefined
+          if (of.body?.arrive(chunk) !== true) return "a request body that nobody had asked for"
+        }
+        return undefined
+      }
+    }
+  })

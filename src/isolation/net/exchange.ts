@@ -1,0 +1,171 @@
+/** One `fetch` of a plugin, from its first request over redirects to the last byte of its answer. */
+import { Effect, type Latch } from "effect"
+import type { IncomingMessage } from "node:http"
+import { pipeline, type Readable, type Transform } from "node:stream"
+import * as zlib from "node:zlib"
+import { type GuestMessage, type HostMessage, maxChunk } from "../../guest/fetch/protocol.ts"
+import { type Gate, targetOf } from "./gate.ts"
+import { headersProblem, requestHeaders, responseHeaders } from "./headers.ts"
+import { type Hop, sendRequest } from "./hop.ts"
+import { codeOf, type FetchProblem, problem } from "./problem.ts"
+import type { RequestBody } from "./RequestBody.ts"
+
+const maxRedirects = 10
+
+export type Open = Extract<GuestMessage, { readonly op: "open" }>
+
+export interface Exchange {
+  readonly open: Open
+  readonly body: RequestBody | undefined
+  /** Open while the guest has room for a chunk. */
+  readonly room: Latch.Latch
+  readonly gate: Gate
+  readonly send: (message: HostMessage) => void
+  /** The most bytes of the response's body, decompressed. */
+  readonly maxBytes: number
+}
+
+type Request = Omit<Hop, "addresses">
+
+const noBodyStatuses = new Set([101, 204, 205, 304])
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+const neverFetched = new Set(["CONNECT", "TRACE", "TRACK"])
+
+const parseUrl = (text: string, base?: URL): Effect.Effect<URL, FetchProblem> =>
+  Effect.suspend(() => {
+    const url = URL.parse(text, base)
+    return url === null
+      ? Effect.fail(problem(`"${text.slice(0, 200)}" is not an absolute URL`))
+      : Effect.succeed(url)
+  })
+
+const firstRequest = ({ open, body }: Exchange): Effect.Effect<Request, FetchProblem> =>
+  Effect.gen(function* () {
+    const { method } = open
+    if (neverFetched.has(method.toUpperCase())) {
+      return yield* problem(`the method ${method} cannot be used with fetch`)
+    }
+    if (body !== undefined && (method === "GET" || method === "HEAD")) {
+      return yield* problem(`a ${method} request cannot have a body`)
+    }
+    const refused = headersProblem(open.headers)
+    if (refused !== undefined) return yield* problem(refused)
+    const headers = requestHeaders(open.headers)
+    if (open.length !== undefined && body !== undefined) headers.set("content-length", String(open.length))
+    else if (method === "POST" || method === "PUT") {
+      if (body === undefined) headers.set("content-length", "0")
+    }
+    return { url: yield* parseUrl(open.url), method, headers, body }
+  })
+
+/** The request that follows a redirect, by the rules of the Fetch standard. */
+const redirected = (request: Request, status: number, url: URL): Request => {
+  const headers = new Headers(request.headers)
+  if (url.origin !== request.url.origin) {
+    headers.delete("authorization")
+    headers.delete("cookie")
+  }
+  const becomesGet =
+    status === 303
+      ? request.method !== "GET" && request.method !== "HEAD"
+      : (status === 301 || status === 302) && request.method === "POST"
+  if (!becomesGet) return { ...request, url, headers }
+  // All that a plugin may have said of a body.
+  for (const name of [
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-type"
+  ]) {
+    headers.delete(name)
+  }
+  return { url, method: "GET", headers, body: undefined }
+}
+
+const decoders: { readonly [encoding: string]: () => Transform } = {
+  gzip: () => zlib.createGunzip(),
+  "x-gzip": () => zlib.createGunzip(),
+  deflate: () => zlib.createInflate(),
+  br: () => zlib.createBrotliDecompress()
+}
+
+/** The body as the server meant it; an encoding nobody asked for is left as it is, as browsers do. */
+const decoded = (response: IncomingMessage): Readable => {
+  const encodings = (response.headers["content-encoding"] ?? "").toLowerCase().split(",")
+  const [encoding = "", ...more] = encodings.map((name) => name.trim())
+  const decoder = more.length === 0 && Object.hasOwn(decoders, encoding) ? decoders[encoding]?.() : undefined
+  // Errors come out of the last stream, where they are read.
+  return decoder === undefined ? response : pipeline(response, decoder, () => {})
+}
+
+/** Hands the body on, a chunk for each the guest has room for. */
+const relay = (
+  { open: { id }, room, send, maxBytes }: Exchange,
+  body: Readable,
+  url: URL
+): Effect.Effect<void, FetchProblem> =>
+  Effect.gen(function* () {
+    const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]()
+    const next = Effect.tryPromise({
+      try: () => chunks.next(),
+      catch: (error) => problem(`the response of ${targetOf(url)} broke off (${codeOf(error)})`)
+    })
+    let bytes = 0
+    for (let read = yield* next; read.done !== true; read = yield* next) {
+      bytes += read.value.length
+      if (bytes > maxBytes) {
+        return yield* problem(
+          `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
+        )
+      }
+      for (let at = 0; at < read.value.length; at += maxChunk) {
+        yield* room.await
+        room.closeUnsafe()
+        send({ op: "chunk", id, data: read.value.subarray(at, at + maxChunk).toString("base64") })
+      }
+    }
+    // A decoder may have read all of the response and still hold much of it.
+  }).pipe(Effect.ensuring(Effect.sync(() => body.destroy())))
+
+/** Makes one request and deals with its answer; answers the request that is to follow, if one is. */
+const step = (
+  exchange: Exchange,
+  request: Request,
+  redirects: number
+): Effect.Effect<Request | undefined, FetchProblem> =>
+  Effect.gen(function* () {
+    const { id, redirect } = exchange.open
+    const { url } = request
+    const addresses = yield* exchange.gate(url)
+    const response = yield* sendRequest({ ...request, addresses })
+    const status = response.statusCode ?? 0
+    const { location } = response.headers
+    if (redirect !== "manual" && redirectStatuses.has(status) && location !== undefined) {
+      if (redirect === "error") return yield* problem(`${targetOf(url)} answered with a redirect`)
+      if (redirects === maxRedirects) return yield* problem(`more than ${maxRedirects} redirects`)
+      return redirected(request, status, yield* parseUrl(location, url))
+    }
+    exchange.send({
+      op: "head",
+      id,
+      status,
+      statusText: response.statusMessage ?? "",
+      headers: responseHeaders(response),
+      url: url.href,
+      redirected: redirects > 0
+    })
+    const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
+    if (hasBody) yield* relay(exchange, decoded(response), url)
+    exchange.send({ op: "end", id })
+    return undefined
+  }).pipe(Effect.scoped)
+
+/** Runs it to its end; interruption closes its connection. */
+export const runExchange = (exchange: Exchange): Effect.Effect<void, FetchProblem> =>
+  Effect.gen(function* () {
+    let request: Request | undefined = yield* firstRequest(exchange)
+    for (let redirects = 0; request !== undefined; redirects++) {
+      request = yield* step(exchange, request, redirects)
+    }
+  })

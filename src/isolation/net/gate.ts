@@ -1,0 +1,79 @@
+/** Decides whether a plugin may talk to a URL, and to which addresses: asked anew for every redirect. */
+import { Effect } from "effect"
+import type { LookupAddress } from "node:dns"
+import { lookup } from "node:dns/promises"
+import { isIP } from "node:net"
+import {
+  entryFor,
+  hostOf,
+  literalOf,
+  matches,
+  type NetGrants,
+  opensAddress,
+  portOf
+} from "../../capabilities/net.ts"
+import { kindOf } from "./addresses.ts"
+import { codeOf, type FetchProblem, problem } from "./problem.ts"
+
+/** All addresses of a name. */
+export type Resolver = (host: string) => Promise<ReadonlyArray<LookupAddress>>
+
+/** The system's own resolver, its hosts file included. */
+export const systemResolver: Resolver = (host) => lookup(host, { all: true })
+
+/** The addresses a request for this URL may connect to, every one of them looked at. */
+export type Gate = (url: URL) => Effect.Effect<ReadonlyArray<LookupAddress>, FetchProblem>
+
+/** `host:port`, as messages name a target. */
+export const targetOf = (url: URL): string => `${hostOf(url)}:${portOf(url)}`
+
+const addressProblem = (grants: NetGrants, url: URL, address: string): string | undefined => {
+  const kind = kindOf(address)
+  if (kind === "public") return undefined
+  const isName = literalOf(hostOf(url)) === undefined
+  const what = isName ? `${targetOf(url)} resolves to ${address}, which` : targetOf(url)
+  if (kind === "nobody") return `${what} is no address one could reach; name another host`
+  if (opensAddress(grants, url, address)) return undefined
+  const bits = isIP(address) === 6 ? 128 : 32
+  const entry = isName && hostOf(url) !== "localhost" ? `${address}/${bits}` : entryFor(url)
+  return `${what} is not a public address; grant it with grants.net: ["${entry}"]`
+}
+
+/**
+ * Makes the gate of one plugin. With `audit`, hosts that are not granted are reported and let through; addresses
+ * that are not public stay closed, and are reported too.
+ */
+export const makeGate =
+  (grants: NetGrants, resolve: Resolver, audit: ((what: string) => void) | undefined): Gate =>
+  (url) =>
+    Effect.gen(function* () {
+      if (url.protocol !== "http:" && url.protocol !== "https:") {
+        return yield* problem(`${url.protocol} URLs cannot be fetched; use https: or http:`)
+      }
+      if (url.username !== "" || url.password !== "") {
+        return yield* problem(
+          `the URL for ${targetOf(url)} carries credentials; send an authorization header instead`
+        )
+      }
+      if (!matches(grants, url)) {
+        const refusal = `${targetOf(url)} is not granted; grant it with grants.net: ["${entryFor(url)}"]`
+        if (audit === undefined) return yield* problem(refusal)
+        audit(refusal)
+      }
+      const literal = literalOf(hostOf(url))
+      const addresses =
+        literal === undefined
+          ? yield* Effect.tryPromise({
+              try: () => resolve(hostOf(url)),
+              catch: (error) => problem(`${targetOf(url)} could not be resolved (${codeOf(error)})`)
+            })
+          : [{ address: literal, family: isIP(literal) }]
+      if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
+      for (const { address } of addresses) {
+        const refusal = addressProblem(grants, url, address)
+        if (refusal === undefined) continue
+        audit?.(refusal)
+        return yield* problem(refusal)
+      }
+      return addresses
+    })

@@ -1,0 +1,73 @@
+/** One HTTP request over one connection of its own, to an address that was looked at before. */
+import { Effect, type Scope } from "effect"
+import type { LookupAddress } from "node:dns"
+import * as http from "node:http"
+import * as https from "node:https"
+import type { LookupFunction } from "node:net"
+import { literalOf } from "../../capabilities/net.ts"
+import { targetOf } from "./gate.ts"
+import { codeOf, FetchProblem, problem } from "./problem.ts"
+import type { RequestBody } from "./RequestBody.ts"
+
+export interface Hop {
+  readonly url: URL
+  readonly addresses: ReadonlyArray<LookupAddress>
+  readonly method: string
+  readonly headers: Headers
+  readonly body: RequestBody | undefined
+}
+
+/** Answers what is known already: a name is resolved once, so that no second answer can differ from the first. */
+const pinned =
+  (addresses: ReadonlyArray<LookupAddress>): LookupFunction =>
+  (_host, options, done) => {
+    const [first] = addresses
+    if (options.all === true) done(null, [...addresses])
+    else if (first === undefined) done(new Error("no address"), "")
+    else done(null, first.address, first.family)
+  }
+
+const connect = ({ url, addresses, method, headers }: Hop): http.ClientRequest => {
+  const request = (url.protocol === "https:" ? https : http).request({
+    protocol: url.protocol,
+    hostname: literalOf(url.hostname) ?? url.hostname,
+    port: url.port,
+    path: url.pathname + url.search,
+    method,
+    headers: Object.fromEntries(headers),
+    // A connection of its own: nothing one plugin leaves on it can reach another's request.
+    agent: false,
+    lookup: pinned(addresses)
+  })
+  // The run that waits for it holds the host's process; a socket on its own must not.
+  request.on("socket", (socket) => socket.unref())
+  return request
+}
+
+/** Sends a request and waits for the head of its response. The connection is closed with the scope. */
+export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, FetchProblem, Scope.Scope> =>
+  Effect.gen(function* () {
+    const unreachable = (error: unknown): FetchProblem =>
+      error instanceof FetchProblem
+        ? error
+        : problem(`the request to ${targetOf(hop.url)} failed (${codeOf(error)})`)
+    const request = yield* Effect.acquireRelease(
+      Effect.try({ try: () => connect(hop), catch: unreachable }),
+      (request) => Effect.sync(() => request.destroy())
+    )
+    const response = Effect.callback<http.IncomingMessage, FetchProblem>((resume) => {
+      request.once("response", (response) => resume(Effect.succeed(response)))
+      // Stays on: what goes wrong after the head is told by the response, and being closed is no news.
+      request.on("error", (error) => resume(Effect.fail(unreachable(error))))
+      request.once("close", () => resume(Effect.fail(unreachable(new Error("closed without an answer")))))
+    })
+    if (hop.body === undefined) request.end()
+    else {
+      // Side by side with the response: a server may answer before it has read everything.
+      yield* hop.body.writeTo(request).pipe(
+        Effect.catch((failure) => Effect.sync(() => request.destroy(failure))),
+        Effect.forkScoped
+      )
+    }
+    return yield* response
+  })

@@ -1,0 +1,18 @@
+/** Why a `fetch` did not work out, in words for the plugin's author and its operator. */
+import { Data } from "effect"
+
+export class FetchProblem extends Data.TaggedError("FetchProblem")<{
+  readonly message: string
+  /** What the plugin's error is called. */
+  readonly errorName: "TypeError" | "TimeoutError"
+}> {}
+
+export const problem = (message: string): FetchProblem =>
+  new FetchProblem({ message, errorName: "TypeError" })
+
+/** Node's short code of an error, or its message. */
+export const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error).slice(0, 200)
+  const code: unknown = Reflect.get(error, "code")
+  return typeof code === "string" ? code : error.message.slice(0, 200)
+}
