@@ -7,6 +7,7 @@ import { decodeOutput } from "../src/Output.ts"
 import { type AnyKind, extractor, type Limits, linkifier, makeKind, makeSpec } from "../src/Plugin.ts"
 import { pathText, printable, printableLine, shortened, shown } from "../src/text.ts"
 import { messageOf } from "./fixtures/library/message.ts"
+import { census } from "./support/prototypes.ts"
 
 interface Tree {
   readonly [key: string]: Tree | string
@@ -35,21 +36,6 @@ const limits: Partial<Limits> = { outputItems: 120, outputValues: 400, outputDep
 const specs = Object.values(kinds).map((kind) => makeSpec({ name: "p", kind, modulePath: "/p.ts", limits }))
 const input = { message: messageOf("0123456789") }
 
-/** Everything a polluted prototype would show. */
-const prototypes = [Object, Array, String, Number, Boolean, Function, Promise, Map, Error].map(
-  (constructor): object => constructor.prototype
-)
-const census = (): string =>
-  prototypes
-    .map((prototype) =>
-      Reflect.ownKeys(prototype)
-        .map((key) => {
-          const { value, get, set } = Reflect.getOwnPropertyDescriptor(prototype, key) ?? {}
-          return [key, typeof value, get, set].map(String).join(" ")
-        })
-        .join("\n")
-    )
-    .join("\n")
 const untouched = census()
 
 /** Whether a value is made of plain objects and lists alone, and nothing in it could become a prototype. */
