@@ -26,12 +26,12 @@ export type IsolationLevel = typeof IsolationLevel.Type
 /** The capabilities each level can enforce today. What a level cannot enforce is refused, never dropped. */
 export const enforcedBy: Record<IsolationLevel, ReadonlyArray<keyof Grants>> = {
   thread: ["read", "write"],
-  process: [],
+  process: ["read", "write"],
   wasm: []
 }
 
 /** Levels that exist in this version. */
-export const availableLevels: ReadonlyArray<IsolationLevel> = ["thread"]
+export const availableLevels: ReadonlyArray<IsolationLevel> = ["thread", "process"]
 
 /** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
 const virtualRoots = ["/proc", "/dev", "/sys"]

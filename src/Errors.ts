@@ -185,9 +185,12 @@ export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>(
   "@agentlip/plugin-runtime/UnsupportedRuntime"
 )("UnsupportedRuntime", {
   runtime: Schema.String,
-  level: Schema.String
+  /** The levels that were wanted. */
+  level: Schema.String,
+  /** Why none of them can run here, and the remedy. */
+  reason: Schema.String
 }) {
   override get message(): string {
-    return `${this.runtime} has no per-thread permissions, so the "${this.level}" level cannot hold a plugin back here. Run the hub on Node 24 or newer, or pass { trusted: true } if you wrote every plugin yourself.`
+    return `No plugin can run here (${this.runtime}): ${this.reason}. Run the hub on Node 24 or newer.`
   }
 }

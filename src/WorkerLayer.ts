@@ -2,19 +2,20 @@
  * Where plugin code runs: a service that gives a guest for a spec inside a Scope. Levels are Layers, and so
  * are the fakes of a test.
  */
-import { Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import * as path from "node:path"
-import { resolveGrants, type ResolvedGrants } from "./Capabilities.ts"
+import { type Grants, type IsolationLevel, resolveGrants, type ResolvedGrants } from "./Capabilities.ts"
 import { InvalidOutput, LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { Request } from "./guest/protocol.ts"
-import { runPlugin } from "./isolation/exchange.ts"
-import { Isolate } from "./isolation/Isolate.ts"
-import { makeMemoryWatch } from "./isolation/MemoryWatch.ts"
+import { makeAudits } from "./isolation/Audits.ts"
+import { runPlugin, type Subject } from "./isolation/exchange.ts"
+import type { Level } from "./isolation/Level.ts"
+import { processLevel, threadLevel } from "./isolation/levels.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
 import { makePool, type Pool, type PoolOptions, type Warm } from "./isolation/Pool.ts"
-import { startThread } from "./isolation/thread.ts"
-import type { Death } from "./isolation/Transport.ts"
+import { findProcessHost } from "./isolation/ProcessHost.ts"
+import { makeUsageWatch } from "./isolation/UsageWatch.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
 /** A plugin, loaded and ready for one run. */
@@ -33,24 +34,34 @@ export interface WorkerStats {
   readonly zombies: number
 }
 
-export interface ThreadOptions {
-  /** Booted isolates kept ready for plugins. Default 2. */
+/** How isolates are kept, on every level. */
+export interface WorkerOptions {
+  /** Booted isolates kept ready for plugins, on each level that is in use. Default 2. */
   readonly spares?: number
+  /** Levels whose spares are booted with the Layer; the others boot theirs with their first run. Default `["thread"]`. */
+  readonly prepare?: ReadonlyArray<IsolationLevel>
   /** A warm isolate that nobody has used for so long is ended. Default 5 minutes. */
   readonly idleTimeToLive?: Duration.Input
   /** A warm isolate is replaced after so many runs. Default 100,000. */
   readonly maxRuns?: number
   /** A warm isolate is replaced at this age. Default 1 hour. */
   readonly maxAge?: Duration.Input
-  /** A plugin that has left so many threads unkillable is refused. Default 3. */
+  /** A plugin that has left so many isolates unkillable is refused. Default 3. */
   readonly maxZombies?: number
   /** Relative paths in grants are taken from here. Default: the host's working directory. */
   readonly grantsBase?: string
   /**
-   * Run where threads have no permissions of their own (Bun), with nothing held back but hangs and crashes.
+   * Run threads where they have no permissions of their own (Bun), with nothing held back but hangs and crashes.
    * Say it only of plugins you wrote yourself. Default `false`.
    */
   readonly trusted?: boolean
+  /** The Node that processes run on. Default: the host's own; on Bun, the first `node` on the PATH. */
+  readonly node?: string
+  /**
+   * Whom processes run as. Default: where the host is root, user and group 65534 (nobody), if they can read
+   * the library; elsewhere the host's user, the only one there can be.
+   */
+  readonly user?: "host" | { readonly uid: number; readonly gid: number }
 }
 
 /** What a fake plugin does: `input` is what the real one would be called with. */
@@ -65,6 +76,8 @@ export class WorkerLayer extends Context.Service<
     readonly stats: Effect.Effect<WorkerStats>
     /** How many isolates of a plugin were to die and did not, since the Layer was built. */
     readonly zombies: (plugin: string) => number
+    /** By plugin: what those in audit mode have used without a grant, as the grants they would need. */
+    readonly audits: Effect.Effect<ReadonlyMap<string, Grants>>
   }
 >()("@agentlip/plugin-runtime/WorkerLayer") {
   /**
@@ -75,15 +88,17 @@ export class WorkerLayer extends Context.Service<
    * PluginRuntime.layer.pipe(Layer.provide(WorkerLayer.layerThread({ spares: 4 })))
    * ```
    */
-  static readonly layerThread = (options: ThreadOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
-    Layer.effect(
-      WorkerLayer,
-      Effect.suspend(() => makeThread(options))
-    ).pipe(Layer.provide(ModuleLoader.layer))
+  static readonly layerThread = (options: WorkerOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
+    layerOf(options, ["thread"])
+
+  /** Processes of their own for plugins, with limits of the operating system. */
+  static readonly layerProcess = (
+    options: WorkerOptions = {}
+  ): Layer.Layer<WorkerLayer, UnsupportedRuntime> => layerOf(options, ["process"])
 
   /** Chooses the level by each spec's `isolation`. */
-  static readonly layer = (options: ThreadOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
-    WorkerLayer.layerThread(options)
+  static readonly layer = (options: WorkerOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
+    layerOf(options, ["thread", "process", "wasm"])
 
   /**
    * Fakes for tests, by plugin name: no thread, the same rules for outputs.
@@ -97,6 +112,15 @@ export class WorkerLayer extends Context.Service<
     Layer.succeed(WorkerLayer, makeTest(plugins))
 }
 
+const layerOf = (
+  options: WorkerOptions,
+  levels: ReadonlyArray<IsolationLevel>
+): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
+  Layer.effect(
+    WorkerLayer,
+    Effect.suspend(() => makeWorkers(options, levels))
+  ).pipe(Layer.provide(ModuleLoader.layer))
+
 /** The runtime's name, if threads have no permissions of their own on it. */
 const permissionlessRuntime = (): string | undefined => {
   if (process.versions.bun !== undefined) return `Bun ${process.versions.bun}`
@@ -104,34 +128,35 @@ const permissionlessRuntime = (): string | undefined => {
   return major < 24 ? `Node ${process.versions.node}` : undefined
 }
 
-/** A thread that has not said hello by then never will. */
-const bootTimeout = "10 seconds"
+/** A level that can run plugins here, or why it cannot. */
+type Found = Level | { readonly problem: string }
 
-const bootThread = (grants: ResolvedGrants, confined: boolean): Effect.Effect<Isolate, Death> =>
-  Effect.try({
-    try: () => new Isolate(startThread(grants, confined)),
-    catch: (error): Death => ({ reason: `its thread could not be started (${String(error)})` })
-  }).pipe(
-    Effect.tap((isolate) =>
-      isolate.booted.pipe(
-        Effect.timeoutOrElse({
-          duration: bootTimeout,
-          orElse: () => Effect.fail<Death>({ reason: `its thread did not boot within ${bootTimeout}` })
-        }),
-        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : isolate.kill))
+const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<Found> => {
+  const runtime = permissionlessRuntime()
+  switch (name) {
+    case "thread":
+      return Effect.succeed(
+        runtime !== undefined && options.trusted !== true
+          ? {
+              problem: `isolation "thread" confines nothing on ${runtime}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
+            }
+          : threadLevel(runtime === undefined)
       )
-    )
-  )
+    case "process":
+      return findProcessHost(options).pipe(
+        Effect.flatMap(processLevel),
+        Effect.catch((problem) => Effect.succeed({ problem }))
+      )
+    case "wasm":
+      return Effect.succeed({ problem: 'isolation "wasm" is not available in this version' })
+  }
+}
 
-const makeThread = (options: ThreadOptions) =>
+const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLevel>) =>
   Effect.gen(function* () {
     const runtime = permissionlessRuntime()
-    if (runtime !== undefined && options.trusted !== true) {
-      return yield* new UnsupportedRuntime({ runtime, level: "thread" })
-    }
-    const confined = runtime === undefined
     const loader = yield* ModuleLoader
-    const memory = yield* makeMemoryWatch
+    const watch = yield* makeUsageWatch
     const poolOptions: PoolOptions = {
       spares: options.spares ?? 2,
       idleTimeToLive: Duration.fromInputUnsafe(options.idleTimeToLive ?? "5 minutes"),
@@ -139,14 +164,31 @@ const makeThread = (options: ThreadOptions) =>
       maxAge: Duration.fromInputUnsafe(options.maxAge ?? "1 hour"),
       maxZombies: options.maxZombies ?? 3
     }
-    const pool = yield* makePool(
-      poolOptions,
-      (grants) => bootThread(grants, confined),
-      confined ? loader : undefined,
-      confined ? memory : undefined
-    )
-    const base = options.grantsBase ?? process.cwd()
+    const pools = new Map<IsolationLevel, Pool>()
+    const problems = new Map<IsolationLevel, string>()
+    for (const name of wanted) {
+      const level = yield* findLevel(name, options)
+      if ("problem" in level) {
+        problems.set(name, level.problem)
+        continue
+      }
+      // A thread on a runtime without module hooks reads its modules itself, and its usage cannot be asked.
+      const bare = name === "thread" && runtime !== undefined
+      pools.set(
+        name,
+        yield* makePool(poolOptions, level, bare ? undefined : loader, bare ? undefined : watch)
+      )
+    }
+    if (pools.size === 0) {
+      return yield* new UnsupportedRuntime({
+        runtime: runtime ?? `Node ${process.versions.node}`,
+        level: wanted.join(", "),
+        reason: [...problems.values()].join("; ")
+      })
+    }
+    for (const name of options.prepare ?? ["thread"]) yield* pools.get(name)?.prepare ?? Effect.void
 
+    const base = options.grantsBase ?? process.cwd()
     // Asked once a spec: what a grant's path stood for when the plugin was first run is what it stands for.
     const resolved = new WeakMap<PluginSpec, ResolvedGrants>()
     const grantsOf = (spec: PluginSpec): Effect.Effect<ResolvedGrants, string> =>
@@ -158,27 +200,44 @@ const makeThread = (options: ThreadOptions) =>
         )
       })
 
+    const audits = makeAudits()
+
     return WorkerLayer.of({
-      stats: pool.stats,
-      zombies: pool.zombies,
+      stats: Effect.map(
+        Effect.forEach([...pools.values()], (pool) => pool.stats),
+        (all) => ({
+          isolates: all.reduce((sum, { isolates }) => sum + isolates, 0),
+          zombies: all.reduce((sum, { zombies }) => sum + zombies, 0)
+        })
+      ),
+      zombies: (plugin) => [...pools.values()].reduce((sum, pool) => sum + pool.zombies(plugin), 0),
+      audits: Effect.sync(audits.all),
       guest: (spec) =>
         Effect.gen(function* () {
-          const grants = yield* Effect.mapError(
-            grantsOf(spec),
-            (reason) => new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
-          )
-          const warm = yield* pool.lease(spec, path.resolve(spec.modulePath), grants)
-          return makeGuest(spec, warm, pool)
+          const refused = (reason: string): LoadError =>
+            new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
+          const pool = pools.get(spec.isolation)
+          if (pool === undefined) {
+            return yield* refused(
+              problems.get(spec.isolation) ??
+                `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
+            )
+          }
+          const grants = yield* Effect.mapError(grantsOf(spec), refused)
+          const subject: Subject = { spec, grants, audit: audits.of(spec.name) }
+          const warm = yield* pool.lease(subject, path.resolve(spec.modulePath))
+          return makeGuest(subject, warm, pool)
         })
     })
   })
 
-const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
+const makeGuest = (subject: Subject, warm: Warm, pool: Pool): Guest => {
   const { isolate } = warm
+  const { spec } = subject
   /** Abort signal, grace, kill; the isolate is spent whatever becomes of it. */
   const stop = Effect.gen(function* () {
     warm.spent = true
-    if (Duration.toMillis(spec.grace) > 0 && !isolate.lingers) {
+    if (Duration.toMillis(spec.grace) > 0 && !isolate.doomed) {
       yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
     }
     const gone = yield* isolate.kill
@@ -187,7 +246,7 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
   return {
     info: warm.info,
     run: (input) =>
-      runPlugin(isolate, spec, input, () => {
+      runPlugin(isolate, subject, input, () => {
         warm.spent = true
       }).pipe(Effect.onInterrupt(() => stop))
   }
@@ -196,6 +255,7 @@ const makeGuest = (spec: PluginSpec, warm: Warm, pool: Pool): Guest => {
 const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer["Service"] => ({
   stats: Effect.succeed({ isolates: 0, zombies: 0 }),
   zombies: () => 0,
+  audits: Effect.succeed(new Map()),
   guest: (spec) => {
     const plugin = plugins[spec.name]
     if (plugin === undefined) {

@@ -18,7 +18,7 @@ import {
   type Reuse
 } from "./Plugin.ts"
 import { PluginRuntime } from "./Runtime.ts"
-import { type ThreadOptions, WorkerLayer } from "./WorkerLayer.ts"
+import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
 /** One plugin, one input. */
 export interface RunPluginOptions {
@@ -41,7 +41,7 @@ export type RunPluginResult<T> =
   | { readonly ok: true; readonly data: T }
   | { readonly ok: false; readonly error: string; readonly code: PluginErrorCode }
 
-export interface PluginHostOptions extends ThreadOptions {
+export interface PluginHostOptions extends WorkerOptions {
   /** Default 3. */
   readonly failureThreshold?: number
   /** Default 60,000. */

@@ -143,8 +143,8 @@ describe("Errors: messages", () => {
       "agentlip.config.ts has 2 problems:\n  linkifiers[0].name: is blank\n  extractors: is no list"
     ],
     [
-      new UnsupportedRuntime({ runtime: "Bun 1.4.5", level: "thread" }),
-      'Bun 1.4.5 has no per-thread permissions, so the "thread" level cannot hold a plugin back here. Run the hub on Node 24 or newer, or pass { trusted: true } if you wrote every plugin yourself.'
+      new UnsupportedRuntime({ runtime: "Bun 1.4.5", level: "thread", reason: "threads confine nothing" }),
+      "No plugin can run here (Bun 1.4.5): threads confine nothing. Run the hub on Node 24 or newer."
     ]
   ]
   it.each(texts)("%#: %s", (error, text) => {

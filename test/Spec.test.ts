@@ -88,13 +88,19 @@ describe("Spec: makeSpec", () => {
       reuse: "plugin",
       concurrency: 1,
       grants: {},
+      enforcement: "enforce",
+      sandbox: "none",
       limits: {
         memory: 128,
         outputItems: 1_000,
         outputLength: 1_048_576,
         outputDepth: 64,
+        outputValues: 20_000,
         logLines: 200,
-        logLength: 65_536
+        logLength: 65_536,
+        messageRate: 100_000,
+        fetchBytes: 5_242_880,
+        fetchConcurrency: 4
       },
       breaker: {}
     })

@@ -116,12 +116,6 @@ describe("runPlugin", () => {
       /its timeout must be a finite time above 0/
     ],
     ["a timeout that is no number", options("words", { timeoutMs: Number.NaN }), "LOAD_ERROR", /its timeout/],
-    [
-      "a level that is not there yet",
-      options("words", { isolation: "wasm" }),
-      "LOAD_ERROR",
-      /available: "thread"/
-    ],
     ["a grant of the network", options("words", { grants: { net: ["*"] } }), "LOAD_ERROR", /grants\.net/],
     ["a message without content", untyped({ input: { message: {} } }), "EXECUTION_ERROR", /InvalidInput/]
   ]

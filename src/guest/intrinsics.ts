@@ -1,67 +1,22 @@
 /**
- * The built-ins that the guest's own code goes by, taken before any plugin code runs: what a plugin patches
- * afterwards it patches for itself only.
+ * The built-ins that a guest's own code goes by, taken before any plugin code runs: what a plugin patches
+ * afterwards it patches for itself only. ECMAScript alone: this runs in Node and in QuickJS.
  */
-import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
-import realProcess from "node:process"
-import { types } from "node:util"
-
 export const apply = Reflect.apply
 export const ownKeys = Reflect.ownKeys
 export const parse = JSON.parse
 export const stringify = JSON.stringify
 export const string = String
-export const waitFor = Atomics.wait
-export const store = Atomics.store
-export const takeMessage = receiveMessageOnPort
-export const isProxy = types.isProxy
 
 const { slice, startsWith: stringStartsWith } = String.prototype
 const { includes: arrayIncludes } = Array.prototype
-// Not in Node's types; it ends the thread without the `exit` event.
-const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")
-const { postMessage, ref, start } = MessagePort.prototype
-const { getActiveResourcesInfo } = realProcess
+
+/** QuickJS has no way to tell; a Proxy's traps run there as any code of the plugin does. */
+export const isProxy: (value: unknown) => boolean =
+  globalThis.process === undefined ? () => false : process.getBuiltinModule("node:util").types.isProxy
 
 export const cut = (text: string, from: number, to?: number): string => apply(slice, text, [from, to])
 export const startsWith = (text: string, start: string): boolean => apply(stringStartsWith, text, [start])
 export const includes = (list: ReadonlyArray<string>, item: string): boolean =>
   apply(arrayIncludes, list, [item])
-/** Ends the isolate without an event that a plugin could answer. */
-export const endNow = (code: number): void => {
-  if (typeof reallyExit === "function") apply(reallyExit, realProcess, [code])
-}
-export const post = (port: MessagePort, message: unknown, transfer: ReadonlyArray<MessagePort> = []): void =>
-  apply(postMessage, port, [message, transfer])
-export const activeResources = (): number => apply(getActiveResourcesInfo, realProcess, []).length
 export const globalKeys = (): number => ownKeys(globalThis).length
-
-/** Where Node looks up what to do with a message; on the port itself it is found before any prototype's. */
-const dispatch = Symbol.for("nodejs.internal.kHybridDispatch")
-
-/** Listens to a port in a way that no patched prototype can overhear. Keeps the isolate alive. */
-export const listen = (port: MessagePort, handler: (message: unknown) => void): void => {
-  if (process.versions.bun === undefined) Object.defineProperty(port, dispatch, { value: handler })
-  // Bun looks nothing up; plugins are trusted there.
-  else port.on("message", handler)
-  apply(ref, port, [])
-  apply(start, port, [])
-}
-
-/**
- * Nails down the look-up for all other ports: a plugin that patched it would be handed the thread's internal
- * port, and through that could make the host's own listeners throw.
- */
-export const sealMessagePorts = (): void => {
-  for (
-    let proto: object | null = MessagePort.prototype;
-    proto !== null;
-    proto = Object.getPrototypeOf(proto)
-  ) {
-    const descriptor = Object.getOwnPropertyDescriptor(proto, dispatch)
-    if (descriptor !== undefined) {
-      Object.defineProperty(proto, dispatch, { ...descriptor, writable: false, configurable: false })
-    }
-    if (proto !== Object.prototype && proto !== EventTarget.prototype) Object.freeze(proto)
-  }
-}

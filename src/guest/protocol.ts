@@ -7,7 +7,7 @@
  */
 
 /** Raised when either side no longer understands the other. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 export const nonceLength = 36
 
@@ -16,7 +16,7 @@ export const noNonce = "-".repeat(nonceLength)
 
 /** The first character of a guest's message. */
 export const Reply = {
-  /** Booted; body: `Hello`. */
+  /** Booted; body: `{"protocol":n}`. */
   hello: "H",
   /** The plugin is loaded; body: `PluginInfo`. */
   loaded: "L",
@@ -30,59 +30,83 @@ export const Reply = {
   uncrossable: "I",
   /** An error that no one caught; the isolate ends. Body: what it was, a string. */
   crashed: "C",
-  /** A log line; body: `LogLine`. */
-  log: "G"
+  /** A log line; body: `{"level":LogLevel,"text":string}`. */
+  log: "G",
+  /** A part of a `fetch`; body: JSON for the network broker. */
+  net: "N",
+  /** In audit mode: a use that no grant covers; body: `AuditLine`. */
+  audit: "A"
 } as const
 
 /** Stands before a reply's body: did the run leave anything behind in its isolate? */
 export const Leftover = { none: "0", some: "1" } as const
 
-export interface Hello {
-  readonly protocol: number
-}
-
+/** Who a plugin says it is. */
 export interface PluginInfo {
   readonly name: string
   readonly version: string
 }
 
-export type LogLevel = "Debug" | "Info" | "Warn" | "Error"
-
-/** A line a plugin logged; `dropped` counts the lines over the caps that came before it. */
-export interface LogLine {
-  readonly level: LogLevel
-  readonly text: string
+/** A use of a capability that no grant covers. */
+export interface AuditLine {
+  readonly capability: "read" | "write" | "env"
+  /** The path or name. */
+  readonly what: string
 }
+
+export type LogLevel = "Debug" | "Info" | "Warn" | "Error"
 
 /** The first character of a host's text. */
 export const Request = {
+  /** Become the guest of one plugin; body: `LoadRequest`. */
+  load: "L",
   /** Run the plugin; body: the input. */
   run: "R",
   /** Tell the plugin to stop; no body. */
-  abort: "A"
+  abort: "A",
+  /** An answer of the network broker; body: its JSON. */
+  net: "N"
 } as const
 
 /** What the host sends once, to make a booted guest the guest of one plugin. */
 export interface LoadRequest {
-  readonly nonce: string
   readonly entry: string
   readonly method: string
   /** The name to go by if the plugin has none. */
   readonly name: string
-  /** JSON. */
-  readonly config: string
+  readonly config: unknown
+  /** Granted environment variables. */
+  readonly env: { readonly [name: string]: string }
   readonly limits: GuestLimits
-  /** Where modules come from; absent where the guest reads them itself (trusted plugins on Bun). */
-  readonly modules?: ModuleChannel
+  /** Real paths that are granted, where what is not granted is let through and reported. */
+  readonly audit?: { readonly read: ReadonlyArray<string>; readonly write: ReadonlyArray<string> }
 }
 
 export interface GuestLimits {
   readonly outputLength: number
   readonly logLines: number
   readonly logLength: number
+  /** MiB. */
+  readonly memory: number
+  /** When code that cannot be interrupted from outside should stop by itself, in milliseconds from its start. */
+  readonly deadline: number
 }
 
-/** A synchronous line to the host's module loader: a request over the port, sleep on the flag, take the answer. */
+/** A guest's line to its host. */
+export interface Line {
+  readonly post: (text: string) => void
+  /** Keeps the isolate alive. */
+  readonly listen: (handler: (text: string) => void) => void
+  /** Where modules come from, once the guest has a plugin. */
+  readonly modules: () => ModuleLine | undefined
+}
+
+/** A synchronous line to the host's module loader. */
+export interface ModuleLine {
+  readonly ask: (request: ModuleRequest) => ModuleAnswer
+}
+
+/** How a thread is given its module line: a request over the port, sleep on the flag, take the answer. */
 export interface ModuleChannel {
   readonly port: import("node:worker_threads").MessagePort
   readonly flag: SharedArrayBuffer
@@ -95,6 +119,7 @@ export interface ModuleRequest {
   readonly require: boolean
 }
 
+/** What a loader answers. To a process: this as JSON without `source`, but with `bytes`, a line feed, and so many bytes. */
 export type ModuleAnswer =
   | {
       readonly url: string

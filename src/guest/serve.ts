@@ -1,27 +1,70 @@
-/** Loads one plugin and runs it, one request at a time, for the host at the other end of the port. */
-import type { MessagePort } from "node:worker_threads"
-import type { GuestConsole } from "./console.ts"
+/**
+ * Loads one plugin and runs it, one request at a time, for the host at the other end of the line. What it needs
+ * of the world around it is its `Realm`: this runs in threads and processes of Node and inside QuickJS.
+ */
 import { describeReason, describeThrown, quote } from "./describe.ts"
-import { activeResources, cut, globalKeys, listen, parse, post, stringify } from "./intrinsics.ts"
+import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
 import {
   type GuestLimits,
   Leftover,
+  type Line,
   type LoadRequest,
   nonceLength,
   noNonce,
-  type PluginInfo,
+  protocolVersion,
   Reply,
   Request
 } from "./protocol.ts"
 
-type Method = (input: unknown, context: { readonly signal: AbortSignal }) => unknown
+type LogMethod = (...args: ReadonlyArray<unknown>) => void
+
+/** A plugin's log. */
+export interface PluginLog {
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
+}
+
+/** What serving a plugin takes. */
+export interface Realm {
+  readonly line: Line
+  /** A run's budget of log lines. */
+  readonly logs: { readonly begin: (limits: GuestLimits) => void; readonly end: () => void }
+  readonly log: PluginLog
+  readonly net: {
+    readonly fetch: unknown
+    /** Takes an answer of the broker. */
+    readonly receive: (json: string) => void
+    /** A run is over, and so are its requests. */
+    readonly reset: () => void
+    /** How many requests are open. */
+    readonly active: () => number
+  }
+  /** What is sent from now on is of this request. */
+  readonly setNonce: (nonce: string) => void
+  /** Told of the plugin before it is imported. */
+  readonly begin: (request: LoadRequest) => void
+  readonly importPlugin: (entry: string) => Promise<object>
+  /** How many timers, sockets and the like are open. */
+  readonly activeResources: () => number
+}
+
+type Method = (input: unknown, context: object) => unknown
 
 const Controller = AbortController
 
 /** What a method is called with beside its input. The signal is made when it is looked at: few plugins do. */
 class RunContext {
+  readonly log: unknown
+  readonly fetch: unknown
   #controller: AbortController | undefined
   #aborted = false
+
+  constructor(log: unknown, fetch: unknown) {
+    this.log = log
+    this.fetch = fetch
+  }
 
   get signal(): AbortSignal {
     this.#controller ??= new Controller()
@@ -68,6 +111,9 @@ const pluginOf = (namespace: object, method: string): { readonly plugin: object;
   )
 }
 
+/** Characters of JSON. */
+const maxCapabilities = 16_384
+
 const pathOf = (path: unknown): string => {
   if (!Array.isArray(path)) return "config"
   return path.reduce<string>((text, part) => {
@@ -99,66 +145,80 @@ const configOf = async (plugin: object, config: unknown): Promise<unknown> => {
   throw new LoadRefusal(`its configSchema refuses the config: ${lines.join("; ")}`)
 }
 
+/** What the plugin says it needs, as JSON; what is no such thing is for the host to refuse. */
+const capabilitiesOf = (plugin: object): string => {
+  const declared: unknown = Reflect.get(plugin, "capabilities")
+  if (declared === undefined) return ""
+  const text: unknown = stringify(declared)
+  if (typeof text !== "string" || text.length > maxCapabilities) {
+    throw new LoadRefusal("its `capabilities` are not { read, write, net, env } with lists of texts")
+  }
+  return `,"capabilities":${text}`
+}
+
 const stringOr = (value: unknown, fallback: string): string =>
   typeof value === "string" ? cut(value, 0, 200) : fallback
 
-/** Whether a run has left timers, handles or globals in its isolate. */
-const leftover = (of: Loaded): string =>
-  activeResources() > of.resources || globalKeys() !== of.globals ? Leftover.some : Leftover.none
-
-/** Serves the port for as long as the isolate lives. `importPlugin` is told where modules come from. */
-export const serve = (
-  port: MessagePort,
-  guestConsole: GuestConsole,
-  setNonce: (nonce: string) => void,
-  importPlugin: (request: LoadRequest) => Promise<object>
-): void => {
+/** Serves the line for as long as the isolate lives. */
+export const serve = (realm: Realm): void => {
+  const { line, logs, net } = realm
   let loaded: Loaded | undefined
   let current: RunContext | undefined
 
-  const load = async (request: LoadRequest): Promise<void> => {
-    setNonce(request.nonce)
-    guestConsole.begin(request.limits)
+  const log: PluginLog = {
+    debug: realm.log.debug,
+    info: realm.log.info,
+    warn: realm.log.warn,
+    error: realm.log.error
+  }
+  const answer = (text: string): void => {
+    logs.end()
+    net.reset()
+    line.post(text)
+  }
+  /** Whether a run has left timers, handles, requests or globals in its isolate. */
+  const leftover = (of: Loaded): string =>
+    realm.activeResources() > of.resources || net.active() > 0 || globalKeys() !== of.globals
+      ? Leftover.some
+      : Leftover.none
+
+  const load = async (nonce: string, request: LoadRequest): Promise<void> => {
+    realm.setNonce(nonce)
+    logs.begin(request.limits)
     try {
-      const namespace = await importPlugin(request)
+      realm.begin(request)
+      const namespace = await realm.importPlugin(request.entry)
       const { plugin, run } = pluginOf(namespace, request.method)
-      const config = await configOf(plugin, parse(request.config))
-      const info: PluginInfo = {
-        name: stringOr(Reflect.get(plugin, "name"), request.name),
-        version: stringOr(Reflect.get(plugin, "version"), "0.0.0")
-      }
+      const capabilities = capabilitiesOf(plugin)
+      const config = await configOf(plugin, request.config)
+      const name = stringOr(Reflect.get(plugin, "name"), request.name)
+      const version = stringOr(Reflect.get(plugin, "version"), "0.0.0")
       loaded = {
         plugin,
         method: run,
         config,
         limits: request.limits,
-        resources: activeResources(),
+        resources: realm.activeResources(),
         globals: globalKeys()
       }
-      guestConsole.end()
-      post(
-        port,
-        `${Reply.loaded}${request.nonce}{"name":${quote(info.name)},"version":${quote(info.version)}}`
-      )
+      answer(`${Reply.loaded}${nonce}{"name":${quote(name)},"version":${quote(version)}${capabilities}}`)
     } catch (error) {
-      guestConsole.end()
       const reason = error instanceof LoadRefusal ? error.message : describeReason(error)
-      post(port, `${Reply.loadFailed}${request.nonce}${quote(reason)}`)
+      answer(`${Reply.loadFailed}${nonce}${quote(reason)}`)
     }
   }
 
   const run = async (nonce: string, body: string, of: Loaded): Promise<void> => {
-    setNonce(nonce)
-    guestConsole.begin(of.limits)
+    realm.setNonce(nonce)
+    logs.begin(of.limits)
     const input: object = { ...parse(body), config: of.config }
-    current = new RunContext()
+    current = new RunContext(log, net.fetch)
     let output: unknown
     try {
       output = await of.method(input, current)
     } catch (thrown) {
       const description = describeThrown(thrown)
-      guestConsole.end()
-      post(port, `${Reply.thrown}${nonce}${leftover(of)}${description}`)
+      answer(`${Reply.thrown}${nonce}${leftover(of)}${description}`)
       return
     }
     let problem: string | undefined
@@ -173,27 +233,21 @@ export const serve = (
     } catch (thrown) {
       problem = `expected a value that can be written as JSON, got one that cannot (${describeReason(thrown)})`
     }
-    guestConsole.end()
-    post(
-      port,
+    answer(
       problem === undefined
         ? `${Reply.output}${nonce}${leftover(of)}${text}`
         : `${Reply.uncrossable}${nonce}${leftover(of)}${quote(problem)}`
     )
   }
 
-  listen(port, (message) => {
-    if (typeof message !== "string") {
-      // The host speaks in texts but for this one, which carries a port.
-      void load(message as LoadRequest)
-      return
-    }
-    if (message[0] === Request.run && loaded !== undefined) {
-      const nonce = cut(message, 1, 1 + nonceLength)
-      void run(nonce, cut(message, 1 + nonceLength), loaded)
-    } else if (message[0] === Request.abort) {
-      current?.abort()
-    }
+  line.listen((text) => {
+    const type = text[0]
+    if (type === Request.net) return net.receive(cut(text, 1))
+    if (type === Request.abort) return current?.abort()
+    const nonce = cut(text, 1, 1 + nonceLength)
+    const body = cut(text, 1 + nonceLength)
+    if (type === Request.load) void load(nonce, parse(body))
+    else if (type === Request.run && loaded !== undefined) void run(nonce, body, loaded)
   })
-  post(port, `${Reply.hello}${noNonce}{"protocol":1}`)
+  line.post(`${Reply.hello}${noNonce}{"protocol":${protocolVersion}}`)
 }

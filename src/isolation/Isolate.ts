@@ -4,9 +4,17 @@
  */
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
-import { Leftover, type LogLevel, nonceLength, noNonce, protocolVersion, Reply } from "../guest/protocol.ts"
+import {
+  type AuditLine,
+  Leftover,
+  type LogLevel,
+  nonceLength,
+  noNonce,
+  protocolVersion,
+  Reply
+} from "../guest/protocol.ts"
 import type { Limits } from "../Plugin.ts"
-import type { Death, Transport, TransportEvents } from "./Transport.ts"
+import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
 
 export interface GuestReply {
   readonly type: string
@@ -17,10 +25,17 @@ export interface GuestReply {
 
 export type LogSink = (level: LogLevel, text: string) => void
 
-interface Pending {
-  readonly nonce: string
+/** What a guest may do while it works on a request. */
+export interface Conversation {
   readonly limits: Limits
   readonly log: LogSink
+  /** Takes a part of a `fetch`; answers what is wrong with it, if anything is. */
+  readonly net: (json: string) => string | undefined
+  readonly audit: (line: AuditLine) => void
+}
+
+interface Pending extends Conversation {
+  readonly nonce: string
   settle: (result: Effect.Effect<GuestReply, Death>) => void
   logLines: number
   logLength: number
@@ -28,6 +43,9 @@ interface Pending {
 
 /** Room for what a guest says beside an output: a description of what was thrown, escaped. */
 const otherReplyLength = 128 * 1024
+
+/** What is looked at in the text of an audit line. */
+const maxAuditLength = 8_192
 
 const levels: ReadonlySet<string> = new Set<LogLevel>(["Debug", "Info", "Warn", "Error"])
 const isLevel = (value: unknown): value is LogLevel => typeof value === "string" && levels.has(value)
@@ -42,10 +60,14 @@ export class Isolate {
   #pending: Pending | undefined
   #death: Death | undefined
   #condemned: string | undefined
+  #undead = false
+  /** Messages that answer nothing, and the second they came in. */
+  #rate = { second: 0, messages: 0 }
 
   constructor(connect: (events: TransportEvents) => Transport) {
     this.#transport = connect({
       message: (message) => this.#message(message),
+      broken: (what) => this.#violation(what),
       died: (death) => this.#died(death)
     })
   }
@@ -55,18 +77,33 @@ export class Isolate {
     return this.#death === undefined && this.#condemned === undefined && this.#pending === undefined
   }
 
-  /** Whether it was to die and has not. */
-  get lingers(): boolean {
-    return this.#condemned !== undefined && this.#death === undefined
+  /** Whether it is to die: there is no more asking it for anything. */
+  get doomed(): boolean {
+    return this.#condemned !== undefined
   }
 
-  readonly memory = (): Promise<number> => this.#transport.memory()
+  /** Whether it was to die and has not, for longer than a host waits. */
+  get undead(): boolean {
+    return this.#undead && this.#death === undefined
+  }
+
+  /** Whether it is answered with frames of bytes when it asks for modules. */
+  get framed(): boolean {
+    return this.#transport.framed
+  }
+
+  readonly usage = (): Promise<Usage> => this.#transport.usage()
+
+  /** Tells the guest something that asks for no reply. */
+  tell(text: string): void {
+    if (this.#death === undefined) this.#transport.send(text)
+  }
 
   /** Ends it; `false` if it could not be confirmed gone in time. */
   get kill(): Effect.Effect<boolean> {
     return Effect.suspend(() => {
       this.#condemned ??= "it was terminated"
-      return this.#death === undefined ? this.#transport.kill : Effect.succeed(true)
+      return this.#death === undefined ? this.#end : Effect.succeed(true)
     })
   }
 
@@ -74,7 +111,15 @@ export class Isolate {
   condemn(reason: string): void {
     if (this.#condemned !== undefined || this.#death !== undefined) return
     this.#condemned = reason
-    Effect.runFork(this.#transport.kill)
+    Effect.runFork(this.#end)
+  }
+
+  get #end(): Effect.Effect<boolean> {
+    return Effect.tap(this.#transport.kill, (gone) =>
+      Effect.sync(() => {
+        this.#undead = !gone
+      })
+    )
   }
 
   /** Waits for the guest's first message. */
@@ -90,13 +135,12 @@ export class Isolate {
    */
   request(
     send: (transport: Transport, nonce: string) => void,
-    limits: Limits,
-    log: LogSink
+    conversation: Conversation
   ): Effect.Effect<GuestReply, Death> {
     return Effect.callback<GuestReply, Death>((resume) => {
       if (this.#death !== undefined) return resume(Effect.fail(this.#death))
       const nonce = randomUUID()
-      this.#pending = { nonce, limits, log, settle: resume, logLines: 0, logLength: 0 }
+      this.#pending = { ...conversation, nonce, settle: resume, logLines: 0, logLength: 0 }
       this.#transport.hold(true)
       send(this.#transport, nonce)
     })
@@ -135,7 +179,9 @@ export class Isolate {
     const nonce = message.slice(1, 1 + nonceLength)
     if (!this.#greeted) return this.#greet(type, nonce, message)
     const pending = this.#pending
-    if (type === Reply.log) return this.#log(pending, nonce, message)
+    if (type === Reply.log || type === Reply.net || type === Reply.audit) {
+      return this.#aside(pending, type, nonce, message)
+    }
     if (type === Reply.crashed) return this.#crashed(message)
     if (pending === undefined || nonce !== pending.nonce) {
       return this.#violation("a reply came that nobody had asked for")
@@ -169,9 +215,25 @@ export class Isolate {
     }
   }
 
-  #log(pending: Pending | undefined, nonce: string, message: string): void {
-    // A line from after the reply: the run is over, and so is its log.
+  /** What a guest says beside its reply. */
+  #aside(pending: Pending | undefined, type: string, nonce: string, message: string): void {
+    // From after the reply: the run is over, and so are its log and its requests.
     if (pending === undefined || nonce !== pending.nonce) return
+    const second = Math.floor(performance.now() / 1000)
+    if (second !== this.#rate.second) this.#rate = { second, messages: 0 }
+    if (++this.#rate.messages > pending.limits.messageRate) {
+      return this.#violation(
+        `more than ${pending.limits.messageRate} messages in a second (limits.messageRate)`
+      )
+    }
+    if (type === Reply.log) return this.#log(pending, message)
+    const body = message.slice(1 + nonceLength)
+    if (type === Reply.audit) return this.#audit(pending, body)
+    const problem = pending.net(body)
+    if (problem !== undefined) this.#violation(problem)
+  }
+
+  #log(pending: Pending, message: string): void {
     pending.logLines++
     pending.logLength += message.length
     // The guest caps first; JSON escapes can make a text up to six times as long.
@@ -181,14 +243,32 @@ export class Isolate {
     ) {
       return this.#violation("more log lines than its limit")
     }
-    try {
-      const line: unknown = JSON.parse(message.slice(1 + nonceLength))
-      if (typeof line === "object" && line !== null && "level" in line && "text" in line) {
-        if (isLevel(line.level) && typeof line.text === "string") return pending.log(line.level, line.text)
-      }
-      this.#violation("a log line of another shape")
-    } catch {
-      this.#violation("a log line that is not JSON")
+    const line = objectIn(message.slice(1 + nonceLength))
+    if (!isLevel(line?.level) || typeof line?.text !== "string") {
+      return this.#violation("a log line of another shape")
     }
+    pending.log(line.level, line.text)
+  }
+
+  #audit(pending: Pending, body: string): void {
+    const line = body.length > maxAuditLength ? undefined : objectIn(body)
+    const capability = line?.capability
+    if (
+      (capability !== "read" && capability !== "write" && capability !== "env") ||
+      typeof line?.what !== "string"
+    )
+      return this.#violation("an audit line of another shape")
+    pending.audit({ capability, what: line.what })
+  }
+}
+
+/** The members of an object that a text is the JSON of. */
+const objectIn = (json: string): { readonly [key: string]: unknown } | undefined => {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === "object" && value !== null ? { ...value } : undefined
+  } catch {
+    // Not JSON: not an object.
+    return undefined
   }
 }

@@ -11,6 +11,9 @@ export type LoaderMessage =
       readonly entry: string
       readonly port: MessagePort
       readonly flag: SharedArrayBuffer
+      /** Answers as frames of bytes, ready for a process's descriptor. */
+      readonly framed: boolean
+      readonly integrity?: string
     }
   | { readonly type: "changed"; readonly id: number; readonly guest: number }
 
@@ -43,7 +46,10 @@ export class ModuleLoader extends Context.Service<
   ModuleLoader,
   {
     /** Opens a line for a guest whose plugin is at `entry`; a missing entry is the failure, as a text. */
-    readonly open: (entry: string) => Effect.Effect<GuestModules, string>
+    readonly open: (
+      entry: string,
+      options: { readonly framed: boolean; readonly integrity?: string }
+    ) => Effect.Effect<GuestModules, string>
   }
 >()("@agentlip/plugin-runtime/isolation/ModuleLoader") {
   static readonly layer = Layer.effect(
@@ -118,7 +124,7 @@ const make = Effect.gen(function* () {
     })
 
   return ModuleLoader.of({
-    open: (entry) =>
+    open: (entry, options) =>
       Effect.suspend(() => {
         // A late caller must not start a thread that nobody would end.
         if (closed) return Effect.fail("the runtime was closed")
@@ -126,9 +132,10 @@ const make = Effect.gen(function* () {
         const guest = guests++
         const { port1, port2 } = new MessageChannel()
         const flag = new SharedArrayBuffer(4)
-        thread().postMessage({ type: "serve", guest, entry, port: port1, flag } satisfies LoaderMessage, [
-          port1
-        ])
+        thread().postMessage(
+          { type: "serve", guest, entry, port: port1, flag, ...options } satisfies LoaderMessage,
+          [port1]
+        )
         return Effect.succeed({ channel: { port: port2, flag }, changed: changed(guest) })
       })
   })

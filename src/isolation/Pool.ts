@@ -6,16 +6,16 @@
  * a change of the plugin's files, `maxRuns` runs or `maxAge`.
  */
 import { Clock, Duration, Effect, Exit, MutableRef, Option, Scope } from "effect"
-import type { ResolvedGrants } from "../Capabilities.ts"
 import { LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
-import type { PluginSpec } from "../Plugin.ts"
-import { crashed, loadPlugin } from "./exchange.ts"
-import type { Isolate } from "./Isolate.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
-import type { MemoryWatch } from "./MemoryWatch.ts"
+import type { PluginSpec } from "../Plugin.ts"
+import { crashed, loadPlugin, type Subject } from "./exchange.ts"
+import type { Isolate } from "./Isolate.ts"
+import type { Birth, Level } from "./Level.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "./Transport.ts"
+import type { UsageWatch } from "./UsageWatch.ts"
 
 export interface PoolOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
@@ -26,7 +26,7 @@ export interface PoolOptions {
   readonly maxRuns: number
   /** A warm isolate is replaced at this age. Default 1 hour. */
   readonly maxAge: Duration.Duration
-  /** A plugin that has left so many threads unkillable is refused. Default 3. */
+  /** A plugin that has left so many isolates unkillable is refused. Default 3. */
   readonly maxZombies: number
 }
 
@@ -46,17 +46,15 @@ export interface Warm {
 export interface PoolStats {
   /** Isolates that exist, spares and zombies included. */
   readonly isolates: number
-  /** Isolates that were told to die and have not. */
+  /** Isolates that were told to die and have not, for longer than a host waits. */
   readonly zombies: number
 }
 
 export interface Pool {
   /** An isolate for one run of the spec's plugin, until the scope closes: a warm one, or one that is made. */
-  readonly lease: (
-    spec: PluginSpec,
-    entry: string,
-    grants: ResolvedGrants
-  ) => Effect.Effect<Warm, PluginError, Scope.Scope>
+  readonly lease: (subject: Subject, entry: string) => Effect.Effect<Warm, PluginError, Scope.Scope>
+  /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
+  readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
   /** Takes note that a plugin's isolate would not die. */
   readonly noteZombie: (spec: PluginSpec) => Effect.Effect<void>
@@ -80,7 +78,19 @@ const keys = new WeakMap<PluginSpec, string>()
 const keyOf = (spec: PluginSpec): string => {
   const known = keys.get(spec)
   if (known !== undefined) return known
-  const { name, kind, modulePath, config, grants, isolation, reuse, limits } = spec
+  const {
+    name,
+    kind,
+    modulePath,
+    config,
+    grants,
+    isolation,
+    reuse,
+    limits,
+    enforcement,
+    sandbox,
+    integrity
+  } = spec
   const key = JSON.stringify([
     name,
     kind.name,
@@ -88,9 +98,13 @@ const keyOf = (spec: PluginSpec): string => {
     modulePath,
     config,
     grants,
-    isolation,
     reuse,
-    limits
+    limits,
+    enforcement,
+    sandbox,
+    integrity,
+    // Told to the guest as it loads; the other levels are stopped from outside alone.
+    isolation === "wasm" ? [Duration.toMillis(spec.timeout), Duration.toMillis(spec.grace)] : []
   ])
   keys.set(spec, key)
   return key
@@ -98,16 +112,16 @@ const keyOf = (spec: PluginSpec): string => {
 
 export const makePool = (
   options: PoolOptions,
-  boot: (grants: ResolvedGrants) => Effect.Effect<Isolate, Death>,
+  level: Level,
   /** Absent where guests read their modules themselves. */
   loader: ModuleLoader["Service"] | undefined,
-  /** Absent where memory cannot be looked at. */
-  memory: MemoryWatch | undefined
+  /** Absent where usage cannot be looked at. */
+  watch: UsageWatch | undefined
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const idle = new Map<string, Array<Warm>>()
-    const sparesByGrants = new Map<string, Spares>()
+    const sparesByBirth = new Map<string, Spares>()
     const zombiesByPlugin = new Map<string, number>()
     const all = new Set<Isolate>()
     const zombies = (plugin: string): number => zombiesByPlugin.get(plugin) ?? 0
@@ -129,8 +143,8 @@ export const makePool = (
     )
 
     // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
-    const bootTracked = (grants: ResolvedGrants): Effect.Effect<Isolate, Death> =>
-      boot(grants).pipe(
+    const bootTracked = (birth: Birth): Effect.Effect<Isolate, Death> =>
+      level.boot(birth).pipe(
         Effect.tap((isolate) => {
           all.add(isolate)
           // The layer closed while this one was on its way.
@@ -139,17 +153,18 @@ export const makePool = (
         Effect.uninterruptible
       )
 
-    const sparesFor = (grants: ResolvedGrants, size: number): Spares => {
-      const key = JSON.stringify(grants)
-      const known = sparesByGrants.get(key)
+    const standard = JSON.stringify(level.standardBirth)
+
+    /** An isolate has what it is born with for good; unusual births are kept ready only for plugins that run fresh. */
+    const sparesOf = (birth: Birth, reuse: PluginSpec["reuse"]): Spares => {
+      const key = JSON.stringify(birth)
+      const known = sparesByBirth.get(key)
       if (known !== undefined) return known
-      const spares = makeSpares(size, bootTracked(grants), scope)
-      sparesByGrants.set(key, spares)
+      const size = key === standard ? options.spares : reuse === "never" ? 1 : 0
+      const spares = makeSpares(size, bootTracked(birth), end, scope)
+      if (size > 0) sparesByBirth.set(key, spares)
       return spares
     }
-
-    const noGrants: ResolvedGrants = { read: [], write: [] }
-    yield* sparesFor(noGrants, options.spares).fill
 
     const idleOf = (spec: PluginSpec): Array<Warm> => {
       const key = keyOf(spec)
@@ -160,21 +175,12 @@ export const makePool = (
       return none
     }
 
-    /** A spare has its permissions from birth; grants need their own, kept ready only for plugins that run fresh. */
-    const sparesOf = (spec: PluginSpec, grants: ResolvedGrants): Spares => {
-      const granted = grants.read.length + grants.write.length > 0
-      return sparesFor(grants, granted ? (spec.reuse === "never" ? 1 : 0) : options.spares)
-    }
-
-    const makeWarm = (
-      spec: PluginSpec,
-      entry: string,
-      grants: ResolvedGrants
-    ): Effect.Effect<Warm, PluginError> =>
+    const makeWarm = (subject: Subject, entry: string, spares: Spares): Effect.Effect<Warm, PluginError> =>
       Effect.gen(function* () {
-        const isolate = yield* Effect.mapError(sparesOf(spec, grants).take, (death) => crashed(spec, death))
+        const { spec } = subject
+        const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
         const loaded = yield* watched(isolate, spec).pipe(
-          Effect.andThen(loadPlugin(isolate, spec, entry, loader)),
+          Effect.andThen(loadPlugin(isolate, subject, entry, loader)),
           Effect.scoped,
           Effect.timeoutOrElse({
             duration: spec.timeout,
@@ -187,7 +193,7 @@ export const makePool = (
             Exit.isSuccess(exit)
               ? Effect.void
               : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec))).pipe(
-                  Effect.andThen(sparesOf(spec, grants).fill)
+                  Effect.andThen(spares.fill)
                 )
           )
         )
@@ -195,15 +201,15 @@ export const makePool = (
         return { isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
       })
 
-    /** Keeps an eye on an isolate's memory while plugin code runs in it. */
+    /** Keeps an eye on what an isolate uses while plugin code runs in it. */
     const watched = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void, never, Scope.Scope> =>
-      memory === undefined ? Effect.void : memory.watch(isolate, spec.limits.memory)
+      watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
 
     const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
       Effect.sync(() => zombiesByPlugin.set(spec.name, zombies(spec.name) + 1)).pipe(
         Effect.andThen(
           Effect.logError(
-            `A thread of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
+            `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
           )
         )
       )
@@ -252,10 +258,11 @@ export const makePool = (
 
     const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const expired: Array<Warm> = []
-      for (const shelf of idle.values()) {
+      for (const [key, shelf] of idle) {
         const limit = now - Duration.toMillis(options.idleTimeToLive)
         const kept = shelf.filter((warm) => warm.lastUsed > limit || (expired.push(warm), false))
         shelf.splice(0, shelf.length, ...kept)
+        if (shelf.length === 0) idle.delete(key)
       }
       return Effect.forEach(expired, (warm) => end(warm.isolate), { discard: true })
     })
@@ -266,22 +273,26 @@ export const makePool = (
     )
 
     return {
-      lease: (spec, entry, grants) =>
+      prepare: Effect.suspend(() => sparesOf(level.standardBirth, "plugin").fill),
+      lease: (subject, entry) =>
         Effect.gen(function* () {
+          const { spec, grants } = subject
+          const refused = (reason: string): LoadError =>
+            new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
           if (MutableRef.get(closing)) return yield* crashed(spec, { reason: "the runtime was closed" })
           if (zombies(spec.name) >= options.maxZombies) {
-            return yield* new LoadError({
-              plugin: spec.name,
-              modulePath: spec.modulePath,
-              reason: `${zombies(spec.name)} of its threads could not be stopped; it is refused on isolation "${spec.isolation}" until the hub restarts`
-            })
+            return yield* refused(
+              `${zombies(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until the hub restarts`
+            )
           }
+          const birth = yield* Effect.mapError(level.birthOf(spec, grants), refused)
+          const spares = sparesOf(birth, spec.reuse)
           const warm = yield* Effect.acquireRelease(
             Effect.flatMap(
               spec.reuse === "plugin" ? takeIdle(idleOf(spec), spec) : Effect.succeed(undefined),
-              (warm) => (warm === undefined ? makeWarm(spec, entry, grants) : Effect.succeed(warm))
+              (warm) => (warm === undefined ? makeWarm(subject, entry, spares) : Effect.succeed(warm))
             ),
-            (warm) => giveBack(spec, warm, sparesOf(spec, grants))
+            (warm) => giveBack(spec, warm, spares)
           )
           yield* watched(warm.isolate, spec)
           return warm
@@ -290,7 +301,7 @@ export const makePool = (
       zombies,
       stats: Effect.sync(() => ({
         isolates: all.size,
-        zombies: [...all].filter((isolate) => isolate.lingers).length
+        zombies: [...all].filter((isolate) => isolate.undead).length
       }))
     }
   })

@@ -11,7 +11,13 @@ export interface Spares {
 }
 
 /** Keeps up to `size` spares in `scope`; `boot` must clean up after itself when it fails. */
-export const makeSpares = (size: number, boot: Effect.Effect<Isolate, Death>, scope: Scope.Scope): Spares => {
+export const makeSpares = (
+  size: number,
+  boot: Effect.Effect<Isolate, Death>,
+  /** Ends a spare that is of no use any more. */
+  end: (spare: Isolate) => Effect.Effect<unknown>,
+  scope: Scope.Scope
+): Spares => {
   const ready: Array<Isolate> = []
   let booting = 0
 
@@ -35,10 +41,10 @@ export const makeSpares = (size: number, boot: Effect.Effect<Isolate, Death>, sc
     return missing <= 0 ? Effect.void : Effect.replicateEffect(bootOne, missing, { discard: true })
   })
 
-  const take = Effect.suspend(() => {
-    let spare = ready.shift()
-    while (spare !== undefined && !spare.usable) spare = ready.shift()
-    return spare === undefined ? boot : Effect.succeed(spare)
+  const take: Spares["take"] = Effect.suspend(() => {
+    const spare = ready.shift()
+    if (spare === undefined) return boot
+    return spare.usable ? Effect.succeed(spare) : Effect.andThen(end(spare), take)
   })
 
   return { take, fill }

@@ -1,6 +1,6 @@
 /** What an isolation level supplies: a way to talk to a guest, and a way to end it for certain. */
 import type { Effect } from "effect"
-import type { LoadRequest } from "../guest/protocol.ts"
+import type { ModuleChannel } from "../guest/protocol.ts"
 
 /** How an isolate came to its end. */
 export interface Death {
@@ -11,13 +11,26 @@ export interface Death {
 export interface TransportEvents {
   /** Something arrived; a guest's message is a text, anything else breaks the protocol. */
   readonly message: (message: unknown) => void
+  /** What arrives is no message of a guest, and never will be. */
+  readonly broken: (what: string) => void
   /** The isolate is gone; nothing arrives after this. */
   readonly died: (death: Death) => void
 }
 
+/** What an isolate has used so far. */
+export interface Usage {
+  /** Bytes on and off the heap, as far as the level can see them. */
+  readonly memory: number
+  /** Processor time in milliseconds; `undefined` where the level cannot see it. */
+  readonly cpu: number | undefined
+}
+
 export interface Transport {
   readonly send: (text: string) => void
-  readonly load: (request: LoadRequest) => void
+  /** Sends the request to load; from then on the guest asks `modules` for its modules. */
+  readonly load: (text: string, modules: ModuleChannel | undefined, outputLength: number) => void
+  /** Whether the guest is answered with frames of bytes when it asks for modules. */
+  readonly framed: boolean
   /** Whether the host's process stays alive for this isolate. */
   readonly hold: (held: boolean) => void
   /**
@@ -25,6 +38,8 @@ export interface Transport {
    * May be called again.
    */
   readonly kill: Effect.Effect<boolean>
-  /** Bytes on and off the heap, as far as the level can see them. */
-  readonly memory: () => Promise<number>
+  readonly usage: () => Promise<Usage>
 }
+
+/** How long a host waits for an isolate to die, in milliseconds, before it counts it as a zombie. */
+export const deathWait = 250

@@ -1,5 +1,5 @@
 /** One load or one run with an isolate: the request, its reply, and what either means as a `PluginError`. */
-import { type Context, Effect, Schema } from "effect"
+import { type Context, Duration, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import {
@@ -10,10 +10,12 @@ import {
   ThrownValue,
   WorkerCrash
 } from "../Errors.ts"
-import { type LoadRequest, type PluginInfo, Reply, Request } from "../guest/protocol.ts"
+import type { ResolvedGrants } from "../Capabilities.ts"
+import { type AuditLine, type LoadRequest, type PluginInfo, Reply, Request } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import type { GuestReply, Isolate, LogSink } from "./Isolate.ts"
+import type { Conversation, GuestReply, Isolate } from "./Isolate.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
+import { lazySession } from "./network.ts"
 import { printable } from "./text.ts"
 import type { Death } from "./Transport.ts"
 
@@ -34,11 +36,50 @@ const decodeInfo = Schema.decodeEffect(Info)
 const decodeText = Schema.decodeEffect(Text)
 const decodeThrown = Schema.decodeEffect(Thrown)
 
-/** Makes a plugin's log lines Effect logs of the fiber that runs it, with that fiber's annotations. */
-const withLog = <A, E, R>(use: (log: LogSink) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.contextWith((context: Context.Context<R>) => {
+export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly what: string }
+
+/** What an isolate is used for, and by whose leave. */
+export interface Subject {
+  readonly spec: PluginSpec
+  readonly grants: ResolvedGrants
+  /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
+  readonly audit: (use: UngrantedUse) => boolean
+}
+
+/**
+ * A request and all that is said until its reply. Log lines are Effect logs of the fiber that runs the plugin,
+ * with that fiber's annotations; requests on the network end with it.
+ */
+const converse = (
+  isolate: Isolate,
+  { spec, grants, audit }: Subject,
+  send: Parameters<Isolate["request"]>[0]
+): Effect.Effect<GuestReply, WorkerCrash> =>
+  Effect.contextWith((context: Context.Context<never>) => {
     const runSync = Effect.runSyncWith(context)
-    return use((level, text) => runSync(Effect.logWithLevel(level)(printable(text))))
+    // Whoever is not in audit mode has nothing to report.
+    const inAudit = spec.enforcement === "audit"
+    const report = ({ capability, what }: UngrantedUse): void => {
+      const use = { capability, what: printable(what) }
+      if (!inAudit || !audit(use)) return
+      runSync(Effect.logWarning(`audit: ${use.what} is not granted; it would take grants.${capability}`))
+    }
+    const net = lazySession(
+      spec,
+      grants,
+      inAudit ? (what) => report({ capability: "net", what }) : undefined,
+      (json) => isolate.tell(Request.net + json)
+    )
+    const conversation: Conversation = {
+      limits: spec.limits,
+      log: (level, text) => runSync(Effect.logWithLevel(level)(printable(text))),
+      net: net.receive,
+      audit: report
+    }
+    return isolate.request(send, conversation).pipe(
+      Effect.ensuring(net.close),
+      Effect.mapError((death) => crashed(spec, death))
+    )
   })
 
 /** What one load gives: who the plugin says it is, and whether its files have changed since. */
@@ -50,34 +91,43 @@ export interface Loaded {
 /** Makes a booted isolate the isolate of the spec's plugin. */
 export const loadPlugin = (
   isolate: Isolate,
-  spec: PluginSpec,
+  subject: Subject,
   entry: string,
   loader: ModuleLoader["Service"] | undefined
 ): Effect.Effect<Loaded, PluginError> =>
   Effect.gen(function* () {
+    const { spec, grants } = subject
     const refused = (reason: string): LoadError =>
       new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: printable(reason) })
-    const modules = loader === undefined ? undefined : yield* Effect.mapError(loader.open(entry), refused)
+    const modules =
+      loader === undefined
+        ? undefined
+        : yield* Effect.mapError(
+            loader.open(entry, {
+              framed: isolate.framed,
+              ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
+            }),
+            refused
+          )
     const url = yield* Effect.try({
       try: () => pathToFileURL(realpathSync(entry)).href,
       catch: () => refused("there is no such file; correct the modulePath")
     })
-    const request = (nonce: string): LoadRequest => ({
-      nonce,
+    const { outputLength, logLines, logLength, memory } = spec.limits
+    const deadline = Duration.toMillis(spec.timeout) + Duration.toMillis(spec.grace)
+    const request: LoadRequest = {
       entry: url,
       method: spec.kind.method,
       name: spec.name,
-      config: JSON.stringify(spec.config),
-      limits: {
-        outputLength: spec.limits.outputLength,
-        logLines: spec.limits.logLines,
-        logLength: spec.limits.logLength
-      },
-      ...(modules === undefined ? {} : { modules: modules.channel })
-    })
-    const reply = yield* withLog((log) =>
-      isolate.request((transport, nonce) => transport.load(request(nonce)), spec.limits, log)
-    ).pipe(Effect.mapError((death) => crashed(spec, death)))
+      config: spec.config,
+      env: {},
+      limits: { outputLength, logLines, logLength, memory, deadline },
+      ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
+    }
+    const body = JSON.stringify(request)
+    const reply = yield* converse(isolate, subject, (transport, nonce) =>
+      transport.load(Request.load + nonce + body, modules?.channel, outputLength)
+    )
     if (reply.type === Reply.loadFailed) {
       const reason = yield* Effect.mapError(decodeText(reply.body), () => brokenReply(spec))
       return yield* refused(reason)
@@ -90,18 +140,15 @@ export const loadPlugin = (
 /** Runs a loaded plugin on an input's JSON; answers its output's JSON. */
 export const runPlugin = (
   isolate: Isolate,
-  spec: PluginSpec,
+  subject: Subject,
   input: string,
   /** Told that the isolate must not serve another run. */
   spend: () => void
 ): Effect.Effect<string, PluginError> =>
-  withLog((log) =>
-    isolate.request((transport, nonce) => transport.send(Request.run + nonce + input), spec.limits, log)
-  ).pipe(
-    Effect.mapError((death) => crashed(spec, death)),
+  converse(isolate, subject, (transport, nonce) => transport.send(Request.run + nonce + input)).pipe(
     Effect.flatMap((reply) => {
       if (reply.leftover || reply.type === Reply.uncrossable) spend()
-      return meaning(spec, reply, spend)
+      return meaning(subject.spec, reply, spend)
     })
   )
 

@@ -2,7 +2,6 @@
  * The host's module loader, in a thread of its own: reading and compiling a plugin's files must not hold up
  * the host's event loop. Guests wait for its answers asleep. Runs no plugin code.
  */
-import type { MessagePort } from "node:worker_threads"
 import { parentPort } from "node:worker_threads"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
@@ -32,14 +31,48 @@ const answer = (
   }
 }
 
-const serve = (guest: number, entry: string, port: MessagePort, flag: Int32Array): void => {
+/** An answer as a process reads it: JSON, a line feed, the source's bytes. */
+const frame = (answer: ModuleAnswer): Uint8Array<ArrayBuffer> => {
+  if ("error" in answer) return new Uint8Array(Buffer.from(`${JSON.stringify(answer)}\n`))
+  const { url, format } = answer
+  const source = typeof answer.source === "string" ? Buffer.from(answer.source) : answer.source
+  const head = Buffer.from(`${JSON.stringify({ url, format, bytes: source.length })}\n`)
+  const bytes = new Uint8Array(head.length + source.length)
+  bytes.set(head)
+  bytes.set(source, head.length)
+  return bytes
+}
+
+/** What a guest asks; the text is a plugin's as much as anyone's. */
+const requestIn = (text: unknown): ModuleRequest | undefined => {
+  try {
+    const { specifier, parent, require } = JSON.parse(String(text))
+    const sound = typeof specifier === "string" && typeof parent === "string" && typeof require === "boolean"
+    return sound ? { specifier, parent, require } : undefined
+  } catch {
+    // Not JSON, or not an object: no request.
+    return undefined
+  }
+}
+
+type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
+
+const serve = ({ guest, entry, port, flag: shared, framed }: Serve): void => {
+  const flag = new Int32Array(shared)
   const loaded = new Map<string, string>()
   loadedBy.set(guest, loaded)
   // Made at the first request: an entry that is gone by then is that request's error.
   let made: ModulePolicy | undefined
   const policy = (): ModulePolicy => (made ??= new ModulePolicy(entry))
-  port.on("message", (request: ModuleRequest) => {
-    port.postMessage(answer(policy, loaded, request))
+  port.on("message", (text: unknown) => {
+    const request = requestIn(text)
+    const reply: ModuleAnswer =
+      request === undefined ? { error: "that is no request for a module" } : answer(policy, loaded, request)
+    if (framed) {
+      const bytes = frame(reply)
+      return port.postMessage(bytes, [bytes.buffer])
+    }
+    port.postMessage(reply)
     Atomics.store(flag, 0, 1)
     Atomics.notify(flag, 0)
   })
@@ -62,8 +95,7 @@ const hasChanged = (guest: number): boolean => {
 }
 
 parentPort?.on("message", (message: LoaderMessage) => {
-  if (message.type === "serve")
-    serve(message.guest, message.entry, message.port, new Int32Array(message.flag))
+  if (message.type === "serve") serve(message)
   else
     parentPort?.postMessage({
       type: "changed",

@@ -1,43 +1,16 @@
 /** The thread level: a worker with permission flags of its own, talked to over a private port. */
 import { Effect } from "effect"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
-import type { ResolvedGrants } from "../Capabilities.ts"
-import { packageFile } from "./packageFile.ts"
-import type { Death, Transport, TransportEvents } from "./Transport.ts"
-
-// Threads boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
-// times as long as the boot itself.
-const bootUrl = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/guest/boot.js" : "../guest/boot.js",
-  import.meta.url
-)
-
-/** Files of this library that a thread reads to boot; a plugin's own come from the module loader. */
-const bootReads = [
-  path.dirname(fileURLToPath(bootUrl)) + path.sep,
-  packageFile(fileURLToPath(bootUrl)) ?? path.dirname(fileURLToPath(bootUrl))
-]
+import type { WithModules } from "../guest/node/threadLine.ts"
+import { bootFile, permissionFlags } from "./boot.ts"
+import type { Birth } from "./Level.ts"
+import { type Death, deathWait, type Transport, type TransportEvents } from "./Transport.ts"
 
 /**
  * V8's own heap limit, in MiB: far above any plugin's, because a thread that runs into it can take the whole
  * process down. The memory watch stops a plugin long before.
  */
 const engineHeapLimit = 1024
-
-/** How long a host waits for a thread to die, in milliseconds, before it counts it as a zombie. */
-const deathWait = 250
-
-const flags = (grants: ResolvedGrants): Array<string> => [
-  "--permission",
-  ...[...bootReads, ...grants.read].map((file) => `--allow-fs-read=${file}`),
-  ...grants.write.map((file) => `--allow-fs-write=${file}`),
-  "--no-addons",
-  "--no-warnings",
-  "--no-experimental-websocket",
-  "--no-experimental-global-navigator"
-]
 
 /** A field of an error that a plugin may have made: any value, any length. */
 const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
@@ -51,12 +24,12 @@ const reasonOf = (error: unknown): string => {
 
 /** Starts a thread; it is ready once its hello has come. */
 export const startThread =
-  (grants: ResolvedGrants, confined: boolean) =>
+  (birth: Birth, confined: boolean) =>
   (events: TransportEvents): Transport => {
     const { port1, port2 } = new MessageChannel()
-    const worker = new Worker(bootUrl, {
+    const worker = new Worker(bootFile("bootThread"), {
       name: "agentlip-guest",
-      execArgv: confined ? flags(grants) : [],
+      execArgv: confined ? permissionFlags(birth) : [],
       env: {},
       stdin: false,
       stdout: true,
@@ -115,13 +88,19 @@ export const startThread =
 
     return {
       send: (text) => port1.postMessage(text),
-      load: (request) =>
-        port1.postMessage(request, request.modules === undefined ? [] : [request.modules.port]),
+      load: (text, modules) => {
+        if (modules === undefined) port1.postMessage(text)
+        else port1.postMessage({ text, modules } satisfies WithModules, [modules.port])
+      },
+      framed: false,
       hold: (held) => (held && !gone ? worker.ref() : worker.unref()),
       kill,
-      memory: async () => {
-        const heap = await worker.getHeapStatistics()
-        return heap.used_heap_size + heap.external_memory + heap.malloced_memory
+      usage: async () => {
+        const [heap, cpu] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage?.()])
+        return {
+          memory: heap.used_heap_size + heap.external_memory + heap.malloced_memory,
+          cpu: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1000
+        }
       }
     }
   }

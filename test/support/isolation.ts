@@ -15,7 +15,9 @@ export interface Level {
 
 export const levels: ReadonlyArray<Level> = [
   { name: "thread, reused", isolation: "thread", reuse: "plugin" },
-  { name: "thread, fresh for each run", isolation: "thread", reuse: "never" }
+  { name: "thread, fresh for each run", isolation: "thread", reuse: "never" },
+  { name: "process, reused", isolation: "process", reuse: "plugin" },
+  { name: "process, fresh for each run", isolation: "process", reuse: "never" }
 ]
 
 /** A whole runtime; its breaker stays out of the way unless a test wants it. */

@@ -8,6 +8,7 @@ import type { Writable } from "node:stream"
 import type { GuestConsole } from "./console.ts"
 import { denied, globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
+import type { Net } from "./net.ts"
 
 /** Globals that compute and touch nothing outside the isolate. What is not here is deleted. */
 const allowedGlobals = new Set<PropertyKey>([
@@ -187,8 +188,8 @@ const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
   replace(realProcess, name, standIn)
 }
 
-/** Hardens this thread, once. */
-export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>): void => {
+/** Hardens this isolate, once. */
+export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>, net: Net): void => {
   sealMessagePorts()
 
   for (const key of Reflect.ownKeys(globalThis)) {
@@ -208,7 +209,10 @@ export const harden = (console: GuestConsole, facades: ReadonlyMap<string, objec
   define("process", facades.get("process"))
   define("crypto", globalCrypto)
   define("performance", globalPerformance)
-  define("fetch", () => Promise.reject(denied("fetch", "This plugin has no network grant.")))
+  define("fetch", net.fetch)
+  define("Headers", net.Headers)
+  define("Request", net.Request)
+  define("Response", net.Response)
 
   for (const name of stubbedProcessMembers) {
     if (!(name in realProcess)) continue

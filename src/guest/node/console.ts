@@ -1,11 +1,9 @@
 /** `console`, `process.stdout` and `process.stderr` of a plugin: lines to the host, capped per run. */
 import { Console } from "node:console"
 import { Writable } from "node:stream"
-import { cut } from "./intrinsics.ts"
-import type { GuestLimits, LogLevel } from "./protocol.ts"
-
-/** Sends one line; must not throw. */
-export type LineSink = (level: LogLevel, text: string) => void
+import { cut } from "../intrinsics.ts"
+import { type LogBudget, makeLogBudget } from "../logBudget.ts"
+import type { LogLevel } from "../protocol.ts"
 
 const levels: { readonly [method: string]: LogLevel } = {
   debug: "Debug",
@@ -15,33 +13,18 @@ const levels: { readonly [method: string]: LogLevel } = {
   assert: "Error"
 }
 
-export interface GuestConsole {
+export interface GuestConsole extends Pick<LogBudget, "begin" | "end"> {
   readonly console: Console
   readonly stdout: Writable
   readonly stderr: Writable
-  /** Starts a new budget; from now on lines are the new run's. */
-  readonly begin: (limits: GuestLimits) => void
-  /** Says how many lines went over the budget, if any did. */
-  readonly end: () => void
 }
 
 /** Makes the three; they share one budget, and drop what goes over it before it can fill any queue. */
-export const makeConsole = (send: LineSink): GuestConsole => {
-  let linesLeft = 0
-  let lengthLeft = 0
-  let dropped = 0
+export const makeConsole = (send: (level: LogLevel, text: string) => void): GuestConsole => {
+  const budget = makeLogBudget(send)
   let level: LogLevel | undefined
 
-  const line = (fallback: LogLevel, text: string): void => {
-    if (linesLeft <= 0 || lengthLeft <= 0) {
-      dropped++
-      return
-    }
-    const kept = text.length > lengthLeft ? `${cut(text, 0, lengthLeft)}…` : text
-    linesLeft--
-    lengthLeft -= kept.length
-    send(level ?? fallback, kept)
-  }
+  const line = (fallback: LogLevel, text: string): void => budget.line(level ?? fallback, text)
 
   // A stream that keeps nothing: `write` is replaced, so that Node's own buffering never sees a chunk.
   const stream = (fallback: LogLevel): Writable => {
@@ -65,10 +48,7 @@ export const makeConsole = (send: LineSink): GuestConsole => {
     Object.defineProperty(inner, method, {
       value: (...args: ReadonlyArray<unknown>) => {
         // Over the budget nothing is even formatted.
-        if (linesLeft <= 0) {
-          dropped++
-          return
-        }
+        if (budget.spent()) return budget.drop()
         level = ofMethod
         try {
           Reflect.apply(original, inner, args)
@@ -85,14 +65,7 @@ export const makeConsole = (send: LineSink): GuestConsole => {
     console: inner,
     stdout,
     stderr,
-    begin: (limits) => {
-      linesLeft = limits.logLines
-      lengthLeft = limits.logLength
-      dropped = 0
-    },
-    end: () => {
-      if (dropped > 0) send("Warn", `${dropped} more log lines were dropped (limit reached)`)
-      dropped = 0
-    }
+    begin: budget.begin,
+    end: budget.end
   }
 }

@@ -5,8 +5,8 @@
 // By namespace: a runtime without hooks (Bun) must still be able to load this file.
 import * as nodeModule from "node:module"
 import { denied, harmless } from "./facades.ts"
-import { cut, includes, post, startsWith, store, takeMessage, waitFor } from "./intrinsics.ts"
-import type { ModuleAnswer, ModuleChannel, ModuleRequest } from "./protocol.ts"
+import { cut, includes, startsWith } from "../intrinsics.ts"
+import type { ModuleAnswer, ModuleLine } from "../protocol.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")
@@ -34,25 +34,6 @@ const closedModuleMembers = [
 
 /** Longer than any path; what is over it must not be copied to the host. */
 const maxSpecifier = 8_192
-
-/** A channel, opened before the plugin could replace what it is opened with. */
-export interface ModuleLine {
-  readonly port: ModuleChannel["port"]
-  readonly flag: Int32Array
-}
-
-export const openLine = ({ port, flag }: ModuleChannel): ModuleLine => ({ port, flag: new Int32Array(flag) })
-
-const ask = ({ port, flag }: ModuleLine, request: ModuleRequest): ModuleAnswer => {
-  store(flag, 0, 0)
-  post(port, request)
-  for (;;) {
-    const answer = takeMessage(port)
-    if (answer !== undefined) return answer.message
-    waitFor(flag, 0, 0)
-    store(flag, 0, 0)
-  }
-}
 
 type Answered = Exclude<ModuleAnswer, { readonly error: string }>
 
@@ -93,7 +74,7 @@ export const installModuleHooks = (
       if (line === undefined || parent === undefined) {
         throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
       }
-      const answer = ask(line, { specifier, parent, require: includes(context.conditions ?? [], "require") })
+      const answer = line.ask({ specifier, parent, require: includes(context.conditions ?? [], "require") })
       if ("error" in answer)
         throw answer.syntax === true ? new SyntaxError(answer.error) : new Error(answer.error)
       answered[answer.url] = answer

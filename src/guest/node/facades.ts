@@ -11,6 +11,7 @@ import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
+import type { Audit } from "./audit.ts"
 
 const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
   Object.fromEntries(names.filter((name) => name in from).map((name) => [name, Reflect.get(from, name)]))
@@ -21,6 +22,8 @@ export const denied = (what: string, remedy: string): Error =>
 
 // Path functions only: the thread's permission flags judge paths, but a file descriptor's number (the hub's
 // open database, say) is no path. Links are left out: they would make one path stand for another.
+const writing = /^(append|copy|mk|rename|rm|truncate|unlink|utimes|write)/
+
 const syncPathFunctions = [
   "accessSync",
   "appendFileSync",
@@ -48,7 +51,7 @@ const isFunction = (value: unknown): value is AnyFunction => typeof value === "f
 
 const { permission } = realProcess
 // Taken before the plugin loads. Bun has no permissions, and its plugins no façades.
-const mayTouch = (path: string): boolean =>
+const isGranted = (path: string): boolean =>
   permission.has("fs.read", path) || permission.has("fs.write", path)
 
 /** A path as a value that cannot change between the look at it and its use; anything else is refused. */
@@ -64,10 +67,13 @@ const toPath = (name: string, target: unknown): string => {
  * what exists.
  */
 const onlyPaths =
-  (name: string, original: AnyFunction): AnyFunction =>
+  (name: string, original: AnyFunction, audit: Audit): AnyFunction =>
   (target, ...rest) => {
     const path = toPath(name, target)
-    if (!mayTouch(path)) {
+    const allowed = audit.active()
+      ? audit.allows(writing.test(name) ? "write" : "read", path)
+      : isGranted(path)
+    if (!allowed) {
       if (name === "existsSync") return false
       throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
     }
@@ -75,36 +81,48 @@ const onlyPaths =
     if (typeof options === "object" && options !== null && "fd" in options) {
       throw denied(`fs.${name} with a file descriptor`, "Give a path.")
     }
+    // The second path of a copy or a renaming.
+    if (audit.active() && (name.startsWith("copyFile") || name.startsWith("rename"))) {
+      const second = toPath(name, options)
+      if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
+      return original(path, second, ...rest.slice(1))
+    }
     return original(path, ...rest)
   }
 
-const guarded = (from: object, names: ReadonlyArray<string>): Record<string, AnyFunction> => {
+const guarded = (from: object, names: ReadonlyArray<string>, audit: Audit): Record<string, AnyFunction> => {
   const result: Record<string, AnyFunction> = {}
   for (const name of names) {
     const original: unknown = Reflect.get(from, name)
-    if (isFunction(original)) result[name] = onlyPaths(name, original)
+    if (isFunction(original)) result[name] = onlyPaths(name, original, audit)
   }
   return result
 }
 
-const fsPromises = Object.fromEntries(
-  Object.entries(guarded(fs.promises, asyncPathFunctions)).map(([name, call]) => [
-    name,
-    async (...args: Array<unknown>) => call(...args)
-  ])
-)
-const fsFacade = {
-  ...guarded(fs, syncPathFunctions),
-  ...guarded(
-    fs,
-    asyncPathFunctions.filter((name) => name !== "exists")
-  ),
-  constants: fs.constants,
-  promises: fsPromises
+const makeFs = (audit: Audit): { readonly fs: object; readonly promises: object } => {
+  const promises = Object.fromEntries(
+    Object.entries(guarded(fs.promises, asyncPathFunctions, audit)).map(([name, call]) => [
+      name,
+      async (...args: Array<unknown>) => call(...args)
+    ])
+  )
+  const callbacks = asyncPathFunctions.filter((name) => name !== "exists")
+  return {
+    fs: {
+      ...guarded(fs, syncPathFunctions, audit),
+      ...guarded(fs, callbacks, audit),
+      constants: fs.constants,
+      promises
+    },
+    promises
+  }
 }
 
 /** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
-const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writable }): object => {
+const makeProcess = (
+  streams: { readonly stdout: Writable; readonly stderr: Writable },
+  env: object
+): object => {
   const ignore = (): object => facade
   const facade = {
     ...pick(realProcess, ["version", "versions", "platform", "arch", "release", "features"]),
@@ -115,7 +133,7 @@ const makeProcess = (streams: { readonly stdout: Writable; readonly stderr: Writ
     pid: 0,
     ppid: 0,
     title: "plugin",
-    env: {},
+    env,
     exitCode: undefined,
     stdout: streams.stdout,
     stderr: streams.stderr,
@@ -177,22 +195,45 @@ export const globalCrypto = {
   randomUUID: crypto.randomUUID
 }
 
-/** Stand-ins by module name, without `node:`. */
-export const makeFacades = (streams: {
-  readonly stdout: Writable
-  readonly stderr: Writable
-}): ReadonlyMap<string, object> =>
-  new Map<string, object>([
-    ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage"])],
-    ["crypto", cryptoFacade],
-    ["fs", fsFacade],
-    ["fs/promises", fsPromises],
-    ["module", pick(module, ["createRequire", "builtinModules", "isBuiltin"])],
-    ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
-    ["perf_hooks", { performance: globalPerformance }],
-    ["process", makeProcess(streams)],
-    ["tty", { isatty: () => false }]
-  ])
+/** What a plugin gets instead of the modules and of the process's environment. */
+export interface Facades {
+  /** By module name, without `node:`. */
+  readonly modules: ReadonlyMap<string, object>
+  readonly setEnv: (values: { readonly [name: string]: string }) => void
+}
+
+export const makeFacades = (
+  streams: { readonly stdout: Writable; readonly stderr: Writable },
+  audit: Audit
+): Facades => {
+  const env: Record<string, string> = {}
+  // In audit mode a variable that is not granted stays unset; that it was looked for is reported.
+  const watchedEnv = new Proxy(env, {
+    get: (target, name, receiver) => {
+      if (audit.active() && typeof name === "string" && !Object.hasOwn(target, name)) {
+        audit.report({ capability: "env", what: name.slice(0, 200) })
+      }
+      return Reflect.get(target, name, receiver)
+    }
+  })
+  const files = makeFs(audit)
+  return {
+    setEnv: (values) => {
+      Object.assign(env, values)
+    },
+    modules: new Map<string, object>([
+      ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage"])],
+      ["crypto", cryptoFacade],
+      ["fs", files.fs],
+      ["fs/promises", files.promises],
+      ["module", pick(module, ["createRequire", "builtinModules", "isBuiltin"])],
+      ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
+      ["perf_hooks", { performance: globalPerformance }],
+      ["process", makeProcess(streams, watchedEnv)],
+      ["tty", { isatty: () => false }]
+    ])
+  }
+}
 
 /** Built-ins that compute and touch nothing outside the isolate. Without a prototype that a plugin could patch. */
 export const harmless: { readonly [name: string]: true } = Object.assign(Object.create(null), {

@@ -1,0 +1,5 @@
+/** The first code in a process of the runtime. */
+import { processLine } from "./processLine.ts"
+import { start } from "./start.ts"
+
+start(processLine(), true)

@@ -1,0 +1,54 @@
+/** What a guest in Node goes by beside ECMAScript, taken before any plugin code runs. */
+import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
+import realProcess from "node:process"
+import { apply } from "../intrinsics.ts"
+
+export const waitFor = Atomics.wait
+export const store = Atomics.store
+export const takeMessage = receiveMessageOnPort
+
+// Not in Node's types; it ends the isolate without the `exit` event.
+const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")
+const { postMessage, ref, start } = MessagePort.prototype
+const { getActiveResourcesInfo } = realProcess
+
+/** Ends the isolate without an event that a plugin could answer. */
+export const endNow = (code: number): void => {
+  if (typeof reallyExit === "function") apply(reallyExit, realProcess, [code])
+}
+export const postTo = (
+  port: MessagePort,
+  message: unknown,
+  transfer: ReadonlyArray<MessagePort> = []
+): void => apply(postMessage, port, [message, transfer])
+export const activeResources = (): number => apply(getActiveResourcesInfo, realProcess, []).length
+
+/** Where Node looks up what to do with a message; on the port itself it is found before any prototype's. */
+const dispatch = Symbol.for("nodejs.internal.kHybridDispatch")
+
+/** Listens to a port in a way that no patched prototype can overhear. Keeps the isolate alive. */
+export const listenTo = (port: MessagePort, handler: (message: unknown) => void): void => {
+  if (process.versions.bun === undefined) Object.defineProperty(port, dispatch, { value: handler })
+  // Bun looks nothing up; plugins are trusted there.
+  else port.on("message", handler)
+  apply(ref, port, [])
+  apply(start, port, [])
+}
+
+/**
+ * Nails down the look-up for all other ports: a plugin that patched it would be handed the thread's internal
+ * port, and through that could make the host's own listeners throw.
+ */
+export const sealMessagePorts = (): void => {
+  for (
+    let proto: object | null = MessagePort.prototype;
+    proto !== null;
+    proto = Object.getPrototypeOf(proto)
+  ) {
+    const descriptor = Object.getOwnPropertyDescriptor(proto, dispatch)
+    if (descriptor !== undefined) {
+      Object.defineProperty(proto, dispatch, { ...descriptor, writable: false, configurable: false })
+    }
+    if (proto !== Object.prototype && proto !== EventTarget.prototype) Object.freeze(proto)
+  }
+}

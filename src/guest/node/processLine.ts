@@ -1,0 +1,131 @@
+/**
+ * A process's line to its host: texts that end in a line feed, on descriptors of their own. Writing blocks, so
+ * that an answer is out before a plugin can get in its way; modules are asked for with blocking reads.
+ */
+import { readSync, writeSync } from "node:fs"
+import { Socket } from "node:net"
+import { apply, parse, stringify } from "../intrinsics.ts"
+import type { Line, ModuleAnswer, ModuleLine } from "../protocol.ts"
+import { endNow } from "./intrinsics.ts"
+
+/** Descriptors, as the host lays them out (isolation/process.ts). */
+const fromHost = 3
+const toHost = 4
+const modulesLine = 5
+
+const lineFeed = 10
+const { indexOf, utf8Slice, copy } = Buffer.prototype as Buffer & {
+  // Node's own and not in its types: `toString` looks it up where a plugin could replace it.
+  readonly utf8Slice: (start: number, end: number) => string
+}
+const { allocUnsafe } = Buffer
+const slice = (bytes: Buffer, from: number, to: number): string => apply(utf8Slice, bytes, [from, to])
+const endOfLine = (bytes: Buffer, from: number, to: number): number => {
+  const at: number = apply(indexOf, bytes, [lineFeed, from])
+  return at < to ? at : -1
+}
+
+/** Bytes that have come and are not used yet. */
+class Pending {
+  #bytes: Buffer = allocUnsafe(64 * 1024)
+  #from = 0
+  #to = 0
+  /** Where no line feed was found; a long line is looked through once. */
+  #seen = 0
+
+  add(bytes: Buffer, length: number): void {
+    if (this.#to + length > this.#bytes.length) {
+      const kept = this.#to - this.#from
+      const roomy = this.#bytes.length >= 2 * (kept + length)
+      const next = roomy ? this.#bytes : allocUnsafe(4 * (kept + length))
+      apply(copy, this.#bytes, [next, 0, this.#from, this.#to])
+      this.#bytes = next
+      this.#seen -= this.#from
+      this.#from = 0
+      this.#to = kept
+    }
+    apply(copy, bytes, [this.#bytes, this.#to, 0, length])
+    this.#to += length
+  }
+
+  line(): string | undefined {
+    const end = endOfLine(this.#bytes, this.#seen, this.#to)
+    if (end < 0) {
+      this.#seen = this.#to
+      return undefined
+    }
+    const text = slice(this.#bytes, this.#from, end)
+    this.#from = this.#seen = end + 1
+    return text
+  }
+
+  /** The next `count` bytes, copied; `undefined` while they have not all come. */
+  take(count: number): Buffer | undefined {
+    if (this.#to - this.#from < count) return undefined
+    const bytes = allocUnsafe(count)
+    apply(copy, this.#bytes, [bytes, 0, this.#from, this.#from + count])
+    this.#from = this.#seen = this.#from + count
+    return bytes
+  }
+}
+
+const makeModules = (): ModuleLine => {
+  const pending = new Pending()
+  const chunk = allocUnsafe(64 * 1024)
+  const until = <A>(take: () => A | undefined): A => {
+    for (;;) {
+      const taken = take()
+      if (taken !== undefined) return taken
+      const length = readSync(modulesLine, chunk)
+      // The host is gone, and so is what this process is for.
+      if (length === 0) endNow(1)
+      pending.add(chunk, length)
+    }
+  }
+  return {
+    ask: (request): ModuleAnswer => {
+      writeSync(modulesLine, `${stringify(request)}\n`)
+      const head = parse(until(() => pending.line()))
+      if ("error" in head) return head
+      const bytes = until(() => pending.take(head.bytes))
+      const source = head.format === "wasm" ? bytes : slice(bytes, 0, head.bytes)
+      return { url: head.url, format: head.format, source }
+    }
+  }
+}
+
+export const processLine = (): Line => {
+  let modules: ModuleLine | undefined
+  return {
+    post: (text) => {
+      writeSync(toHost, `${text}\n`)
+    },
+    listen: (handler) => {
+      const pending = new Pending()
+      const buffer = allocUnsafe(64 * 1024)
+      const socket = new Socket({
+        fd: fromHost,
+        readable: true,
+        writable: false,
+        onread: {
+          buffer,
+          callback: (length) => {
+            pending.add(buffer, length)
+            for (let text = pending.line(); text !== undefined; text = pending.line()) {
+              // The first text is the request to load: from then on there is a plugin that may ask for modules.
+              modules ??= makeModules()
+              handler(text)
+            }
+            return true
+          }
+        }
+      })
+      // Node asks this of every chunk, on a prototype that a plugin could patch.
+      Object.defineProperty(socket, "destroyed", { value: false })
+      // The host is gone, and so is what this process is for.
+      const end = (): void => endNow(1)
+      socket.on("end", end).on("error", end).on("close", end)
+    },
+    modules: () => modules
+  }
+}

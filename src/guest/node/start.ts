@@ -1,0 +1,61 @@
+/**
+ * Makes a thread or a process of Node a guest: hardens it, then waits for a plugin to be. A booted guest
+ * without a plugin is a *spare*.
+ */
+import realProcess from "node:process"
+import { describeReason, quote } from "../describe.ts"
+import { type Line, noNonce, Reply } from "../protocol.ts"
+import { serve } from "../serve.ts"
+import { makeAudit } from "./audit.ts"
+import { makeConsole } from "./console.ts"
+import { makeFacades } from "./facades.ts"
+import { harden } from "./harden.ts"
+import { activeResources, endNow } from "./intrinsics.ts"
+import { installModuleHooks } from "./modules.ts"
+import { makeNet } from "./net.ts"
+
+/** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
+export const start = (line: Line, confined: boolean): void => {
+  let nonce = noNonce
+  const guestConsole = makeConsole((level, text) =>
+    line.post(`${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+  )
+  const net = makeNet((json) => line.post(Reply.net + nonce + json))
+  const audit = makeAudit(({ capability, what }) =>
+    line.post(`${Reply.audit}${nonce}{"capability":"${capability}","what":${quote(what)}}`)
+  )
+
+  // Reported from here, capped: left to Node, an error of any size would be cloned into the host.
+  const crash = (what: string) => (error: unknown) => {
+    line.post(`${Reply.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
+    endNow(1)
+  }
+  realProcess.on("uncaughtException", crash("uncaught"))
+  realProcess.on("unhandledRejection", crash("unhandled rejection:"))
+
+  let setEnv = (values: { readonly [name: string]: string }): void => {
+    Object.assign(realProcess.env, values)
+  }
+  if (confined) {
+    const facades = makeFacades(guestConsole, audit)
+    setEnv = facades.setEnv
+    installModuleHooks(facades.modules, line.modules)
+    harden(guestConsole, facades.modules, net)
+  }
+
+  serve({
+    line,
+    logs: guestConsole,
+    log: guestConsole.console,
+    net,
+    setNonce: (next) => {
+      nonce = next
+    },
+    begin: (request) => {
+      setEnv(request.env)
+      if (request.audit !== undefined) audit.begin(request.audit)
+    },
+    importPlugin: (entry) => import(entry),
+    activeResources
+  })
+}

@@ -1,0 +1,43 @@
+/** A thread's line to its host: a private port, and for modules another with a flag to sleep on. */
+import type { MessagePort } from "node:worker_threads"
+import { stringify } from "../intrinsics.ts"
+import type { Line, ModuleChannel, ModuleLine } from "../protocol.ts"
+import { listenTo, postTo, store, takeMessage, waitFor } from "./intrinsics.ts"
+
+/** What a thread is sent instead of a text, once: the request to load, with its modules' channel. */
+export interface WithModules {
+  readonly text: string
+  readonly modules: ModuleChannel
+}
+
+const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
+  const flag = new Int32Array(shared)
+  return {
+    ask: (request) => {
+      store(flag, 0, 0)
+      postTo(port, stringify(request))
+      for (;;) {
+        const answer = takeMessage(port)
+        if (answer !== undefined) return answer.message
+        waitFor(flag, 0, 0)
+        store(flag, 0, 0)
+      }
+    }
+  }
+}
+
+export const threadLine = (port: MessagePort): Line => {
+  let modules: ModuleLine | undefined
+  return {
+    post: (text) => postTo(port, text),
+    listen: (handler) =>
+      listenTo(port, (message) => {
+        if (typeof message === "string") return handler(message)
+        // The host speaks in texts but for this one, which carries a port.
+        const request = message as WithModules
+        modules = openModules(request.modules)
+        handler(request.text)
+      }),
+    modules: () => modules
+  }
+}

@@ -1,0 +1,37 @@
+/** What a Node that becomes a guest is started with, thread or process. */
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import type { Birth } from "./Level.ts"
+import { packageFile } from "./packageFile.ts"
+
+// Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
+// times as long as the boot itself.
+const guestFolder = new URL(
+  import.meta.url.endsWith(".ts") ? "../../dist/guest/" : "../guest/",
+  import.meta.url
+)
+
+/** The first file that a guest runs. */
+export const bootFile = (name: "bootThread" | "bootProcess" | "bootWasm"): URL =>
+  new URL(`node/${name}.js`, guestFolder)
+
+/** Files of this library that a guest reads to boot; a plugin's own come from the module loader. */
+export const bootReads: ReadonlyArray<string> = [
+  fileURLToPath(guestFolder),
+  packageFile(fileURLToPath(bootFile("bootThread"))) ?? path.dirname(fileURLToPath(guestFolder))
+]
+
+/** Node's own permissions: nothing but the boot's files and what was granted. */
+export const permissionFlags = ({ read, write, audit }: Birth): Array<string> => [
+  "--permission",
+  ...(audit
+    ? ["--allow-fs-read=*", "--allow-fs-write=*"]
+    : [
+        ...[...bootReads, ...read].map((file) => `--allow-fs-read=${file}`),
+        ...write.map((file) => `--allow-fs-write=${file}`)
+      ]),
+  "--no-addons",
+  "--no-warnings",
+  "--no-experimental-websocket",
+  "--no-experimental-global-navigator"
+]

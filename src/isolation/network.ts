@@ -1,0 +1,32 @@
+/** A run's requests on the network: the broker's session, opened with the first of them. */
+import { Effect, Exit, Scope } from "effect"
+import type { ResolvedGrants } from "../Capabilities.ts"
+import type { PluginSpec } from "../Plugin.ts"
+import { type NetSession, netSession } from "./net/NetSession.ts"
+
+export interface LazySession {
+  /** Takes a message of the guest for the broker; answers what is wrong with it, if anything is. */
+  readonly receive: (json: string) => string | undefined
+  /** Ends whatever is still under way. */
+  readonly close: Effect.Effect<void>
+}
+
+/** A session that costs nothing until the plugin's first `fetch`. */
+export const lazySession = (
+  spec: PluginSpec,
+  _grants: ResolvedGrants,
+  audit: ((what: string) => void) | undefined,
+  send: (json: string) => void
+): LazySession => {
+  let scope: Scope.Closeable | undefined
+  let session: NetSession | undefined
+  const open = (): NetSession => {
+    scope = Scope.makeUnsafe()
+    const options = { grants: [], limits: spec.limits, send, ...(audit === undefined ? {} : { audit }) }
+    return Effect.runSync(Scope.provide(netSession(options), scope))
+  }
+  return {
+    receive: (json) => (session ??= open()).receive(json),
+    close: Effect.suspend(() => (scope === undefined ? Effect.void : Scope.close(scope, Exit.void)))
+  }
+}

@@ -1,0 +1,200 @@
+/** The process level: a Node of its own with permission flags and limits of the operating system. */
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { Socket } from "node:net"
+import { fileURLToPath } from "node:url"
+import type { MessagePort } from "node:worker_threads"
+import { bootFile, bootReads, permissionFlags } from "./boot.ts"
+import { bubblewrapArguments } from "./bubblewrap.ts"
+import type { User } from "./executables.ts"
+import type { Birth } from "./Level.ts"
+import { LineDecoder } from "./lines.ts"
+import { usageOf } from "./procfs.ts"
+import { type Death, deathWait, type Transport, type TransportEvents, type Usage } from "./Transport.ts"
+
+/** What the machine has for processes; found out once, when the Layer is built. */
+export interface ProcessHost {
+  /** Path of a Node executable. */
+  readonly node: string
+  /** Whom guests run as; absent: the host's own user. */
+  readonly user?: User
+}
+
+/** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
+const dataFloor = 640
+
+/** Descriptors that Node needs to run, and some. */
+const maxDescriptors = 256
+
+/** Seconds of processor time in an isolate's whole life: only an isolate that nobody watches any more gets there. */
+const maxCpuSeconds = 6 * 60 * 60
+
+/**
+ * Sets the limits, then becomes `"$@"`. Beside it waits a shell that ends the whole group when its standard
+ * input closes: that is when the host lets go of it, or is gone, however it went. A limit that cannot be set
+ * is one that is lower already.
+ */
+const launcher = `
+exec 9<&0 </dev/null
+( exec 2>/dev/null 3>&- 4>&- 5>&-; read -r _ <&9; kill -KILL -$$ ) &
+exec 9<&-
+{ ulimit -c 0; ulimit -n ${maxDescriptors}; ulimit -t ${maxCpuSeconds}; ulimit -d "$0"; } 2>/dev/null
+exec "$@"
+`
+
+const nodeFlags = (birth: Birth): Array<string> => [
+  ...permissionFlags(birth),
+  ...(birth.memory === undefined ? [] : [`--max-old-space-size=${birth.memory}`]),
+  // What V8 may take for young objects comes on top of that limit.
+  "--max-semi-space-size=8"
+]
+
+const command = (birth: Birth, host: ProcessHost): Array<string> => {
+  const node = [host.node, ...nodeFlags(birth), fileURLToPath(bootFile("bootProcess"))]
+  return birth.bubblewrap === true
+    ? [...bubblewrapArguments([host.node, ...bootReads], birth), ...node]
+    : node
+}
+
+/** Characters of what a dying Node writes; the rest is read and dropped. */
+const maxLastWords = 4_096
+
+/** Why a process ended that nobody had ended. */
+const reasonOf = (code: number | null, signal: string | null, lastWords: string, birth: Birth): string => {
+  if (/heap out of memory|Allocation failed|heap limit/.test(lastWords)) {
+    return `it ran out of memory, its limit is ${birth.memory} MiB (limits.memory)`
+  }
+  if (signal === "SIGXCPU") return "it used up its processor time"
+  const said = /^.*(?:Error|FATAL).*$/m.exec(lastWords)?.[0].trim().slice(0, 300)
+  const how = signal === null ? "it ended without an answer" : `it was ended by ${signal}`
+  return said === undefined || code === 0 ? how : `${how}: ${said}`
+}
+
+/** Longest line of a guest that has no plugin yet. */
+const helloLength = 64 * 1024
+
+/** UTF-8 bytes of the longest thing a guest says beside its output, and of one character. */
+const otherLength = 1024 * 1024
+const bytesPerCharacter = 3
+
+/** The child's end of a descriptor; `undefined` or of another kind only if it could not be started. */
+const socketAt = (child: ChildProcess, descriptor: number): Socket => {
+  const socket = child.stdio[descriptor]
+  if (socket instanceof Socket) return socket
+  throw new Error(`descriptor ${descriptor} could not be opened`)
+}
+
+/** Passes requests for modules on to the loader's port, and its frames back. */
+const bridge = (line: Socket, port: MessagePort, broken: (what: string) => void): void => {
+  const requests = new LineDecoder(
+    helloLength,
+    (request) => port.postMessage(request),
+    (length) => broken(`a request for a module of ${length} bytes`)
+  )
+  line.on("data", (chunk: Buffer) => requests.push(chunk))
+  port.on("message", (frame: Uint8Array) => line.write(frame))
+  port.unref()
+  line.on("close", () => port.close())
+}
+
+/** Starts a process; it is ready once its hello has come. */
+export const startProcess =
+  (birth: Birth, host: ProcessHost) =>
+  (events: TransportEvents): Transport => {
+    const limit = (dataFloor + (birth.memory ?? 0)) * 1024
+    const child = spawn("/bin/sh", ["-c", launcher, String(limit), ...command(birth, host)], {
+      cwd: "/",
+      env: {},
+      detached: true,
+      stdio: ["pipe", "ignore", "pipe", "pipe", "pipe", "pipe"],
+      ...host.user
+    })
+    // As guest/node/processLine.ts knows them.
+    const lifeline = socketAt(child, 0)
+    const lastWords = socketAt(child, 2)
+    const toGuest = socketAt(child, 3)
+    const fromGuest = socketAt(child, 4)
+    const modules = socketAt(child, 5)
+    const sockets = [lifeline, lastWords, toGuest, fromGuest, modules]
+    let said = ""
+    let gone = false
+    const onGone: Array<() => void> = []
+    const baseline: { memory: number } = { memory: 0 }
+
+    const die = (death: Death): void => {
+      if (gone) return
+      gone = true
+      for (const socket of sockets) socket.destroy()
+      events.died(death)
+      for (const tell of onGone) tell()
+    }
+
+    for (const socket of sockets) {
+      // A socket pair's other end can go at any time; that it has is told by `exit`.
+      socket.on("error", () => {})
+      socket.unref()
+    }
+    lastWords.on("data", (chunk: Buffer) => {
+      if (said.length < maxLastWords) said += chunk.toString("utf8").slice(0, maxLastWords)
+    })
+    const decoder = new LineDecoder(
+      helloLength,
+      (line) => {
+        if (baseline.memory === 0) baseline.memory = usageOf(child.pid)?.memory ?? 1
+        events.message(line)
+      },
+      (length) => events.broken(`a message of at least ${length} bytes`)
+    )
+    fromGuest.on("data", (chunk: Buffer) => decoder.push(chunk))
+    child.on("error", (error) => die({ reason: `its process could not be started (${error.message})` }))
+    child.on("exit", (code, signal) => {
+      // The shell beside it goes now, and with it the group.
+      lifeline.destroy()
+      child.on("close", () =>
+        die({ reason: reasonOf(code, signal, said, birth), ...(code === null ? {} : { exitCode: code }) })
+      )
+    })
+
+    const hold = (held: boolean): void => {
+      if (gone) return
+      if (held) child.ref()
+      else child.unref()
+    }
+    hold(false)
+
+    const kill = Effect.callback<boolean>((resume) => {
+      if (gone) return resume(Effect.succeed(true))
+      onGone.push(() => resume(Effect.succeed(true)))
+      killGroup(child.pid)
+    }).pipe(
+      // Finalizers run uninterruptibly; the wait must end there too.
+      Effect.interruptible,
+      Effect.timeoutOrElse({ duration: deathWait, orElse: () => Effect.succeed(false) })
+    )
+
+    return {
+      send: (text) => toGuest.write(`${text}\n`),
+      load: (text, channel, outputLength) => {
+        decoder.maxLength = bytesPerCharacter * outputLength + otherLength
+        if (channel !== undefined) bridge(modules, channel.port, events.broken)
+        toGuest.write(`${text}\n`)
+      },
+      framed: true,
+      hold,
+      kill,
+      usage: async (): Promise<Usage> => {
+        const usage = usageOf(child.pid)
+        if (usage === undefined) return { memory: 0, cpu: undefined }
+        return { memory: Math.max(0, usage.memory - baseline.memory), cpu: usage.cpu }
+      }
+    }
+  }
+
+const killGroup = (pid: number | undefined): void => {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, "SIGKILL")
+  } catch {
+    // The group is gone already, which is what was wanted.
+  }
+}
