@@ -94,7 +94,9 @@ const decoders: { readonly [encoding: string]: () => Transform } = {
 const decoded = (response: IncomingMessage): Readable => {
   const encodings = (response.headers["content-encoding"] ?? "").toLowerCase().split(",")
   const [encoding = "", ...more] = encodings.map((name) => name.trim())
-  const decoder = more.length === 0 && Object.hasOwn(decoders, encoding) ? decoders[encoding]?.() : undefined
+  const known = more.length === 0 && Object.hasOwn(decoders, encoding)
+  // Nothing at all is no valid gzip, but a valid answer.
+  const decoder = known && response.headers["content-length"] !== "0" ? decoders[encoding]?.() : undefined
   // Errors come out of the last stream, where they are read.
   return decoder === undefined ? response : pipeline(response, decoder, () => {})
 }

@@ -63,6 +63,8 @@ export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, Fetch
     })
     if (hop.body === undefined) request.end()
     else {
+      // Not with the first of the body, which may be long in coming.
+      request.flushHeaders()
       // Side by side with the response: a server may answer before it has read everything.
       yield* hop.body.writeTo(request).pipe(
         Effect.catch((failure) => Effect.sync(() => request.destroy(failure))),
