@@ -1,5 +1,5 @@
 /** What requests and responses have in common: a body, read once. */
-import { type Environment, parse } from "./environment.ts"
+import { Bytes, type Environment, parse, tagOf } from "./environment.ts"
 import {
   bytesOf,
   collect,
@@ -54,7 +54,7 @@ export const contentOf = (environment: Environment, init: unknown): Content | un
   const bytes = bytesOf(init)
   if (bytes !== undefined) return ofBytes(bytes)
   if (isAsyncIterable(init)) return new Content(sourceOfIterable(init, environment.encode), { stream: init })
-  const isForm = Object.prototype.toString.call(init) === "[object URLSearchParams]"
+  const isForm = tagOf(init) === "[object URLSearchParams]"
   return ofBytes(environment.encode(`${init}`), {
     type: isForm ? "application/x-www-form-urlencoded;charset=UTF-8" : "text/plain;charset=UTF-8"
   })
@@ -108,7 +108,7 @@ export class Body {
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#content === undefined) return new Uint8Array(0)
+    if (this.#content === undefined) return new Bytes(0)
     this.#use()
     return collect(this.#content.source)
   }

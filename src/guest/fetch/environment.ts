@@ -8,6 +8,9 @@ export const { apply } = Reflect
 export const { parse, stringify } = JSON
 export const Bytes = Uint8Array
 export const CapturedPromise = Promise
+const { toString } = Object.prototype
+/** `[object URLSearchParams]` and the like: a kind of object that need not exist here. */
+export const tagOf = (value: unknown): string => apply(toString, value, [])
 
 /** JSON of a string; a patched `String.prototype.toJSON` must not decide whether it is one. */
 export const quote = (text: string): string => {
