@@ -29,6 +29,17 @@ const findNode: Effect.Effect<string, string> = Effect.suspend(() => {
   })
 })
 
+/** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
+const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
+  const setpriv = process.platform === "linux" ? findExecutable("setpriv") : undefined
+  if (setpriv === undefined || !/^[\w./-]+$/.test(setpriv)) return Effect.succeed(undefined)
+  return Effect.callback<string | undefined>((resume) => {
+    execFile(setpriv, ["--pdeathsig", "KILL", "--no-new-privs", "--", "true"], { timeout: 5_000 }, (error) =>
+      resume(Effect.succeed(error === null ? setpriv : undefined))
+    )
+  })
+})
+
 /** Why a guest that runs as nobody could not even start. */
 const unreadable = (node: string): string | undefined =>
   [node, ...bootReads].find((file) => !canReach(nobody, file, "read"))
@@ -44,13 +55,15 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
     if (process.platform === "win32") {
       return yield* Effect.fail('isolation "process" is not available on Windows; use "thread" or "wasm"')
     }
+    const setpriv = yield* findSetpriv
     const node = options.node ?? (yield* findNode)
-    if (typeof options.user === "object") return { node, user: options.user }
-    if (options.user === "host" || process.getuid?.() !== 0) return { node }
+    const host = { node, ...(setpriv === undefined ? {} : { setpriv }) }
+    if (typeof options.user === "object") return { ...host, user: options.user }
+    if (options.user === "host" || process.getuid?.() !== 0) return host
     const blocked = unreadable(node)
-    if (blocked === undefined) return { node, user: nobody }
+    if (blocked === undefined) return { ...host, user: nobody }
     yield* Effect.logWarning(
       `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or say \`user: "host"\` if this is what you want.`
     )
-    return { node }
+    return host
   })

@@ -18,6 +18,8 @@ export interface ProcessHost {
   readonly node: string
   /** Whom guests run as; absent: the host's own user. */
   readonly user?: User
+  /** Path of a setpriv that can have the kernel end a process with its parent. */
+  readonly setpriv?: string
 }
 
 /** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
@@ -29,18 +31,23 @@ const maxDescriptors = 256
 /** Seconds of processor time in an isolate's whole life: only an isolate that nobody watches any more gets there. */
 const maxCpuSeconds = 6 * 60 * 60
 
+/** A limit that cannot be set is one that is lower already. */
+const limits = `{ ulimit -c 0; ulimit -n ${maxDescriptors}; ulimit -t ${maxCpuSeconds}; ulimit -d "$0"; } 2>/dev/null`
+
 /**
- * Sets the limits, then becomes `"$@"`. Beside it waits a shell that ends the whole group when its standard
- * input closes: that is when the host lets go of it, or is gone, however it went. A limit that cannot be set
- * is one that is lower already.
+ * What ends a guest whose host is gone, however it went. Where the kernel cannot be asked to, a shell waits
+ * beside the guest until its standard input closes, and ends the whole group.
  */
-const launcher = `
+const watcher = `
 exec 9<&0 </dev/null
 ( exec 2>/dev/null 3>&- 4>&- 5>&-; read -r _ <&9; kill -KILL -$$ ) &
-exec 9<&-
-{ ulimit -c 0; ulimit -n ${maxDescriptors}; ulimit -t ${maxCpuSeconds}; ulimit -d "$0"; } 2>/dev/null
-exec "$@"
-`
+exec 9<&-`
+
+/** Sets the limits, then becomes what it is given. */
+const launcher = ({ setpriv }: ProcessHost): string =>
+  setpriv === undefined
+    ? `${watcher}\n${limits}\nexec "$@"`
+    : `${limits}\nexec ${setpriv} --pdeathsig KILL --no-new-privs -- "$@"`
 
 const nodeFlags = (birth: Birth): Array<string> => [
   ...permissionFlags(birth),
@@ -102,7 +109,7 @@ export const startProcess =
   (birth: Birth, host: ProcessHost) =>
   (events: TransportEvents): Transport => {
     const limit = (dataFloor + (birth.memory ?? 0)) * 1024
-    const child = spawn("/bin/sh", ["-c", launcher, String(limit), ...command(birth, host)], {
+    const child = spawn("/bin/sh", ["-c", launcher(host), String(limit), ...command(birth, host)], {
       cwd: "/",
       env: {},
       detached: true,
@@ -148,7 +155,7 @@ export const startProcess =
     fromGuest.on("data", (chunk: Buffer) => decoder.push(chunk))
     child.on("error", (error) => die({ reason: `its process could not be started (${error.message})` }))
     child.on("exit", (code, signal) => {
-      // The shell beside it goes now, and with it the group.
+      // A shell beside it goes now, and with it the group.
       lifeline.destroy()
       child.on("close", () =>
         die({ reason: reasonOf(code, signal, said, birth), ...(code === null ? {} : { exitCode: code }) })
