@@ -80,7 +80,7 @@ const itemsAtOnce = 100
 /** For so long, in milliseconds, before others have their turn on the event loop. */
 const turn = 5
 
-/** A text longer than this is parsed in one turn and decoded in the next. */
+/** A text longer than this is parsed in one turn and looked at in the next. */
 const longText = 64 * 1024
 
 /** Whether a list of such outputs decodes as its parts do. */
@@ -138,10 +138,10 @@ export const decodeOutput = <Input, Output>(
   } catch {
     return invalid(`expected JSON, got ${shown(text)}`)
   }
-  const issue = shapeIssue(value, spec.limits)
-  if (issue !== undefined) return invalid(issue)
-  const decoded = Effect.suspend(() => decoderOf(spec.kind)(value)).pipe(
-    Effect.matchEffect({
+  const judged = Effect.suspend(() => {
+    const issue = shapeIssue(value, spec.limits)
+    if (issue !== undefined) return invalid(issue)
+    return Effect.matchEffect(decoderOf(spec.kind)(value), {
       onFailure: invalid,
       onSuccess: (output) => {
         const problem = spec.kind.check?.(output, input)
@@ -149,6 +149,6 @@ export const decodeOutput = <Input, Output>(
         return problem === undefined ? Effect.succeed(output as Output) : invalid(problem)
       }
     })
-  )
-  return text.length > longText ? Effect.andThen(Effect.yieldNow, decoded) : decoded
+  })
+  return text.length > longText ? Effect.andThen(Effect.yieldNow, judged) : judged
 }
