@@ -20,6 +20,46 @@ export interface PluginInput<Config = Record<string, unknown>> {
   readonly config: Config
 }
 
+/** A plugin's log: lines in the hub's own, with the plugin's name; capped per run. `console` goes there too. */
+export interface PluginLog {
+  readonly debug: (...args: ReadonlyArray<unknown>) => void
+  readonly info: (...args: ReadonlyArray<unknown>) => void
+  readonly warn: (...args: ReadonlyArray<unknown>) => void
+  readonly error: (...args: ReadonlyArray<unknown>) => void
+}
+
+/** What `fetch` may be told; the part of the Web's that the runtime has on every isolation level. */
+export interface FetchInit {
+  /** Default `GET`. */
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>
+  readonly body?: string | ArrayBuffer | ArrayBufferView | URLSearchParams | AsyncIterable<Uint8Array> | null
+  readonly signal?: AbortSignal | null
+  /** Default `"follow"`; where it leads is checked against the grants anew. */
+  readonly redirect?: "follow" | "error" | "manual"
+}
+
+/** What `fetch` answers. */
+export interface FetchResponse {
+  readonly status: number
+  readonly statusText: string
+  /** Whether the status is 200 to 299. */
+  readonly ok: boolean
+  /** Where redirects have led to. */
+  readonly url: string
+  readonly redirected: boolean
+  readonly headers: {
+    readonly get: (name: string) => string | null
+    readonly has: (name: string) => boolean
+    readonly [Symbol.iterator]: () => Iterator<[name: string, value: string]>
+  }
+  readonly body: AsyncIterable<Uint8Array> | null
+  readonly text: () => Promise<string>
+  /** Rejects what is not JSON. */
+  readonly json: () => Promise<unknown>
+  readonly arrayBuffer: () => Promise<ArrayBuffer>
+}
+
 /** The second argument of a plugin's method. */
 export interface PluginContext {
   /**
@@ -27,6 +67,23 @@ export interface PluginContext {
    * isolate is killed when that is over. Without one it is killed at once and nothing aborts.
    */
   readonly signal: AbortSignal
+  readonly log: PluginLog
+  /**
+   * The Web's `fetch`, to hosts that the operator granted (`grants.net`); rejects for all others, with a message
+   * that names the grant. The global `fetch` is the same. Requests end with the run.
+   */
+  readonly fetch: (input: string | URL, init?: FetchInit) => Promise<FetchResponse>
+}
+
+/** What a plugin needs to be granted. The hub refuses to load it where the operator has granted less. */
+export interface Capabilities {
+  /** Folders and files it reads; relative paths are taken from the hub's workspace. */
+  readonly read?: ReadonlyArray<string>
+  readonly write?: ReadonlyArray<string>
+  /** Hosts it talks to: `"api.example.com"` (port 443), `"example.com:8080"`, `"*.example.com"`. */
+  readonly net?: ReadonlyArray<string>
+  /** Environment variables it looks at. */
+  readonly env?: ReadonlyArray<string>
 }
 
 /** Any JSON value. */
@@ -78,6 +135,8 @@ export interface PluginDefinition<Config = Record<string, unknown>> {
   readonly version: string
   /** Checks (and may transform) the operator's `config` before the first run; a refusal is a `LOAD_ERROR`. */
   readonly configSchema?: ConfigSchema<Config>
+  /** What it needs to be granted; missing grants are a `LOAD_ERROR` that lists them. Default: nothing. */
+  readonly capabilities?: Capabilities
 }
 
 /** A plugin that finds spans in a message. */
