@@ -409,9 +409,13 @@ describe("responses", () => {
   it.live("may not be larger than the cap", () =>
     Effect.gen(function* () {
       const fetchBytes = 256 * kib
+      // Decodes to nothing, for as long as one goes on reading.
+      const hollow = Buffer.alloc(512 * kib, zlib.gzipSync(""))
       const bomb = zlib.gzipSync(Buffer.alloc(64 * kib * kib))
       const server = yield* serve((request, response) => {
         if (request.url === "/bomb") response.writeHead(200, { "content-encoding": "gzip" }).end(bomb)
+        else if (request.url === "/hollow")
+          response.writeHead(200, { "content-encoding": "gzip" }).end(hollow)
         else response.end(Buffer.alloc(Number(request.url?.slice(1))))
       })
       const guest = yield* startSession({
@@ -420,7 +424,7 @@ describe("responses", () => {
       })
       const fits = yield* guest.get(`${server.origin}/${fetchBytes}`)
       assert.strictEqual(fits.body.length, fetchBytes)
-      for (const path of [String(fetchBytes + 1), String(20 * fetchBytes), "bomb"]) {
+      for (const path of [String(fetchBytes + 1), String(20 * fetchBytes), "bomb", "hollow"]) {
         const { error, body } = yield* guest.get(`${server.origin}/${path}`)
         assert.include(error, `is over ${fetchBytes} bytes; raise limits.fetchBytes`)
         assert.isAtMost(body.length, fetchBytes)
@@ -620,6 +624,9 @@ describe("requests", () => {
           `TypeError: the header "${name}" is set by the host and cannot be set by a plugin; leave it out`
         )
       }
+      const many = Array.from({ length: 257 }, (_, at) => [`x-${at}`, ""] as const)
+      const tooMany = yield* guest.get(server.origin, { headers: many })
+      assert.include(tooMany.error, "more than 256 headers")
       for (const method of ["CONNECT", "TRACE", "trace"]) {
         const { error } = yield* guest.get(server.origin, { method })
         assert.include(error, "cannot be used with fetch")

@@ -7,7 +7,7 @@ import { type GuestMessage, type HostMessage, maxChunk } from "../../guest/fetch
 import { type Gate, targetOf } from "./gate.ts"
 import { headersProblem, requestHeaders, responseHeaders } from "./headers.ts"
 import { type Hop, sendRequest } from "./hop.ts"
-import { codeOf, type FetchProblem, problem } from "./problem.ts"
+import { codeOf, FetchProblem, problem } from "./problem.ts"
 import type { RequestBody } from "./RequestBody.ts"
 
 const maxRedirects = 10
@@ -90,45 +90,63 @@ const decoders: { readonly [encoding: string]: () => Transform } = {
   br: () => zlib.createBrotliDecompress()
 }
 
-/** The body as the server meant it; an encoding nobody asked for is left as it is, as browsers do. */
-const decoded = (response: IncomingMessage): Readable => {
+/** Fails once more has come through than is allowed. */
+const capped = (maxBytes: number, tooMuch: FetchProblem) =>
+  async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let bytes = 0
+    for await (const chunk of chunks) {
+      bytes += chunk.length
+      if (bytes > maxBytes) throw tooMuch
+      yield chunk
+    }
+  }
+
+/**
+ * The body as the server meant it; an encoding nobody asked for is left as it is, as browsers do. Capped before
+ * the decoder too, or one could be kept busy with what decodes to nothing.
+ */
+const decoded = (response: IncomingMessage, maxBytes: number, tooMuch: FetchProblem): Readable => {
   const encodings = (response.headers["content-encoding"] ?? "").toLowerCase().split(",")
   const [encoding = "", ...more] = encodings.map((name) => name.trim())
   const known = more.length === 0 && Object.hasOwn(decoders, encoding)
   // Nothing at all is no valid gzip, but a valid answer.
   const decoder = known && response.headers["content-length"] !== "0" ? decoders[encoding]?.() : undefined
+  if (decoder === undefined) return response
   // Errors come out of the last stream, where they are read.
-  return decoder === undefined ? response : pipeline(response, decoder, () => {})
+  return pipeline(response, capped(maxBytes, tooMuch), decoder, () => {})
 }
 
 /** Hands the body on, a chunk for each the guest has room for. */
 const relay = (
   { open: { id }, room, send, maxBytes }: Exchange,
-  body: Readable,
+  response: IncomingMessage,
   url: URL
 ): Effect.Effect<void, FetchProblem> =>
   Effect.gen(function* () {
-    const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]()
+    const tooMuch = problem(
+      `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
+    )
+    const body = yield* Effect.acquireRelease(
+      Effect.sync(() => decoded(response, maxBytes, tooMuch)),
+      // A decoder may have read all of the response and still hold much of it.
+      (body) => Effect.sync(() => body.destroy())
+    )
+    const chunks: AsyncIterator<Buffer> = capped(maxBytes, tooMuch)(body)
     const next = Effect.tryPromise({
       try: () => chunks.next(),
-      catch: (error) => problem(`the response of ${targetOf(url)} broke off (${codeOf(error)})`)
+      catch: (error) =>
+        error instanceof FetchProblem
+          ? error
+          : problem(`the response of ${targetOf(url)} broke off (${codeOf(error)})`)
     })
-    let bytes = 0
     for (let read = yield* next; read.done !== true; read = yield* next) {
-      bytes += read.value.length
-      if (bytes > maxBytes) {
-        return yield* problem(
-          `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
-        )
-      }
       for (let at = 0; at < read.value.length; at += maxChunk) {
         yield* room.await
         room.closeUnsafe()
         send({ op: "chunk", id, data: read.value.subarray(at, at + maxChunk).toString("base64") })
       }
     }
-    // A decoder may have read all of the response and still hold much of it.
-  }).pipe(Effect.ensuring(Effect.sync(() => body.destroy())))
+  }).pipe(Effect.scoped)
 
 /** Makes one request and deals with its answer; answers the request that is to follow, if one is. */
 const step = (
@@ -158,7 +176,7 @@ const step = (
       redirected: redirects > 0
     })
     const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
-    if (hasBody) yield* relay(exchange, decoded(response), url)
+    if (hasBody) yield* relay(exchange, response, url)
     exchange.send({ op: "end", id })
     return undefined
   }).pipe(Effect.scoped)

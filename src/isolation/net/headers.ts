@@ -17,8 +17,11 @@ const ofTheBroker = new Set([
   "via"
 ])
 
+const maxHeaders = 256
+
 /** What is wrong with a plugin's headers, or `undefined`. */
 export const headersProblem = (headers: ReadonlyArray<HeaderPair>): string | undefined => {
+  if (headers.length > maxHeaders) return `a request cannot have more than ${maxHeaders} headers`
   const refused = headers.find(([name]) => ofTheBroker.has(name.toLowerCase()) || /^proxy-/i.test(name))
   return refused === undefined
     ? undefined

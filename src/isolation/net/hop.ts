@@ -1,5 +1,5 @@
 /** One HTTP request over one connection of its own, to an address that was looked at before. */
-import { Effect, type Scope } from "effect"
+import { Deferred, Effect, type Scope } from "effect"
 import type { LookupAddress } from "node:dns"
 import * as http from "node:http"
 import * as https from "node:https"
@@ -44,23 +44,34 @@ const connect = ({ url, addresses, method, headers }: Hop): http.ClientRequest =
   return request
 }
 
+const failed =
+  (url: URL) =>
+  (error: unknown): FetchProblem =>
+    error instanceof FetchProblem
+      ? error
+      : problem(`the request to ${targetOf(url)} failed (${codeOf(error)})`)
+
 /** Sends a request and waits for the head of its response. The connection is closed with the scope. */
 export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, FetchProblem, Scope.Scope> =>
   Effect.gen(function* () {
-    const unreachable = (error: unknown): FetchProblem =>
-      error instanceof FetchProblem
-        ? error
-        : problem(`the request to ${targetOf(hop.url)} failed (${codeOf(error)})`)
+    const response = Deferred.makeUnsafe<http.IncomingMessage, FetchProblem>()
     const request = yield* Effect.acquireRelease(
-      Effect.try({ try: () => connect(hop), catch: unreachable }),
+      Effect.try({
+        try: () => {
+          const request = connect(hop)
+          request.once("response", (head) => Deferred.doneUnsafe(response, Effect.succeed(head)))
+          // From the start and to the end: an error that nobody listens to would be the host's. What goes wrong
+          // after the head is told by the response.
+          request.on("error", (error) => Deferred.doneUnsafe(response, Effect.fail(failed(hop.url)(error))))
+          request.once("close", () =>
+            Deferred.doneUnsafe(response, Effect.fail(failed(hop.url)(new Error("closed without an answer"))))
+          )
+          return request
+        },
+        catch: failed(hop.url)
+      }),
       (request) => Effect.sync(() => request.destroy())
     )
-    const response = Effect.callback<http.IncomingMessage, FetchProblem>((resume) => {
-      request.once("response", (response) => resume(Effect.succeed(response)))
-      // Stays on: what goes wrong after the head is told by the response, and being closed is no news.
-      request.on("error", (error) => resume(Effect.fail(unreachable(error))))
-      request.once("close", () => resume(Effect.fail(unreachable(new Error("closed without an answer")))))
-    })
     if (hop.body === undefined) request.end()
     else {
       // Not with the first of the body, which may be long in coming.
@@ -71,5 +82,5 @@ export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, Fetch
         Effect.forkScoped
       )
     }
-    return yield* response
+    return yield* Deferred.await(response)
   })
