@@ -1,5 +1,11 @@
 /** Calls a shipped plugin as the runtime would: config through its schema, output through its kind's. */
-import type { ConfigSchema, Extractor, Linkifier, StandardResult } from "@agentlip/plugin-runtime/plugin"
+import type {
+  ConfigSchema,
+  Extractor,
+  Linkifier,
+  PluginContext,
+  StandardResult
+} from "@agentlip/plugin-runtime/plugin"
 import { assert } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Plugin from "../../src/Plugin.ts"
@@ -16,7 +22,7 @@ const messageOf = (content_raw: string): Plugin.Message => ({
   created_at: "2026-01-01T00:00:00.000Z"
 })
 
-const context = { signal: new AbortController().signal }
+const context: PluginContext = { signal: new AbortController().signal, log: console, fetch }
 
 export const validate = async <Config>(
   schema: ConfigSchema<Config> | undefined,
