@@ -32,8 +32,14 @@ export interface PluginLog {
 export interface FetchInit {
   /** Default `GET`. */
   readonly method?: string
-  readonly headers?: Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>
-  readonly body?: string | ArrayBuffer | ArrayBufferView | URLSearchParams | AsyncIterable<Uint8Array> | null
+  readonly headers?: Readonly<Record<string, string>> | Array<[name: string, value: string]>
+  readonly body?:
+    | string
+    | ArrayBuffer
+    | Uint8Array<ArrayBuffer>
+    | URLSearchParams
+    | AsyncIterable<Uint8Array>
+    | null
   readonly signal?: AbortSignal | null
   /** Default `"follow"`; where it leads is checked against the grants anew. */
   readonly redirect?: "follow" | "error" | "manual"
