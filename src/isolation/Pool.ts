@@ -16,6 +16,7 @@ import type { ModuleLoader } from "./ModuleLoader.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "./Transport.ts"
 import type { UsageWatch } from "./UsageWatch.ts"
+import { exitDespiteZombies } from "./zombies.ts"
 
 export interface PoolOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
@@ -206,7 +207,10 @@ export const makePool = (
       watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
 
     const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
-      Effect.sync(() => zombiesByPlugin.set(spec.name, zombies(spec.name) + 1)).pipe(
+      Effect.sync(() => {
+        zombiesByPlugin.set(spec.name, zombies(spec.name) + 1)
+        exitDespiteZombies()
+      }).pipe(
         Effect.andThen(
           Effect.logError(
             `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
