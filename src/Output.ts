@@ -30,12 +30,10 @@ const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
   if (Array.isArray(value) && value.length > limits.outputItems) {
     return `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
   }
-  const left: Array<unknown> = [value]
-  while (left.length > 0) {
-    const next = left.pop()
-    if (typeof next !== "object" || next === null) continue
+  const left: Array<object> = typeof value === "object" && value !== null ? [value] : []
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
     if (Object.hasOwn(next, "__proto__")) return 'expected no key "__proto__", got one'
-    for (const child of Object.values(next)) left.push(child)
+    for (const child of Object.values(next)) if (typeof child === "object" && child !== null) left.push(child)
   }
   return undefined
 }

@@ -23,30 +23,36 @@ export const jsonSize = (text: string, limit: JsonSize): JsonSize => {
   // Read several times as fast as the string itself, above all before the engine has compiled the loop.
   const bytes = Buffer.from(text, "utf16le")
   const units = new Uint16Array(bytes.buffer, bytes.byteOffset, text.length)
+  const end = units.length
   let values = 1
   let depth = 0
   let deepest = 0
   let opened = false
-  for (let at = 0; at < units.length; at++) {
+  for (let at = 0; at < end; at++) {
     const code = units[at] ?? 0
     // White space, and what JSON does not allow.
     if (code <= 0x20) continue
-    const first = opened
-    opened = code === openList || code === openObject
-    if (first && code !== closeList && code !== closeObject) values++
     if (opened) {
-      depth++
-      if (depth > deepest) deepest = depth
-    } else if (code === closeList || code === closeObject) depth--
-    else if (code === comma) values++
-    else if (code === quote) {
-      for (at++; at < units.length; at++) {
-        const inner = units[at]
-        if (inner === quote) break
-        if (inner === backslash) at++
-      }
+      opened = false
+      if (code !== closeList && code !== closeObject) values++
     }
-    if (values > limit.values || deepest > limit.depth) break
+    switch (code) {
+      case quote:
+        for (at++; at < end && units[at] !== quote; at++) if (units[at] === backslash) at++
+        break
+      case comma:
+        if (++values > limit.values) return { values, depth: deepest }
+        break
+      case openList:
+      case openObject:
+        opened = true
+        if (++depth > deepest) deepest = depth
+        if (deepest > limit.depth) return { values, depth: deepest }
+        break
+      case closeList:
+      case closeObject:
+        depth--
+    }
   }
   return { values, depth: deepest }
 }
