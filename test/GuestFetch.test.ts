@@ -1,13 +1,14 @@
 /** The guest's `fetch` and the host's broker together, with real servers behind. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
-import * as http from "node:http"
+import { getEventListeners } from "node:events"
+import type * as http from "node:http"
 import { parseNetGrants } from "../src/capabilities/net.ts"
 import { makeFetch } from "../src/guest/fetch.ts"
 import { fromBase64, toBase64 } from "../src/guest/fetch/base64.ts"
 import type { FetchOptions } from "../src/guest/fetch/environment.ts"
 import { readMessage } from "../src/isolation/net/messages.ts"
-import { type NetLimits, netSession } from "../src/isolation/net/NetSession.ts"
+import { type NetLimits, type NetSession, netSession } from "../src/isolation/net/NetSession.ts"
 import { serve } from "./support/net.ts"
 
 const kib = 1024
@@ -227,6 +228,11 @@ describe("fetch", () => {
       yield* server.deserted
       assert.strictEqual(active(), 0)
 
+      const kept = new AbortController()
+      const whole = yield* Effect.promise(() => fetch(at("/seen"), { signal: kept.signal }))
+      yield* Effect.promise(() => whole.text())
+      assert.strictEqual(getEventListeners(kept.signal, "abort").length, 0)
+
       const timed = yield* rejection(fetch(at("/silent"), { signal: AbortSignal.timeout(20) }))
       assert.include(nameAndMessage(timed), "TimeoutError")
       yield* server.deserted
@@ -271,6 +277,30 @@ describe("fetch", () => {
         )
       }
       yield* Scope.close(scope, Exit.void)
+      yield* server.deserted
+    })
+  )
+
+  it.live("goes on in the next run", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(handler)
+      let receive: NetSession["receive"] = () => undefined
+      const net = makeFetch({ send: (json) => setImmediate(() => assert.isUndefined(receive(json))) })
+      for (let run = 0; run < 3; run++) {
+        yield* Effect.gen(function* () {
+          const session = yield* netSession({
+            grants: parseNetGrants([`127.0.0.1:${server.port}`]).grants,
+            limits: { fetchBytes: kib, fetchConcurrency: 4 },
+            send: (json) => setImmediate(() => net.receive(json))
+          })
+          receive = session.receive
+          const response = yield* Effect.promise(() => net.fetch(`${server.origin}/seen`))
+          assert.strictEqual(response.status, 200)
+          // Left behind: its body is never read, and another never answered.
+          net.fetch(`${server.origin}/silent`).catch(() => {})
+        }).pipe(Effect.scoped)
+        net.reset()
+      }
       yield* server.deserted
     })
   )

@@ -754,6 +754,20 @@ describe("the end", () => {
     })
   )
 
+  it.live("of the host's process waits for no connection", () =>
+    Effect.gen(function* () {
+      const held = (): number =>
+        process.getActiveResourcesInfo().filter((resource) => resource === "TCPSocketWrap").length
+      const server = yield* serve((_, response) => void response.write("a start"))
+      const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
+      const before = held()
+      yield* guest.wait(guest.open(server.origin), "chunk")
+      // The server's end of it only.
+      assert.strictEqual(held() - before, 1)
+      assert.strictEqual(server.open(), 1)
+    })
+  )
+
   it.live("of a request can be asked for at any time", () =>
     Effect.gen(function* () {
       const server = yield* serve((request, response) => {
