@@ -1,5 +1,6 @@
 /**
- * Bun has no per-thread permissions: the thread level refuses it, unless the hub's author trusts the plugins.
+ * Bun has no per-thread permissions: the thread level refuses it, unless the hub's author trusts the plugins. The
+ * process level starts a Node for them.
  * Needs a Bun: `AGENTLIP_TEST_BUN` names one, or there is one on the PATH.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -11,9 +12,12 @@ const bun = process.env["AGENTLIP_TEST_BUN"] ?? "bun"
 const version = spawnSync(bun, ["--version"], { encoding: "utf8" }).stdout?.trim()
 const execute = promisify(execFile)
 
-const run = async (trust: "trusted" | "untrusted", plugin: string): Promise<Record<string, unknown>> => {
+const run = async (
+  how: "trusted" | "untrusted" | "process",
+  plugin: string
+): Promise<Record<string, unknown>> => {
   const host = fileURLToPath(new URL("./fixtures/library/bunHost.ts", import.meta.url))
-  const { stdout } = await execute(bun, ["--conditions=@agentlip/source", host, trust, plugin])
+  const { stdout } = await execute(bun, ["--conditions=@agentlip/source", host, how, plugin])
   return JSON.parse(stdout)
 }
 
@@ -23,7 +27,7 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   it("is refused, and told what to do", async () => {
     assert.deepStrictEqual(await run("untrusted", "words"), {
       code: "UnsupportedRuntime",
-      message: `Bun ${version} has no per-thread permissions, so the "thread" level cannot hold a plugin back here. Run the hub on Node 24 or newer, or pass { trusted: true } if you wrote every plugin yourself.`
+      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself. Run the hub on Node 24 or newer.`
     })
   })
 
@@ -33,13 +37,24 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
     })
   })
 
-  it.each([
+  const failures = [
     ["spins", "TIMEOUT"],
     ["throws", "EXECUTION_ERROR"],
     ["leaves", "WORKER_CRASH"],
     ["lies", "INVALID_OUTPUT"],
     ["missing", "LOAD_ERROR"]
-  ])("a trusted plugin that %s is a typed error all the same: %s", async (plugin, code) => {
+  ] as const
+  it.each(failures)("a trusted plugin that %s is a typed error all the same: %s", async (plugin, code) => {
     assert.strictEqual((await run("trusted", plugin))["code"], code)
+  })
+
+  it("runs a plugin in a process of Node's", async () => {
+    assert.deepStrictEqual(await run("process", "words"), {
+      output: [{ kind: "word", span: { start: 0, end: 5 }, data: { word: "hello" } }]
+    })
+  })
+
+  it.each(failures)("a plugin in a process of Node's that %s: %s", async (plugin, code) => {
+    assert.strictEqual((await run("process", plugin))["code"], code)
   })
 })

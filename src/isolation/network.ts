@@ -1,5 +1,5 @@
 /** A run's requests on the network: the broker's session, opened with the first of them. */
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { type NetSession, netSession } from "./net/NetSession.ts"
@@ -9,6 +9,16 @@ export interface LazySession {
   readonly receive: (json: string) => string | undefined
   /** Ends whatever is still under way. */
   readonly close: Effect.Effect<void>
+}
+
+/** The turns of a plugin's requests, however many of its isolates make them. */
+const turnsOf = new WeakMap<PluginSpec, Semaphore.Semaphore>()
+const takeTurns = (spec: PluginSpec): Semaphore.Semaphore => {
+  const known = turnsOf.get(spec)
+  if (known !== undefined) return known
+  const turns = Semaphore.makeUnsafe(spec.limits.fetchConcurrency)
+  turnsOf.set(spec, turns)
+  return turns
 }
 
 /** A session that costs nothing until the plugin's first `fetch`. */
@@ -22,8 +32,14 @@ export const lazySession = (
   let session: NetSession | undefined
   const open = (): NetSession => {
     scope = Scope.makeUnsafe()
-    const options = { grants: [], limits: spec.limits, send, ...(audit === undefined ? {} : { audit }) }
-    return Effect.runSync(Scope.provide(netSession(options), scope))
+    const session = netSession({
+      grants: [],
+      limits: spec.limits,
+      turns: takeTurns(spec),
+      send,
+      ...(audit === undefined ? {} : { audit })
+    })
+    return Effect.runSync(Scope.provide(session, scope))
   }
   return {
     receive: (json) => (session ??= open()).receive(json),

@@ -117,12 +117,11 @@ export const startProcess =
       ...host.user
     })
     // As guest/node/processLine.ts knows them.
-    const lifeline = socketAt(child, 0)
-    const lastWords = socketAt(child, 2)
+    const { stdin: lifeline, stderr: lastWords } = child
     const toGuest = socketAt(child, 3)
     const fromGuest = socketAt(child, 4)
     const modules = socketAt(child, 5)
-    const sockets = [lifeline, lastWords, toGuest, fromGuest, modules]
+    const streams = [lifeline, lastWords, toGuest, fromGuest, modules].filter((stream) => stream !== null)
     let said = ""
     let gone = false
     const onGone: Array<() => void> = []
@@ -131,17 +130,17 @@ export const startProcess =
     const die = (death: Death): void => {
       if (gone) return
       gone = true
-      for (const socket of sockets) socket.destroy()
+      for (const stream of streams) stream.destroy()
       events.died(death)
       for (const tell of onGone) tell()
     }
 
-    for (const socket of sockets) {
+    for (const stream of streams) {
       // A socket pair's other end can go at any time; that it has is told by `exit`.
-      socket.on("error", () => {})
-      socket.unref()
+      stream.on("error", () => {})
+      if (stream instanceof Socket) stream.unref()
     }
-    lastWords.on("data", (chunk: Buffer) => {
+    lastWords?.on("data", (chunk: Buffer) => {
       if (said.length < maxLastWords) said += chunk.toString("utf8").slice(0, maxLastWords)
     })
     const decoder = new LineDecoder(
@@ -156,7 +155,7 @@ export const startProcess =
     child.on("error", (error) => die({ reason: `its process could not be started (${error.message})` }))
     child.on("exit", (code, signal) => {
       // A shell beside it goes now, and with it the group.
-      lifeline.destroy()
+      lifeline?.destroy()
       child.on("close", () =>
         die({ reason: reasonOf(code, signal, said, birth), ...(code === null ? {} : { exitCode: code }) })
       )
