@@ -13,7 +13,7 @@ import {
   protocolVersion,
   Reply
 } from "../guest/protocol.ts"
-import type { Limits } from "../Plugin.ts"
+import { defaultLimits, type Limits } from "../Plugin.ts"
 import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
 
 export interface GuestReply {
@@ -217,15 +217,15 @@ export class Isolate {
 
   /** What a guest says beside its reply. */
   #aside(pending: Pending | undefined, type: string, nonce: string, message: string): void {
-    // From after the reply: the run is over, and so are its log and its requests.
-    if (pending === undefined || nonce !== pending.nonce) return
     const second = Math.floor(performance.now() / 1000)
     if (second !== this.#rate.second) this.#rate = { second, messages: 0 }
-    if (++this.#rate.messages > pending.limits.messageRate) {
-      return this.#violation(
-        `more than ${pending.limits.messageRate} messages in a second (limits.messageRate)`
-      )
+    // Counted whoever they are from: nobody's messages cost the host as much as anybody's.
+    const limit = pending?.limits.messageRate ?? defaultLimits.messageRate
+    if (++this.#rate.messages > limit) {
+      return this.#violation(`more than ${limit} messages in a second (limits.messageRate)`)
     }
+    // From after the reply: the run is over, and so are its log and its requests.
+    if (pending === undefined || nonce !== pending.nonce) return
     if (type === Reply.log) return this.#log(pending, message)
     const body = message.slice(1 + nonceLength)
     if (type === Reply.audit) return this.#audit(pending, body)
@@ -247,7 +247,19 @@ export class Isolate {
     if (!isLevel(line?.level) || typeof line?.text !== "string") {
       return this.#violation("a log line of another shape")
     }
-    pending.log(line.level, line.text)
+    const { level, text } = line
+    this.#hand(() => pending.log(level, text))
+  }
+
+  /** Lets the host's own code take what came: what that throws is the run's defect, not the plugin's fault. */
+  #hand(take: () => void): void {
+    try {
+      take()
+    } catch (defect) {
+      // Condemned first: whoever the defect wakes must not find it usable.
+      this.condemn("the host could not take what it said")
+      this.#settle(Effect.die(defect))
+    }
   }
 
   #audit(pending: Pending, body: string): void {
@@ -258,7 +270,8 @@ export class Isolate {
       typeof line?.what !== "string"
     )
       return this.#violation("an audit line of another shape")
-    pending.audit({ capability, what: line.what })
+    const { what } = line
+    this.#hand(() => pending.audit({ capability, what }))
   }
 }
 

@@ -13,16 +13,23 @@ import {
 import type { ResolvedGrants } from "../Capabilities.ts"
 import { type AuditLine, type LoadRequest, type PluginInfo, Reply, Request } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
+import { printable, printableLine, shortened } from "../text.ts"
 import type { Conversation, GuestReply, Isolate } from "./Isolate.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
 import { lazySession } from "./network.ts"
-import { printable } from "./text.ts"
 import type { Death } from "./Transport.ts"
+
+/** Characters of a reason that a plugin may have made up. */
+const maxReason = 8_192
+const reasonText = (reason: string): string => printable(shortened(reason, maxReason))
+const lineText = (text: string): string => printableLine(shortened(text, 1_000))
+/** What a plugin calls itself. */
+const nameText = (text: string): string => printableLine(shortened(text, 200))
 
 export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
   new WorkerCrash({
     plugin: spec.name,
-    reason: printable(reason),
+    reason: reasonText(reason),
     ...(exitCode === undefined ? {} : { exitCode })
   })
 
@@ -60,7 +67,7 @@ const converse = (
     // Whoever is not in audit mode has nothing to report.
     const inAudit = spec.enforcement === "audit"
     const report = ({ capability, what }: UngrantedUse): void => {
-      const use = { capability, what: printable(what) }
+      const use = { capability, what: lineText(what) }
       if (!inAudit || !audit(use)) return
       runSync(Effect.logWarning(`audit: ${use.what} is not granted; it would take grants.${capability}`))
     }
@@ -98,7 +105,7 @@ export const loadPlugin = (
   Effect.gen(function* () {
     const { spec, grants } = subject
     const refused = (reason: string): LoadError =>
-      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: printable(reason) })
+      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: reasonText(reason) })
     const modules =
       loader === undefined
         ? undefined
@@ -133,8 +140,11 @@ export const loadPlugin = (
       return yield* refused(reason)
     }
     if (reply.type !== Reply.loaded) return yield* brokenReply(spec)
-    const info = yield* Effect.mapError(decodeInfo(reply.body), () => brokenReply(spec))
-    return { info, changed: modules?.changed ?? Effect.succeed(false) }
+    const { name, version } = yield* Effect.mapError(decodeInfo(reply.body), () => brokenReply(spec))
+    return {
+      info: { name: nameText(name), version: nameText(version) },
+      changed: modules?.changed ?? Effect.succeed(false)
+    }
   })
 
 /** Runs a loaded plugin on an input's JSON; answers its output's JSON. */
@@ -178,7 +188,7 @@ const meaning = (
     case Reply.uncrossable:
       return Effect.matchEffect(decodeText(reply.body), {
         onFailure: () => Effect.fail(brokenReply(spec)),
-        onSuccess: (issue) => Effect.fail(new InvalidOutput({ plugin: spec.name, issue: printable(issue) }))
+        onSuccess: (issue) => Effect.fail(new InvalidOutput({ plugin: spec.name, issue: lineText(issue) }))
       })
     default:
       spend()

@@ -4,6 +4,7 @@
  */
 
 const lineFeed = 10
+const maxChunks = 256
 
 /** Cuts a stream of bytes into lines; keeps no more than a line's limit of it. */
 export class LineDecoder {
@@ -35,6 +36,8 @@ export class LineDecoder {
       }
       if (end < 0) {
         if (from < chunk.length) this.#chunks.push(from === 0 ? chunk : chunk.subarray(from))
+        // A line that comes a byte at a time would otherwise keep an object for each.
+        if (this.#chunks.length > maxChunks) this.#chunks = [Buffer.concat(this.#chunks)]
         this.#length = length
         return
       }
