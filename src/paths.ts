@@ -1,4 +1,5 @@
 /** Questions about paths that the contract and the module loader both ask. Depends on Node alone. */
+import * as fs from "node:fs"
 import * as path from "node:path"
 
 /** The folder of a hub's database and token, closed to every plugin. */
@@ -13,3 +14,19 @@ export const contains = (parent: string, child: string): boolean => {
 /** Whether a path lies in (or is) a hub's private folder. Case is folded: some file systems do. */
 export const isHubPrivate = (file: string): boolean =>
   file.split(path.sep).some((segment) => segment.toLowerCase() === hubFolder)
+
+/** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
+export const realOf = (file: string): string => {
+  try {
+    return fs.realpathSync(file)
+  } catch (error) {
+    const folder = path.dirname(file)
+    if (folder === file) return file
+    const parent = realOf(folder)
+    const here = path.join(parent, path.basename(file))
+    const leadsNowhere = error instanceof Error && "code" in error && error.code === "ENOENT"
+    return leadsNowhere && fs.lstatSync(here, { throwIfNoEntry: false })?.isSymbolicLink() === true
+      ? realOf(path.resolve(parent, fs.readlinkSync(here)))
+      : here
+  }
+}

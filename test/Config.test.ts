@@ -93,7 +93,10 @@ describe("a config that is right", () => {
             {
               name: "full", modulePath: "./plugins/a.ts", timeout: "2 seconds", grace: 20,
               config: { deep: [1, { x: null }] }, isolation: "process", reuse: "never", concurrency: 3, memory: 64,
-              limits: { outputItems: 5 }, breaker: { failureThreshold: 7, cooldown: "1 minute" },
+              limits: {
+                outputItems: 5, outputValues: 6, messageRate: 7, fetchBytes: 8, fetchConcurrency: 9, cpu: 10
+              },
+              enforcement: "audit", sandbox: "auto", integrity: "sha256-${"a".repeat(43)}=", breaker: { failureThreshold: 7, cooldown: "1 minute" },
               grants: { read: ["data"], write: ["/srv/out"], net: ["example.com:443"], env: ["HOME"] }
             },
             { name: "off", modulePath: "./plugins/off.ts", enabled: false },
@@ -114,7 +117,18 @@ describe("a config that is right", () => {
           isolation: "process",
           reuse: "never",
           concurrency: 3,
-          limits: { memory: 64, outputItems: 5 },
+          limits: {
+            memory: 64,
+            outputItems: 5,
+            outputValues: 6,
+            messageRate: 7,
+            fetchBytes: 8,
+            fetchConcurrency: 9,
+            cpu: 10
+          },
+          enforcement: "audit",
+          sandbox: "auto",
+          integrity: `sha256-${"a".repeat(43)}=`,
           breaker: { failureThreshold: 7, cooldown: Duration.minutes(1) },
           grants: {
             read: [path.join(root, "data")],
@@ -207,6 +221,14 @@ describe("a mistake in an entry", () => {
     ['memory: "64"', "memory", 'expected an integer of at least 1, got "64"'],
     ["limits: { outputItems: -1 }", "limits.outputItems", "expected an integer of at least 1, got -1"],
     ["limits: { output: 1 }", "limits.output", 'is not a known key; did you mean "outputItems"?'],
+    ["limits: { cpu: 0 }", "limits.cpu", "expected an integer of at least 1, got 0"],
+    ['limits: { messageRate: "1" }', "limits.messageRate", 'expected an integer of at least 1, got "1"'],
+    ["limits: { outputValues: 0.5 }", "limits.outputValues", "expected an integer of at least 1, got 0.5"],
+    ["limits: { fetchBytes: -1 }", "limits.fetchBytes", "expected an integer of at least 1, got -1"],
+    ["limits: { fetchConcurrency: null }", "limits.fetchConcurrency", "expected an integer of at least 1"],
+    ['enforcement: "none"', "enforcement", 'expected "enforce" | "audit", got "none"'],
+    ["sandbox: true", "sandbox", 'expected "bubblewrap" | "none" | "auto", got true'],
+    ['integrity: "sha512-abc"', "integrity", "as `agentlip plugin integrity FILE` prints it"],
     ["memory: 64, limits: { memory: 64 }", "memory", "is given as limits.memory too; keep one of them"],
     ["breaker: 3", "breaker", "expected an object, got 3"],
     ["breaker: { failureThreshold: 0 }", "breaker.failureThreshold", "expected an integer of at least 1"],

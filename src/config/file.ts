@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { inspect } from "node:util"
 import { ConfigError } from "../Errors.ts"
-import { realOf } from "./modulePath.ts"
+import { realOf } from "../paths.ts"
 
 const fileNames = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
 

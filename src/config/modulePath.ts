@@ -10,23 +10,9 @@ import * as fs from "node:fs"
 // As a namespace: runtimes that lack `registerHooks` can still load this module.
 import * as Module from "node:module"
 import * as path from "node:path"
-import { contains, hubFolder, isHubPrivate } from "../paths.ts"
+import { contains, hubFolder, isHubPrivate, realOf } from "../paths.ts"
 
-/** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
-export const realOf = (file: string): string => {
-  try {
-    return fs.realpathSync(file)
-  } catch (error) {
-    const folder = path.dirname(file)
-    if (folder === file) return file
-    const parent = realOf(folder)
-    const here = path.join(parent, path.basename(file))
-    const leadsNowhere = error instanceof Error && "code" in error && error.code === "ENOENT"
-    return leadsNowhere && fs.lstatSync(here, { throwIfNoEntry: false })?.isSymbolicLink() === true
-      ? realOf(path.resolve(parent, fs.readlinkSync(here)))
-      : here
-  }
-}
+export { realOf } from "../paths.ts"
 
 /**
  * Resolves as `import` does from the workspace's config file. `require.resolve` alone would miss packages

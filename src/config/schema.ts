@@ -3,8 +3,8 @@ import { Duration, Effect, Option, Schema, SchemaGetter, SchemaIssue } from "eff
 import * as path from "node:path"
 import { Grants, IsolationLevel } from "../Capabilities.ts"
 import type { ConfigProblem } from "../Errors.ts"
-import { hubFolder, isHubPrivate } from "../paths.ts"
-import { realOf, resolveModule } from "./modulePath.ts"
+import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
+import { resolveModule } from "./modulePath.ts"
 import { pathText, shown } from "../text.ts"
 
 /** A time in a config file: milliseconds, or a text such as `"2 seconds"`. */
@@ -40,9 +40,19 @@ const limits = Schema.Struct({
   outputItems: Schema.optionalKey(positive),
   outputLength: Schema.optionalKey(positive),
   outputDepth: Schema.optionalKey(positive),
+  outputValues: Schema.optionalKey(positive),
   logLines: Schema.optionalKey(positive),
-  logLength: Schema.optionalKey(positive)
+  logLength: Schema.optionalKey(positive),
+  messageRate: Schema.optionalKey(positive),
+  fetchBytes: Schema.optionalKey(positive),
+  fetchConcurrency: Schema.optionalKey(positive),
+  cpu: Schema.optionalKey(positive)
 })
+
+const integrity = Schema.declare(
+  (value): value is string => typeof value === "string" && /^sha256-[A-Za-z0-9+/]{43}=$/.test(value),
+  { expected: '"sha256-" and 44 characters of base64, as `agentlip plugin integrity FILE` prints it' }
+)
 
 /** A text that `resolve` turns into a path, or says what is wrong with as a predicate. */
 const resolved = (resolve: (given: string) => Effect.Effect<string, string>) =>
@@ -84,6 +94,9 @@ export const configSchema = (root: string) => {
         write: Schema.optionalKey(Schema.Array(granted))
       })
     ),
+    enforcement: Schema.optionalKey(Schema.Literals(["enforce", "audit"])),
+    sandbox: Schema.optionalKey(Schema.Literals(["bubblewrap", "none", "auto"])),
+    integrity: Schema.optionalKey(integrity),
     breaker: Schema.optionalKey(
       Schema.Struct({
         failureThreshold: Schema.optionalKey(positive),
