@@ -1,11 +1,26 @@
 /** What an operator's grants come to, on a real file system. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Result } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { afterAll } from "vitest"
-import { type Grants, type IsolationLevel, resolveGrants } from "../src/Capabilities.ts"
+import {
+  type Grants,
+  type IsolationLevel,
+  requestsProblem,
+  resolveGrants,
+  type ResolvedGrants
+} from "../src/Capabilities.ts"
+import {
+  capabilitiesProblem,
+  decodeCapabilities,
+  type DeclaredCapabilities,
+  grantsSnippet,
+  missingCapabilities
+} from "../src/capabilities/declared.ts"
+import type { Host } from "../src/capabilities/matrix.ts"
 
 const base = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-grants-")))
 afterAll(() => fs.rmSync(base, { recursive: true }))
@@ -39,7 +54,18 @@ link("../data", "linked-data/words")
 link("hub/.agentlip", "to-private")
 link("data", "to-data")
 
-const resolve = (grants: Grants, level: IsolationLevel = "thread") => resolveGrants(level, grants, base)
+const linux: Host = { platform: "linux", runtime: "node" }
+const environment = { HOME: "/home/ana", EMPTY: "", AGENTLIP_TOKEN: "secret" }
+const resolve = (grants: Grants, level: IsolationLevel = "thread", host = linux) =>
+  resolveGrants(level, grants, base, environment, host)
+
+/** What comes of grants of files alone. */
+const files = (read: ReadonlyArray<string>, write: ReadonlyArray<string>): ResolvedGrants => ({
+  read,
+  write,
+  net: [],
+  env: {}
+})
 
 describe("Capabilities: grants that are given", () => {
   const rows: ReadonlyArray<readonly [string, string, string]> = [
@@ -57,15 +83,15 @@ describe("Capabilities: grants that are given", () => {
   ]
   it.effect.each(rows)("%s", ([, given, real]) =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* resolve({ read: [given] }), { read: [real], write: [] })
-      assert.deepStrictEqual(yield* resolve({ write: [given] }), { read: [], write: [real] })
+      assert.deepStrictEqual(yield* resolve({ read: [given] }), files([real], []))
+      assert.deepStrictEqual(yield* resolve({ write: [given] }), files([], [real]))
     })
   )
 
   it.effect("none by default, and empty lists ask for nothing", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* resolve({}), { read: [], write: [] })
-      assert.deepStrictEqual(yield* resolve({ read: [], net: [], env: [] }), { read: [], write: [] })
+      assert.deepStrictEqual(yield* resolve({}), files([], []))
+      assert.deepStrictEqual(yield* resolve({ read: [], net: [], env: [] }), files([], []))
     })
   )
 
@@ -73,6 +99,38 @@ describe("Capabilities: grants that are given", () => {
     Effect.gen(function* () {
       const grants = yield* resolveGrants("thread", { read: ["words.txt"] }, at("data"))
       assert.deepStrictEqual(grants.read, [at("data/words.txt")])
+    })
+  )
+
+  it.effect("hosts, understood", () =>
+    Effect.gen(function* () {
+      const { net } = yield* resolve({ net: ["api.example.com", "*.Example.org:8080"] })
+      assert.deepStrictEqual(
+        net.map((entry) => entry.type === "host" && [entry.host, entry.below, entry.port]),
+        [
+          ["api.example.com", false, 443],
+          ["example.org", true, 8080]
+        ]
+      )
+    })
+  )
+
+  it.effect("variables, with their values as they are; what is not set, or only inherited, is absent", () =>
+    Effect.gen(function* () {
+      const { env } = yield* resolve({ env: ["HOME", "EMPTY", "UNSET", "toString", "__proto__"] })
+      assert.deepStrictEqual(Object.entries(env), [
+        ["HOME", "/home/ana"],
+        ["EMPTY", ""]
+      ])
+    })
+  )
+
+  it.effect("on isolation process and wasm: what they enforce", () =>
+    Effect.gen(function* () {
+      const everything = { read: ["data"], write: ["data"], net: ["a.example"], env: ["HOME"] }
+      assert.strictEqual((yield* resolve(everything, "process")).env["HOME"], "/home/ana")
+      const { net, env } = yield* resolve({ net: ["a.example"], env: ["HOME"] }, "wasm")
+      assert.deepStrictEqual([net.length, env], [1, { HOME: "/home/ana" }])
     })
   )
 })
@@ -166,14 +224,24 @@ describe("Capabilities: grants that are refused", () => {
       `grants.read "/" covers the system's virtual files; name the folder the plugin needs`
     ],
     [
-      "network",
-      { net: ["api.github.com:443"] },
-      'grants.net cannot be enforced on isolation "thread" in this version; remove it'
+      "every host",
+      { net: ["*"] },
+      'grants.net "*" would grant every host; name the hosts, as in "*.example.com"'
     ],
     [
-      "environment",
-      { env: ["HOME"] },
-      'grants.env cannot be enforced on isolation "thread" in this version; remove it'
+      "a name that no variable has",
+      { env: ["AWS_*"] },
+      'grants.env "AWS_*" is not the name of a variable; name each variable by itself, as in "HOME"'
+    ],
+    [
+      "a variable of the hub's",
+      { env: ["AGENTLIP_TOKEN"] },
+      'grants.env "AGENTLIP_TOKEN" is the hub\'s own, which no plugin may see'
+    ],
+    [
+      "a variable of the hub's in other letters",
+      { env: ["agentlip_token"] },
+      'grants.env "agentlip_token" is the hub\'s own, which no plugin may see'
     ]
   ]
   it.effect.each(rows)("%s", ([, grants, problem]) =>
@@ -201,18 +269,31 @@ describe("Capabilities: grants that are refused", () => {
     })
   )
 
-  it.effect.each(["process", "wasm"] as const)("isolation %s, naming the one there is", (level) =>
+  it.effect.each(["read", "write"] as const)(
+    "files on isolation wasm, naming the levels that can: %s",
+    (kind) =>
+      Effect.gen(function* () {
+        assert.strictEqual(
+          yield* Effect.flip(resolve({ [kind]: ["data"] }, "wasm")),
+          `grants.${kind} cannot be enforced on isolation "wasm" (it has no files); use isolation "thread" or "process", or remove it`
+        )
+      })
+  )
+
+  it.effect.each(["read", "write", "net", "env"] as const)("on a thread of Bun: %s", (kind) =>
     Effect.gen(function* () {
-      assert.strictEqual(
-        yield* Effect.flip(resolve({}, level)),
-        `isolation "${level}" is not available in this version; available: "thread"`
+      const given = { read: "data", write: "data", net: "a.example", env: "HOME" }[kind]
+      const problem = yield* Effect.flip(
+        resolve({ [kind]: [given] }, "thread", { platform: "linux", runtime: "bun" })
       )
+      assert.match(problem, /^grants\.\w+ cannot be enforced on isolation "thread" \(not with Bun on Linux\)/)
+      assert.include(problem, 'use isolation "process"')
     })
   )
 
   it.effect("every problem at once", () =>
     Effect.gen(function* () {
-      const grants = { read: ["missing", "data", "hub"], write: ["/"], net: ["*"], env: ["PATH"] }
+      const grants = { read: ["missing", "data", "hub"], write: ["/"], net: ["*"], env: ["1"] }
       const problems = (yield* Effect.flip(resolve(grants))).split("; ")
       for (const part of ['read "missing"', 'read "hub"', 'write "/"', "grants.net", "grants.env"]) {
         assert.strictEqual(problems.filter((problem) => problem.includes(part)).length, 1, part)
@@ -228,6 +309,138 @@ describe("Capabilities: grants that are refused", () => {
         yield* Effect.flip(resolve({ read: ["large"] })),
         'grants.read "large" has more than 10000 folders, too many to search for .agentlip/; grant a narrower path'
       )
+    })
+  )
+
+  it.live("is looked for without holding up the event loop, and not on after an interruption", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 9_800; n++) fs.mkdirSync(at(`wide/${n % 100}/${n}`), { recursive: true })
+      const delay = monitorEventLoopDelay({ resolution: 1 })
+      delay.enable()
+      yield* Effect.sleep("5 millis")
+      yield* resolve({ read: ["wide"] })
+      // The histogram's own timer must come once more, to see the last of it.
+      yield* Effect.sleep("20 millis")
+      delay.disable()
+      assert.isAbove(delay.count, 10)
+      assert.isBelow(delay.max / 1e6, 50)
+
+      const fiber = yield* Effect.forkChild(resolve({ read: ["wide"] }))
+      yield* Effect.sleep("5 millis")
+      const before = performance.now()
+      yield* Fiber.interrupt(fiber)
+      assert.isBelow(performance.now() - before, 50)
+    })
+  )
+})
+
+describe("Capabilities: other requests", () => {
+  const cpu = { cpu: 100 }
+  const integrity = "sha256-"
+  const rows: ReadonlyArray<
+    readonly [Parameters<typeof requestsProblem>[0], Host, ReadonlyArray<string>, remedy: string]
+  > = [
+    [{ isolation: "thread", limits: cpu, integrity, enforcement: "audit" }, linux, [], ""],
+    [{ isolation: "process", limits: cpu, integrity, sandbox: "bubblewrap" }, linux, [], ""],
+    [{ isolation: "wasm", limits: cpu, integrity }, linux, [], ""],
+    [{ isolation: "thread", sandbox: "auto", enforcement: "enforce", limits: {} }, linux, [], ""],
+    [
+      { isolation: "thread", sandbox: "bubblewrap" },
+      linux,
+      ['sandbox "bubblewrap"'],
+      'use isolation "process", or remove it'
+    ],
+    [
+      { isolation: "process", limits: cpu },
+      { platform: "darwin", runtime: "node" },
+      ["limits.cpu"],
+      'use isolation "thread" or "wasm", or remove it'
+    ],
+    [
+      { isolation: "process", sandbox: "bubblewrap" },
+      { platform: "darwin", runtime: "node" },
+      ['sandbox "bubblewrap"'],
+      "; remove it"
+    ],
+    [
+      { isolation: "thread", limits: cpu, integrity, enforcement: "audit" },
+      { platform: "linux", runtime: "bun" },
+      ['enforcement "audit"', "integrity", "limits.cpu"],
+      "not with Bun on Linux"
+    ]
+  ]
+  it.each(rows)("%j on %j: %j", (spec, host, subjects, remedy) => {
+    const problem = requestsProblem(spec, host)
+    assert.deepStrictEqual(
+      problem?.match(/[^;()]+(?= cannot be enforced)/g)?.map((text) => text.trim()) ?? [],
+      subjects
+    )
+    assert.include(problem ?? "", remedy)
+  })
+})
+
+describe("Capabilities: what a plugin declares", () => {
+  const rows: ReadonlyArray<readonly [DeclaredCapabilities, Grants, Grants | undefined]> = [
+    [{}, {}, undefined],
+    [{ read: [], net: [] }, {}, undefined],
+    [{ read: ["data"] }, { read: ["./data/"] }, undefined],
+    [{ read: ["./data/words"] }, { read: [at("data")] }, undefined],
+    [{ read: [at("data")] }, { read: ["."] }, undefined],
+    [{ read: ["data"] }, { read: ["data/words"] }, { read: ["data"] }],
+    [{ read: ["data/../secret"] }, { read: ["data"] }, { read: ["data/../secret"] }],
+    [{ read: ["database"] }, { read: ["data"] }, { read: ["database"] }],
+    [{ write: ["data"] }, { read: ["data"] }, { write: ["data"] }],
+    [{ net: ["a.example"] }, { net: ["*.example", "b.example"] }, undefined],
+    [{ net: ["a.example", "a.example:80"] }, { net: ["a.example"] }, { net: ["a.example:80"] }],
+    [{ net: ["*.example"] }, { net: ["a.example"] }, { net: ["*.example"] }],
+    [{ env: ["HOME", "PATH"] }, { env: ["HOME"] }, { env: ["PATH"] }],
+    [{ env: ["home"] }, { env: ["HOME"] }, { env: ["home"] }]
+  ]
+  it.each(rows)("%j with %j misses %j", (declared, granted, missing) => {
+    assert.deepStrictEqual(missingCapabilities(declared, granted, base), missing)
+    assert.strictEqual(capabilitiesProblem(declared, granted, base) === undefined, missing === undefined)
+  })
+
+  it("its line for the config grants what is granted and what is missing, and then nothing is missing", () => {
+    const granted = { read: [at("data")], env: ["HOME"] }
+    const declared = { read: ["lists", "/srv/lists"], net: ["api.github.com:443"], env: ["HOME", "LANG"] }
+    const missing = missingCapabilities(declared, granted, base) ?? {}
+    const line = grantsSnippet(granted, missing, base)
+    assert.strictEqual(
+      line,
+      'grants: { read: ["./data","./lists","/srv/lists"], net: ["api.github.com:443"], env: ["HOME","LANG"] }'
+    )
+    const { grants } = new Function(`return { ${line} }`)()
+    assert.isUndefined(missingCapabilities(declared, grants, base))
+    assert.strictEqual(
+      capabilitiesProblem(declared, granted, base),
+      `it declares to need what it is not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant it, write in its entry of the config file:\n  ${line}`
+    )
+  })
+
+  it("an entry that nobody could grant is the plugin's mistake", () => {
+    assert.strictEqual(
+      capabilitiesProblem({ net: ["*"] }, {}, base),
+      'its capabilities.net "*" would grant every host; name the hosts, as in "*.example.com"'
+    )
+  })
+
+  const reported: ReadonlyArray<readonly [string, unknown, DeclaredCapabilities | undefined]> = [
+    ["lists", { net: ["a.example"], read: [] }, { net: ["a.example"], read: [] }],
+    ["nothing", {}, {}],
+    ["null", null, undefined],
+    ["a text", "net", undefined],
+    ["an unknown key", { network: ["a.example"] }, undefined],
+    ["a text for a list", { net: "a.example" }, undefined],
+    ["a list of others", { env: [1] }, undefined],
+    ["too many", { env: Array.from({ length: 101 }, (_, index) => `E${index}`) }, undefined],
+    ["too long", { read: ["a".repeat(1_001)] }, undefined]
+  ]
+  it.effect.each(reported)("reported as %s", ([, value, decoded]) =>
+    Effect.gen(function* () {
+      const result = yield* Effect.result(decodeCapabilities(value))
+      assert.deepStrictEqual(Result.isSuccess(result) ? result.success : undefined, decoded)
+      if (Result.isFailure(result)) assert.isBelow(result.failure.length, 500)
     })
   )
 })

@@ -1,0 +1,111 @@
+/**
+ * Resolves grants of files: to real paths, refusing those that would cover what no plugin may reach. All disk
+ * access is asynchronous, folder by folder: a large folder must not hold up the host's event loop.
+ */
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { contains, hubFolder, isHubPrivate } from "../paths.ts"
+
+/** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
+const virtualRoots = ["/proc", "/dev", "/sys"]
+
+/** The most folders below a grant that are looked at. */
+const maxFolders = 10_000
+
+/** Folders read at once, and entries of one folder in a piece. */
+const atOnce = 16
+const entriesAtOnce = 512
+
+const isVirtual = (real: string): boolean =>
+  real === path.parse(real).root || virtualRoots.some((root) => contains(root, real))
+
+/** What a link stands for, or `undefined` if that does not exist. */
+const linked = async (
+  link: string
+): Promise<{ readonly real: string; readonly isFolder: boolean } | undefined> => {
+  try {
+    const real = await fs.realpath(link)
+    return { real, isFolder: (await fs.stat(real)).isDirectory() }
+  } catch {
+    return undefined
+  }
+}
+
+/** What a folder holds directly: more folders to look at, or a problem. */
+type Found = { readonly problem: string } | { readonly folders: ReadonlyArray<string> }
+
+const lookInto = async (folder: string): Promise<Found> => {
+  const folders: Array<string> = []
+  try {
+    for await (const entry of await fs.opendir(folder, { bufferSize: entriesAtOnce })) {
+      const file = path.join(folder, entry.name)
+      if (isHubPrivate(entry.name)) return { problem: `would cover ${file}` }
+      if (entry.isDirectory()) folders.push(file)
+      const target = entry.isSymbolicLink() ? await linked(file) : undefined
+      if (target === undefined) continue
+      if (isHubPrivate(target.real) || isVirtual(target.real)) {
+        return { problem: `would cover ${target.real}, which ${file} is a link to` }
+      }
+      if (target.isFolder) folders.push(target.real)
+    }
+  } catch {
+    // Unreadable for the host means unreadable for the plugin: nothing to protect here.
+  }
+  return { folders }
+}
+
+/** What speaks against granting all that is below `granted`, links included, or `undefined`. */
+const folderProblem = async (granted: string, signal: AbortSignal): Promise<string | undefined> => {
+  const known = new Set([granted])
+  let next = [granted]
+  while (next.length > 0) {
+    signal.throwIfAborted()
+    const looked = await Promise.all(next.slice(0, atOnce).map(lookInto))
+    next = next.slice(atOnce)
+    for (const found of looked) {
+      if ("problem" in found) return found.problem
+      for (const folder of found.folders) {
+        if (known.has(folder)) continue
+        known.add(folder)
+        next.push(folder)
+      }
+    }
+    if (known.size > maxFolders) {
+      return `has more than ${maxFolders} folders, too many to search for ${hubFolder}/`
+    }
+  }
+  return undefined
+}
+
+/** The real path of a granted file or folder (this with a separator at its end), or what is wrong with it. */
+export const resolveFile = async (
+  grant: "read" | "write",
+  given: string,
+  /** A relative path is taken from here. */
+  base: string,
+  signal: AbortSignal
+): Promise<{ readonly path: string } | { readonly problem: string }> => {
+  const absolute = path.resolve(base, given)
+  const quoted = `grants.${grant} "${given}"`
+  let real: string
+  let isFolder: boolean
+  try {
+    real = await fs.realpath(absolute)
+    isFolder = (await fs.stat(real)).isDirectory()
+  } catch {
+    return {
+      problem: `${quoted} does not exist (looked at ${absolute}); create it first or correct the path`
+    }
+  }
+  if (isHubPrivate(real)) return { problem: `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}` }
+  if (isVirtual(real)) {
+    return { problem: `${quoted} covers the system's virtual files; name the folder the plugin needs` }
+  }
+  const problem = isFolder ? await folderProblem(real, signal) : undefined
+  if (problem !== undefined) {
+    return {
+      problem: `${quoted} ${problem}; grant a narrower path, for example "${path.join(given, "data")}"`
+    }
+  }
+  return { path: isFolder ? real + path.sep : real }
+}

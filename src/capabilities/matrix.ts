@@ -1,0 +1,164 @@
+/**
+ * What each isolation level enforces, on which platform: the one table that requests are judged by and
+ * docs/capabilities.md is made from.
+ */
+
+/** The levels, as columns of the table. */
+export type Level = "thread" | "process" | "wasm"
+export const levels: ReadonlyArray<Level> = ["thread", "process", "wasm"]
+
+export type Platform = "linux" | "darwin" | "other"
+export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
+
+/** What a hub runs on. */
+export interface Host {
+  readonly platform: Platform
+  readonly runtime: "node" | "bun"
+}
+
+/** What this hub runs on. */
+export const thisHost: Host = {
+  platform: process.platform === "linux" || process.platform === "darwin" ? process.platform : "other",
+  runtime: process.versions.bun === undefined ? "node" : "bun"
+}
+
+/** What one level does about one row. */
+interface Cell {
+  /** Where it is enforced; nowhere if absent. */
+  readonly on?: ReadonlyArray<Platform>
+  /** In Bun too; else on Node alone. */
+  readonly bun?: boolean
+  /** By what means, or why not. */
+  readonly how: string
+}
+
+interface Row extends Readonly<Record<Level, Cell>> {
+  /** What the docs call it. */
+  readonly what: string
+}
+
+const unix = ["linux", "darwin"] as const
+const anywhere = platforms
+
+const thread = (how: string, bun = false): Cell => ({ on: anywhere, bun, how })
+/** Processes run Node, whatever their host runs on; there are none on Windows. */
+const inProcess = (how: string, on: ReadonlyArray<Platform> = unix): Cell => ({ on, bun: true, how })
+const wasm = (how: string): Cell => ({ on: anywhere, bun: true, how })
+
+/** The table. The first rows, up to `limits.cpu`, are what a spec can ask for, by the name it goes by in problems. */
+export const matrix = {
+  "grants.read": {
+    what: "read files and folders",
+    thread: thread("permission flags of the thread"),
+    process: inProcess("permission flags of the process"),
+    wasm: { how: "it has no files" }
+  },
+  "grants.write": {
+    what: "write files and folders",
+    thread: thread("permission flags of the thread"),
+    process: inProcess("permission flags of the process"),
+    wasm: { how: "it has no files" }
+  },
+  "grants.net": {
+    what: "`fetch` from granted hosts",
+    thread: thread("broker in the host"),
+    process: inProcess("broker in the host"),
+    wasm: wasm("broker in the host")
+  },
+  "grants.env": {
+    what: "see granted environment variables",
+    thread: thread("empty environment, granted values handed in"),
+    process: inProcess("empty environment, granted values handed in"),
+    wasm: wasm("no environment, granted values handed in")
+  },
+  'enforcement "audit"': {
+    what: 'let through and report (`enforcement: "audit"`)',
+    thread: thread("checks in the guest"),
+    process: inProcess("checks in the guest"),
+    wasm: wasm("checks in the host")
+  },
+  integrity: {
+    what: "exactly the modules that were hashed",
+    thread: thread("module loader in the host"),
+    process: inProcess("module loader in the host"),
+    wasm: wasm("bundled in the host")
+  },
+  'sandbox "bubblewrap"': {
+    what: 'namespaces of the kernel (`sandbox: "bubblewrap"`)',
+    thread: { how: "it shares the hub's process" },
+    process: inProcess("bubblewrap, where it is installed", ["linux"]),
+    wasm: { how: "it shares the hub's process" }
+  },
+  "limits.cpu": {
+    what: "processor time of a run",
+    thread: thread("watched by the host"),
+    process: inProcess("watched by the host", ["linux"]),
+    wasm: wasm("watched by the host")
+  },
+  heap: {
+    what: "heap",
+    thread: { how: "watched by the host every 25 ms: one line of JavaScript can be faster" },
+    process: inProcess("V8's own limit"),
+    wasm: wasm("QuickJS's own limit")
+  },
+  offHeap: {
+    what: "memory outside of the heap",
+    thread: { how: "buffers are watched every 25 ms, shared and WebAssembly memory is not seen" },
+    process: inProcess("`RLIMIT_DATA`, and watched by the host", ["linux"]),
+    wasm: wasm("it has none")
+  },
+  output: {
+    what: "items, values, length and depth of the output",
+    thread: thread("guest and host", true),
+    process: inProcess("guest and host"),
+    wasm: wasm("guest and host")
+  },
+  logs: {
+    what: "log lines and characters",
+    thread: thread("guest and host", true),
+    process: inProcess("guest and host"),
+    wasm: wasm("guest and host")
+  },
+  messages: {
+    what: "messages a second",
+    thread: thread("host", true),
+    process: inProcess("host"),
+    wasm: wasm("host")
+  },
+  hangs: {
+    what: "endless loops end at the deadline",
+    thread: { how: "the thread is terminated; a few built-ins cannot be interrupted (zombies)" },
+    process: inProcess("SIGKILL to the process group"),
+    wasm: wasm("interrupt handler, then the isolate is terminated")
+  },
+  crashes: {
+    what: "the hub outlives whatever the plugin does to its process",
+    thread: { how: "it shares the hub's process: running out of memory can abort it" },
+    process: inProcess("a process of its own"),
+    wasm: wasm("code of the plugin never runs outside of WebAssembly")
+  }
+} satisfies Record<string, Row>
+
+/** A row of the table. */
+export type Subject = keyof typeof matrix
+
+/** Whether a level enforces something on a host. */
+export const enforces = (level: Level, subject: Subject, host: Host): boolean => {
+  const cell: Cell = matrix[subject][level]
+  return (
+    cell.on !== undefined && cell.on.includes(host.platform) && (host.runtime === "node" || cell.bun === true)
+  )
+}
+
+const hostName = ({ platform, runtime }: Host): string =>
+  `${runtime === "bun" ? "Bun" : "Node"} on ${{ linux: "Linux", darwin: "macOS", other: "this system" }[platform]}`
+
+/** Why a level cannot be asked for something on a host, with what can be done; `undefined` if it can. */
+export const unenforceable = (level: Level, subject: Subject, host: Host = thisHost): string | undefined => {
+  if (enforces(level, subject, host)) return undefined
+  const cell: Cell = matrix[subject][level]
+  const why = cell.on === undefined ? cell.how : `not with ${hostName(host)}`
+  const others = levels.filter((other) => enforces(other, subject, host)).map((other) => `"${other}"`)
+  const remedy = others.length === 0 ? "remove it" : `use isolation ${others.join(" or ")}, or remove it`
+  return `${subject} cannot be enforced on isolation "${level}" (${why}); ${remedy}`
+}
