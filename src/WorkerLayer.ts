@@ -4,7 +4,13 @@
  */
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import * as path from "node:path"
-import { type Grants, type IsolationLevel, resolveGrants, type ResolvedGrants } from "./Capabilities.ts"
+import {
+  type Grants,
+  type IsolationLevel,
+  requestsProblem,
+  resolveGrants,
+  type ResolvedGrants
+} from "./Capabilities.ts"
 import { InvalidOutput, LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { Request } from "./guest/protocol.ts"
@@ -195,6 +201,8 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       Effect.suspend(() => {
         const known = resolved.get(spec)
         if (known !== undefined) return Effect.succeed(known)
+        const problem = requestsProblem(spec)
+        if (problem !== undefined) return Effect.fail(problem)
         return Effect.tap(resolveGrants(spec.isolation, spec.grants, base), (grants) =>
           Effect.sync(() => resolved.set(spec, grants))
         )
@@ -224,7 +232,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
             )
           }
           const grants = yield* Effect.mapError(grantsOf(spec), refused)
-          const subject: Subject = { spec, grants, audit: audits.of(spec.name) }
+          const subject: Subject = { spec, grants, base, audit: audits.of(spec.name) }
           const warm = yield* pool.lease(subject, path.resolve(spec.modulePath))
           return makeGuest(subject, warm, pool)
         })

@@ -215,9 +215,7 @@ describe("audit", () => {
         const { body } = yield* guest.get(`http://a.test:${server.port}/${path}`)
         assert.strictEqual(body.toString(), answer)
       }
-      assert.deepStrictEqual(reports, [
-        `a.test:${server.port} is not granted; grant it with grants.net: ["a.test:${server.port}"]`
-      ])
+      assert.deepStrictEqual(reports, [`a.test:${server.port}`])
     })
   )
 
@@ -231,15 +229,8 @@ describe("audit", () => {
         assert.isDefined(error)
       }
       assert.strictEqual(server.connections(), 0)
-      assert.include(
-        reports,
-        `127.0.0.1:${server.port} is not a public address; grant it with grants.net: ["127.0.0.1:${server.port}"]`
-      )
-      assert.include(reports, `0.0.0.0:${server.port} is no address one could reach; name another host`)
-      assert.include(
-        reports,
-        '169.254.169.254:80 is not a public address; grant it with grants.net: ["169.254.169.254:80"]'
-      )
+      assert.include(reports, `127.0.0.1:${server.port}`)
+      assert.include(reports, "169.254.169.254:80")
     })
   )
 })

@@ -11,6 +11,7 @@ import {
   WorkerCrash
 } from "../Errors.ts"
 import type { ResolvedGrants } from "../Capabilities.ts"
+import { capabilitiesProblem, decodeCapabilities } from "../capabilities/declared.ts"
 import { type AuditLine, type LoadRequest, type PluginInfo, Reply, Request } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { printable, printableLine, shortened } from "../text.ts"
@@ -36,7 +37,13 @@ export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCr
 const brokenReply = (spec: PluginSpec): WorkerCrash =>
   crashed(spec, { reason: "it broke the protocol: a reply of another shape" })
 
-const Info = Schema.fromJsonString(Schema.Struct({ name: Schema.String, version: Schema.String }))
+const Info = Schema.fromJsonString(
+  Schema.Struct({
+    name: Schema.String,
+    version: Schema.String,
+    capabilities: Schema.optionalKey(Schema.Unknown)
+  })
+)
 const Text = Schema.fromJsonString(Schema.String)
 const Thrown = Schema.fromJsonString(ThrownValue)
 const decodeInfo = Schema.decodeEffect(Info)
@@ -49,6 +56,8 @@ export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly wh
 export interface Subject {
   readonly spec: PluginSpec
   readonly grants: ResolvedGrants
+  /** Where relative paths of grants start. */
+  readonly base: string
   /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
   readonly audit: (use: UngrantedUse) => boolean
 }
@@ -127,7 +136,7 @@ export const loadPlugin = (
       method: spec.kind.method,
       name: spec.name,
       config: spec.config,
-      env: {},
+      env: grants.env,
       limits: { outputLength, logLines, logLength, memory, deadline },
       ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
     }
@@ -140,7 +149,15 @@ export const loadPlugin = (
       return yield* refused(reason)
     }
     if (reply.type !== Reply.loaded) return yield* brokenReply(spec)
-    const { name, version } = yield* Effect.mapError(decodeInfo(reply.body), () => brokenReply(spec))
+    const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
+      brokenReply(spec)
+    )
+    if (capabilities !== undefined) {
+      const declared = yield* Effect.mapError(decodeCapabilities(capabilities), refused)
+      const problem = capabilitiesProblem(declared, spec.grants, subject.base)
+      // An audit is there to find out what a plugin uses, whatever it declares.
+      if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(problem)
+    }
     return {
       info: { name: nameText(name), version: nameText(version) },
       changed: modules?.changed ?? Effect.succeed(false)

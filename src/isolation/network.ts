@@ -24,7 +24,7 @@ const takeTurns = (spec: PluginSpec): Semaphore.Semaphore => {
 /** A session that costs nothing until the plugin's first `fetch`. */
 export const lazySession = (
   spec: PluginSpec,
-  _grants: ResolvedGrants,
+  { net }: ResolvedGrants,
   audit: ((what: string) => void) | undefined,
   send: (json: string) => void
 ): LazySession => {
@@ -33,7 +33,7 @@ export const lazySession = (
   const open = (): NetSession => {
     scope = Scope.makeUnsafe()
     const session = netSession({
-      grants: [],
+      grants: net,
       limits: spec.limits,
       turns: takeTurns(spec),
       send,

@@ -26,7 +26,7 @@ export interface NetLimits {
 export interface NetSessionOptions {
   readonly grants: NetGrants
   readonly limits: NetLimits
-  /** Given where grants are only tried out: told what they would have refused, each target once. */
+  /** Given where grants are only tried out: told the entries that were missing, each once. */
   readonly audit?: (what: string) => void
   /** Takes a text to the guest's `fetch`. */
   readonly send: (json: string) => void

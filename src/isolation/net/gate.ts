@@ -27,21 +27,26 @@ export type Gate = (url: URL) => Effect.Effect<ReadonlyArray<LookupAddress>, Fet
 /** `host:port`, as messages name a target. */
 export const targetOf = (url: URL): string => `${hostOf(url)}:${portOf(url)}`
 
-const addressProblem = (grants: NetGrants, url: URL, address: string): string | undefined => {
+/** What speaks against an address; `entry` is the grant that would open it, if there is one. */
+const addressProblem = (
+  grants: NetGrants,
+  url: URL,
+  address: string
+): { readonly refusal: string; readonly entry?: string } | undefined => {
   const kind = kindOf(address)
   if (kind === "public") return undefined
   const isName = literalOf(hostOf(url)) === undefined
   const what = isName ? `${targetOf(url)} resolves to ${address}, which` : targetOf(url)
-  if (kind === "nobody") return `${what} is no address one could reach; name another host`
+  if (kind === "nobody") return { refusal: `${what} is no address one could reach; name another host` }
   if (opensAddress(grants, url, address)) return undefined
   const bits = isIP(address) === 6 ? 128 : 32
   const entry = isName && hostOf(url) !== "localhost" ? `${address}/${bits}` : entryFor(url)
-  return `${what} is not a public address; grant it with grants.net: ["${entry}"]`
+  return { refusal: `${what} is not a public address; grant it with grants.net: ["${entry}"]`, entry }
 }
 
 /**
- * Makes the gate of one plugin. With `audit`, hosts that are not granted are reported and let through; addresses
- * that are not public stay closed, and are reported too.
+ * Makes the gate of one plugin. With `audit`, hosts that are not granted are let through; addresses that are not
+ * public stay closed. Either is reported as the grant that would open it.
  */
 export const makeGate =
   (grants: NetGrants, resolve: Resolver, audit: ((what: string) => void) | undefined): Gate =>
@@ -56,9 +61,11 @@ export const makeGate =
         )
       }
       if (!matches(grants, url)) {
-        const refusal = `${targetOf(url)} is not granted; grant it with grants.net: ["${entryFor(url)}"]`
-        if (audit === undefined) return yield* problem(refusal)
-        audit(refusal)
+        const entry = entryFor(url)
+        if (audit === undefined) {
+          return yield* problem(`${targetOf(url)} is not granted; grant it with grants.net: ["${entry}"]`)
+        }
+        audit(entry)
       }
       const literal = literalOf(hostOf(url))
       const addresses =
@@ -70,10 +77,10 @@ export const makeGate =
           : [{ address: literal, family: isIP(literal) }]
       if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
       for (const { address } of addresses) {
-        const refusal = addressProblem(grants, url, address)
-        if (refusal === undefined) continue
-        audit?.(refusal)
-        return yield* problem(refusal)
+        const found = addressProblem(grants, url, address)
+        if (found === undefined) continue
+        if (found.entry !== undefined) audit?.(found.entry)
+        return yield* problem(found.refusal)
       }
       return addresses
     })
