@@ -4,6 +4,7 @@
  */
 export * from "./CircuitBreaker.ts"
 export { Grants, IsolationLevel } from "./Capabilities.ts"
+export { grantsSnippet } from "./capabilities/declared.ts"
 export * from "./Config.ts"
 export * from "./Errors.ts"
 export type { PluginInfo } from "./guest/protocol.ts"

@@ -9,13 +9,15 @@ import type { Grants, IsolationLevel } from "./Capabilities.ts"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginErrorCode } from "./Errors.ts"
 import {
+  type Enforcement,
   extractor,
   type Limits,
   linkifier,
   makeSpec,
   type MessageInput,
   type PluginSpec,
-  type Reuse
+  type Reuse,
+  type Sandbox
 } from "./Plugin.ts"
 import { PluginRuntime } from "./Runtime.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
@@ -34,6 +36,9 @@ export interface RunPluginOptions {
   /** Default `"plugin"`: isolates stay warm. */
   readonly reuse?: Reuse
   readonly grants?: Grants
+  readonly enforcement?: Enforcement
+  readonly sandbox?: Sandbox
+  readonly integrity?: string
   readonly limits?: Partial<Limits>
 }
 
@@ -88,6 +93,9 @@ const specOf = (options: RunPluginOptions): PluginSpec<typeof linkifier | typeof
     ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
     ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
     ...(options.grants === undefined ? {} : { grants: options.grants }),
+    ...(options.enforcement === undefined ? {} : { enforcement: options.enforcement }),
+    ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
+    ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
     ...(options.limits === undefined ? {} : { limits: options.limits })
   })
 }

@@ -272,10 +272,10 @@ const contract = (level: Level): void => {
     )
 
     for (const [options, says] of [
-      [{ grants: { net: ["example.com"] } }, /grants\.net/],
-      [{ grants: { env: ["HOME"] } }, /grants\.env/],
+      [{ grants: { net: ["ftp://example.com"] } }, /grants\.net/],
+      [{ grants: { env: ["NOT A NAME"] } }, /grants\.env/],
       [{ grants: { read: ["/no/such/folder"] } }, /no\/such\/folder/],
-      [{ isolation: "wasm" }, /"wasm"/]
+      [{ isolation: "wasm", grants: { read: ["."] } }, /"wasm"/]
     ] as const) {
       live(`${JSON.stringify(options)} is LOAD_ERROR`, () =>
         Effect.map(failing(run("echo.ts", "x", options), "LOAD_ERROR"), ({ message }) =>
