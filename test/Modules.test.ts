@@ -1,5 +1,5 @@
 /** What a plugin may import, tried from inside a real isolate. */
-import { assert, it, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -30,10 +30,36 @@ write("plugins/node_modules/good/lib/index.js", 'export { value } from "../value
 write("plugins/node_modules/good/value.js", "export const value = 'a dependency'")
 write("plugins/node_modules/escapes/package.json", '{"name":"escapes","main":"../../../secret.json"}')
 write("node_modules/above/index.js", "module.exports = { value: 'installed above' }")
+// Three ways to ask the host whether a file exists elsewhere: each for one that does and one that does not.
+fs.symlinkSync(folder, path.join(folder, "plugins/up"))
+for (const name of ["secret", "absent"]) {
+  write(`plugins/main-${name}/package.json`, `{"main":"../../${name}.json"}`)
+  write(`plugins/node_modules/main-${name}/package.json`, `{"main":"../../../${name}.json"}`)
+  fs.symlinkSync(path.join(folder, `${name}.json`), path.join(folder, `plugins/ending-${name}.js`))
+}
+write("outside/node_modules/lent/package.json", '{"name":"lent"}')
+write("outside/node_modules/lent/index.js", "module.exports = { value: 'not yours' }")
 
-const importer = write(
-  "plugins/importer.ts",
-  `export default {
+write(
+  "mapped/package.json",
+  JSON.stringify({
+    name: "mapped",
+    imports: {
+      "#dep": { require: "./none.cjs", default: "good" },
+      "#deps/*": "good/*",
+      "#own": "./own.js",
+      "#fs": "node:fs",
+      "#climbs": "good/../../../secret.json"
+    }
+  })
+)
+write("mapped/own.js", "export const value = 'its own'")
+write("mapped/node_modules/good/package.json", '{"name":"good","type":"module"}')
+write("mapped/node_modules/good/index.js", "export const value = 'by a map'")
+write("mapped/inner/plugin/own.js", "export const value = 'its own'")
+write("package.json", '{"name":"workspace","imports":{"#outer/*":"./*"}}')
+
+const importerSource = `export default {
     async enrich({ config }) {
       let seen
       try {
@@ -47,7 +73,8 @@ const importer = write(
       return [{ kind: "seen", span: { start: 0, end: 1 }, data: seen }]
     }
   }`
-)
+const importer = write("plugins/importer.ts", importerSource)
+const mapped = write("mapped/importer.ts", importerSource)
 
 const message = {
   id: "1",
@@ -65,10 +92,10 @@ interface Import {
   readonly from?: string
 }
 
-const seenBy = (config: Import) =>
+const seenBy = (config: Import, modulePath = importer) =>
   Effect.gen(function* () {
     const runtime = yield* PluginRuntime
-    const spec = makeSpec({ name: "importer", kind: linkifier, modulePath: importer, config: { ...config } })
+    const spec = makeSpec({ name: "importer", kind: linkifier, modulePath, config: { ...config } })
     const [enrichment] = yield* runtime.run(spec, { message })
     return enrichment?.data as { readonly loaded?: string; readonly refused?: string }
   })
@@ -128,12 +155,65 @@ describe("modules", () => {
     )
   })
 
-  it("keeps what lies outside indistinguishable from what does not exist", () =>
-    Effect.runPromise(
+  layer(RuntimeLive)((it) => {
+    it.effect.each([
+      ["#dep", "by a map"],
+      ["#deps/index.js", "by a map"],
+      ["#own", "its own"]
+    ] as const)("loads what its own package.json maps: %s", ([specifier, part]) =>
       Effect.gen(function* () {
-        const there = yield* seenBy({ specifier: "../secret.json", json: true })
-        const missing = yield* seenBy({ specifier: "../absent.json", json: true })
-        assert.strictEqual(there.refused?.replaceAll("secret", "absent"), missing.refused)
-      }).pipe(Effect.provide(RuntimeLive))
-    ))
+        assert.include((yield* seenBy({ specifier }, mapped)).loaded, part)
+      })
+    )
+    it.effect.each([
+      ["#fs", /Invalid "imports" target "node:fs"/],
+      ["#climbs", /neither a path nor the name of a package/],
+      ["#none", /#none/]
+    ] as const)("refuses what its package.json maps to elsewhere: %s", ([specifier, reason]) =>
+      Effect.gen(function* () {
+        assert.match((yield* seenBy({ specifier }, mapped)).refused ?? "", reason)
+      })
+    )
+
+    const probes: ReadonlyArray<(name: string) => Import> = [
+      (name) => ({ specifier: `../${name}.json`, json: true }),
+      (name) => ({ specifier: `../${name}.json`, require: true }),
+      (name) => ({ specifier: `./a?/../../${name}.json`, require: true }),
+      (name) => ({ specifier: `./a#/../../${name}`, require: true }),
+      (name) => ({ specifier: `./%2e%2e/${name}.json`, json: true }),
+      (name) => ({ specifier: `./.%2E/${name}.json` }),
+      (name) => ({ specifier: `./.\t./${name}.json` }),
+      (name) => ({ specifier: `FILE://${folder}/${name}.json` }),
+      (name) => ({ specifier: ` file://${folder}/${name}.json` }),
+      (name) => ({ specifier: `file:/../../${folder}/${name}.json`, require: true }),
+      (name) => ({ specifier: `good/.\n./.\n./../${name}.json` }),
+      (name) => ({ specifier: `good/..%2f..%2f../${name}.json` }),
+      (name) => ({ specifier: `./up/${name}.json`, json: true }),
+      (name) => ({ specifier: `./up/${name}`, require: true }),
+      (name) => ({ specifier: `./${name}.json`, require: true, from: `${folder}/plugins/up/any.js` }),
+      (name) => ({ specifier: `./main-${name}`, require: true }),
+      (name) => ({ specifier: `main-${name}`, require: true }),
+      (name) => ({ specifier: `main-${name}` }),
+      (name) => ({ specifier: `./ending-${name}`, require: true }),
+      (name) => ({ specifier: `./ending-${name}.js` }),
+      (name) => ({ specifier: `#outer/${name}.json` })
+    ]
+    it.effect.each(probes.map((probe) => [probe("secret"), probe("absent")] as const))(
+      "tells no difference between what exists outside and what does not: %j",
+      ([there, missing]) =>
+        Effect.gen(function* () {
+          const said = [yield* seenBy(there), yield* seenBy(missing)]
+          assert.isUndefined(said[0]?.loaded)
+          assert.strictEqual(said[0]?.refused?.replaceAll("secret", "absent"), said[1]?.refused)
+          assert.notInclude(said[0]?.refused, "Cannot find")
+        })
+    )
+
+    it.effect("lends a linked folder's packages to nobody", () =>
+      Effect.gen(function* () {
+        const config = { specifier: "lent", require: true, from: `${folder}/plugins/up/outside/any.js` }
+        assert.match((yield* seenBy(config)).refused ?? "", /is not the plugin's/)
+      })
+    )
+  })
 })
