@@ -16,7 +16,16 @@ import { realOf } from "./config/modulePath.ts"
 import { problemsOf } from "./config/problems.ts"
 import { type ConfigTime, configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { ConfigError } from "./Errors.ts"
-import { extractor, type Limits, linkifier, makeSpec, type PluginSpec, type Reuse } from "./Plugin.ts"
+import {
+  type Enforcement,
+  extractor,
+  type Limits,
+  linkifier,
+  makeSpec,
+  type PluginSpec,
+  type Reuse,
+  type Sandbox
+} from "./Plugin.ts"
 
 export type { ConfigTime } from "./config/schema.ts"
 
@@ -35,7 +44,7 @@ export interface PluginEntry {
   readonly grace?: ConfigTime
   /** What the plugin gets as `config`: JSON values. Default `{}`. */
   readonly config?: { readonly [key: string]: Schema.Json }
-  /** Default `"thread"`. */
+  /** Default: what `loadConfig` is told, `"thread"` if nothing; a hub of `agentlip up` says `"process"`. */
   readonly isolation?: IsolationLevel
   /** `"plugin"`: isolates stay warm; `"never"`: a fresh one for each run. Default `"plugin"`. */
   readonly reuse?: Reuse
@@ -46,6 +55,12 @@ export interface PluginEntry {
   readonly limits?: Partial<Limits>
   /** What the plugin may reach; relative paths are taken from the workspace. Default nothing. */
   readonly grants?: Grants
+  /** `"audit"`: what the grants would refuse is let through and reported, to find out what to grant. Default `"enforce"`. */
+  readonly enforcement?: Enforcement
+  /** Bubblewrap around the process of isolation `"process"`; `"auto"`: where it works. Default `"none"`. */
+  readonly sandbox?: Sandbox
+  /** `sha256-…` of the plugin's module graph; any other is refused. Default: whatever is there is run. */
+  readonly integrity?: string
   /** What differs from the hub's breaker: failures in a row (default 3), time to the next try (default 60 seconds). */
   readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: ConfigTime }
   /** `false`: checked, but not run. Default `true`. */
@@ -86,12 +101,20 @@ export interface LoadedConfig {
   readonly disabled: ReadonlyArray<string>
 }
 
+/** What a hub says of all its plugins. */
+export interface LoadConfigOptions {
+  /** The isolation level of plugins that name none. Default `"thread"`. */
+  readonly isolation?: IsolationLevel
+}
+
 const toSpec = <Kind extends typeof linkifier | typeof extractor>(
   kind: Kind,
-  entry: Entry
+  entry: Entry,
+  defaults: LoadConfigOptions
 ): PluginSpec<Kind> => {
   const { enabled: _, memory, ...options } = entry
   return makeSpec({
+    ...defaults,
     ...options,
     kind,
     ...(memory === undefined ? {} : { limits: { ...options.limits, memory } })
@@ -107,12 +130,13 @@ const toSpec = <Kind extends typeof linkifier | typeof extractor>(
  *
  * @example
  * ```ts
- * const { specs, disabled } = yield* loadConfig("/srv/chat")
+ * const { specs, disabled } = yield* loadConfig("/srv/chat", { isolation: "process" })
  * for (const spec of specs) yield* Effect.log(`${spec.kind.name} ${spec.name}: ${spec.modulePath}`)
  * ```
  */
 export const loadConfig = Effect.fn("loadConfig")(function* (
-  workspaceRoot: string
+  workspaceRoot: string,
+  options: LoadConfigOptions = {}
 ): Effect.fn.Return<LoadedConfig, ConfigError> {
   const root = realOf(path.resolve(workspaceRoot))
   const file = yield* findConfigFile(root)
@@ -130,8 +154,8 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   return {
     file,
     specs: [
-      ...linkifiers.filter(isEnabled).map((entry) => toSpec(linkifier, entry)),
-      ...extractors.filter(isEnabled).map((entry) => toSpec(extractor, entry))
+      ...linkifiers.filter(isEnabled).map((entry) => toSpec(linkifier, entry, options)),
+      ...extractors.filter(isEnabled).map((entry) => toSpec(extractor, entry, options))
     ],
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name)
   }

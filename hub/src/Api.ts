@@ -17,7 +17,17 @@ import {
   PayloadTooLarge,
   VersionConflict
 } from "./ApiErrors.ts"
-import { Attachment, Channel, Derivation, Enrichment, HubEvent, JsonObject, Message, Topic } from "./Model.ts"
+import {
+  Attachment,
+  Channel,
+  Derivation,
+  Enrichment,
+  HubEvent,
+  JsonObject,
+  Message,
+  PluginStatus,
+  Topic
+} from "./Model.ts"
 
 /** Writes need the token of the hub's `server.json`; reads do not. */
 export class Authorization extends HttpApiMiddleware.Service<Authorization>()("@agentlip/hub/Authorization", {
@@ -100,6 +110,9 @@ export class Reads extends HttpApiGroup.make("reads")
       query: { kind: Schema.optional(Schema.String) },
       success: Schema.Struct({ attachments: Schema.Array(Attachment) }),
       error: NotFound
+    }),
+    HttpApiEndpoint.get("plugins", "/plugins", {
+      success: Schema.Struct({ plugins: Schema.Array(PluginStatus) })
     }),
     HttpApiEndpoint.get("events", "/events", {
       query: {

@@ -9,6 +9,7 @@ import { Derivations } from "./Derivations.ts"
 import { Derived } from "./Derived.ts"
 import { EventLog } from "./EventLog.ts"
 import { Messages } from "./Messages.ts"
+import { Plugins } from "./Plugins.ts"
 import { Topics } from "./Topics.ts"
 
 type Storage = SqlError.SqlError | PersistedQueue.PersistedQueueError | Schema.SchemaError
@@ -55,6 +56,7 @@ const ReadsLive = HttpApiBuilder.group(
     const derived = yield* Derived
     const derivations = yield* Derivations
     const events = yield* EventLog
+    const plugins = yield* Plugins
     return handlers.handleAll({
       channels: () => Effect.map(topics.channels, (channels) => ({ channels })).pipe(Effect.orDie),
       topics: ({ params, query: { limit = 50, offset = 0 } }) =>
@@ -77,6 +79,7 @@ const ReadsLive = HttpApiBuilder.group(
           Effect.map((attachments) => ({ attachments })),
           storageIsDefect
         ),
+      plugins: () => Effect.map(plugins.list, (plugins) => ({ plugins })),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
         events
           .list({

@@ -4,9 +4,11 @@ import {
   type ConfiguredSpec,
   PluginRuntime,
   Staleness,
-  WorkerLayer
+  WorkerLayer,
+  type WorkerOptions
 } from "@agentlip/plugin-runtime"
 import { Effect, Layer } from "effect"
+import * as path from "node:path"
 import { Attachments } from "./Attachments.ts"
 import { AuthToken } from "./Auth.ts"
 import { Derivations } from "./Derivations.ts"
@@ -17,6 +19,7 @@ import { Ids } from "./Ids.ts"
 import { Messages } from "./Messages.ts"
 import * as Migrations from "./Migrations.ts"
 import { Outbox } from "./Outbox.ts"
+import { Plugins } from "./Plugins.ts"
 import * as Server from "./Server.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { Topics } from "./Topics.ts"
@@ -29,11 +32,24 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions {
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
 }
 
-/** Plugins in isolates of their own, each behind its breaker. */
-export const pluginsLayer = PluginRuntime.layer.pipe(
-  Layer.provideMerge(CircuitBreaker.layer({ failureThreshold: 3, cooldown: "60 seconds" })),
-  Layer.provideMerge(WorkerLayer.layer())
-)
+/**
+ * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
+ * plugins use; relative paths of grants are taken from the workspace.
+ */
+export const pluginsLayer = (
+  { workspace, plugins = [] }: Pick<HubOptions, "workspace" | "plugins">,
+  options: Pick<WorkerOptions, "node"> = {}
+) =>
+  PluginRuntime.layer.pipe(
+    Layer.provideMerge(CircuitBreaker.layer({ failureThreshold: 3, cooldown: "60 seconds" })),
+    Layer.provideMerge(
+      WorkerLayer.layer({
+        ...options,
+        prepare: [...new Set(plugins.map(({ isolation }) => isolation))],
+        grantsBase: path.resolve(workspace)
+      })
+    )
+  )
 
 const databaseLayer = Migrations.layer.pipe(
   Layer.provideMerge(
@@ -47,14 +63,15 @@ const databaseLayer = Migrations.layer.pipe(
  *
  * @example
  * ```ts
- * Layer.launch(Hub.layer({ workspace: ".", plugins: specs }).pipe(Layer.provide(Hub.pluginsLayer)))
+ * const hub = { workspace: ".", plugins: specs }
+ * Layer.launch(Hub.layer(hub).pipe(Layer.provide(Hub.pluginsLayer(hub))))
  * ```
  */
 export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubOptions) => {
   const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, identityLayer)
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins)))
+    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))
   )
   const pipeline = Derive.layer(plugins, concurrency === undefined ? {} : { concurrency }).pipe(
     Layer.provide(Staleness.layer)

@@ -1,4 +1,4 @@
-/** What a hub says of its plugins at start-up: who loaded, who did not and why. */
+/** What a hub says of its plugins at start-up: who loaded and with what rights, who did not and why. */
 import { type ConfiguredSpec, type PluginError, PluginRuntime } from "@agentlip/plugin-runtime"
 import { Effect, Result } from "effect"
 
@@ -19,6 +19,37 @@ export const loadAll = (
     )
   )
 
+const capabilities = ["read", "write", "net", "env"] as const
+
+const grantsOf = ({ grants }: ConfiguredSpec): string => {
+  const given = capabilities.flatMap((capability) => {
+    const what = grants[capability] ?? []
+    return what.length === 0 ? [] : [`${capability} ${what.join(" ")}`]
+  })
+  return given.length === 0 ? "no grants" : `grants: ${given.join("; ")}`
+}
+
+/** `process, no sandbox, no grants` */
+const rightsOf = (spec: ConfiguredSpec): string =>
+  [
+    spec.isolation,
+    ...(spec.isolation === "process"
+      ? [spec.sandbox === "none" ? "no sandbox" : `sandbox ${spec.sandbox}`]
+      : []),
+    ...(spec.enforcement === "audit" ? ["AUDIT: what is not granted is let through and reported"] : []),
+    grantsOf(spec)
+  ].join(", ")
+
+const isOfLevel = ({ spec, result }: LoadResult): boolean =>
+  Result.isFailure(result) &&
+  result.failure._tag === "LOAD_ERROR" &&
+  result.failure.reason.startsWith(`isolation "${spec.isolation}"`)
+
+const whatToDo = [
+  "  Some plugins cannot run on their isolation level here. Plugins that name none are processes; those need",
+  "  Linux or macOS and Node 24 or newer (a hub on Bun finds it on the PATH, or is told with --node FILE)."
+]
+
 /** The report in lines of text. */
 export const render = (
   results: ReadonlyArray<LoadResult>,
@@ -26,8 +57,9 @@ export const render = (
 ): ReadonlyArray<string> => [
   ...results.map(({ spec, result }) =>
     Result.isSuccess(result)
-      ? `  ok      ${spec.kind.name} ${spec.name} (${result.success.name} ${result.success.version})`
+      ? `  ok      ${spec.kind.name} ${spec.name} (${result.success.name} ${result.success.version}): ${rightsOf(spec)}`
       : `  failed  ${spec.kind.name} ${spec.name}: ${result.failure._tag}: ${result.failure.message}`
   ),
-  ...disabled.map((name) => `  off     ${name} (enabled: false)`)
+  ...disabled.map((name) => `  off     ${name} (enabled: false)`),
+  ...(results.some(isOfLevel) ? whatToDo : [])
 ]

@@ -1,4 +1,5 @@
 /** What the hub keeps and shows, as clients see it on the wire. */
+import { Grants, IsolationLevel } from "@agentlip/plugin-runtime"
 import { Schema } from "effect"
 
 /** A JSON object, such as an attachment's fact. */
@@ -94,6 +95,24 @@ export const Derivation = Schema.Struct({
   ended_at: Schema.NullOr(Schema.String)
 })
 export type Derivation = typeof Derivation.Type
+
+export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
+export type CircuitState = typeof CircuitState.Type
+
+/** A configured plugin: its rights, its circuit, and in audit mode the grants it would need. */
+export const PluginStatus = Schema.Struct({
+  name: Schema.String,
+  kind: Schema.String,
+  isolation: IsolationLevel,
+  /** Of isolation `process`; `null` on the others. */
+  sandbox: Schema.NullOr(Schema.Literals(["bubblewrap", "none", "auto"])),
+  enforcement: Schema.Literals(["enforce", "audit"]),
+  grants: Grants,
+  circuit: Schema.Struct({ state: CircuitState, failures: Schema.Int }),
+  /** `snippet` is for the config file; empty if nothing is needed. `null`: not in audit mode. */
+  audit: Schema.NullOr(Schema.Struct({ needs: Grants, snippet: Schema.String }))
+})
+export type PluginStatus = typeof PluginStatus.Type
 
 export const EventScope = Schema.Struct({
   channel_id: Schema.NullOr(Schema.String),

@@ -18,6 +18,9 @@ export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/
   }
 }
 
+/** What open requests have to finish in; the hub is down within two seconds, whatever they do. */
+const gracefulShutdownTimeout = "1 second"
+
 const loopback = ["127.0.0.1", "::1"]
 
 export interface ServerOptions {
@@ -38,9 +41,7 @@ export const layer = ({ host = "127.0.0.1", port = 0 }: ServerOptions) =>
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provideMerge(
-          NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "2 seconds" })
-        )
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout }))
       )
     })
   )

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
 /** The command line: `agentlip up [--workspace DIR] [--port N]`. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { loadConfig, WorkerLayer, type WorkerStats } from "@agentlip/plugin-runtime"
-import { Console, Context, Effect, Layer, Runtime, Schema } from "effect"
+import { loadConfig } from "@agentlip/plugin-runtime"
+import { Console, Effect, Layer, Option, Schema } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -54,18 +54,6 @@ const announce = Effect.gen(function* () {
   yield* Console.log(howToPost(url, serverFile, topic?.id).join("\n"))
 })
 
-/** Of the running hub; asked once more when it is down. */
-let stats: Effect.Effect<WorkerStats> = Effect.succeed({ isolates: 0, zombies: 0 })
-
-/**
- * Node's own exit waits for every thread, and a thread that could not be stopped never ends. By now nothing
- * is left to be saved.
- */
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) =>
-    Effect.runSync(stats).zombies > 0 ? process.kill(process.pid, "SIGKILL") : onExit(code)
-  )
-
 const up = Command.make(
   "up",
   {
@@ -78,14 +66,18 @@ const up = Command.make(
       Flag.withAlias("p"),
       Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
       Flag.withDefault(0)
+    ),
+    node: Flag.String("node").pipe(
+      Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
+      Flag.optional
     )
   },
   Effect.fnUntraced(
-    function* ({ workspace, port }) {
-      const { file, specs, disabled } = yield* loadConfig(workspace)
-      const hub = Hub.layer({ workspace, port, plugins: specs }).pipe(Layer.provideMerge(Hub.pluginsLayer))
-      const services = yield* Layer.build(hub)
-      stats = Context.get(services, WorkerLayer).stats
+    function* ({ workspace, port, node }) {
+      const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
+      const options = { workspace, port, plugins: specs }
+      const pluginsLayer = Hub.pluginsLayer(options, Option.isSome(node) ? { node: node.value } : {})
+      const services = yield* Layer.build(Hub.layer(options).pipe(Layer.provideMerge(pluginsLayer)))
       yield* Effect.provideContext(announce, services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"
@@ -102,8 +94,4 @@ const agentlip = Command.make("agentlip").pipe(
   Command.withSubcommands([up])
 )
 
-agentlip.pipe(
-  Command.run({ version: "0.1.0" }),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({ teardown })
-)
+agentlip.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

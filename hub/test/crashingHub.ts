@@ -12,6 +12,6 @@ const plugins = [
   makeSpec({ name: "tags", kind: extractor, modulePath: fixture("tags") })
 ]
 
-Layer.launch(
-  Hub.layer({ workspace: process.argv[2] ?? ".", plugins }).pipe(Layer.provide(Hub.pluginsLayer))
-).pipe(NodeRuntime.runMain)
+const hub = { workspace: process.argv[2] ?? ".", plugins }
+
+Layer.launch(Hub.layer(hub).pipe(Layer.provide(Hub.pluginsLayer(hub)))).pipe(NodeRuntime.runMain)

@@ -1,12 +1,5 @@
 /** A real hub on a port of its own, in a workspace that is thrown away. */
-import {
-  CircuitBreaker,
-  type ConfiguredSpec,
-  extractor,
-  linkifier,
-  makeSpec,
-  PluginRuntime
-} from "@agentlip/plugin-runtime"
+import { CircuitBreaker, type ConfiguredSpec, extractor, linkifier, makeSpec } from "@agentlip/plugin-runtime"
 import { layerFakePlugins } from "@agentlip/plugin-runtime/testing"
 import { Context, Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
@@ -111,16 +104,12 @@ export const startHub = Effect.fnUntraced(function* (
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
-  const runtime: Layer.Layer<PluginRuntime | CircuitBreaker> = layerFakePlugins(
-    options.fakes ?? {},
-    options.breaker
-  )
   const services = yield* Layer.build(
     Hub.layer({
       workspace,
       plugins: options.plugins ?? [],
       ...(options.host === undefined ? {} : { host: options.host })
-    }).pipe(Layer.provideMerge(runtime))
+    }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )
   const { host, port, auth_token: token } = readServerFile(workspace)
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`

@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import { connect } from "node:net"
+import * as path from "node:path"
+import { agentlip, alive, descendants, type Run, shows } from "./hubProcess.ts"
+import { client, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+
+/** Deaf to everything but a kill, each in its way. */
+const deaf = {
+  spins: "while (true) {}",
+  waits: "return new Promise(() => setInterval(() => {}, 1000))",
+  ignores: "signal.addEventListener('abort', () => { while (true) {} }); return new Promise(() => {})",
+  sorts: "while (true) Array.from({ length: 3e6 }, () => Math.random()).sort()"
+}
+
+const plugins = [
+  { name: "spins", modulePath: "./spins.ts", timeout: "1 minute" },
+  { name: "spins-in-a-thread", modulePath: "./spins.ts", timeout: "1 minute", isolation: "thread" },
+  { name: "waits", modulePath: "./waits.ts", timeout: "1 minute", reuse: "never" },
+  { name: "ignores", modulePath: "./ignores.ts", timeout: "1 minute" },
+  { name: "sorts", modulePath: "./sorts.ts", timeout: "1 minute", isolation: "thread" }
+]
+
+/** A hub whose plugins are all in the middle of a run that never ends. */
+const busyHub = Effect.gen(function* () {
+  const workspace = yield* tempWorkspace
+  fs.writeFileSync(
+    path.join(workspace, "agentlip.config.ts"),
+    `export default { linkifiers: ${JSON.stringify(plugins)} }`
+  )
+  for (const [name, body] of Object.entries(deaf)) {
+    fs.writeFileSync(
+      path.join(workspace, `${name}.ts`),
+      `export default { name: "${name}", version: "1.0.0", enrich: (input, { signal } = {}) => { console.log("busy"); ${body} } }`
+    )
+  }
+  const hub = yield* agentlip("up", "--workspace", workspace)
+  yield* shows(hub, "ok      linkifier sorts")
+  const { port, auth_token } = readServerFile(workspace)
+  const api = client(`http://127.0.0.1:${port}`, auth_token)
+  const { topic } = yield* makeTopic(api)
+  const { body } = yield* api.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw: "x" })
+  yield* eventually(Effect.sync(hub.output), (log) => log.split("busy").length > plugins.length)
+  const pid = hub.process.pid ?? 0
+  assert.isAtLeast(descendants(pid).size, 3)
+  return { hub, pid, port, api, message: String(body.message.id) }
+})
+
+const endOf = ({ ended }: Run) => Effect.promise(() => ended)
+
+describe.skipIf(process.platform !== "linux")("a hub whose plugins never answer", () => {
+  it.live(
+    "is gone within two seconds of SIGTERM, and every process of its with it",
+    () =>
+      Effect.gen(function* () {
+        const { hub, pid, port, api, message } = yield* busyHub
+        const { body } = yield* api.get(`/api/v1/messages/${message}/derivations`)
+        assert.deepStrictEqual(
+          body.derivations.map(({ state }: Json) => state),
+          plugins.map(() => "pending")
+        )
+        // A client that never finishes its request.
+        const client = connect(port, "127.0.0.1", () => client.write("POST /api/v1/messages HTTP/1.1\r\n"))
+        client.on("error", () => {})
+        yield* eventually(
+          Effect.sync(() => client.bytesWritten),
+          (written) => written > 0
+        )
+
+        const seen = new Map(descendants(pid))
+        const watching = setInterval(() => {
+          for (const [child, start] of descendants(pid)) seen.set(child, start)
+        }, 10)
+        const stopped = Date.now()
+        hub.process.kill("SIGTERM")
+        const code = yield* endOf(hub)
+        const taken = Date.now() - stopped
+        clearInterval(watching)
+        client.destroy()
+        assert.strictEqual(code, 130, hub.output())
+        assert.isBelow(taken, 2_000)
+        assert.deepStrictEqual(alive(seen), [])
+      }),
+    60_000
+  )
+
+  it.live(
+    "leaves no process behind when it is killed",
+    () =>
+      Effect.gen(function* () {
+        const { hub, pid } = yield* busyHub
+        // Stopped, it starts nothing more: what it has now is all there is.
+        hub.process.kill("SIGSTOP")
+        const children = descendants(pid)
+        assert.isAtLeast(alive(children).length, 3)
+        hub.process.kill("SIGKILL")
+        yield* endOf(hub)
+        yield* eventually(
+          Effect.sync(() => alive(children)),
+          (left) => left.length === 0,
+          2_000
+        )
+      }),
+    60_000
+  )
+})
