@@ -60,13 +60,13 @@ const startHub = async (plugins: Plugins): Promise<Hub> => {
     fileURLToPath(new URL("../node_modules/linkify-it", import.meta.url)),
     path.join(workspace, "node_modules/linkify-it")
   )
-  for (const rogue of ["hangs", "crashes"]) {
-    const file = new URL(`../examples/workspace/plugins/${rogue}.ts`, import.meta.url)
+  for (const rogue of ["spins", "crashes"]) {
+    const file = new URL(`../examples/hostile/${rogue}.ts`, import.meta.url)
     fs.copyFileSync(fileURLToPath(file), path.join(workspace, `plugins/${rogue}.ts`))
   }
   const entry = (name: string): object => ({ name, modulePath: `./plugins/${name}.ts` })
   const rogues =
-    plugins === "three and rogues" ? [{ ...entry("hangs"), timeout: "1 second" }, entry("crashes")] : []
+    plugins === "three and rogues" ? [{ ...entry("spins"), timeout: "1 second" }, entry("crashes")] : []
   const config =
     plugins === "none"
       ? {}

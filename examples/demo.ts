@@ -1,55 +1,16 @@
 /**
  * `npm run demo`: a hub on a copy of `examples/workspace`, a dozen messages over HTTP, and what the plugins
- * made of each. `npm run demo -- --rogues` switches the two rogue plugins on.
+ * made of each. `npm run demo -- --hostile`: the same, with the plugins of `examples/hostile` beside.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { loadConfig } from "@agentlip/plugin-runtime"
-import { Clock, Console, Context, Effect, Layer, Schedule } from "effect"
+import { Clock, Console, Effect, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
-import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
-import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
-import * as fs from "node:fs"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
-import { Api, Authorization } from "../hub/src/Api.ts"
-import { AuthToken } from "../hub/src/Auth.ts"
-import * as Hub from "../hub/src/Hub.ts"
 import type { Derivation, Enrichment, Message } from "../hub/src/Model.ts"
+import { hostileDemo } from "./hostileDemo.ts"
 import { messages } from "./messages.ts"
+import { startHub, temporaryWorkspace } from "./runningHub.ts"
 
-const example = fileURLToPath(new URL("./workspace", import.meta.url))
 const longestWait = "60 seconds"
-
-/** A copy beside the original, where the plugins find the installed packages as they do there. */
-const temporaryWorkspace = Effect.acquireRelease(
-  Effect.sync(() => {
-    const copy = fs.mkdtempSync(path.join(path.dirname(example), ".demo-"))
-    fs.cpSync(example, copy, {
-      recursive: true,
-      filter: (source) => path.basename(source) !== ".agentlip"
-    })
-    return copy
-  }),
-  (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
-)
-
-const startHub = Effect.gen(function* () {
-  const workspace = yield* temporaryWorkspace
-  const { specs } = yield* loadConfig(workspace)
-  const services = yield* Layer.build(
-    Hub.layer({ workspace, plugins: specs }).pipe(Layer.provide(Hub.pluginsLayer))
-  )
-  const { address } = Context.get(services, HttpServer.HttpServer)
-  const token = Context.get(services, AuthToken)
-  const authorize = HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
-    next(HttpClientRequest.bearerToken(request, token))
-  )
-  const url = HttpServer.formatAddress(address)
-  yield* Console.log(`A hub at ${url} with ${specs.map(({ name }) => name).join(", ")}\n`)
-  return yield* HttpApiClient.make(Api, {
-    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(url))
-  }).pipe(Effect.provide([authorize, FetchHttpClient.layer]))
-})
 
 /** A job that waits for its breaker has said what it has to say; so has one that has ended. */
 const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
@@ -79,7 +40,10 @@ const shorten = (text: string): string => {
 
 const demo = Effect.gen(function* () {
   const started = yield* Clock.currentTimeMillis
-  const { reads, writes } = yield* startHub
+  const { api, url } = yield* startHub(yield* temporaryWorkspace)
+  const { reads, writes } = api
+  const { plugins } = yield* reads.plugins()
+  yield* Console.log(`A hub at ${url} with ${plugins.map(({ name }) => name).join(", ")}\n`)
   const { channel } = yield* writes.createChannel({ payload: { name: "demo" } })
   const { topic } = yield* writes.createTopic({
     payload: { channel_id: channel.id, title: "A dozen messages" }
@@ -131,15 +95,12 @@ const demo = Effect.gen(function* () {
 const command = Command.make(
   "demo",
   {
-    rogues: Flag.Boolean("rogues").pipe(
-      Flag.withDescription("Switch on the plugin that hangs and the plugin that crashes"),
+    hostile: Flag.Boolean("hostile").pipe(
+      Flag.withDescription("With plugins beside the good ones that try to take the hub down"),
       Flag.withDefault(false)
     )
   },
-  ({ rogues }) => {
-    if (rogues) process.env["AGENTLIP_EXAMPLE_ROGUES"] = "1"
-    return demo
-  }
+  ({ hostile }) => (hostile ? hostileDemo : demo)
 )
 
 command.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -1,9 +1,8 @@
 // The operator's own code, read once at start-up. A type import only: it is gone when this file runs.
 import type { AgentlipConfig } from "@agentlip/plugin-runtime"
 
-// `npm run demo -- --rogues` sets it; so can you, in front of `npm start`.
-const rogues = process.env["AGENTLIP_EXAMPLE_ROGUES"] === "1"
-
+// Each plugin runs in a process of its own, may reach nothing, and has 5 seconds for a message: unless it says
+// otherwise, as `todos` does of its time.
 export default {
   linkifiers: [
     { name: "urls", modulePath: "@agentlip/plugins/url-linkifier" },
@@ -12,26 +11,10 @@ export default {
       name: "references",
       modulePath: "@agentlip/plugins/reference-linkifier",
       config: { baseUrl: "https://github.com", repository: "nodejs/node" }
-    },
-    {
-      // Never answers. Enabled, every message shows TIMEOUT after one second, then CIRCUIT_OPEN once it has
-      // happened three times, then one probe a minute; the other plugins' results come as if it were not there.
-      name: "hangs",
-      modulePath: "./plugins/hangs.ts",
-      timeout: "1 second",
-      enabled: rogues
     }
   ],
   extractors: [
     { name: "links", modulePath: "@agentlip/plugins/url-extractor" },
-    { name: "todos", modulePath: "./plugins/todos.ts", timeout: "2 seconds" },
-    {
-      // Dies where no try/catch could help. Enabled, every message shows WORKER_CRASH, then CIRCUIT_OPEN; the
-      // hub and the other plugins go on. It may try again sooner than most.
-      name: "crashes",
-      modulePath: "./plugins/crashes.ts",
-      breaker: { cooldown: "20 seconds" },
-      enabled: rogues
-    }
+    { name: "todos", modulePath: "./plugins/todos.ts", timeout: "2 seconds" }
   ]
 } satisfies AgentlipConfig

@@ -1,4 +1,4 @@
-/** A rogue: throws outside the call, where an ordinary process would come down with it. */
+/** Throws outside the call, where an ordinary process would come down with it. */
 import { extractor } from "@agentlip/plugin-runtime/plugin"
 
 export default extractor({

@@ -1,0 +1,266 @@
+/**
+ * `npm run demo -- --hostile`: a hub with the plugins of `examples/hostile` beside the good ones, a dozen
+ * messages, and what became of everybody. Fails unless all of it went as it has to.
+ */
+import {
+  type AgentlipConfig,
+  CircuitBreaker,
+  type IsolationLevel,
+  linkifier,
+  makeSpec,
+  PluginRuntime,
+  WorkerLayer
+} from "@agentlip/plugin-runtime"
+import { Clock, Console, Effect, Layer, Schedule, Schema } from "effect"
+import { CliError } from "effect/cli"
+import { randomUUID } from "node:crypto"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import type { Derivation } from "../hub/src/Model.ts"
+import { gallery, type Rogue } from "./hostile/gallery.ts"
+import { type Check, type Fate, renderChecks, renderFates, renderMessage } from "./hostileReport.ts"
+import { messages } from "./messages.ts"
+import { alive, familyOf } from "./processes.ts"
+import { type RunningHub, startHub, temporaryWorkspace } from "./runningHub.ts"
+import goodPlugins from "./workspace/agentlip.config.ts"
+
+const hostileFolder = fileURLToPath(new URL("./hostile", import.meta.url))
+
+/** How much more memory the hub may have at any time, in MiB; each hoarder wants all there is. */
+const memoryLeeway = 96
+const logLimit = 2 * 1024 * 1024
+const longestWait = "50 seconds"
+const longestStop = 2_000
+
+/** What was not as it has to be; a text without a stack. */
+class DemoFailed extends Schema.TaggedError<DemoFailed>("@agentlip/examples/DemoFailed")("DemoFailed", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `Failed: ${this.reason}`
+  }
+  override get [CliError.userMessage](): string {
+    return this.message
+  }
+}
+
+/** Whether plugins can run on a level here, and if not, why. */
+const problemOf = (isolation: IsolationLevel) =>
+  PluginRuntime.use((runtime) =>
+    runtime.load(
+      makeSpec({
+        name: "probe",
+        kind: linkifier,
+        modulePath: path.join(hostileFolder, "spins.ts"),
+        isolation
+      })
+    )
+  ).pipe(
+    Effect.as(undefined),
+    Effect.provide(
+      PluginRuntime.layer.pipe(
+        Layer.provide(CircuitBreaker.layer()),
+        Layer.provide(WorkerLayer.layer({ prepare: [] }))
+      )
+    ),
+    Effect.catch((error) => Effect.succeed(error.message))
+  )
+
+/** Somebody who waits for messages; answers how many have come. */
+const listener = Effect.acquireRelease(
+  Effect.promise(async () => {
+    let calls = 0
+    const server = createServer((request, response) => {
+      calls++
+      request.resume()
+      response.end()
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    return { url: `http://127.0.0.1:${port}/`, calls: () => calls, server }
+  }),
+  ({ server }) => Effect.sync(() => server.close())
+)
+
+const writeConfig = (workspace: string, rogues: ReadonlyArray<Rogue>, home: string): void => {
+  fs.cpSync(hostileFolder, path.join(workspace, "hostile"), { recursive: true })
+  const entries = (kind: Rogue["kind"]) =>
+    rogues
+      .filter((rogue) => rogue.kind === kind)
+      .map(({ name, file, isolation, timeout }) => ({
+        name,
+        modulePath: `./hostile/${file}`,
+        timeout,
+        isolation,
+        config: { home }
+      }))
+  const config: AgentlipConfig = {
+    linkifiers: [...goodPlugins.linkifiers, ...entries("linkifier")],
+    extractors: [...goodPlugins.extractors, ...entries("extractor")]
+  }
+  fs.writeFileSync(path.join(workspace, "agentlip.config.ts"), `export default ${JSON.stringify(config)}\n`)
+}
+
+/** Looks at the hub's process from outside, until the scope closes. */
+const watch = Effect.fnUntraced(function* (pid: number) {
+  const seen = { memory: 0, most: 0, processes: 0, pids: new Set<number>() }
+  const look = Effect.promise(async () => {
+    const { memory, descendants } = await familyOf(pid)
+    seen.memory = memory
+    seen.most = Math.max(seen.most, memory)
+    seen.processes = Math.max(seen.processes, descendants.length)
+    for (const descendant of descendants) seen.pids.add(descendant)
+  })
+  yield* look
+  yield* look.pipe(Effect.andThen(Effect.sleep("100 millis")), Effect.forever, Effect.forkScoped)
+  return { seen, look, before: seen.memory }
+})
+
+/** A job that waits for its breaker has said what it has to say; so has one that has ended. */
+const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
+
+const post = ({ api: { writes, reads } }: RunningHub) =>
+  Effect.gen(function* () {
+    const { channel } = yield* writes.createChannel({ payload: { name: "demo" } })
+    const { topic } = yield* writes.createTopic({ payload: { channel_id: channel.id, title: "A dozen" } })
+    const taken: Array<number> = []
+    const posted = yield* Effect.forEach(messages, ({ sender, text }) =>
+      Effect.gen(function* () {
+        const begun = yield* Clock.currentTimeMillis
+        const payload = { topic_id: topic.id, sender, content_raw: text }
+        const { message } = yield* writes.createMessage({ payload })
+        taken.push((yield* Clock.currentTimeMillis) - begun)
+        return message
+      })
+    )
+    const derivations = yield* Effect.forEach(posted, ({ id }) =>
+      Effect.map(reads.derivations({ params: { id } }), (answer) => answer.derivations).pipe(
+        Effect.repeat({ until: (found) => found.every(hasSpoken), schedule: Schedule.spaced("100 millis") })
+      )
+    ).pipe(Effect.timeout(longestWait))
+    const { attachments } = yield* reads.attachments({ params: { id: topic.id }, query: {} })
+    const enrichments = yield* Effect.forEach(posted, ({ id }) =>
+      Effect.map(reads.enrichments({ params: { id } }), (answer) => answer.enrichments)
+    )
+    return {
+      posted,
+      derivations,
+      attachments,
+      enrichments: enrichments.flat(),
+      /** Milliseconds of each post. */
+      taken: taken.sort((a, b) => a - b)
+    }
+  })
+
+type Posted = Effect.Success<ReturnType<typeof post>>
+
+const fatesOf = (rogues: ReadonlyArray<Rogue>, { derivations }: Posted, { api: { reads } }: RunningHub) =>
+  Effect.map(reads.plugins(), ({ plugins }) =>
+    rogues.map((rogue): Fate => {
+      const jobs = derivations.flat().filter(({ plugin_name }) => plugin_name === rogue.name)
+      const ended = jobs.filter(({ state }) => state !== "waiting")
+      const ends = ended.map(({ state, error }) => error?.code ?? state)
+      return {
+        rogue,
+        ends,
+        spared: jobs.length - ended.length,
+        said: ended.find(({ error }) => error !== null)?.error?.message ?? "",
+        circuit: plugins.find(({ name }) => name === rogue.name)?.circuit.state ?? "closed",
+        asItShould: ends.length > 0 && ends.every((end) => rogue.ends.some((allowed) => allowed === end))
+      }
+    })
+  )
+
+const stop = Effect.fnUntraced(function* (hub: RunningHub, pids: ReadonlySet<number>) {
+  const begun = yield* Clock.currentTimeMillis
+  hub.process.kill("SIGTERM")
+  yield* Effect.promise(() => hub.ended)
+  const taken = (yield* Clock.currentTimeMillis) - begun
+  return { taken, left: yield* Effect.promise(() => alive(pids)) }
+})
+
+const mebibytes = (value: number): string => `${Math.round(value)} MiB`
+
+export const hostileDemo = Effect.gen(function* () {
+  const begun = yield* Clock.currentTimeMillis
+  const problem = yield* problemOf("process")
+  if (problem !== undefined) return yield* new DemoFailed({ reason: problem })
+  const missing = (yield* problemOf("wasm")) === undefined ? [] : ["wasm"]
+  const rogues = gallery.filter(({ isolation }) => !missing.includes(isolation))
+
+  const home = yield* listener
+  const secret = randomUUID()
+  const workspace = yield* temporaryWorkspace
+  writeConfig(workspace, rogues, home.url)
+  yield* Console.log(`Starting a hub with ${rogues.length} plugins that want to take it down …`)
+  const hub = yield* startHub(workspace, { AGENTLIP_DEMO_SECRET: secret })
+  yield* Console.log(`A hub at ${hub.url}. Posting a dozen messages …\n`)
+  const { seen, look, before } = yield* watch(hub.pid)
+
+  const posted = yield* post(hub)
+  const fates = yield* fatesOf(rogues, posted, hub)
+  const health = yield* Effect.option(hub.api.health.health())
+  yield* look
+  const { memory, most, processes, pids } = seen
+  const stopped = yield* stop(hub, pids)
+
+  const hostile = new Set(rogues.map(({ name }) => name))
+  const good = posted.derivations.flat().filter(({ plugin_name }) => !hostile.has(plugin_name))
+  const goodCount = goodPlugins.linkifiers.length + goodPlugins.extractors.length
+  const due = goodCount * messages.length
+  const served = good.filter(({ state }) => state === "committed" || state === "empty")
+  const rows = [...posted.enrichments, ...posted.attachments]
+  const loot = posted.enrichments.filter(({ plugin_name }) => hostile.has(plugin_name))
+  const said = JSON.stringify(rows) + hub.log()
+  const astray = fates.filter(({ asItShould }) => !asItShould)
+  const checks: ReadonlyArray<Check> = [
+    {
+      holds: served.length === due,
+      what: `every message went through every good plugin: ${served.length} of ${due} jobs, ${rows.length - loot.length} finds`
+    },
+    {
+      holds: astray.length === 0,
+      what: `every hostile plugin ended as it had to, in a typed error or in nothing${astray.map(({ rogue }) => `; not ${rogue.name}`).join("")}`
+    },
+    {
+      holds: loot.length === 0 && !said.includes(secret) && !said.includes(hub.token) && home.calls() === 0,
+      what: `nothing was stolen: ${loot.length} rows of theirs, token and secrets unseen, ${home.calls()} calls home`
+    },
+    {
+      holds: health._tag === "Some" && health.value.pid === hub.pid,
+      what: `the hub is alive and healthy, the same process all the time; it took posts in ${posted.taken[posted.taken.length >> 1]} ms (median), ${posted.taken.at(-1)} ms at most`
+    },
+    {
+      holds: most - before < memoryLeeway,
+      what: `its memory is flat: ${mebibytes(before)} before, ${mebibytes(memory)} after, never above ${mebibytes(most)}`
+    },
+    {
+      holds: hub.log().length < logLimit && !hub.log().includes("\u001b[2J"),
+      what: `its log is short and clean: ${Math.round(hub.log().length / 1024)} KiB, no control characters of theirs`
+    },
+    {
+      holds: stopped.taken < longestStop && stopped.left.length === 0,
+      what: `it stopped within ${stopped.taken} ms; of ${pids.size} processes (at most ${processes} at once) ${stopped.left.length} are left`
+    }
+  ]
+
+  for (const message of posted.posted) {
+    const finds = rows.filter((row) =>
+      "message_id" in row ? row.message_id === message.id : row.source_message_id === message.id
+    )
+    yield* Console.log(renderMessage(message, finds.length))
+  }
+  yield* Console.log(renderFates(fates))
+  yield* Console.log(renderChecks(checks))
+  for (const level of missing) yield* Console.log(`Isolation "${level}" is not in this version: left out.`)
+  const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
+  const failed = checks.filter(({ holds }) => !holds)
+  yield* Console.log(
+    `${posted.posted.length} messages, ${rogues.length} hostile plugins, ${seconds.toFixed(1)} s: ${failed.length === 0 ? "all as it has to be." : `${failed.length} of ${checks.length} checks FAILED.`}`
+  )
+  if (failed.length > 0) return yield* new DemoFailed({ reason: failed.map(({ what }) => what).join("; ") })
+}).pipe(Effect.scoped)

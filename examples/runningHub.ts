@@ -1,0 +1,90 @@
+/** A real hub for the demos: `agentlip up` in a process of its own, on a workspace that is thrown away. */
+import { Effect, Redacted, Schedule, Schema } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Api, Authorization } from "../hub/src/Api.ts"
+
+const at = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
+
+export const exampleWorkspace = at("./workspace")
+const hubMain = at("../hub/src/main.ts")
+
+/** A copy beside the original, where the plugins find the installed packages as they do there. */
+export const temporaryWorkspace = Effect.acquireRelease(
+  Effect.sync(() => {
+    const copy = fs.mkdtempSync(path.join(path.dirname(exampleWorkspace), ".demo-"))
+    fs.cpSync(exampleWorkspace, copy, {
+      recursive: true,
+      filter: (source) => path.basename(source) !== ".agentlip"
+    })
+    return copy
+  }),
+  (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
+)
+
+const ServerFile = Schema.fromJsonString(
+  Schema.Struct({ host: Schema.String, port: Schema.Int, pid: Schema.Int, auth_token: Schema.String })
+)
+
+const HubEnded = (log: string): Error => new Error(`The hub ended before its time:\n${log}`)
+
+/** The most that is kept of what a hub writes. */
+const maxLog = 64 * 1024 * 1024
+
+export interface HubOutput {
+  readonly process: ChildProcess
+  readonly log: () => string
+  readonly ended: Promise<void>
+}
+
+const spawnHub = (workspace: string, env: NodeJS.ProcessEnv) =>
+  Effect.acquireRelease(
+    Effect.sync((): HubOutput => {
+      const child = spawn(
+        process.execPath,
+        ["--conditions=@agentlip/source", hubMain, "up", "--workspace", workspace],
+        { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }
+      )
+      let log = ""
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (text: string) => {
+          if (log.length < maxLog) log += text
+        })
+      }
+      const ended = once(child, "close").then(() => {})
+      return { process: child, log: () => log, ended }
+    }),
+    ({ process, ended }) =>
+      Effect.promise(async () => {
+        process.kill("SIGTERM")
+        await ended
+      })
+  )
+
+/** Starts a hub, and waits until it has loaded its plugins; it ends with the scope. */
+export const startHub = Effect.fnUntraced(function* (workspace: string, env: NodeJS.ProcessEnv = {}) {
+  const hub = yield* spawnHub(workspace, env)
+  yield* Effect.suspend(() =>
+    hub.process.exitCode === null ? Effect.succeed(hub.log()) : Effect.fail(HubEnded(hub.log()))
+  ).pipe(
+    Effect.repeat({ until: (log) => log.includes("\nPlugins ("), schedule: Schedule.spaced("20 millis") }),
+    Effect.timeout("60 seconds")
+  )
+  const file = fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8")
+  const { host, port, pid, auth_token } = yield* Schema.decodeEffect(ServerFile)(file)
+  const url = `http://${host}:${port}`
+  const authorize = HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
+    next(HttpClientRequest.bearerToken(request, Redacted.make(auth_token)))
+  )
+  const api = yield* HttpApiClient.make(Api, {
+    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(url))
+  }).pipe(Effect.provide([authorize, FetchHttpClient.layer]))
+  return { ...hub, api, url, pid, token: auth_token }
+})
+
+export type RunningHub = Effect.Success<ReturnType<typeof startHub>>
