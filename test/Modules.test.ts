@@ -47,6 +47,7 @@ write(
     imports: {
       "#dep": { require: "./none.cjs", default: "good" },
       "#deps/*": "good/*",
+      "#above": "above",
       "#own": "./own.js",
       "#fs": "node:fs",
       "#climbs": "good/../../../secret.json"
@@ -159,6 +160,7 @@ describe("modules", () => {
     it.effect.each([
       ["#dep", "by a map"],
       ["#deps/index.js", "by a map"],
+      ["#above", "installed above"],
       ["#own", "its own"]
     ] as const)("loads what its own package.json maps: %s", ([specifier, part]) =>
       Effect.gen(function* () {

@@ -1,4 +1,5 @@
 /** Reads a module's file and says in what form a guest gets it; TypeScript is compiled once per content. */
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Script } from "node:vm"
@@ -13,6 +14,10 @@ export interface ModuleSource {
   readonly source: string | Uint8Array
   /** Changes when the file does. */
   readonly stamp: string
+  /** SHA-256 of the file's bytes, in base64. */
+  readonly digest: string
+  /** Bytes of the file. */
+  readonly size: number
 }
 
 const maxBytes = 16 * 1024 * 1024
@@ -67,11 +72,12 @@ const read = (file: string, stamp: string): ModuleSource => {
     )
   }
   const bytes = fs.readFileSync(file)
-  if (extension === ".wasm") return { format: "wasm", source: new Uint8Array(bytes), stamp }
+  const identity = { stamp, digest: createHash("sha256").update(bytes).digest("base64"), size: bytes.length }
+  if (extension === ".wasm") return { format: "wasm", source: new Uint8Array(bytes), ...identity }
   const text = bytes.toString("utf8")
   const isTypeScript = extension === ".ts" || extension === ".mts" || extension === ".cts"
   const source = isTypeScript ? compileTypeScript(text, file) : text
-  return { format: formatOf(file, source), source, stamp }
+  return { format: formatOf(file, source), source, ...identity }
 }
 
 /** A file's identity, as far as a change of content shows in it. */
@@ -86,16 +92,36 @@ export const stampOf = (file: string): string => {
   return `${stat.ino}:${stat.size}:${stat.mtimeNs}`
 }
 
-/** Sources by file, as long as their files stay as they are. */
+/** Sources by file, as long as their files stay as they are; those not asked for longest make room for others. */
 export class ModuleSources {
   readonly #known = new Map<string, ModuleSource>()
+  readonly #maxSize: number
+  #size = 0
+
+  constructor(
+    /** Bytes of files whose sources are kept. Default 64 MiB. */
+    maxSize = 64 * 1024 * 1024
+  ) {
+    this.#maxSize = maxSize
+  }
 
   get(file: string): ModuleSource {
     const stamp = stampOf(file)
     const known = this.#known.get(file)
-    if (known?.stamp === stamp) return known
-    const source = read(file, stamp)
+    const source = known?.stamp === stamp ? known : read(file, stamp)
+    this.#forget(file)
+    // A map goes through its keys in the order they came in: the last one is the newest.
     this.#known.set(file, source)
+    this.#size += source.size
+    for (const oldest of this.#known.keys()) {
+      if (this.#size <= this.#maxSize) break
+      this.#forget(oldest)
+    }
     return source
+  }
+
+  #forget(file: string): void {
+    this.#size -= this.#known.get(file)?.size ?? 0
+    this.#known.delete(file)
   }
 }

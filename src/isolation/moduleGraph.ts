@@ -1,0 +1,150 @@
+/**
+ * A plugin's module graph: every module that its entry can reach by literal names, and one hash over all of
+ * them. What was hashed is what is served: sources and resolutions are kept, the disk is not asked again.
+ */
+import { createHash } from "node:crypto"
+import { isBuiltin } from "node:module"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import type { ModuleRequest } from "../guest/protocol.ts"
+import { type Import, importsOf } from "./moduleImports.ts"
+import { ModulePolicy, ModuleRefusal } from "./ModulePolicy.ts"
+import type { ModuleSource, ModuleSources } from "./ModuleSource.ts"
+import { hasTrapped } from "./typescript.ts"
+
+/** A module that may be loaded. */
+export interface Module {
+  /** Its real path. */
+  readonly file: string
+  readonly url: string
+  readonly source: ModuleSource
+}
+
+/** Answers what a plugin's modules ask for; throws a `ModuleRefusal`, or Node's own error. */
+export interface Modules {
+  readonly get: (request: ModuleRequest) => Module
+}
+
+export interface ModuleGraph extends Modules {
+  /** `sha256-…`, the same on every machine that has the same modules. */
+  readonly integrity: string
+  /** Real paths of all modules. */
+  readonly files: ReadonlySet<string>
+}
+
+/** More than that is no plugin; the loader would be busy with it for seconds. */
+const maxModules = 5_000
+const maxBytes = 128 * 1024 * 1024
+
+const keyOf = (file: string, { specifier, require }: Import): string =>
+  JSON.stringify([file, specifier, require])
+
+/** What does not come from files: the runtime's own, and code that is in the graph already as a text. */
+const isElsewhere = (specifier: string): boolean => isBuiltin(specifier) || specifier.startsWith("data:")
+
+/** All that can be reached from the entry, by file; `edges` has what each import leads to. */
+const reach = (
+  policy: ModulePolicy,
+  sources: ModuleSources
+): { readonly modules: ReadonlyMap<string, ModuleSource>; readonly edges: ReadonlyMap<string, Module> } => {
+  const modules = new Map<string, ModuleSource>([[policy.entry, sources.get(policy.entry)]])
+  const edges = new Map<string, Module>()
+  let bytes = 0
+  // A map goes on to what is added to it meanwhile.
+  for (const [parent, source] of modules) {
+    bytes += source.size
+    if (modules.size > maxModules || bytes > maxBytes) {
+      throw new ModuleRefusal(
+        `The plugin has more than ${maxModules} modules or ${maxBytes} bytes of them, too many to be hashed; bundle what it needs.`
+      )
+    }
+    for (const asked of importsOf(source).imports) {
+      if (isElsewhere(asked.specifier)) continue
+      try {
+        const found = policy.resolve({ ...asked, parent: pathToFileURL(parent).href })
+        const module = { ...found, source: modules.get(found.file) ?? sources.get(found.file) }
+        edges.set(keyOf(parent, asked), module)
+        // The library's own is the runtime's, not the plugin's.
+        if (policy.nameOf(found.file) !== undefined) modules.set(found.file, module.source)
+      } catch (error) {
+        if (hasTrapped(error)) throw error
+        // Absent, as optional dependencies are, or refused: so it will be when the plugin asks for it.
+      }
+    }
+  }
+  return { modules, edges }
+}
+
+/**
+ * One line for each module: its name, what it is, its hash, and what each of its imports leads to (nothing,
+ * where that is absent): so that neither a file nor what a name stands for can change.
+ */
+const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>): string => {
+  const lines = [...modules].map(([file, source]) => {
+    const imports = importsOf(source).imports.flatMap((asked) => {
+      if (isElsewhere(asked.specifier)) return []
+      const found = edges.get(keyOf(file, asked))
+      const name = found === undefined ? undefined : policy.nameOf(found.file)
+      // Of the library's own entry the name is enough.
+      const target = name === undefined ? [found !== undefined] : [name, found?.source.digest]
+      return [JSON.stringify([asked.specifier, asked.require, ...target])]
+    })
+    return JSON.stringify([policy.nameOf(file), source.format, source.digest, [...new Set(imports)].sort()])
+  })
+  return `sha256-${createHash("sha256")
+    // Copies of a package are one line: how packages are laid out is the package manager's business.
+    .update([...new Set(lines)].sort().join("\n"))
+    .digest("base64")}`
+}
+
+/** Reads and hashes a plugin's modules. */
+export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph => {
+  const policy = new ModulePolicy(entry)
+  const reached = reach(policy, sources)
+  const { modules, edges } = reached
+  const refuse = ({ specifier, parent }: ModuleRequest): never => {
+    const asking = parent.startsWith("file:") ? modules.get(fileURLToPath(parent)) : undefined
+    const problem = asking === undefined ? undefined : importsOf(asking).problem
+    throw new ModuleRefusal(
+      `Cannot load "${specifier}": it is not among the modules that the plugin's \`integrity\` covers. Those are found by literal names in \`import\` and \`require\`${problem === undefined ? "" : `; the names in the module that asks could not be read (${problem})`}.`
+    )
+  }
+  return {
+    integrity: hash(policy, reached),
+    files: new Set(modules.keys()),
+    get: (request) => {
+      const { specifier, parent, require } = request
+      const known = parent.startsWith("file:")
+        ? edges.get(keyOf(fileURLToPath(parent), { specifier, require }))
+        : undefined
+      if (known !== undefined) return known
+      const found = policy.resolve(request)
+      const source = modules.get(found.file)
+      if (source !== undefined) return { ...found, source }
+      return policy.nameOf(found.file) === undefined
+        ? { ...found, source: sources.get(found.file) }
+        : refuse(request)
+    }
+  }
+}
+
+/** What a plugin may load: with `integrity`, exactly the modules that it was made from; or else what its policy admits. */
+export const openModules = (
+  entry: string,
+  sources: ModuleSources,
+  integrity: string | undefined
+): Modules => {
+  if (integrity === undefined) {
+    const policy = new ModulePolicy(entry)
+    return {
+      get: (request) => {
+        const found = policy.resolve(request)
+        return { ...found, source: sources.get(found.file) }
+      }
+    }
+  }
+  const graph = moduleGraph(entry, sources)
+  if (graph.integrity === integrity) return graph
+  throw new ModuleRefusal(
+    `The plugin's modules are not those its integrity was made from: expected ${integrity}, found ${graph.integrity}. If you know of the change and trust it, put what \`agentlip plugin integrity ${entry}\` prints into the config.`
+  )
+}
