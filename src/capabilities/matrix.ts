@@ -13,21 +13,24 @@ export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
 /** What a hub runs on. */
 export interface Host {
   readonly platform: Platform
-  readonly runtime: "node" | "bun"
+  /** Node from 24 is `node`: there, threads have permissions of their own. */
+  readonly runtime: "node" | "oldNode" | "bun"
 }
+
+const currentNode = Number.parseInt(process.versions.node, 10) >= 24 ? "node" : "oldNode"
 
 /** What this hub runs on. */
 export const thisHost: Host = {
   platform: process.platform === "linux" || process.platform === "darwin" ? process.platform : "other",
-  runtime: process.versions.bun === undefined ? "node" : "bun"
+  runtime: process.versions.bun === undefined ? currentNode : "bun"
 }
 
 /** What one level does about one row. */
 interface Cell {
   /** Where it is enforced; nowhere if absent. */
   readonly on?: ReadonlyArray<Platform>
-  /** In Bun too; else on Node alone. */
-  readonly bun?: boolean
+  /** On Bun and old Nodes too. */
+  readonly anyRuntime?: boolean
   /** By what means, or why not. */
   readonly how: string
 }
@@ -40,10 +43,10 @@ interface Row extends Readonly<Record<Level, Cell>> {
 const unix = ["linux", "darwin"] as const
 const anywhere = platforms
 
-const thread = (how: string, bun = false): Cell => ({ on: anywhere, bun, how })
+const thread = (how: string, anyRuntime = false): Cell => ({ on: anywhere, anyRuntime, how })
 /** Processes run Node, whatever their host runs on; there are none on Windows. */
-const inProcess = (how: string, on: ReadonlyArray<Platform> = unix): Cell => ({ on, bun: true, how })
-const wasm = (how: string): Cell => ({ on: anywhere, bun: true, how })
+const inProcess = (how: string, on: ReadonlyArray<Platform> = unix): Cell => ({ on, anyRuntime: true, how })
+const wasm = (how: string): Cell => ({ on: anywhere, anyRuntime: true, how })
 
 /** The table. The first rows, up to `limits.cpu`, are what a spec can ask for, by the name it goes by in problems. */
 export const matrix = {
@@ -81,7 +84,7 @@ export const matrix = {
     what: "exactly the modules that were hashed",
     thread: thread("module loader in the host"),
     process: inProcess("module loader in the host"),
-    wasm: wasm("bundled in the host")
+    wasm: wasm("module loader in the host")
   },
   'sandbox "bubblewrap"': {
     what: 'namespaces of the kernel (`sandbox: "bubblewrap"`)',
@@ -97,7 +100,7 @@ export const matrix = {
   },
   heap: {
     what: "heap",
-    thread: { how: "watched by the host every 25 ms: one line of JavaScript can be faster" },
+    thread: { how: "watched by the host every 25 ms, and one line of JavaScript can be faster" },
     process: inProcess("V8's own limit"),
     wasm: wasm("QuickJS's own limit")
   },
@@ -133,7 +136,7 @@ export const matrix = {
   },
   crashes: {
     what: "the hub outlives whatever the plugin does to its process",
-    thread: { how: "it shares the hub's process: running out of memory can abort it" },
+    thread: { how: "it shares the hub's process, which can run out of memory with it" },
     process: inProcess("a process of its own"),
     wasm: wasm("code of the plugin never runs outside of WebAssembly")
   }
@@ -146,12 +149,23 @@ export type Subject = keyof typeof matrix
 export const enforces = (level: Level, subject: Subject, host: Host): boolean => {
   const cell: Cell = matrix[subject][level]
   return (
-    cell.on !== undefined && cell.on.includes(host.platform) && (host.runtime === "node" || cell.bun === true)
+    cell.on !== undefined &&
+    cell.on.includes(host.platform) &&
+    (host.runtime === "node" || cell.anyRuntime === true)
   )
 }
 
-const hostName = ({ platform, runtime }: Host): string =>
-  `${runtime === "bun" ? "Bun" : "Node"} on ${{ linux: "Linux", darwin: "macOS", other: "this system" }[platform]}`
+/** What platforms and runtimes are called. */
+export const names = {
+  linux: "Linux",
+  darwin: "macOS",
+  other: "other systems",
+  node: "Node",
+  oldNode: "Node before 24",
+  bun: "Bun"
+} as const
+
+const hostName = ({ platform, runtime }: Host): string => `${names[runtime]} on ${names[platform]}`
 
 /** Why a level cannot be asked for something on a host, with what can be done; `undefined` if it can. */
 export const unenforceable = (level: Level, subject: Subject, host: Host = thisHost): string | undefined => {

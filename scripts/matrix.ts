@@ -1,0 +1,81 @@
+/** Writes docs/capabilities.md from the table that the library enforces. */
+import * as fs from "node:fs"
+import { fileURLToPath } from "node:url"
+import {
+  enforces,
+  type Level,
+  levels,
+  matrix,
+  names,
+  platforms,
+  type Subject,
+  unenforceable
+} from "../src/capabilities/matrix.ts"
+
+const subjects = Object.keys(matrix) as ReadonlyArray<Subject>
+
+const cell = (level: Level, subject: Subject): string => {
+  const on = platforms.filter((platform) => enforces(level, subject, { platform, runtime: "node" }))
+  const { how } = matrix[subject][level]
+  if (on.length === 0) return `**no**: ${how}`
+  return on.length === platforms.length ? how : `${on.map((platform) => names[platform]).join(", ")}: ${how}`
+}
+
+const row = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+
+const table = [
+  row(["", ...levels.map((level) => `\`${level}\``)]),
+  row(["---", ...levels.map(() => "---")]),
+  ...subjects.map((subject) =>
+    row([`${matrix[subject].what}`, ...levels.map((level) => cell(level, subject))])
+  )
+]
+
+/** What a level holds on Node and loses on another runtime. */
+const lost = (level: Level, runtime: "bun" | "oldNode"): ReadonlyArray<string> =>
+  subjects
+    .filter(
+      (subject) =>
+        enforces(level, subject, { platform: "linux", runtime: "node" }) &&
+        !enforces(level, subject, { platform: "linux", runtime })
+    )
+    .map((subject) => matrix[subject].what)
+
+const losses = levels.flatMap((level) => {
+  const what = lost(level, "bun")
+  return what.length === 0 ? [] : [`- \`${level}\` does not enforce: ${what.join("; ")}.`]
+})
+
+const linux = { platform: "linux", runtime: "node" } as const
+const mac = { platform: "darwin", runtime: "node" } as const
+const examples = [
+  unenforceable("wasm", "grants.read", linux),
+  unenforceable("process", "limits.cpu", mac),
+  unenforceable("thread", 'sandbox "bubblewrap"', linux)
+]
+
+/** The whole file. */
+export const document = `# Capabilities by level and platform
+
+<!-- Made by scripts/matrix.ts from src/capabilities/matrix.ts, the table that the library enforces. Change that. -->
+
+A cell says by what means a level enforces something. Where it names systems, it is enforced on those alone. **no** means that the level does not enforce it. docs/security.md says what each level holds against.
+
+${table.join("\n")}
+
+On Bun, processes need a Node of 24 or newer on the machine, and then are as above. The other levels on Bun, and on Node before 24:
+
+${losses.join("\n")}
+
+## What cannot be enforced is refused
+
+A spec that asks for what its level cannot enforce where the hub runs is not loaded. The \`LOAD_ERROR\` names the level that can:
+
+\`\`\`text
+${examples.join("\n")}
+\`\`\`
+`
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  fs.writeFileSync(new URL("../docs/capabilities.md", import.meta.url), document)
+}
