@@ -1,17 +1,17 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
-/** The command line: `agentlip up [--workspace DIR] [--port N]`. */
+/** The command line: `agentlip up [--workspace DIR] [--port N]`, `agentlip plugin integrity FILE...`. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { loadConfig } from "@agentlip/plugin-runtime"
-import { Console, Effect, Layer, Option, Schema } from "effect"
-import { CliError, Command, Flag } from "effect/cli"
+import { loadConfig, moduleIntegrity } from "@agentlip/plugin-runtime"
+import { Console, Effect, Layer, Option, Result, Schema } from "effect"
+import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as Hub from "./Hub.ts"
 import * as LoadReport from "./LoadReport.ts"
 import { Workspace } from "./Workspace.ts"
 
-/** Why the hub did not start, for whoever typed the command: a text without a stack. */
-class NotStarted extends Schema.TaggedError<NotStarted>("@agentlip/hub/NotStarted")("NotStarted", {
+/** Why a command did not do what it was to do, for whoever typed it: a text without a stack. */
+class NotDone extends Schema.TaggedError<NotDone>("@agentlip/hub/NotDone")("NotDone", {
   reason: Schema.String
 }) {
   override get message(): string {
@@ -22,8 +22,8 @@ class NotStarted extends Schema.TaggedError<NotStarted>("@agentlip/hub/NotStarte
   }
 }
 
-const notStarted = (error: Error): NotStarted =>
-  new NotStarted({
+const notStarted = (error: Error): NotDone =>
+  new NotDone({
     reason: error.message || (error.cause instanceof Error ? error.cause.message : error.name)
   })
 
@@ -89,9 +89,35 @@ const up = Command.make(
   )
 ).pipe(Command.withDescription("Start the hub of a workspace"))
 
+const integrity = Command.make(
+  "integrity",
+  {
+    files: Argument.String("FILE").pipe(
+      Argument.withDescription("The module of a plugin, as its modulePath names it"),
+      Argument.variadic({ min: 1 })
+    )
+  },
+  Effect.fnUntraced(function* ({ files }) {
+    const problems: Array<string> = []
+    for (const file of files) {
+      const hashed = yield* Effect.result(moduleIntegrity(file))
+      if (Result.isSuccess(hashed)) yield* Console.log(`${hashed.success}  ${file}`)
+      else problems.push(`${file}: ${hashed.failure.reason}`)
+    }
+    if (problems.length > 0) return yield* new NotDone({ reason: problems.join("\n") })
+  })
+).pipe(
+  Command.withDescription("Print what a plugin's `integrity` is to be, so that no other modules are run")
+)
+
+const plugin = Command.make("plugin").pipe(
+  Command.withDescription("What there is to know of a plugin"),
+  Command.withSubcommands([integrity])
+)
+
 const agentlip = Command.make("agentlip").pipe(
   Command.withDescription("A hub for messages, and the plugins that read them"),
-  Command.withSubcommands([up])
+  Command.withSubcommands([up, plugin])
 )
 
 agentlip.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
