@@ -1,6 +1,16 @@
 /** Everyone who runs the same work: the runtime with everything switched on, and its peers. */
-import { CircuitBreaker, linkifier, makeSpec, PluginRuntime, WorkerLayer } from "@agentlip/plugin-runtime"
+import {
+  CircuitBreaker,
+  type IsolationLevel,
+  linkifier,
+  makeSpec,
+  PluginRuntime,
+  type PluginSpec,
+  WorkerLayer,
+  type WorkerOptions
+} from "@agentlip/plugin-runtime"
 import { Effect, Layer, ManagedRuntime } from "effect"
+import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { Piscina } from "piscina"
@@ -25,7 +35,7 @@ export const message = {
 }
 const input = { message, config: {} }
 
-export const makeRuntime = (options?: { readonly spares?: number }) =>
+export const makeRuntime = (options?: WorkerOptions) =>
   ManagedRuntime.make(
     PluginRuntime.layer.pipe(
       Layer.provideMerge(CircuitBreaker.layer()),
@@ -42,11 +52,45 @@ export const spinsSpec = makeSpec({
   breaker: { failureThreshold: 1_000_000 }
 })
 
+const contenderNames: { readonly [Level in IsolationLevel]: string } = {
+  thread: "agentlip",
+  process: "agentlip, process",
+  wasm: "agentlip, wasm"
+}
+
+/** The same spec on another level. */
+export const on = <Spec extends PluginSpec>(isolation: IsolationLevel, spec: Spec): Spec => ({
+  ...spec,
+  isolation
+})
+
 /** The runtime; callers are fibers, as a hub's are. */
-export const agentlip = (spec = spansSpec): Contender => {
-  const runtime = makeRuntime()
+export const agentlip = (spec: typeof spansSpec): Contender => {
+  const runtime = makeRuntime({ prepare: [spec.isolation] })
   const run = Effect.flatMap(PluginRuntime, (plugins) => plugins.run(spec, { message }))
-  return { name: "agentlip", run: () => runtime.runPromise(run), close: () => runtime.dispose() }
+  return {
+    name: contenderNames[spec.isolation],
+    run: () => runtime.runPromise(run),
+    close: () => runtime.dispose()
+  }
+}
+
+/** The levels that run here; `note` is told of the others. */
+export const availableLevels = async (
+  note: (text: string) => void
+): Promise<ReadonlyArray<IsolationLevel>> => {
+  const runtime = makeRuntime({ prepare: [] })
+  const levels: Array<IsolationLevel> = []
+  for (const level of ["thread", "process", "wasm"] as const) {
+    const load = Effect.flatMap(PluginRuntime, (plugins) => plugins.load(on(level, spansSpec)))
+    const problem = await runtime.runPromise(
+      Effect.match(load, { onSuccess: () => undefined, onFailure: ({ message }) => message })
+    )
+    if (problem === undefined) levels.push(level)
+    else note(`isolation "${level}" is left out: ${problem}`)
+  }
+  await runtime.dispose()
+  return levels
 }
 
 export const piscina = (tasks: number): Contender => {
@@ -106,4 +150,15 @@ export const bareFresh = async (): Promise<void> => {
   await answered
   // The end is not the caller's wait, for either contender.
   void worker.terminate()
+}
+
+/** A bare Node per call: start, one answer, end. */
+export const bareSpawn = async (): Promise<void> => {
+  const child = spawn(process.execPath, [here("./peers/bare-process.mjs")], {
+    stdio: ["pipe", "pipe", "inherit"]
+  })
+  const answered = new Promise((resolve) => child.stdout.once("data", resolve))
+  child.stdin.write(`${JSON.stringify(input)}\n`)
+  await answered
+  child.kill("SIGKILL")
 }

@@ -1,14 +1,19 @@
 /** One table of ratios for people, the same as JSON for `--json`. */
 import { median, spread } from "./stats.ts"
 
+/** What this contender may cost beside another: its figure divided by the other's. */
+export interface Budget {
+  readonly against: string
+  readonly ratio: `${"<=" | ">="} ${number}`
+}
+
 export interface Row {
   readonly suite: string
   readonly contender: string
   readonly unit: string
   /** One figure a round. */
   readonly rounds: ReadonlyArray<number>
-  /** The suite's yardstick: the runtime's ratio to it is its budget's. */
-  readonly budget?: { readonly against: string; readonly ratio: string }
+  readonly budget?: Budget
 }
 
 const figure = (value: number): string =>
@@ -17,6 +22,14 @@ const figure = (value: number): string =>
     : value >= 10
       ? value.toFixed(1)
       : value.toFixed(2)
+
+const budgetLine = (row: Row, { against, ratio }: Budget, rows: ReadonlyArray<Row>): string => {
+  const other = rows.find(({ suite, contender }) => suite === row.suite && contender === against)
+  const is = median(row.rounds) / median(other?.rounds ?? [])
+  const bound = Number(ratio.slice(3))
+  const kept = ratio.startsWith("<") ? is <= bound : is >= bound
+  return `  budget: ${row.contender} ${ratio} x ${against}: ${is.toFixed(2)}${kept ? "" : ", MISSED"}`
+}
 
 export const table = (rows: ReadonlyArray<Row>): string => {
   const lines: Array<string> = []
@@ -35,7 +48,9 @@ export const table = (rows: ReadonlyArray<Row>): string => {
         ) + ratio
       )
     }
-    if (ours?.budget !== undefined) lines.push(`  budget: ${ours.budget.ratio} of "${ours.budget.against}"`)
+    for (const row of rows) {
+      if (row.suite === suite && row.budget !== undefined) lines.push(budgetLine(row, row.budget, rows))
+    }
   }
   return lines.join("\n")
 }

@@ -40,6 +40,7 @@ export interface HubOutput {
   readonly process: ChildProcess
   readonly log: () => string
   readonly ended: Promise<void>
+  readonly end: () => void
 }
 
 const spawnHub = (workspace: string, env: NodeJS.ProcessEnv) =>
@@ -57,12 +58,16 @@ const spawnHub = (workspace: string, env: NodeJS.ProcessEnv) =>
         })
       }
       const ended = once(child, "close").then(() => {})
-      return { process: child, log: () => log, ended }
+      // A demo that dies of a closed pipe closes no scope.
+      const end = (): void => void child.kill("SIGTERM")
+      process.once("exit", end)
+      return { process: child, log: () => log, ended, end }
     }),
-    ({ process, ended }) =>
+    ({ ended, end }) =>
       Effect.promise(async () => {
-        process.kill("SIGTERM")
+        end()
         await ended
+        process.off("exit", end)
       })
   )
 
