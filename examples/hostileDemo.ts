@@ -5,6 +5,7 @@
 import {
   type AgentlipConfig,
   CircuitBreaker,
+  defaultLimits,
   type IsolationLevel,
   linkifier,
   makeSpec,
@@ -29,8 +30,10 @@ import goodPlugins from "./workspace/agentlip.config.ts"
 
 const hostileFolder = fileURLToPath(new URL("./hostile", import.meta.url))
 
-/** How much more memory the hub may have at any time, in MiB; each hoarder wants all there is. */
+/** How much more memory the hub may have, in MiB; each hoarder wants all there is. */
 const memoryLeeway = 96
+/** WebAssembly lives in the hub's own process, and may have as much as its limit while it runs. */
+const memoryOnWasm = defaultLimits.memory
 const logLimit = 2 * 1024 * 1024
 const longestWait = "50 seconds"
 const longestStop = 2_000
@@ -216,6 +219,7 @@ export const hostileDemo = Effect.gen(function* () {
   const rows = [...posted.enrichments, ...posted.attachments]
   const loot = posted.enrichments.filter(({ plugin_name }) => hostile.has(plugin_name))
   const said = JSON.stringify(rows) + hub.log()
+  const onWasm = rogues.filter(({ isolation }) => isolation === "wasm").length * memoryOnWasm
   const astray = fates.filter(({ asItShould }) => !asItShould)
   const checks: ReadonlyArray<Check> = [
     {
@@ -235,8 +239,8 @@ export const hostileDemo = Effect.gen(function* () {
       what: `the hub is alive and healthy, the same process all the time; it took posts in ${posted.taken[posted.taken.length >> 1]} ms (median), ${posted.taken.at(-1)} ms at most`
     },
     {
-      holds: most - before < memoryLeeway,
-      what: `its memory is flat: ${mebibytes(before)} before, ${mebibytes(memory)} after, never above ${mebibytes(most)}`
+      holds: memory - before < memoryLeeway && most - before < memoryLeeway + onWasm,
+      what: `its memory is flat: ${mebibytes(before)} before, ${mebibytes(memory)} after, never above ${mebibytes(most)}${onWasm > 0 ? ` (isolates on WebAssembly are in it)` : ""}`
     },
     {
       holds: hub.log().length < logLimit && !hub.log().includes("\u001b[2J"),

@@ -42,7 +42,7 @@ const circuitText = ({ circuit, spared }: Fate): string =>
   circuit === "closed" ? "closed" : `${circuit.replace("_", " ")}, ${spared} spared`
 
 const columns = (cells: ReadonlyArray<string>): string => {
-  const widths = [20, 9, 42, 22]
+  const widths = [20, 9, 42, 16]
   return cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" ")
 }
 
@@ -53,9 +53,9 @@ const reasonOf = ({ rogue, said }: Fate): string =>
 export const renderFates = (fates: ReadonlyArray<Fate>): string =>
   [
     "",
-    `    ${styleText("bold", columns(["hostile plugin", "level", "it tried", "what came of it", "circuit"]))}`,
+    `    ${styleText("bold", columns(["hostile plugin", "level", "it tried", "circuit", "what came of it"]))}`,
     ...fates.flatMap((fate) => [
-      `  ${mark(fate.asItShould)} ${columns([fate.rogue.name, fate.rogue.isolation, fate.rogue.tries, counted(fate.ends), circuitText(fate)])}`,
+      `  ${mark(fate.asItShould)} ${columns([fate.rogue.name, fate.rogue.isolation, fate.rogue.tries, circuitText(fate), counted(fate.ends)])}`,
       ...(fate.said === "" ? [] : [dim(`    └ ${shorten(reasonOf(fate), width - 8)}`)])
     ]),
     ""

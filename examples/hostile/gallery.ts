@@ -7,7 +7,7 @@ export interface Rogue {
   readonly file: string
   readonly kind: "linkifier" | "extractor"
   readonly isolation: IsolationLevel
-  readonly timeout: "1 second" | "5 seconds"
+  readonly timeout: "2 seconds" | "5 seconds"
   readonly tries: string
   /** Codes that its runs may end with; `"empty"`: it runs, and nothing comes of it. */
   readonly ends: ReadonlyArray<PluginErrorCode | "empty">
@@ -39,7 +39,7 @@ const onWasm = (given: Rogue, ends = given.ends): Rogue => ({
 /** Which of them comes first is the machine's to say: a busy one may reach the deadline before the limit. */
 const outOfMemory: Rogue["ends"] = ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR", "INVALID_OUTPUT"]
 
-const spins = rogue("spins", "never to give its core back", ["TIMEOUT"], { timeout: "1 second" })
+const spins = rogue("spins", "never to give its core back", ["TIMEOUT"], { timeout: "2 seconds" })
 const hoardsHeap = rogue("hoards-heap", "to fill V8's heap", outOfMemory)
 const stealsToken = rogue("steals-token", "to read the hub's token and database", ["EXECUTION_ERROR"])
 

@@ -100,8 +100,8 @@ describe("the demo", () => {
         assert.strictEqual(yield* Effect.promise(() => demo.ended), 0, demo.output())
         assert.notInclude(demo.output(), "✗")
         for (const { name, isolation, ends } of gallery) {
-          if (isolation === "process" && ends.length === 1) {
-            assert.match(demo.output(), new RegExp(`✓ ${name} +process .* ${ends[0]} ×`))
+          if (ends.length === 1) {
+            assert.match(demo.output(), new RegExp(`✓ ${name} +${isolation} .* ${ends[0]} ×`))
           }
         }
         assert.include(demo.output(), "60 of 60 jobs, 24 finds")
