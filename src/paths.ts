@@ -18,7 +18,7 @@ export const isHubPrivate = (file: string): boolean =>
 /** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
 export const realOf = (file: string): string => {
   try {
-    return fs.realpathSync(file)
+    return fs.realpathSync.native(file)
   } catch (error) {
     const folder = path.dirname(file)
     if (folder === file) return file

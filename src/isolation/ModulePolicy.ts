@@ -16,6 +16,9 @@ const authorFile = fileURLToPath(
   new URL(`../author.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
 )
 
+/** Whether a file is the library's own entry, part of the runtime rather than of a plugin. */
+export const isLibrary = (file: string): boolean => file === authorFile
+
 /** A refusal to load, for the plugin's author to read. */
 export class ModuleRefusal extends Error {
   override name = "ModuleRefusal"
@@ -82,12 +85,13 @@ export class ModulePolicy {
   readonly #entryUrl: string
 
   constructor(entry: string) {
-    this.entry = fs.realpathSync(entry)
+    this.entry = fs.realpathSync.native(entry)
     // A plugin that is a package has the package's folder; any other has the folder it lies in.
     const isPackage = this.entry.includes(`${path.sep}node_modules${path.sep}`)
     const manifest = isPackage ? packageFile(this.entry) : undefined
     this.#roots = new Map([[path.dirname(manifest ?? this.entry), ""]])
-    this.#entryUrl = pathToFileURL(this.entry).href
+    // As a guest is told of it: on file systems that fold case, this keeps the case it was given in.
+    this.#entryUrl = pathToFileURL(fs.realpathSync(entry)).href
   }
 
   /** The real path and URL of what a module asks for; throws a `ModuleRefusal` or Node's own resolution error. */
@@ -116,15 +120,11 @@ export class ModulePolicy {
     if (resolved.protocol !== "file:") {
       this.#refuse(specifier, `plugins load modules from files, not from ${resolved.protocol}`)
     }
-    return this.#found(specifier, fs.realpathSync(fileURLToPath(resolved)), resolved.search)
+    return this.#found(specifier, fs.realpathSync.native(fileURLToPath(resolved)), resolved.search)
   }
 
-  /**
-   * What a file is called on every machine: by its path in the plugin, or by a package and its path in that;
-   * `undefined` for the library's own.
-   */
-  nameOf(file: string): string | undefined {
-    if (file === authorFile) return undefined
+  /** What a file is called on every machine: by its path in the plugin, or by a package and its path in that. */
+  nameOf(file: string): string {
     const folders = [...this.#roots.keys()].filter((folder) => contains(folder, file))
     const root = folders.reduce((longest, folder) => (folder.length > longest.length ? folder : longest), "")
     const inRoot = path.relative(root, file).replaceAll(path.sep, "/")
@@ -139,7 +139,7 @@ export class ModulePolicy {
   }
 
   #admits(file: string): boolean {
-    if (file === authorFile) return true
+    if (isLibrary(file)) return true
     for (const root of this.#roots.keys()) if (contains(root, file)) return true
     return false
   }
@@ -198,7 +198,7 @@ export class ModulePolicy {
 
   /** A link is a package (of a workspace, say) only where it leads to one of that name; or it could lead anywhere. */
   #admitPackage(specifier: string, name: string, folder: string): string {
-    const real = fs.realpathSync(folder)
+    const real = fs.realpathSync.native(folder)
     if (real !== folder && manifestField(real, "name") !== name) {
       this.#refuse(specifier, `${folder} is a link to a folder that is not the package "${name}"`)
     }

@@ -7,7 +7,7 @@ import { isBuiltin } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../guest/protocol.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
-import { ModulePolicy, ModuleRefusal } from "./ModulePolicy.ts"
+import { isLibrary, ModulePolicy, ModuleRefusal } from "./ModulePolicy.ts"
 import type { ModuleSource, ModuleSources } from "./ModuleSource.ts"
 import { hasTrapped } from "./typescript.ts"
 
@@ -63,8 +63,7 @@ const reach = (
         const found = policy.resolve({ ...asked, parent: pathToFileURL(parent).href })
         const module = { ...found, source: modules.get(found.file) ?? sources.get(found.file) }
         edges.set(keyOf(parent, asked), module)
-        // The library's own is the runtime's, not the plugin's.
-        if (policy.nameOf(found.file) !== undefined) modules.set(found.file, module.source)
+        if (!isLibrary(found.file)) modules.set(found.file, module.source)
       } catch (error) {
         if (hasTrapped(error)) throw error
         // Absent, as optional dependencies are, or refused: so it will be when the plugin asks for it.
@@ -79,16 +78,17 @@ const reach = (
  * where that is absent): so that neither a file nor what a name stands for can change.
  */
 const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>): string => {
+  const names = new Map([...modules.keys()].map((file) => [file, policy.nameOf(file)]))
   const lines = [...modules].map(([file, source]) => {
     const imports = importsOf(source).imports.flatMap((asked) => {
       if (isElsewhere(asked.specifier)) return []
       const found = edges.get(keyOf(file, asked))
-      const name = found === undefined ? undefined : policy.nameOf(found.file)
-      // Of the library's own entry the name is enough.
+      const name = found === undefined ? undefined : names.get(found.file)
+      // Of the library's own entry it is enough that it is there.
       const target = name === undefined ? [found !== undefined] : [name, found?.source.digest]
       return [JSON.stringify([asked.specifier, asked.require, ...target])]
     })
-    return JSON.stringify([policy.nameOf(file), source.format, source.digest, [...new Set(imports)].sort()])
+    return JSON.stringify([names.get(file), source.format, source.digest, [...new Set(imports)].sort()])
   })
   return `sha256-${createHash("sha256")
     // Copies of a package are one line: how packages are laid out is the package manager's business.
@@ -120,9 +120,7 @@ export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph 
       const found = policy.resolve(request)
       const source = modules.get(found.file)
       if (source !== undefined) return { ...found, source }
-      return policy.nameOf(found.file) === undefined
-        ? { ...found, source: sources.get(found.file) }
-        : refuse(request)
+      return isLibrary(found.file) ? { ...found, source: sources.get(found.file) } : refuse(request)
     }
   }
 }
