@@ -17,7 +17,7 @@ import { Request } from "./guest/protocol.ts"
 import { makeAudits } from "./isolation/Audits.ts"
 import { runPlugin, type Subject } from "./isolation/exchange.ts"
 import type { Level } from "./isolation/Level.ts"
-import { processLevel, threadLevel } from "./isolation/levels.ts"
+import { processLevel, threadLevel, wasmLevel } from "./isolation/levels.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
 import { makePool, type Pool, type PoolOptions, type Warm } from "./isolation/Pool.ts"
 import { findProcessHost } from "./isolation/ProcessHost.ts"
@@ -102,6 +102,10 @@ export class WorkerLayer extends Context.Service<
     options: WorkerOptions = {}
   ): Layer.Layer<WorkerLayer, UnsupportedRuntime> => layerOf(options, ["process"])
 
+  /** QuickJS in WebAssembly: nothing of Node for a plugin to reach, and no run finds what another has left. */
+  static readonly layerWasm = (options: WorkerOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
+    layerOf(options, ["wasm"])
+
   /** Chooses the level by each spec's `isolation`. */
   static readonly layer = (options: WorkerOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
     layerOf(options, ["thread", "process", "wasm"])
@@ -154,7 +158,7 @@ const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<
         Effect.catch((problem) => Effect.succeed({ problem }))
       )
     case "wasm":
-      return Effect.succeed({ problem: 'isolation "wasm" is not available in this version' })
+      return wasmLevel(runtime === undefined).pipe(Effect.catch((problem) => Effect.succeed({ problem })))
   }
 }
 

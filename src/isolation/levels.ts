@@ -6,6 +6,7 @@ import { canReach } from "./executables.ts"
 import { type Birth, type Level, noPermissions, permissionsOf } from "./Level.ts"
 import { type ProcessHost, startProcess } from "./process.ts"
 import { startThread } from "./thread.ts"
+import { compileQuickJS, startWasm } from "./wasm.ts"
 import type { Death, Transport, TransportEvents } from "./Transport.ts"
 import { defaultLimits } from "../Plugin.ts"
 
@@ -38,6 +39,15 @@ export const threadLevel = (confined: boolean): Level => ({
   birthOf: (spec, grants) => Effect.succeed(permissionsOf(spec, grants)),
   boot: (birth) => bootIsolate(startThread(birth, confined), "thread")
 })
+
+/** QuickJS in WebAssembly, in threads that the host can end; `confined` as for threads. */
+export const wasmLevel = (confined: boolean): Effect.Effect<Level, string> =>
+  Effect.map(compileQuickJS, (module) => ({
+    name: "wasm",
+    standardBirth: { ...noPermissions, memory: defaultLimits.memory },
+    birthOf: (spec) => Effect.succeed({ ...noPermissions, memory: spec.limits.memory }),
+    boot: (birth) => bootIsolate(startWasm(birth, module, confined), "thread")
+  }))
 
 /** Which grant is worth nothing to the user that processes run as, and the remedy. */
 const outOfReach = ({ read, write }: Birth, { user }: ProcessHost): string | undefined => {

@@ -22,21 +22,40 @@ const reasonOf = (error: unknown): string => {
   return `uncaught ${text(error.name)}: ${text(error.message)}`
 }
 
+/** What a thread is started with. */
+export interface ThreadOptions {
+  readonly boot: URL
+  readonly execArgv: ReadonlyArray<string>
+  /** What it finds in its `workerData`, beside its `port`. */
+  readonly data: object
+  /** Whether it has V8 limits of its own; a runtime without permissions has none either. */
+  readonly limited: boolean
+}
+
 /** Starts a thread; it is ready once its hello has come. */
-export const startThread =
-  (birth: Birth, confined: boolean) =>
+export const startThread = (birth: Birth, confined: boolean) =>
+  startWorker({
+    boot: bootFile("bootThread"),
+    execArgv: confined ? permissionFlags(birth) : [],
+    data: { confined },
+    limited: confined
+  })
+
+/** Starts a thread with any boot file that speaks the guest's protocol. */
+export const startWorker =
+  ({ boot, execArgv, data, limited }: ThreadOptions) =>
   (events: TransportEvents): Transport => {
     const { port1, port2 } = new MessageChannel()
-    const worker = new Worker(bootFile("bootThread"), {
+    const worker = new Worker(boot, {
       name: "agentlip-guest",
-      execArgv: confined ? permissionFlags(birth) : [],
+      execArgv: [...execArgv],
       env: {},
       stdin: false,
       stdout: true,
       stderr: true,
-      workerData: { port: port2, confined },
+      workerData: { ...data, port: port2 },
       transferList: [port2],
-      ...(confined ? { resourceLimits: { maxOldGenerationSizeMb: engineHeapLimit } } : {})
+      ...(limited ? { resourceLimits: { maxOldGenerationSizeMb: engineHeapLimit } } : {})
     })
     let reason: string | undefined
     let gone = false

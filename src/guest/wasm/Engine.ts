@@ -1,0 +1,239 @@
+/**
+ * One QuickJS in one WebAssembly instance: loads one plugin, and runs it each time from the memory that the load
+ * left. Speaks the guest's protocol; the other end of it is `realm.ts`, inside.
+ */
+import baseVariant from "@jitl/quickjs-ng-wasmfile-release-sync"
+import {
+  newQuickJSWASMModuleFromVariant,
+  newVariant,
+  type QuickJSContext,
+  type QuickJSHandle,
+  type QuickJSRuntime,
+  type QuickJSSyncVariant
+} from "quickjs-emscripten-core"
+import { describeReason, quote } from "../describe.ts"
+import { type Line, noNonce, Reply, Request } from "../protocol.ts"
+import { explain } from "./explain.ts"
+import { Idle } from "./host.ts"
+import { defineHost } from "./hostFunctions.ts"
+import { MemoryImage } from "./MemoryImage.ts"
+import { Modules, own, realm } from "./Modules.ts"
+import type { CompiledModule, Memory } from "./webAssembly.ts"
+
+/** Bytes. With more, deep nesting ends in the thread's own stack, and the instance is lost. */
+const maxStackSize = 128 * 1024
+
+const mebibyte = 1024 * 1024
+
+/** What the host's own timer is given before the engine stops by itself, in milliseconds. */
+const deadlineSlack = 100
+
+/** Between jobs it is looked whether the plugin has answered. */
+const jobsAtOnce = 64
+
+const isFinal = (type: string | undefined): boolean =>
+  type === Reply.loaded ||
+  type === Reply.loadFailed ||
+  type === Reply.output ||
+  type === Reply.thrown ||
+  type === Reply.uncrossable ||
+  type === Reply.crashed
+
+/** The end of the isolate, with what becomes its cause of death. */
+class Lost extends Error {}
+
+export interface EngineOptions {
+  readonly module: CompiledModule
+  readonly memory: Memory
+  readonly line: Line
+  /** Ends the thread. */
+  readonly end: (code: number) => void
+}
+
+export class Engine {
+  readonly #runtime: QuickJSRuntime
+  readonly #context: QuickJSContext
+  readonly #options: EngineOptions
+  readonly #modules: Modules
+  #turn: QuickJSHandle | undefined
+  #evaluate: QuickJSHandle | undefined
+  /** Where the heap is; the stack lies below. */
+  #heap = 0
+  /** What every run starts from, once the plugin is loaded. */
+  #image: MemoryImage | undefined
+  /** Whether a request has been answered, or none has come yet: nothing of the plugin is to run. */
+  #over = true
+  #stopAt = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+  /** MiB. */
+  #memoryLimit = 0
+  #deadline = Number.POSITIVE_INFINITY
+
+  static async start(options: EngineOptions): Promise<Engine> {
+    const { module: wasmModule, memory: wasmMemory } = options
+    // Its types describe its CommonJS form; as an ES module the default is the variant itself.
+    const base: QuickJSSyncVariant = Reflect.get(baseVariant, "default") ?? baseVariant
+    const engine = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule, wasmMemory }))
+    return new Engine(engine.newRuntime(), options)
+  }
+
+  private constructor(runtime: QuickJSRuntime, options: EngineOptions) {
+    this.#runtime = runtime
+    this.#options = options
+    this.#modules = new Modules(options.line.modules)
+    runtime.setMaxStackSize(maxStackSize)
+    runtime.setInterruptHandler(() => this.#mustStop())
+    this.#context = runtime.newContext()
+    runtime.setModuleLoader(
+      (name) => this.#source(name),
+      (parent, specifier) => this.#modules.normalize(parent, specifier)
+    )
+    defineHost(this.#context, {
+      modules: this.#modules,
+      post: (text) => this.#post(text),
+      exit: options.end,
+      serve: (turn, evaluate) => {
+        this.#turn = turn
+        this.#evaluate = evaluate
+        // A handle points to a value in the heap.
+        this.#heap = turn.value
+      }
+    })
+    this.#over = false
+    this.#context.unwrapResult(this.#context.evalCode(`import "${realm}"`, own, { type: "module" })).dispose()
+    this.#drain()
+    this.#over = true
+  }
+
+  /** Takes a text of the host. */
+  receive(text: string): void {
+    this.#guarded(() => {
+      const type = text[0]
+      if (type === Request.load) this.#beginLoad(text)
+      else if (type === Request.run) this.#over = false
+      // Of a run that has been answered.
+      else if (this.#over) return
+      if (type !== Request.net && type !== Request.abort) this.#stopAt = performance.now() + this.#deadline
+      this.#call(text)
+      this.#goOn()
+    })
+  }
+
+  #beginLoad(text: string): void {
+    const { limits } = JSON.parse(text.slice(1 + noNonce.length))
+    this.#deadline = limits.deadline + deadlineSlack
+    this.#memoryLimit = limits.memory
+    this.#runtime.setMemoryLimit(limits.memory * mebibyte)
+    this.#over = false
+  }
+
+  /** Whatever goes wrong out here is the end of the isolate, with a reason. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const reason = error instanceof Lost ? error.message : `the engine failed: ${describeReason(error)}`
+      this.#options.line.post(`${Reply.crashed}${noNonce}${quote(reason)}`)
+      this.#options.end(1)
+    }
+  }
+
+  #mustStop(): boolean {
+    return this.#over || performance.now() > this.#stopAt
+  }
+
+  #post(text: string): void {
+    const type = text[0]
+    // Before the first request it says hello.
+    if (this.#over && type !== Reply.hello) return
+    if (isFinal(type)) this.#over = true
+    const said = explain(text, this.#memoryLimit)
+    this.#options.line.post(said)
+    if (said[0] === Reply.crashed) this.#options.end(1)
+  }
+
+  /** Calls what the realm serves with; answers how to go on. */
+  #call(text: string | undefined): number {
+    const context = this.#context
+    if (this.#turn === undefined) throw new Lost("its realm did not start")
+    const argument = text === undefined ? context.undefined : context.newString(text)
+    const result = context.callFunction(this.#turn, context.undefined, argument)
+    argument.dispose()
+    if (result.error !== undefined) return this.#failed(result.error)
+    const next = context.getNumber(result.value)
+    result.value.dispose()
+    return next
+  }
+
+  /** Runs jobs until there are none, or the plugin has answered. */
+  #drain(): void {
+    while (!this.#over && this.#runtime.hasPendingJob()) {
+      const result = this.#runtime.executePendingJobs(jobsAtOnce)
+      if (result.error !== undefined) this.#failed(result.error)
+      else result.dispose()
+    }
+  }
+
+  /** What escaped from all that could have caught it: an interrupt, or the end of its memory. */
+  #failed(error: QuickJSHandle): number {
+    if (this.#over) return Idle.stuck
+    if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
+    const what: unknown = this.#context.dump(error)
+    const message = describeReason(what)
+    throw new Lost(/out of memory/.test(message) ? this.#outOfMemory : `uncaught ${message}`)
+  }
+
+  get #outOfMemory(): string {
+    return `it used up its memory, its limit is ${this.#memoryLimit} MiB (limits.memory)`
+  }
+
+  /** Goes on until the plugin has answered, or has to wait for something. */
+  #goOn(): void {
+    clearTimeout(this.#timer)
+    for (;;) {
+      this.#drain()
+      if (this.#over) return this.#settle()
+      if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
+      const next = this.#call(undefined)
+      if (next > 0) {
+        this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
+        return
+      }
+      if (next < 0 && !this.#runtime.hasPendingJob()) {
+        if (next === Idle.stuck) this.#mustHaveRoom()
+        return
+      }
+    }
+  }
+
+  /** A plugin that waits for nothing may be one whose memory was not enough to say so. */
+  #mustHaveRoom(): void {
+    const usage = this.#runtime.computeMemoryUsage()
+    const text = this.#context.dump(usage)
+    usage.dispose()
+    if (Number(Reflect.get(Object(text), "memory_used_size")) > 0.95 * this.#memoryLimit * mebibyte) {
+      throw new Lost(this.#outOfMemory)
+    }
+  }
+
+  /** A request is answered: the memory becomes what it was after the load. */
+  #settle(): void {
+    this.#stopAt = Number.POSITIVE_INFINITY
+    if (this.#image === undefined) this.#image = new MemoryImage(this.#options.memory, this.#heap)
+    else this.#image.restore()
+  }
+
+  #source(name: string) {
+    const context = this.#context
+    return this.#modules.source(name, (url) => {
+      if (this.#evaluate === undefined) throw new Lost("its realm did not start")
+      const argument = context.newString(url)
+      const result = context.callFunction(this.#evaluate, context.undefined, argument)
+      argument.dispose()
+      if (result.error !== undefined) throw result.error
+      const names: ReadonlyArray<string> = JSON.parse(context.getString(result.value))
+      result.value.dispose()
+      return names
+    })
+  }
+}

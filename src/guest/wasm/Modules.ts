@@ -1,0 +1,106 @@
+/** Where modules inside QuickJS come from: the guest's own from its folder, a plugin's from the host's loader. */
+import { isBuiltin } from "node:module"
+import { readFileSync } from "node:fs"
+import type { ModuleAnswer, ModuleLine } from "../protocol.ts"
+
+/** The scheme of the guest's own modules; a plugin cannot import them. */
+export const own = "agentlip:/"
+const ownFolder = new URL("../", import.meta.url)
+
+export const realm = `${own}wasm/realm.js`
+const commonjs = `${own}wasm/commonjs.js`
+/** Stands for a module that cannot be had. */
+const refused = `${own}refused`
+
+type Answered = Exclude<ModuleAnswer, { readonly error: string }>
+
+/** A refusal, or what is wrong with a module. */
+class ModuleProblem extends Error {
+  override readonly name: string
+
+  constructor(message: string, name = "Error") {
+    super(message)
+    this.name = name
+  }
+}
+
+const remedy = 'on isolation "wasm"; isolation "process" and "thread" have'
+
+export class Modules {
+  readonly #line: () => ModuleLine | undefined
+  readonly #answered = new Map<string, Answered>()
+  #refusal: unknown
+
+  constructor(line: () => ModuleLine | undefined) {
+    this.#line = line
+  }
+
+  /** The URL of what a module asks for. */
+  resolve(specifier: string, parent: string, require: boolean): Answered {
+    if (isBuiltin(specifier)) {
+      throw new ModuleProblem(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
+    }
+    const answer = this.#line()?.ask({ specifier, parent, require })
+    if (answer === undefined) throw new ModuleProblem("only a loaded plugin may import")
+    if ("error" in answer) throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
+    if (answer.format === "wasm") {
+      throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
+    }
+    this.#answered.set(answer.url, answer)
+    return answer
+  }
+
+  /** As QuickJS names modules: by their URL. */
+  normalize(parent: string, specifier: string): string {
+    if (specifier === realm && parent === own) return specifier
+    // A module's source that is made here asks for the guest's own by their full name.
+    if (specifier === commonjs && this.#answered.get(parent)?.format === "commonjs") return specifier
+    if (parent.startsWith(own) && specifier.startsWith(".")) return new URL(specifier, parent).href
+    try {
+      return this.resolve(specifier, parent, false).url
+    } catch (problem) {
+      // QuickJS takes no error from here; it gets it when it asks for the source.
+      this.#refusal = problem
+      return refused
+    }
+  }
+
+  #found(url: string): Answered {
+    const answer = this.#answered.get(url)
+    if (answer === undefined) throw new ModuleProblem(`the module "${url}" is not known`)
+    return answer
+  }
+
+  /** A module's text as its file has it. */
+  text(url: string): string {
+    return String(this.#found(url).source)
+  }
+
+  /** A module's source as an ES module; `evaluate` runs a CommonJS module and answers what it exports. */
+  source(url: string, evaluate: (url: string) => ReadonlyArray<string>): string {
+    if (url === refused) throw this.#refusal
+    if (url.startsWith(own)) return readFileSync(new URL(url.slice(own.length), ownFolder), "utf8")
+    const { format } = this.#found(url)
+    const text = this.text(url)
+    if (format === "json") return `export default JSON.parse(${JSON.stringify(text)})`
+    return format === "commonjs" ? counterpart(url, evaluate(url)) : withMeta(url, text)
+  }
+}
+
+/** The ES module that stands for a CommonJS one. */
+const counterpart = (url: string, names: ReadonlyArray<string>): string =>
+  [
+    `import { exportsOf } from ${JSON.stringify(commonjs)}`,
+    `const it = exportsOf(${JSON.stringify(url)})`,
+    ...names.map((name, index) => `const e${index} = it[${JSON.stringify(name)}]`),
+    `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`
+  ].join("\n")
+
+/** QuickJS leaves it to its host to fill `import.meta`; on the first line, so that lines stay the author's. */
+const withMeta = (url: string, source: string): string => {
+  const text = source.startsWith("#!") ? `//${source}` : source
+  if (!text.includes("import.meta") || text.startsWith("//#!")) return text
+  const file = decodeURIComponent(new URL(url).pathname)
+  const folder = file.slice(0, file.lastIndexOf("/")) || "/"
+  return `Object.assign(import.meta, ${JSON.stringify({ url, filename: file, dirname: folder })});${text}`
+}

@@ -1,0 +1,71 @@
+/** What a reply says for those who read it: which level has a global that is missing here, and when memory ended. */
+import { Leftover, nonceLength, noNonce, Reply } from "../protocol.ts"
+
+/** Globals of Node that are not here. */
+const elsewhere: ReadonlySet<string> = new Set([
+  "Atomics",
+  "Blob",
+  "BroadcastChannel",
+  "Buffer",
+  "ByteLengthQueuingStrategy",
+  "CompressionStream",
+  "CountQueuingStrategy",
+  "DecompressionStream",
+  "File",
+  "FormData",
+  "Intl",
+  "MessageChannel",
+  "MessagePort",
+  "PerformanceObserver",
+  "ReadableStream",
+  "TextDecoderStream",
+  "TextEncoderStream",
+  "TransformStream",
+  "WebAssembly",
+  "WebSocket",
+  "Worker",
+  "WritableStream",
+  "__dirname",
+  "__filename",
+  "module",
+  "navigator",
+  "require"
+])
+
+const missing = /^((?:ReferenceError: )?'?([A-Za-z_$][\w$]*)'? is not defined)$/
+
+const hinted = (message: string): string | undefined => {
+  const [, said, name] = missing.exec(message) ?? []
+  if (name === undefined || !elsewhere.has(name)) return undefined
+  return `${said} (isolation "wasm" does not have it; isolation "process" and "thread" do)`
+}
+
+const outOfMemory = /\bInternalError: out of memory\b/
+
+/** The same reply, or one that says more. */
+export const explain = (text: string, memoryLimit: number): string => {
+  const type = text[0]
+  const isOutput = type === Reply.output
+  if (!isOutput && type !== Reply.thrown && type !== Reply.uncrossable && type !== Reply.loadFailed)
+    return text
+  const markAt = type === Reply.loadFailed ? undefined : 1 + nonceLength
+  // Nothing is left behind: the memory is put back.
+  const clean =
+    markAt === undefined || text[markAt] === Leftover.none
+      ? text
+      : text.slice(0, markAt) + Leftover.none + text.slice(markAt + 1)
+  if (isOutput) return clean
+  const bodyAt = markAt === undefined ? 1 + nonceLength : markAt + 1
+  const said: unknown = JSON.parse(clean.slice(bodyAt))
+  const name = typeof said === "object" && said !== null ? Reflect.get(said, "name") : undefined
+  const message: unknown = typeof said === "string" ? said : Reflect.get(Object(said), "message")
+  if (typeof message !== "string") return clean
+  if (outOfMemory.test(name === undefined ? message : `${name}: ${message}`)) {
+    const reason = `it used up its memory, its limit is ${memoryLimit} MiB (limits.memory)`
+    return `${Reply.crashed}${noNonce}${JSON.stringify(reason)}`
+  }
+  const better = name === undefined || name === "ReferenceError" ? hinted(message) : undefined
+  if (better === undefined) return clean
+  const body = typeof said === "string" ? better : { ...Object(said), message: better }
+  return clean.slice(0, bodyAt) + JSON.stringify(body)
+}

@@ -1,0 +1,54 @@
+/** The globals of a plugin beside ECMAScript's. Imported before all that captures any. */
+import { clearTimeout, setImmediate, setInterval, setTimeout } from "./timers.ts"
+import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from "./events.ts"
+import { structuredClone } from "./clone.ts"
+import { host } from "./host.ts"
+import { atob, btoa, TextDecoder, TextEncoder } from "./text.ts"
+import { URL, URLSearchParams } from "./url.ts"
+
+/** As the engine's own globals are: not enumerable, and the plugin's to change. */
+export const define = (globals: { readonly [name: string]: unknown }): void => {
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true })
+  }
+}
+
+const getRandomValues = (view: unknown): unknown => {
+  if (!ArrayBuffer.isView(view) || view instanceof DataView || view instanceof Float64Array) {
+    throw new TypeError("crypto.getRandomValues takes a typed array of integers")
+  }
+  if (view.byteLength > 65_536) {
+    throw new DOMException("crypto.getRandomValues fills 65536 bytes at most", "QuotaExceededError")
+  }
+  const random = new Uint8Array(host.randomBytes(view.byteLength))
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(random)
+  return view
+}
+
+define({
+  AbortController,
+  AbortSignal,
+  CustomEvent,
+  Event,
+  EventTarget,
+  TextDecoder,
+  TextEncoder,
+  URL,
+  URLSearchParams,
+  atob,
+  btoa,
+  clearImmediate: clearTimeout,
+  clearInterval: clearTimeout,
+  clearTimeout,
+  crypto: { getRandomValues, randomUUID: host.randomUUID },
+  global: globalThis,
+  // The engine's own counts from when its memory was set up, which may be long ago.
+  performance: { now: host.now, timeOrigin: Date.now() - host.now() },
+  setImmediate,
+  setInterval,
+  setTimeout,
+  structuredClone
+})
+
+// The engine's own would begin every run with the same number: its state is part of what is put back.
+Math.random = host.random

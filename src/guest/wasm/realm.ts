@@ -1,0 +1,66 @@
+/**
+ * The first code inside QuickJS: what a plugin finds there, and the server that loads and runs it. The thread
+ * around sees to time, memory and modules.
+ */
+import { define } from "./globals.ts"
+import { describeReason, quote } from "../describe.ts"
+import { makeFetch } from "../fetch.ts"
+import { noNonce, Reply } from "../protocol.ts"
+import { serve } from "../serve.ts"
+import { evaluate } from "./commonjs.ts"
+import { makeConsole } from "./console.ts"
+import { host, Idle } from "./host.ts"
+import { makeProcess } from "./process.ts"
+import { encode } from "./text.ts"
+import { tick } from "./timers.ts"
+
+let nonce = noNonce
+const logs = makeConsole((level, text) =>
+  host.post(`${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+)
+const crash = (what: string): void => host.post(`${Reply.crashed}${noNonce}${quote(what)}`)
+const { process, setEnv } = makeProcess(logs)
+const decoder = new TextDecoder()
+const net = makeFetch({
+  send: (json) => host.post(Reply.net + nonce + json),
+  encode,
+  decode: (bytes) => decoder.decode(bytes)
+})
+const { fetch, Headers, Request, Response } = net
+define({ console: logs.console, fetch, Headers, Request, Response, process })
+
+let handle: (text: string) => void = () => {}
+
+host.serve((text) => {
+  try {
+    if (text !== undefined) {
+      handle(text)
+      return 0
+    }
+    const next = tick()
+    return next === Idle.stuck && net.active() > 0 ? Idle.fetching : next
+  } catch (error) {
+    crash(`uncaught ${describeReason(error)}`)
+    return Idle.stuck
+  }
+}, evaluate)
+
+serve({
+  line: {
+    post: host.post,
+    listen: (handler) => {
+      handle = handler
+    },
+    modules: () => undefined
+  },
+  logs,
+  log: logs.console,
+  net,
+  setNonce: (next) => {
+    nonce = next
+  },
+  begin: ({ env }) => setEnv(env),
+  importPlugin: (entry) => import(entry),
+  // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
+  activeResources: () => 0
+})

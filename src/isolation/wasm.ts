@@ -1,0 +1,54 @@
+/** The wasm level: a thread around QuickJS in WebAssembly. Plugin code runs inside of that only. */
+import { Effect } from "effect"
+import { readFile } from "node:fs/promises"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { type CompiledModule, type MemorySize, webAssembly } from "../guest/wasm/webAssembly.ts"
+import { bootFile, permissionFlags } from "./boot.ts"
+import type { Birth } from "./Level.ts"
+import { packageFile } from "./packageFile.ts"
+import { startWorker } from "./thread.ts"
+import type { Transport, TransportEvents } from "./Transport.ts"
+
+const variant = "@jitl/quickjs-ng-wasmfile-release-sync"
+
+/** Compiled at most once in a process; isolates get it ready to be instantiated. */
+let compiled: Promise<CompiledModule> | undefined
+const compile = async (): Promise<CompiledModule> =>
+  webAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`${variant}/wasm`))))
+
+export const compileQuickJS: Effect.Effect<CompiledModule, string> = Effect.tryPromise({
+  try: () => (compiled ??= compile()),
+  catch: (error) => `isolation "wasm" could not be started: ${String(error)}`
+})
+
+/** The packages that the thread's own code is made of; each has the JavaScript that goes with the instance. */
+const packageReads = (): ReadonlyArray<string> =>
+  ["quickjs-emscripten-core", variant].map((name) => {
+    const entry = fileURLToPath(import.meta.resolve(name))
+    return `${path.dirname(packageFile(entry) ?? entry)}${path.sep}`
+  })
+
+const pagesInMebibyte = 16
+
+/** What the instance has for itself: its stack, and code and data of QuickJS. Its memory starts with as much. */
+const overhead = 16 * pagesInMebibyte
+
+/** QuickJS counts what it gives out; beside that is what lies unused between. */
+const memorySize = (mebibytes: number): MemorySize => ({
+  initial: overhead,
+  maximum: Math.min(32_768, overhead + Math.ceil(1.25 * mebibytes * pagesInMebibyte))
+})
+
+/** Starts a thread with an engine; it is ready once its hello has come. */
+export const startWasm = (
+  birth: Birth,
+  module: CompiledModule,
+  confined: boolean
+): ((events: TransportEvents) => Transport) =>
+  startWorker({
+    boot: new URL("../wasm/bootWasm.js", bootFile("bootThread")),
+    execArgv: confined ? permissionFlags({ ...birth, read: packageReads() }) : [],
+    data: { module, size: memorySize(birth.memory ?? 0) },
+    limited: confined
+  })
