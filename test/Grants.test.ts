@@ -7,6 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { PluginError, PluginErrorCode } from "../src/Errors.ts"
+import { moduleIntegrity } from "../src/integrity.ts"
 import { linkifier, type PluginSpecOptions } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
@@ -270,6 +271,37 @@ const onLevel = (level: Level): void => {
         })
       )
     }
+  })
+
+  describe(`on ${level.name}: integrity`, () => {
+    live(
+      "a plugin runs as it was hashed, and neither changed nor with more than was hashed",
+      Effect.gen(function* () {
+        const folder = yield* temporary
+        const part = write(path.join(folder, "part.mjs"), "export const part = 1")
+        write(path.join(folder, "other.mjs"), "export const part = 2")
+        const modulePath = write(
+          path.join(folder, "plugin.mjs"),
+          `import { part } from "./part.mjs"
+          const load = async (name) => (await import("./" + name)).part
+          export default {
+            enrich: async ({ message: { content_raw: asked } }) =>
+              [{ kind: "part", span: { start: 0, end: 1 }, data: { part: asked === "part" ? part : await load(asked) } }]
+          }`
+        )
+        const integrity = yield* moduleIntegrity(modulePath)
+        const pinned = { name: "pinned", modulePath, integrity }
+        assert.deepStrictEqual(dataOf(yield* run("part", pinned)), { part: 1 })
+        assert.include(yield* failing(run("other.mjs", pinned), "EXECUTION_ERROR"), "integrity")
+        assert.deepStrictEqual(dataOf(yield* run("other.mjs", { name: "loose", modulePath })), { part: 2 })
+
+        fs.writeFileSync(part, "export const part = 3")
+        const changed = yield* failing(run("part", { ...pinned, name: "changed" }), "LOAD_ERROR")
+        assert.include(changed, integrity)
+        assert.include(changed, yield* moduleIntegrity(modulePath))
+        assert.include(changed, "agentlip plugin integrity")
+      })
+    )
   })
 
   describe(`on ${level.name}: audit`, () => {

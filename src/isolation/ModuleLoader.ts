@@ -3,6 +3,7 @@ import { Context, Deferred, Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads"
 import type { ModuleChannel } from "../guest/protocol.ts"
+import { loaderFlags } from "./loaderFlags.ts"
 
 export type LoaderMessage =
   | {
@@ -31,16 +32,6 @@ export interface GuestModules {
 
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
 
-/** The conditions the host itself resolves by, so that a plugin's dependencies resolve as the host's do. */
-const hostConditions = (): ReadonlyArray<string> =>
-  process.execArgv.flatMap((flag, index, flags) =>
-    flag.startsWith("--conditions=")
-      ? [flag]
-      : flag === "--conditions" || flag === "-C"
-        ? [`--conditions=${flags[index + 1]}`]
-        : []
-  )
-
 /** Serves modules to guests. */
 export class ModuleLoader extends Context.Service<
   ModuleLoader,
@@ -61,7 +52,7 @@ export class ModuleLoader extends Context.Service<
 const startThread = (): Worker => {
   const worker = new Worker(new URL(`./loaderThread.${extension}`, import.meta.url), {
     name: "agentlip-module-loader",
-    execArgv: ["--experimental-import-meta-resolve", "--no-warnings", ...hostConditions()],
+    execArgv: loaderFlags(),
     env: {}
   })
   // Waiting guests hold the host, the loader never does.

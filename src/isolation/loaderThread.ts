@@ -5,7 +5,7 @@
 import { parentPort } from "node:worker_threads"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
-import { ModulePolicy } from "./ModulePolicy.ts"
+import { type Modules, openModules } from "./moduleGraph.ts"
 import { ModuleSources, stampOf } from "./ModuleSource.ts"
 import { CompileProblem, hasTrapped } from "./typescript.ts"
 
@@ -14,15 +14,14 @@ const sources = new ModuleSources()
 const loadedBy = new Map<number, Map<string, string>>()
 
 const answer = (
-  policy: () => ModulePolicy,
+  modules: () => Modules,
   loaded: Map<string, string>,
   request: ModuleRequest
 ): ModuleAnswer => {
   try {
-    const { file, url } = policy().resolve(request)
-    const { format, source, stamp } = sources.get(file)
-    loaded.set(file, stamp)
-    return { url, format, source }
+    const { file, url, source } = modules().get(request)
+    loaded.set(file, source.stamp)
+    return { url, format: source.format, source: source.source }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     // The compiler's WebAssembly has trapped and answers nobody from now on: the next guest gets a new loader.
@@ -57,17 +56,17 @@ const requestIn = (text: unknown): ModuleRequest | undefined => {
 
 type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
 
-const serve = ({ guest, entry, port, flag: shared, framed }: Serve): void => {
+const serve = ({ guest, entry, port, flag: shared, framed, integrity }: Serve): void => {
   const flag = new Int32Array(shared)
   const loaded = new Map<string, string>()
   loadedBy.set(guest, loaded)
-  // Made at the first request: an entry that is gone by then is that request's error.
-  let made: ModulePolicy | undefined
-  const policy = (): ModulePolicy => (made ??= new ModulePolicy(entry))
+  // Opened at the first request: an entry that is gone or changed by then is that request's error.
+  let opened: Modules | undefined
+  const modules = (): Modules => (opened ??= openModules(entry, sources, integrity))
   port.on("message", (text: unknown) => {
     const request = requestIn(text)
     const reply: ModuleAnswer =
-      request === undefined ? { error: "that is no request for a module" } : answer(policy, loaded, request)
+      request === undefined ? { error: "that is no request for a module" } : answer(modules, loaded, request)
     if (framed) {
       const bytes = frame(reply)
       return port.postMessage(bytes, [bytes.buffer])
