@@ -40,14 +40,15 @@ const rightsOf = (spec: ConfiguredSpec): string =>
     grantsOf(spec)
   ].join(", ")
 
-const isOfLevel = ({ spec, result }: LoadResult): boolean =>
+/** Whether it is the level that cannot run here: its `LOAD_ERROR` then begins with its name. */
+const isForWantOfLevel = ({ spec, result }: LoadResult): boolean =>
   Result.isFailure(result) &&
   result.failure._tag === "LOAD_ERROR" &&
   result.failure.reason.startsWith(`isolation "${spec.isolation}"`)
 
 const whatToDo = [
-  "  Some plugins cannot run on their isolation level here. Plugins that name none are processes; those need",
-  "  Linux or macOS and Node 24 or newer (a hub on Bun finds it on the PATH, or is told with --node FILE)."
+  "  Plugins that name no isolation level are processes, which takes Linux or macOS and Node 24 or newer; a hub",
+  '  on Bun looks for it on the PATH, or is told: --node FILE. Or give them another level: isolation: "wasm".'
 ]
 
 /** The report in lines of text. */
@@ -61,5 +62,5 @@ export const render = (
       : `  failed  ${spec.kind.name} ${spec.name}: ${result.failure._tag}: ${result.failure.message}`
   ),
   ...disabled.map((name) => `  off     ${name} (enabled: false)`),
-  ...(results.some(isOfLevel) ? whatToDo : [])
+  ...(results.some(isForWantOfLevel) ? whatToDo : [])
 ]

@@ -67,7 +67,7 @@ const up = Command.make(
       Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
       Flag.withDefault(0)
     ),
-    node: Flag.String("node").pipe(
+    node: Flag.File("node", { mustExist: true }).pipe(
       Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
       Flag.optional
     )
