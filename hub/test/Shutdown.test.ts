@@ -11,7 +11,7 @@ const deaf = {
   spins: "while (true) {}",
   waits: "return new Promise(() => setInterval(() => {}, 1000))",
   ignores: "signal.addEventListener('abort', () => { while (true) {} }); return new Promise(() => {})",
-  sorts: "while (true) Array.from({ length: 3e6 }, () => Math.random()).sort()"
+  churns: "for (;;) new Array(100).fill(0)"
 }
 
 const plugins = [
@@ -19,7 +19,7 @@ const plugins = [
   { name: "spins-in-a-thread", modulePath: "./spins.ts", timeout: "1 minute", isolation: "thread" },
   { name: "waits", modulePath: "./waits.ts", timeout: "1 minute", reuse: "never" },
   { name: "ignores", modulePath: "./ignores.ts", timeout: "1 minute" },
-  { name: "sorts", modulePath: "./sorts.ts", timeout: "1 minute", isolation: "thread" }
+  { name: "churns", modulePath: "./churns.ts", timeout: "1 minute", isolation: "thread" }
 ]
 
 /** A hub whose plugins are all in the middle of a run that never ends. */
@@ -36,7 +36,7 @@ const busyHub = Effect.gen(function* () {
     )
   }
   const hub = yield* agentlip("up", "--workspace", workspace)
-  yield* shows(hub, "ok      linkifier sorts")
+  yield* shows(hub, "ok      linkifier churns")
   const { port, auth_token } = readServerFile(workspace)
   const api = client(`http://127.0.0.1:${port}`, auth_token)
   const { topic } = yield* makeTopic(api)
