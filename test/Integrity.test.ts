@@ -1,6 +1,7 @@
 /** The hash of a plugin's module graph, and what a plugin with one may load. */
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -11,6 +12,9 @@ import { LoadError } from "../src/Errors.ts"
 import { moduleIntegrity } from "../src/integrity.ts"
 import { loaderFlags } from "../src/isolation/loaderFlags.ts"
 import { ModuleSources } from "../src/isolation/ModuleSource.ts"
+import { linkifier } from "../src/Plugin.ts"
+import { PluginRuntime } from "../src/Runtime.ts"
+import { layerRuntime, levels, specOn } from "./support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-integrity-")))
 let thread: Worker
@@ -257,6 +261,73 @@ describe("integrity: what may be loaded", () => {
       /could not be read \(Unexpected/
     )
   })
+})
+
+describe("integrity: a run", () => {
+  const message = {
+    id: "1",
+    content_raw: "text",
+    sender: "a",
+    topic_id: "t",
+    channel_id: "c",
+    created_at: "2026-01-01T00:00:00.000Z"
+  }
+  const source = `
+    import { kind } from "./kind.mjs"
+    export default {
+      name: "a", version: "1",
+      enrich: async ({ config }) => {
+        const data = config.import === undefined ? {} : { seen: await import(config.import).catch((e) => e.message) }
+        return [{ kind, span: { start: 0, end: 1 }, data }]
+      }
+    }`
+  const makePlugin = (): string => {
+    const root = fs.mkdtempSync(path.join(folder, "run-"))
+    write(root, { "index.mjs": source, "kind.mjs": "export const kind = 'found'", "other.mjs": "export {}" })
+    return path.join(root, "index.mjs")
+  }
+
+  for (const level of levels) {
+    layer(layerRuntime())(level.name, (it) => {
+      const spec = (modulePath: string, integrity: string, config = {}) =>
+        specOn(level, { name: path.dirname(modulePath), kind: linkifier, modulePath, integrity, config })
+
+      it.effect("of what was hashed, and of nothing else", () =>
+        Effect.gen(function* () {
+          const { run } = yield* PluginRuntime
+          const modulePath = makePlugin()
+          const integrity = yield* moduleIntegrity(modulePath)
+          const [fine] = yield* run(spec(modulePath, integrity), { message })
+          assert.strictEqual(fine?.kind, "found")
+          const [confined] = yield* run(spec(modulePath, integrity, { import: "./other.mjs" }), { message })
+          assert.match(
+            String(confined?.data["seen"]),
+            /not among the modules that the plugin's `integrity` covers/
+          )
+        })
+      )
+
+      it.effect(
+        "not of what has changed: a LOAD_ERROR with both values, whether it was loaded before or not",
+        () =>
+          Effect.gen(function* () {
+            const { run } = yield* PluginRuntime
+            const modulePath = makePlugin()
+            const integrity = yield* moduleIntegrity(modulePath)
+            yield* run(spec(modulePath, integrity), { message })
+            fs.writeFileSync(path.join(path.dirname(modulePath), "kind.mjs"), "export const kind = 'changed'")
+            const found = yield* moduleIntegrity(modulePath)
+            // A warm isolate is asked for changes once a second; until then it runs what was hashed.
+            yield* TestClock.adjust("1500 millis")
+            const error = yield* Effect.flip(run(spec(modulePath, integrity), { message }))
+            assert.strictEqual(error._tag, "LOAD_ERROR")
+            assert.include(error.message, `expected ${integrity}, found ${found}`)
+            const [trusted] = yield* run(spec(modulePath, found), { message })
+            assert.strictEqual(trusted?.kind, "changed")
+          })
+      )
+    })
+  }
 })
 
 describe("moduleIntegrity", () => {
