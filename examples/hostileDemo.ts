@@ -2,33 +2,16 @@
  * `npm run demo -- --hostile`: a hub with the plugins of `examples/hostile` beside the good ones, a dozen
  * messages, and what became of everybody. Fails unless all of it went as it has to.
  */
-import {
-  type AgentlipConfig,
-  CircuitBreaker,
-  defaultLimits,
-  type IsolationLevel,
-  linkifier,
-  makeSpec,
-  PluginRuntime,
-  WorkerLayer
-} from "@agentlip/plugin-runtime"
-import { Clock, Console, Effect, Layer, Schedule, Schema } from "effect"
+import { defaultLimits } from "@agentlip/plugin-runtime"
+import { Clock, Console, Effect, Schedule, Schema } from "effect"
 import { CliError } from "effect/cli"
 import { randomUUID } from "node:crypto"
-import { once } from "node:events"
-import * as fs from "node:fs"
-import { createServer } from "node:http"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import type { Derivation } from "../hub/src/Model.ts"
 import { gallery, type Rogue } from "./hostile/gallery.ts"
 import { type Check, type Fate, renderChecks, renderFates, renderMessage } from "./hostileReport.ts"
+import { goodCount, listener, problemOf, stop, watch, writeConfig } from "./hostileWorld.ts"
 import { messages } from "./messages.ts"
-import { alive, familyOf } from "./processes.ts"
 import { type RunningHub, startHub, temporaryWorkspace } from "./runningHub.ts"
-import goodPlugins from "./workspace/agentlip.config.ts"
-
-const hostileFolder = fileURLToPath(new URL("./hostile", import.meta.url))
 
 /** How much more memory the hub may have, in MiB; each hoarder wants all there is. */
 const memoryLeeway = 96
@@ -49,79 +32,6 @@ class DemoFailed extends Schema.TaggedError<DemoFailed>("@agentlip/examples/Demo
     return this.message
   }
 }
-
-/** Whether plugins can run on a level here, and if not, why. */
-const problemOf = (isolation: IsolationLevel) =>
-  PluginRuntime.use((runtime) =>
-    runtime.load(
-      makeSpec({
-        name: "probe",
-        kind: linkifier,
-        modulePath: path.join(hostileFolder, "spins.ts"),
-        isolation
-      })
-    )
-  ).pipe(
-    Effect.as(undefined),
-    Effect.provide(
-      PluginRuntime.layer.pipe(
-        Layer.provide(CircuitBreaker.layer()),
-        Layer.provide(WorkerLayer.layer({ prepare: [] }))
-      )
-    ),
-    Effect.catch((error) => Effect.succeed(error.message))
-  )
-
-/** Somebody who waits for messages; answers how many have come. */
-const listener = Effect.acquireRelease(
-  Effect.promise(async () => {
-    let calls = 0
-    const server = createServer((request, response) => {
-      calls++
-      request.resume()
-      response.end()
-    }).listen(0, "127.0.0.1")
-    await once(server, "listening")
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    return { url: `http://127.0.0.1:${port}/`, calls: () => calls, server }
-  }),
-  ({ server }) => Effect.sync(() => server.close())
-)
-
-const writeConfig = (workspace: string, rogues: ReadonlyArray<Rogue>, home: string): void => {
-  fs.cpSync(hostileFolder, path.join(workspace, "hostile"), { recursive: true })
-  const entries = (kind: Rogue["kind"]) =>
-    rogues
-      .filter((rogue) => rogue.kind === kind)
-      .map(({ name, file, isolation, timeout }) => ({
-        name,
-        modulePath: `./hostile/${file}`,
-        timeout,
-        isolation,
-        config: { home }
-      }))
-  const config: AgentlipConfig = {
-    linkifiers: [...goodPlugins.linkifiers, ...entries("linkifier")],
-    extractors: [...goodPlugins.extractors, ...entries("extractor")]
-  }
-  fs.writeFileSync(path.join(workspace, "agentlip.config.ts"), `export default ${JSON.stringify(config)}\n`)
-}
-
-/** Looks at the hub's process from outside, until the scope closes. */
-const watch = Effect.fnUntraced(function* (pid: number) {
-  const seen = { memory: 0, most: 0, processes: 0, pids: new Set<number>() }
-  const look = Effect.promise(async () => {
-    const { memory, descendants } = await familyOf(pid)
-    seen.memory = memory
-    seen.most = Math.max(seen.most, memory)
-    seen.processes = Math.max(seen.processes, descendants.length)
-    for (const descendant of descendants) seen.pids.add(descendant)
-  })
-  yield* look
-  yield* look.pipe(Effect.andThen(Effect.sleep("100 millis")), Effect.forever, Effect.forkScoped)
-  return { seen, look, before: seen.memory }
-})
 
 /** A job that waits for its breaker has said what it has to say; so has one that has ended. */
 const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
@@ -166,25 +76,18 @@ const fatesOf = (rogues: ReadonlyArray<Rogue>, { derivations }: Posted, { api: {
     rogues.map((rogue): Fate => {
       const jobs = derivations.flat().filter(({ plugin_name }) => plugin_name === rogue.name)
       const ended = jobs.filter(({ state }) => state !== "waiting")
-      const ends = ended.map(({ state, error }) => error?.code ?? state)
+      const endOf = ({ state, error }: Derivation): string => error?.code ?? state
+      const astray = ended.filter((job) => !rogue.ends.some((allowed) => allowed === endOf(job)))
       return {
         rogue,
-        ends,
+        ends: ended.map(endOf),
         spared: jobs.length - ended.length,
-        said: ended.find(({ error }) => error !== null)?.error?.message ?? "",
+        said: [...astray, ...ended].find(({ error }) => error !== null)?.error?.message ?? "",
         circuit: plugins.find(({ name }) => name === rogue.name)?.circuit.state ?? "closed",
-        asItShould: ends.length > 0 && ends.every((end) => rogue.ends.some((allowed) => allowed === end))
+        asItShould: ended.length > 0 && astray.length === 0
       }
     })
   )
-
-const stop = Effect.fnUntraced(function* (hub: RunningHub, pids: ReadonlySet<number>) {
-  const begun = yield* Clock.currentTimeMillis
-  hub.process.kill("SIGTERM")
-  yield* Effect.promise(() => hub.ended)
-  const taken = (yield* Clock.currentTimeMillis) - begun
-  return { taken, left: yield* Effect.promise(() => alive(pids)) }
-})
 
 const mebibytes = (value: number): string => `${Math.round(value)} MiB`
 
@@ -200,7 +103,7 @@ export const hostileDemo = Effect.gen(function* () {
   const workspace = yield* temporaryWorkspace
   writeConfig(workspace, rogues, home.url)
   yield* Console.log(`Starting a hub with ${rogues.length} plugins that want to take it down …`)
-  const hub = yield* startHub(workspace, { AGENTLIP_DEMO_SECRET: secret })
+  const hub = yield* startHub(workspace, { DEMO_SECRET: secret })
   yield* Console.log(`A hub at ${hub.url}. Posting a dozen messages …\n`)
   const { seen, look, before } = yield* watch(hub.pid)
 
@@ -213,12 +116,12 @@ export const hostileDemo = Effect.gen(function* () {
 
   const hostile = new Set(rogues.map(({ name }) => name))
   const good = posted.derivations.flat().filter(({ plugin_name }) => !hostile.has(plugin_name))
-  const goodCount = goodPlugins.linkifiers.length + goodPlugins.extractors.length
   const due = goodCount * messages.length
   const served = good.filter(({ state }) => state === "committed" || state === "empty")
   const rows = [...posted.enrichments, ...posted.attachments]
   const loot = posted.enrichments.filter(({ plugin_name }) => hostile.has(plugin_name))
-  const said = JSON.stringify(rows) + hub.log()
+  const written = JSON.stringify(rows) + hub.log()
+  const leaked = [secret, hub.token].filter((hidden) => written.includes(hidden))
   const onWasm = rogues.filter(({ isolation }) => isolation === "wasm").length * memoryOnWasm
   const astray = fates.filter(({ asItShould }) => !asItShould)
   const checks: ReadonlyArray<Check> = [
@@ -231,8 +134,8 @@ export const hostileDemo = Effect.gen(function* () {
       what: `every hostile plugin ended as it had to, in a typed error or in nothing${astray.map(({ rogue }) => `; not ${rogue.name}`).join("")}`
     },
     {
-      holds: loot.length === 0 && !said.includes(secret) && !said.includes(hub.token) && home.calls() === 0,
-      what: `nothing was stolen: ${loot.length} rows of theirs, token and secrets unseen, ${home.calls()} calls home`
+      holds: loot.length === 0 && leaked.length === 0 && home.calls() === 0,
+      what: `nothing was stolen: ${loot.length} rows of theirs, ${leaked.length} of 2 secrets in rows or logs, ${home.calls()} calls home`
     },
     {
       holds: health._tag === "Some" && health.value.pid === hub.pid,

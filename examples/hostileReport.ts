@@ -10,7 +10,7 @@ export interface Fate {
   readonly ends: ReadonlyArray<string>
   /** Messages that it was not run on, because its circuit was open. */
   readonly spared: number
-  /** The first error's message. */
+  /** An error's message: of one that should not have been, if there was one. */
   readonly said: string
   readonly circuit: CircuitState
   readonly asItShould: boolean

@@ -31,7 +31,7 @@ const ServerFile = Schema.fromJsonString(
   Schema.Struct({ host: Schema.String, port: Schema.Int, pid: Schema.Int, auth_token: Schema.String })
 )
 
-const HubEnded = (log: string): Error => new Error(`The hub ended before its time:\n${log}`)
+const hubEnded = (log: string): Error => new Error(`The hub ended before its time:\n${log}`)
 
 /** The most that is kept of what a hub writes. */
 const maxLog = 64 * 1024 * 1024
@@ -75,7 +75,7 @@ const spawnHub = (workspace: string, env: NodeJS.ProcessEnv) =>
 export const startHub = Effect.fnUntraced(function* (workspace: string, env: NodeJS.ProcessEnv = {}) {
   const hub = yield* spawnHub(workspace, env)
   yield* Effect.suspend(() =>
-    hub.process.exitCode === null ? Effect.succeed(hub.log()) : Effect.fail(HubEnded(hub.log()))
+    hub.process.exitCode === null ? Effect.succeed(hub.log()) : Effect.fail(hubEnded(hub.log()))
   ).pipe(
     Effect.repeat({ until: (log) => log.includes("\nPlugins ("), schedule: Schedule.spaced("20 millis") }),
     Effect.timeout("60 seconds")

@@ -17,6 +17,9 @@ const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = 
   HalfOpen: "half_open"
 }
 
+/** A circuit that nothing has gone through. */
+const unused: BreakerState = { _tag: "Closed", failures: 0 }
+
 /** Without the empty lists. */
 const used = (grants: Grants): Grants =>
   Object.fromEntries(Object.entries(grants).filter(([, what]) => what.length > 0))
@@ -46,7 +49,7 @@ export class Plugins extends Context.Service<
           const circuits = yield* breaker.states
           const audits = yield* workers.audits
           return specs.map((spec) =>
-            statusOf(spec, circuits.get(spec.name), used(audits.get(spec.name) ?? {}), root)
+            statusOf(spec, circuits.get(spec.name) ?? unused, used(audits.get(spec.name) ?? {}), root)
           )
         })
         yield* Effect.addFinalizer(() =>
@@ -59,7 +62,7 @@ export class Plugins extends Context.Service<
 
 const statusOf = (
   spec: ConfiguredSpec,
-  circuit: BreakerState = { _tag: "Closed", failures: 0 },
+  circuit: BreakerState,
   needs: Grants,
   root: string
 ): PluginStatus => ({
