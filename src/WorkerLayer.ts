@@ -80,7 +80,7 @@ export class WorkerLayer extends Context.Service<
     /** A guest for one run of the spec's plugin, loaded; the isolate goes back to its pool with the scope. */
     readonly guest: (spec: PluginSpec) => Effect.Effect<Guest, PluginError, Scope.Scope>
     readonly stats: Effect.Effect<WorkerStats>
-    /** How many isolates of a plugin were to die and did not, since the Layer was built. */
+    /** How many isolates of a plugin were to die and have not. */
     readonly zombies: (plugin: string) => number
     /** By plugin: what those in audit mode have used without a grant, as the grants they would need. */
     readonly audits: Effect.Effect<ReadonlyMap<string, Grants>>
@@ -158,7 +158,7 @@ const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<
         Effect.catch((problem) => Effect.succeed({ problem }))
       )
     case "wasm":
-      return wasmLevel(runtime === undefined).pipe(Effect.catch((problem) => Effect.succeed({ problem })))
+      return Effect.succeed(wasmLevel(runtime === undefined))
   }
 }
 
@@ -253,7 +253,7 @@ const makeGuest = (subject: Subject, warm: Warm, pool: Pool): Guest => {
       yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
     }
     const gone = yield* isolate.kill
-    if (!gone) yield* pool.noteZombie(spec)
+    if (!gone) yield* pool.noteZombie(spec, isolate)
   })
   return {
     info: warm.info,

@@ -58,7 +58,7 @@ export interface Pool {
   readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
   /** Takes note that a plugin's isolate would not die. */
-  readonly noteZombie: (spec: PluginSpec) => Effect.Effect<void>
+  readonly noteZombie: (spec: PluginSpec, isolate: Isolate) => Effect.Effect<void>
   /** How many of a plugin's isolates would not die. */
   readonly zombies: (plugin: string) => number
 }
@@ -70,6 +70,9 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
     timer.unref()
     return Effect.sync(() => clearTimeout(timer))
   })
+
+/** How many times as long as its caller waits, one waits for an isolate that has answered to die. */
+const patience = 20
 
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
@@ -123,9 +126,16 @@ export const makePool = (
     const scope = yield* Effect.scope
     const idle = new Map<string, Array<Warm>>()
     const sparesByBirth = new Map<string, Spares>()
-    const zombiesByPlugin = new Map<string, number>()
+    const zombiesByPlugin = new Map<string, Set<Isolate>>()
     const all = new Set<Isolate>()
-    const zombies = (plugin: string): number => zombiesByPlugin.get(plugin) ?? 0
+    /** Those that have died at last, as on a busy machine, are none. */
+    const zombies = (plugin: string): number => {
+      const noted = zombiesByPlugin.get(plugin)
+      if (noted === undefined) return 0
+      for (const isolate of noted) if (!isolate.undead) noted.delete(isolate)
+      if (noted.size === 0) zombiesByPlugin.delete(plugin)
+      return noted.size
+    }
     const closing = MutableRef.make(false)
 
     /** Ends an isolate; one that lingers stays counted. */
@@ -193,7 +203,7 @@ export const makePool = (
           Effect.onExit((exit) =>
             Exit.isSuccess(exit)
               ? Effect.void
-              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec))).pipe(
+              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec, isolate))).pipe(
                   Effect.andThen(spares.fill)
                 )
           )
@@ -206,14 +216,15 @@ export const makePool = (
     const watched = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void, never, Scope.Scope> =>
       watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
 
-    const noteZombie = (spec: PluginSpec): Effect.Effect<void> =>
+    const noteZombie = (spec: PluginSpec, isolate: Isolate): Effect.Effect<void> =>
       Effect.sync(() => {
-        zombiesByPlugin.set(spec.name, zombies(spec.name) + 1)
+        const noted = zombiesByPlugin.get(spec.name) ?? new Set()
+        zombiesByPlugin.set(spec.name, noted.add(isolate))
         exitDespiteZombies()
       }).pipe(
         Effect.andThen(
           Effect.logError(
-            `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until the process ends.`
+            `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until it dies or the process ends.`
           )
         )
       )
@@ -240,8 +251,10 @@ export const makePool = (
         return undefined
       })
 
+    /** Nobody waits for this one: it is given all the time that a busy machine may take to end a thread. */
     const endInBackground = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void> =>
-      Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec))).pipe(
+      Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
+        Effect.flatMap((gone) => (gone ? Effect.void : noteZombie(spec, isolate))),
         Effect.forkIn(scope, { startImmediately: true }),
         Effect.asVoid
       )
@@ -286,7 +299,7 @@ export const makePool = (
           if (MutableRef.get(closing)) return yield* crashed(spec, { reason: "the runtime was closed" })
           if (zombies(spec.name) >= options.maxZombies) {
             return yield* refused(
-              `${zombies(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until the hub restarts`
+              `${zombies(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
             )
           }
           const birth = yield* Effect.mapError(level.birthOf(spec, grants), refused)
