@@ -41,13 +41,13 @@ export const threadLevel = (confined: boolean): Level => ({
 })
 
 /** QuickJS in WebAssembly, in threads that the host can end; `confined` as for threads. */
-export const wasmLevel = (confined: boolean): Effect.Effect<Level, string> =>
-  Effect.map(compileQuickJS, (module) => ({
-    name: "wasm",
-    standardBirth: { ...noPermissions, memory: defaultLimits.memory },
-    birthOf: (spec) => Effect.succeed({ ...noPermissions, memory: spec.limits.memory }),
-    boot: (birth) => bootIsolate(startWasm(birth, module, confined), "thread")
-  }))
+export const wasmLevel = (confined: boolean): Level => ({
+  name: "wasm",
+  standardBirth: { ...noPermissions, memory: defaultLimits.memory },
+  birthOf: (spec) => Effect.succeed({ ...noPermissions, memory: spec.limits.memory }),
+  boot: (birth) =>
+    Effect.flatMap(compileQuickJS, (module) => bootIsolate(startWasm(birth, module, confined), "thread"))
+})
 
 /** Which grant is worth nothing to the user that processes run as, and the remedy. */
 const outOfReach = ({ read, write }: Birth, { user }: ProcessHost): string | undefined => {

@@ -8,7 +8,7 @@ import { bootFile, permissionFlags } from "./boot.ts"
 import type { Birth } from "./Level.ts"
 import { packageFile } from "./packageFile.ts"
 import { startWorker } from "./thread.ts"
-import type { Transport, TransportEvents } from "./Transport.ts"
+import type { Death, Transport, TransportEvents } from "./Transport.ts"
 
 const variant = "@jitl/quickjs-ng-wasmfile-release-sync"
 
@@ -17,9 +17,9 @@ let compiled: Promise<CompiledModule> | undefined
 const compile = async (): Promise<CompiledModule> =>
   webAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`${variant}/wasm`))))
 
-export const compileQuickJS: Effect.Effect<CompiledModule, string> = Effect.tryPromise({
+export const compileQuickJS: Effect.Effect<CompiledModule, Death> = Effect.tryPromise({
   try: () => (compiled ??= compile()),
-  catch: (error) => `isolation "wasm" could not be started: ${String(error)}`
+  catch: (error) => ({ reason: `QuickJS could not be compiled (${String(error)})` })
 })
 
 /** The packages that the thread's own code is made of; each has the JavaScript that goes with the instance. */

@@ -13,7 +13,7 @@ import {
 } from "quickjs-emscripten-core"
 import { describeReason, quote } from "../describe.ts"
 import { type Line, noNonce, Reply, Request } from "../protocol.ts"
-import { explain } from "./explain.ts"
+import { explain, outOfMemoryReason } from "./explain.ts"
 import { Idle } from "./host.ts"
 import { defineHost } from "./hostFunctions.ts"
 import { MemoryImage } from "./MemoryImage.ts"
@@ -132,7 +132,13 @@ export class Engine {
     try {
       work()
     } catch (error) {
-      const reason = error instanceof Lost ? error.message : `the engine failed: ${describeReason(error)}`
+      // Without memory the engine itself may fail, in whatever way.
+      const reason =
+        error instanceof Lost
+          ? error.message
+          : this.#isFull
+            ? outOfMemoryReason(this.#memoryLimit)
+            : `the engine failed: ${describeReason(error)}`
       this.#options.line.post(`${Reply.crashed}${noNonce}${quote(reason)}`)
       this.#options.end(1)
     }
@@ -147,7 +153,7 @@ export class Engine {
     // Before the first request it says hello.
     if (this.#over && type !== Reply.hello) return
     if (isFinal(type)) this.#over = true
-    const said = explain(text, this.#memoryLimit)
+    const said = explain(text, { limit: this.#memoryLimit, full: this.#isFull })
     this.#options.line.post(said)
     if (said[0] === Reply.crashed) this.#options.end(1)
   }
@@ -167,7 +173,7 @@ export class Engine {
 
   /** Runs jobs until there are none, or the plugin has answered. */
   #drain(): void {
-    while (!this.#over && this.#runtime.hasPendingJob()) {
+    while (!this.#mustStop() && this.#runtime.hasPendingJob()) {
       const result = this.#runtime.executePendingJobs(jobsAtOnce)
       if (result.error !== undefined) this.#failed(result.error)
       else result.dispose()
@@ -180,11 +186,16 @@ export class Engine {
     if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
     const what: unknown = this.#context.dump(error)
     const message = describeReason(what)
-    throw new Lost(/out of memory/.test(message) ? this.#outOfMemory : `uncaught ${message}`)
+    throw new Lost(
+      this.#isFull || /out of memory/.test(message)
+        ? outOfMemoryReason(this.#memoryLimit)
+        : `uncaught ${message}`
+    )
   }
 
-  get #outOfMemory(): string {
-    return `it used up its memory, its limit is ${this.#memoryLimit} MiB (limits.memory)`
+  /** An instance's memory never shrinks: this says what was used, not what is. */
+  get #isFull(): boolean {
+    return this.#options.memory.buffer.byteLength >= this.#memoryLimit * mebibyte
   }
 
   /** Goes on until the plugin has answered, or has to wait for something. */
@@ -208,12 +219,11 @@ export class Engine {
 
   /** A plugin that waits for nothing may be one whose memory was not enough to say so. */
   #mustHaveRoom(): void {
+    if (!this.#isFull) return
     const usage = this.#runtime.computeMemoryUsage()
-    const text = this.#context.dump(usage)
+    const { memory_used_size: used }: { readonly memory_used_size: number } = this.#context.dump(usage)
     usage.dispose()
-    if (Number(Reflect.get(Object(text), "memory_used_size")) > 0.95 * this.#memoryLimit * mebibyte) {
-      throw new Lost(this.#outOfMemory)
-    }
+    if (used > 0.95 * this.#memoryLimit * mebibyte) throw new Lost(outOfMemoryReason(this.#memoryLimit))
   }
 
   /** A request is answered: the memory becomes what it was after the load. */

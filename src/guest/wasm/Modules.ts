@@ -1,6 +1,8 @@
 /** Where modules inside QuickJS come from: the guest's own from its folder, a plugin's from the host's loader. */
 import { isBuiltin } from "node:module"
 import { readFileSync } from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import type { ModuleAnswer, ModuleLine } from "../protocol.ts"
 
 /** The scheme of the guest's own modules; a plugin cannot import them. */
@@ -96,11 +98,15 @@ const counterpart = (url: string, names: ReadonlyArray<string>): string =>
     `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`
   ].join("\n")
 
-/** QuickJS leaves it to its host to fill `import.meta`; on the first line, so that lines stay the author's. */
+/** A source as QuickJS takes it: without a first line for shells, and without zeros, which would end it. */
+export const sourceText = (source: string): string => source.replace(/^#!/, "//#!").replaceAll("\0", "\\x00")
+
+/** QuickJS leaves it to its host to fill `import.meta`; without a line of its own, so that lines stay the author's. */
 const withMeta = (url: string, source: string): string => {
-  const text = source.startsWith("#!") ? `//${source}` : source
-  if (!text.includes("import.meta") || text.startsWith("//#!")) return text
-  const file = decodeURIComponent(new URL(url).pathname)
-  const folder = file.slice(0, file.lastIndexOf("/")) || "/"
-  return `Object.assign(import.meta, ${JSON.stringify({ url, filename: file, dirname: folder })});${text}`
+  const text = sourceText(source)
+  if (!text.includes("import.meta")) return text
+  const filename = fileURLToPath(url)
+  const meta = { url, filename, dirname: path.dirname(filename) }
+  const at = text.startsWith("//#!") ? text.indexOf("\n") + 1 : 0
+  return `${text.slice(0, at)}Object.assign(import.meta, ${JSON.stringify(meta)});${text.slice(at)}`
 }

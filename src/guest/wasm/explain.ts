@@ -41,9 +41,21 @@ const hinted = (message: string): string | undefined => {
 }
 
 const outOfMemory = /\bInternalError: out of memory\b/
+/** What is left of that error where there was no room to make it. */
+const outOfMemoryRest = /\bInternalError: \(no message\)|^null: null$|\bthrew null\b/
+
+export const outOfMemoryReason = (limit: number): string =>
+  `it used up its memory, its limit is ${limit} MiB (limits.memory)`
+
+export interface Memory {
+  /** MiB. */
+  readonly limit: number
+  /** Whether so much of it has been in use that it may have ended. */
+  readonly full: boolean
+}
 
 /** The same reply, or one that says more. */
-export const explain = (text: string, memoryLimit: number): string => {
+export const explain = (text: string, memory: Memory): string => {
   const type = text[0]
   const isOutput = type === Reply.output
   if (!isOutput && type !== Reply.thrown && type !== Reply.uncrossable && type !== Reply.loadFailed)
@@ -60,9 +72,9 @@ export const explain = (text: string, memoryLimit: number): string => {
   const name = typeof said === "object" && said !== null ? Reflect.get(said, "name") : undefined
   const message: unknown = typeof said === "string" ? said : Reflect.get(Object(said), "message")
   if (typeof message !== "string") return clean
-  if (outOfMemory.test(name === undefined ? message : `${name}: ${message}`)) {
-    const reason = `it used up its memory, its limit is ${memoryLimit} MiB (limits.memory)`
-    return `${Reply.crashed}${noNonce}${JSON.stringify(reason)}`
+  const whole = name === undefined ? message : `${name}: ${message}`
+  if (outOfMemory.test(whole) || (memory.full && outOfMemoryRest.test(whole))) {
+    return `${Reply.crashed}${noNonce}${JSON.stringify(outOfMemoryReason(memory.limit))}`
   }
   const better = name === undefined || name === "ReferenceError" ? hinted(message) : undefined
   if (better === undefined) return clean

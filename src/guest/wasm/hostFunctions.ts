@@ -5,7 +5,7 @@
  */
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten-core"
 import type { Host } from "./host.ts"
-import type { Modules } from "./Modules.ts"
+import { type Modules, sourceText } from "./Modules.ts"
 
 export interface Outside {
   readonly modules: Modules
@@ -104,7 +104,7 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
     },
     compile: (url) => {
       const name = text(url)
-      const source = modules.text(name).replace(/^#!/, "//#!")
+      const source = sourceText(modules.text(name))
       const wrapper = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
       return context.unwrapResult(context.evalCode(wrapper, name, { type: "global" }))
     },
