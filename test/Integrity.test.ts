@@ -170,6 +170,13 @@ describe("integrity: the graph", () => {
     assert.notStrictEqual((await graphOf(install(files).entry)).integrity, integrity)
   })
 
+  it("is another from another entry, though the modules are the same", async () => {
+    const { root } = install({ "a.mjs": "import './b.mjs'", "b.mjs": "import './a.mjs'" })
+    const [a, b] = [await graphOf(path.join(root, "a.mjs")), await graphOf(path.join(root, "b.mjs"))]
+    assert.deepStrictEqual([...a.files].sort(), [...b.files].sort())
+    assert.notStrictEqual(a.integrity, b.integrity)
+  })
+
   it("is an error that says why, of an entry that cannot be read", async () => {
     const { root } = install()
     const of = async (file: string): Promise<string | undefined> =>
@@ -249,6 +256,14 @@ describe("integrity: what may be loaded", () => {
     assert.match((await get("app/plugin/old.js", "optional", true)).refused ?? "", /Cannot find module/)
     write(root, { "app/node_modules/optional/index.js": "" })
     assert.match((await get("app/plugin/old.js", "optional", true)).refused ?? "", notCovered)
+  })
+
+  it("says what is wrong with a module that does not compile", async () => {
+    const { get } = await open({
+      "app/plugin/late.mjs": "import './broken.ts'",
+      "app/plugin/broken.ts": "enum {"
+    })
+    assert.match((await get("app/plugin/late.mjs", "./broken.ts")).refused ?? "", /broken\.ts:1:/)
   })
 
   it("says when names could not be read", async () => {

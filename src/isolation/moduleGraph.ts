@@ -74,7 +74,7 @@ const reach = (
 }
 
 /**
- * One line for each module: its name, what it is, its hash, and what each of its imports leads to (nothing,
+ * The entry's name, then one line for each module: its name, what it is, its hash, and what each of its imports leads to (nothing,
  * where that is absent): so that neither a file nor what a name stands for can change.
  */
 const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>): string => {
@@ -92,7 +92,7 @@ const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>
   })
   return `sha256-${createHash("sha256")
     // Copies of a package are one line: how packages are laid out is the package manager's business.
-    .update([...new Set(lines)].sort().join("\n"))
+    .update([names.get(policy.entry), ...[...new Set(lines)].sort()].join("\n"))
     .digest("base64")}`
 }
 
@@ -118,9 +118,11 @@ export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph 
         : undefined
       if (known !== undefined) return known
       const found = policy.resolve(request)
-      const source = modules.get(found.file)
-      if (source !== undefined) return { ...found, source }
-      return isLibrary(found.file) ? { ...found, source: sources.get(found.file) } : refuse(request)
+      const hashed = modules.get(found.file)
+      if (hashed !== undefined) return { ...found, source: hashed }
+      // Of a module that does not even compile, that is what there is to say.
+      const source = sources.get(found.file)
+      return isLibrary(found.file) ? { ...found, source } : refuse(request)
     }
   }
 }
