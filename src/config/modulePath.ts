@@ -12,8 +12,6 @@ import * as Module from "node:module"
 import * as path from "node:path"
 import { contains, hubFolder, isHubPrivate, realOf } from "../paths.ts"
 
-export { realOf } from "../paths.ts"
-
 /**
  * Resolves as `import` does from the workspace's config file. `require.resolve` alone would miss packages
  * that export for `import` only, and `import.meta.resolve` takes no parent; so the hook swaps the condition,
