@@ -1,6 +1,6 @@
 /**
  * Bun has no per-thread permissions: the thread level refuses it, unless the hub's author trusts the plugins. The
- * process level starts a Node for them.
+ * process level starts a Node for them, WebAssembly runs as it is.
  * Needs a Bun: `AGENTLIP_TEST_BUN` names one, or there is one on the PATH.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -13,7 +13,7 @@ const version = spawnSync(bun, ["--version"], { encoding: "utf8" }).stdout?.trim
 const execute = promisify(execFile)
 
 const run = async (
-  how: "trusted" | "untrusted" | "process",
+  how: "trusted" | "untrusted" | "process" | "wasm",
   plugin: string
 ): Promise<Record<string, unknown>> => {
   const host = fileURLToPath(new URL("./fixtures/library/bunHost.ts", import.meta.url))
@@ -48,13 +48,15 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
     assert.strictEqual((await run("trusted", plugin))["code"], code)
   })
 
-  it("runs a plugin in a process of Node's", async () => {
-    assert.deepStrictEqual(await run("process", "words"), {
-      output: [{ kind: "word", span: { start: 0, end: 5 }, data: { word: "hello" } }]
+  describe.each(["process", "wasm"] as const)("on level %s", (level) => {
+    it("runs a plugin", async () => {
+      assert.deepStrictEqual(await run(level, "words"), {
+        output: [{ kind: "word", span: { start: 0, end: 5 }, data: { word: "hello" } }]
+      })
     })
-  })
 
-  it.each(failures)("a plugin in a process of Node's that %s: %s", async (plugin, code) => {
-    assert.strictEqual((await run("process", plugin))["code"], code)
+    it.each(failures)("a plugin that %s is a typed error: %s", async (plugin, code) => {
+      assert.strictEqual((await run(level, plugin))["code"], code)
+    })
   })
 })
