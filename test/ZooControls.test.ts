@@ -4,11 +4,11 @@ import { Schema } from "effect"
 import * as path from "node:path"
 import { linkifier } from "../src/Plugin.ts"
 import type { BareReport } from "./support/bareHost.ts"
-import { inOwnHost } from "./support/host.ts"
+import { inOwnHost, inTurn } from "./support/host.ts"
 import { levels, message } from "./support/isolation.ts"
 import { messageOf, taskOf } from "./support/meeting.ts"
 import { makeWorld, type World } from "./support/world.ts"
-import { type Harm, zoo } from "./support/zoo.ts"
+import { type Harm, type Rogue, zoo } from "./support/zoo.ts"
 
 let world: World
 beforeAll(async () => {
@@ -46,32 +46,50 @@ const came = (harm: Exclude<Harm, object>, report: BareReport | undefined, print
     case "grows":
       return report === undefined || report.outcome === "died" || report.memory > 180
     case "floods":
-      return printed > 1_000_000 || report?.outcome === "hung"
+      // What a worker prints waits in its host's memory.
+      return printed > 1_000_000 || report?.outcome === "hung" || (report?.memory ?? 0) > 180
   }
 }
 
+/** Hosts whose harm is seen in the world they share: they come one after the other. */
+const isSeenInTheWorld = ({ harm }: Rogue): boolean => harm === "plants" || harm === "connects"
+
 describe("a host that trusts them", () => {
   const [level] = levels
-  for (const rogue of zoo) {
-    const { harm } = rogue
-    if (typeof harm === "object" || level === undefined) continue
-    if (harm === "lies") {
-      it(`${rogue.name}: it lies`, async () => {
-        // Values alone do no harm: this very process may take its word.
-        const { default: plugin } = await import(path.join(world.plugins, rogue.file))
-        const value: unknown = await plugin.enrich({ message: messageOf(rogue) })
-        assert.isTrue(isLie(JSON.parse(JSON.stringify({ value })).value))
-      })
-      continue
-    }
+  if (level === undefined) return
+  const inHost = (rogue: Rogue) => inOwnHost<BareReport>(taskOf(world, "bare", level, rogue))
+  const harmful = zoo.flatMap((rogue) =>
+    typeof rogue.harm === "object" ? [] : [{ rogue, harm: rogue.harm }]
+  )
+  const liars = harmful.filter(({ harm }) => harm === "lies")
+  const others = harmful.filter(({ rogue, harm }) => harm !== "lies" && !isSeenInTheWorld(rogue))
+  const vandals = harmful.filter(({ rogue }) => isSeenInTheWorld(rogue))
+
+  const assertCame = (harm: Exclude<Harm, object>, { report, printed }: Awaited<ReturnType<typeof inHost>>) =>
+    assert.isTrue(came(harm, report, printed), `${JSON.stringify(report)?.slice(0, 500)}, printed ${printed}`)
+
+  for (const { rogue } of liars) {
+    it(`${rogue.name}: it lies`, async () => {
+      // Values alone do no harm: this very process may take its word.
+      const { default: plugin } = await import(path.join(world.plugins, rogue.file))
+      const value: unknown = await plugin.enrich({ message: messageOf(rogue) })
+      assert.isTrue(isLie(JSON.parse(JSON.stringify({ value })).value))
+    })
+  }
+
+  const reports = inTurn(
+    others.map(({ rogue }) => rogue),
+    inHost
+  )
+  for (const { rogue, harm } of others) {
+    it(`${rogue.name}: it ${harm}`, async () => assertCame(harm, await reports(rogue)))
+  }
+
+  for (const { rogue, harm } of vandals) {
     it(`${rogue.name}: it ${harm}`, async () => {
       world.restore()
       world.damage()
-      const { report, printed } = await inOwnHost<BareReport>(taskOf(world, "bare", level, rogue))
-      assert.isTrue(
-        came(harm, report, printed),
-        `${JSON.stringify(report)?.slice(0, 500)}, printed ${printed}`
-      )
+      assertCame(harm, await inHost(rogue))
     })
   }
 })

@@ -1,7 +1,9 @@
 /**
- * A host as its author would write it who has never met a rogue: imports the plugin into a worker and takes its
- * word. The zoo's positive control; a process of its own, and free of dependencies, for it will come to harm.
+ * A host as its author would write it who has never met a rogue: imports the plugin into a worker, or into a
+ * process, and takes its word. The zoo's positive control; a process of its own, and free of dependencies, for it
+ * will come to harm.
  */
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { MessageChannel, Worker } from "node:worker_threads"
 import type { Task } from "./host.ts"
@@ -28,37 +30,43 @@ import(modulePath).then((module) => {
 })
 `
 
-/** How long it waits for an answer, and for what may come after one. */
-const wait = { answer: 700, after: 60 }
+const bareProcess = `
+import(process.argv[1]).then((module) => {
+  const plugin = module.default
+  let buffered = ""
+  process.stdin.on("data", async (chunk) => {
+    buffered += chunk.toString()
+    for (let end = buffered.indexOf("\\n"); end >= 0; end = buffered.indexOf("\\n")) {
+      const { id, input } = JSON.parse(buffered.slice(0, end))
+      buffered = buffered.slice(end + 1)
+      const value = await plugin.enrich(input, { signal: new AbortController().signal })
+      process.stdout.write(JSON.stringify({ id, value }) + "\\n")
+    }
+  })
+  process.stdout.write('{"ready":true}\\n')
+})
+`
+
+/** How long it waits for what may come after an answer, in milliseconds. */
+const after = { once: 60, twice: 200 }
 
 const task: Task = JSON.parse(process.argv[2] ?? "")
 const config = {
-  ...task.config,
+  ...task.spec.config,
   pid: process.pid,
-  descriptor: fs.openSync(String(task.config.database), "r+")
+  descriptor: fs.openSync(String(task.spec.config?.database), "r+")
 }
-const { port1, port2 } = new MessageChannel()
-const worker = new Worker(bareWorker, {
-  eval: true,
-  workerData: { port: port2, modulePath: task.modulePath },
-  transferList: [port2]
-})
 let report: Omit<BareReport, "memory"> = { outcome: "hung", values: [] }
 const finish = (): void => {
   fs.writeSync(3, JSON.stringify({ ...report, memory: Math.round(process.resourceUsage().maxRSS / 1024) }))
   // Not `process.exit`: a thread stuck in a built-in would keep that from ending.
   process.kill(process.pid, "SIGKILL")
 }
-const ask = (id: number): void => {
-  port1.postMessage(JSON.stringify({ id, input: { message: task.message, config } }))
-}
 const died = (): void => {
   report = { ...report, outcome: "died" }
   finish()
 }
-worker.on("error", died)
-worker.on("exit", died)
-port1.on("message", (text: string) => {
+const take = (text: string): void => {
   let answer: { readonly ready?: true; readonly value?: unknown }
   try {
     answer = JSON.parse(text)
@@ -74,6 +82,38 @@ port1.on("message", (text: string) => {
     outcome: "answered",
     values: [...report.values, text.length > 4e6 ? undefined : answer.value]
   }
-  setTimeout(finish, task.twice ? 200 : wait.after)
-})
-setTimeout(finish, wait.answer)
+  setTimeout(finish, task.twice ? after.twice : after.once)
+}
+
+const inWorker = (): ((text: string) => void) => {
+  const { port1, port2 } = new MessageChannel()
+  const worker = new Worker(bareWorker, {
+    eval: true,
+    workerData: { port: port2, modulePath: task.spec.modulePath },
+    transferList: [port2]
+  })
+  worker.on("error", died)
+  worker.on("exit", died)
+  port1.on("message", take)
+  return (text) => port1.postMessage(text)
+}
+
+const inProcess = (): ((text: string) => void) => {
+  const child = spawn(process.execPath, ["-e", bareProcess, task.spec.modulePath], {
+    stdio: ["pipe", "pipe", "inherit"]
+  })
+  let buffered = ""
+  child.stdout.on("data", (chunk: Buffer) => {
+    const lines = (buffered + chunk.toString()).split("\n")
+    buffered = lines.pop() ?? ""
+    for (const line of lines) take(line)
+  })
+  child.on("exit", died)
+  // A rogue that closes its end is what it is here to be.
+  child.stdin.on("error", () => {})
+  return (text) => child.stdin.write(`${text}\n`)
+}
+
+const send = task.bare === "process" ? inProcess() : inWorker()
+const ask = (id: number): void => send(JSON.stringify({ id, input: { message: task.message, config } }))
+setTimeout(finish, task.patience)

@@ -2,28 +2,29 @@
  * Throw-away hosts: a process that runs one rogue and says what came of it, as JSON on descriptor 3. This file
  * is one that uses the library; bareHost.ts is one that takes a rogue's word.
  */
-import { Effect, Result } from "effect"
+import { Effect, Result, Semaphore } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { linkifier, type Message } from "../../src/Plugin.ts"
+import { linkifier, type Message, type PluginSpecOptions } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { layerRuntime, specOn, type Level } from "./isolation.ts"
 import type { BareReport } from "./bareHost.ts"
-import type { Rogue } from "./zoo.ts"
 
 export interface Task {
   readonly mode: "runtime" | "bare"
   readonly level: Level
-  readonly rogue: Pick<Rogue, "name" | "timeout" | "limits">
-  readonly modulePath: string
+  readonly spec: Omit<PluginSpecOptions<typeof linkifier>, "kind">
   readonly goodPath: string
-  readonly config: Readonly<Record<string, unknown>>
   readonly message: Message
   /** Bare: ask a second time, whatever became of the first. */
   readonly twice: boolean
+  /** Bare: where the rogue runs. */
+  readonly bare: "worker" | "process"
+  /** Bare: how long it waits for an answer, in milliseconds. */
+  readonly patience: number
 }
 
 export interface RuntimeReport {
@@ -52,13 +53,10 @@ const runtimeHost = (task: Task): Promise<void> =>
     const runtime = yield* PluginRuntime
     const input = { message: task.message }
     const spec = specOn(task.level, {
-      name: "rogue",
+      ...task.spec,
       kind: linkifier,
-      modulePath: task.modulePath,
       // Whom it would kill.
-      config: { ...task.config, pid: process.pid },
-      ...(task.rogue.timeout === undefined ? {} : { timeout: task.rogue.timeout }),
-      ...(task.rogue.limits === undefined ? {} : { limits: task.rogue.limits })
+      config: { ...task.spec.config, pid: process.pid }
     })
     const good = specOn(task.level, { name: "good", kind: linkifier, modulePath: task.goodPath })
     yield* runtime.run(good, input)
@@ -96,20 +94,55 @@ export const inOwnHost = <Report extends RuntimeReport | BareReport>(
         fileURLToPath(task.mode === "bare" ? bareUrl : import.meta.url),
         JSON.stringify(task)
       ],
-      { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { ...process.env, NODE_COMPILE_CACHE: compiled } }
+      {
+        stdio: ["ignore", "pipe", "pipe", "pipe"],
+        env: { ...process.env, NODE_COMPILE_CACHE: compiled },
+        // Of its own group: some rogues kill the group that they find themselves in.
+        detached: true
+      }
     )
-    const timer = setTimeout(() => child.kill("SIGKILL"), patience)
+    const end = (): void => {
+      if (child.pid === undefined) return
+      try {
+        process.kill(-child.pid, "SIGKILL")
+      } catch {
+        // Nothing is left of the group.
+      }
+    }
+    const timer = setTimeout(end, patience)
     let said = ""
     let printed = 0
     child.stdio[1]?.on("data", (chunk: Buffer) => (printed += chunk.length))
     child.stdio[2]?.on("data", (chunk: Buffer) => (printed += chunk.length))
     child.stdio[3]?.on("data", (chunk: Buffer) => (said += chunk.toString()))
     child.on("error", reject)
+    // What it has started may live on, and hold its streams.
+    child.on("exit", end)
     child.on("close", () => {
       clearTimeout(timer)
       resolve({ report: said === "" ? undefined : (JSON.parse(said) as Report), printed })
     })
   })
+
+/** How many throw-away hosts there are at a time: most wait for a deadline, some take a GiB. */
+const hostsAtOnce = 3
+
+/**
+ * Starts what each item takes, a few at a time and in their order, once the first result is asked for; answers
+ * how to wait for the result of one.
+ */
+export const inTurn = <Item, A>(items: ReadonlyArray<Item>, start: (item: Item) => Promise<A>) => {
+  let results: Map<Item, Promise<A>> | undefined
+  const startAll = (): Map<Item, Promise<A>> => {
+    const turns = Semaphore.makeUnsafe(hostsAtOnce)
+    const run = (item: Item) => Effect.runPromise(turns.withPermits(1)(Effect.promise(() => start(item))))
+    return new Map(items.map((item) => [item, run(item)]))
+  }
+  return (item: Item): Promise<A> => {
+    results ??= startAll()
+    return results.get(item) ?? Promise.reject(new Error("not among the items"))
+  }
+}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   // The parent is this very file: its word can be taken.

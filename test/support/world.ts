@@ -7,6 +7,7 @@ import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { Worker } from "node:worker_threads"
 
 const fixtures = fileURLToPath(new URL("../fixtures/rogues/", import.meta.url))
 
@@ -19,6 +20,8 @@ const secrets = {
 
 export interface World {
   readonly plugins: string
+  /** `host:port` of the server that rogues are granted, if they are granted any. */
+  readonly bait: string
   /** What every rogue is told, as its config. */
   readonly config: Readonly<Record<string, unknown>>
   /** Secrets of the world that occur in a text. */
@@ -88,9 +91,16 @@ export const makeWorld = async (): Promise<World> => {
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
 
+  const bait = new Worker(new URL("./bait.ts", import.meta.url), { workerData: { trap: port } })
+  const baitPort = await new Promise<number>((resolve, reject) => {
+    bait.once("message", resolve)
+    bait.once("error", reject)
+  })
+
   let seen = listing(root)
   return {
     plugins,
+    bait: `127.0.0.1:${baitPort}`,
     config: {
       token,
       outside,
@@ -99,6 +109,7 @@ export const makeWorld = async (): Promise<World> => {
       descriptor,
       plant,
       port,
+      bait: baitPort,
       pid: process.pid,
       cwd: process.cwd()
     },
@@ -127,6 +138,7 @@ export const makeWorld = async (): Promise<World> => {
       delete process.env.ZOO_SECRET
       fs.closeSync(descriptor)
       for (const socket of sockets) socket.destroy()
+      await bait.terminate()
       await new Promise((resolve) => server.close(resolve))
       fs.rmSync(root, { recursive: true, force: true })
     }

@@ -1,0 +1,35 @@
+/** Rogues that cannot be loaded, or lie about themselves while they are. */
+import { files, type Rogue } from "./rogue.ts"
+
+const harmlessLoad = { none: "a plugin that does not load harms nobody but itself" }
+export const loads: ReadonlyArray<Rogue> = [
+  ...files("mjs", { expect: "LOAD_ERROR", harm: harmlessLoad }, [
+    "load-syntax",
+    "load-throws",
+    "load-throws-null",
+    "load-throws-proxy",
+    "load-default-proxy"
+  ]),
+  ...files("ts", { expect: "LOAD_ERROR", harm: harmlessLoad }, [
+    "load-no-default",
+    "load-wrong-method",
+    "load-default-null",
+    "load-config-throws",
+    "load-config-hostile-issues"
+  ]),
+  ...files("ts", { expect: "LOAD_ERROR", says: /config\.port: never good enough/, harm: harmlessLoad }, [
+    "load-config-refused"
+  ]),
+  ...files("mjs", { expect: "LOAD_ERROR", says: /a-package-that-nobody-has-installed/, harm: harmlessLoad }, [
+    "load-missing-dependency"
+  ]),
+  ...["net", "worker_threads", "child_process"].map(
+    (module): Rogue => ({
+      name: `load-static-${module}`,
+      file: `load-static-${module}.mjs`,
+      expect: "LOAD_ERROR",
+      says: new RegExp(module),
+      harm: "reaches"
+    })
+  )
+]

@@ -1,0 +1,49 @@
+/** Rogues that reach for files, servers, variables, programs and the engine. */
+import { files, type Rogue } from "./rogue.ts"
+
+export const reach: ReadonlyArray<Rogue> = [
+  ...files("ts", { expect: "OK", harm: "reaches" }, [
+    "fs-read-token",
+    "fs-probe",
+    "fs-import-token",
+    "fs-require-token",
+    "fs-symlink",
+    "fs-linked-package",
+    "fs-outside-import",
+    "fs-proc",
+    "fs-cwd",
+    "fs-descriptors",
+    "fs-wasi",
+    "net-fetch",
+    "net-dns",
+    "env-variables",
+    "env-report",
+    "env-modules",
+    "env-globals",
+    "builtin-modules",
+    "builtin-facades",
+    "engine-inspector",
+    "engine-v8",
+    "engine-vm"
+  ]),
+  ...files("ts", { expect: "OK", harm: { none: "Node's own file system looks at no patched method" } }, [
+    "fs-patched-path-check"
+  ]),
+  ...files("ts", { expect: "OK", harm: { none: "chdir is refused to every thread; it asks all the same" } }, [
+    "fs-chdir"
+  ]),
+  ...files("ts", { expect: "OK", harm: "plants" }, [
+    "fs-write",
+    "fs-sqlite",
+    "child-process",
+    "worker-threads"
+  ]),
+  ...files("ts", { expect: "OK", harm: "connects" }, ["net-modules"]),
+  ...files("ts", { expect: "OK", harm: { none: "Node imports from no server; another runtime might" } }, [
+    "net-import"
+  ]),
+  ...files("mjs", { expect: "LOAD_ERROR", says: /\.agentlip|hub's own folder/, harm: "reaches" }, [
+    "fs-static-json"
+  ]),
+  ...files("mjs", { expect: "LOAD_ERROR", says: /"net"/, harm: "reaches" }, ["net-static"])
+]

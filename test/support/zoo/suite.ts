@@ -1,0 +1,165 @@
+/** The zoo on one isolation level: every rogue gets the exact error, and nobody else is any the worse for it. */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Logger, ManagedRuntime, Result, Schedule } from "effect"
+import * as fs from "node:fs"
+import { vi } from "vitest"
+import type { IsolationLevel } from "../../../src/Capabilities.ts"
+import { linkifier } from "../../../src/Plugin.ts"
+import { PluginRuntime } from "../../../src/Runtime.ts"
+import { WorkerLayer } from "../../../src/WorkerLayer.ts"
+import { census, prototypes } from "./census.ts"
+import { inOwnHost, type RuntimeReport, inTurn } from "../host.ts"
+import { layerRuntime, type Level, levels, message, specOn } from "../isolation.ts"
+import { goodPath, messageOf, specOf, taskOf } from "../meeting.ts"
+import { makeWorld, type World } from "../world.ts"
+import { zoo } from "../zoo.ts"
+import { type Rogue, rogueOn } from "./rogue.ts"
+
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
+
+/** Processor time of the host's own thread that a rogue may cost, in milliseconds, for two runs and two good ones. */
+const hostTime = 250
+
+/** Whether it can matter that an isolate is of this run only: what ends it, forges, or leaves things behind. */
+const mattersFresh = ({ file, harm }: Rogue): boolean =>
+  /^(crash|forge|leftover)/.test(file) || harm === "persists"
+
+/** On a level that does not have what a rogue is about, that is what it is told. */
+const isAbsence = (level: Level, code: string, text: string): boolean =>
+  level.isolation === "wasm" &&
+  (code === "LOAD_ERROR" || code === "EXECUTION_ERROR") &&
+  /isolation "wasm"|not a function|not a constructor|cannot read property/.test(text)
+
+/** Two runs of the rogue, a good plugin's after each. */
+const meet = (world: World, level: Level, rogue: Rogue) =>
+  Effect.gen(function* () {
+    const lines: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ message }) => {
+      lines.push(String(message))
+    })
+    const runtime = yield* PluginRuntime
+    const workers = yield* WorkerLayer
+    const spec = specOf(world, level, rogue)
+    const good = specOn(level, { name: "good", kind: linkifier, modulePath: goodPath })
+    const results: Array<Result.Result<unknown, { readonly _tag: string; readonly message: string }>> = []
+    const logged = Effect.provide(Logger.layer([logger]))
+    const cpu = process.threadCpuUsage()
+    for (let round = 1; round <= 2; round++) {
+      results.push(yield* Effect.result(runtime.run(spec, { message: messageOf(rogue) })).pipe(logged))
+      const [echo] = yield* runtime.run(good, { message })
+      assert.strictEqual(echo?.kind, "echo", "a good plugin runs on")
+    }
+    const { user, system } = process.threadCpuUsage(cpu)
+    // What is dying is given the time to.
+    const { zombies } = yield* Effect.repeat(workers.stats, {
+      while: ({ zombies }) => zombies > 0,
+      schedule: Schedule.spaced("10 millis"),
+      times: 100
+    })
+    return { results, lines, zombies, hostMillis: (user + system) / 1000 }
+  })
+
+const judge = (world: World, level: Level, rogue: Rogue, code: string, text: string): void => {
+  const expected: ReadonlyArray<string> = typeof rogue.expect === "string" ? [rogue.expect] : rogue.expect
+  assert.deepStrictEqual(world.leaks(text), [], text)
+  assert.notMatch(text, control)
+  assert.isBelow(text.length, 2 * 1024 * 1024)
+  if (isAbsence(level, code, text)) return
+  assert.include(expected, code, text)
+  if (rogue.says !== undefined && code !== "OK") assert.match(text, rogue.says)
+  if (code !== "OK") return
+  for (const { kind, data } of JSON.parse(text)) {
+    assert.notStrictEqual(kind, "forged", text)
+    assert.deepStrictEqual(data.got ?? [], [], text)
+    assert.deepStrictEqual(data.seen ?? [], [], text)
+    if (kind === "report") assert.isNotEmpty(data.refused)
+  }
+}
+
+/** A rogue that is known not to be held must fail, or its entry is out of date. */
+const met = (rogue: Rogue) => (rogue.open === undefined ? it : it.fails)
+
+const byGroup = (rogues: ReadonlyArray<Rogue>): Map<string, Array<Rogue>> =>
+  Map.groupBy(rogues, ({ file }) => /^[a-z]+/.exec(file)?.[0] ?? "")
+
+/** Defines the tests of the whole zoo on a level. */
+export const zooOn = (isolation: IsolationLevel): void => {
+  let world: World
+  beforeAll(async () => {
+    world = await makeWorld()
+  })
+  afterAll(() => world.close())
+
+  const here = zoo.flatMap((rogue) => rogueOn(rogue, isolation) ?? [])
+  for (const level of levels.filter((level) => level.isolation === isolation)) {
+    const guests = here.filter(
+      (rogue) => rogue.ownHost !== true && (level.reuse === "plugin" || mattersFresh(rogue))
+    )
+    for (const [group, rogues] of byGroup(guests)) {
+      describe(`${group} rogues on ${level.name}`, () => {
+        let runtime: ManagedRuntime.ManagedRuntime<PluginRuntime | WorkerLayer, unknown>
+        let before: ReturnType<typeof census>
+        beforeAll(async () => {
+          // Threads that the process keeps from its first use of them are no leftovers.
+          await Promise.all(Array.from({ length: 8 }, () => fs.promises.stat(world.plugins)))
+          before = census()
+          runtime = ManagedRuntime.make(layerRuntime())
+        })
+        afterAll(() => runtime.dispose())
+
+        for (const rogue of rogues) {
+          met(rogue)(rogue.name, async () => {
+            const keys = prototypes()
+            const { results, lines, zombies, hostMillis } = await runtime.runPromise(
+              meet(world, level, rogue)
+            )
+            for (const result of results) {
+              if (Result.isSuccess(result)) judge(world, level, rogue, "OK", JSON.stringify(result.success))
+              else judge(world, level, rogue, result.failure._tag, result.failure.message)
+            }
+            assert.deepStrictEqual(world.leaks(lines.join("\n")), [])
+            assert.isFalse(lines.some((line) => control.test(line)))
+            assert.isBelow(lines.join("").length, 1024 * 1024)
+            assert.deepStrictEqual(world.damage(), [])
+            assert.deepStrictEqual(prototypes(), keys)
+            assert.notProperty({}, "polluted")
+            assert.strictEqual(zombies, 0)
+            assert.isBelow(hostMillis, hostTime)
+          })
+        }
+
+        it("leave nothing behind", async () => {
+          await runtime.dispose()
+          await vi.waitFor(
+            () => {
+              const after = census()
+              for (const what of ["threads", "handles", "descriptors"] as const) {
+                assert.isAtMost(after[what], before[what], what)
+              }
+              assert.deepStrictEqual(after.children, before.children)
+            },
+            { timeout: 3000, interval: 20 }
+          )
+        })
+      })
+    }
+  }
+
+  const alone = here.filter(({ ownHost }) => ownHost === true)
+  const level = levels.find((level) => level.isolation === isolation)
+  if (level === undefined || alone.length === 0) return
+  // A host of its own meets its rogue once: how it would reuse the isolate shows nothing more.
+  describe(`rogues on ${level.name}, in a host of their own`, () => {
+    const reports = inTurn(alone, (rogue) => inOwnHost<RuntimeReport>(taskOf(world, "runtime", level, rogue)))
+    for (const rogue of alone) {
+      met(rogue)(rogue.name, async () => {
+        const { report } = await reports(rogue)
+        assert.isDefined(report, "its host died")
+        judge(world, level, rogue, report.code, report.text)
+        assert.isTrue(report.good, "a good plugin runs on")
+        assert.isBelow(report.memory, 1536)
+      })
+    }
+  })
+}
