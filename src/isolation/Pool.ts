@@ -149,7 +149,9 @@ export const makePool = (
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         MutableRef.set(closing, true)
-        return Effect.forEach([...all], end, { concurrency: "unbounded", discard: true })
+        return Effect.forEach([...all], end, { concurrency: "unbounded" }).pipe(
+          Effect.map((gone) => gone.includes(false) && exitDespiteZombies())
+        )
       })
     )
 
@@ -217,17 +219,15 @@ export const makePool = (
       watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
 
     const noteZombie = (spec: PluginSpec, isolate: Isolate): Effect.Effect<void> =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         const noted = zombiesByPlugin.get(spec.name) ?? new Set()
+        if (noted.has(isolate)) return Effect.void
         zombiesByPlugin.set(spec.name, noted.add(isolate))
         exitDespiteZombies()
-      }).pipe(
-        Effect.andThen(
-          Effect.logError(
-            `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until it dies or the process ends.`
-          )
+        return Effect.logError(
+          `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until it dies or the process ends.`
         )
-      )
+      })
 
     const isFresh = (warm: Warm, now: number): Effect.Effect<boolean> => {
       if (!warm.isolate.usable || now - warm.born > Duration.toMillis(options.maxAge))

@@ -1,6 +1,7 @@
 /** What a machine has to run plugins in processes. */
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
+import * as fs from "node:fs"
 import { bootReads } from "./boot.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
 import type { ProcessHost } from "./process.ts"
@@ -57,6 +58,8 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
     }
     const setpriv = yield* findSetpriv
     const node = options.node ?? (yield* findNode)
+    if (!fs.existsSync(node))
+      return yield* Effect.fail(`isolation "process": there is no file ${node}; correct the option \`node\``)
     const host = { node, ...(setpriv === undefined ? {} : { setpriv }) }
     if (typeof options.user === "object") return { ...host, user: options.user }
     if (options.user === "host" || process.getuid?.() !== 0) return host

@@ -1,6 +1,8 @@
 /** The wasm level: a thread around QuickJS in WebAssembly. Plugin code runs inside of that only. */
 import { Effect } from "effect"
+import * as fs from "node:fs"
 import { readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type CompiledModule, type MemorySize, webAssembly } from "../guest/wasm/webAssembly.ts"
@@ -22,12 +24,30 @@ export const compileQuickJS: Effect.Effect<CompiledModule, Death> = Effect.tryPr
   catch: (error) => ({ reason: `QuickJS could not be compiled (${String(error)})` })
 })
 
+interface Package {
+  /** Real path of the file that an import of it leads to. */
+  readonly entry: string
+  /** Its folder, and the link to it that some package managers make. */
+  readonly places: ReadonlyArray<string>
+}
+
+/** Where Node finds a package that `from` depends on. */
+const findPackage = (name: string, from: string | URL): Package => {
+  const require = createRequire(from)
+  const entry = fs.realpathSync(require.resolve(name))
+  const folder = path.dirname(packageFile(entry) ?? entry) + path.sep
+  const parents = require.resolve.paths(name) ?? []
+  const link = parents.map((parent) => path.join(parent, name)).find((file) => fs.existsSync(file))
+  return { entry, places: link === undefined ? [folder] : [folder, link, link + path.sep] }
+}
+
 /** The packages that the thread's own code is made of; each has the JavaScript that goes with the instance. */
-const packageReads = (): ReadonlyArray<string> =>
-  ["quickjs-emscripten-core", variant].map((name) => {
-    const entry = fileURLToPath(import.meta.resolve(name))
-    return `${path.dirname(packageFile(entry) ?? entry)}${path.sep}`
-  })
+const packageReads = (): ReadonlyArray<string> => {
+  const core = findPackage("quickjs-emscripten-core", import.meta.url)
+  const engine = findPackage(variant, import.meta.url)
+  const shared = findPackage("@jitl/quickjs-ffi-types", core.entry)
+  return [core, engine, shared].flatMap(({ places }) => places)
+}
 
 const pagesInMebibyte = 16
 
