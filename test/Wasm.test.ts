@@ -175,6 +175,18 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
+    live("what loading has used counts once", () =>
+      Effect.gen(function* () {
+        const files = {
+          "plugin.mjs":
+            "const all = Array.from({ length: 26 }, (_, n) => new Uint8Array(1 << 20).fill(n)); export default { go: () => all[20].at(-1) }"
+        }
+        for (const result of yield* runs(files, 10, { limits })) {
+          assert.strictEqual(yield* Effect.fromResult(result), 20)
+        }
+      })
+    )
+
     live("a plugin that frees what it cannot have goes on", () =>
       Effect.map(
         run(
@@ -492,8 +504,8 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ],
       [
         "a syntax error in a dependency",
-        { "plugin.mjs": "import './a.mjs'", "a.mjs": "const 1" },
-        /SyntaxError/
+        { "plugin.mjs": "import './a.mjs'", "a.mjs": "const a = 1\nconst 1" },
+        /SyntaxError.*a\.mjs:2/
       ],
       [
         "the guest's own modules",
@@ -596,6 +608,23 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
+    live("hears of its deadline although it keeps itself busy with timers", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ message }) => {
+          lines.push(String(message))
+        })
+        yield* failing(
+          run(
+            "signal.addEventListener('abort', () => console.log('told to stop')); const again = () => setImmediate(again); again(); await new Promise(() => {})",
+            { timeout: 300, grace: 300 }
+          ),
+          "TIMEOUT"
+        ).pipe(Effect.provide(Logger.layer([logger])))
+        assert.include(lines, "told to stop")
+      })
+    )
+
     live("whose timer throws is WORKER_CRASH", () =>
       Effect.map(
         failing(
@@ -620,6 +649,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         "an array's methods",
         "for (const name of Object.getOwnPropertyNames(Array.prototype)) if (typeof Array.prototype[name] === 'function') Array.prototype[name] = () => 'forged'"
       ],
+      ["what template literals are made with", "String.prototype.concat = () => 'forged'"],
       [
         "a string's methods",
         "for (const name of Object.getOwnPropertyNames(String.prototype)) if (typeof String.prototype[name] === 'function') String.prototype[name] = () => 'forged'"

@@ -30,6 +30,8 @@ export interface ThreadOptions {
   readonly data: object
   /** Whether it has V8 limits of its own; a runtime without permissions has none either. */
   readonly limited: boolean
+  /** Whether buffers count as memory of the plugin's. Default `true`. */
+  readonly buffers?: boolean
 }
 
 /** Starts a thread; it is ready once its hello has come. */
@@ -43,7 +45,7 @@ export const startThread = (birth: Birth, confined: boolean) =>
 
 /** Starts a thread with any boot file that speaks the guest's protocol. */
 export const startWorker =
-  ({ boot, execArgv, data, limited }: ThreadOptions) =>
+  ({ boot, execArgv, data, limited, buffers = true }: ThreadOptions) =>
   (events: TransportEvents): Transport => {
     const { port1, port2 } = new MessageChannel()
     const worker = new Worker(boot, {
@@ -117,7 +119,7 @@ export const startWorker =
       usage: async () => {
         const [heap, cpu] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage?.()])
         return {
-          memory: heap.used_heap_size + heap.external_memory + heap.malloced_memory,
+          memory: heap.used_heap_size + heap.malloced_memory + (buffers ? heap.external_memory : 0),
           cpu: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1000
         }
       }

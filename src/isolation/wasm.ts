@@ -70,5 +70,7 @@ export const startWasm = (
     boot: new URL("../wasm/bootWasm.js", bootFile("bootThread")),
     execArgv: confined ? permissionFlags({ ...birth, read: packageReads() }) : [],
     data: { module, size: memorySize(birth.memory ?? 0) },
-    limited: confined
+    limited: confined,
+    // They hold a copy of what the engine has counted as its own.
+    buffers: false
   })

@@ -25,8 +25,11 @@ const maxStackSize = 128 * 1024
 
 const mebibyte = 1024 * 1024
 
-/** What the host's own timer is given before the engine stops by itself, in milliseconds. */
-const deadlineSlack = 100
+/** What a busy host's own timer is given before the engine stops by itself, in milliseconds. */
+const deadlineSlack = 1_000
+
+/** How long timers that are due may follow one another before the thread looks at what the host says, in milliseconds. */
+const timersAtOnce = 10
 
 /** Between jobs it is looked whether the plugin has answered. */
 const jobsAtOnce = 64
@@ -57,10 +60,8 @@ export class Engine {
   readonly #modules: Modules
   #turn: QuickJSHandle | undefined
   #evaluate: QuickJSHandle | undefined
-  /** Where the heap is; the stack lies below. */
-  #heap = 0
   /** What every run starts from, once the plugin is loaded. */
-  #image: MemoryImage | undefined
+  readonly #image: MemoryImage
   /** Whether a request has been answered, or none has come yet: nothing of the plugin is to run. */
   #over = true
   #stopAt = Number.POSITIVE_INFINITY
@@ -95,14 +96,15 @@ export class Engine {
       serve: (turn, evaluate) => {
         this.#turn = turn
         this.#evaluate = evaluate
-        // A handle points to a value in the heap.
-        this.#heap = turn.value
       }
     })
     this.#over = false
     this.#context.unwrapResult(this.#context.evalCode(`import "${realm}"`, own, { type: "module" })).dispose()
     this.#drain()
     this.#over = true
+    if (this.#turn === undefined) throw new Lost("its realm did not start")
+    // A handle points to a value in the heap.
+    this.#image = new MemoryImage(options.memory, this.#turn.value)
   }
 
   /** Takes a text of the host. */
@@ -201,12 +203,13 @@ export class Engine {
   /** Goes on until the plugin has answered, or has to wait for something. */
   #goOn(): void {
     clearTimeout(this.#timer)
+    const until = performance.now() + timersAtOnce
     for (;;) {
       this.#drain()
       if (this.#over) return this.#settle()
       if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
       const next = this.#call(undefined)
-      if (next > 0) {
+      if (next > 0 || (next === 0 && performance.now() > until)) {
         this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
         return
       }
@@ -229,8 +232,8 @@ export class Engine {
   /** A request is answered: the memory becomes what it was after the load. */
   #settle(): void {
     this.#stopAt = Number.POSITIVE_INFINITY
-    if (this.#image === undefined) this.#image = new MemoryImage(this.#options.memory, this.#heap)
-    else this.#image.restore()
+    if (this.#image.taken) this.#image.restore()
+    else this.#image.take()
   }
 
   #source(name: string) {

@@ -17,7 +17,7 @@ const isZero = (bytes: Buffer, at: number): boolean =>
   bytes.compare(zeros, 0, page, at * page, (at + 1) * page) === 0
 
 /** Kept and put back although it is zero: static variables beside the stack that have not been used yet. */
-const margin = (1024 * 1024) / page
+const margin = (256 * 1024) / page
 
 /** The empty stack: the longest stretch of zeros below the heap. It is megabytes long, and nobody reads it. */
 const emptyStack = (bytes: Buffer, heap: number): Stretch => {
@@ -37,31 +37,39 @@ interface Part {
   readonly bytes: Uint8Array
 }
 
+/** Where memory ends that has ever been used. */
+const topOf = (bytes: Buffer): number => {
+  let top = bytes.length / page
+  while (top > 0 && isZero(bytes, top - 1)) top--
+  return top
+}
+
 export class MemoryImage {
   readonly #memory: Memory
-  readonly #parts: ReadonlyArray<Part>
+  readonly #stack: Stretch
+  #parts: ReadonlyArray<Part> = []
 
-  /** `heap` is an address that lies in the heap, above the stack. */
+  /** `heap` is an address that lies in the heap, above the stack. Made ahead: the first look at so much memory is slow. */
   constructor(memory: Memory, heap: number) {
     const bytes = Buffer.from(memory.buffer)
-    let top = bytes.length / page
-    // What lies above has never been used.
-    while (top > 0 && isZero(bytes, top - 1)) top--
-    const stack = emptyStack(bytes, Math.min(top, Math.floor(heap / page)))
-    const parts = [
-      { from: 0, to: stack.from },
-      { from: stack.to, to: top }
-    ]
     this.#memory = memory
-    this.#parts = parts.map(({ from, to }) => ({
-      at: from * page,
-      bytes: new Uint8Array(memory.buffer.slice(from * page, to * page))
-    }))
+    this.#stack = emptyStack(bytes, Math.min(topOf(bytes), Math.floor(heap / page)))
   }
 
-  /** In bytes. */
-  get size(): number {
-    return this.#parts.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  get taken(): boolean {
+    return this.#parts.length > 0
+  }
+
+  take(): void {
+    const { buffer } = this.#memory
+    const stretches = [
+      { from: 0, to: this.#stack.from },
+      { from: this.#stack.to, to: topOf(Buffer.from(buffer)) }
+    ]
+    this.#parts = stretches.map(({ from, to }) => ({
+      at: from * page,
+      bytes: new Uint8Array(buffer.slice(from * page, to * page))
+    }))
   }
 
   restore(): void {

@@ -50,5 +50,8 @@ define({
   structuredClone
 })
 
+// QuickJS makes template literals with it, those of the guest's own code too.
+Reflect.defineProperty(String.prototype, "concat", { writable: false, configurable: false })
+
 // The engine's own would begin every run with the same number: its state is part of what is put back.
 Math.random = host.random

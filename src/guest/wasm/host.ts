@@ -65,12 +65,12 @@ const place = "agentlip.host"
 export const host: Host = Reflect.get(globalThis, place)
 Reflect.deleteProperty(globalThis, place)
 
-/** The longest text that crosses at once, in UTF-16 units. */
-const maxText = 16 * 1024 * 1024
+/** UTF-16 units of a text, or bytes, that cross at once. */
+const maxLength = 16 * 1024 * 1024
 
-/** A text that is about to cross; throws if it is too long to. */
-export const crossing = (text: string, what: string): string => {
-  if (text.length > maxText)
-    throw new RangeError(`${what} has ${maxText} characters at most on isolation "wasm"`)
-  return text
+/** What is about to cross; throws if it is too long to. */
+export const crossing = <Value extends { readonly length: number }>(value: Value, what: string): Value => {
+  if (value.length > maxLength)
+    throw new RangeError(`${what} is too long for isolation "wasm" (over ${maxLength})`)
+  return value
 }

@@ -1,4 +1,5 @@
 /** What plugins that are written for Node look for in `process` and that means something without one. */
+import type { LoadRequest } from "../protocol.ts"
 import { host } from "./host.ts"
 
 interface Output {
@@ -7,11 +8,22 @@ interface Output {
   readonly console: { readonly warn: (value: unknown) => void }
 }
 
-export const makeProcess = ({ stdout, stderr, console }: Output) => {
-  const env: { [name: string]: string } = Object.create(null)
+/** `report` is told of variables that are looked for and not granted, while there is an audit. */
+export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: string) => void) => {
+  const values: { [name: string]: string } = Object.create(null)
+  let audited = false
+  const env = new Proxy(values, {
+    get: (target, name) => {
+      if (audited && typeof name === "string" && !(name in target)) report(name.slice(0, 200))
+      return Reflect.get(target, name)
+    }
+  })
   const exit = (code: unknown = 0): void => host.exit(Number(code))
   return {
-    setEnv: (values: { readonly [name: string]: string }) => void Object.assign(env, values),
+    begin: (request: LoadRequest): void => {
+      Object.assign(values, request.env)
+      audited = request.audit !== undefined
+    },
     process: {
       env,
       stdout,
@@ -23,7 +35,6 @@ export const makeProcess = ({ stdout, stderr, console }: Output) => {
       platform: "wasm",
       cwd: () => "/",
       exit,
-      abort: () => exit(134),
       nextTick: (callback: (...args: ReadonlyArray<unknown>) => unknown, ...args: ReadonlyArray<unknown>) =>
         queueMicrotask(() => callback(...args)),
       uptime: () => host.now() / 1000,

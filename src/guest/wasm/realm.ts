@@ -19,7 +19,9 @@ const logs = makeConsole((level, text) =>
   host.post(`${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
 )
 const crash = (what: string): void => host.post(`${Reply.crashed}${noNonce}${quote(what)}`)
-const { process, setEnv } = makeProcess(logs)
+const { process, begin } = makeProcess(logs, (name) =>
+  host.post(`${Reply.audit}${nonce}{"capability":"env","what":${quote(name)}}`)
+)
 const decoder = new TextDecoder()
 const net = makeFetch({
   send: (json) => host.post(Reply.net + nonce + json),
@@ -30,6 +32,13 @@ const { fetch, Headers, Request, Response } = net
 define({ console: logs.console, fetch, Headers, Request, Response, process })
 
 let handle: (text: string) => void = () => {}
+
+/** The engine says where a syntax error is, but in the stack only, which the reason for a failed load leaves out. */
+const placed = (error: unknown): unknown => {
+  if (!(error instanceof SyntaxError) || typeof error.stack !== "string") return error
+  const place = /^\s*at (file:\S+:\d+:\d+)\n?$/.exec(error.stack)?.[1]
+  return place === undefined ? error : new SyntaxError(`${error.message} (${place})`)
+}
 
 host.serve((text) => {
   try {
@@ -59,8 +68,14 @@ serve({
   setNonce: (next) => {
     nonce = next
   },
-  begin: ({ env }) => setEnv(env),
-  importPlugin: (entry) => import(entry),
+  begin,
+  importPlugin: async (entry) => {
+    try {
+      return await import(entry)
+    } catch (error) {
+      throw placed(error)
+    }
+  },
   // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
   activeResources: () => 0
 })

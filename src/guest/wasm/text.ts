@@ -71,7 +71,7 @@ export class TextDecoder {
     all.set(given, this.#rest.length)
     const kept = stream && this.encoding === "utf-8" ? unfinished(all) : 0
     this.#rest = all.slice(all.length - kept)
-    const bytes = all.slice(0, all.length - kept)
+    const bytes = crossing(all.slice(0, all.length - kept), "what is to be decoded")
     const json = host.decode(bytes.buffer, this.encoding, this.fatal, this.ignoreBOM || this.#started)
     this.#started = stream && (this.#started || bytes.length > 0)
     if (json === undefined) throw new TypeError("The encoded data was not valid for its encoding")

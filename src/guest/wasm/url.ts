@@ -3,7 +3,7 @@ import { quote } from "../describe.ts"
 import { parse, stringify } from "../intrinsics.ts"
 import { crossing, host } from "./host.ts"
 
-const maxWhat = "a URL"
+const what = "a URL"
 
 /** In the order in which the thread sends them (hostFunctions.ts). */
 interface Parts {
@@ -22,7 +22,7 @@ interface Parts {
 
 const partsOf = (input: unknown, base: unknown): Parts | undefined => {
   const texts = base === undefined ? quote(`${input}`) : `${quote(`${input}`)},${quote(`${base}`)}`
-  const json = host.parseUrl(`[${crossing(texts, maxWhat)}]`)
+  const json = host.parseUrl(`[${crossing(texts, what)}]`)
   return json === undefined ? undefined : parse(json)
 }
 
@@ -52,7 +52,7 @@ export class URLSearchParams {
   }
 
   static #parsed(text: string): Array<Pair> {
-    return parse(host.parseQuery(quote(crossing(text, maxWhat))))
+    return parse(host.parseQuery(quote(crossing(text, what))))
   }
 
   static of(url: URL): URLSearchParams {
@@ -141,7 +141,7 @@ export class URLSearchParams {
 
   toString(): string {
     const pairs: unknown = stringify(this.#pairs)
-    return parse(host.formatQuery(crossing(`${pairs}`, maxWhat)))
+    return parse(host.formatQuery(crossing(`${pairs}`, what)))
   }
 }
 
@@ -171,7 +171,7 @@ export class URL {
 
   #set(part: keyof Parts, value: unknown): void {
     const texts = `[${quote(this.#parts.href)},"${part}",${quote(`${value}`)}]`
-    this.#parts = parse(host.setUrl(crossing(texts, maxWhat)))
+    this.#parts = parse(host.setUrl(crossing(texts, what)))
   }
 
   #refresh(): void {
