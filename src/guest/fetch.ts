@@ -34,11 +34,6 @@ export interface GuestFetch {
 
 /**
  * Makes a guest's `fetch`. Takes the built-ins it needs at once, so call it before any plugin code runs.
- *
- * @example
- * ```ts
- * const net = makeFetch({ send: (json) => post(port, json), ReadableStream })
- * ```
  */
 export const makeFetch = (options: FetchOptions): GuestFetch => {
   const environment = makeEnvironment(options)
