@@ -34,13 +34,15 @@ const timersAtOnce = 10
 /** Between jobs it is looked whether the plugin has answered. */
 const jobsAtOnce = 64
 
-const isFinal = (type: string | undefined): boolean =>
-  type === Reply.loaded ||
-  type === Reply.loadFailed ||
-  type === Reply.output ||
-  type === Reply.thrown ||
-  type === Reply.uncrossable ||
-  type === Reply.crashed
+/** The replies that end a request. */
+const final: ReadonlySet<string> = new Set([
+  Reply.loaded,
+  Reply.loadFailed,
+  Reply.output,
+  Reply.thrown,
+  Reply.uncrossable,
+  Reply.crashed
+])
 
 /** The end of the isolate, with what becomes its cause of death. */
 class Lost extends Error {}
@@ -151,10 +153,10 @@ export class Engine {
   }
 
   #post(text: string): void {
-    const type = text[0]
+    const type = text.charAt(0)
     // Before the first request it says hello.
     if (this.#over && type !== Reply.hello) return
-    if (isFinal(type)) this.#over = true
+    if (final.has(type)) this.#over = true
     const said = explain(text, { limit: this.#memoryLimit, full: this.#isFull })
     this.#options.line.post(said)
     if (said[0] === Reply.crashed) this.#options.end(1)

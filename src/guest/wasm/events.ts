@@ -1,6 +1,8 @@
 /** The Web's events, as far as `AbortSignal` and plugins' own `EventTarget`s need them. */
 import { setTimeout } from "./timers.ts"
 
+let isStopped: (event: Event) => boolean
+
 export class Event {
   readonly type: string
   readonly bubbles = false
@@ -19,8 +21,8 @@ export class Event {
     this.detail = init.detail
   }
 
-  static isStopped(event: Event): boolean {
-    return event.#stopped
+  static {
+    isStopped = (event) => event.#stopped
   }
 
   preventDefault(): void {
@@ -69,7 +71,7 @@ export class EventTarget {
   dispatchEvent(event: Event): boolean {
     event.target = event.currentTarget = this
     for (const { type, listener, once } of this.#listeners) {
-      if (type !== event.type || Event.isStopped(event)) continue
+      if (type !== event.type || isStopped(event)) continue
       if (once) this.removeEventListener(type, listener)
       try {
         if (typeof listener === "function") Reflect.apply(listener, this, [event])
@@ -86,8 +88,9 @@ export class EventTarget {
   }
 }
 
-/** Lets this module alone make and abort signals. */
+/** Lets this module alone make signals. */
 const key = Symbol("AbortSignal")
+let abort: (signal: AbortSignal, reason: unknown) => void
 
 export class AbortSignal extends EventTarget {
   #aborted = false
@@ -111,19 +114,22 @@ export class AbortSignal extends EventTarget {
     if (this.#aborted) throw this.#reason
   }
 
-  static abortWith(given: symbol, signal: AbortSignal, reason: unknown): void {
-    if (given !== key || signal.#aborted) return
-    signal.#aborted = true
-    signal.#reason =
-      reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason
-    const event = new Event("abort")
-    if (typeof signal.onabort === "function") signal.addEventListener("abort", signal.onabort, { once: true })
-    signal.dispatchEvent(event)
+  static {
+    abort = (signal, reason) => {
+      if (signal.#aborted) return
+      signal.#aborted = true
+      signal.#reason =
+        reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason
+      if (typeof signal.onabort === "function") {
+        signal.addEventListener("abort", signal.onabort, { once: true })
+      }
+      signal.dispatchEvent(new Event("abort"))
+    }
   }
 
   static abort(reason?: unknown): AbortSignal {
     const signal = new AbortSignal(key)
-    AbortSignal.abortWith(key, signal, reason)
+    abort(signal, reason)
     return signal
   }
 
@@ -131,7 +137,7 @@ export class AbortSignal extends EventTarget {
     const signal = new AbortSignal(key)
     setTimeout(() => {
       const error = new DOMException("The operation was aborted due to timeout", "TimeoutError")
-      AbortSignal.abortWith(key, signal, error)
+      abort(signal, error)
     }, millis)
     return signal
   }
@@ -140,10 +146,10 @@ export class AbortSignal extends EventTarget {
     const all = [...signals]
     const signal = new AbortSignal(key)
     const first = all.find(({ aborted }) => aborted)
-    if (first !== undefined) AbortSignal.abortWith(key, signal, first.reason)
+    if (first !== undefined) abort(signal, first.reason)
     else {
       for (const one of all) {
-        one.addEventListener("abort", () => AbortSignal.abortWith(key, signal, one.reason), { once: true })
+        one.addEventListener("abort", () => abort(signal, one.reason), { once: true })
       }
     }
     return signal
@@ -154,6 +160,6 @@ export class AbortController {
   readonly signal: AbortSignal = new AbortSignal(key)
 
   abort(reason?: unknown): void {
-    AbortSignal.abortWith(key, this.signal, reason)
+    abort(this.signal, reason)
   }
 }

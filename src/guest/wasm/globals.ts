@@ -4,7 +4,8 @@ import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from ".
 import { structuredClone } from "./clone.ts"
 import { host } from "./host.ts"
 import { atob, btoa, TextDecoder, TextEncoder } from "./text.ts"
-import { URL, URLSearchParams } from "./url.ts"
+import { URLSearchParams } from "./searchParams.ts"
+import { URL } from "./url.ts"
 
 /** As the engine's own globals are: not enumerable, and the plugin's to change. */
 export const define = (globals: { readonly [name: string]: unknown }): void => {

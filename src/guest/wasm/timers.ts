@@ -53,6 +53,8 @@ const delayOf = (delay: unknown): number => {
   return millis >= 1 && millis <= 2_147_483_647 ? millis : 1
 }
 
+let idOf: (timer: unknown) => number
+
 /** As Node's, which has methods; as the Web's, a number. */
 class Timeout {
   readonly #id: number
@@ -61,8 +63,8 @@ class Timeout {
     this.#id = id
   }
 
-  static idOf(timer: unknown): number {
-    return typeof timer === "object" && timer !== null && #id in timer ? timer.#id : +`${timer}`
+  static {
+    idOf = (timer) => (typeof timer === "object" && timer !== null && #id in timer ? timer.#id : +`${timer}`)
   }
 
   ref(): this {
@@ -110,7 +112,7 @@ export const setImmediate = (callback: unknown, ...args: ReadonlyArray<unknown>)
 
 export const clearTimeout = (timer?: unknown): void => {
   if (timer === undefined || timer === null) return
-  const id = Timeout.idOf(timer)
+  const id = idOf(timer)
   const found = byId[id]
   if (found === undefined) return
   found.cancelled = true

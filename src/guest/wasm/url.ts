@@ -1,7 +1,8 @@
-/** `URL` and `URLSearchParams`; URLs are taken apart and put together by the thread around. */
+/** `URL`; URLs are taken apart and put together by the thread around. */
 import { quote } from "../describe.ts"
-import { parse, stringify } from "../intrinsics.ts"
+import { parse } from "../intrinsics.ts"
 import { crossing, host } from "./host.ts"
+import { linkedParams, refreshParams, type URLSearchParams } from "./searchParams.ts"
 
 const what = "a URL"
 
@@ -26,125 +27,6 @@ const partsOf = (input: unknown, base: unknown): Parts | undefined => {
   return json === undefined ? undefined : parse(json)
 }
 
-type Pair = [name: string, value: string]
-
-export class URLSearchParams {
-  #pairs: Array<Pair>
-  /** The URL that these are of. */
-  #url: URL | undefined
-
-  constructor(init?: unknown) {
-    this.#pairs = []
-    if (init === undefined || init === null) return
-    if (typeof init !== "object" && typeof init !== "function") {
-      this.#pairs = URLSearchParams.#parsed(`${init}`)
-      return
-    }
-    const entries: Iterable<unknown> =
-      typeof Reflect.get(init, Symbol.iterator) === "function"
-        ? (init as Iterable<unknown>)
-        : Object.entries(init)
-    for (const entry of entries) {
-      const pair = [...(entry as Iterable<unknown>)]
-      if (pair.length !== 2) throw new TypeError("each query pair must be a name and a value")
-      this.#pairs.push([`${pair[0]}`, `${pair[1]}`])
-    }
-  }
-
-  static #parsed(text: string): Array<Pair> {
-    return parse(host.parseQuery(quote(crossing(text, what))))
-  }
-
-  static of(url: URL): URLSearchParams {
-    const params = new URLSearchParams(url.search)
-    params.#url = url
-    return params
-  }
-
-  /** The URL was changed by other means. */
-  static refresh(params: URLSearchParams, search: string): void {
-    params.#pairs = URLSearchParams.#parsed(search)
-  }
-
-  #changed(): void {
-    if (this.#url !== undefined) URL.setSearch(this.#url, this.toString())
-  }
-
-  get size(): number {
-    return this.#pairs.length
-  }
-
-  append(name: unknown, value: unknown): void {
-    this.#pairs.push([`${name}`, `${value}`])
-    this.#changed()
-  }
-
-  delete(name: unknown, value?: unknown): void {
-    this.#pairs = this.#pairs.filter(
-      (pair) => pair[0] !== `${name}` || (value !== undefined && pair[1] !== `${value}`)
-    )
-    this.#changed()
-  }
-
-  get(name: unknown): string | null {
-    return this.#pairs.find((pair) => pair[0] === `${name}`)?.[1] ?? null
-  }
-
-  getAll(name: unknown): Array<string> {
-    return this.#pairs.filter((pair) => pair[0] === `${name}`).map((pair) => pair[1])
-  }
-
-  has(name: unknown, value?: unknown): boolean {
-    return this.#pairs.some(
-      (pair) => pair[0] === `${name}` && (value === undefined || pair[1] === `${value}`)
-    )
-  }
-
-  set(name: unknown, value: unknown): void {
-    const first = this.#pairs.find((pair) => pair[0] === `${name}`)
-    if (first === undefined) this.#pairs.push([`${name}`, `${value}`])
-    else {
-      first[1] = `${value}`
-      this.#pairs = this.#pairs.filter((pair) => pair === first || pair[0] !== first[0])
-    }
-    this.#changed()
-  }
-
-  sort(): void {
-    this.#pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    this.#changed()
-  }
-
-  forEach(callback: (value: string, name: string, params: URLSearchParams) => unknown, self?: unknown): void {
-    for (const [name, value] of this) Reflect.apply(callback, self, [value, name, this])
-  }
-
-  *entries(): IterableIterator<Pair> {
-    for (const [name, value] of this.#pairs) yield [name, value]
-  }
-
-  *keys(): IterableIterator<string> {
-    for (const [name] of this.#pairs) yield name
-  }
-
-  *values(): IterableIterator<string> {
-    for (const [, value] of this.#pairs) yield value
-  }
-
-  [Symbol.iterator](): IterableIterator<Pair> {
-    return this.entries()
-  }
-
-  get [Symbol.toStringTag](): string {
-    return "URLSearchParams"
-  }
-
-  toString(): string {
-    const pairs: unknown = stringify(this.#pairs)
-    return parse(host.formatQuery(crossing(`${pairs}`, what)))
-  }
-}
-
 export class URL {
   #parts: Parts
   #params: URLSearchParams | undefined
@@ -165,21 +47,19 @@ export class URL {
     return URL.canParse(input, base) ? new URL(input, base) : null
   }
 
-  static setSearch(url: URL, search: string): void {
-    url.#set("search", search)
-  }
-
   #set(part: keyof Parts, value: unknown): void {
     const texts = `[${quote(this.#parts.href)},"${part}",${quote(`${value}`)}]`
     this.#parts = parse(host.setUrl(crossing(texts, what)))
   }
 
   #refresh(): void {
-    if (this.#params !== undefined) URLSearchParams.refresh(this.#params, this.#parts.search)
+    if (this.#params !== undefined) refreshParams(this.#params, this.#parts.search)
   }
 
   get searchParams(): URLSearchParams {
-    return (this.#params ??= URLSearchParams.of(this))
+    return (this.#params ??= linkedParams(this.search, () => {
+      if (this.#params !== undefined) this.#set("search", this.#params.toString())
+    }))
   }
 
   get href(): string {
