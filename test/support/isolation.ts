@@ -17,7 +17,9 @@ export const levels: ReadonlyArray<Level> = [
   { name: "thread, reused", isolation: "thread", reuse: "plugin" },
   { name: "thread, fresh for each run", isolation: "thread", reuse: "never" },
   { name: "process, reused", isolation: "process", reuse: "plugin" },
-  { name: "process, fresh for each run", isolation: "process", reuse: "never" }
+  { name: "process, fresh for each run", isolation: "process", reuse: "never" },
+  { name: "wasm, reused", isolation: "wasm", reuse: "plugin" },
+  { name: "wasm, fresh for each run", isolation: "wasm", reuse: "never" }
 ]
 
 /** A whole runtime; its breaker stays out of the way unless a test wants it. */
