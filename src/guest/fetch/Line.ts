@@ -26,10 +26,14 @@ const openMessage = (id: number, opening: Opening, content: Content | undefined)
   )
 }
 
+const { create } = Object
+/** No requests; without a prototype, so that nothing can be found in it that was not put there. */
+const none = (): Record<number, Exchange> => create(null)
+
 export class Line {
   readonly #environment: Environment
   /** By id; without a prototype that a plugin could patch. */
-  #open: Record<number, Exchange> = Object.create(null)
+  #open = none()
   #active = 0
   #lastId = 0
 
@@ -65,7 +69,7 @@ export class Line {
 
   reset(): void {
     const open = this.#open
-    this.#open = Object.create(null)
+    this.#open = none()
     this.#active = 0
     for (const id in open) {
       open[id]?.fail(this.#environment.makeError("AbortError", "the run that this fetch belonged to is over"))
