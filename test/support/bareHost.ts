@@ -47,8 +47,8 @@ import(process.argv[1]).then((module) => {
 })
 `
 
-/** How long it waits for what may come after an answer, in milliseconds. */
-const after = { once: 60, twice: 200 }
+/** How long it waits for a plugin that never has loaded, in milliseconds. */
+const patienceToLoad = 2_500
 
 const task: Task = JSON.parse(process.argv[2] ?? "")
 const config = {
@@ -74,6 +74,7 @@ const take = (text: string): void => {
     return
   }
   if (answer.ready === true) {
+    setTimeout(finish, task.patience)
     ask(1)
     if (task.twice) setTimeout(ask, 100, 2)
     return
@@ -82,7 +83,7 @@ const take = (text: string): void => {
     outcome: "answered",
     values: [...report.values, text.length > 4e6 ? undefined : answer.value]
   }
-  setTimeout(finish, task.twice ? after.twice : after.once)
+  setTimeout(finish, task.linger)
 }
 
 const inWorker = (): ((text: string) => void) => {
@@ -116,4 +117,10 @@ const inProcess = (): ((text: string) => void) => {
 
 const send = task.bare === "process" ? inProcess() : inWorker()
 const ask = (id: number): void => send(JSON.stringify({ id, input: { message: task.message, config } }))
-setTimeout(finish, task.patience)
+setTimeout(finish, patienceToLoad + task.patience)
+const { enough } = task
+if (enough !== undefined) {
+  setInterval(() => {
+    if (process.memoryUsage.rss() > enough * 1024 * 1024) finish()
+  }, 10)
+}

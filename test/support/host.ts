@@ -25,6 +25,10 @@ export interface Task {
   readonly bare: "worker" | "process"
   /** Bare: how long it waits for an answer, in milliseconds. */
   readonly patience: number
+  /** Bare: MiB of memory that show what there is to show. */
+  readonly enough?: number
+  /** Bare: how long it waits for what comes after an answer, in milliseconds. */
+  readonly linger: number
 }
 
 export interface RuntimeReport {

@@ -28,15 +28,24 @@ export const specOf = (world: World, level: Level, rogue: Rogue) =>
 export const messageOf = ({ ask }: Rogue) => (ask === undefined ? message : { ...message, content_raw: ask })
 
 /** How long a host that trusts it waits for a rogue's answer, in milliseconds: those that hang are not waited out. */
-const patience = { hangs: 700, others: 5_000 }
+const patience = { hangs: 600, others: 5_000 }
 
-export const taskOf = (world: World, mode: Task["mode"], level: Level, rogue: Rogue): Task => ({
-  mode,
-  level,
-  spec: optionsOf(world, rogue),
-  goodPath,
-  message: messageOf(rogue),
-  twice: rogue.harm === "persists" || rogue.harm === "forges",
-  bare: rogue.bare ?? "worker",
-  patience: rogue.harm === "hangs" || rogue.harm === "grows" ? patience.hangs : patience.others
-})
+/** How long it waits for what may come after an answer, in milliseconds. */
+const linger = { floods: 500, twice: 200, others: 60 }
+
+export const taskOf = (world: World, mode: Task["mode"], level: Level, rogue: Rogue): Task => {
+  const { harm } = rogue
+  const twice = harm === "persists" || harm === "forges"
+  return {
+    mode,
+    level,
+    spec: optionsOf(world, rogue),
+    goodPath,
+    message: messageOf(rogue),
+    twice,
+    bare: rogue.bare ?? "worker",
+    patience: harm === "hangs" ? patience.hangs : patience.others,
+    linger: harm === "floods" ? linger.floods : twice ? linger.twice : linger.others,
+    ...(harm === "grows" ? { enough: 250 } : {})
+  }
+}

@@ -49,12 +49,15 @@ const listing = (folder: string): Set<string> => {
 /** Makes one; rogues lie in `<workspace>/plugins`, with links to what is none of theirs beside them. */
 export const makeWorld = async (): Promise<World> => {
   const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "zoo-")))
+  // Nothing is to be held back by the mere luck of who may look into a folder of root's.
+  fs.chmodSync(root, 0o755)
   const workspace = path.join(root, "workspace")
   const plugins = path.join(workspace, "plugins")
   const token = path.join(workspace, ".agentlip", "server.json")
   const outside = path.join(workspace, "outside.json")
   fs.mkdirSync(path.dirname(token), { recursive: true })
   const plant = path.join(root, "planted")
+  const elsewhere = `${root}-planted`
   const restore = (): void => {
     fs.rmSync(plant, { recursive: true, force: true })
     fs.writeFileSync(token, JSON.stringify({ auth_token: secrets.token }))
@@ -108,6 +111,7 @@ export const makeWorld = async (): Promise<World> => {
       database,
       descriptor,
       plant,
+      elsewhere,
       port,
       bait: baitPort,
       pid: process.pid,
@@ -123,11 +127,11 @@ export const makeWorld = async (): Promise<World> => {
         ...[...now].filter((file) => !before.has(file)),
         ...[...before].filter((file) => !now.has(file))
       ]
-      const planted = fs.existsSync("/tmp/planted-by-a-rogue") ? ["/tmp/planted-by-a-rogue"] : []
+      const planted = fs.existsSync(elsewhere) ? [elsewhere] : []
       const made = connections
       seen = now
       connections = 0
-      fs.rmSync("/tmp/planted-by-a-rogue", { force: true })
+      fs.rmSync(elsewhere, { force: true })
       return [
         ...changed.map((file) => `file: ${file}`),
         ...planted,

@@ -9,10 +9,12 @@ import { liveness } from "./zoo/liveness.ts"
 import { loads } from "./zoo/loads.ts"
 import { logs } from "./zoo/logs.ts"
 import { memory } from "./zoo/memory.ts"
+import { network } from "./zoo/network.ts"
 import { outputs } from "./zoo/outputs.ts"
 import { reach } from "./zoo/reach.ts"
 import type { Rogue } from "./zoo/rogue.ts"
 import { throws } from "./zoo/throws.ts"
+import { work } from "./zoo/work.ts"
 
 export type { Code, Harm, Rogue } from "./zoo/rogue.ts"
 
@@ -26,5 +28,7 @@ export const zoo: ReadonlyArray<Rogue> = [
   ...logs,
   ...outputs,
   ...throws,
-  ...reach
+  ...reach,
+  ...network,
+  ...work
 ]

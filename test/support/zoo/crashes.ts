@@ -31,5 +31,41 @@ export const crashes: ReadonlyArray<Rogue> = [
     "crash-throw-after-reply",
     "crash-reject-after-reply",
     "crash-exit-after-reply"
-  ])
+  ]),
+  ...files("ts", { expect: "OK", ownHost: true, harm: "dies" }, ["crash-kill-group", "crash-kill-parent"]),
+  ...files("ts", { expect: "OK", ownHost: true, bare: "process", harm: "dies" }, ["crash-abort"]),
+  ...files("ts", { expect: "OK", harm: "reaches" }, ["crash-kill-others"]),
+  ...files(
+    "ts",
+    {
+      expect: "WORKER_CRASH",
+      ownHost: true,
+      on: { thread: { open: "aborts on purpose take a thread's host along (docs/security.md)" } },
+      harm: "dies"
+    },
+    ["crash-native-state"]
+  ),
+  ...files("ts", { expect: "WORKER_CRASH", harm: "dies" }, [
+    "crash-exit-natively",
+    "crash-throw-endlessly",
+    "crash-listeners"
+  ]),
+  ...[
+    "in toJSON",
+    "in a getter",
+    "in then",
+    "in a Proxy",
+    "in a constructor",
+    "in an error's message",
+    "in a microtask"
+  ].map(
+    (where): Rogue => ({
+      name: `crash-exit ${where}`,
+      file: "crash-exit-anywhere.ts",
+      ask: where,
+      expect: "WORKER_CRASH",
+      harm: "dies"
+    })
+  ),
+  ...files("ts", { expect: "OK", harm: { none: "only its own answer shrinks" } }, ["crash-resizable-answer"])
 ]

@@ -35,5 +35,39 @@ export const forgeries: ReadonlyArray<Rogue> = [
   ]),
   ...files("ts", { expect: "INVALID_OUTPUT", harm: "forges" }, ["forge-object-tojson"]),
   ...files("ts", { expect: "TIMEOUT", timeout: hanging, harm: "hangs" }, ["forge-object-then"]),
-  ...files("ts", { expect: "TIMEOUT", timeout: hanging, harm: "forges" }, ["forge-late-reply"])
+  ...files("ts", { expect: "TIMEOUT", timeout: hanging, harm: "forges" }, ["forge-late-reply"]),
+  ...files("ts", { expect: "OK", bare: "process", harm: "forges" }, [
+    "forge-descriptors",
+    "forge-stdout-line"
+  ]),
+  ...files("ts", { expect: "EXECUTION_ERROR", bare: "process", harm: "forges" }, ["forge-line-feeds"]),
+  ...files("ts", { expect: "OK", bare: "process", harm: "hangs" }, ["forge-half-line"]),
+  ...files("ts", { expect: "OK", harm: { none: "Node has nailed down what its streams go by" } }, [
+    "forge-destroyed"
+  ]),
+  ...files("ts", { expect: "OK", bare: "process", harm: "reaches" }, ["forge-stdin"]),
+  // The second time they are asked they say what they have overheard.
+  ...files("ts", { expect: "OK", bare: "process", harm: "persists" }, [
+    "forge-stream-methods",
+    "forge-buffer-methods",
+    "forge-typed-arrays"
+  ]),
+  ...["longer", "shorter"].map(
+    (ask): Rogue => ({
+      name: `forge-lying-lengths ${ask}`,
+      file: "forge-lying-lengths.ts",
+      ask,
+      expect: "OK",
+      harm: { none: "Node's own code asks past what it patches" }
+    })
+  ),
+  ...files("ts", { expect: "OK", harm: "connects" }, ["forge-net-messages"]),
+  ...files("ts", { expect: "OK", harm: { none: "Node's own code asks no species, pool or stack" } }, [
+    "forge-species",
+    "forge-buffer-pool",
+    "forge-stack-traces"
+  ]),
+  ...files("ts", { expect: "OK", harm: { none: "it is the host's loader that it would confuse" } }, [
+    "forge-module-requests"
+  ])
 ]

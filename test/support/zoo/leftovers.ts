@@ -13,5 +13,19 @@ export const leftovers: ReadonlyArray<Rogue> = [
     "ts",
     { expect: ["OK", "EXECUTION_ERROR", "INVALID_OUTPUT", "WORKER_CRASH"], harm: { none: "its own ruin" } },
     ["leftover-prototype"]
+  ),
+  ...files("ts", { expect: "OK", harm: { none: "a bare worker that is never used again shows nothing" } }, [
+    "leftover-unref-timer",
+    "leftover-wait-async",
+    "leftover-finalizers"
+  ]),
+  ...files(
+    "ts",
+    {
+      expect: "OK",
+      grants: ({ bait }) => ({ net: [bait] }),
+      harm: { none: "what is left is the host's to see" }
+    },
+    ["leftover-fetch"]
   )
 ]

@@ -53,14 +53,16 @@ export const liveness: ReadonlyArray<Rogue> = [
     { expect: ["TIMEOUT", "WORKER_CRASH", "INVALID_OUTPUT"], timeout: hanging, ownHost: true, harm: "dies" },
     ["liveness-proxy-endless-array"]
   ),
-  ...files("ts", {
+  ...files(
+    "ts",
+    {
       expect: ["TIMEOUT", "WORKER_CRASH"],
       timeout: 1500,
       ownHost: true,
       // The system refuses it the memory that it would sort, which it can catch, or the watch has seen it.
       on: { process: { expect: ["EXECUTION_ERROR", "WORKER_CRASH"] } },
       harm: "hangs"
-    }, [
-    "liveness-sort"
-  ])
+    },
+    ["liveness-sort"]
+  )
 ]

@@ -1,5 +1,5 @@
 /** Rogues that cannot be loaded, or lie about themselves while they are. */
-import { files, type Rogue } from "./rogue.ts"
+import { files, hanging, type Rogue } from "./rogue.ts"
 
 const harmlessLoad = { none: "a plugin that does not load harms nobody but itself" }
 export const loads: ReadonlyArray<Rogue> = [
@@ -31,5 +31,21 @@ export const loads: ReadonlyArray<Rogue> = [
       says: new RegExp(module),
       harm: "reaches"
     })
-  )
+  ),
+  ...files("ts", { expect: "LOAD_ERROR", harm: harmlessLoad }, [
+    "load-capabilities-throws",
+    "load-capabilities-proxy",
+    "load-capabilities-huge",
+    "load-capabilities-shape"
+  ]),
+  ...files("ts", { expect: "LOAD_ERROR", says: /grants/, harm: harmlessLoad }, ["load-capabilities-ask"]),
+  ...files("ts", { expect: "TIMEOUT", says: /still loading/, timeout: hanging, harm: harmlessLoad }, [
+    "load-capabilities-endless"
+  ]),
+  // Whatever it says, nothing is granted by it.
+  ...files("ts", { expect: ["OK", "LOAD_ERROR"], harm: harmlessLoad }, ["load-capabilities-shift"]),
+  ...files("ts", { expect: "OK", harm: { none: "a bare host asks for no name" } }, ["load-name-hostile"]),
+  ...files("mjs", { expect: ["TIMEOUT", "WORKER_CRASH"], timeout: 1_000, harm: "hangs" }, [
+    "load-many-modules"
+  ])
 ]

@@ -2,6 +2,10 @@
 import { files, type Rogue } from "./rogue.ts"
 
 const overMemory = /memory/
+
+/** What a process makes of whoever takes more than its limit, heap or not. */
+const held = { expect: "WORKER_CRASH", says: /limits\.memory/, timeout: 5_000 } as const
+
 export const memory: ReadonlyArray<Rogue> = [
   ...files(
     "ts",
@@ -30,6 +34,7 @@ export const memory: ReadonlyArray<Rogue> = [
       limits: { memory: 64 },
       timeout: 1_000,
       ownHost: true,
+      on: { process: held },
       harm: "grows"
     },
     ["mem-small-arrays", "mem-shared-array-buffer", "mem-wasm"]
@@ -43,5 +48,60 @@ export const memory: ReadonlyArray<Rogue> = [
   ]),
   ...files("ts", { expect: ["EXECUTION_ERROR", "WORKER_CRASH"], ownHost: true, harm: "grows" }, [
     "mem-thrown"
-  ])
+  ]),
+  ...files(
+    "ts",
+    {
+      expect: ["WORKER_CRASH", "TIMEOUT"],
+      limits: { memory: 64 },
+      timeout: 1_500,
+      ownHost: true,
+      on: { process: held },
+      harm: "grows"
+    },
+    [
+      "mem-json-parse",
+      "mem-timers",
+      "mem-symbols",
+      "mem-wasm-table",
+      "mem-streams",
+      "mem-slowly",
+      "mem-random-bytes"
+    ]
+  ),
+  // Code is slow to make: the deadline may come first.
+  ...files(
+    "ts",
+    {
+      expect: ["WORKER_CRASH", "TIMEOUT"],
+      limits: { memory: 64 },
+      timeout: 1_500,
+      ownHost: true,
+      harm: "grows"
+    },
+    ["mem-functions"]
+  ),
+  // One text that is more than its heap may be; V8 may refuse it, or end.
+  ...files(
+    "ts",
+    {
+      expect: ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR"],
+      limits: { memory: 64 },
+      timeout: 1_500,
+      ownHost: true,
+      harm: "grows"
+    },
+    ["mem-spread", "mem-stringify"]
+  ),
+  // Addresses are no memory: there are no more of them to be had at some time, and that is all.
+  ...files(
+    "ts",
+    {
+      expect: ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR"],
+      timeout: 1_500,
+      ownHost: true,
+      harm: { none: "a bare worker runs out of addresses, and goes on" }
+    },
+    ["mem-many-maps"]
+  )
 ]

@@ -45,5 +45,31 @@ export const reach: ReadonlyArray<Rogue> = [
   ...files("mjs", { expect: "LOAD_ERROR", says: /\.agentlip|hub's own folder/, harm: "reaches" }, [
     "fs-static-json"
   ]),
-  ...files("mjs", { expect: "LOAD_ERROR", says: /"net"/, harm: "reaches" }, ["net-static"])
+  ...files("mjs", { expect: "LOAD_ERROR", says: /"net"/, harm: "reaches" }, ["net-static"]),
+  ...files("ts", { expect: "OK", harm: "reaches" }, [
+    "system-limits",
+    "system-walk",
+    "cpu-thread-pool",
+    "engine-v8-flags"
+  ]),
+  ...files("ts", { expect: "OK", harm: "plants" }, ["system-programs", "engine-snapshot", "fs-write-itself"]),
+  ...files("ts", { expect: "OK", harm: { none: "no thread may become another user, or go elsewhere" } }, [
+    "system-user"
+  ]),
+  ...files(
+    "ts",
+    {
+      expect: "OK",
+      grants: ({ plugins }) => ({ read: [`${plugins}/innocent`] }),
+      on: { wasm: { expect: "LOAD_ERROR", says: /grants\.read/ } },
+      harm: "reaches"
+    },
+    ["fs-granted-escape"]
+  ),
+  ...files("ts", { expect: "OK", spec: { enforcement: "audit" }, harm: "reaches" }, [
+    "audit-hub-folder",
+    "audit-swap",
+    "audit-env"
+  ]),
+  ...files("ts", { expect: "OK", spec: { enforcement: "audit" }, harm: "plants" }, ["audit-hub-write"])
 ]

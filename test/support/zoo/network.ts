@@ -1,0 +1,33 @@
+/** Rogues that misuse the network that they are given, or look for another. */
+import { files, type Rogue } from "./rogue.ts"
+
+const baited: Pick<Rogue, "grants"> = { grants: ({ bait }) => ({ net: [bait] }) }
+const slow = 700
+
+export const network: ReadonlyArray<Rogue> = [
+  ...files("ts", { expect: "OK", harm: "connects" }, ["net-fetch-addresses", "net-fetch-flood"]),
+  ...files(
+    "ts",
+    { expect: "OK", harm: { none: "Node's own fetch knows few schemes; it asks all the same" } },
+    ["net-fetch-schemes"]
+  ),
+  ...files("ts", { ...baited, expect: "OK", harm: "connects" }, ["net-fetch-redirect", "net-fetch-shifting"]),
+  ...files("ts", { ...baited, expect: "OK", harm: { none: "Node's own fetch lets few of them through" } }, [
+    "net-fetch-headers",
+    "net-fetch-bodies"
+  ]),
+  ...files("ts", { ...baited, expect: "OK", says: /limits\.fetchBytes/, harm: "grows" }, [
+    "net-fetch-endless",
+    "net-fetch-bomb"
+  ]),
+  ...files("ts", { ...baited, expect: "OK", harm: { none: "its host's memory is what it would fill" } }, [
+    "net-fetch-unread"
+  ]),
+  ...files("ts", { ...baited, expect: "TIMEOUT", timeout: slow, harm: "hangs" }, [
+    "net-fetch-silent",
+    "net-fetch-queue"
+  ]),
+  ...files("ts", { ...baited, expect: "EXECUTION_ERROR", says: /request body is over/, harm: "hangs" }, [
+    "net-fetch-upload"
+  ])
+]
