@@ -18,7 +18,14 @@ const { indexOf, utf8Slice, copy } = Buffer.prototype as Buffer & {
   // Node's own and not in its types: `toString` looks it up where a plugin could replace it.
   readonly utf8Slice: (start: number, end: number) => string
 }
-const { allocUnsafe } = Buffer
+const { allocUnsafeSlow } = Buffer
+const { defineProperties } = Object
+/**
+ * Bytes that are no plugin's to see: not from the pool, whose memory its own buffers share, and with sizes of
+ * their own, which are otherwise looked up (by Node too) where a plugin could put a getter.
+ */
+const allocate = (size: number): Buffer =>
+  defineProperties(allocUnsafeSlow(size), { length: { value: size }, byteLength: { value: size } })
 const slice = (bytes: Buffer, from: number, to: number): string => apply(utf8Slice, bytes, [from, to])
 const endOfLine = (bytes: Buffer, from: number, to: number): number => {
   const at: number = apply(indexOf, bytes, [lineFeed, from])
@@ -27,7 +34,7 @@ const endOfLine = (bytes: Buffer, from: number, to: number): number => {
 
 /** Bytes that have come and are not used yet. */
 class Pending {
-  #bytes: Buffer = allocUnsafe(64 * 1024)
+  #bytes: Buffer = allocate(64 * 1024)
   #from = 0
   #to = 0
   /** Where no line feed was found; a long line is looked through once. */
@@ -37,7 +44,7 @@ class Pending {
     if (this.#to + length > this.#bytes.length) {
       const kept = this.#to - this.#from
       const roomy = this.#bytes.length >= 2 * (kept + length)
-      const next = roomy ? this.#bytes : allocUnsafe(4 * (kept + length))
+      const next = roomy ? this.#bytes : allocate(4 * (kept + length))
       apply(copy, this.#bytes, [next, 0, this.#from, this.#to])
       this.#bytes = next
       this.#seen -= this.#from
@@ -62,7 +69,7 @@ class Pending {
   /** The next `count` bytes, copied; `undefined` while they have not all come. */
   take(count: number): Buffer | undefined {
     if (this.#to - this.#from < count) return undefined
-    const bytes = allocUnsafe(count)
+    const bytes = allocate(count)
     apply(copy, this.#bytes, [bytes, 0, this.#from, this.#from + count])
     this.#from = this.#seen = this.#from + count
     return bytes
@@ -71,7 +78,7 @@ class Pending {
 
 const makeModules = (): ModuleLine => {
   const pending = new Pending()
-  const chunk = allocUnsafe(64 * 1024)
+  const chunk = allocate(64 * 1024)
   const until = <A>(take: () => A | undefined): A => {
     for (;;) {
       const taken = take()
@@ -102,7 +109,7 @@ export const processLine = (): Line => {
     },
     listen: (handler) => {
       const pending = new Pending()
-      const buffer = allocUnsafe(64 * 1024)
+      const buffer = allocate(64 * 1024)
       const socket = new Socket({
         fd: fromHost,
         readable: true,

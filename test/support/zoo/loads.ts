@@ -45,7 +45,7 @@ export const loads: ReadonlyArray<Rogue> = [
   // Whatever it says, nothing is granted by it.
   ...files("ts", { expect: ["OK", "LOAD_ERROR"], harm: harmlessLoad }, ["load-capabilities-shift"]),
   ...files("ts", { expect: "OK", harm: { none: "a bare host asks for no name" } }, ["load-name-hostile"]),
-  ...files("mjs", { expect: ["TIMEOUT", "WORKER_CRASH"], timeout: 1_000, harm: "hangs" }, [
+  ...files("mjs", { expect: ["TIMEOUT", "WORKER_CRASH"], timeout: 1_000, hostTime: 1_500, harm: "hangs" }, [
     "load-many-modules"
   ])
 ]

@@ -5,7 +5,10 @@ const baited: Pick<Rogue, "grants"> = { grants: ({ bait }) => ({ net: [bait] }) 
 const slow = 700
 
 export const network: ReadonlyArray<Rogue> = [
-  ...files("ts", { expect: "OK", harm: "connects" }, ["net-fetch-addresses", "net-fetch-flood"]),
+  ...files("ts", { expect: "OK", hostTime: 1_500, harm: "connects" }, [
+    "net-fetch-addresses",
+    "net-fetch-flood"
+  ]),
   ...files(
     "ts",
     { expect: "OK", harm: { none: "Node's own fetch knows few schemes; it asks all the same" } },
@@ -23,7 +26,7 @@ export const network: ReadonlyArray<Rogue> = [
   ...files("ts", { ...baited, expect: "OK", harm: { none: "its host's memory is what it would fill" } }, [
     "net-fetch-unread"
   ]),
-  ...files("ts", { ...baited, expect: "TIMEOUT", timeout: slow, harm: "hangs" }, [
+  ...files("ts", { ...baited, expect: "TIMEOUT", timeout: slow, hostTime: 1_500, harm: "hangs" }, [
     "net-fetch-silent",
     "net-fetch-queue"
   ]),

@@ -40,6 +40,8 @@ interface Terms {
   /** Milliseconds. */
   readonly timeout?: number
   readonly limits?: Partial<Limits>
+  /** Milliseconds of the host's own thread for two runs, where a rogue has it answer thousands of requests. */
+  readonly hostTime?: number
   /** How it is not held yet: the suite expects it to fail, and says so once it no longer does. */
   readonly open?: string
   /** Could take its host down with it: runs in a host of its own. */
