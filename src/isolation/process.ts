@@ -43,11 +43,14 @@ exec 9<&0 </dev/null
 ( exec 2>/dev/null 3>&- 4>&- 5>&-; read -r _ <&9; kill -KILL -$$ ) &
 exec 9<&-`
 
+/** What shells put into an environment by themselves. */
+const clean = "unset PWD OLDPWD SHLVL _"
+
 /** Sets the limits, then becomes what it is given. */
 const launcher = ({ setpriv }: ProcessHost): string =>
   setpriv === undefined
-    ? `${watcher}\n${limits}\nexec "$@"`
-    : `${limits}\nexec ${setpriv} --pdeathsig KILL --no-new-privs -- "$@"`
+    ? `${watcher}\n${clean}\n${limits}\nexec "$@"`
+    : `${clean}\n${limits}\nexec ${setpriv} --pdeathsig KILL --no-new-privs -- "$@"`
 
 const nodeFlags = (birth: Birth): Array<string> => [
   ...permissionFlags(birth),
