@@ -383,14 +383,14 @@ const contract = (level: Level): void => {
       Effect.gen(function* () {
         const two = (options: object) =>
           Effect.timed(
-            Effect.all([run("obedient.ts", "sleep 400", options), run("obedient.ts", "sleep 400", options)], {
+            Effect.all([run("obedient.ts", "sleep 700", options), run("obedient.ts", "sleep 700", options)], {
               concurrency: "unbounded"
             })
           )
         const [one] = yield* two({ concurrency: 1 })
-        assert.isAtLeast(Duration.toMillis(one), 790)
+        assert.isAtLeast(Duration.toMillis(one), 1_390)
         const [both] = yield* two({ name: "wide", concurrency: 2 })
-        assert.isBelow(Duration.toMillis(both), 790)
+        assert.isBelow(Duration.toMillis(both), 1_390)
       })
     )
   })

@@ -22,13 +22,13 @@ export const levels: ReadonlyArray<Level> = [
   { name: "wasm, fresh for each run", isolation: "wasm", reuse: "never" }
 ]
 
-/** A whole runtime; its breaker stays out of the way unless a test wants it. */
-export const layerRuntime = (failureThreshold = 1_000_000) =>
+/** A whole runtime; its breaker stays out of the way unless a test wants it, and nothing is booted that is not run. */
+export const layerRuntime = (failureThreshold = 1_000_000, spares = 0) =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         CircuitBreaker.layer({ failureThreshold }),
-        WorkerLayer.layer({ spares: 1, idleTimeToLive: "2 seconds" })
+        WorkerLayer.layer({ spares, prepare: [], idleTimeToLive: "2 seconds" })
       )
     )
   )

@@ -104,7 +104,7 @@ export const zooOn = (isolation: IsolationLevel): void => {
           // Threads that the process keeps from its first use of them are no leftovers.
           await Promise.all(Array.from({ length: 8 }, () => fs.promises.stat(world.plugins)))
           before = census()
-          runtime = ManagedRuntime.make(layerRuntime())
+          runtime = ManagedRuntime.make(layerRuntime(undefined, 1))
         })
         afterAll(() => runtime.dispose())
 
