@@ -354,6 +354,43 @@ const onLevel = (level: Level): void => {
         assert.deepStrictEqual((yield* audits).get("files")?.read, [file])
       })
     )
+
+    live(
+      "what is the hub's stays closed, whatever a plugin patches and by whatever name it asks",
+      Effect.gen(function* () {
+        const folder = yield* temporary
+        const token = write(path.join(folder, ".agentlip", "server.json"), "secret")
+        fs.chmodSync(path.dirname(token), 0o777)
+        const tries: ReadonlyArray<readonly [name: string, attempt: string]> = [
+          ["patches", `RegExp.prototype.exec = () => null; return fs.readFileSync("${token}", "utf8")`],
+          ["tests", `RegExp.prototype.test = () => false; return fs.readFileSync("${token}", "utf8")`],
+          [
+            "copies",
+            `String.prototype.startsWith = () => false; fs.copyFileSync("${token}", "${folder}/copy")`
+          ],
+          ["lists", `return fs.readdirSync("${folder}", { recursive: true }).join()`],
+          ["removes", `fs.rmSync("${folder}/.", { recursive: true, force: true })`],
+          [
+            "pretends",
+            `fs.rmSync("${folder}", new Proxy({}, { has: () => false, get: (_, key) => key === "recursive" || key === "force" }))`
+          ],
+          ["moves", `fs.renameSync("${folder}/.agentlip/..", "${folder}-moved")`],
+          ["environs", 'return fs.readFileSync("/proc/self/environ", "utf8")']
+        ]
+        for (const [name, attempt] of tries) {
+          const modulePath = write(
+            path.join(folder, "plugins", `${name}.mjs`),
+            `import * as fs from "node:fs"
+            const attempt = () => { ${attempt} }
+            export default { enrich: () => [{ kind: "x", span: { start: 0, end: 1 }, data: { got: String(attempt()) } }] }`
+          )
+          const tried = run("x", { name, modulePath, enforcement: "audit" })
+          const text = yield* failing(tried.pipe(Effect.provide(Logger.layer([]))), "EXECUTION_ERROR")
+          assert.include(text, "Access denied", name)
+          assert.strictEqual(fs.readFileSync(token, "utf8"), "secret", name)
+        }
+      })
+    )
   })
 }
 

@@ -148,6 +148,26 @@ describe("A process is born", () => {
     )
 
     live(
+      "and a granted folder that is gone by then is refused too",
+      Effect.gen(function* () {
+        const short = path.join(folder, "short-lived")
+        fs.mkdirSync(short)
+        const spec = makeSpec({
+          name: "short",
+          kind: linkifier,
+          modulePath: plugin("short", "return []"),
+          isolation: "process",
+          reuse: "never",
+          grants: { read: [short] }
+        })
+        const runtime = yield* PluginRuntime
+        assert.deepStrictEqual(yield* runtime.run(spec, { message }), [])
+        fs.rmSync(short, { recursive: true })
+        assert.include(yield* failing(runtime.run(spec, { message }), "LOAD_ERROR"), short)
+      })
+    )
+
+    live(
       "and a grant that nobody can use is refused with the remedy",
       Effect.gen(function* () {
         const closed = path.join(folder, "closed")
@@ -172,6 +192,20 @@ describe("A process is born", () => {
     }),
     { node: "/no/such/node" }
   )
+})
+
+describe("A host without descriptors", () => {
+  it("is told so in a typed error, and lives", () => {
+    const host = fileURLToPath(new URL("./fixtures/library/fullHost.ts", import.meta.url))
+    const node = JSON.stringify(process.execPath)
+    const { stdout, status, stderr } = spawnSync(
+      "/bin/sh",
+      ["-c", `ulimit -n 200; exec ${node} --conditions=@agentlip/source ${JSON.stringify(host)}`],
+      { encoding: "utf8" }
+    )
+    assert.strictEqual(status, 0, stderr)
+    assert.match(stdout, /^WORKER_CRASH .*descriptors.*\nran\n$/)
+  })
 })
 
 describe("A process is held to", () => {

@@ -36,10 +36,15 @@ const need = { read: 4, write: 2 }
 
 /** Whether a user's processes could get to a file or folder, by Unix permissions all the way down. */
 export const canReach = (user: User, file: string, use: "read" | "write"): boolean => {
-  const bits = need[use] | (fs.statSync(file).isDirectory() ? execute : 0)
-  if ((bitsOf(file, user) & bits) !== bits) return false
-  for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
-    if ((bitsOf(folder, user) & execute) === 0) return false
-    if (folder === path.dirname(folder)) return true
+  try {
+    const bits = need[use] | (fs.statSync(file).isDirectory() ? execute : 0)
+    if ((bitsOf(file, user) & bits) !== bits) return false
+    for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
+      if ((bitsOf(folder, user) & execute) === 0) return false
+      if (folder === path.dirname(folder)) return true
+    }
+  } catch {
+    // Gone, or closed to the host itself: out of reach.
+    return false
   }
 }

@@ -58,7 +58,7 @@ const outOfReach = ({ read, write }: Birth, { user }: ProcessHost): string | und
   ] as const) {
     const file = files.find((file) => !canReach(user, file, use))
     if (file === undefined) continue
-    return `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
+    return `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there, or it is gone; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
   }
   return undefined
 }

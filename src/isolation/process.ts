@@ -89,10 +89,15 @@ const bytesPerCharacter = 3
 
 /** The child's end of a descriptor; `undefined` or of another kind only if it could not be started. */
 const socketAt = (child: ChildProcess, descriptor: number): Socket => {
-  const socket = child.stdio[descriptor]
+  // Node leaves this unset where the host had no descriptors left, whatever its types say.
+  const stdio: ChildProcess["stdio"] | undefined = child.stdio
+  const socket = stdio?.[descriptor]
   if (socket instanceof Socket) return socket
-  throw new Error(`descriptor ${descriptor} could not be opened`)
+  throw new Error("the host may have no descriptors left; raise its limit (ulimit -n)")
 }
+
+/** Bytes of modules: a few of the largest there can be. */
+const maxUnread = 64 * 1024 * 1024
 
 /** Passes requests for modules on to the loader's port, and its frames back. */
 const bridge = (line: Socket, port: MessagePort, broken: (what: string) => void): void => {
@@ -102,7 +107,11 @@ const bridge = (line: Socket, port: MessagePort, broken: (what: string) => void)
     (length) => broken(`a request for a module of ${length} bytes`)
   )
   line.on("data", (chunk: Buffer) => requests.push(chunk))
-  port.on("message", (frame: Uint8Array) => line.write(frame))
+  port.on("message", (frame: Uint8Array) => {
+    line.write(frame)
+    // A guest waits for each answer; one that does not read has asked in some other way.
+    if (line.writableLength > maxUnread) broken("requests for modules whose answers it does not read")
+  })
   port.unref()
   line.on("close", () => port.close())
 }
@@ -119,6 +128,8 @@ export const startProcess =
       stdio: ["pipe", "ignore", "pipe", "pipe", "pipe", "pipe"],
       ...host.user
     })
+    // First of all: a spawn that has failed says so in a later turn, and unheard that would end the host.
+    child.on("error", () => {})
     // As guest/node/processLine.ts knows them.
     const { stdin: lifeline, stderr: lastWords } = child
     const toGuest = socketAt(child, 3)

@@ -3,7 +3,8 @@
  * reach, by a look at the path and at what it really is.
  */
 import { realpathSync } from "node:fs"
-import * as path from "node:path"
+import { basename, dirname, join, resolve, sep } from "node:path"
+import { apply, startsWith } from "../intrinsics.ts"
 import type { AuditLine, LoadRequest } from "../protocol.ts"
 
 export interface Audit {
@@ -12,11 +13,19 @@ export interface Audit {
   readonly active: () => boolean
   /** Whether a path may be used; reports it where no grant covers it. */
   readonly allows: (capability: "read" | "write", file: string) => boolean
+  /** Whether a grant covers a path: only then is all that lies below it known not to be the hub's. */
+  readonly covers: (capability: "read" | "write", file: string) => boolean
   readonly report: (line: AuditLine) => void
 }
 
 // The hub's folder by name, as in paths.ts of the host.
 const hubFolder = /(^|[\\/])\.agentlip([\\/]|$)/i
+// Files that stand for processes and devices, the hub's environment among them; grants refuse them as well.
+const virtual = /^\/(proc|sys|dev)(\/|$)/
+// A regular expression's `test` asks the prototype, which a plugin can patch.
+const { exec } = RegExp.prototype
+const isClosed = (file: string): boolean =>
+  apply(exec, hubFolder, [file]) !== null || apply(exec, virtual, [file]) !== null
 
 /** What a path really is, as far as it exists. */
 const realOf = (file: string): string => {
@@ -24,8 +33,8 @@ const realOf = (file: string): string => {
     return realpathSync(file)
   } catch {
     // It does not exist yet: where it would be made decides.
-    const parent = path.dirname(file)
-    return parent === file ? file : path.join(realOf(parent), path.basename(file))
+    const parent = dirname(file)
+    return parent === file ? file : join(realOf(parent), basename(file))
   }
 }
 
@@ -41,22 +50,29 @@ export const makeAudit = (send: (line: AuditLine) => void): Audit => {
     reported.add(key)
     send(line)
   }
+  const isCovered = (capability: "read" | "write", real: string): boolean => {
+    const grants = granted?.[capability] ?? []
+    // By index: what a plugin makes of arrays' methods is not to decide.
+    for (let at = 0; at < grants.length; at++) {
+      const grant = grants[at] ?? ""
+      // A folder's grant ends in a separator.
+      if (real === grant || (grant[grant.length - 1] === sep && startsWith(real + sep, grant))) return true
+    }
+    return false
+  }
   return {
     begin: (grants) => {
       granted = grants
     },
     active: () => granted !== undefined,
     allows: (capability, given) => {
-      const file = path.resolve("/", given)
+      const file = resolve("/", given)
       const real = realOf(file)
-      if (hubFolder.test(file) || hubFolder.test(real)) return false
-      // A folder's grant ends in a separator.
-      const covered = granted?.[capability].some(
-        (grant) => real === grant || (grant.endsWith(path.sep) && `${real}${path.sep}`.startsWith(grant))
-      )
-      if (covered !== true) report({ capability, what: real })
+      if (isClosed(file) || isClosed(real)) return false
+      if (!isCovered(capability, real)) report({ capability, what: real })
       return true
     },
+    covers: (capability, given) => isCovered(capability, realOf(resolve("/", given))),
     report
   }
 }

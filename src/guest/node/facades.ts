@@ -11,6 +11,7 @@ import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
+import { isProxy } from "../intrinsics.ts"
 import type { Audit } from "./audit.ts"
 
 const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
@@ -66,29 +67,38 @@ const toPath = (name: string, target: unknown): string => {
  * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
  * what exists.
  */
-const onlyPaths =
-  (name: string, original: AnyFunction, audit: Audit): AnyFunction =>
-  (target, ...rest) => {
+const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFunction => {
+  // Decided here, before any plugin code could have a say in it.
+  const use = writing.test(name) ? "write" : "read"
+  const moves = name.startsWith("rename")
+  const hasSecond = moves || name.startsWith("copyFile")
+  return (target, ...rest) => {
     const path = toPath(name, target)
-    const allowed = audit.active()
-      ? audit.allows(writing.test(name) ? "write" : "read", path)
-      : isGranted(path)
+    const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)
     if (!allowed) {
       if (name === "existsSync") return false
       throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
     }
-    const [options] = rest
-    if (typeof options === "object" && options !== null && "fd" in options) {
+    const [given] = rest
+    if (typeof given === "object" && given !== null && "fd" in given) {
       throw denied(`fs.${name} with a file descriptor`, "Give a path.")
     }
+    if (!audit.active()) return original(path, ...rest)
+    // A tree may hold the hub's own folder; one that is granted was searched for it.
+    const isTree =
+      moves || isProxy(given) || (typeof given === "object" && given !== null && "recursive" in given)
+    if (isTree && !audit.covers(use, path)) {
+      throw denied(`fs.${name} on ${path} and all below it`, "In an audit too it takes a grant.")
+    }
     // The second path of a copy or a renaming.
-    if (audit.active() && (name.startsWith("copyFile") || name.startsWith("rename"))) {
-      const second = toPath(name, options)
+    if (hasSecond) {
+      const second = toPath(name, given)
       if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
       return original(path, second, ...rest.slice(1))
     }
     return original(path, ...rest)
   }
+}
 
 const guarded = (from: object, names: ReadonlyArray<string>, audit: Audit): Record<string, AnyFunction> => {
   const result: Record<string, AnyFunction> = {}
