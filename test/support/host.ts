@@ -81,7 +81,10 @@ const runtimeHost = (task: Task): Promise<void> =>
 const bareUrl = new URL("./bareHost.ts", import.meta.url)
 
 /** The same few files, hundreds of times: they are compiled once. */
-const compiled = path.join(os.tmpdir(), "agentlip-zoo-compiled")
+export const hostEnvironment = () => ({
+  ...process.env,
+  NODE_COMPILE_CACHE: path.join(os.tmpdir(), "agentlip-zoo-compiled")
+})
 
 /** Ends a child that outstays its welcome. */
 const patience = 30_000
@@ -100,7 +103,7 @@ export const inOwnHost = <Report extends RuntimeReport | BareReport>(
       ],
       {
         stdio: ["ignore", "pipe", "pipe", "pipe"],
-        env: { ...process.env, NODE_COMPILE_CACHE: compiled },
+        env: hostEnvironment(),
         // Of its own group: some rogues kill the group that they find themselves in.
         detached: true
       }

@@ -19,7 +19,7 @@ export const network: ReadonlyArray<Rogue> = [
     "net-fetch-headers",
     "net-fetch-bodies"
   ]),
-  ...files("ts", { ...baited, expect: "OK", says: /limits\.fetchBytes/, harm: "grows" }, [
+  ...files("ts", { ...baited, expect: "OK", says: /limits\.fetchBytes/, hostTime: 1_500, harm: "grows" }, [
     "net-fetch-endless",
     "net-fetch-bomb"
   ]),
