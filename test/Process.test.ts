@@ -76,6 +76,21 @@ const guests = (): ReadonlyArray<string> =>
     }
   })
 
+const readOf = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    // Gone meanwhile.
+    return ""
+  }
+}
+const commandOf = (pid: number): string => readOf(`/proc/${pid}/cmdline`)
+const descendants = (pid: number): ReadonlyArray<number> =>
+  (fs.existsSync(`/proc/${pid}/task`) ? fs.readdirSync(`/proc/${pid}/task`) : [])
+    .flatMap((thread) => readOf(`/proc/${pid}/task/${thread}/children`).trim().split(" "))
+    .filter((child) => child !== "")
+    .flatMap((child) => [Number(child), ...descendants(Number(child))])
+
 const isRoot = process.getuid?.() === 0
 const isLinux = process.platform === "linux"
 const bubblewrap =
@@ -358,6 +373,36 @@ describe("A sandbox", () => {
           )
         )
         assert.deepStrictEqual(output[0]?.data, { text: "granted" })
+      })
+    )
+  })
+
+  describe.skipIf(!bubblewrap || !isRoot)("and what only it holds", () => {
+    const namespaces = ["net", "pid", "mnt", "ipc", "uts", "user"]
+    /** The namespaces of this host that a running plugin is in, too. */
+    const shared = (sandbox: "bubblewrap" | "none") =>
+      Effect.gen(function* () {
+        const running = yield* Effect.forkChild(run(`sleeps-${sandbox}`, sleepAWhile, { sandbox }))
+        const of = (pid: string | number, name: string) => fs.readlinkSync(`/proc/${pid}/ns/${name}`)
+        const nodes = () => descendants(process.pid).filter((pid) => commandOf(pid).includes("bootProcess"))
+        // The spare that every level has is outside of any sandbox.
+        const look = () =>
+          nodes()
+            .filter((pid) => sandbox === "none" || of(pid, "pid") !== of("self", "pid"))
+            .map((pid) => namespaces.filter((name) => of(pid, name) === of("self", name)))
+        const [found] = yield* Effect.repeat(Effect.delay(Effect.sync(look), 20), {
+          until: (all) => all.length > 0,
+          times: 200
+        })
+        running.interruptUnsafe()
+        return found
+      })
+
+    live(
+      "other processes, the network and the host's files are not there",
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* shared("bubblewrap"), [])
+        assert.deepStrictEqual(yield* shared("none"), namespaces)
       })
     )
   })
