@@ -65,8 +65,6 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
     if (options.user === "host" || process.getuid?.() !== 0) return host
     const blocked = unreadable(node)
     if (blocked === undefined) return { ...host, user: nobody }
-    yield* Effect.logWarning(
-      `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or say \`user: "host"\` if this is what you want.`
-    )
-    return host
+    const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or say \`user: "host"\` if this is what you want.`
+    return { ...host, warning }
   })

@@ -65,23 +65,29 @@ const outOfReach = ({ read, write }: Birth, { user }: ProcessHost): string | und
 
 /** Processes of the operating system. */
 export const processLevel = (host: ProcessHost): Effect.Effect<Level> =>
-  Effect.map(Effect.cached(bubblewrapProblem(host.user)), (sandboxProblem) => ({
-    name: "process",
-    standardBirth: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
-    birthOf: (spec, grants) => {
-      const birth: Birth = { ...permissionsOf(spec, grants), memory: spec.limits.memory, bubblewrap: false }
-      const blocked = outOfReach(birth, host)
-      if (blocked !== undefined) return Effect.fail(blocked)
-      if (spec.sandbox === "none") return Effect.succeed(birth)
-      if (birth.audit) {
-        return Effect.fail(
-          'enforcement "audit" lets through what a sandbox would not; use sandbox "none" for the audit'
-        )
-      }
-      return Effect.flatMap(sandboxProblem, (problem) => {
-        if (problem === undefined) return Effect.succeed({ ...birth, bubblewrap: true })
-        return spec.sandbox === "auto" ? Effect.succeed(birth) : Effect.fail(problem)
-      })
-    },
-    boot: (birth) => bootIsolate(startProcess(birth, host), "process")
-  }))
+  Effect.gen(function* () {
+    const sandboxProblem = yield* Effect.cached(bubblewrapProblem(host.user))
+    const warned = yield* Effect.cached(
+      host.warning === undefined ? Effect.void : Effect.logWarning(host.warning)
+    )
+    return {
+      name: "process",
+      standardBirth: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
+      birthOf: (spec, grants) => {
+        const birth: Birth = { ...permissionsOf(spec, grants), memory: spec.limits.memory, bubblewrap: false }
+        const blocked = outOfReach(birth, host)
+        if (blocked !== undefined) return Effect.fail(blocked)
+        if (spec.sandbox === "none") return Effect.as(warned, birth)
+        if (birth.audit) {
+          return Effect.fail(
+            'enforcement "audit" lets through what a sandbox would not; use sandbox "none" for the audit'
+          )
+        }
+        return Effect.flatMap(sandboxProblem, (problem) => {
+          if (problem === undefined) return Effect.as(warned, { ...birth, bubblewrap: true })
+          return spec.sandbox === "auto" ? Effect.as(warned, birth) : Effect.fail(problem)
+        })
+      },
+      boot: (birth) => bootIsolate(startProcess(birth, host), "process")
+    }
+  })

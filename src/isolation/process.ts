@@ -20,6 +20,8 @@ export interface ProcessHost {
   readonly user?: User
   /** Path of a setpriv that can have the kernel end a process with its parent. */
   readonly setpriv?: string
+  /** What an operator is to know when the first plugin is run on it. */
+  readonly warning?: string
 }
 
 /** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
