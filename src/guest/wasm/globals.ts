@@ -54,5 +54,13 @@ define({
 // QuickJS makes template literals with it, those of the guest's own code too.
 Reflect.defineProperty(String.prototype, "concat", { writable: false, configurable: false })
 
+// QuickJS would hand it the functions on the stack, those of the guest's own code too. Setting it does nothing:
+// packages do, and go on.
+Reflect.defineProperty(Error, "prepareStackTrace", {
+  get: () => undefined,
+  set: () => {},
+  configurable: false
+})
+
 // The engine's own would begin every run with the same number: its state is part of what is put back.
 Math.random = host.random

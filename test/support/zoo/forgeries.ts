@@ -70,7 +70,6 @@ export const forgeries: ReadonlyArray<Rogue> = [
     "ts",
     {
       expect: "OK",
-      on: { wasm: { open: "QuickJS hands Error.prepareStackTrace the guest's own functions" } },
       harm: { none: "what Node has on the stack is strict, and hides itself" }
     },
     ["forge-stack-traces"]
