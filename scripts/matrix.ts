@@ -63,7 +63,7 @@ A cell says by what means a level enforces something. Where it names systems, it
 
 ${table.join("\n")}
 
-On Bun, processes need a Node of 24 or newer on the machine, and then are as above. The other levels on Bun, and on Node before 24:
+On Bun, processes need a Node of 24 or newer on the machine, and then are as above. The other levels on Bun, and on Node before 24.6:
 
 ${losses.join("\n")}
 

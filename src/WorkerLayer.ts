@@ -11,6 +11,7 @@ import {
   resolveGrants,
   type ResolvedGrants
 } from "./Capabilities.ts"
+import { thisHost } from "./capabilities/matrix.ts"
 import { InvalidOutput, LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { Request } from "./guest/protocol.ts"
@@ -44,7 +45,10 @@ export interface WorkerStats {
 export interface WorkerOptions {
   /** Booted isolates kept ready for plugins, on each level that is in use. Default 2. */
   readonly spares?: number
-  /** Levels whose spares are booted with the Layer; the others boot theirs with their first run. Default `["thread"]`. */
+  /**
+   * Levels whose spares are booted with the Layer; the others boot theirs with their first run. Default: the level
+   * of a Layer that has one, else `["thread"]`.
+   */
   readonly prepare?: ReadonlyArray<IsolationLevel>
   /** A warm isolate that nobody has used for so long is ended. Default 5 minutes. */
   readonly idleTimeToLive?: Duration.Input
@@ -133,9 +137,9 @@ const layerOf = (
 
 /** The runtime's name, if threads have no permissions of their own on it. */
 const permissionlessRuntime = (): string | undefined => {
-  if (process.versions.bun !== undefined) return `Bun ${process.versions.bun}`
-  const major = Number.parseInt(process.versions.node, 10)
-  return major < 24 ? `Node ${process.versions.node}` : undefined
+  const { bun, node } = process.versions
+  if (thisHost.runtime === "node") return undefined
+  return bun === undefined ? `Node ${node}` : `Bun ${bun}`
 }
 
 /** A level that can run plugins here, or why it cannot. */
@@ -196,7 +200,8 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         reason: [...problems.values()].join("; ")
       })
     }
-    for (const name of options.prepare ?? ["thread"]) yield* pools.get(name)?.prepare ?? Effect.void
+    for (const name of options.prepare ?? (wanted.length === 1 ? wanted : (["thread"] as const)))
+      yield* pools.get(name)?.prepare ?? Effect.void
 
     const base = options.grantsBase ?? process.cwd()
     // Asked once a spec: what a grant's path stood for when the plugin was first run is what it stands for.
@@ -222,7 +227,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
           zombies: all.reduce((sum, { zombies }) => sum + zombies, 0)
         })
       ),
-      zombies: (plugin) => [...pools.values()].reduce((sum, pool) => sum + pool.zombies(plugin), 0),
+      zombies: (plugin) => [...pools.values()].reduce((sum, pool) => sum + pool.zombies.count(plugin), 0),
       audits: Effect.sync(audits.all),
       guest: (spec) =>
         Effect.gen(function* () {
@@ -253,7 +258,7 @@ const makeGuest = (subject: Subject, warm: Warm, pool: Pool): Guest => {
       yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
     }
     const gone = yield* isolate.kill
-    if (!gone) yield* pool.noteZombie(spec, isolate)
+    if (!gone) yield* pool.zombies.note(spec.name, isolate)
   })
   return {
     info: warm.info,

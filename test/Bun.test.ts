@@ -14,10 +14,11 @@ const execute = promisify(execFile)
 
 const run = async (
   how: "trusted" | "untrusted" | "process" | "wasm",
-  plugin: string
+  plugin: string,
+  env = process.env
 ): Promise<Record<string, unknown>> => {
   const host = fileURLToPath(new URL("./fixtures/library/bunHost.ts", import.meta.url))
-  const { stdout } = await execute(bun, ["--conditions=@agentlip/source", host, how, plugin])
+  const { stdout } = await execute(bun, ["--conditions=@agentlip/source", host, how, plugin], { env })
   return JSON.parse(stdout)
 }
 
@@ -27,7 +28,7 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   it("is refused, and told what to do", async () => {
     assert.deepStrictEqual(await run("untrusted", "words"), {
       code: "UnsupportedRuntime",
-      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself. Run the hub on Node 24 or newer.`
+      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself. Run the hub on Node 24.6 or newer.`
     })
   })
 
@@ -46,6 +47,12 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   ] as const
   it.each(failures)("a trusted plugin that %s is a typed error all the same: %s", async (plugin, code) => {
     assert.strictEqual((await run("trusted", plugin))["code"], code)
+  })
+
+  it("says what a process takes where there is no Node", async () => {
+    const { code, message } = await run("process", "words", { PATH: "" })
+    assert.strictEqual(code, "LOAD_ERROR")
+    assert.match(String(message), /needs Node, and no `node` is on the PATH; install Node 24 or newer/)
   })
 
   describe.each(["process", "wasm"] as const)("on level %s", (level) => {

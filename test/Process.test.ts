@@ -199,6 +199,17 @@ describe("A process is born", () => {
     )
   }
 
+  it.live("ahead of the first run, where it is the Layer's only level", () =>
+    Effect.gen(function* () {
+      const { stats } = yield* WorkerLayer
+      const { isolates } = yield* Effect.repeat(Effect.delay(stats, 20), {
+        until: ({ isolates }) => isolates > 0,
+        times: 200
+      })
+      assert.strictEqual(isolates, 1)
+    }).pipe(Effect.provide(WorkerLayer.layerProcess({ spares: 1 })))
+  )
+
   live(
     "of a Node that is not there: LOAD_ERROR, and the other levels go on",
     Effect.gen(function* () {

@@ -13,11 +13,12 @@ export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
 /** What a hub runs on. */
 export interface Host {
   readonly platform: Platform
-  /** Node from 24 is `node`: there, threads have permissions of their own. */
+  /** Node from 24.6 is `node`: there, threads have permissions of their own and say what they have used. */
   readonly runtime: "node" | "oldNode" | "bun"
 }
 
-const currentNode = Number.parseInt(process.versions.node, 10) >= 24 ? "node" : "oldNode"
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+const currentNode = major > 24 || (major === 24 && minor >= 6) ? "node" : "oldNode"
 
 /** What this hub runs on. */
 export const thisHost: Host = {
@@ -162,7 +163,7 @@ export const names = {
   darwin: "macOS",
   other: "other systems",
   node: "Node",
-  oldNode: "Node before 24",
+  oldNode: "Node before 24.6",
   bun: "Bun"
 } as const
 

@@ -11,7 +11,11 @@ export const string = String
 const { slice, startsWith: stringStartsWith } = String.prototype
 const { includes: arrayIncludes } = Array.prototype
 
-/** QuickJS has no way to tell; a Proxy's traps run there as any code of the plugin does. */
+/**
+ * Whether a value is a Proxy, so that Node's guests can describe one without running its traps. QuickJS offers no
+ * such test to anybody: there a Proxy is described like any object, its traps run inside the engine and under
+ * the run's deadline, and what they throw is caught where they are read.
+ */
 export const isProxy: (value: unknown) => boolean =
   globalThis.process === undefined ? () => false : process.getBuiltinModule("node:util").types.isProxy
 

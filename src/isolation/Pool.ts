@@ -16,7 +16,8 @@ import type { ModuleLoader } from "./ModuleLoader.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "./Transport.ts"
 import type { UsageWatch } from "./UsageWatch.ts"
-import { exitDespiteZombies } from "./zombies.ts"
+import { warmKeyOf } from "./warmKey.ts"
+import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
 
 export interface PoolOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
@@ -33,6 +34,7 @@ export interface PoolOptions {
 
 /** An isolate that has loaded its plugin. */
 export interface Warm {
+  readonly spec: PluginSpec
   readonly isolate: Isolate
   readonly info: PluginInfo
   readonly changed: Effect.Effect<boolean>
@@ -57,10 +59,7 @@ export interface Pool {
   /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
   readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
-  /** Takes note that a plugin's isolate would not die. */
-  readonly noteZombie: (spec: PluginSpec, isolate: Isolate) => Effect.Effect<void>
-  /** How many of a plugin's isolates would not die. */
-  readonly zombies: (plugin: string) => number
+  readonly zombies: Zombies
 }
 
 /** A wait that does not keep the host's process alive. */
@@ -77,43 +76,6 @@ const patience = 20
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
 
-/** Two specs with the same key can share isolates. */
-const keys = new WeakMap<PluginSpec, string>()
-const keyOf = (spec: PluginSpec): string => {
-  const known = keys.get(spec)
-  if (known !== undefined) return known
-  const {
-    name,
-    kind,
-    modulePath,
-    config,
-    grants,
-    isolation,
-    reuse,
-    limits,
-    enforcement,
-    sandbox,
-    integrity
-  } = spec
-  const key = JSON.stringify([
-    name,
-    kind.name,
-    kind.method,
-    modulePath,
-    config,
-    grants,
-    reuse,
-    limits,
-    enforcement,
-    sandbox,
-    integrity,
-    // Told to the guest as it loads; the other levels are stopped from outside alone.
-    isolation === "wasm" ? [Duration.toMillis(spec.timeout), Duration.toMillis(spec.grace)] : []
-  ])
-  keys.set(spec, key)
-  return key
-}
-
 export const makePool = (
   options: PoolOptions,
   level: Level,
@@ -126,16 +88,8 @@ export const makePool = (
     const scope = yield* Effect.scope
     const idle = new Map<string, Array<Warm>>()
     const sparesByBirth = new Map<string, Spares>()
-    const zombiesByPlugin = new Map<string, Set<Isolate>>()
+    const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
-    /** Those that have died at last, as on a busy machine, are none. */
-    const zombies = (plugin: string): number => {
-      const noted = zombiesByPlugin.get(plugin)
-      if (noted === undefined) return 0
-      for (const isolate of noted) if (!isolate.undead) noted.delete(isolate)
-      if (noted.size === 0) zombiesByPlugin.delete(plugin)
-      return noted.size
-    }
     const closing = MutableRef.make(false)
 
     /** Ends an isolate; one that lingers stays counted. */
@@ -180,7 +134,7 @@ export const makePool = (
     }
 
     const idleOf = (spec: PluginSpec): Array<Warm> => {
-      const key = keyOf(spec)
+      const key = warmKeyOf(spec)
       const known = idle.get(key)
       if (known !== undefined) return known
       const none: Array<Warm> = []
@@ -205,29 +159,18 @@ export const makePool = (
           Effect.onExit((exit) =>
             Exit.isSuccess(exit)
               ? Effect.void
-              : Effect.flatMap(end(isolate), (gone) => (gone ? Effect.void : noteZombie(spec, isolate))).pipe(
-                  Effect.andThen(spares.fill)
-                )
+              : Effect.flatMap(end(isolate), (gone) =>
+                  gone ? Effect.void : zombies.note(spec.name, isolate)
+                ).pipe(Effect.andThen(spares.fill))
           )
         )
         const now = yield* Clock.currentTimeMillis
-        return { isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
+        return { spec, isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
       })
 
     /** Keeps an eye on what an isolate uses while plugin code runs in it. */
     const watched = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void, never, Scope.Scope> =>
       watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
-
-    const noteZombie = (spec: PluginSpec, isolate: Isolate): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const noted = zombiesByPlugin.get(spec.name) ?? new Set()
-        if (noted.has(isolate)) return Effect.void
-        zombiesByPlugin.set(spec.name, noted.add(isolate))
-        exitDespiteZombies()
-        return Effect.logError(
-          `An isolate (${level.name}) of plugin "${spec.name}" could not be stopped; it keeps a core and its memory until it dies or the process ends.`
-        )
-      })
 
     const isFresh = (warm: Warm, now: number): Effect.Effect<boolean> => {
       if (!warm.isolate.usable || now - warm.born > Duration.toMillis(options.maxAge))
@@ -241,26 +184,27 @@ export const makePool = (
       )
     }
 
-    const takeIdle = (shelf: Array<Warm>, spec: PluginSpec): Effect.Effect<Warm | undefined> =>
+    const takeIdle = (shelf: Array<Warm>): Effect.Effect<Warm | undefined> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         for (let warm = shelf.pop(); warm !== undefined; warm = shelf.pop()) {
           if (yield* isFresh(warm, now)) return warm
-          yield* endInBackground(warm.isolate, spec)
+          yield* endInBackground(warm)
         }
         return undefined
       })
 
     /** Nobody waits for this one: it is given all the time that a busy machine may take to end a thread. */
-    const endInBackground = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void> =>
+    const endInBackground = ({ isolate, spec }: Warm): Effect.Effect<void> =>
       Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
-        Effect.flatMap((gone) => (gone ? Effect.void : noteZombie(spec, isolate))),
+        Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(spec.name, isolate))),
         Effect.forkIn(scope, { startImmediately: true }),
         Effect.asVoid
       )
 
-    const giveBack = (spec: PluginSpec, warm: Warm, spares: Spares): Effect.Effect<void> =>
+    const giveBack = (warm: Warm, spares: Spares): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const { spec } = warm
         warm.runs++
         warm.lastUsed = now
         const keep =
@@ -270,7 +214,7 @@ export const makePool = (
           warm.runs < options.maxRuns &&
           !MutableRef.get(closing)
         if (keep) idleOf(spec).push(warm)
-        return Effect.andThen(keep ? Effect.void : endInBackground(warm.isolate, spec), spares.fill)
+        return Effect.andThen(keep ? Effect.void : endInBackground(warm), spares.fill)
       })
 
     const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -281,7 +225,7 @@ export const makePool = (
         shelf.splice(0, shelf.length, ...kept)
         if (shelf.length === 0) idle.delete(key)
       }
-      return Effect.forEach(expired, (warm) => end(warm.isolate), { discard: true })
+      return Effect.forEach(expired, endInBackground, { discard: true })
     })
     yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
       Effect.andThen(sweep),
@@ -297,24 +241,23 @@ export const makePool = (
           const refused = (reason: string): LoadError =>
             new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
           if (MutableRef.get(closing)) return yield* crashed(spec, { reason: "the runtime was closed" })
-          if (zombies(spec.name) >= options.maxZombies) {
+          if (zombies.count(spec.name) >= options.maxZombies) {
             return yield* refused(
-              `${zombies(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
+              `${zombies.count(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
             )
           }
           const birth = yield* Effect.mapError(level.birthOf(spec, grants), refused)
           const spares = sparesOf(birth, spec.reuse)
           const warm = yield* Effect.acquireRelease(
             Effect.flatMap(
-              spec.reuse === "plugin" ? takeIdle(idleOf(spec), spec) : Effect.succeed(undefined),
+              spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
               (warm) => (warm === undefined ? makeWarm(subject, entry, spares) : Effect.succeed(warm))
             ),
-            (warm) => giveBack(spec, warm, spares)
+            (warm) => giveBack(warm, spares)
           )
           yield* watched(warm.isolate, spec)
           return warm
         }),
-      noteZombie,
       zombies,
       stats: Effect.sync(() => ({
         isolates: all.size,

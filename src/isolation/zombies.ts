@@ -1,4 +1,6 @@
-/** How a host ends although one of its threads cannot be ended. */
+/** Isolates that cannot be ended: who has left them, and how a host ends all the same. */
+import { Effect } from "effect"
+import type { Isolate } from "./Isolate.ts"
 
 let registered = false
 
@@ -18,4 +20,34 @@ export const exitDespiteZombies = (): void => {
   if (registered) return
   registered = true
   process.once("exit", end)
+}
+
+export interface Zombies {
+  /** Takes note that a plugin's isolate would not die. */
+  readonly note: (plugin: string, isolate: Isolate) => Effect.Effect<void>
+  /** How many of a plugin's isolates are to die and have not; one that has at last, on a busy machine, is none. */
+  readonly count: (plugin: string) => number
+}
+
+export const makeZombies = (level: string): Zombies => {
+  const byPlugin = new Map<string, Set<Isolate>>()
+  return {
+    note: (plugin, isolate) =>
+      Effect.suspend(() => {
+        const noted = byPlugin.get(plugin) ?? new Set()
+        if (noted.has(isolate)) return Effect.void
+        byPlugin.set(plugin, noted.add(isolate))
+        exitDespiteZombies()
+        return Effect.logError(
+          `An isolate (${level}) of plugin "${plugin}" could not be stopped; it keeps a core and its memory until it dies or the process ends.`
+        )
+      }),
+    count: (plugin) => {
+      const noted = byPlugin.get(plugin)
+      if (noted === undefined) return 0
+      for (const isolate of noted) if (!isolate.undead) noted.delete(isolate)
+      if (noted.size === 0) byPlugin.delete(plugin)
+      return noted.size
+    }
+  }
 }
