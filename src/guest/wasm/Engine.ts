@@ -25,8 +25,8 @@ const maxStackSize = 128 * 1024
 
 const mebibyte = 1024 * 1024
 
-/** What a busy host's own timer is given before the engine stops by itself, in milliseconds. */
-const deadlineSlack = 1_000
+/** What the host's own timer is given before the engine stops by itself, in milliseconds; less than it waits for a death. */
+const deadlineSlack = 100
 
 /** How long timers that are due may follow one another before the thread looks at what the host says, in milliseconds. */
 const timersAtOnce = 10
@@ -46,6 +46,9 @@ const final: ReadonlySet<string> = new Set([
 
 /** The end of the isolate, with what becomes its cause of death. */
 class Lost extends Error {}
+
+/** The end of a request whose time is over: nothing is said, for the host is about to say so itself. */
+class Overdue extends Error {}
 
 export interface EngineOptions {
   readonly module: CompiledModule
@@ -136,6 +139,10 @@ export class Engine {
     try {
       work()
     } catch (error) {
+      if (error instanceof Overdue) {
+        this.#over = true
+        return
+      }
       // Without memory the engine itself may fail, in whatever way.
       const reason =
         error instanceof Lost
@@ -187,7 +194,7 @@ export class Engine {
   /** What escaped from all that could have caught it: an interrupt, or the end of its memory. */
   #failed(error: QuickJSHandle): number {
     if (this.#over) return Idle.stuck
-    if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
+    if (performance.now() > this.#stopAt) throw new Overdue()
     const what: unknown = this.#context.dump(error)
     const message = describeReason(what)
     throw new Lost(
@@ -209,7 +216,7 @@ export class Engine {
     for (;;) {
       this.#drain()
       if (this.#over) return this.#settle()
-      if (performance.now() > this.#stopAt) throw new Lost("it did not answer before its deadline")
+      if (performance.now() > this.#stopAt) throw new Overdue()
       const next = this.#call(undefined)
       if (next > 0 || (next === 0 && performance.now() > until)) {
         this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
