@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Logger, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as http from "node:http"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { PluginError, PluginErrorCode } from "../src/Errors.ts"
@@ -11,6 +10,7 @@ import { moduleIntegrity } from "../src/integrity.ts"
 import { linkifier, type PluginSpecOptions } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
+import { dataOf, failing, temporary, write } from "./support/plugins.ts"
 import { layerRuntime, type Level, levels, message, specOn } from "./support/isolation.ts"
 
 const good = (file: string): string => fileURLToPath(new URL(`./fixtures/good/${file}`, import.meta.url))
@@ -50,31 +50,9 @@ const echo: http.RequestListener = (request, response) => {
   request.on("end", () => response.end(`${request.method} ${request.url} ${body}`))
 }
 
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => {
-    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "grants-")))
-    // Where the host is root, processes of its plugins run as another user.
-    fs.chmodSync(folder, 0o777)
-    return folder
-  }),
-  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-)
-
-const write = (file: string, text: string): string => {
-  fs.mkdirSync(path.dirname(file), { recursive: true })
-  fs.writeFileSync(file, text)
-  return file
-}
-
-const dataOf = (output: ReadonlyArray<{ readonly data: object }>): Record<string, unknown> => ({
-  ...output[0]?.data
-})
-
-const failing = <A, R>(effect: Effect.Effect<A, PluginError, R>, code: PluginErrorCode) =>
-  Effect.map(Effect.flip(effect), (error) => {
-    assert.strictEqual(error._tag, code, error.message)
-    return error.message
-  })
+/** What a run that is to fail says. */
+const refusal = <A, R>(effect: Effect.Effect<A, PluginError, R>, code: PluginErrorCode) =>
+  Effect.map(failing(effect, code), ({ message }) => message)
 
 type Options = Partial<PluginSpecOptions<typeof linkifier>>
 
@@ -121,9 +99,9 @@ const onLevel = (level: Level): void => {
           asked++
           response.end()
         })
-        const text = yield* failing(run(`fetch ${url}/`), "EXECUTION_ERROR")
+        const text = yield* refusal(run(`fetch ${url}/`), "EXECUTION_ERROR")
         assert.include(text, `grants.net: ["127.0.0.1:${port}"]`)
-        yield* failing(
+        yield* refusal(
           run(`fetch ${url}/`, { grants: { net: ["127.0.0.1:1", "localhost:80"] } }),
           "EXECUTION_ERROR"
         )
@@ -140,7 +118,7 @@ const onLevel = (level: Level): void => {
           response.end("secret")
         })
         const open = yield* serve((_, response) => response.writeHead(302, { location: hidden.url }).end())
-        const text = yield* failing(
+        const text = yield* refusal(
           run(`fetch ${open.url}/`, { grants: { net: [`127.0.0.1:${open.port}`] } }),
           "EXECUTION_ERROR"
         )
@@ -155,7 +133,7 @@ const onLevel = (level: Level): void => {
         const { port, url } = yield* serve((_, response) => response.end(Buffer.alloc(1_000_000, 97)))
         const grants = { net: [`127.0.0.1:${port}`] }
         assert.deepStrictEqual(dataOf(yield* run(`stream ${url}/`, { grants })), { bytes: 1_000_000 })
-        const text = yield* failing(
+        const text = yield* refusal(
           run(`stream ${url}/`, { grants, limits: { fetchBytes: 999_999 } }),
           "EXECUTION_ERROR"
         )
@@ -185,7 +163,7 @@ const onLevel = (level: Level): void => {
         const logger = Logger.make<unknown, void>(({ message }) => {
           lines.push(String(message))
         })
-        yield* failing(
+        yield* refusal(
           run(`until-aborted ${url}/`, {
             grants: { net: [`127.0.0.1:${port}`] },
             timeout: 300,
@@ -222,7 +200,7 @@ const onLevel = (level: Level): void => {
 
     live(
       "the hub's own cannot be granted",
-      Effect.map(failing(run("env X", { grants: { env: ["AGENTLIP_TOKEN"] } }), "LOAD_ERROR"), (text) =>
+      Effect.map(refusal(run("env X", { grants: { env: ["AGENTLIP_TOKEN"] } }), "LOAD_ERROR"), (text) =>
         assert.include(text, "AGENTLIP_TOKEN")
       )
     )
@@ -240,11 +218,11 @@ const onLevel = (level: Level): void => {
           declaring('{ net: ["api.example.com", "b.example.org:8080"], env: ["TOKEN"] }')
         )
         const declares = { name: "declares", modulePath: file }
-        const text = yield* failing(run("x", declares), "LOAD_ERROR")
+        const text = yield* refusal(run("x", declares), "LOAD_ERROR")
         for (const part of ["api.example.com", "b.example.org:8080", "TOKEN", "grants: {"]) {
           assert.include(text, part)
         }
-        const partly = yield* failing(
+        const partly = yield* refusal(
           run("x", { ...declares, grants: { net: ["*.example.com"], env: ["TOKEN"] } }),
           "LOAD_ERROR"
         )
@@ -266,7 +244,7 @@ const onLevel = (level: Level): void => {
         `${lie} is LOAD_ERROR`,
         Effect.gen(function* () {
           const file = write(path.join(yield* temporary, "declares.mjs"), declaring(lie))
-          const text = yield* failing(run("x", { name: "declares", modulePath: file }), "LOAD_ERROR")
+          const text = yield* refusal(run("x", { name: "declares", modulePath: file }), "LOAD_ERROR")
           assert.include(text, "capabilities")
         })
       )
@@ -292,11 +270,11 @@ const onLevel = (level: Level): void => {
         const integrity = yield* moduleIntegrity(modulePath)
         const pinned = { name: "pinned", modulePath, integrity }
         assert.deepStrictEqual(dataOf(yield* run("part", pinned)), { part: 1 })
-        assert.include(yield* failing(run("other.mjs", pinned), "EXECUTION_ERROR"), "integrity")
+        assert.include(yield* refusal(run("other.mjs", pinned), "EXECUTION_ERROR"), "integrity")
         assert.deepStrictEqual(dataOf(yield* run("other.mjs", { name: "loose", modulePath })), { part: 2 })
 
         fs.writeFileSync(part, "export const part = 3")
-        const changed = yield* failing(run("part", { ...pinned, name: "changed" }), "LOAD_ERROR")
+        const changed = yield* refusal(run("part", { ...pinned, name: "changed" }), "LOAD_ERROR")
         assert.include(changed, integrity)
         assert.include(changed, yield* moduleIntegrity(modulePath))
         assert.include(changed, "agentlip plugin integrity")
@@ -314,7 +292,7 @@ const onLevel = (level: Level): void => {
           lines.push(String(message))
         })
         // A private address stays closed; that it would take a grant is reported all the same.
-        yield* failing(
+        yield* refusal(
           run(`fetch ${url}/`, { enforcement: "audit" }).pipe(Effect.provide(Logger.layer([logger]))),
           "EXECUTION_ERROR"
         )
@@ -348,7 +326,7 @@ const onLevel = (level: Level): void => {
           path.join(folder, "innocent", "server.json"),
           `${folder}/x/../.AgentLip/server.json`
         ]) {
-          assert.notInclude(yield* failing(read(what), "EXECUTION_ERROR"), "secret")
+          assert.notInclude(yield* refusal(read(what), "EXECUTION_ERROR"), "secret")
         }
         const { audits } = yield* WorkerLayer
         assert.deepStrictEqual((yield* audits).get("files")?.read, [file])
@@ -385,7 +363,7 @@ const onLevel = (level: Level): void => {
             export default { enrich: () => [{ kind: "x", span: { start: 0, end: 1 }, data: { got: String(attempt()) } }] }`
           )
           const tried = run("x", { name, modulePath, enforcement: "audit" })
-          const text = yield* failing(tried.pipe(Effect.provide(Logger.layer([]))), "EXECUTION_ERROR")
+          const text = yield* refusal(tried.pipe(Effect.provide(Logger.layer([]))), "EXECUTION_ERROR")
           assert.include(text, "Access denied", name)
           assert.strictEqual(fs.readFileSync(token, "utf8"), "secret", name)
         }

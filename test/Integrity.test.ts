@@ -14,7 +14,7 @@ import { loaderFlags } from "../src/isolation/loaderFlags.ts"
 import { ModuleSources } from "../src/isolation/ModuleSource.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
-import { layerRuntime, levels, specOn } from "./support/isolation.ts"
+import { layerRuntime, levels, specOn, message } from "./support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-integrity-")))
 let thread: Worker
@@ -279,14 +279,6 @@ describe("integrity: what may be loaded", () => {
 })
 
 describe("integrity: a run", () => {
-  const message = {
-    id: "1",
-    content_raw: "text",
-    sender: "a",
-    topic_id: "t",
-    channel_id: "c",
-    created_at: "2026-01-01T00:00:00.000Z"
-  }
   const source = `
     import { kind } from "./kind.mjs"
     export default {

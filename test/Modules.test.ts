@@ -6,6 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, describe } from "vitest"
 import { CircuitBreaker, linkifier, makeSpec, PluginRuntime, WorkerLayer } from "../src/index.ts"
+import { message } from "./support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-modules-")))
 afterAll(() => fs.rmSync(folder, { recursive: true }))
@@ -76,15 +77,6 @@ const importerSource = `export default {
   }`
 const importer = write("plugins/importer.ts", importerSource)
 const mapped = write("mapped/importer.ts", importerSource)
-
-const message = {
-  id: "1",
-  content_raw: "text",
-  sender: "a",
-  topic_id: "t",
-  channel_id: "c",
-  created_at: "2026-01-01T00:00:00.000Z"
-}
 
 interface Import {
   readonly specifier: string

@@ -2,49 +2,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Logger, References, Result, Schema } from "effect"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { IsolationLevel } from "../../src/Capabilities.ts"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
-import type { PluginError, PluginErrorCode } from "../../src/Errors.ts"
 import { extractor, linkifier, makeKind, MessageInput, type PluginSpecOptions } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { WorkerLayer } from "../../src/WorkerLayer.ts"
+import { dataOf, failing, temporary, write } from "./plugins.ts"
 import { layerRuntime, type Level, levels, message, specOn } from "./isolation.ts"
 
 const good = (file: string): string => fileURLToPath(new URL(`../fixtures/good/${file}`, import.meta.url))
 const rogue = (file: string): string => fileURLToPath(new URL(`../fixtures/rogues/${file}`, import.meta.url))
 
 const asking = (content_raw: string) => ({ message: { ...message, content_raw } })
-
-/** The data of a run's first enrichment. */
-const dataOf = (output: ReadonlyArray<{ readonly data: object }>): Record<string, unknown> => ({
-  ...output[0]?.data
-})
-
-const failing = <A>(effect: Effect.Effect<A, PluginError, PluginRuntime>, code: PluginErrorCode) =>
-  Effect.map(Effect.flip(effect), (error) => {
-    assert.strictEqual(error._tag, code, error.message)
-    return error
-  })
-
-/** A folder that is gone when the test is. */
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => {
-    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "contract-")))
-    // Where the host is root, processes of its plugins run as another user.
-    fs.chmodSync(folder, 0o777)
-    return folder
-  }),
-  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-)
-
-const write = (file: string, text: string): string => {
-  fs.mkdirSync(path.dirname(file), { recursive: true })
-  fs.writeFileSync(file, text)
-  return file
-}
 
 const threads = (): number =>
   fs.existsSync("/proc/self/task") ? fs.readdirSync("/proc/self/task").length : 0
