@@ -6,39 +6,42 @@ const overMemory = /memory/
 /** What a process makes of whoever takes more than its limit, heap or not. */
 const held = { expect: "WORKER_CRASH", says: /limits\.memory/, timeout: 5_000 } as const
 
+/** Taken by the watch, or the engine: memory that every level counts. */
+const counted = {
+  expect: "WORKER_CRASH",
+  says: overMemory,
+  limits: { memory: 64 },
+  ownHost: true,
+  harm: "grows"
+} as const
+
+/** Ended by the deadline at the latest. */
+const ended = {
+  expect: ["WORKER_CRASH", "TIMEOUT"],
+  limits: { memory: 64 },
+  timeout: 1_500,
+  ownHost: true,
+  harm: "grows"
+} as const
+
 export const memory: ReadonlyArray<Rogue> = [
-  ...files(
-    "ts",
-    { expect: "WORKER_CRASH", says: overMemory, limits: { memory: 64 }, ownHost: true, harm: "grows" },
-    [
-      "mem-heap",
-      "mem-map",
-      "mem-strings",
-      "mem-array-buffer",
-      "mem-resizable-buffer",
-      "mem-buffer",
-      "mem-async-ticks"
-    ]
-  ),
-  ...files(
-    "mjs",
-    { expect: "WORKER_CRASH", says: overMemory, limits: { memory: 64 }, ownHost: true, harm: "grows" },
-    ["mem-at-import"]
-  ),
+  ...files("ts", counted, [
+    "mem-heap",
+    "mem-map",
+    "mem-strings",
+    "mem-array-buffer",
+    "mem-resizable-buffer",
+    "mem-buffer",
+    "mem-async-ticks"
+  ]),
+  ...files("mjs", counted, ["mem-at-import"]),
   // What the watch cannot see on every Node, and a loop V8 does not interrupt: the deadline ends these at the
   // latest, and docs/security.md names them.
-  ...files(
-    "ts",
-    {
-      expect: ["WORKER_CRASH", "TIMEOUT"],
-      limits: { memory: 64 },
-      timeout: 1_000,
-      ownHost: true,
-      on: { process: held },
-      harm: "grows"
-    },
-    ["mem-small-arrays", "mem-shared-array-buffer", "mem-wasm"]
-  ),
+  ...files("ts", { ...ended, timeout: 1_000, on: { process: held } }, [
+    "mem-small-arrays",
+    "mem-shared-array-buffer",
+    "mem-wasm"
+  ]),
   ...files("ts", { expect: ["WORKER_CRASH", "TIMEOUT"], timeout: 1_000, ownHost: true, harm: "grows" }, [
     "mem-import-specifier"
   ]),
@@ -49,50 +52,22 @@ export const memory: ReadonlyArray<Rogue> = [
   ...files("ts", { expect: ["EXECUTION_ERROR", "WORKER_CRASH"], ownHost: true, harm: "grows" }, [
     "mem-thrown"
   ]),
-  ...files(
-    "ts",
-    {
-      expect: ["WORKER_CRASH", "TIMEOUT"],
-      limits: { memory: 64 },
-      timeout: 1_500,
-      ownHost: true,
-      on: { process: held },
-      harm: "grows"
-    },
-    [
-      "mem-json-parse",
-      "mem-timers",
-      "mem-symbols",
-      "mem-wasm-table",
-      "mem-streams",
-      "mem-slowly",
-      "mem-random-bytes"
-    ]
-  ),
+  ...files("ts", { ...ended, on: { process: held } }, [
+    "mem-json-parse",
+    "mem-timers",
+    "mem-symbols",
+    "mem-wasm-table",
+    "mem-streams",
+    "mem-slowly",
+    "mem-random-bytes"
+  ]),
   // Code is slow to make: the deadline may come first.
-  ...files(
-    "ts",
-    {
-      expect: ["WORKER_CRASH", "TIMEOUT"],
-      limits: { memory: 64 },
-      timeout: 1_500,
-      ownHost: true,
-      harm: "grows"
-    },
-    ["mem-functions"]
-  ),
+  ...files("ts", ended, ["mem-functions"]),
   // One text that is more than its heap may be; V8 may refuse it, or end.
-  ...files(
-    "ts",
-    {
-      expect: ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR"],
-      limits: { memory: 64 },
-      timeout: 1_500,
-      ownHost: true,
-      harm: "grows"
-    },
-    ["mem-spread", "mem-stringify"]
-  ),
+  ...files("ts", { ...ended, expect: ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR"] }, [
+    "mem-spread",
+    "mem-stringify"
+  ]),
   // Addresses are no memory: there are no more of them to be had at some time, and that is all.
   ...files(
     "ts",
