@@ -2,36 +2,100 @@
  * The host's module loader, in a thread of its own: reading and compiling a plugin's files must not hold up
  * the host's event loop. Guests wait for its answers asleep. Runs no plugin code.
  */
+import { realpathSync } from "node:fs"
+import { pathToFileURL } from "node:url"
 import { parentPort } from "node:worker_threads"
+import { type Ahead, type AheadAnswer, type ModuleText } from "../guest/ahead.ts"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
+import { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
 import { type Modules, openModules } from "./moduleGraph.ts"
 import { ModuleSources, stampOf } from "./ModuleSource.ts"
 import { CompileProblem, hasTrapped } from "./typescript.ts"
 
+/** Characters that are sent ahead. */
+const maxAhead = 4 * 1024 * 1024
+
+type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
+
 const sources = new ModuleSources()
+const known = new KnownRequests()
 /** What each guest has loaded, to tell when a file of its has changed. */
 const loadedBy = new Map<number, Map<string, string>>()
 
-const answer = (
-  modules: () => Modules,
-  loaded: Map<string, string>,
-  request: ModuleRequest
-): ModuleAnswer => {
-  try {
-    const { file, url, source } = modules().get(request)
-    loaded.set(file, source.stamp)
+/** One guest's modules: its plugin's entry, what it asks for, and what of its plugin is sent ahead of that. */
+class Serving {
+  readonly #entry: string
+  readonly #integrity: string | undefined
+  readonly #plugin: string
+  readonly #loaded: Map<string, string>
+  #modules: Modules | undefined
+
+  constructor({ entry, integrity }: Serve, loaded: Map<string, string>) {
+    this.#entry = entry
+    this.#integrity = integrity
+    this.#plugin = JSON.stringify([entry, integrity])
+    this.#loaded = loaded
+  }
+
+  #get(request: ModuleRequest): ModuleText {
+    this.#modules ??= openModules(this.#entry, sources, this.#integrity)
+    const { file, url, source } = this.#modules.get(request)
+    this.#loaded.set(file, source.stamp)
     return { url, format: source.format, source: source.source }
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    // The compiler's WebAssembly has trapped and answers nobody from now on: the next guest gets a new loader.
-    if (hasTrapped(error)) setImmediate(() => process.exit(1))
-    return error instanceof CompileProblem ? { error: message, syntax: true } : { error: message }
+  }
+
+  answer(request: ModuleRequest): ModuleAnswer {
+    try {
+      const text = this.#get(request)
+      known.add(this.#plugin, request)
+      return text
+    } catch (error) {
+      return problem(error)
+    }
+  }
+
+  /** The entry, with all that guests of the same plugin have asked for before; every one decided anew. */
+  entry(): ModuleAnswer | AheadAnswer {
+    try {
+      const specifier = pathToFileURL(realpathSync(this.#entry)).href
+      const asked = this.#get({ specifier, parent: "", require: false })
+      const more = this.#more()
+      if (more.length === 0 || typeof asked.source !== "string") return asked
+      return { url: asked.url, format: "ahead", source: JSON.stringify({ asked, more } satisfies Ahead) }
+    } catch (error) {
+      return problem(error)
+    }
+  }
+
+  #more(): Ahead["more"] {
+    const more: Array<readonly [string, ModuleText]> = []
+    let length = 0
+    for (const [key, request] of known.of(this.#plugin)) {
+      try {
+        const text = this.#get(request)
+        length += text.source.length
+        if (length > maxAhead) break
+        if (typeof text.source === "string") more.push([key, text])
+      } catch (error) {
+        if (hasTrapped(error)) throw error
+        // Gone, or of a plugin that was another then: whoever asks for it is told why it cannot be had.
+        known.drop(this.#plugin, key)
+      }
+    }
+    return more
   }
 }
 
+const problem = (error: unknown): ModuleAnswer => {
+  const message = error instanceof Error ? error.message : String(error)
+  // The compiler's WebAssembly has trapped and answers nobody from now on: the next guest gets a new loader.
+  if (hasTrapped(error)) setImmediate(() => process.exit(1))
+  return error instanceof CompileProblem ? { error: message, syntax: true } : { error: message }
+}
+
 /** An answer as a process reads it: JSON, a line feed, the source's bytes. */
-const frame = (answer: ModuleAnswer): Uint8Array<ArrayBuffer> => {
+const frame = (answer: ModuleAnswer | AheadAnswer): Uint8Array<ArrayBuffer> => {
   if ("error" in answer) return new Uint8Array(Buffer.from(`${JSON.stringify(answer)}\n`))
   const { url, format } = answer
   const source = typeof answer.source === "string" ? Buffer.from(answer.source) : answer.source
@@ -54,19 +118,13 @@ const requestIn = (text: unknown): ModuleRequest | undefined => {
   }
 }
 
-type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
-
-const serve = ({ guest, entry, port, flag: shared, framed, integrity }: Serve): void => {
+const serve = (message: Serve): void => {
+  const { guest, port, flag: shared, framed } = message
   const flag = new Int32Array(shared)
   const loaded = new Map<string, string>()
   loadedBy.set(guest, loaded)
-  // Opened at the first request: an entry that is gone or changed by then is that request's error.
-  let opened: Modules | undefined
-  const modules = (): Modules => (opened ??= openModules(entry, sources, integrity))
-  port.on("message", (text: unknown) => {
-    const request = requestIn(text)
-    const reply: ModuleAnswer =
-      request === undefined ? { error: "that is no request for a module" } : answer(modules, loaded, request)
+  const serving = new Serving(message, loaded)
+  const send = (reply: ModuleAnswer | AheadAnswer): void => {
     if (framed) {
       const bytes = frame(reply)
       return port.postMessage(bytes, [bytes.buffer])
@@ -74,8 +132,19 @@ const serve = ({ guest, entry, port, flag: shared, framed, integrity }: Serve): 
     port.postMessage(reply)
     Atomics.store(flag, 0, 1)
     Atomics.notify(flag, 0)
+  }
+  let isEntry = true
+  port.on("message", (text: unknown) => {
+    // The guest's own first request, answered before it came.
+    if (isEntry) {
+      isEntry = false
+      return
+    }
+    const request = requestIn(text)
+    send(request === undefined ? { error: "that is no request for a module" } : serving.answer(request))
   })
   port.on("close", () => loadedBy.delete(guest))
+  send(serving.entry())
 }
 
 const hasChanged = (guest: number): boolean => {

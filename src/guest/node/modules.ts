@@ -4,9 +4,10 @@
  */
 // By namespace: a runtime without hooks (Bun) must still be able to load this file.
 import * as nodeModule from "node:module"
+import { makeAsk, type ModuleText } from "../ahead.ts"
 import { denied, harmless } from "./facades.ts"
 import { cut, includes, startsWith } from "../intrinsics.ts"
-import type { ModuleAnswer, ModuleLine } from "../protocol.ts"
+import type { ModuleLine } from "../protocol.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")
@@ -35,8 +36,6 @@ const closedModuleMembers = [
 /** Longer than any path; what is over it must not be copied to the host. */
 const maxSpecifier = 8_192
 
-type Answered = Exclude<ModuleAnswer, { readonly error: string }>
-
 /** Records without a prototype: nothing about them can be patched. */
 const record = <A>(): { [key: string]: A } => Object.create(null)
 
@@ -48,7 +47,8 @@ export const installModuleHooks = (
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
   const sources = record<string>()
   for (const [name, facade] of facades) sources[name] = facadeSource(name, facade)
-  const answered = record<Answered>()
+  const answered = record<ModuleText>()
+  const ask = makeAsk()
   // The function as it is now: the module's live export is for a plugin to change.
   const { isBuiltin } = nodeModule
 
@@ -74,7 +74,8 @@ export const installModuleHooks = (
       if (line === undefined || parent === undefined) {
         throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
       }
-      const answer = line.ask({ specifier, parent, require: includes(context.conditions ?? [], "require") })
+      const require = includes(context.conditions ?? [], "require")
+      const answer = ask(line, { specifier, parent, require })
       if ("error" in answer)
         throw answer.syntax === true ? new SyntaxError(answer.error) : new Error(answer.error)
       answered[answer.url] = answer

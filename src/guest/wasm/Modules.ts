@@ -3,7 +3,8 @@ import { isBuiltin } from "node:module"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import type { ModuleAnswer, ModuleLine } from "../protocol.ts"
+import { makeAsk, type ModuleText } from "../ahead.ts"
+import type { ModuleLine } from "../protocol.ts"
 
 /** The scheme of the guest's own modules; a plugin cannot import them. */
 export const own = "agentlip:/"
@@ -13,8 +14,6 @@ export const realm = `${own}wasm/realm.js`
 const commonjs = `${own}wasm/commonjs.js`
 /** Stands for a module that cannot be had. */
 const refused = `${own}refused`
-
-type Answered = Exclude<ModuleAnswer, { readonly error: string }>
 
 /** A refusal, or what is wrong with a module. */
 class ModuleProblem extends Error {
@@ -30,7 +29,8 @@ const remedy = 'on isolation "wasm"; isolation "process" and "thread" have'
 
 export class Modules {
   readonly #line: () => ModuleLine | undefined
-  readonly #answered = new Map<string, Answered>()
+  readonly #answered = new Map<string, ModuleText>()
+  readonly #ask = makeAsk()
   #refusal: unknown
 
   constructor(line: () => ModuleLine | undefined) {
@@ -38,12 +38,13 @@ export class Modules {
   }
 
   /** The URL of what a module asks for. */
-  resolve(specifier: string, parent: string, require: boolean): Answered {
+  resolve(specifier: string, parent: string, require: boolean): ModuleText {
     if (isBuiltin(specifier)) {
       throw new ModuleProblem(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
     }
-    const answer = this.#line()?.ask({ specifier, parent, require })
-    if (answer === undefined) throw new ModuleProblem("only a loaded plugin may import")
+    const line = this.#line()
+    if (line === undefined) throw new ModuleProblem("only a loaded plugin may import")
+    const answer = this.#ask(line, { specifier, parent, require })
     if ("error" in answer) throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
     if (answer.format === "wasm") {
       throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
@@ -67,7 +68,7 @@ export class Modules {
     }
   }
 
-  #found(url: string): Answered {
+  #found(url: string): ModuleText {
     const answer = this.#answered.get(url)
     if (answer === undefined) throw new ModuleProblem(`the module "${url}" is not known`)
     return answer
