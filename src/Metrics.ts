@@ -1,0 +1,222 @@
+/**
+ * What is measured of plugins: the side that writes (`PluginMetrics`, for the library) and the side that
+ * reads (`PluginStats`, for operators). Scrapers and exporters read the same counts as Effect metrics.
+ *
+ * **Details**
+ *
+ * - A run costs a few dozen nanoseconds: it adds to plain numbers, which are put together only when read.
+ * - Labels are bounded: plugin, kind, level, outcome and the like, never ids.
+ * - Metrics belong to the `Metric.MetricRegistry` of the context that the Layer is built in, and outlive it;
+ *   `PluginStats` is of this Layer alone.
+ */
+import { Cause, Clock, Context, Effect, Exit, Layer, Option, type Scope } from "effect"
+import type { IsolationLevel } from "./Capabilities.ts"
+import type { PluginError } from "./Errors.ts"
+import type { PluginSpec } from "./Plugin.ts"
+import { Counts, type EndedRun, labelOf, type OutcomeLabel, type RunOutcome } from "./telemetry/Counts.ts"
+import { Latencies, type Quantiles } from "./telemetry/Latencies.ts"
+import { type BreakerLabel, type IsolateCounts, Registry } from "./telemetry/Registry.ts"
+
+export type { EndedRun, OutcomeLabel, RunOutcome } from "./telemetry/Counts.ts"
+export type { Quantiles } from "./telemetry/Latencies.ts"
+export type { BreakerLabel, IsolateCounts } from "./telemetry/Registry.ts"
+
+/** How many errors are kept of a plugin. */
+export const maxLastErrors = 10
+
+/** An error of a plugin, and when it was. */
+export interface PastError {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly error: PluginError
+}
+
+/** How a plugin has fared since the Layer was built. */
+export interface PluginReport {
+  readonly runs: { readonly [Outcome in OutcomeLabel]: number }
+  /** From when an isolate began the run. */
+  readonly runMillis: Quantiles
+  /** From the caller's `run` to when an isolate began it. */
+  readonly queueMillis: Quantiles
+  readonly loadMillis: Quantiles
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly cacheHits: number
+  readonly cacheMisses: number
+  /** 0 where the level cannot tell. */
+  readonly cpuMillis: number
+  /** Of one isolate, in bytes; 0 where the level cannot tell. */
+  readonly peakMemory: number
+  /** Newest first, at most 10; refusals by an open circuit are counted, but not among them. */
+  readonly lastErrors: ReadonlyArray<PastError>
+}
+
+/** Writes down what becomes of one plugin; every method is synchronous and never fails. */
+export interface PluginRecorder {
+  readonly ended: (run: EndedRun) => void
+  readonly loaded: (millis: number) => void
+  /** Processor time since it was last said, and memory held now. */
+  readonly used: (cpuMillis: number, memoryBytes: number) => void
+  /** Whether the result cache had the answer. A hit is no run: `ended` is not called for it. */
+  readonly cached: (hit: boolean) => void
+}
+
+/** Writes down what becomes of the isolates of one level. */
+export interface IsolateRecorder {
+  readonly booted: (millis: number) => void
+  /** Has a pool asked how many isolates it has, whenever somebody reads, until the scope closes. */
+  readonly watch: (counts: () => IsolateCounts) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** The side that writes. */
+export class PluginMetrics extends Context.Service<
+  PluginMetrics,
+  {
+    /** Made once a spec and found again in a few nanoseconds. */
+    readonly of: (spec: PluginSpec) => PluginRecorder
+    readonly isolates: (level: IsolationLevel) => IsolateRecorder
+    /** A circuit went to a state. */
+    readonly transitioned: (plugin: string, to: BreakerLabel) => void
+  }
+>()("@agentlip/plugin-runtime/PluginMetrics") {}
+
+/**
+ * How plugins fare, for an operator's page.
+ *
+ * @example
+ * ```ts
+ * const stats = yield* PluginStats
+ * const { runs, runMillis } = yield* stats.of("urls")
+ * yield* Effect.log(`${runs.ok} runs, p99 ${runMillis.p99} ms`)
+ * ```
+ */
+export class PluginStats extends Context.Service<
+  PluginStats,
+  {
+    /** A name that never ran has zeros. */
+    readonly of: (plugin: string) => Effect.Effect<PluginReport>
+    /** Every plugin that was measured, by name. */
+    readonly all: Effect.Effect<ReadonlyMap<string, PluginReport>>
+  }
+>()("@agentlip/plugin-runtime/PluginStats") {}
+
+/** How an exit counts. */
+export const outcomeOf = (exit: Exit.Exit<unknown, PluginError>): RunOutcome => {
+  if (Exit.isSuccess(exit)) return "ok"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
+  return Option.getOrElse(Cause.findErrorOption(exit.cause), () => "defect" as const)
+}
+
+/** What one Layer knows of a plugin name, whatever the specs that bore it. */
+class Own {
+  readonly counts = new Counts()
+  readonly loads = new Latencies()
+  readonly #errors: Array<PastError> = []
+
+  failed(past: PastError): void {
+    this.#errors.unshift(past)
+    if (this.#errors.length > maxLastErrors) this.#errors.pop()
+  }
+
+  report(): PluginReport {
+    const { counts } = this
+    return {
+      runs: { ...counts.outcomes },
+      runMillis: counts.ran.quantiles(),
+      queueMillis: counts.queued.quantiles(),
+      loadMillis: this.loads.quantiles(),
+      bytesIn: counts.bytesIn,
+      bytesOut: counts.bytesOut,
+      cacheHits: counts.cacheHits,
+      cacheMisses: counts.cacheMisses,
+      cpuMillis: counts.cpuMillis,
+      peakMemory: counts.peakMemory,
+      lastErrors: [...this.#errors]
+    }
+  }
+}
+
+const make = Effect.gen(function* () {
+  const registry = Registry.of(yield* Effect.context())
+  const clock = yield* Clock.Clock
+  const owns = new Map<string, Own>()
+  const recorders = new WeakMap<PluginSpec, PluginRecorder>()
+
+  const ownOf = (plugin: string): Own => {
+    const known = owns.get(plugin)
+    if (known !== undefined) return known
+    const own = new Own()
+    owns.set(plugin, own)
+    return own
+  }
+
+  const recorderOf = (spec: PluginSpec): PluginRecorder => {
+    const labels = { plugin: spec.name, kind: spec.kind.name, level: spec.isolation }
+    const own = ownOf(spec.name)
+    const counts = registry.plugin(labels)
+    const level = registry.level(spec.isolation)
+    registry.breaker(spec.name)
+    return {
+      ended: (run) => {
+        const label = labelOf(run.outcome)
+        own.counts.ended(label, run)
+        counts.ended(label, run)
+        if (typeof run.outcome === "object" && run.outcome._tag !== "CIRCUIT_OPEN") {
+          own.failed({ at: clock.currentTimeMillisUnsafe(), error: run.outcome })
+        }
+      },
+      loaded: (millis) => {
+        own.loads.add(millis)
+        level.loads.add(millis)
+      },
+      used: (cpuMillis, memoryBytes) => {
+        registry.usage(labels, counts)
+        own.counts.used(cpuMillis, memoryBytes)
+        counts.used(cpuMillis, memoryBytes)
+      },
+      cached: (hit) => {
+        registry.cache(labels, counts)
+        own.counts.cached(hit)
+        counts.cached(hit)
+      }
+    }
+  }
+
+  const metrics = PluginMetrics.of({
+    of: (spec) => {
+      const known = recorders.get(spec)
+      if (known !== undefined) return known
+      const recorder = recorderOf(spec)
+      recorders.set(spec, recorder)
+      return recorder
+    },
+    isolates: (name) => {
+      const level = registry.level(name)
+      return {
+        booted: (millis) => level.boots.add(millis),
+        watch: (counts) =>
+          Effect.asVoid(
+            Effect.acquireRelease(
+              Effect.sync(() => level.pools.add(counts)),
+              () => Effect.sync(() => level.pools.delete(counts))
+            )
+          )
+      }
+    },
+    transitioned: (plugin, to) => {
+      const breaker = registry.breaker(plugin)
+      breaker.state = to
+      breaker.transitions[to]++
+    }
+  })
+
+  const stats = PluginStats.of({
+    of: (plugin) => Effect.sync(() => (owns.get(plugin) ?? new Own()).report()),
+    all: Effect.sync(() => new Map(Array.from(owns, ([plugin, own]) => [plugin, own.report()])))
+  })
+
+  return Context.make(PluginMetrics, metrics).pipe(Context.add(PluginStats, stats))
+})
+
+/** Both sides. Layers that are given this same value share it when they are built together. */
+export const metricsLayer: Layer.Layer<PluginMetrics | PluginStats> = Layer.effectContext(make)

@@ -1,0 +1,119 @@
+/** Effect metrics whose value is computed when somebody reads them. */
+import { type Context, Metric } from "effect"
+import type { Latencies } from "./Latencies.ts"
+
+/** Names, labels and meaning of every metric; docs/operations.md lists the same. */
+export const definitions = {
+  runs: {
+    name: "agentlip_plugin_runs_total",
+    description: "Runs that have ended, by outcome: ok, interrupted, defect, or the code of the error."
+  },
+  ran: {
+    name: "agentlip_plugin_run_seconds",
+    description: "How long runs took, from when an isolate began them.",
+    unit: "seconds"
+  },
+  queued: {
+    name: "agentlip_plugin_queue_seconds",
+    description: "How long runs waited for an isolate to begin them.",
+    unit: "seconds"
+  },
+  bytes: {
+    name: "agentlip_plugin_bytes_total",
+    description: "JSON that went to plugins (in) and came from them (out).",
+    unit: "bytes"
+  },
+  cpu: {
+    name: "agentlip_plugin_cpu_seconds_total",
+    description: "Processor time of plugins, where their level can tell.",
+    unit: "seconds"
+  },
+  memory: {
+    name: "agentlip_plugin_memory_peak_bytes",
+    description: "The most memory that an isolate of the plugin was seen to hold, where its level can tell.",
+    unit: "bytes"
+  },
+  cache: {
+    name: "agentlip_cache_requests_total",
+    description: "Runs that asked the result cache first, by whether it had the answer."
+  },
+  breakerState: {
+    name: "agentlip_breaker_state",
+    description: "0 closed, 1 half open, 2 open."
+  },
+  breakerTransitions: {
+    name: "agentlip_breaker_transitions_total",
+    description: "How often a circuit went to a state."
+  },
+  boot: {
+    name: "agentlip_isolate_boot_seconds",
+    description: "How long isolates took to boot, before any plugin.",
+    unit: "seconds"
+  },
+  load: {
+    name: "agentlip_plugin_load_seconds",
+    description: "How long plugins took to load in a booted isolate.",
+    unit: "seconds"
+  },
+  isolates: {
+    name: "agentlip_isolates",
+    description: "Isolates there are now: booting, spare, idle, busy, or zombie."
+  }
+} as const
+
+interface Definition {
+  readonly name: string
+  readonly description: string
+  readonly unit?: string
+}
+
+export type Labels = { readonly [name: string]: string }
+
+const ignored = (): void => {
+  // These series are only read: there is nothing that Metric.update could add to them.
+}
+
+const optionsOf = ({ description, unit }: Definition, labels: Labels) => ({
+  description,
+  // Effect's exporters take the unit from this attribute; the Prometheus text leaves it out.
+  attributes: unit === undefined ? labels : { ...labels, unit }
+})
+
+/**
+ * Puts a series in the context's registry, where it stays like all metrics of Effect; it takes the place of
+ * one with the same name and labels.
+ */
+export const counter = (
+  context: Context.Context<never>,
+  definition: Definition,
+  labels: Labels,
+  read: () => number
+): void => {
+  const metric = Metric.counter(definition.name, { ...optionsOf(definition, labels), incremental: true })
+  const get = () => ({ count: read(), incremental: true })
+  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
+}
+
+/** As `counter`, of a value that goes up and down. */
+export const gauge = (
+  context: Context.Context<never>,
+  definition: Definition,
+  labels: Labels,
+  read: () => number
+): void => {
+  const metric = Metric.gauge(definition.name, optionsOf(definition, labels))
+  const get = () => ({ value: read() })
+  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
+}
+
+/** As `counter`, of durations. */
+export const histogram = (
+  context: Context.Context<never>,
+  definition: Definition,
+  labels: Labels,
+  latencies: Latencies
+): void => {
+  const metric = Metric.histogram(definition.name, { ...optionsOf(definition, labels), boundaries: [] })
+  const get = () => latencies.histogram()
+  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
+}
