@@ -1,11 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
+import {
+  Arbitrary,
+  Cause,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Metric,
+  Option,
+  Schema,
+  Tracer
+} from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { TestClock } from "effect/testing"
+import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { CircuitOpen, ExecutionError, PluginTimeout } from "../src/Errors.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, PluginStats, type RunOutcome } from "../src/Metrics.ts"
 import { linkifier, makeSpec } from "../src/Plugin.ts"
 import { Latencies } from "../src/telemetry/Latencies.ts"
+import { traceparentOf, withRunSpan } from "../src/telemetry/tracing.ts"
+import { watchBreaker } from "../src/telemetry/watchBreaker.ts"
 
 const spec = makeSpec({ name: "urls", kind: linkifier, modulePath: "/srv/urls.ts" })
 const timeout = new PluginTimeout({ plugin: "urls", timeout: Duration.seconds(5), phase: "run" })
@@ -231,5 +246,83 @@ describe("metrics", () => {
       const text = yield* PrometheusMetrics.format()
       assert.include(text, 'plugin="a\\"\\n\\\\b",kind="linkifier",level="thread",outcome="ok"} 1')
     }).pipe(ownRegistry)
+  )
+})
+
+describe("circuits", () => {
+  it.effect("have their state and their transitions in the metrics", () =>
+    Effect.gen(function* () {
+      const services = yield* Layer.build(
+        Layer.merge(metricsLayer, CircuitBreaker.layer({ failureThreshold: 1, cooldown: "1 minute" }))
+      )
+      yield* Effect.provideContext(watchBreaker, services)
+      const breaker = Context.get(services, CircuitBreaker)
+      const fail = Effect.exit(breaker.protect("urls")(Effect.fail(timeout)))
+      const series = Effect.gen(function* () {
+        // The transitions are read by a fiber of their own.
+        yield* Effect.yieldNow
+        yield* TestClock.adjust(0)
+        const text = yield* PrometheusMetrics.format()
+        const to = (state: string) =>
+          scraped(text, `agentlip_breaker_transitions_total{plugin="urls",to="${state}"}`)
+        return [
+          scraped(text, 'agentlip_breaker_state{plugin="urls"}'),
+          to("open"),
+          to("half_open"),
+          to("closed")
+        ]
+      })
+      yield* fail
+      assert.deepStrictEqual(yield* series, [2, 1, 0, 0])
+      yield* TestClock.adjust("1 minute")
+      yield* fail
+      assert.deepStrictEqual(yield* series, [2, 2, 1, 0])
+      yield* TestClock.adjust("1 minute")
+      yield* breaker.protect("urls")(Effect.void)
+      assert.deepStrictEqual(yield* series, [0, 2, 2, 1])
+    }).pipe(ownRegistry)
+  )
+})
+
+describe("spans of runs", () => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  const traceparent = Effect.withFiber((fiber) => Effect.succeed(traceparentOf(fiber)))
+
+  it.effect(
+    "have the plugin, the outcome and the caller as parent, and are what the plugin's work hangs on",
+    () =>
+      Effect.gen(function* () {
+        const given = yield* traceparent.pipe(withRunSpan(spec, "urls#1"), Effect.withSpan("caller"))
+        yield* Effect.exit(Effect.fail(timeout).pipe(withRunSpan(spec, "urls#2")))
+        const [caller, first, second] = spans
+        assert.deepStrictEqual(
+          spans.map(({ name }) => name),
+          ["caller", "plugin.run", "plugin.run"]
+        )
+        assert.strictEqual(given, `00-${caller?.traceId}-${first?.spanId}-01`)
+        assert.strictEqual(Option.getOrUndefined(first?.parent ?? Option.none())?.spanId, caller?.spanId)
+        assert.deepStrictEqual(Object.fromEntries(second?.attributes ?? []), {
+          "plugin.name": "urls",
+          "plugin.kind": "linkifier",
+          "plugin.level": "thread",
+          "plugin.run": "urls#2",
+          "plugin.outcome": "timeout"
+        })
+      }).pipe(Effect.withTracer(tracer))
+  )
+
+  it.effect("are not made where no tracer is set", () =>
+    Effect.gen(function* () {
+      const inside = Effect.withFiber((fiber) => Effect.succeed(fiber.cache.span))
+      assert.isUndefined(yield* inside.pipe(withRunSpan(spec, "urls#1")))
+      assert.isUndefined(yield* traceparent.pipe(Effect.withSpan("caller")))
+    })
   )
 })
