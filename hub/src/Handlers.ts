@@ -8,6 +8,7 @@ import { Attachments } from "./Attachments.ts"
 import { Derivations } from "./Derivations.ts"
 import { Derived } from "./Derived.ts"
 import { EventLog } from "./EventLog.ts"
+import { messageChanged } from "./HubMetrics.ts"
 import { Messages } from "./Messages.ts"
 import { Plugins } from "./Plugins.ts"
 import { Topics } from "./Topics.ts"
@@ -106,17 +107,22 @@ const WritesLive = HttpApiBuilder.group(
         topics.createChannel(payload.name, payload.description ?? undefined).pipe(storageIsDefect),
       createTopic: ({ payload }) => topics.create(payload.channel_id, payload.title).pipe(storageIsDefect),
       renameTopic: ({ params, payload }) => topics.rename(params.id, payload.title).pipe(storageIsDefect),
-      createMessage: ({ payload }) => messages.create(payload).pipe(storageIsDefect),
+      createMessage: ({ payload }) =>
+        messages.create(payload).pipe(Effect.tap(messageChanged("create")), storageIsDefect),
       changeMessage: ({ params: { id }, payload }) => {
         switch (payload.op) {
           case "edit":
-            return messages.edit(id, payload.content_raw, payload.expected_version).pipe(storageIsDefect)
+            return messages
+              .edit(id, payload.content_raw, payload.expected_version)
+              .pipe(Effect.tap(messageChanged("edit")), storageIsDefect)
           case "delete":
-            return messages.remove(id, payload.actor, payload.expected_version).pipe(storageIsDefect)
+            return messages
+              .remove(id, payload.actor, payload.expected_version)
+              .pipe(Effect.tap(messageChanged("delete")), storageIsDefect)
           case "move_topic":
             return messages
               .move(id, payload.to_topic_id, payload.mode, payload.expected_version)
-              .pipe(storageIsDefect)
+              .pipe(Effect.tap(messageChanged("move")), storageIsDefect)
         }
       },
       createAttachment: ({ params, payload }) =>

@@ -76,7 +76,7 @@ export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubO
   const pipeline = Derive.layer(plugins, concurrency === undefined ? {} : { concurrency }).pipe(
     Layer.provide(Staleness.layer)
   )
-  const server = Server.layer({
+  const server = Server.layer(plugins, {
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port })
   })

@@ -1,4 +1,5 @@
 /** The HTTP server: loopback only. */
+import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
@@ -8,6 +9,7 @@ import { Api } from "./Api.ts"
 import { AuthorizationLive } from "./Auth.ts"
 import * as Failures from "./Failures.ts"
 import { HandlersLive } from "./Handlers.ts"
+import * as MetricsRoute from "./MetricsRoute.ts"
 
 /** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
 export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/HostRefused")("HostRefused", {
@@ -30,17 +32,22 @@ export interface ServerOptions {
   readonly port?: number
 }
 
-const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-  Failures.layer
-).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
+const routes = (specs: ReadonlyArray<ConfiguredSpec>) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+    MetricsRoute.layer(specs),
+    Failures.layer
+  ).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
 
-/** Serves the API, and gives the `HttpServer` that knows its address. */
-export const layer = ({ host = "127.0.0.1", port = 0 }: ServerOptions) =>
+/** Serves the API and the metrics, and gives the `HttpServer` that knows its address. */
+export const layer = (
+  specs: ReadonlyArray<ConfiguredSpec>,
+  { host = "127.0.0.1", port = 0 }: ServerOptions
+) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
-      return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      return HttpRouter.serve(routes(specs), { disableLogger: true, disableListenLog: true }).pipe(
         Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout }))
       )
     })

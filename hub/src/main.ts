@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
-/** The command line: `agentlip up [--workspace DIR] [--port N]`, `agentlip plugin integrity FILE...`. */
+/** The command line: `agentlip up [--workspace DIR] [--port N] [--otlp URL]`, `agentlip plugin integrity FILE...`. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { loadConfig, moduleIntegrity } from "@agentlip/plugin-runtime"
 import { Console, Effect, Layer, Option, Result, Schema } from "effect"
@@ -8,6 +8,7 @@ import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as Hub from "./Hub.ts"
 import * as LoadReport from "./LoadReport.ts"
+import * as Telemetry from "./Telemetry.ts"
 import { Workspace } from "./Workspace.ts"
 
 /** Why a command did not do what it was to do, for whoever typed it: a text without a stack. */
@@ -67,17 +68,30 @@ const up = Command.make(
       Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
       Flag.withDefault(0)
     ),
+    otlp: Flag.String("otlp").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription(
+        "Where traces, metrics and logs go. Default: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere"
+      ),
+      Flag.optional
+    ),
     node: Flag.File("node", { mustExist: true }).pipe(
       Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
       Flag.optional
     )
   },
   Effect.fnUntraced(
-    function* ({ workspace, port, node }) {
+    function* ({ workspace, port, node, otlp }) {
       const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
       const options = { workspace, port, plugins: specs }
       const pluginsLayer = Hub.pluginsLayer(options, Option.isSome(node) ? { node: node.value } : {})
-      const services = yield* Layer.build(Hub.layer(options).pipe(Layer.provideMerge(pluginsLayer)))
+      const telemetry = Telemetry.layer({
+        ...process.env,
+        ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})
+      })
+      const services = yield* Layer.build(
+        Hub.layer(options).pipe(Layer.provideMerge(pluginsLayer), Layer.provide(telemetry))
+      )
       yield* Effect.provideContext(announce, services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"

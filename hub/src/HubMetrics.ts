@@ -1,0 +1,52 @@
+/** What the hub counts beside what its plugin runtime does. Labels are bounded: never ids. */
+import { Effect, Metric } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+
+const posts = Metric.counter("agentlip_messages_total", {
+  description: "Changes of messages that clients made: create, edit, delete or move.",
+  incremental: true
+})
+const commits = Metric.counter("agentlip_commits_total", {
+  description: "Jobs that ended, by how: committed, empty, stale (the output was discarded) or failed.",
+  incremental: true
+})
+const rows = Metric.counter("agentlip_derived_rows_total", {
+  description: "Rows that were committed for plugins.",
+  incremental: true
+})
+const jobs = Metric.gauge("agentlip_jobs", {
+  description: "Jobs that have not ended: pending (to be run, or running) or waiting (the breaker is open)."
+})
+
+/** A client changed a message, and the change is committed. */
+export const messageChanged = (change: "create" | "edit" | "delete" | "move"): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(posts, { change }), 1)
+
+/** A job ended, and its end is committed with this many rows. */
+export const jobEnded = (
+  plugin: string,
+  outcome: "committed" | "empty" | "stale" | "failed",
+  derived = 0
+): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(commits, { plugin, outcome }), 1),
+    derived === 0 ? Effect.void : Metric.update(Metric.withAttributes(rows, { plugin }), derived)
+  )
+
+const states = ["pending", "waiting"] as const
+
+/** Counts the jobs of these plugins that are open now; done when somebody reads, not as they come and go. */
+export const countJobs = (
+  plugins: ReadonlyArray<string>
+): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    for (const state of states) {
+      const found = yield* sql<{ plugin_name: string; open: number }>`
+        SELECT plugin_name, count(*) AS open FROM derivations WHERE state = ${sql.literal(`'${state}'`)} GROUP BY plugin_name`
+      const open = new Map(found.map((row) => [row.plugin_name, row.open]))
+      for (const plugin of plugins) {
+        yield* Metric.update(Metric.withAttributes(jobs, { plugin, state }), open.get(plugin) ?? 0)
+      }
+    }
+  })

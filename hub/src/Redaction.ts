@@ -1,0 +1,86 @@
+/**
+ * What leaves the machine: times, names, codes and ids, but nothing that somebody wrote in a message.
+ *
+ * **Details**: errors quote what they are about, so of an error its type and the places in its stack are sent,
+ * not its text. What a plugin prints is its own affair and stays in the hub's log.
+ */
+import { Effect, Layer } from "effect"
+import type { OtlpLogger, OtlpResource, OtlpTracer } from "effect/observability"
+import { OtlpSerialization } from "effect/observability"
+
+type Attributes = ReadonlyArray<OtlpResource.KeyValue>
+
+/** The lines of a stack that say where, without the text that stands above them. */
+const placesOf = (stack: string): string =>
+  stack
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line))
+    .join("\n")
+
+const withText = (attribute: OtlpResource.KeyValue, change: (text: string) => string) => ({
+  ...attribute,
+  value: { ...attribute.value, stringValue: change(attribute.value.stringValue ?? "") }
+})
+
+const redactAttributes = (attributes: Attributes): Array<OtlpResource.KeyValue> =>
+  attributes.flatMap((attribute) => {
+    switch (attribute.key) {
+      case "exception.message":
+      case "url.query":
+        return []
+      case "exception.stacktrace":
+        return [withText(attribute, placesOf)]
+      case "url.full":
+        return [withText(attribute, (url) => url.replace(/[?#].*$/s, ""))]
+      default:
+        return [attribute]
+    }
+  })
+
+type Spans = OtlpTracer.TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"]
+
+const redactSpan = (span: Spans[number]): Spans[number] => ({
+  ...span,
+  attributes: redactAttributes(span.attributes),
+  // The others are log lines, a plugin's among them: what may be sent of those is sent as logs.
+  events: span.events.flatMap((event) =>
+    event.name === "exception" ? [{ ...event, attributes: redactAttributes(event.attributes) }] : []
+  ),
+  status: { code: span.status.code }
+})
+
+export const redactTraces = (data: OtlpTracer.TraceData): OtlpTracer.TraceData => ({
+  resourceSpans: data.resourceSpans.map((resource) => ({
+    ...resource,
+    scopeSpans: resource.scopeSpans.map((scope) => ({ ...scope, spans: scope.spans.map(redactSpan) }))
+  }))
+})
+
+/** The lines of a run are the plugin's: the hub's own have no such label. */
+const isOfPlugin = (attributes: Attributes): boolean => attributes.some(({ key }) => key === "run")
+
+export const redactLogs = (data: OtlpLogger.LogsData): OtlpLogger.LogsData => ({
+  resourceLogs: data.resourceLogs.map((resource) => ({
+    ...resource,
+    scopeLogs: resource.scopeLogs.map((scope) => ({
+      ...scope,
+      logRecords: (scope.logRecords ?? [])
+        .filter(({ attributes }) => !isOfPlugin(attributes))
+        .map((record) => ({ ...record, attributes: redactAttributes(record.attributes) }))
+    }))
+  }))
+})
+
+/** Another serialization, given only what may leave. Metrics have bounded labels and are sent as they are. */
+export const layer: Layer.Layer<
+  OtlpSerialization.OtlpSerialization,
+  never,
+  OtlpSerialization.OtlpSerialization
+> = Layer.effect(
+  OtlpSerialization.OtlpSerialization,
+  Effect.map(OtlpSerialization.OtlpSerialization, ({ traces, metrics, logs }) => ({
+    traces: (data) => traces(redactTraces(data)),
+    metrics,
+    logs: (data) => logs(redactLogs(data))
+  }))
+)

@@ -1,0 +1,102 @@
+/**
+ * Traces, metrics and logs for an OpenTelemetry collector, where the environment names one; nothing at all is
+ * collected where it does not.
+ */
+import { ConfigProvider, Context, Effect, Layer, References, Schema } from "effect"
+import { FetchHttpClient, HttpMiddleware } from "effect/http"
+import { Otlp, OtlpSerialization } from "effect/observability"
+import * as Redaction from "./Redaction.ts"
+
+/** The environment's settings for telemetry are not usable. */
+export class TelemetryError extends Schema.TaggedError<TelemetryError>("@agentlip/hub/TelemetryError")(
+  "TelemetryError",
+  { variable: Schema.String, reason: Schema.String }
+) {
+  override get message(): string {
+    return `${this.variable}: ${this.reason}`
+  }
+}
+
+/** Whether telemetry leaves this process: what is only for it need not be kept up to date otherwise. */
+export const Exporting = Context.Reference<boolean>("@agentlip/hub/Exporting", { defaultValue: () => false })
+
+type Environment = { readonly [name: string]: string | undefined }
+
+const endpoints = [
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
+]
+
+/** What OpenTelemetry prescribes where nothing is said, but for the protocol and the timeout. */
+const defaults: Environment = {
+  OTEL_SERVICE_NAME: "agentlip-hub",
+  OTEL_TRACES_EXPORTER: "otlp",
+  OTEL_METRICS_EXPORTER: "otlp",
+  OTEL_LOGS_EXPORTER: "otlp",
+  OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+  // A stop waits so long at most, in milliseconds, for what is left to be sent.
+  OTEL_EXPORTER_OTLP_TIMEOUT: "1000"
+}
+
+const serializations: { readonly [protocol: string]: Layer.Layer<OtlpSerialization.OtlpSerialization> } = {
+  "http/json": OtlpSerialization.layerJson,
+  "http/protobuf": OtlpSerialization.layerProtobuf
+}
+
+const isSet = (value: string | undefined): value is string => value !== undefined && value.trim() !== ""
+
+/** Effect makes spans for its own tracer too, which nobody reads. */
+const spansForTracerOnly = Layer.effect(
+  References.TracerEnabled,
+  Effect.withFiber(({ cache }) => Effect.succeed(cache.tracer !== undefined))
+)
+
+/** Whoever scrapes or looks whether the hub is up does so all the time. */
+const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/health", "/metrics"])
+
+/**
+ * Provide it to the whole hub. `environment` is read as OpenTelemetry prescribes: `OTEL_EXPORTER_OTLP_ENDPOINT`
+ * turns it on, `OTEL_SDK_DISABLED=true` off.
+ *
+ * @example
+ * ```ts
+ * Hub.layer(options).pipe(Layer.provide(Telemetry.layer({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318" })))
+ * ```
+ */
+export const layer = (environment: Environment = process.env): Layer.Layer<never, TelemetryError> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const settings: { [name: string]: string } = {}
+      for (const [name, value] of Object.entries({ ...defaults, ...environment })) {
+        if (isSet(value)) settings[name] = value
+      }
+      const named = endpoints.filter((variable) => variable in settings)
+      if (named.length === 0 || settings["OTEL_SDK_DISABLED"] === "true") return spansForTracerOnly
+      for (const variable of named) {
+        if (!URL.canParse(settings[variable] ?? "")) {
+          return yield* new TelemetryError({
+            variable,
+            reason: "must be a URL such as http://127.0.0.1:4318"
+          })
+        }
+      }
+      const protocol = settings["OTEL_EXPORTER_OTLP_PROTOCOL"] ?? ""
+      const serialization = serializations[protocol]
+      if (serialization === undefined) {
+        return yield* new TelemetryError({
+          variable: "OTEL_EXPORTER_OTLP_PROTOCOL",
+          reason: `must be ${Object.keys(serializations).join(" or ")}, not ${protocol}`
+        })
+      }
+      const exporters = Otlp.layerFromConfig().pipe(
+        Layer.provide(Redaction.layer.pipe(Layer.provide(serialization))),
+        Layer.provide(FetchHttpClient.layer),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: settings })))
+      )
+      return Layer.mergeAll(spansForTracerOnly, untraced, Layer.succeed(Exporting, true)).pipe(
+        Layer.provideMerge(exporters)
+      )
+    })
+  )
