@@ -359,21 +359,21 @@ describe("moduleIntegrity", () => {
 })
 
 describe("sources", () => {
-  it("are kept as long as there is room, the ones used last longest", () => {
+  it("are kept as long as there is room, the ones used last longest", async () => {
     const root = fs.mkdtempSync(path.join(folder, "s-"))
     const files = ["a", "b", "c"].map((name) => path.join(root, `${name}.mjs`))
     for (const file of files) fs.writeFileSync(file, " ".repeat(100))
     const [a = "", b = "", c = ""] = files
-    const sources = new ModuleSources(250)
-    const first = sources.get(a)
-    const second = sources.get(b)
-    assert.strictEqual(sources.get(a), first)
-    sources.get(c)
-    assert.strictEqual(sources.get(a), first)
-    assert.notStrictEqual(sources.get(b), second)
+    const sources = new ModuleSources(undefined, 250)
+    const first = await sources.get(a)
+    const second = await sources.get(b)
+    assert.strictEqual(await sources.get(a), first)
+    await sources.get(c)
+    assert.strictEqual(await sources.get(a), first)
+    assert.notStrictEqual(await sources.get(b), second)
     fs.writeFileSync(a, "changed")
-    assert.strictEqual(sources.get(a).source, "changed")
+    assert.strictEqual((await sources.get(a)).source, "changed")
     fs.writeFileSync(c, " ".repeat(300))
-    assert.strictEqual(sources.get(c).size, 300)
+    assert.strictEqual((await sources.get(c)).size, 300)
   })
 })

@@ -1,9 +1,10 @@
-/** Reads a module's file and says in what form a guest gets it; TypeScript is compiled once per content. */
+/** Reads a module's file and says in what form a guest gets it; TypeScript is compiled. */
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Script } from "node:vm"
 import { ModuleRefusal } from "./ModulePolicy.ts"
+import { hasImports } from "./moduleImports.ts"
 import { packageFile } from "./packageFile.ts"
 import { compileTypeScript } from "./typescript.ts"
 
@@ -64,7 +65,8 @@ const formatOf = (file: string, source: string): Format => {
   return parsesAsScript(source) ? "commonjs" : "module"
 }
 
-const read = (file: string, stamp: string): ModuleSource => {
+/** Reads a file that was last seen with this stamp. */
+export const readSource = (file: string, stamp: string): ModuleSource => {
   const extension = path.extname(file)
   if (byExtension[extension] === undefined) {
     throw new ModuleRefusal(
@@ -80,8 +82,8 @@ const read = (file: string, stamp: string): ModuleSource => {
   return { format: formatOf(file, source), source, ...identity }
 }
 
-/** A file's identity, as far as a change of content shows in it. */
-export const stampOf = (file: string): string => {
+/** A file's identity, as far as a change of content shows in it, and its bytes. */
+const look = (file: string): { readonly stamp: string; readonly size: number } => {
   const stat = fs.statSync(file, { bigint: true })
   if (!stat.isFile()) throw new ModuleRefusal(`Cannot load "${file}": it is not a file.`)
   if (stat.size > maxBytes) {
@@ -89,26 +91,66 @@ export const stampOf = (file: string): string => {
       `Cannot load "${file}": it has ${stat.size} bytes, a module may have ${maxBytes}.`
     )
   }
-  return `${stat.ino}:${stat.size}:${stat.mtimeNs}`
+  return { stamp: `${stat.ino}:${stat.size}:${stat.mtimeNs}`, size: Number(stat.size) }
 }
+
+export const stampOf = (file: string): string => look(file).stamp
+
+/** Bytes of a file that takes longer to compile than others should wait: some milliseconds. */
+const heavy = 64 * 1024
+
+export interface HeavyFile {
+  readonly file: string
+  readonly stamp: string
+  readonly size: number
+  /** Whether what it imports is to be found out as well. */
+  readonly imports: boolean
+}
+
+/** How a heavy file is read. */
+export type ReadHeavy = (file: HeavyFile) => Promise<ModuleSource>
 
 /** Sources by file, as long as their files stay as they are; those not asked for longest make room for others. */
 export class ModuleSources {
   readonly #known = new Map<string, ModuleSource>()
+  /** Heavy files that are being read, by file and stamp. */
+  readonly #reading = new Map<string, Promise<ModuleSource>>()
+  readonly #readHeavy: ReadHeavy
   readonly #maxSize: number
   #size = 0
 
   constructor(
+    /** Default: like any other. */
+    readHeavy: ReadHeavy = async ({ file, stamp }) => readSource(file, stamp),
     /** Bytes of files whose sources are kept. Default 64 MiB. */
     maxSize = 64 * 1024 * 1024
   ) {
+    this.#readHeavy = readHeavy
     this.#maxSize = maxSize
   }
 
-  get(file: string): ModuleSource {
-    const stamp = stampOf(file)
+  /** With `imports`, `importsOf` its answer takes no time. */
+  async get(file: string, imports = false): Promise<ModuleSource> {
+    const { stamp, size } = look(file)
     const known = this.#known.get(file)
-    const source = known?.stamp === stamp ? known : read(file, stamp)
+    const isHeavy = size >= heavy
+    if (known?.stamp === stamp && !(isHeavy && imports && !hasImports(known))) return this.#keep(file, known)
+    return this.#keep(
+      file,
+      isHeavy ? await this.#readOnce({ file, stamp, size, imports }) : readSource(file, stamp)
+    )
+  }
+
+  #readOnce(file: HeavyFile): Promise<ModuleSource> {
+    const key = JSON.stringify(file)
+    const under = this.#reading.get(key)
+    if (under !== undefined) return under
+    const reading = this.#readHeavy(file).finally(() => this.#reading.delete(key))
+    this.#reading.set(key, reading)
+    return reading
+  }
+
+  #keep(file: string, source: ModuleSource): ModuleSource {
     this.#forget(file)
     // A map goes through its keys in the order they came in: the last one is the newest.
     this.#known.set(file, source)

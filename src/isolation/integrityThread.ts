@@ -5,12 +5,12 @@ import { ModuleSources } from "./ModuleSource.ts"
 
 export type IntegrityReply = { readonly integrity: string } | { readonly problem: string }
 
-const reply = (): IntegrityReply => {
+const reply = async (): Promise<IntegrityReply> => {
   try {
-    return { integrity: moduleGraph(String(workerData), new ModuleSources()).integrity }
+    return { integrity: (await moduleGraph(String(workerData), new ModuleSources())).integrity }
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) }
   }
 }
 
-parentPort?.postMessage(reply())
+parentPort?.postMessage(await reply())

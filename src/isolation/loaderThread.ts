@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url"
 import { parentPort } from "node:worker_threads"
 import { type Ahead, type AheadAnswer, type ModuleText } from "../guest/ahead.ts"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
+import { makeReadHeavy } from "./heavySources.ts"
 import { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
 import { type Modules, openModules } from "./moduleGraph.ts"
@@ -18,7 +19,7 @@ const maxAhead = 4 * 1024 * 1024
 
 type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
 
-const sources = new ModuleSources()
+const sources = new ModuleSources(makeReadHeavy())
 const known = new KnownRequests()
 /** What each guest has loaded, to tell when a file of its has changed. */
 const loadedBy = new Map<number, Map<string, string>>()
@@ -29,7 +30,7 @@ class Serving {
   readonly #integrity: string | undefined
   readonly #plugin: string
   readonly #loaded: Map<string, string>
-  #modules: Modules | undefined
+  #modules: Promise<Modules> | undefined
 
   constructor({ entry, integrity }: Serve, loaded: Map<string, string>) {
     this.#entry = entry
@@ -38,16 +39,16 @@ class Serving {
     this.#loaded = loaded
   }
 
-  #get(request: ModuleRequest): ModuleText {
+  async #get(request: ModuleRequest): Promise<ModuleText> {
     this.#modules ??= openModules(this.#entry, sources, this.#integrity)
-    const { file, url, source } = this.#modules.get(request)
+    const { file, url, source } = await (await this.#modules).get(request)
     this.#loaded.set(file, source.stamp)
     return { url, format: source.format, source: source.source }
   }
 
-  answer(request: ModuleRequest): ModuleAnswer {
+  async answer(request: ModuleRequest): Promise<ModuleAnswer> {
     try {
-      const text = this.#get(request)
+      const text = await this.#get(request)
       known.add(this.#plugin, request)
       return text
     } catch (error) {
@@ -56,24 +57,25 @@ class Serving {
   }
 
   /** The entry, with all that guests of the same plugin have asked for before; every one decided anew. */
-  entry(): ModuleAnswer | AheadAnswer {
+  async entry(): Promise<ModuleAnswer | AheadAnswer> {
     try {
       const specifier = pathToFileURL(realpathSync(this.#entry)).href
-      const asked = this.#get({ specifier, parent: "", require: false })
-      const more = this.#more()
-      if (more.length === 0 || typeof asked.source !== "string") return asked
+      const asked = await this.#get({ specifier, parent: "", require: false })
+      if (typeof asked.source !== "string" || asked.source.length > maxAhead) return asked
+      const more = await this.#more()
+      if (more.length === 0) return asked
       return { url: asked.url, format: "ahead", source: JSON.stringify({ asked, more } satisfies Ahead) }
     } catch (error) {
       return problem(error)
     }
   }
 
-  #more(): Ahead["more"] {
+  async #more(): Promise<Ahead["more"]> {
     const more: Array<readonly [string, ModuleText]> = []
     let length = 0
     for (const [key, request] of known.of(this.#plugin)) {
       try {
-        const text = this.#get(request)
+        const text = await this.#get(request)
         length += text.source.length
         if (length > maxAhead) break
         if (typeof text.source === "string") more.push([key, text])
@@ -134,6 +136,8 @@ const serve = (message: Serve): void => {
     Atomics.notify(flag, 0)
   }
   let isEntry = true
+  // One after another: a guest that asks for several at a time, past its own line, has no one to thank but itself.
+  let last = serving.entry().then(send)
   port.on("message", (text: unknown) => {
     // The guest's own first request, answered before it came.
     if (isEntry) {
@@ -141,10 +145,13 @@ const serve = (message: Serve): void => {
       return
     }
     const request = requestIn(text)
-    send(request === undefined ? { error: "that is no request for a module" } : serving.answer(request))
+    last = last.then(async () =>
+      send(
+        request === undefined ? { error: "that is no request for a module" } : await serving.answer(request)
+      )
+    )
   })
   port.on("close", () => loadedBy.delete(guest))
-  send(serving.entry())
 }
 
 const hasChanged = (guest: number): boolean => {

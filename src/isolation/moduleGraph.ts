@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../guest/protocol.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
@@ -21,7 +22,7 @@ export interface Module {
 
 /** Answers what a plugin's modules ask for; throws a `ModuleRefusal`, or Node's own error. */
 export interface Modules {
-  readonly get: (request: ModuleRequest) => Module
+  readonly get: (request: ModuleRequest) => Promise<Module>
 }
 
 export interface ModuleGraph extends Modules {
@@ -30,6 +31,9 @@ export interface ModuleGraph extends Modules {
   /** Real paths of all modules. */
   readonly files: ReadonlySet<string>
 }
+
+/** How long the modules of one plugin keep a loader from those of others, in milliseconds. */
+const slice = 5
 
 /** More than that is no plugin; the loader would be busy with it for seconds. */
 const maxModules = 5_000
@@ -42,15 +46,22 @@ const keyOf = (file: string, { specifier, require }: Import): string =>
 const isElsewhere = (specifier: string): boolean => isBuiltin(specifier) || specifier.startsWith("data:")
 
 /** All that can be reached from the entry, by file; `edges` has what each import leads to. */
-const reach = (
-  policy: ModulePolicy,
-  sources: ModuleSources
-): { readonly modules: ReadonlyMap<string, ModuleSource>; readonly edges: ReadonlyMap<string, Module> } => {
-  const modules = new Map<string, ModuleSource>([[policy.entry, sources.get(policy.entry)]])
+interface Reached {
+  readonly modules: ReadonlyMap<string, ModuleSource>
+  readonly edges: ReadonlyMap<string, Module>
+}
+
+const reach = async (policy: ModulePolicy, sources: ModuleSources): Promise<Reached> => {
+  const modules = new Map<string, ModuleSource>([[policy.entry, await sources.get(policy.entry, true)]])
   const edges = new Map<string, Module>()
   let bytes = 0
+  let begun = performance.now()
   // A map goes on to what is added to it meanwhile.
   for (const [parent, source] of modules) {
+    if (performance.now() - begun > slice) {
+      await nextTurn()
+      begun = performance.now()
+    }
     bytes += source.size
     if (modules.size > maxModules || bytes > maxBytes) {
       throw new ModuleRefusal(
@@ -61,7 +72,7 @@ const reach = (
       if (isElsewhere(asked.specifier)) continue
       try {
         const found = policy.resolve({ ...asked, parent: pathToFileURL(parent).href })
-        const module = { ...found, source: modules.get(found.file) ?? sources.get(found.file) }
+        const module = { ...found, source: modules.get(found.file) ?? (await sources.get(found.file, true)) }
         edges.set(keyOf(parent, asked), module)
         if (!isLibrary(found.file)) modules.set(found.file, module.source)
       } catch (error) {
@@ -77,7 +88,7 @@ const reach = (
  * The entry's name, then one line for each module: its name, what it is, its hash, and what each of its imports leads to (nothing,
  * where that is absent): so that neither a file nor what a name stands for can change.
  */
-const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>): string => {
+const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
   const names = new Map([...modules.keys()].map((file) => [file, policy.nameOf(file)]))
   const lines = [...modules].map(([file, source]) => {
     const imports = importsOf(source).imports.flatMap((asked) => {
@@ -97,9 +108,9 @@ const hash = (policy: ModulePolicy, { modules, edges }: ReturnType<typeof reach>
 }
 
 /** Reads and hashes a plugin's modules. */
-export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph => {
+export const moduleGraph = async (entry: string, sources: ModuleSources): Promise<ModuleGraph> => {
   const policy = new ModulePolicy(entry)
-  const reached = reach(policy, sources)
+  const reached = await reach(policy, sources)
   const { modules, edges } = reached
   const refuse = ({ specifier, parent }: ModuleRequest): never => {
     const asking = parent.startsWith("file:") ? modules.get(fileURLToPath(parent)) : undefined
@@ -111,7 +122,7 @@ export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph 
   return {
     integrity: hash(policy, reached),
     files: new Set(modules.keys()),
-    get: (request) => {
+    get: async (request) => {
       const { specifier, parent, require } = request
       const known = parent.startsWith("file:")
         ? edges.get(keyOf(fileURLToPath(parent), { specifier, require }))
@@ -121,28 +132,28 @@ export const moduleGraph = (entry: string, sources: ModuleSources): ModuleGraph 
       const hashed = modules.get(found.file)
       if (hashed !== undefined) return { ...found, source: hashed }
       // Of a module that does not even compile, that is what there is to say.
-      const source = sources.get(found.file)
+      const source = await sources.get(found.file)
       return isLibrary(found.file) ? { ...found, source } : refuse(request)
     }
   }
 }
 
 /** What a plugin may load: with `integrity`, exactly the modules that it was made from; or else what its policy admits. */
-export const openModules = (
+export const openModules = async (
   entry: string,
   sources: ModuleSources,
   integrity: string | undefined
-): Modules => {
+): Promise<Modules> => {
   if (integrity === undefined) {
     const policy = new ModulePolicy(entry)
     return {
-      get: (request) => {
+      get: async (request) => {
         const found = policy.resolve(request)
-        return { ...found, source: sources.get(found.file) }
+        return { ...found, source: await sources.get(found.file) }
       }
     }
   }
-  const graph = moduleGraph(entry, sources)
+  const graph = await moduleGraph(entry, sources)
   if (graph.integrity === integrity) return graph
   throw new ModuleRefusal(
     `The plugin's modules are not those its integrity was made from: expected ${integrity}, found ${graph.integrity}. If you know of the change and trust it, put what \`agentlip plugin integrity ${entry}\` prints into the config.`
