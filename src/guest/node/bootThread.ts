@@ -1,6 +1,7 @@
 /** The first code in a worker thread of the runtime: gives up what the thread was implicitly given, and starts. */
 import realProcess from "node:process"
 import { workerData } from "node:worker_threads"
+import { rehearse } from "./rehearse.ts"
 import { start } from "./start.ts"
 import { threadLine } from "./threadLine.ts"
 
@@ -14,3 +15,4 @@ const {
 if (confined) realProcess.permission.drop("fs.read", realProcess.cwd())
 
 start(threadLine(port), confined)
+if (confined) rehearse()

@@ -22,6 +22,11 @@ const facadeSource = (name: string, facade: object): string => {
   ].join("\n")
 }
 
+/** A plugin of the guest's own, which imports like any other; there is none of that name once there is a plugin. */
+export const rehearsal = "agentlip:rehearsal"
+const rehearsalSource = `import "node:os"
+export default { name: "rehearsal", version: "1.0.0", enrich: ({ message }) => [...Object.keys(message)] }`
+
 /** Members of Node's `Module` that change how modules load, or look at the disk past the loader. */
 const closedModuleMembers = [
   "registerHooks",
@@ -47,6 +52,7 @@ export const installModuleHooks = (
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
   const sources = record<string>()
   for (const [name, facade] of facades) sources[name] = facadeSource(name, facade)
+  sources[rehearsal] = rehearsalSource
   const answered = record<ModuleText>()
   const ask = makeAsk()
   // The function as it is now: the module's live export is for a plugin to change.
@@ -70,6 +76,9 @@ export const installModuleHooks = (
         )
       }
       const line = currentLine()
+      if (line === undefined && specifier === rehearsal) {
+        return { url: facadeScheme + rehearsal, format: "module", shortCircuit: true }
+      }
       const parent = context.parentURL
       if (line === undefined || parent === undefined) {
         throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
