@@ -1,66 +1,68 @@
-/** One table of ratios for people, the same as JSON for `--json`. */
+/** Tables of figures for people, in plain text or Markdown. */
+import type { Figure } from "./figures.ts"
 import { median, spread } from "./stats.ts"
 
-/** What this contender may cost beside another: its figure divided by the other's. */
-export interface Budget {
-  readonly against: string
-  readonly ratio: `${"<=" | ">="} ${number}`
-}
+export const number = (value: number): string =>
+  Number.isNaN(value)
+    ? "-"
+    : value >= 1000
+      ? Math.round(value).toLocaleString("en-US")
+      : value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)
 
-export interface Row {
-  readonly suite: string
-  readonly contender: string
-  readonly unit: string
-  /** One figure a round. */
-  readonly rounds: ReadonlyArray<number>
-  readonly budget?: Budget
-}
+export type Cells = ReadonlyArray<ReadonlyArray<string>>
 
-const figure = (value: number): string =>
-  value >= 1000
-    ? Math.round(value).toLocaleString("en-US")
-    : value >= 10
-      ? value.toFixed(1)
-      : value.toFixed(2)
-
-const budgetLine = (row: Row, { against, ratio }: Budget, rows: ReadonlyArray<Row>): string => {
-  const other = rows.find(({ suite, contender }) => suite === row.suite && contender === against)
-  const is = median(row.rounds) / median(other?.rounds ?? [])
-  const bound = Number(ratio.slice(3))
-  const kept = ratio.startsWith("<") ? is <= bound : is >= bound
-  return `  budget: ${row.contender} ${ratio} x ${against}: ${is.toFixed(2)}${kept ? "" : ", MISSED"}`
-}
-
-export const table = (rows: ReadonlyArray<Row>): string => {
-  const lines: Array<string> = []
-  for (const suite of new Set(rows.map((row) => row.suite))) {
-    const ours = rows.find((row) => row.suite === suite && row.contender.startsWith("agentlip"))
-    lines.push("", suite)
-    for (const row of rows.filter((candidate) => candidate.suite === suite)) {
-      const value = median(row.rounds)
-      const ratio =
-        ours === undefined || ours === row
-          ? ""
-          : `agentlip is ${(median(ours.rounds) / value).toFixed(2)} x this`
-      lines.push(
-        `  ${row.contender.padEnd(28)}${figure(value).padStart(12)} ${row.unit.padEnd(8)} ±${Math.round(spread(row.rounds) * 100)}%`.padEnd(
-          62
-        ) + ratio
-      )
-    }
-    for (const row of rows) {
-      if (row.suite === suite && row.budget !== undefined) lines.push(budgetLine(row, row.budget, rows))
-    }
+/** The first row is the head; the first column reads from the left, figures from the right. */
+export const grid = ([head = [], ...body]: Cells, markdown: boolean): string => {
+  const rows = [head, ...body]
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const line = (row: ReadonlyArray<string>): string => {
+    const cells = widths.map((width, column) => {
+      const cell = row[column] ?? ""
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+    })
+    return markdown ? `| ${cells.join(" | ")} |` : `  ${cells.join("  ")}`.trimEnd()
   }
-  return lines.join("\n")
+  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
+  return [line(head), ...(markdown ? [`| ${rule.join(" | ")} |`] : []), ...body.map(line)].join("\n")
 }
 
-export const json = (rows: ReadonlyArray<Row>): string =>
-  JSON.stringify(
-    {
-      node: process.version,
-      rows: rows.map((row) => ({ ...row, median: median(row.rounds), spread: spread(row.rounds) }))
-    },
-    undefined,
-    2
-  )
+export const title = (text: string, markdown: boolean): string => (markdown ? `### ${text}\n` : text)
+
+const cost = (rounds: ReadonlyArray<number> | undefined): string =>
+  rounds === undefined ? "" : number(median(rounds))
+
+/** One table, the runtime's own figure divided by each other's beside it. */
+const table = (figures: ReadonlyArray<Figure>, markdown: boolean): string => {
+  const ours = figures.find(({ contender }) => contender.startsWith("agentlip"))
+  const others = figures.some(({ contender }) => !contender.startsWith("agentlip"))
+  const costs = figures.some(({ cost }) => cost !== undefined)
+  const row = (figure: Figure): ReadonlyArray<string> => {
+    const value = median(figure.rounds)
+    const ratio = ours === undefined || ours === figure ? "" : number(median(ours.rounds) / value)
+    const share = figure.cost === undefined ? "" : `${Math.round(100 * median(figure.cost.loop))}%`
+    return [
+      figure.contender,
+      number(value),
+      `±${Math.round(spread(figure.rounds) * 100)}%`,
+      ...(ours !== undefined && others ? [ratio] : []),
+      ...(costs ? [cost(figure.cost?.cpu), cost(figure.cost?.mainThread), share] : [])
+    ]
+  }
+  const head = [
+    "",
+    figures[0]?.unit ?? "",
+    "spread",
+    ...(ours !== undefined && others ? ["agentlip / this"] : []),
+    ...(costs ? ["CPU us/run", "main thread us/run", "loop busy"] : [])
+  ]
+  return grid([head, ...figures.map(row)], markdown)
+}
+
+export const report = (figures: ReadonlyArray<Figure>, markdown: boolean): string =>
+  [...new Set(figures.map(({ table }) => table))]
+    .map((name) => {
+      const own = figures.filter((figure) => figure.table === name)
+      const better = own[0]?.better === "less" ? "less is better" : "more is better"
+      return `${title(`${name} (${better})`, markdown)}\n${table(own, markdown)}\n`
+    })
+    .join("\n")

@@ -5,40 +5,47 @@ export const quantile = (values: ReadonlyArray<number>, q: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 }
 
-export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
-
-/** Half of the distance between the best and the worst round, as a share of the median. */
-export const spread = (values: ReadonlyArray<number>): number =>
-  (Math.max(...values) - Math.min(...values)) / 2 / median(values)
-
-/** Calls `task` `count` times with `callers` calls open at any time; answers calls a second. */
-export const throughput = async (
-  callers: number,
-  count: number,
-  task: () => Promise<unknown>
-): Promise<number> => {
-  let started = 0
-  const caller = async (): Promise<void> => {
-    while (started < count) {
-      started++
-      await task()
-    }
-  }
-  const begin = performance.now()
-  await Promise.all(Array.from({ length: callers }, caller))
-  return count / ((performance.now() - begin) / 1000)
+export const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN
+  return (lower + upper) / 2
 }
 
-/** Calls `task` one after another; answers each call's microseconds. */
-export const latencies = async (
-  count: number,
-  task: () => Promise<unknown>
-): Promise<ReadonlyArray<number>> => {
-  const result: Array<number> = []
-  for (let index = 0; index < count; index++) {
-    const begin = performance.now()
-    await task()
-    result.push((performance.now() - begin) * 1000)
-  }
-  return result
+/** A figure of several rounds: the middle one, and the two that are farthest from it. */
+export interface Summary {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export const summary = (rounds: ReadonlyArray<number>): Summary => ({
+  median: median(rounds),
+  min: Math.min(...rounds),
+  max: Math.max(...rounds)
+})
+
+/** Half of the distance between the best and the worst round, as a share of the median. */
+export const spread = (rounds: ReadonlyArray<number>): number => {
+  const { median, min, max } = summary(rounds)
+  return (max - min) / 2 / median
+}
+
+/**
+ * One's figure divided by the other's, round by round: rounds alternate, so that what slowed one down slowed its
+ * neighbour down too.
+ */
+export const ratios = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const rounds = Math.min(ours.length, theirs.length)
+  return Array.from({ length: rounds }, (_, round) => (ours[round] ?? NaN) / (theirs[round] ?? NaN))
+}
+
+/**
+ * How much readings taken one after another have grown: the median of the last third divided by that of the first,
+ * once the first fifth, in which code is compiled and pools are filled, is left out. 1 is flat.
+ */
+export const growth = (readings: ReadonlyArray<number>): number => {
+  const settled = readings.slice(Math.floor(readings.length / 5))
+  const third = Math.max(1, Math.floor(settled.length / 3))
+  return median(settled.slice(-third)) / median(settled.slice(0, third))
 }

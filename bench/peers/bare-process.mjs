@@ -1,6 +1,11 @@
-import { createInterface } from "node:readline"
+// A line in, a line out; what came together is answered together.
 import { enrich } from "./task.mjs"
 
-createInterface({ input: process.stdin }).on("line", (line) =>
-  process.stdout.write(`${JSON.stringify(enrich(JSON.parse(line)))}\n`)
-)
+let rest = ""
+process.stdin.setEncoding("utf8").on("data", (chunk) => {
+  const lines = (rest + chunk).split("\n")
+  rest = lines.pop()
+  if (lines.length > 0) {
+    process.stdout.write(lines.map((line) => `${JSON.stringify(enrich(JSON.parse(line)))}\n`).join(""))
+  }
+})

@@ -1,0 +1,165 @@
+/** What the runtime may cost: each budget's figure of this run, whether it is kept, and how far the rounds lie apart. */
+import { type Figure, find } from "./figures.ts"
+import { grid, number } from "./report.ts"
+import { ratios, summary, type Summary } from "./stats.ts"
+import { tables } from "./tables.ts"
+
+interface Budget {
+  readonly what: string
+  readonly bound: `${"<=" | ">="} ${number}`
+  readonly unit: "x" | "ms" | "msg/s"
+  /** One figure a round; none where what it needs was not measured. */
+  readonly of: (figures: ReadonlyArray<Figure>) => ReadonlyArray<number>
+}
+
+const absolute =
+  (table: string, contender: string) =>
+  (figures: ReadonlyArray<Figure>): ReadonlyArray<number> =>
+    find(figures, table, contender)?.rounds ?? []
+
+const against =
+  (table: string, contender: string, other: string) =>
+  (figures: ReadonlyArray<Figure>): ReadonlyArray<number> =>
+    ratios(absolute(table, contender)(figures), absolute(table, other)(figures))
+
+/** The lowest of several ratios, round by round: a budget against whichever of a peer's ways is its fastest. */
+const lowest =
+  (...all: ReadonlyArray<(figures: ReadonlyArray<Figure>) => ReadonlyArray<number>>) =>
+  (figures: ReadonlyArray<Figure>): ReadonlyArray<number> => {
+    const measured = all.map((of) => of(figures)).filter((rounds) => rounds.length > 0)
+    return (measured[0] ?? []).map((_, round) =>
+      Math.min(...measured.map((rounds) => rounds[round] ?? Number.POSITIVE_INFINITY))
+    )
+  }
+
+const besideKill = (table: string, name: string) =>
+  against(table, `${name}, beside a spinning plugin`, `${name}, alone`)
+
+export const budgets: ReadonlyArray<Budget> = [
+  {
+    what: "warm, 64 callers: beside Piscina at 64 tasks a worker, the faster of its ways to wait",
+    bound: ">= 1.5",
+    unit: "x",
+    of: lowest(
+      against(tables.warm, "agentlip", "piscina, 64 a worker, async"),
+      against(tables.warm, "agentlip", "piscina, 64 a worker, sync")
+    )
+  },
+  {
+    what: "warm, 64 callers: beside bare postMessage, pipelined",
+    bound: ">= 0.6",
+    unit: "x",
+    of: against(tables.warm, "agentlip", "bare postMessage")
+  },
+  {
+    what: "warm, one caller, p50: beside a bare postMessage round trip",
+    bound: "<= 1.2",
+    unit: "x",
+    of: against(tables.oneCaller, "agentlip", "bare postMessage")
+  },
+  {
+    what: "fresh isolate, spare ready, p50: beside new Worker and its first answer",
+    bound: "<= 0.15",
+    unit: "x",
+    of: against(tables.fresh, "agentlip", "bare new Worker")
+  },
+  {
+    what: "spinning thread: deadline -> gone, p95",
+    bound: "<= 5",
+    unit: "ms",
+    of: absolute(tables.kill, "agentlip")
+  },
+  {
+    what: "spinning process: deadline -> gone, p95",
+    bound: "<= 5",
+    unit: "ms",
+    of: absolute(tables.kill, "agentlip, process")
+  },
+  {
+    what: "spinning WebAssembly: deadline -> gone, p95",
+    bound: "<= 5",
+    unit: "ms",
+    of: absolute(tables.kill, "agentlip, wasm")
+  },
+  {
+    what: "another thread's p99 while one spins and is killed: beside alone",
+    bound: "<= 2",
+    unit: "x",
+    of: besideKill(tables.besideKill, "agentlip")
+  },
+  {
+    what: "another process's p99 while one spins and is killed: beside alone",
+    bound: "<= 2",
+    unit: "x",
+    of: besideKill(tables.besideKill, "agentlip, process")
+  },
+  {
+    what: "process level, warm, 64 callers: beside thread level",
+    bound: ">= 0.75",
+    unit: "x",
+    of: against(tables.warm, "agentlip, process", "agentlip")
+  },
+  {
+    what: "process level, fresh, spare ready, p50: beside a bare spawn and its first answer",
+    bound: "<= 0.1",
+    unit: "x",
+    of: against(tables.fresh, "agentlip, process", "bare spawn of node")
+  },
+  {
+    what: "messages derived by 3 plugins and committed (20 x 48)",
+    bound: ">= 960",
+    unit: "msg/s",
+    of: absolute(tables.derived, "agentlip hub, 3 plugins")
+  },
+  {
+    what: "POST /messages with 3 plugins: beside none",
+    bound: ">= 0.9",
+    unit: "x",
+    of: against(tables.posts, "agentlip hub, 3 plugins", "the hub, no plugins")
+  },
+  {
+    what: "soak: the host's heap, last third of the readings beside the first",
+    bound: "<= 1.1",
+    unit: "x",
+    of: (figures) => figures.find(({ table }) => table === tables.soakHeap)?.rounds ?? []
+  },
+  {
+    what: "soak: the host's resident memory, last third of the readings beside the first",
+    bound: "<= 1.1",
+    unit: "x",
+    of: (figures) => figures.find(({ table }) => table === tables.soakResident)?.rounds ?? []
+  }
+]
+
+export interface Verdict extends Summary {
+  readonly what: string
+  readonly bound: string
+  readonly unit: string
+  readonly kept: boolean
+}
+
+/** Those budgets whose figures were measured. */
+export const judge = (figures: ReadonlyArray<Figure>): ReadonlyArray<Verdict> =>
+  budgets.flatMap(({ what, bound, unit, of }) => {
+    const rounds = of(figures)
+    if (rounds.length === 0) return []
+    const found = summary(rounds)
+    const limit = Number(bound.slice(3))
+    const kept = bound.startsWith("<") ? found.median <= limit : found.median >= limit
+    return [{ what, bound, unit, kept, ...found }]
+  })
+
+export const budgetTable = (verdicts: ReadonlyArray<Verdict>, markdown: boolean): string =>
+  grid(
+    [
+      ["budget", "bound", "median", "rounds", ""],
+      ...verdicts.map(({ what, bound, unit, kept, median, min, max }) => [
+        what,
+        `${bound} ${unit}`,
+        number(median),
+        `${number(min)} - ${number(max)}`,
+        kept ? "PASS" : "FAIL"
+      ])
+    ],
+    markdown
+  )

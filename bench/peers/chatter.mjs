@@ -1,0 +1,7 @@
+// Listens to texts; says as many as it is asked for.
+import { parentPort } from "node:worker_threads"
+
+parentPort.on("message", (message) => {
+  if (typeof message === "string") return
+  for (let index = 0; index < message.times; index++) parentPort.postMessage(message.text)
+})

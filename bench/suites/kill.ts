@@ -1,0 +1,98 @@
+/** A plugin that spins: how soon it is gone, and what others notice of it meanwhile. */
+import { type IsolationLevel, PluginRuntime } from "@agentlip/plugin-runtime"
+import { Duration, Effect, Fiber } from "effect"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { makeRuntime, nameOf, type Runtime, runOf, spans, spins, timesOf } from "../contenders/agentlip.ts"
+import { smallTask } from "../contenders/task.ts"
+import { alternate, type Figure, sleep, type Suite } from "../figures.ts"
+import { quantile } from "../stats.ts"
+import { tables } from "../tables.ts"
+
+const deadline = 100
+
+/** From the deadline to the caller's TIMEOUT, which comes when the isolate is gone. */
+const deaths: Suite = async (scale, levels) => {
+  const runtime = makeRuntime({ spares: 3, prepare: levels })
+  const plugins = await runtime.runPromise(PluginRuntime)
+  const kills = scale.quick ? 5 : 20
+  const measured = await alternate(scale.quick ? 1 : 3, levels, async (level) => {
+    const spec = spins(level, deadline)
+    const taken: Array<number> = []
+    for (let kill = 0; kill < kills; kill++) {
+      // The deadline is meant for the run; a load that a busy machine is too slow for is tried again.
+      await runtime.runPromise(Effect.retry(plugins.load(spec), { times: 10 }))
+      // Spares are being booted again; what is measured is the kill.
+      await sleep(100)
+      const begin = performance.now()
+      await runtime.runPromise(Effect.flip(plugins.run(spec, smallTask.input)))
+      taken.push(performance.now() - begin - Duration.toMillis(spec.timeout))
+    }
+    return taken
+  })
+  await runtime.dispose()
+  const at = (table: string, q: number): ReadonlyArray<Figure> =>
+    measured.map(([level, rounds]) => ({
+      table,
+      contender: nameOf(level),
+      unit: "ms",
+      better: "less",
+      rounds: rounds.map((taken) => quantile(taken, q))
+    }))
+  return [...at(tables.kill, 0.95), ...at(tables.killMedian, 0.5)]
+}
+
+interface Window {
+  /** Of the other plugin's runs, in microseconds. */
+  readonly tail: number
+  /** Of the host's event loop, in milliseconds. */
+  readonly delay: number
+}
+
+/** One caller of a plugin that behaves, with or without a plugin that spins and is killed, again and again. */
+const watch = async (
+  runtime: Runtime,
+  level: IsolationLevel,
+  spinning: boolean,
+  millis: number
+): Promise<Window> => {
+  const plugins = await runtime.runPromise(PluginRuntime)
+  const spinner = runtime.runFork(
+    spinning ? Effect.forever(Effect.flip(plugins.run(spins(level, deadline), smallTask.input))) : Effect.void
+  )
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  const taken = await runtime.runPromise(timesOf(millis, runOf(plugins, spans(level), smallTask)))
+  delays.disable()
+  await runtime.runPromise(Fiber.interrupt(spinner))
+  return { tail: quantile(taken, 0.99), delay: delays.percentile(99) / 1e6 }
+}
+
+const beside: Suite = async (scale, levels) => {
+  const figures: Array<Figure> = []
+  for (const level of levels) {
+    const runtime = makeRuntime({ prepare: [level] })
+    // Warm, spares and all.
+    await watch(runtime, level, true, scale.turn)
+    const windows = await alternate(scale.rounds, [false, true], (spinning) =>
+      watch(runtime, level, spinning, 2 * scale.turn)
+    )
+    await runtime.dispose()
+    for (const [spinning, rounds] of windows) {
+      const contender = besideName(level, spinning)
+      const better = "less"
+      figures.push(
+        { table: tables.besideKill, contender, unit: "us", better, rounds: rounds.map(({ tail }) => tail) },
+        { table: tables.loopDelay, contender, unit: "ms", better, rounds: rounds.map(({ delay }) => delay) }
+      )
+    }
+  }
+  return figures
+}
+
+export const besideName = (level: IsolationLevel, spinning: boolean): string =>
+  `${nameOf(level)}, ${spinning ? "beside a spinning plugin" : "alone"}`
+
+export const kill: Suite = async (scale, levels) => [
+  ...(await deaths(scale, levels)),
+  ...(await beside(scale, levels))
+]

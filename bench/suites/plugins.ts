@@ -1,0 +1,94 @@
+/** Many configured plugins: how many runs a second they have together, what they hold, what a hot one notices. */
+import { PluginRuntime } from "@agentlip/plugin-runtime"
+import { Effect, Fiber } from "effect"
+import { callsOf, makeRuntime, nameOf, runOf, type Spec, spans, timesOf } from "../contenders/agentlip.ts"
+import { costOf, throughput } from "../contenders/Contender.ts"
+import { smallTask } from "../contenders/task.ts"
+import { alternate, type Figure, type Scale, type Suite } from "../figures.ts"
+import { quantile } from "../stats.ts"
+import { tables } from "../tables.ts"
+
+const most = 200
+const callers = 64
+/** Between two calls of a cold plugin, in milliseconds. */
+const coldPause = 20
+
+const specs: ReadonlyArray<Spec> = Array.from({ length: most }, (_, index) =>
+  spans("thread", { name: `spans-${index}` })
+)
+
+/** So many plugins of one host, called in turn. */
+const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> => {
+  const runtime = makeRuntime({})
+  const plugins = await runtime.runPromise(PluginRuntime)
+  const runs = specs.slice(0, count).map((spec) => runOf(plugins, spec, smallTask))
+  await runtime.runPromise(Effect.all(runs, { concurrency: 4, discard: true }))
+  let turn = 0
+  const contender = {
+    name: `${nameOf("thread")}, ${count} plugins`,
+    calls: (callers: number, millis: number) =>
+      runtime.runPromise(callsOf(callers, millis, () => runs[turn++ % count] ?? Effect.void))
+  }
+  const measured = await alternate(Math.min(scale.rounds, 3), [contender], (contender) =>
+    throughput(contender, callers, scale.turn)
+  )
+  const resident = process.memoryUsage.rss()
+  await runtime.dispose()
+  return measured.flatMap(
+    ([{ name }, rounds]): ReadonlyArray<Figure> => [
+      {
+        table: tables.plugins,
+        contender: name,
+        unit: "runs/s",
+        better: "more",
+        rounds: rounds.map(({ perSecond }) => perSecond),
+        cost: costOf(rounds)
+      },
+      {
+        table: tables.pluginsMemory,
+        contender: name,
+        unit: "MiB",
+        better: "less",
+        rounds: [resident / 2 ** 20]
+      }
+    ]
+  )
+}
+
+/** One caller of the first plugin; the 199 others are called now and then. */
+const hot = async (scale: Scale): Promise<ReadonlyArray<Figure>> => {
+  const runtime = makeRuntime({})
+  const plugins = await runtime.runPromise(PluginRuntime)
+  const [first, ...others] = specs.map((spec) => runOf(plugins, spec, smallTask))
+  const run = first ?? Effect.void
+  await runtime.runPromise(Effect.all([run, ...others], { concurrency: 4, discard: true }))
+  let turn = 0
+  const cold = Effect.forever(
+    Effect.delay(
+      Effect.suspend(() => others[turn++ % others.length] ?? Effect.void),
+      coldPause
+    )
+  )
+  const measured = await alternate(scale.rounds, [false, true], async (besides) => {
+    const fiber = runtime.runFork(besides ? cold : Effect.void)
+    const taken = await runtime.runPromise(timesOf(scale.turn, run))
+    await runtime.runPromise(Fiber.interrupt(fiber))
+    return quantile(taken, 0.99)
+  })
+  await runtime.dispose()
+  return measured.map(([besides, rounds]) => ({
+    table: tables.hot,
+    contender: besides ? `agentlip, with ${others.length} cold plugins` : "agentlip, alone",
+    unit: "us",
+    better: "less",
+    rounds
+  }))
+}
+
+export const plugins: Suite = async (scale) => {
+  const figures: Array<Figure> = []
+  for (const count of scale.quick ? [1, most] : [1, 10, 50, most]) {
+    figures.push(...(await together(scale, count)))
+  }
+  return [...figures, ...(await hot(scale))]
+}

@@ -1,0 +1,150 @@
+/** The benchmark's own arithmetic: a budget is only as good as the figures it is judged by. */
+import { assert, describe, it } from "@effect/vitest"
+import { budgets, judge } from "../bench/budgets.ts"
+import { compare } from "../bench/compare.ts"
+import type { Figure } from "../bench/figures.ts"
+import { alternate } from "../bench/figures.ts"
+import { grid, number, report } from "../bench/report.ts"
+import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
+import { tables } from "../bench/tables.ts"
+
+const figure = (options: Partial<Figure>): Figure => ({
+  table: tables.warm,
+  contender: "agentlip",
+  unit: "runs/s",
+  better: "more",
+  rounds: [1],
+  ...options
+})
+
+describe("stats", () => {
+  it("takes the middle of an odd number and the mean of the two middle ones of an even number", () => {
+    assert.strictEqual(median([3, 1, 2]), 2)
+    assert.strictEqual(median([4, 1, 3, 2]), 2.5)
+    assert.isNaN(median([]))
+  })
+
+  it("finds quantiles by rank", () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => 99 - index)
+    assert.strictEqual(quantile(hundred, 0.99), 99)
+    assert.strictEqual(quantile(hundred, 0.5), 50)
+    assert.strictEqual(quantile([7], 0.99), 7)
+  })
+
+  it("says how far rounds lie apart", () => {
+    assert.deepStrictEqual(summary([10, 8, 12]), { median: 10, min: 8, max: 12 })
+    assert.strictEqual(spread([10, 8, 12]), 0.2)
+  })
+
+  it("divides round by round", () => {
+    assert.deepStrictEqual(ratios([10, 30, 5], [5, 10]), [2, 3])
+  })
+
+  it("sees growth past the start, and none where readings only waver", () => {
+    assert.strictEqual(growth([1, 40, 100, 101, 99, 100, 101, 99, 100, 101]), 100 / 100)
+    const leaking = Array.from({ length: 10 }, (_, index) => 100 + 10 * index)
+    assert.isAbove(growth(leaking), 1.3)
+  })
+})
+
+describe("budgets", () => {
+  const rows = (ours: number, sync: number, async: number): ReadonlyArray<Figure> => [
+    figure({ rounds: [ours] }),
+    figure({ contender: "piscina, 64 a worker, sync", rounds: [sync] }),
+    figure({ contender: "piscina, 64 a worker, async", rounds: [async] })
+  ]
+
+  it("is judged against the faster of a peer's ways", () => {
+    const [kept] = judge(rows(150, 100, 50))
+    assert.deepInclude(kept, { kept: true, median: 1.5 })
+    const [missed] = judge(rows(150, 100, 101))
+    assert.isFalse(missed?.kept)
+  })
+
+  it("says nothing of what was not measured", () => {
+    assert.deepStrictEqual(judge([]), [])
+  })
+
+  it("bounds from above too", () => {
+    const killed = (ms: number) =>
+      judge([figure({ table: tables.kill, unit: "ms", better: "less", rounds: [ms] })])[0]?.kept
+    assert.isTrue(killed(5))
+    assert.isFalse(killed(5.1))
+  })
+
+  it("misses where a figure is no number", () => {
+    assert.isFalse(judge([figure({ table: tables.kill, rounds: [Number.NaN] })])[0]?.kept)
+  })
+
+  it("has each budget of its own", () => {
+    assert.strictEqual(new Set(budgets.map(({ what }) => what)).size, budgets.length)
+  })
+})
+
+describe("compare", () => {
+  const before = [figure({ rounds: [100, 110, 120] })]
+
+  it("flags what lies beyond all rounds of the other run, in the direction that is better", () => {
+    const verdict = (rounds: ReadonlyArray<number>) => compare(before, [figure({ rounds })])[0]?.verdict
+    assert.strictEqual(verdict([121, 130, 140]), "better")
+    assert.strictEqual(verdict([80, 90, 99]), "worse")
+    assert.strictEqual(verdict([90, 100, 200]), "within the spread")
+    const less = (rounds: ReadonlyArray<number>) => figure({ better: "less", rounds })
+    assert.strictEqual(compare([less([10, 11])], [less([12, 13])])[0]?.verdict, "worse")
+  })
+
+  it("tells nothing from two single rounds", () => {
+    assert.strictEqual(
+      compare([figure({ rounds: [1] })], [figure({ rounds: [9] })])[0]?.verdict,
+      "within the spread"
+    )
+  })
+
+  it("leaves out what only one of the runs has", () => {
+    assert.deepStrictEqual(compare(before, [figure({ contender: "another" })]), [])
+  })
+})
+
+describe("report", () => {
+  it("writes numbers as long as they need be", () => {
+    assert.deepStrictEqual([1234.5, 123.4, 12.34, 1.234, Number.NaN].map(number), [
+      "1,235",
+      "123",
+      "12.3",
+      "1.23",
+      "-"
+    ])
+  })
+
+  it("is Markdown where that is wanted", () => {
+    assert.strictEqual(
+      grid(
+        [
+          ["", "runs/s"],
+          ["agentlip", "10"]
+        ],
+        true
+      ),
+      ["|          | runs/s |", "| -------- | -----: |", "| agentlip |     10 |"].join("\n")
+    )
+  })
+
+  it("puts our figure beside each other's", () => {
+    const text = report([figure({ rounds: [30] }), figure({ contender: "a peer", rounds: [10] })], true)
+    assert.include(text, "### warm, 64 callers, one worker (more is better)")
+    assert.match(text, /a peer +\| +10\.0 \| +±0% \| +3\.00/)
+  })
+})
+
+it("alternate gives everyone a turn a round, and does not keep the order", async () => {
+  const order: Array<string> = []
+  const measured = await alternate(2, ["a", "b"], async (name, round) => {
+    order.push(name)
+    return round
+  })
+  assert.deepStrictEqual(order, ["a", "b", "b", "a"])
+  assert.deepStrictEqual(measured, [
+    ["a", [0, 1]],
+    ["b", [0, 1]]
+  ])
+})
