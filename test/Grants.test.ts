@@ -1,5 +1,5 @@
 /** Grants of the network and the environment, declared capabilities and audits: on every level, through real servers. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Logger, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -66,14 +66,16 @@ const onLevel = (level: Level): void => {
         }
       )
     )
-  const live = (
+  type Live = (
     name: string,
     test: Effect.Effect<void, unknown, PluginRuntime | WorkerLayer | Scope.Scope>
-  ): void => {
-    it.live(name, () => test.pipe(Effect.scoped, Effect.provide(layerRuntime())))
-  }
+  ) => void
+  const block = (name: string, tests: (live: Live) => void) =>
+    layer(layerRuntime(), { excludeTestServices: true })(`on ${level.name}: ${name}`, ({ effect }) =>
+      tests((name, test) => effect(name, () => test))
+    )
 
-  describe(`on ${level.name}: the network`, () => {
+  block("the network", (live) => {
     live(
       "a granted host is reached, by the context's fetch and the global one",
       Effect.gen(function* () {
@@ -166,7 +168,8 @@ const onLevel = (level: Level): void => {
         yield* refusal(
           run(`until-aborted ${url}/`, {
             grants: { net: [`127.0.0.1:${port}`] },
-            timeout: 300,
+            // Time enough to be loaded and to ask on a busy machine.
+            timeout: 1_000,
             grace: "5 seconds"
           }).pipe(Effect.provide(Logger.layer([logger]))),
           "TIMEOUT"
@@ -176,7 +179,7 @@ const onLevel = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: the environment`, () => {
+  block("the environment", (live) => {
     live(
       "a granted variable is seen, and no other",
       Effect.gen(function* () {
@@ -206,7 +209,7 @@ const onLevel = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: declared capabilities`, () => {
+  block("declared capabilities", (live) => {
     const declaring = (capabilities: string) =>
       `export default { name: "declares", version: "1.0.0", capabilities: ${capabilities}, enrich: () => [] }`
 
@@ -251,7 +254,7 @@ const onLevel = (level: Level): void => {
     }
   })
 
-  describe(`on ${level.name}: integrity`, () => {
+  block("integrity", (live) => {
     live(
       "a plugin runs as it was hashed, and neither changed nor with more than was hashed",
       Effect.gen(function* () {
@@ -282,7 +285,7 @@ const onLevel = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: audit`, () => {
+  block("audit", (live) => {
     live(
       "hosts that are not granted are let through and reported as the grants they would take",
       Effect.gen(function* () {

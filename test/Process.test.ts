@@ -1,12 +1,12 @@
 /** What is special to the process level: what it is born with, what the system holds it to, and how it ends. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { afterAll } from "vitest"
+import { afterAll, vi } from "vitest"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import type { PluginError, PluginErrorCode } from "../src/Errors.ts"
 import { linkifier, makeSpec, type PluginSpecOptions } from "../src/Plugin.ts"
@@ -42,7 +42,7 @@ const failing = <A, R>(effect: Effect.Effect<A, PluginError, R>, code: PluginErr
     return error.message
   })
 
-const layer = (options: WorkerOptions = {}) =>
+const runtimeWith = (options: WorkerOptions = {}) =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
@@ -52,13 +52,18 @@ const layer = (options: WorkerOptions = {}) =>
     )
   )
 
-const live = (
-  name: string,
-  test: Effect.Effect<void, unknown, PluginRuntime | WorkerLayer>,
-  options: WorkerOptions = {}
-): void => {
-  it.live(name, () => test.pipe(Effect.provide(layer(options)), Effect.provide(Logger.layer([]))))
+type Test = Effect.Effect<void, unknown, PluginRuntime | WorkerLayer>
+
+/** A test with a runtime of its own. */
+const live = (name: string, test: Test, options: WorkerOptions = {}): void => {
+  it.live(name, () => test.pipe(Effect.provide(runtimeWith(options)), Effect.provide(Logger.layer([]))))
 }
+
+/** Tests that share a runtime. */
+const block = (name: string, tests: (live: (name: string, test: Test) => void) => void) =>
+  layer(runtimeWith(), { excludeTestServices: true })(name, ({ effect }) =>
+    tests((name, test) => effect(name, () => Effect.provide(test, Logger.layer([]))))
+  )
 
 const sleepAWhile = "await new Promise((resolve) => setTimeout(resolve, 60_000))"
 
@@ -122,8 +127,14 @@ describe("A process is born", () => {
         })
         assert.isNotEmpty(pids)
         // A guest that is still its launcher has not set its limits yet.
-        yield* Effect.sleep(300)
-        for (const pid of guests()) look(pid)
+        yield* Effect.promise(() =>
+          vi.waitFor(
+            () => {
+              for (const pid of guests()) look(pid)
+            },
+            { timeout: 10_000, interval: 50 }
+          )
+        )
         running.interruptUnsafe()
       }),
       options
@@ -234,7 +245,7 @@ describe("A host without descriptors", () => {
   })
 })
 
-describe("A process is held to", () => {
+block("A process is held to", (live) => {
   const fill = (make: string): string =>
     `const kept = []; for (;;) { kept.push(${make}); await new Promise((resolve) => setTimeout(resolve, 1)) }`
   const memory: ReadonlyArray<readonly [string, string]> = [
@@ -299,7 +310,7 @@ describe("A process is held to", () => {
   }
 })
 
-describe("A process ends", () => {
+block("A process ends", (live) => {
   live(
     "within 250 ms of its deadline, whatever it is deep in",
     Effect.forEach(

@@ -99,7 +99,7 @@ describe.skipIf(process.platform !== "linux")("a hub whose plugins never answer"
         yield* eventually(
           Effect.sync(() => alive(children)),
           (left) => left.length === 0,
-          2_000
+          10_000
         )
       }),
     60_000

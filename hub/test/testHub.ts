@@ -136,7 +136,7 @@ export const makeTopic = Effect.fnUntraced(function* (hub: Pick<TestHub, "post">
 export const eventually = <A>(
   look: Effect.Effect<A>,
   holds: (value: A) => boolean,
-  within = 15_000
+  within = 30_000
 ): Effect.Effect<A> =>
   Effect.gen(function* () {
     const deadline = Date.now() + within

@@ -1,5 +1,5 @@
 /** What every isolation level owes its callers: one suite, run on each. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Logger, References, Result, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -54,6 +54,11 @@ const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     )
   })
 
+type Live = (
+  name: string,
+  test: () => Effect.Effect<unknown, unknown, PluginRuntime | WorkerLayer | CircuitBreaker>
+) => void
+
 const contract = (level: Level): void => {
   /** A level without Node: no built-ins, no files, and no state from one run to the next. */
   const bare = level.isolation === "wasm"
@@ -64,12 +69,13 @@ const contract = (level: Level): void => {
     ask = message.content_raw,
     options: Partial<PluginSpecOptions<typeof linkifier>> = {}
   ) => Effect.flatMap(PluginRuntime, (runtime) => runtime.run(spec(file, options), asking(ask)))
-  const live = (
-    name: string,
-    test: () => Effect.Effect<unknown, unknown, PluginRuntime | WorkerLayer | CircuitBreaker>
-  ) => it.live(name, () => Effect.provide(test(), layerRuntime()))
+  /** Tests that share a runtime, and the isolates of the plugins that more than one of them runs. */
+  const block = (name: string, tests: (live: Live) => void) =>
+    layer(layerRuntime(), { excludeTestServices: true })(`on ${level.name}: ${name}`, ({ effect }) =>
+      tests(effect)
+    )
 
-  describe(`on ${level.name}: answers`, () => {
+  block("answers", (live) => {
     live("the input reaches the plugin whole, and its output the caller", () =>
       Effect.gen(function* () {
         const text = `${'日本 🙂 \u0000\u2028\ud800 "\\'.repeat(6_000)}end`
@@ -199,7 +205,7 @@ const contract = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: config`, () => {
+  block("config", (live) => {
     live("goes through the plugin's configSchema", () =>
       Effect.map(run("config.ts", "x", { config: { port: "80", a: 1 } }), (output) =>
         assert.deepStrictEqual(dataOf(output), { host: "localhost", port: 80, a: 1 })
@@ -213,7 +219,7 @@ const contract = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: errors`, () => {
+  block("errors", (live) => {
     for (const [order, code, says] of [
       ["spin", "TIMEOUT", /did not answer after 300 ms/],
       ["sleep 10000", "TIMEOUT", /did not answer after 300 ms/],
@@ -224,7 +230,11 @@ const contract = (level: Level): void => {
     ] as const) {
       live(`${order} is ${code}, and the next run is none the worse`, () =>
         Effect.gen(function* () {
-          const error = yield* failing(run("obedient.ts", order, { timeout: 300 }), code)
+          const hangs = code === "TIMEOUT"
+          const error = yield* failing(run("obedient.ts", order, hangs ? { timeout: 300 } : {}), code).pipe(
+            // On a busy machine it may not even be loaded in that time; not each time.
+            Effect.repeat({ until: ({ message }) => !message.includes("still loading"), times: 5 })
+          )
           assert.match(error.message, says)
           assert.strictEqual(error.plugin, "obedient.ts")
           const [answer] = yield* run("obedient.ts", "answer")
@@ -261,10 +271,9 @@ const contract = (level: Level): void => {
 
     live("three in a row open the circuit, which executes nothing", () =>
       Effect.gen(function* () {
-        const breaker = { failureThreshold: 3, cooldown: Duration.hours(1) }
-        for (const order of ["throw", "lie", "exit 0"])
-          yield* Effect.flip(run("obedient.ts", order, { breaker }))
-        const error = yield* failing(run("obedient.ts", "answer", { breaker }), "CIRCUIT_OPEN")
+        const options = { name: "failing", breaker: { failureThreshold: 3, cooldown: Duration.hours(1) } }
+        for (const order of ["throw", "lie", "exit 0"]) yield* Effect.flip(run("obedient.ts", order, options))
+        const error = yield* failing(run("obedient.ts", "answer", options), "CIRCUIT_OPEN")
         assert.match(error.message, /3 failures/)
         assert.isNotEmpty(yield* run("echo.ts"))
       })
@@ -284,12 +293,12 @@ const contract = (level: Level): void => {
     }
   })
 
-  describe(`on ${level.name}: time`, () => {
+  block("time", (live) => {
     live("the deadline is counted from the run's start, not while it waits for another", () =>
       Effect.gen(function* () {
-        // Three runs of 250 ms one after the other, each with 600 ms.
+        // Three runs of 400 ms one after the other, each with a second.
         const outputs = yield* Effect.all(
-          [1, 2, 3].map(() => run("obedient.ts", "sleep 250", { timeout: 600 })),
+          [1, 2, 3].map(() => run("obedient.ts", "sleep 400", { timeout: 1_000 })),
           { concurrency: "unbounded" }
         )
         assert.strictEqual(outputs.length, 3)
@@ -308,25 +317,26 @@ const contract = (level: Level): void => {
       Effect.gen(function* () {
         const workers = yield* WorkerLayer
         const breaker = yield* CircuitBreaker
-        yield* run("obedient.ts", "answer")
+        const options = { name: "interrupted", timeout: 60_000 }
+        yield* run("obedient.ts", "answer", options)
         const started = yield* Deferred.make<void>()
         const logger = Logger.make<unknown, void>(() => Deferred.doneUnsafe(started, Effect.void))
         const spinning = yield* Effect.forkChild(
-          run("obedient.ts", "spin", { timeout: 60_000 }).pipe(Effect.provide(Logger.layer([logger])))
+          run("obedient.ts", "spin", options).pipe(Effect.provide(Logger.layer([logger])))
         )
         yield* Deferred.await(started)
         const [elapsed] = yield* Effect.timed(Fiber.interrupt(spinning))
-        assert.isBelow(Duration.toMillis(elapsed), 1_000)
+        assert.isBelow(Duration.toMillis(elapsed), 5_000)
         assert.strictEqual((yield* workers.stats).zombies, 0)
-        assert.deepStrictEqual(yield* breaker.state("obedient.ts"), yield* breaker.state("never-used"))
-        assert.strictEqual(dataOf(yield* run("obedient.ts", "answer"))["runs"], 1)
+        assert.deepStrictEqual(yield* breaker.state(options.name), yield* breaker.state("never-used"))
+        assert.strictEqual(dataOf(yield* run("obedient.ts", "answer", options))["runs"], 1)
       })
     )
 
     live("a run that is told to stop has its grace", () =>
       Effect.gen(function* () {
         const { lines } = yield* logged(
-          failing(run("obedient.ts", "abort", { timeout: 200, grace: 300 }), "TIMEOUT")
+          failing(run("obedient.ts", "abort", { timeout: 700, grace: 5_000 }), "TIMEOUT")
         )
         assert.include(
           lines.map(({ text }) => text),
@@ -336,7 +346,7 @@ const contract = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: side by side`, () => {
+  block("side by side", (live) => {
     live("runAll: one's failure is its own", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
@@ -362,27 +372,30 @@ const contract = (level: Level): void => {
 
     live("a plugin's concurrency bounds its runs", () =>
       Effect.gen(function* () {
-        const two = (options: object) =>
-          Effect.timed(
-            Effect.all([run("obedient.ts", "sleep 700", options), run("obedient.ts", "sleep 700", options)], {
-              concurrency: "unbounded"
-            })
+        /** Whether the second of two runs has begun before the first had ended. */
+        const overlap = (options: object) =>
+          Effect.all(
+            [1, 2].map(() => Effect.map(run("obedient.ts", "sleep 200", options), dataOf)),
+            { concurrency: "unbounded" }
+          ).pipe(
+            Effect.map((runs) => runs.sort((a, b) => Number(a["from"]) - Number(b["from"]))),
+            Effect.map(([first, second]) => Number(second?.["from"]) < Number(first?.["until"]))
           )
-        const [one] = yield* two({ concurrency: 1 })
-        assert.isAtLeast(Duration.toMillis(one), 1_390)
-        const [both] = yield* two({ name: "wide", concurrency: 2 })
-        assert.isBelow(Duration.toMillis(both), 1_390)
+        assert.isFalse(yield* overlap({ concurrency: 1 }))
+        // On a busy machine one of two may boot so late that it sleeps alone; not each time.
+        const both = overlap({ name: "wide", concurrency: 2 })
+        assert.isTrue(yield* Effect.repeat(both, { until: (overlapped) => overlapped, times: 5 }))
       })
     )
   })
 
-  describe(`on ${level.name}: isolates`, () => {
+  block("isolates", (live) => {
     const reused = level.reuse === "plugin"
 
     live(reused ? "a warm isolate is used again" : "each run has an isolate of its own", () =>
       Effect.gen(function* () {
         const seen = []
-        for (let n = 0; n < 3; n++) seen.push(dataOf(yield* run("counter.ts")))
+        for (let n = 0; n < 3; n++) seen.push(dataOf(yield* run("counter.ts", "x", { name: "warm" })))
         assert.deepStrictEqual(
           seen.map(({ runs }) => runs),
           reused && !bare ? [1, 2, 3] : [1, 1, 1]
@@ -395,11 +408,11 @@ const contract = (level: Level): void => {
     for (const order of ["spin", "exit 0", "leave", "late"]) {
       live(`after "${order}" the next run has a fresh one`, () =>
         Effect.gen(function* () {
-          yield* run("obedient.ts", "answer", { timeout: 300 })
-          yield* Effect.exit(run("obedient.ts", order, { timeout: 300 }))
+          yield* run("obedient.ts", "answer")
+          yield* Effect.exit(run("obedient.ts", order, order === "spin" ? { timeout: 300 } : {}))
           // Long enough for a late error to have come, short enough to be no other reason.
           yield* Effect.sleep(100)
-          assert.strictEqual(dataOf(yield* run("obedient.ts", "answer", { timeout: 300 }))["runs"], 1)
+          assert.strictEqual(dataOf(yield* run("obedient.ts", "answer"))["runs"], 1)
         })
       )
     }
@@ -433,7 +446,7 @@ const contract = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: logs`, () => {
+  block("logs", (live) => {
     live("are Effect logs with plugin and run", () =>
       Effect.gen(function* () {
         const { lines } = yield* logged(run("logs.ts"))
@@ -468,7 +481,7 @@ const contract = (level: Level): void => {
     )
   })
 
-  describe(`on ${level.name}: grants`, () => {
+  block("grants", (live) => {
     if (bare) {
       live("of files are LOAD_ERROR, which names the levels that have some", () =>
         Effect.map(

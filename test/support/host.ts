@@ -5,8 +5,6 @@
 import { Effect, Result, Semaphore } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { linkifier, type Message, type PluginSpecOptions } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
@@ -80,12 +78,6 @@ const runtimeHost = (task: Task): Promise<void> =>
 
 const bareUrl = new URL("./bareHost.ts", import.meta.url)
 
-/** The same few files, hundreds of times: they are compiled once. */
-export const hostEnvironment = () => ({
-  ...process.env,
-  NODE_COMPILE_CACHE: path.join(os.tmpdir(), "agentlip-zoo-compiled")
-})
-
 /** Ends a child that outstays its welcome. */
 const patience = 30_000
 
@@ -103,7 +95,6 @@ export const inOwnHost = <Report extends RuntimeReport | BareReport>(
       ],
       {
         stdio: ["ignore", "pipe", "pipe", "pipe"],
-        env: hostEnvironment(),
         // Of its own group: some rogues kill the group that they find themselves in.
         detached: true
       }

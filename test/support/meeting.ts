@@ -16,7 +16,8 @@ const optionsOf = (world: World, rogue: Rogue): Omit<Options, "kind"> => ({
   name: rogue.file,
   modulePath: path.join(world.plugins, rogue.file),
   config: { ...world.config, ...rogue.config },
-  ...(rogue.timeout === undefined ? {} : { timeout: rogue.timeout }),
+  // Those that are to answer have time for it on a busy machine, too.
+  timeout: rogue.timeout ?? 15_000,
   ...(rogue.limits === undefined ? {} : { limits: rogue.limits }),
   ...(rogue.grants === undefined ? {} : { grants: rogue.grants(world) }),
   ...rogue.spec
@@ -28,7 +29,7 @@ export const specOf = (world: World, level: Level, rogue: Rogue) =>
 export const messageOf = ({ ask }: Rogue) => (ask === undefined ? message : { ...message, content_raw: ask })
 
 /** How long a host that trusts it waits for a rogue's answer, in milliseconds: those that hang are not waited out. */
-const patience = { hangs: 600, others: 5_000 }
+const patience = { hangs: 600, others: 10_000 }
 
 /** How long it waits for what may come after an answer, in milliseconds. */
 const linger = { floods: 500, twice: 200, others: 60 }
