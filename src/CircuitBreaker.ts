@@ -5,7 +5,8 @@
  * **Details**
  *
  * - A success sets the count to 0; any failure counts, defects too (they are raised again as they came).
- * - Interruption counts nothing and frees the probe's place. So does `CIRCUIT_OPEN` of a breaker inside.
+ * - Interruption counts nothing and frees the probe's place. So do `CIRCUIT_OPEN` of a breaker inside and
+ *   `NotBegun`: nothing was executed.
  * - Admission and result are one atomic step each: at most one probe, no lost count, and a run that was
  *   admitted before a transition changes nothing after it.
  *
@@ -22,7 +23,7 @@
 import { Cause, Clock, Context, Effect, Exit, Layer, Option, PubSub, Ref, Stream, type Take } from "effect"
 import * as Circuit from "./breaker/Circuit.ts"
 import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
-import { CircuitOpen } from "./Errors.ts"
+import { CircuitOpen, NotBegun } from "./Errors.ts"
 import type { BreakerPolicy } from "./Plugin.ts"
 
 export type { BreakerState, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
@@ -91,7 +92,10 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   if (Exit.isSuccess(exit)) return "success"
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)
-  return Option.isSome(error) && error.value instanceof CircuitOpen ? "ignored" : "failure"
+  // Neither executed anything.
+  const ignored =
+    Option.isSome(error) && (error.value instanceof CircuitOpen || error.value instanceof NotBegun)
+  return ignored ? "ignored" : "failure"
 }
 
 const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>

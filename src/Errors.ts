@@ -14,6 +14,19 @@ const seconds = (duration: Duration.Duration): string => {
 }
 
 /**
+ * The isolate's use ended before a run began: nothing was executed, and the run can be given in again. `PluginRuntime`
+ * does so by itself; only who uses `WorkerLayer` directly meets it. Counts nothing for the breaker.
+ */
+export class NotBegun extends Schema.TaggedError<NotBegun>("@agentlip/plugin-runtime/NotBegun")(
+  "NotBegun",
+  {}
+) {
+  override get message(): string {
+    return "The isolate's use ended before the run began; run it again."
+  }
+}
+
+/**
  * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting
  * in a queue does not count). The isolate is gone. Counts for the breaker.
  *

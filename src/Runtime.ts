@@ -1,11 +1,13 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import { Context, Effect, Layer, Predicate, type Result, Schema, Semaphore } from "effect"
+import { Context, Effect, Layer, Predicate, type Result, Schema } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
-import { ExecutionError, LoadError, type PluginError, PluginTimeout } from "./Errors.ts"
+import { ExecutionError, LoadError, type PluginError } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { decodeOutput } from "./Output.ts"
 import { type AnyKind, type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
-import { WorkerLayer } from "./WorkerLayer.ts"
+import { RunQueue } from "./RunQueue.ts"
+import { traceparentOf, withRunSpan } from "./telemetry/tracing.ts"
+import { type Call, WorkerLayer } from "./WorkerLayer.ts"
 
 /** What became of one plugin of `runAll`. */
 export interface RunResult<Spec extends PluginSpec> {
@@ -99,43 +101,45 @@ const make = Effect.gen(function* () {
   const workers = yield* WorkerLayer
   let runs = 0
 
-  /** One queue a plugin: as many runs at once as its spec says, first come, first served. */
-  const queues = new Map<string, Semaphore.Semaphore>()
-  const queueOf = (spec: PluginSpec): Semaphore.Semaphore => {
-    const key = `${spec.concurrency} ${spec.name}`
+  /**
+   * How many runs of a plugin may be on their way to an isolate. Processor time is counted from run to run: where it
+   * is limited, none is handed over ahead.
+   */
+  const placesOf = ({ concurrency, limits, reuse }: PluginSpec): number =>
+    reuse === "plugin" && limits.cpu === undefined ? concurrency * workers.handedAhead : concurrency
+
+  const queues = new Map<string, RunQueue>()
+  const queueOf = (spec: PluginSpec): RunQueue => {
+    const places = placesOf(spec)
+    const key = `${places} ${spec.name}`
     const known = queues.get(key)
     if (known !== undefined) return known
-    const queue = Semaphore.makeUnsafe(spec.concurrency)
+    const queue = new RunQueue(places)
     queues.set(key, queue)
     return queue
   }
 
-  /** A thread that would not die opens its plugin's circuit at once, whatever its count. */
-  const tripIfLingering = (spec: PluginSpec, before: number): Effect.Effect<void> =>
-    Effect.suspend(() => (workers.zombies(spec.name) > before ? breaker.trip(spec.name) : Effect.void))
-
-  const call = <Spec extends PluginSpec>(
+  /** Through the breaker to an isolate; again, should the isolate's use end before the run began. */
+  const attempt = <Spec extends PluginSpec>(
     spec: Spec,
     input: InputOf<Spec>,
-    text: string
+    text: string,
+    call: Call
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.suspend(() => {
-      const before = workers.zombies(spec.name)
-      return Effect.scoped(
-        Effect.flatMap(workers.guest(spec), (guest) =>
-          guest.run(text).pipe(
-            Effect.timeoutOrElse({
-              duration: spec.timeout,
-              orElse: () =>
-                Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "run" }))
-            })
-          )
-        )
+    Effect.withFiber((fiber) => {
+      const traceparent = traceparentOf(fiber)
+      if (traceparent !== undefined) call.traceparent = traceparent
+      const lingering = workers.zombies(spec.name)
+      return Effect.flatMap(workers.run(spec, text, call), (output) =>
+        decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)
       ).pipe(
-        Effect.flatMap((output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)),
-        Effect.ensuring(tripIfLingering(spec, before))
+        // An isolate that would not die opens its plugin's circuit at once, whatever its count.
+        Effect.onError(() => (workers.zombies(spec.name) > lingering ? breaker.trip(spec.name) : Effect.void))
       )
-    })
+    }).pipe(
+      breaker.protect(spec.name, spec.breaker),
+      Effect.catchTag("NotBegun", () => attempt(spec, input, text, call))
+    )
 
   const run = <Spec extends PluginSpec>(
     spec: Spec,
@@ -144,23 +148,17 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const problem = problemOf(spec)
       if (problem !== undefined) return refused(spec, problem)
-      const id = `${spec.name}#${++runs}`
-      // The breaker is asked twice: before the queue, so that nobody waits for a refusal, and at its end, so
-      // that runs which queued before the circuit opened do not each wait for another timeout.
-      return Effect.flatMap(breaker.check(spec.name), () => encodeInput(spec, input)).pipe(
-        Effect.flatMap((text) =>
-          Semaphore.withPermit(
-            queueOf(spec),
-            breaker.protect(spec.name, spec.breaker)(call(spec, input, text))
-          )
-        ),
-        Effect.annotateLogs({ plugin: spec.name, run: id }),
-        Effect.withSpan(
-          "plugin.run",
-          { attributes: { "plugin.name": spec.name, "plugin.kind": spec.kind.name, "plugin.run": id } },
-          { captureStackTrace: false }
+      const call: Call = { labels: { plugin: spec.name, run: `${spec.name}#${++runs}` } }
+      const queue = queueOf(spec)
+      return Effect.uninterruptibleMask((restore) => {
+        const work = Effect.onExit(
+          restore(Effect.flatMap(encodeInput(spec, input), (text) => attempt(spec, input, text, call))),
+          () => Effect.sync(() => queue.release())
         )
-      )
+        if (queue.tryTake()) return work
+        // Asked before the queue too, so that nobody waits for a refusal.
+        return Effect.andThen(restore(Effect.andThen(breaker.check(spec.name), queue.take)), work)
+      }).pipe(withRunSpan(spec, call.labels.run))
     })
 
   return PluginRuntime.of({
@@ -174,10 +172,7 @@ const make = Effect.gen(function* () {
     load: (spec) =>
       Effect.suspend(() => {
         const problem = problemOf(spec)
-        if (problem !== undefined) return refused(spec, problem)
-        return Effect.scoped(Effect.map(workers.guest(spec), (guest) => guest.info)).pipe(
-          Effect.annotateLogs({ plugin: spec.name })
-        )
+        return problem === undefined ? workers.load(spec) : refused(spec, problem)
       })
   })
 })

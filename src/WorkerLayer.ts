@@ -1,8 +1,9 @@
 /**
- * Where plugin code runs: a service that gives a guest for a spec inside a Scope. Levels are Layers, and so
- * are the fakes of a test.
+ * Where plugin code runs: a service that runs a spec's plugin on an input's JSON. Levels are Layers, and so are the
+ * fakes of a test.
  */
-import { Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
+import * as os from "node:os"
 import * as path from "node:path"
 import {
   type Grants,
@@ -12,33 +13,37 @@ import {
   type ResolvedGrants
 } from "./Capabilities.ts"
 import { thisHost } from "./capabilities/matrix.ts"
-import { InvalidOutput, LoadError, type PluginError, UnsupportedRuntime } from "./Errors.ts"
+import {
+  InvalidOutput,
+  LoadError,
+  type NotBegun,
+  type PluginError,
+  PluginTimeout,
+  UnsupportedRuntime
+} from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
-import { Request } from "./guest/protocol.ts"
 import { makeAudits } from "./isolation/Audits.ts"
-import { runPlugin, type Subject } from "./isolation/exchange.ts"
 import type { Level } from "./isolation/Level.ts"
 import { processLevel, threadLevel, wasmLevel } from "./isolation/levels.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
-import { makePool, type Pool, type PoolOptions, type Warm } from "./isolation/Pool.ts"
+import { makePool, type Pool, type PoolOptions, type PoolStats } from "./isolation/Pool.ts"
 import { findProcessHost } from "./isolation/ProcessHost.ts"
+import type { Subject } from "./isolation/Subject.ts"
 import { makeUsageWatch } from "./isolation/UsageWatch.ts"
+import type { Call } from "./isolation/Warm.ts"
+import { WarmBudget } from "./isolation/WarmBudget.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
-/** A plugin, loaded and ready for one run. */
-export interface Guest {
-  readonly info: PluginInfo
-  /**
-   * Calls the plugin's method with the input's JSON; answers the output's JSON, not yet validated.
-   * Interruption ends the isolate, and returns once it is gone or cannot be waited for any longer.
-   */
-  readonly run: (input: string) => Effect.Effect<string, PluginError>
-}
+export type { Call } from "./isolation/Warm.ts"
+export type { PoolStats } from "./isolation/Pool.ts"
 
 /** How many isolates there are. */
 export interface WorkerStats {
+  /** All of them, spares and zombies included. */
   readonly isolates: number
   readonly zombies: number
+  /** By level, and by what they are doing; empty of fakes. */
+  readonly levels: ReadonlyMap<IsolationLevel, PoolStats>
 }
 
 /** How isolates are kept, on every level. */
@@ -56,6 +61,11 @@ export interface WorkerOptions {
   readonly maxRuns?: number
   /** A warm isolate is replaced at this age. Default 1 hour. */
   readonly maxAge?: Duration.Input
+  /**
+   * MiB that the warm isolates of all plugins may take together, as estimated by level; those that were not used for
+   * longest are ended first. Those that are busy count, and are left alone. Default: a quarter of the machine's memory.
+   */
+  readonly warmMemory?: number
   /** A plugin that has left so many isolates unkillable is refused. Default 3. */
   readonly maxZombies?: number
   /** Relative paths in grants are taken from here. Default: the host's working directory. */
@@ -77,12 +87,26 @@ export interface WorkerOptions {
 /** What a fake plugin does: `input` is what the real one would be called with. */
 export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
 
-/** Gives guests; see the static members for its Layers. */
+/** Runs plugins in isolates; see the static members for its Layers. */
 export class WorkerLayer extends Context.Service<
   WorkerLayer,
   {
-    /** A guest for one run of the spec's plugin, loaded; the isolate goes back to its pool with the scope. */
-    readonly guest: (spec: PluginSpec) => Effect.Effect<Guest, PluginError, Scope.Scope>
+    /** Runs that an isolate may be handed at once; it executes them one at a time. */
+    readonly handedAhead: number
+    /**
+     * Calls the plugin's method with the input's JSON; answers the output's JSON, not yet validated. Runs are handed
+     * over to an isolate ahead and executed one at a time; the spec's timeout counts from when the run begins.
+     * Fails with `NotBegun` when the isolate's use ended before that: nothing was executed, and the run can be given
+     * in again. Interruption ends the isolate of a run that has begun, and returns once it is gone or cannot be
+     * waited for any longer.
+     */
+    readonly run: (
+      spec: PluginSpec,
+      input: string,
+      call: Call
+    ) => Effect.Effect<string, PluginError | NotBegun>
+    /** Loads the plugin, if no isolate is warm for it, and says who it is. */
+    readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
     readonly stats: Effect.Effect<WorkerStats>
     /** How many isolates of a plugin were to die and have not. */
     readonly zombies: (plugin: string) => number
@@ -143,9 +167,9 @@ const permissionlessRuntime = (): string | undefined => {
 }
 
 /** A level that can run plugins here, or why it cannot. */
-type Found = Level | { readonly problem: string }
+type FoundLevel = Level | { readonly problem: string }
 
-const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<Found> => {
+const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<FoundLevel> => {
   const runtime = permissionlessRuntime()
   switch (name) {
     case "thread":
@@ -178,6 +202,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       maxAge: Duration.fromInputUnsafe(options.maxAge ?? "1 hour"),
       maxZombies: options.maxZombies ?? 3
     }
+    const budget = new WarmBudget(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
     const pools = new Map<IsolationLevel, Pool>()
     const problems = new Map<IsolationLevel, string>()
     for (const name of wanted) {
@@ -190,7 +215,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       const bare = name === "thread" && runtime !== undefined
       pools.set(
         name,
-        yield* makePool(poolOptions, level, bare ? undefined : loader, bare ? undefined : watch)
+        yield* makePool(poolOptions, level, budget, bare ? undefined : loader, bare ? undefined : watch)
       )
     }
     if (pools.size === 0) {
@@ -205,101 +230,123 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
 
     const base = options.grantsBase ?? process.cwd()
     // Asked once a spec: what a grant's path stood for when the plugin was first run is what it stands for.
-    const resolved = new WeakMap<PluginSpec, ResolvedGrants>()
-    const grantsOf = (spec: PluginSpec): Effect.Effect<ResolvedGrants, string> =>
-      Effect.suspend(() => {
-        const known = resolved.get(spec)
-        if (known !== undefined) return Effect.succeed(known)
-        const problem = requestsProblem(spec)
-        if (problem !== undefined) return Effect.fail(problem)
-        return Effect.tap(resolveGrants(spec.isolation, spec.grants, base), (grants) =>
-          Effect.sync(() => resolved.set(spec, grants))
-        )
-      })
+    const grantsOf = (spec: PluginSpec): Effect.Effect<ResolvedGrants, string> => {
+      const problem = requestsProblem(spec)
+      return problem === undefined ? resolveGrants(spec.isolation, spec.grants, base) : Effect.fail(problem)
+    }
 
     const audits = makeAudits()
 
-    return WorkerLayer.of({
-      stats: Effect.map(
-        Effect.forEach([...pools.values()], (pool) => pool.stats),
-        (all) => ({
-          isolates: all.reduce((sum, { isolates }) => sum + isolates, 0),
-          zombies: all.reduce((sum, { zombies }) => sum + zombies, 0)
-        })
-      ),
-      zombies: (plugin) => [...pools.values()].reduce((sum, pool) => sum + pool.zombies.count(plugin), 0),
-      audits: Effect.sync(audits.all),
-      guest: (spec) =>
-        Effect.gen(function* () {
-          const refused = (reason: string): LoadError =>
-            new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
-          const pool = pools.get(spec.isolation)
-          if (pool === undefined) {
-            return yield* refused(
-              problems.get(spec.isolation) ??
-                `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
-            )
-          }
-          const grants = yield* Effect.mapError(grantsOf(spec), refused)
-          const subject: Subject = { spec, grants, base, audit: audits.of(spec.name) }
-          const warm = yield* pool.lease(subject, path.resolve(spec.modulePath))
-          return makeGuest(subject, warm, pool)
-        })
-    })
-  })
+    const refused = (spec: PluginSpec, reason: string): LoadError =>
+      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
 
-const makeGuest = (subject: Subject, warm: Warm, pool: Pool): Guest => {
-  const { isolate } = warm
-  const { spec } = subject
-  /** Abort signal, grace, kill; the isolate is spent whatever becomes of it. */
-  const stop = Effect.gen(function* () {
-    warm.spent = true
-    if (Duration.toMillis(spec.grace) > 0 && !isolate.doomed) {
-      yield* Effect.timeoutOption(isolate.abort(Request.abort), spec.grace)
+    /** What a spec comes to on this host; found out once. */
+    interface Found {
+      readonly pool: Pool
+      readonly subject: Subject
+      readonly entry: string
     }
-    const gone = yield* isolate.kill
-    if (!gone) yield* pool.zombies.note(spec.name, isolate)
-  })
-  return {
-    info: warm.info,
-    run: (input) =>
-      runPlugin(isolate, subject, input, () => {
-        warm.spent = true
-      }).pipe(Effect.onInterrupt(() => stop))
-  }
-}
-
-const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer["Service"] => ({
-  stats: Effect.succeed({ isolates: 0, zombies: 0 }),
-  zombies: () => 0,
-  audits: Effect.succeed(new Map()),
-  guest: (spec) => {
-    const plugin = plugins[spec.name]
-    if (plugin === undefined) {
-      const known = Object.keys(plugins).map((name) => `"${name}"`)
-      return Effect.fail(
-        new LoadError({
-          plugin: spec.name,
-          modulePath: spec.modulePath,
-          reason: `layerTest has no plugin of that name; it has ${known.join(", ") || "none"}`
-        })
-      )
-    }
-    return Effect.succeed({
-      info: { name: spec.name, version: "test" },
-      run: (input) =>
-        Effect.suspend(() => plugin({ ...JSON.parse(input), config: spec.config })).pipe(
-          Effect.flatMap((output) =>
-            Effect.try({
-              try: () => JSON.stringify(output) ?? "undefined",
-              catch: (error) =>
-                new InvalidOutput({
-                  plugin: spec.name,
-                  issue: `expected a value that can be written as JSON, got one that cannot (${String(error)})`
-                })
-            })
+    const found = new WeakMap<PluginSpec, Found>()
+    const find = (spec: PluginSpec): Effect.Effect<Found, LoadError> => {
+      const pool = pools.get(spec.isolation)
+      if (pool === undefined) {
+        return Effect.fail(
+          refused(
+            spec,
+            problems.get(spec.isolation) ??
+              `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
           )
         )
+      }
+      return Effect.map(
+        Effect.mapError(grantsOf(spec), (reason) => refused(spec, reason)),
+        (grants) => {
+          const subject: Subject = { spec, grants, base, audit: audits.of(spec.name) }
+          const one: Found = { pool, subject, entry: path.resolve(spec.modulePath) }
+          found.set(spec, one)
+          return one
+        }
+      )
+    }
+    const withFound = <A, E>(
+      spec: PluginSpec,
+      use: (found: Found) => Effect.Effect<A, E>
+    ): Effect.Effect<A, E | LoadError> => {
+      const known = found.get(spec)
+      return known === undefined ? Effect.flatMap(find(spec), use) : use(known)
+    }
+
+    return WorkerLayer.of({
+      handedAhead: 64,
+      stats: Effect.map(
+        Effect.forEach([...pools], ([name, pool]) =>
+          Effect.map(pool.stats, (stats) => [name, stats] as const)
+        ),
+        (levels) => {
+          const all = levels.map(([, stats]) => stats)
+          return {
+            isolates: all.reduce(
+              (sum, { spare, busy, idle, zombies }) => sum + spare + busy + idle + zombies,
+              0
+            ),
+            zombies: all.reduce((sum, { zombies }) => sum + zombies, 0),
+            levels: new Map(levels)
+          }
+        }
+      ),
+      zombies: (plugin) => {
+        let zombies = 0
+        for (const pool of pools.values()) zombies += pool.zombies.count(plugin)
+        return zombies
+      },
+      audits: Effect.sync(audits.all),
+      run: (spec, input, call) =>
+        withFound(spec, ({ pool, subject, entry }) => pool.run(subject, entry, input, call)),
+      load: (spec) => withFound(spec, ({ pool, subject, entry }) => pool.load(subject, entry))
     })
+  })
+
+const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer["Service"] => {
+  const find = (spec: PluginSpec): Effect.Effect<FakePlugin, LoadError> => {
+    const plugin = plugins[spec.name]
+    if (plugin !== undefined) return Effect.succeed(plugin)
+    const known = Object.keys(plugins).map((name) => `"${name}"`)
+    return Effect.fail(
+      new LoadError({
+        plugin: spec.name,
+        modulePath: spec.modulePath,
+        reason: `layerTest has no plugin of that name; it has ${known.join(", ") || "none"}`
+      })
+    )
   }
-})
+  const textOf = (spec: PluginSpec, output: unknown): Effect.Effect<string, InvalidOutput> =>
+    Effect.try({
+      try: () => JSON.stringify(output) ?? "undefined",
+      catch: (error) =>
+        new InvalidOutput({
+          plugin: spec.name,
+          issue: `expected a value that can be written as JSON, got one that cannot (${String(error)})`
+        })
+    })
+  return {
+    handedAhead: 1,
+    stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
+    zombies: () => 0,
+    audits: Effect.succeed(new Map()),
+    load: (spec) => Effect.map(find(spec), () => ({ name: spec.name, version: "test" })),
+    run: (spec, input, call) =>
+      Effect.flatMap(find(spec), (plugin) =>
+        Effect.clockWith((clock) => {
+          call.begun = clock.currentTimeMillisUnsafe()
+          return Effect.annotateLogs(plugin({ ...JSON.parse(input), config: spec.config }), call.labels)
+        })
+      ).pipe(
+        Effect.flatMap((output) => textOf(spec, output)),
+        Effect.timeoutOrElse({
+          duration: spec.timeout,
+          orElse: () =>
+            Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "run" }))
+        })
+      )
+  }
+}

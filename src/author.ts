@@ -74,6 +74,8 @@ export interface PluginContext {
    */
   readonly signal: AbortSignal
   readonly log: PluginLog
+  /** Where the hub traces: the W3C trace context of this run, to send along as the header `traceparent`. */
+  readonly traceparent?: string
   /**
    * The Web's `fetch`, to hosts that the operator granted (`grants.net`); rejects for all others, with a message
    * that names the grant. The global `fetch` is the same. Requests end with the run.

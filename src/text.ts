@@ -18,6 +18,9 @@ export const printableLine = (text: string): string => text.replace(/[\p{C}\p{Zl
 export const shortened = (text: string, max: number): string =>
   text.length > max ? `${text.slice(0, max - 1)}…` : text
 
+/** As much of a text as a log or an error has room for, on one line. */
+export const lineText = (text: string): string => printableLine(shortened(text, 1_000))
+
 const maxShown = 60
 
 const quoted = (text: string): string =>

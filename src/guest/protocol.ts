@@ -7,12 +7,18 @@
  */
 
 /** Raised when either side no longer understands the other. */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 export const nonceLength = 36
 
 /** Stands where a nonce would, in messages that answer no request. */
 export const noNonce = "-".repeat(nonceLength)
+
+/** Characters of a W3C trace context; it may stand before a run's input, which is an object's JSON. */
+export const traceparentLength = 55
+
+/** Between the texts that a host sends as one; JSON has none of its own. */
+export const lineEnd = "\n"
 
 /** The first character of a guest's message. */
 export const Reply = {
@@ -28,7 +34,7 @@ export const Reply = {
   thrown: "X",
   /** The output cannot cross; body: a leftover mark, then why, a string. */
   uncrossable: "I",
-  /** An error that no one caught; the isolate ends. Body: what it was, a string. */
+  /** An error that no one caught; the isolate ends. Of no request, if none was under way. Body: what it was, a string. */
   crashed: "C",
   /** A log line; body: `{"level":LogLevel,"text":string}`. */
   log: "G",
@@ -60,9 +66,9 @@ export type LogLevel = "Debug" | "Info" | "Warn" | "Error"
 export const Request = {
   /** Become the guest of one plugin; body: `LoadRequest`. */
   load: "L",
-  /** Run the plugin; body: the input. */
+  /** Run the plugin; body: the trace context, if there is one, and the input. Handed over ahead: a guest begins it when what came before is answered. */
   run: "R",
-  /** Tell the plugin to stop; no body. */
+  /** Tell the plugin to stop, and begin nothing any more; no body. */
   abort: "A",
   /** An answer of the network broker; body: its JSON. */
   net: "N"

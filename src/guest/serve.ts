@@ -13,7 +13,8 @@ import {
   noNonce,
   protocolVersion,
   Reply,
-  Request
+  Request,
+  traceparentLength
 } from "./protocol.ts"
 
 type LogMethod = (...args: ReadonlyArray<unknown>) => void
@@ -58,12 +59,14 @@ const Controller = AbortController
 class RunContext {
   readonly log: unknown
   readonly fetch: unknown
+  readonly traceparent: string | undefined
   #controller: AbortController | undefined
   #aborted = false
 
-  constructor(log: unknown, fetch: unknown) {
+  constructor(log: unknown, fetch: unknown, traceparent: string | undefined) {
     this.log = log
     this.fetch = fetch
+    this.traceparent = traceparent
   }
 
   get signal(): AbortSignal {
@@ -84,7 +87,7 @@ interface Loaded {
   readonly config: unknown
   readonly limits: GuestLimits
   /** What the plugin had open when it was loaded; a run that ends with more has left something behind. */
-  readonly resources: number
+  resources: number
   readonly globals: number
 }
 
@@ -177,10 +180,13 @@ export const serve = (realm: Realm): void => {
     line.post(text)
   }
   /** Whether a run has left timers, handles, requests or globals in its isolate. */
-  const leftover = (of: Loaded): string =>
-    realm.activeResources() > of.resources || net.active() > 0 || globalKeys() !== of.globals
-      ? Leftover.some
-      : Leftover.none
+  const leftover = (of: Loaded): string => {
+    const resources = realm.activeResources()
+    const left = resources > of.resources || net.active() > 0 || globalKeys() !== of.globals
+    // What the load still had under way is no allowance for a run.
+    if (resources < of.resources) of.resources = resources
+    return left ? Leftover.some : Leftover.none
+  }
 
   const load = async (nonce: string, request: LoadRequest): Promise<void> => {
     realm.setNonce(nonce)
@@ -211,8 +217,9 @@ export const serve = (realm: Realm): void => {
   const run = async (nonce: string, body: string, of: Loaded): Promise<void> => {
     realm.setNonce(nonce)
     logs.begin(of.limits)
-    const input: object = { ...parse(body), config: of.config }
-    current = new RunContext(log, net.fetch)
+    const inputAt = body[0] === "{" ? 0 : traceparentLength
+    const input: object = { ...parse(cut(body, inputAt)), config: of.config }
+    current = new RunContext(log, net.fetch, inputAt === 0 ? undefined : cut(body, 0, inputAt))
     let output: unknown
     try {
       output = await of.method(input, current)

@@ -1,6 +1,6 @@
 /** What plugins in audit mode have used without a grant, kept as the grants they would need. */
 import type { Grants } from "../Capabilities.ts"
-import type { Subject } from "./exchange.ts"
+import type { Subject } from "./Subject.ts"
 
 export interface Audits {
   /** Takes the reports of one plugin. */

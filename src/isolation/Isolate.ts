@@ -1,45 +1,22 @@
 /**
- * The host's end of the protocol, on any transport: one request at a time, bound to its reply by a nonce.
- * Whatever else a guest sends is a violation, and the end of the isolate.
+ * The host's end of the protocol, on any transport: requests are handed over ahead and answered in their order, each
+ * bound to its reply by a nonce. Whatever else a guest sends is a violation, and the end of the isolate.
  */
-import { Effect } from "effect"
-import { randomUUID } from "node:crypto"
+import { Duration, Effect } from "effect"
 import {
-  type AuditLine,
   Leftover,
+  lineEnd,
   type LogLevel,
+  type ModuleChannel,
   nonceLength,
   noNonce,
   protocolVersion,
-  Reply
+  Reply,
+  Request as ToGuest
 } from "../guest/protocol.ts"
-import { defaultLimits, type Limits } from "../Plugin.ts"
+import { defaultLimits } from "../Plugin.ts"
+import { type Ask, deaf, giveBack, type Request, Requests } from "./Requests.ts"
 import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
-
-export interface GuestReply {
-  readonly type: string
-  /** JSON, not yet parsed. */
-  readonly body: string
-  readonly leftover: boolean
-}
-
-export type LogSink = (level: LogLevel, text: string) => void
-
-/** What a guest may do while it works on a request. */
-export interface Conversation {
-  readonly limits: Limits
-  readonly log: LogSink
-  /** Takes a part of a `fetch`; answers what is wrong with it, if anything is. */
-  readonly net: (json: string) => string | undefined
-  readonly audit: (line: AuditLine) => void
-}
-
-interface Pending extends Conversation {
-  readonly nonce: string
-  settle: (result: Effect.Effect<GuestReply, Death>) => void
-  logLines: number
-  logLength: number
-}
 
 /** Room for what a guest says beside an output: a description of what was thrown, escaped. */
 const otherReplyLength = 128 * 1024
@@ -57,9 +34,17 @@ export class Isolate {
   readonly #transport: Transport
   readonly #hello: { settle: (result: Effect.Effect<void, Death>) => void } = { settle: () => {} }
   #greeted = false
-  #pending: Pending | undefined
+  readonly #requests = new Requests()
+  /** Replies to requests to run. */
+  #answered = 0
+  /** Texts of requests that go out together, before the next turn of the event loop. */
+  #outbox = ""
   #death: Death | undefined
   #condemned: string | undefined
+  /** Whether it begins nothing any more. */
+  #spent = false
+  /** Whether its last word was that it crashed between two requests. */
+  #crashedIdle = false
   #undead = false
   /** Messages that answer nothing, and the second they came in. */
   #rate = { second: 0, messages: 0 }
@@ -74,7 +59,12 @@ export class Isolate {
 
   /** Whether it can take another request. */
   get usable(): boolean {
-    return this.#death === undefined && this.#condemned === undefined && this.#pending === undefined
+    return this.#death === undefined && this.#condemned === undefined && !this.#spent
+  }
+
+  /** Requests that it has not answered. */
+  get handed(): number {
+    return this.#requests.length
   }
 
   /** Whether it is to die: there is no more asking it for anything. */
@@ -129,43 +119,83 @@ export class Isolate {
     else this.#hello.settle = resume
   })
 
+  /** Hands over a run's input, in its trace; it is begun when all before it is answered. */
+  run(input: string, traceparent: string | undefined, ask: Ask): void {
+    const text = ToGuest.run + this.#add(ask) + (traceparent ?? "") + input
+    if (this.#outbox === "") {
+      this.#outbox = text
+      queueMicrotask(() => this.#flush())
+    } else this.#outbox += lineEnd + text
+    this.#beginIfFirst()
+  }
+
+  /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
+  load(body: string, modules: ModuleChannel | undefined, outputLength: number, ask: Ask): void {
+    this.#transport.load(ToGuest.load + this.#add(ask) + body, modules, outputLength)
+    this.#beginIfFirst()
+  }
+
+  #flush(): void {
+    const texts = this.#outbox
+    this.#outbox = ""
+    if (this.#death === undefined && texts !== "") this.#transport.send(texts)
+  }
+
+  #add(ask: Ask): string {
+    if (this.#requests.length === 0) this.#transport.hold(true)
+    return this.#requests.add(ask).nonce
+  }
+
+  #beginIfFirst(): void {
+    if (this.#requests.length === 1) this.#requests.first?.ask.begun()
+  }
+
+  /** Takes the first request off; the next is the guest's to begin. */
+  #shift(): void {
+    this.#requests.shift()
+    const { first } = this.#requests
+    if (first === undefined) this.#transport.hold(false)
+    else if (this.usable) first.ask.begun()
+  }
+
   /**
-   * Sends what `send` makes of a fresh nonce and waits for its reply. Interruption only stops the waiting:
-   * whoever interrupts also kills, because what answers now would answer for nobody.
+   * Ends it, busy or not: nothing further begins; whoever waits for the first request is no longer told of it; the
+   * plugin is asked to stop, and is killed when `grace` is over. Then comes `done`, which is told whether it could be
+   * confirmed gone in time, and then what had not begun is given back.
    */
-  request(
-    send: (transport: Transport, nonce: string) => void,
-    conversation: Conversation
-  ): Effect.Effect<GuestReply, Death> {
-    return Effect.callback<GuestReply, Death>((resume) => {
-      if (this.#death !== undefined) return resume(Effect.fail(this.#death))
-      const nonce = randomUUID()
-      this.#pending = { ...conversation, nonce, settle: resume, logLines: 0, logLength: 0 }
-      this.#transport.hold(true)
-      send(this.#transport, nonce)
+  stop(grace: Duration.Duration, done: (gone: boolean) => Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#spent = true
+      const rest = this.#requests.detach()
+      const { first } = this.#requests
+      if (first !== undefined) first.outcome = deaf
+      return (Duration.toMillis(grace) > 0 ? this.#asked(first, grace) : Effect.void).pipe(
+        Effect.andThen(this.kill),
+        Effect.flatMap(done),
+        Effect.andThen(Effect.sync(() => giveBack(rest)))
+      )
     })
   }
 
-  /** Asks the plugin to stop by itself, and waits until it has answered or died; its answer counts no more. */
-  abort(text: string): Effect.Effect<void> {
+  /** Asks the plugin to stop by itself, and waits until it has answered, died or had its time. */
+  #asked(first: Request | undefined, grace: Duration.Duration): Effect.Effect<unknown> {
     return Effect.callback<void>((resume) => {
-      if (this.#pending === undefined) return resume(Effect.void)
-      this.#pending.settle = () => resume(Effect.void)
-      this.#transport.send(text)
-    }).pipe(Effect.interruptible)
-  }
-
-  #settle(result: Effect.Effect<GuestReply, Death>): void {
-    const pending = this.#pending
-    this.#pending = undefined
-    this.#transport.hold(false)
-    pending?.settle(result)
+      if (first === undefined || this.#condemned !== undefined) return resume(Effect.void)
+      const over = (): void => resume(Effect.void)
+      first.outcome = { replied: over, died: over, unbegun: over, defect: over }
+      this.#transport.send(ToGuest.abort)
+    }).pipe(Effect.interruptible, Effect.timeoutOption(grace))
   }
 
   #died(death: Death): void {
     this.#death = this.#condemned === undefined ? death : { ...death, reason: this.#condemned }
     this.#hello.settle(Effect.fail(this.#death))
-    if (this.#pending !== undefined) this.#settle(Effect.fail(this.#death))
+    const rest = this.#requests.detach()
+    const first = this.#requests.shift()
+    // Between two runs; one that crashes before its first would do so for ever.
+    if (this.#crashedIdle && this.#answered > 0) first?.outcome.unbegun()
+    else first?.outcome.died(this.#death)
+    giveBack(rest)
   }
 
   #violation(what: string): void {
@@ -178,24 +208,34 @@ export class Isolate {
     const type = message[0] ?? ""
     const nonce = message.slice(1, 1 + nonceLength)
     if (!this.#greeted) return this.#greet(type, nonce, message)
-    const pending = this.#pending
+    const { first } = this.#requests
     if (type === Reply.log || type === Reply.net || type === Reply.audit) {
-      return this.#aside(pending, type, nonce, message)
+      return this.#aside(first, type, nonce, message)
     }
-    if (type === Reply.crashed) return this.#crashed(message)
-    if (pending === undefined || nonce !== pending.nonce) {
+    if (type === Reply.crashed) return this.#crashed(nonce, message)
+    if (first === undefined || nonce !== first.nonce) {
       return this.#violation("a reply came that nobody had asked for")
     }
     const bodyAt = 1 + nonceLength + (hasMark(type) ? 1 : 0)
-    const room = type === Reply.output ? pending.limits.outputLength : otherReplyLength
+    const room = type === Reply.output ? first.ask.limits.outputLength : otherReplyLength
     if (message.length - bodyAt > room) return this.#violation(`a reply of ${message.length} characters`)
     const leftover = hasMark(type) && message[bodyAt - 1] !== Leftover.none
-    this.#settle(Effect.succeed({ type, body: message.slice(bodyAt), leftover }))
+    // As its guest does: it begins nothing any more.
+    const rest = leftover || type === Reply.uncrossable ? this.#spend() : undefined
+    if (type !== Reply.loaded) this.#answered++
+    this.#shift()
+    first.outcome.replied({ type, body: message.slice(bodyAt), leftover })
+    giveBack(rest)
+  }
+
+  #spend(): Request | undefined {
+    this.#spent = true
+    return this.#requests.detach()
   }
 
   #greet(type: string, nonce: string, message: string): void {
     if (type === Reply.log) return
-    if (type === Reply.crashed) return this.#crashed(message)
+    if (type === Reply.crashed) return this.#crashed(nonce, message)
     const hello = `{"protocol":${protocolVersion}}`
     if (type !== Reply.hello || nonce !== noNonce || message.slice(1 + nonceLength) !== hello) {
       return this.#violation(`its hello was not ${hello}`)
@@ -205,7 +245,8 @@ export class Isolate {
   }
 
   /** The guest's own last words; it ends itself, the kill only makes sure. */
-  #crashed(message: string): void {
+  #crashed(nonce: string, message: string): void {
+    this.#crashedIdle = nonce === noNonce
     const body = message.slice(1 + nonceLength)
     try {
       const reason: unknown = body.length > otherReplyLength ? undefined : JSON.parse(body)
@@ -216,11 +257,11 @@ export class Isolate {
   }
 
   /** What a guest says beside its reply. */
-  #aside(pending: Pending | undefined, type: string, nonce: string, message: string): void {
+  #aside(pending: Request | undefined, type: string, nonce: string, message: string): void {
     const second = Math.floor(performance.now() / 1000)
     if (second !== this.#rate.second) this.#rate = { second, messages: 0 }
     // Counted whoever they are from: nobody's messages cost the host as much as anybody's.
-    const limit = pending?.limits.messageRate ?? defaultLimits.messageRate
+    const limit = pending?.ask.limits.messageRate ?? defaultLimits.messageRate
     if (++this.#rate.messages > limit) {
       return this.#violation(`more than ${limit} messages in a second (limits.messageRate)`)
     }
@@ -228,18 +269,18 @@ export class Isolate {
     if (pending === undefined || nonce !== pending.nonce) return
     if (type === Reply.log) return this.#log(pending, message)
     const body = message.slice(1 + nonceLength)
-    if (type === Reply.audit) return this.#audit(pending, body)
-    const problem = pending.net(body)
+    if (type === Reply.audit) return this.#audit(pending.ask, body)
+    const problem = pending.ask.net(body)
     if (problem !== undefined) this.#violation(problem)
   }
 
-  #log(pending: Pending, message: string): void {
+  #log(pending: Request, message: string): void {
     pending.logLines++
     pending.logLength += message.length
     // The guest caps first; JSON escapes can make a text up to six times as long.
     if (
-      pending.logLines > pending.limits.logLines + 1 ||
-      pending.logLength > 6 * pending.limits.logLength + 64 * 1024
+      pending.logLines > pending.ask.limits.logLines + 1 ||
+      pending.logLength > 6 * pending.ask.limits.logLength + 64 * 1024
     ) {
       return this.#violation("more log lines than its limit")
     }
@@ -248,7 +289,7 @@ export class Isolate {
       return this.#violation("a log line of another shape")
     }
     const { level, text } = line
-    this.#hand(() => pending.log(level, text))
+    this.#hand(() => pending.ask.log(level, text))
   }
 
   /** Lets the host's own code take what came: what that throws is the run's defect, not the plugin's fault. */
@@ -258,11 +299,15 @@ export class Isolate {
     } catch (defect) {
       // Condemned first: whoever the defect wakes must not find it usable.
       this.condemn("the host could not take what it said")
-      this.#settle(Effect.die(defect))
+      const { first } = this.#requests
+      if (first === undefined) return
+      const { outcome } = first
+      first.outcome = deaf
+      outcome.defect(defect)
     }
   }
 
-  #audit(pending: Pending, body: string): void {
+  #audit(ask: Ask, body: string): void {
     const line = body.length > maxAuditLength ? undefined : objectIn(body)
     const capability = line?.capability
     if (
@@ -271,7 +316,7 @@ export class Isolate {
     )
       return this.#violation("an audit line of another shape")
     const { what } = line
-    this.#hand(() => pending.audit({ capability, what }))
+    this.#hand(() => ask.audit({ capability, what }))
   }
 }
 

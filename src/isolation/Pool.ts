@@ -1,21 +1,26 @@
 /**
- * Keeps isolates warm for their plugin, and hands each to one run at a time. Knows nothing of levels: it is
- * given a way to boot an isolate. How many runs go at once is the runtime's to say.
+ * Keeps isolates warm for their plugin, and hands runs over to them. Knows nothing of levels: it is given a way to
+ * boot an isolate. How many runs are handed over at once is the runtime's to say.
  *
- * A lease in doubt is destroyed, never returned: after an error of the isolate, an interruption, a leftover,
- * a change of the plugin's files, `maxRuns` runs or `maxAge`.
+ * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
+ * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, MutableRef, Option, Scope } from "effect"
-import { LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
+import { Clock, Duration, Effect, Exit, FiberSet, MutableRef, Option, type Scope } from "effect"
+import type { IsolationLevel } from "../Capabilities.ts"
+import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import { crashed, loadPlugin, type Subject } from "./exchange.ts"
+import { crashed, loadPlugin } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { Birth, Level } from "./Level.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
+import { Shelf } from "./Shelf.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
+import type { Subject } from "./Subject.ts"
 import type { Death } from "./Transport.ts"
 import type { UsageWatch } from "./UsageWatch.ts"
+import { type Call, type Keeper, notBegun, Warm } from "./Warm.ts"
+import type { WarmBudget } from "./WarmBudget.ts"
 import { warmKeyOf } from "./warmKey.ts"
 import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
 
@@ -32,30 +37,30 @@ export interface PoolOptions {
   readonly maxZombies: number
 }
 
-/** An isolate that has loaded its plugin. */
-export interface Warm {
-  readonly spec: PluginSpec
-  readonly isolate: Isolate
-  readonly info: PluginInfo
-  readonly changed: Effect.Effect<boolean>
-  readonly born: number
-  runs: number
-  lastUsed: number
-  lastChecked: number
-  /** Set when it must not serve another run. */
-  spent: boolean
-}
-
+/** How many isolates of a level there are, by what they are doing. */
 export interface PoolStats {
-  /** Isolates that exist, spares and zombies included. */
-  readonly isolates: number
-  /** Isolates that were told to die and have not, for longer than a host waits. */
+  /** Booted or booting, without a plugin. */
+  readonly spare: number
+  /** Loading a plugin, running one, or about to be gone. */
+  readonly busy: number
+  /** Warm, with nothing to do. */
+  readonly idle: number
+  /** Told to die and still there, for longer than a host waits. */
   readonly zombies: number
 }
 
+type Labels = { readonly [label: string]: string }
+
 export interface Pool {
-  /** An isolate for one run of the spec's plugin, until the scope closes: a warm one, or one that is made. */
-  readonly lease: (subject: Subject, entry: string) => Effect.Effect<Warm, PluginError, Scope.Scope>
+  /** Runs the spec's plugin in an isolate that is warm for it, or in one that is made. */
+  readonly run: (
+    subject: Subject,
+    entry: string,
+    input: string,
+    call: Call
+  ) => Effect.Effect<string, PluginError | NotBegun>
+  /** Has an isolate load the spec's plugin, and says what the plugin calls itself. */
+  readonly load: (subject: Subject, entry: string) => Effect.Effect<PluginInfo, PluginError>
   /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
   readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
@@ -76,9 +81,14 @@ const patience = 20
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
 
+/** What a warm isolate of a level takes beside its plugin's own data, in MiB, as `npm run bench` measures it. */
+const weights: { readonly [Name in IsolationLevel]: number } = { thread: 12, process: 45, wasm: 20 }
+
 export const makePool = (
   options: PoolOptions,
   level: Level,
+  /** Shared by all pools. */
+  budget: WarmBudget,
   /** Absent where guests read their modules themselves. */
   loader: ModuleLoader["Service"] | undefined,
   /** Absent where usage cannot be looked at. */
@@ -86,7 +96,7 @@ export const makePool = (
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const idle = new Map<string, Array<Warm>>()
+    const shelves = new Map<string, Shelf>()
     const sparesByBirth = new Map<string, Spares>()
     const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
@@ -99,6 +109,8 @@ export const makePool = (
           if (gone) all.delete(isolate)
         })
       )
+
+    const runFork = yield* FiberSet.makeRuntime<never>()
 
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
@@ -133,22 +145,77 @@ export const makePool = (
       return spares
     }
 
-    const idleOf = (spec: PluginSpec): Array<Warm> => {
+    const shelfOf = (spec: PluginSpec): Shelf => {
       const key = warmKeyOf(spec)
-      const known = idle.get(key)
+      const known = shelves.get(key)
       if (known !== undefined) return known
-      const none: Array<Warm> = []
-      idle.set(key, none)
-      return none
+      const shelf = new Shelf()
+      shelves.set(key, shelf)
+      return shelf
     }
 
-    const makeWarm = (subject: Subject, entry: string, spares: Spares): Effect.Effect<Warm, PluginError> =>
+    /** Nobody waits for this one: it is given all the time that a busy machine may take to end a thread. */
+    const endInBackground = (isolate: Isolate, spec: PluginSpec): void => {
+      // The finalizer sees to all that are left.
+      if (MutableRef.get(closing)) return
+      runFork(
+        Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
+          Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(spec.name, isolate)))
+        )
+      )
+    }
+
+    /** All that have loaded a plugin and are not yet on their way out. */
+    const warms = new Set<Warm>()
+    let loading = 0
+
+    /** What is done for a warm isolate of a spec when it gets work, and when it has none left. */
+    const keeperOf = (spec: PluginSpec, spares: Spares): Keeper => {
+      const shelf = shelfOf(spec)
+      let first = true
+      const fill = (): void => {
+        if (!MutableRef.get(closing)) runFork(spares.fill)
+      }
+      const remove = (warm: Warm): void => {
+        budget.remove(warm)
+        shelf.warms.delete(warm)
+        if (!warms.delete(warm)) return
+        endInBackground(warm.isolate, spec)
+        fill()
+      }
+      return {
+        fork: runFork,
+        busy: (warm) => {
+          watch?.begin(warm.isolate, spec.limits)
+          budget.busy(warm)
+        },
+        idle: (warm) => {
+          watch?.end(warm.isolate)
+          if (!warm.open || warm.runs >= options.maxRuns || spec.reuse === "never") return remove(warm)
+          budget.idle(warm)
+          // Not before its first runs are over: they need the core themselves.
+          if (first) fill()
+          first = false
+        },
+        undead: (warm) => zombies.note(spec.name, warm.isolate)
+      }
+    }
+
+    const refused = (spec: PluginSpec, reason: string): LoadError =>
+      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
+
+    /** Boots an isolate, or takes a spare, and has it load the plugin; uninterruptible but where it says so. */
+    const makeWarm = (subject: Subject, entry: string, labels: Labels): Effect.Effect<Warm, PluginError> =>
       Effect.gen(function* () {
         const { spec } = subject
+        const birth = yield* Effect.mapError(level.birthOf(spec, subject.grants), (reason) =>
+          refused(spec, reason)
+        )
+        const spares = sparesOf(birth, spec.reuse)
         const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
-        const loaded = yield* watched(isolate, spec).pipe(
-          Effect.andThen(loadPlugin(isolate, subject, entry, loader)),
-          Effect.scoped,
+        watch?.begin(isolate, spec.limits)
+        loading++
+        const loaded = yield* loadPlugin(isolate, subject, entry, loader, labels).pipe(
           Effect.timeoutOrElse({
             duration: spec.timeout,
             orElse: () =>
@@ -156,76 +223,133 @@ export const makePool = (
           }),
           // All around it is uninterruptible, so that no isolate is ever between two owners.
           Effect.interruptible,
-          Effect.onExit((exit) =>
-            Exit.isSuccess(exit)
-              ? Effect.void
-              : Effect.flatMap(end(isolate), (gone) =>
-                  gone ? Effect.void : zombies.note(spec.name, isolate)
-                ).pipe(Effect.andThen(spares.fill))
-          )
+          Effect.onExit((exit) => {
+            watch?.end(isolate)
+            loading--
+            if (Exit.isSuccess(exit)) return Effect.void
+            return Effect.flatMap(end(isolate), (gone) =>
+              gone ? Effect.void : zombies.note(spec.name, isolate)
+            ).pipe(Effect.andThen(spares.fill))
+          })
         )
-        const now = yield* Clock.currentTimeMillis
-        return { spec, isolate, ...loaded, born: now, runs: 0, lastUsed: now, lastChecked: now, spent: false }
-      })
+        const warm = new Warm(isolate, loaded, keeperOf(spec, spares), yield* Clock.currentTimeMillis)
+        warms.add(warm)
+        return warm
+      }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
 
-    /** Keeps an eye on what an isolate uses while plugin code runs in it. */
-    const watched = (isolate: Isolate, spec: PluginSpec): Effect.Effect<void, never, Scope.Scope> =>
-      watch === undefined ? Effect.void : watch.watch(isolate, spec.limits)
-
-    const isFresh = (warm: Warm, now: number): Effect.Effect<boolean> => {
-      if (!warm.isolate.usable || now - warm.born > Duration.toMillis(options.maxAge))
-        return Effect.succeed(false)
-      if (now - warm.lastChecked < changeCheckInterval) return Effect.succeed(true)
-      warm.lastChecked = now
-      // A loader that is busy compiling for someone else has nothing to say of this one in time.
-      return Effect.map(
-        Effect.timeoutOption(Effect.interruptible(warm.changed), "100 millis"),
-        (changed) => Option.isNone(changed) || !changed.value
+    /** Why no isolate is made for a plugin now, if there is a reason. */
+    const problemOf = (spec: PluginSpec): PluginError | undefined => {
+      if (MutableRef.get(closing)) return crashed(spec, { reason: "the runtime was closed" })
+      const undead = zombies.count(spec.name)
+      if (undead < options.maxZombies) return undefined
+      return refused(
+        spec,
+        `${undead} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
       )
     }
 
-    const takeIdle = (shelf: Array<Warm>): Effect.Effect<Warm | undefined> =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        for (let warm = shelf.pop(); warm !== undefined; warm = shelf.pop()) {
-          if (yield* isFresh(warm, now)) return warm
-          yield* endInBackground(warm)
+    /** An isolate for its first run; or, where as many as the spec allows are on their way, the wait for one. */
+    const grow = (
+      subject: Subject,
+      entry: string,
+      labels: Labels
+    ): Effect.Effect<Warm, PluginError | NotBegun> =>
+      Effect.suspend((): Effect.Effect<Warm, PluginError | NotBegun> => {
+        const { spec } = subject
+        const shelf = shelfOf(spec)
+        if (shelf.open + shelf.loading >= spec.concurrency) {
+          return Effect.callback<never, NotBegun>((resume) => {
+            const forget = shelf.onLoad(() => resume(notBegun))
+            return Effect.sync(forget)
+          })
         }
-        return undefined
+        shelf.loading++
+        return makeWarm(subject, entry, labels).pipe(
+          Effect.tap((warm) =>
+            Effect.sync(() => {
+              shelf.warms.add(warm)
+              budget.add(warm, weights[level.name])
+            })
+          ),
+          Effect.ensuring(Effect.sync(() => shelf.endLoad())),
+          Effect.uninterruptible
+        )
       })
 
-    /** Nobody waits for this one: it is given all the time that a busy machine may take to end a thread. */
-    const endInBackground = ({ isolate, spec }: Warm): Effect.Effect<void> =>
-      Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
-        Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(spec.name, isolate))),
-        Effect.forkIn(scope, { startImmediately: true }),
-        Effect.asVoid
-      )
-
-    const giveBack = (warm: Warm, spares: Spares): Effect.Effect<void> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const { spec } = warm
-        warm.runs++
-        warm.lastUsed = now
-        const keep =
-          spec.reuse === "plugin" &&
-          !warm.spent &&
-          warm.isolate.usable &&
-          warm.runs < options.maxRuns &&
-          !MutableRef.get(closing)
-        if (keep) idleOf(spec).push(warm)
-        return Effect.andThen(keep ? Effect.void : endInBackground(warm), spares.fill)
+    /** Has its plugin's files looked at; once they have changed it begins nothing any more. */
+    const check = (warm: Warm): Effect.Effect<void> =>
+      // A loader that is busy compiling for someone else has nothing to say of this one in time.
+      Effect.map(Effect.timeoutOption(Effect.interruptible(warm.changed), "100 millis"), (changed) => {
+        if (Option.isSome(changed) && changed.value) warm.retire()
       })
 
-    const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const expired: Array<Warm> = []
-      for (const [key, shelf] of idle) {
-        const limit = now - Duration.toMillis(options.idleTimeToLive)
-        const kept = shelf.filter((warm) => warm.lastUsed > limit || (expired.push(warm), false))
-        shelf.splice(0, shelf.length, ...kept)
-        if (shelf.length === 0) idle.delete(key)
+    const maxAge = Duration.toMillis(options.maxAge)
+    const runWarm = (
+      subject: Subject,
+      entry: string,
+      input: string,
+      call: Call
+    ): Effect.Effect<string, PluginError | NotBegun> =>
+      Effect.clockWith((clock) => {
+        const { spec } = subject
+        const problem = problemOf(spec)
+        if (problem !== undefined) return Effect.fail(problem)
+        const shelf = shelfOf(spec)
+        const warm = shelf.least()
+        if (warm === undefined || (warm.handed > 0 && shelf.open + shelf.loading < spec.concurrency)) {
+          return Effect.flatMap(grow(subject, entry, call.labels), (warm) => warm.run(subject, input, call))
+        }
+        const now = clock.currentTimeMillisUnsafe()
+        if (now - warm.born > maxAge) {
+          warm.retire()
+          return notBegun
+        }
+        if (now - warm.lastChecked < changeCheckInterval) return warm.run(subject, input, call)
+        warm.lastChecked = now
+        if (warm.handed === 0) return Effect.andThen(check(warm), notBegun)
+        runFork(check(warm))
+        return warm.run(subject, input, call)
+      })
+
+    const loadWarm = (subject: Subject, entry: string): Effect.Effect<PluginInfo, PluginError> =>
+      Effect.suspend((): Effect.Effect<PluginInfo, PluginError> => {
+        const { spec } = subject
+        const problem = problemOf(spec)
+        if (problem !== undefined) return Effect.fail(problem)
+        const warm = shelfOf(spec).least()
+        if (warm !== undefined) return Effect.succeed(warm.info)
+        return grow(subject, entry, { plugin: spec.name }).pipe(
+          Effect.map((warm) => {
+            warm.left()
+            return warm.info
+          }),
+          Effect.catchIf(
+            (error) => error instanceof NotBegun,
+            () => loadWarm(subject, entry)
+          )
+        )
+      })
+
+    /** In an isolate of its own, which is ended after it. */
+    const useFresh = <A, E>(
+      subject: Subject,
+      entry: string,
+      labels: Labels,
+      use: (warm: Warm) => Effect.Effect<A, E>
+    ): Effect.Effect<A, E | PluginError> =>
+      Effect.suspend((): Effect.Effect<A, E | PluginError> => {
+        const problem = problemOf(subject.spec)
+        if (problem !== undefined) return Effect.fail(problem)
+        return Effect.acquireUseRelease(makeWarm(subject, entry, labels), use, (warm) =>
+          Effect.sync(() => warm.retire())
+        )
+      })
+
+    const idleTimeToLive = Duration.toMillis(options.idleTimeToLive)
+    const sweep = Effect.map(Clock.currentTimeMillis, (now) => {
+      for (const warm of warms) {
+        if (warm.handed === 0 && now - warm.lastUsed >= idleTimeToLive) warm.retire()
       }
-      return Effect.forEach(expired, endInBackground, { discard: true })
     })
     yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
       Effect.andThen(sweep),
@@ -235,33 +359,20 @@ export const makePool = (
 
     return {
       prepare: Effect.suspend(() => sparesOf(level.standardBirth, "plugin").fill),
-      lease: (subject, entry) =>
-        Effect.gen(function* () {
-          const { spec, grants } = subject
-          const refused = (reason: string): LoadError =>
-            new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
-          if (MutableRef.get(closing)) return yield* crashed(spec, { reason: "the runtime was closed" })
-          if (zombies.count(spec.name) >= options.maxZombies) {
-            return yield* refused(
-              `${zombies.count(spec.name)} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
-            )
-          }
-          const birth = yield* Effect.mapError(level.birthOf(spec, grants), refused)
-          const spares = sparesOf(birth, spec.reuse)
-          const warm = yield* Effect.acquireRelease(
-            Effect.flatMap(
-              spec.reuse === "plugin" ? takeIdle(idleOf(spec)) : Effect.succeed(undefined),
-              (warm) => (warm === undefined ? makeWarm(subject, entry, spares) : Effect.succeed(warm))
-            ),
-            (warm) => giveBack(warm, spares)
-          )
-          yield* watched(warm.isolate, spec)
-          return warm
-        }),
+      run: (subject, entry, input, call) =>
+        subject.spec.reuse === "plugin"
+          ? runWarm(subject, entry, input, call)
+          : useFresh(subject, entry, call.labels, (warm) => warm.run(subject, input, call)),
+      load: (subject, entry) =>
+        subject.spec.reuse === "plugin"
+          ? loadWarm(subject, entry)
+          : useFresh(subject, entry, { plugin: subject.spec.name }, (warm) => Effect.succeed(warm.info)),
       zombies,
-      stats: Effect.sync(() => ({
-        isolates: all.size,
-        zombies: [...all].filter((isolate) => isolate.undead).length
-      }))
+      stats: Effect.sync(() => {
+        const zombies = [...all].filter((isolate) => isolate.undead).length
+        const idle = [...warms].filter((warm) => warm.handed === 0).length
+        const spare = all.size - zombies - warms.size - loading
+        return { spare, idle, busy: all.size - zombies - idle - spare, zombies }
+      })
     }
   })

@@ -12,8 +12,9 @@ const interval = 25
 const mebibyte = 1024 * 1024
 
 export interface UsageWatch {
-  /** Watches until the scope closes. */
-  readonly watch: (isolate: Isolate, limits: Limits) => Effect.Effect<void, never, Scope.Scope>
+  /** Watches until `end`. */
+  readonly begin: (isolate: Isolate, limits: Limits) => void
+  readonly end: (isolate: Isolate) => void
 }
 
 interface Watched {
@@ -54,14 +55,14 @@ const look = (watched: Watched): void => {
 
 /** Starts the watch; one fiber for all isolates, asleep while none is busy. */
 export const makeUsageWatch: Effect.Effect<UsageWatch, never, Scope.Scope> = Effect.gen(function* () {
-  const busy = new Set<Watched>()
+  const busy = new Map<Isolate, Watched>()
   const anyBusy = yield* Latch.make(false)
 
   yield* anyBusy.await.pipe(
     Effect.andThen(Effect.sleep(interval)),
     Effect.andThen(
       Effect.sync(() => {
-        for (const watched of busy) look(watched)
+        for (const watched of busy.values()) look(watched)
       })
     ),
     Effect.forever,
@@ -69,21 +70,15 @@ export const makeUsageWatch: Effect.Effect<UsageWatch, never, Scope.Scope> = Eff
   )
 
   return {
-    watch: (isolate, limits) =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const watched: Watched = { isolate, limits, cpuBefore: undefined, asked: false }
-          busy.add(watched)
-          anyBusy.openUnsafe()
-          // Where the run starts from; only asked for where somebody wants to know.
-          if (limits.cpu !== undefined) look(watched)
-          return watched
-        }),
-        (watched) =>
-          Effect.sync(() => {
-            busy.delete(watched)
-            if (busy.size === 0) anyBusy.closeUnsafe()
-          })
-      )
+    begin: (isolate, limits) => {
+      const watched: Watched = { isolate, limits, cpuBefore: undefined, asked: false }
+      busy.set(isolate, watched)
+      if (busy.size === 1) anyBusy.openUnsafe()
+      // Where the run starts from; only asked for where somebody wants to know.
+      if (limits.cpu !== undefined) look(watched)
+    },
+    end: (isolate) => {
+      if (busy.delete(isolate) && busy.size === 0) anyBusy.closeUnsafe()
+    }
   }
 })

@@ -1,5 +1,5 @@
 /** One load or one run with an isolate: the request, its reply, and what either means as a `PluginError`. */
-import { type Context, Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import {
@@ -10,20 +10,20 @@ import {
   ThrownValue,
   WorkerCrash
 } from "../Errors.ts"
-import type { ResolvedGrants } from "../Capabilities.ts"
 import { capabilitiesProblem, decodeCapabilities } from "../capabilities/declared.ts"
-import { type AuditLine, type LoadRequest, type PluginInfo, Reply, Request } from "../guest/protocol.ts"
+import { type LoadRequest, type PluginInfo, Reply } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import { printable, printableLine, shortened } from "../text.ts"
-import type { Conversation, GuestReply, Isolate } from "./Isolate.ts"
+import { lineText, printable, printableLine, shortened } from "../text.ts"
+import type { Isolate } from "./Isolate.ts"
 import type { ModuleLoader } from "./ModuleLoader.ts"
-import { lazySession } from "./network.ts"
+import type { Ask, GuestReply } from "./Requests.ts"
+import type { Subject } from "./Subject.ts"
+import { Talk } from "./Talk.ts"
 import type { Death } from "./Transport.ts"
 
 /** Characters of a reason that a plugin may have made up. */
 const maxReason = 8_192
 const reasonText = (reason: string): string => printable(shortened(reason, maxReason))
-const lineText = (text: string): string => printableLine(shortened(text, 1_000))
 /** What a plugin calls itself. */
 const nameText = (text: string): string => printableLine(shortened(text, 200))
 
@@ -50,53 +50,35 @@ const decodeInfo = Schema.decodeEffect(Info)
 const decodeText = Schema.decodeEffect(Text)
 const decodeThrown = Schema.decodeEffect(Thrown)
 
-export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly what: string }
-
-/** What an isolate is used for, and by whose leave. */
-export interface Subject {
-  readonly spec: PluginSpec
-  readonly grants: ResolvedGrants
-  /** Where relative paths of grants start. */
-  readonly base: string
-  /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
-  readonly audit: (use: UngrantedUse) => boolean
-}
-
-/**
- * A request and all that is said until its reply. Log lines are Effect logs of the fiber that runs the plugin,
- * with that fiber's annotations; requests on the network end with it.
- */
-const converse = (
+/** Asks a booted isolate to load, and waits for its answer. */
+const askToLoad = (
   isolate: Isolate,
-  { spec, grants, audit }: Subject,
-  send: Parameters<Isolate["request"]>[0]
+  subject: Subject,
+  labels: { readonly [label: string]: string },
+  send: (ask: Ask) => void
 ): Effect.Effect<GuestReply, WorkerCrash> =>
-  Effect.contextWith((context: Context.Context<never>) => {
-    const runSync = Effect.runSyncWith(context)
-    // Whoever is not in audit mode has nothing to report.
-    const inAudit = spec.enforcement === "audit"
-    const report = ({ capability, what }: UngrantedUse): void => {
-      const use = { capability, what: lineText(what) }
-      if (!inAudit || !audit(use)) return
-      runSync(Effect.logWarning(`audit: ${use.what} is not granted; it would take grants.${capability}`))
-    }
-    const net = lazySession(
-      spec,
-      grants,
-      inAudit ? (what) => report({ capability: "net", what }) : undefined,
-      (json) => isolate.tell(Request.net + json)
-    )
-    const conversation: Conversation = {
-      limits: spec.limits,
-      log: (level, text) => runSync(Effect.logWithLevel(level)(printable(text))),
-      net: net.receive,
-      audit: report
-    }
-    return isolate.request(send, conversation).pipe(
-      Effect.ensuring(net.close),
-      Effect.mapError((death) => crashed(spec, death))
-    )
-  })
+  Effect.withFiber((fiber) =>
+    Effect.callback<GuestReply, WorkerCrash>((resume) => {
+      class Load extends Talk implements Ask {
+        begun(): void {}
+        replied(reply: GuestReply): void {
+          resume(this.after(Effect.succeed(reply)))
+        }
+        died(death: Death): void {
+          resume(this.after(Effect.fail(crashed(subject.spec, death))))
+        }
+        unbegun(): void {
+          this.died({ reason: "it ended without an answer" })
+        }
+        defect(defect: unknown): void {
+          resume(this.after(Effect.die(defect)))
+        }
+      }
+      const ask = new Load(isolate, subject, fiber, labels)
+      send(ask)
+      return Effect.suspend(() => ask.after(Effect.void))
+    })
+  )
 
 /** What one load gives: who the plugin says it is, and whether its files have changed since. */
 export interface Loaded {
@@ -109,7 +91,9 @@ export const loadPlugin = (
   isolate: Isolate,
   subject: Subject,
   entry: string,
-  loader: ModuleLoader["Service"] | undefined
+  loader: ModuleLoader["Service"] | undefined,
+  /** What its log lines are annotated with. */
+  labels: { readonly [label: string]: string }
 ): Effect.Effect<Loaded, PluginError> =>
   Effect.gen(function* () {
     const { spec, grants } = subject
@@ -141,8 +125,8 @@ export const loadPlugin = (
       ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
     }
     const body = JSON.stringify(request)
-    const reply = yield* converse(isolate, subject, (transport, nonce) =>
-      transport.load(Request.load + nonce + body, modules?.channel, outputLength)
+    const reply = yield* askToLoad(isolate, subject, labels, (ask) =>
+      isolate.load(body, modules?.channel, outputLength, ask)
     )
     if (reply.type === Reply.loadFailed) {
       const reason = yield* Effect.mapError(decodeText(reply.body), () => brokenReply(spec))
@@ -165,26 +149,8 @@ export const loadPlugin = (
     }
   })
 
-/** Runs a loaded plugin on an input's JSON; answers its output's JSON. */
-export const runPlugin = (
-  isolate: Isolate,
-  subject: Subject,
-  input: string,
-  /** Told that the isolate must not serve another run. */
-  spend: () => void
-): Effect.Effect<string, PluginError> =>
-  converse(isolate, subject, (transport, nonce) => transport.send(Request.run + nonce + input)).pipe(
-    Effect.flatMap((reply) => {
-      if (reply.leftover || reply.type === Reply.uncrossable) spend()
-      return meaning(subject.spec, reply, spend)
-    })
-  )
-
-const meaning = (
-  spec: PluginSpec,
-  reply: GuestReply,
-  spend: () => void
-): Effect.Effect<string, PluginError> => {
+/** What a reply to a run says: the output's JSON, not yet validated, or how the plugin failed. */
+export const meaning = (spec: PluginSpec, reply: GuestReply): Effect.Effect<string, PluginError> => {
   switch (reply.type) {
     case Reply.output:
       return Effect.succeed(reply.body)
@@ -209,7 +175,6 @@ const meaning = (
         onSuccess: (issue) => Effect.fail(new InvalidOutput({ plugin: spec.name, issue: lineText(issue) }))
       })
     default:
-      spend()
       return Effect.fail(brokenReply(spec))
   }
 }

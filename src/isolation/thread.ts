@@ -12,6 +12,9 @@ import { type Death, deathWait, type Transport, type TransportEvents } from "./T
  */
 const engineHeapLimit = 1024
 
+/** Messages that are taken at one event; a guest that sends for ever must not keep the host for itself. */
+const takenAtOnce = 64
+
 /** A field of an error that a plugin may have made: any value, any length. */
 const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
 
@@ -67,7 +70,16 @@ export const startWorker =
     // hold the host's process for as long as the thread lives.
     worker.stdout.destroy()
     worker.stderr.destroy()
-    port1.on("message", events.message)
+    port1.on("message", (message) => {
+      events.message(message)
+      // What has come meanwhile is taken without an event for each: its askers go on together, and what they ask
+      // next goes out in one message.
+      for (let taken = 0; taken < takenAtOnce; taken++) {
+        const more = receiveMessageOnPort(port1)
+        if (more === undefined) return
+        events.message(more.message)
+      }
+    })
     port1.unref()
     worker.on("message", () => events.message(undefined))
     // After that listener, which would hold the process too.

@@ -11,6 +11,7 @@ export const takeMessage = receiveMessageOnPort
 const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")
 const { postMessage, ref, start } = MessagePort.prototype
 const { getActiveResourcesInfo } = realProcess
+export const later = setImmediate
 
 /** Ends the isolate without an event that a plugin could answer. */
 export const endNow = (code: number): void => {

@@ -6,16 +6,18 @@ import realProcess from "node:process"
 import { describeReason, quote } from "../describe.ts"
 import { type Line, noNonce, Reply } from "../protocol.ts"
 import { serve } from "../serve.ts"
+import { inTurn } from "../turns.ts"
 import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
-import { activeResources, endNow } from "./intrinsics.ts"
+import { activeResources, endNow, later } from "./intrinsics.ts"
 import { installModuleHooks } from "./modules.ts"
 import { makeNet } from "./net.ts"
 
 /** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
-export const start = (line: Line, confined: boolean): void => {
+export const start = (host: Line, confined: boolean): void => {
+  const line = inTurn(host, later)
   let nonce = noNonce
   const guestConsole = makeConsole((level, text) =>
     line.post(`${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)

@@ -3,6 +3,7 @@ import realProcess from "node:process"
 import { type MessagePort, workerData } from "node:worker_threads"
 import { endNow } from "../node/intrinsics.ts"
 import { threadLine } from "../node/threadLine.ts"
+import { inTurn } from "../turns.ts"
 import { Engine } from "./Engine.ts"
 import { type CompiledModule, type MemorySize, webAssembly } from "./webAssembly.ts"
 
@@ -20,6 +21,6 @@ const {
 // Node lets a thread with permissions read the host's working directory; nobody granted that.
 if (realProcess.versions.bun === undefined) realProcess.permission.drop("fs.read", realProcess.cwd())
 
-const line = threadLine(port)
+const line = inTurn(threadLine(port), setImmediate)
 const engine = await Engine.start({ module, memory: new webAssembly.Memory(size), line, end: endNow })
 line.listen((text) => engine.receive(text))

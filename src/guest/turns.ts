@@ -1,0 +1,86 @@
+/**
+ * The guest's own queue: the host hands runs over ahead, several in a text, and whoever serves the line is given
+ * one at a time. What has not begun when a run spoils the isolate never begins here: the host takes it elsewhere.
+ */
+import { cut, indexOf } from "./intrinsics.ts"
+import { Leftover, type Line, lineEnd, nonceLength, noNonce, Reply, Request } from "./protocol.ts"
+
+/** What is known of the first characters of a final reply: does it end the use of this isolate? */
+const spoils = (type: string, text: string): boolean =>
+  type === Reply.uncrossable ||
+  ((type === Reply.output || type === Reply.thrown) && text[1 + nonceLength] !== Leftover.none)
+
+/**
+ * A line that gives one request at a time. `later` calls back in another turn of the event loop, so that a late
+ * error of one run is never taken for the next one's.
+ */
+export const inTurn = (line: Line, later: (next: () => void) => void): Line => {
+  /** Runs that have not begun; taken from the front without moving the rest. */
+  let waiting: Array<string> = []
+  let from = 0
+  let busy: string | undefined
+  let spoiled = false
+  let handle: (text: string) => void = () => {}
+
+  const begin = (text: string): void => {
+    busy = cut(text, 1, 1 + nonceLength)
+    handle(text)
+  }
+  const next = (): void => {
+    if (busy !== undefined || from >= waiting.length) return
+    const text = waiting[from] ?? ""
+    from++
+    if (from === waiting.length) {
+      waiting = []
+      from = 0
+    }
+    begin(text)
+  }
+  const answered = (): void => {
+    busy = undefined
+    if (from < waiting.length) later(next)
+  }
+  const drop = (): void => {
+    waiting = []
+    from = 0
+  }
+
+  const take = (text: string): void => {
+    const type = text[0]
+    if (type === Request.abort) drop()
+    else if (type === Request.run || type === Request.load) {
+      if (spoiled) return
+      if (busy !== undefined || from < waiting.length) waiting[waiting.length] = text
+      else begin(text)
+      return
+    }
+    handle(text)
+  }
+
+  return {
+    modules: line.modules,
+    post: (text) => {
+      const type = text[0] ?? ""
+      // Whose fault a crash is: nobody's, if it came between two runs.
+      if (type === Reply.crashed) return line.post(type + (busy ?? noNonce) + cut(text, 1 + nonceLength))
+      line.post(text)
+      if (type === Reply.log || type === Reply.net || type === Reply.audit || type === Reply.hello) return
+      if (spoils(type, text)) {
+        spoiled = true
+        drop()
+      }
+      answered()
+    },
+    listen: (handler) => {
+      handle = handler
+      line.listen((text) => {
+        let start = 0
+        for (let end = indexOf(text, lineEnd, 0); end >= 0; end = indexOf(text, lineEnd, start)) {
+          take(cut(text, start, end))
+          start = end + 1
+        }
+        take(start === 0 ? text : cut(text, start))
+      })
+    }
+  }
+}

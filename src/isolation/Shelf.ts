@@ -1,0 +1,39 @@
+/** The isolates that are warm for one plugin, and who waits for another. */
+import type { Warm } from "./Warm.ts"
+
+export class Shelf {
+  readonly warms = new Set<Warm>()
+  loading = 0
+  #waiting: Array<() => void> = []
+
+  /** Isolates that can be handed runs. */
+  get open(): number {
+    let open = 0
+    for (const warm of this.warms) if (warm.open) open++
+    return open
+  }
+
+  /** The one with the least to do. */
+  least(): Warm | undefined {
+    let least: Warm | undefined
+    for (const warm of this.warms) {
+      if (warm.open && (least === undefined || warm.handed < least.handed)) least = warm
+    }
+    return least
+  }
+
+  endLoad(): void {
+    this.loading--
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const tell of waiting) tell()
+  }
+
+  /** Calls back once, when a load has ended, whatever came of it; answers how to forget about it. */
+  onLoad(tell: () => void): () => void {
+    this.#waiting.push(tell)
+    return () => {
+      this.#waiting = this.#waiting.filter((waiting) => waiting !== tell)
+    }
+  }
+}

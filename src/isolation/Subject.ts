@@ -1,0 +1,15 @@
+/** What an isolate is used for, and by whose leave. */
+import type { ResolvedGrants } from "../Capabilities.ts"
+import type { AuditLine } from "../guest/protocol.ts"
+import type { PluginSpec } from "../Plugin.ts"
+
+export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly what: string }
+
+export interface Subject {
+  readonly spec: PluginSpec
+  readonly grants: ResolvedGrants
+  /** Where relative paths of grants start. */
+  readonly base: string
+  /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
+  readonly audit: (use: UngrantedUse) => boolean
+}

@@ -1,0 +1,73 @@
+/** What a guest may say while it works on a request: log lines, parts of a `fetch`, and what an audit is to report. */
+import { Effect, type Fiber } from "effect"
+import { type AuditLine, type LogLevel, Request } from "../guest/protocol.ts"
+import type { Limits } from "../Plugin.ts"
+import { lineText, printable } from "../text.ts"
+import type { Isolate } from "./Isolate.ts"
+import { type LazySession, lazySession } from "./network.ts"
+import type { Conversation } from "./Requests.ts"
+import type { Subject, UngrantedUse } from "./Subject.ts"
+
+/**
+ * Log lines are Effect logs of the fiber that asked, with its annotations and `labels`; requests on the network end
+ * with the answer.
+ */
+export class Talk implements Conversation {
+  readonly limits: Limits
+  readonly #isolate: Isolate
+  readonly #subject: Subject
+  readonly #fiber: Fiber.Fiber<unknown, unknown>
+  readonly #labels: { readonly [label: string]: string }
+  #session: LazySession | undefined
+
+  constructor(
+    isolate: Isolate,
+    subject: Subject,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    labels: { readonly [label: string]: string }
+  ) {
+    this.limits = subject.spec.limits
+    this.#isolate = isolate
+    this.#subject = subject
+    this.#fiber = fiber
+    this.#labels = labels
+  }
+
+  log(level: LogLevel, text: string): void {
+    this.#say(Effect.logWithLevel(level)(printable(text)))
+  }
+
+  net(json: string): string | undefined {
+    this.#session ??= lazySession(
+      this.#subject.spec,
+      this.#subject.grants,
+      this.#inAudit ? (what) => this.#report({ capability: "net", what }) : undefined,
+      (answer) => this.#isolate.tell(Request.net + answer)
+    )
+    return this.#session.receive(json)
+  }
+
+  audit(line: AuditLine): void {
+    this.#report(line)
+  }
+
+  /** The answer, once what it left open on the network is closed. */
+  after<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.#session === undefined ? answer : Effect.ensuring(answer, this.#session.close)
+  }
+
+  #say(log: Effect.Effect<void>): void {
+    Effect.runSyncWith(this.#fiber.context)(Effect.annotateLogs(log, this.#labels))
+  }
+
+  // Whoever is not in audit mode has nothing to report.
+  get #inAudit(): boolean {
+    return this.#subject.spec.enforcement === "audit"
+  }
+
+  #report({ capability, what }: UngrantedUse): void {
+    const use = { capability, what: lineText(what) }
+    if (!this.#inAudit || !this.#subject.audit(use)) return
+    this.#say(Effect.logWarning(`audit: ${use.what} is not granted; it would take grants.${capability}`))
+  }
+}

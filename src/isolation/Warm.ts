@@ -1,0 +1,222 @@
+/**
+ * An isolate that has loaded its plugin. It takes runs ahead and sees to the deadline of the one that its guest is
+ * at: one watchdog for all of them, asleep until the first of their deadlines.
+ */
+import { Clock, Duration, Effect, Fiber } from "effect"
+import { NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
+import type { PluginInfo } from "../guest/protocol.ts"
+import { crashed, type Loaded, meaning } from "./exchange.ts"
+import type { Isolate } from "./Isolate.ts"
+import type { Ask, GuestReply } from "./Requests.ts"
+import type { Subject } from "./Subject.ts"
+import { Talk } from "./Talk.ts"
+import type { Death } from "./Transport.ts"
+
+/** One value for all: nothing is to be told from it but that. */
+export const notBegun = Effect.fail(new NotBegun())
+
+/** One run, as its caller knows it. */
+export interface Call {
+  /** What log lines are annotated with. */
+  readonly labels: { readonly plugin: string; readonly run: string }
+  /** Of the trace that the run is part of, as W3C Trace Context writes it: 55 characters. */
+  traceparent?: string
+  /** When an isolate began it, by the clock of its caller, in milliseconds; set then. */
+  begun?: number
+}
+
+/** What an isolate needs of the pool it is from. */
+export interface Keeper {
+  /** Starts something that ends with the pool. */
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  /** It has something to do, or has nothing left to do. */
+  readonly busy: (warm: Warm) => void
+  /** May be told more than once. */
+  readonly idle: (warm: Warm) => void
+  /** Takes note that it would not die. */
+  readonly undead: (warm: Warm) => Effect.Effect<void>
+}
+
+/**
+ * The longest that a watchdog sleeps, in milliseconds: it may go on sleeping when there is nothing left to watch, and
+ * keeps the host's process alive for so long.
+ */
+const slice = 250
+
+export class Warm {
+  readonly isolate: Isolate
+  readonly info: PluginInfo
+  readonly changed: Effect.Effect<boolean>
+  readonly born: number
+  readonly #keeper: Keeper
+  runs = 0
+  lastUsed: number
+  lastChecked: number
+  /** Set when it must not be handed another run. */
+  retired = false
+  #current: Run | undefined
+  #watchdog: Fiber.Fiber<unknown> | undefined
+  #watchClock: Clock.Clock | undefined
+  #wakesAt = Number.POSITIVE_INFINITY
+
+  constructor(isolate: Isolate, { info, changed }: Loaded, keeper: Keeper, now: number) {
+    this.isolate = isolate
+    this.info = info
+    this.changed = changed
+    this.#keeper = keeper
+    this.born = this.lastUsed = this.lastChecked = now
+  }
+
+  /** Whether it can be handed another run. */
+  get open(): boolean {
+    return !this.retired && this.isolate.usable
+  }
+
+  get handed(): number {
+    return this.isolate.handed
+  }
+
+  /**
+   * Hands a run over and waits for its output's JSON. Interruption gives up a run that has not begun; it ends the
+   * isolate under one that has, and returns once that is gone or cannot be waited for any longer.
+   */
+  run(subject: Subject, input: string, call: Call): Effect.Effect<string, PluginError | NotBegun> {
+    return Effect.withFiber((fiber) =>
+      Effect.callback<string, PluginError | NotBegun>((resume) => {
+        if (!this.open) return resume(notBegun)
+        const run = new Run(this, subject, call, fiber, resume)
+        if (this.isolate.handed === 0) this.#keeper.busy(this)
+        this.isolate.run(input, call.traceparent, run)
+        return Effect.suspend(() => run.after(this.#giveUp(run)))
+      })
+    )
+  }
+
+  begun(run: Run): void {
+    const now = run.clock.currentTimeMillisUnsafe()
+    run.call.begun = now
+    run.deadline = now + run.timeout
+    this.#current = run
+    if (run.givenUp) this.#keeper.fork(this.#giveUp(run))
+    else if (run.deadline < this.#wakesAt || run.clock !== this.#watchClock) this.#watch(run.clock)
+  }
+
+  /** A run has been answered. */
+  done(run: Run): void {
+    this.runs++
+    this.lastUsed = run.clock.currentTimeMillisUnsafe()
+    this.left()
+  }
+
+  /** Hands it no further run; it is ended when it has none left. */
+  retire(): void {
+    this.retired = true
+    this.left()
+  }
+
+  /** A run was given back; it may have been the last. */
+  left(): void {
+    if (this.isolate.handed > 0) return
+    this.#current = undefined
+    this.#keeper.idle(this)
+  }
+
+  #giveUp(run: Run): Effect.Effect<void> {
+    run.givenUp = true
+    return run === this.#current ? this.#stop(run, () => {}) : Effect.void
+  }
+
+  /** Ends the isolate under a run; `tell` is called when it is gone, or cannot be waited for any longer. */
+  #stop(run: Run, tell: () => void): Effect.Effect<void> {
+    this.retired = true
+    const over = Effect.sync(() => {
+      this.#current = undefined
+      this.#keeper.idle(this)
+      tell()
+    })
+    return Effect.provideService(
+      this.isolate.stop(run.grace, (gone) => (gone ? over : Effect.andThen(this.#keeper.undead(this), over))),
+      Clock.Clock,
+      run.clock
+    )
+  }
+
+  #watch(clock: Clock.Clock): void {
+    this.#watchdog?.interruptUnsafe()
+    this.#watchClock = clock
+    this.#watchdog = this.#keeper.fork(this.#look(clock))
+  }
+
+  #look(clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const run = this.#current
+      this.#wakesAt = Number.POSITIVE_INFINITY
+      if (run === undefined || run.clock !== clock) return Effect.void
+      const now = clock.currentTimeMillisUnsafe()
+      if (now >= run.deadline) {
+        return this.#stop(run, () => run.timedOut())
+      }
+      this.#wakesAt = Math.min(run.deadline, now + slice)
+      return Effect.andThen(clock.sleep(Duration.millis(this.#wakesAt - now)), this.#look(clock))
+    })
+  }
+}
+
+/** A run that was handed over. */
+class Run extends Talk implements Ask {
+  readonly call: Call
+  readonly clock: Clock.Clock
+  readonly timeout: number
+  readonly grace: Duration.Duration
+  deadline = Number.POSITIVE_INFINITY
+  /** Whether its caller has stopped waiting. */
+  givenUp = false
+  readonly #warm: Warm
+  readonly #subject: Subject
+  readonly #resume: (answer: Effect.Effect<string, PluginError | NotBegun>) => void
+
+  constructor(
+    warm: Warm,
+    subject: Subject,
+    call: Call,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    resume: (answer: Effect.Effect<string, PluginError | NotBegun>) => void
+  ) {
+    super(warm.isolate, subject, fiber, call.labels)
+    this.call = call
+    this.clock = fiber.getRef(Clock.Clock)
+    this.timeout = Duration.toMillis(subject.spec.timeout)
+    this.grace = subject.spec.grace
+    this.#warm = warm
+    this.#subject = subject
+    this.#resume = resume
+  }
+
+  begun(): void {
+    this.#warm.begun(this)
+  }
+
+  replied(reply: GuestReply): void {
+    this.#warm.done(this)
+    this.#resume(this.after(meaning(this.#subject.spec, reply)))
+  }
+
+  died(death: Death): void {
+    this.#warm.done(this)
+    this.#resume(this.after(Effect.fail(crashed(this.#subject.spec, death))))
+  }
+
+  unbegun(): void {
+    this.#warm.left()
+    this.#resume(notBegun)
+  }
+
+  defect(defect: unknown): void {
+    this.#resume(this.after(Effect.die(defect)))
+  }
+
+  timedOut(): void {
+    const { name, timeout } = this.#subject.spec
+    this.#resume(this.after(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" }))))
+  }
+}
