@@ -5,6 +5,8 @@
  *
  * - A job is delivered at least once; its effect happens once: rows, events and the end of the job are one
  *   transaction, and a job that has ended is not run again.
+ * - Whatever has come to an end while the database was busy is committed together. If that fails, each is
+ *   committed by itself, so that one that cannot be committed takes no other with it.
  * - What a plugin had derived from the message before is replaced, also when it now fails: nothing of an
  *   earlier content is left behind once the jobs of the newest have ended.
  * - While a plugin's breaker is open its jobs wait, and nobody else's do.
@@ -17,16 +19,15 @@ import {
   type PluginError,
   PluginErrorJson,
   PluginRuntime,
-  type PluginSpec,
-  StaleOutput,
-  Staleness
+  type PluginSpec
 } from "@agentlip/plugin-runtime"
-import { Cause, type Duration, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
-import { Derivations, type JobKey, type JobMessage } from "./Derivations.ts"
-import { Derived, type Place } from "./Derived.ts"
+import { Cause, type Duration, Effect, Latch, Layer, Result, Schema, Semaphore, Stream } from "effect"
+import { Commits, type Outcome } from "./Commits.ts"
+import { Derivations } from "./Derivations.ts"
+import { draftAttachment, draftEnrichment } from "./Derived.ts"
 import type { DerivationError } from "./Model.ts"
 import { type Job, Outbox } from "./Outbox.ts"
+import * as Precedence from "./Precedence.ts"
 
 export interface DeriveOptions {
   /** Runs of all plugins side by side. Default 64. */
@@ -37,10 +38,28 @@ export interface DeriveOptions {
 const maxDeliveries = 5
 const restAfterFailure = "1 second"
 
-/** What a run found, ready to be written. */
-interface Findings {
-  readonly isEmpty: boolean
-  readonly write: (place: Place) => Effect.Effect<void, SqlError.SqlError>
+/** Jobs that are read ahead for a plugin, so that a batch of them costs as many statements as one. */
+const readAhead = 32
+
+/** A commit is to be over before anyone who posts takes notice. */
+const maxCommitJobs = 96
+const maxCommitChars = 256 * 1024
+
+/** One plugin and its jobs in this process. */
+interface Line {
+  readonly spec: ConfiguredSpec
+  /** How many of its jobs may be begun and not yet committed. */
+  readonly places: number
+  readonly ahead: Array<Job>
+  begun: number
+  /** The count of offers at which the outbox had nothing for it. */
+  emptyAt: number
+}
+
+interface Ready {
+  readonly line: Line
+  readonly outcome: Outcome
+  readonly chars: number
 }
 
 const isLinkifier = (spec: ConfiguredSpec): spec is PluginSpec<typeof linkifier> =>
@@ -57,77 +76,86 @@ const describe = (error: PluginError): Effect.Effect<DerivationError> =>
     error: json
   }))
 
-const isCurrent = (message: JobMessage, job: JobKey): boolean =>
-  message.deleted_at === null && message.content_version === job.content_version
+const undeliverable: DerivationError = {
+  code: "DELIVERY_FAILED",
+  message: `The job was begun ${maxDeliveries} times and never came to an end: the hub stopped or failed each time.`
+}
 
-/** One run takes an isolate, the next is prepared or committed meanwhile. */
-const takers = (spec: ConfiguredSpec): number => spec.concurrency + 1
+const charsOf = (outcome: Outcome): number => {
+  switch (outcome._tag) {
+    case "Enrichments":
+      return outcome.found.reduce((sum, { data_json }) => sum + data_json.length, 0)
+    case "Attachments":
+      return outcome.found.reduce((sum, { value_json }) => sum + value_json.length, 0)
+    default:
+      return 0
+  }
+}
+
+/** The first of what is ready, as much as one commit takes. */
+const nextGroup = (ready: Array<Ready>): ReadonlyArray<Ready> => {
+  let count = 0
+  for (let chars = 0; count < ready.length && count < maxCommitJobs; count++) {
+    chars += ready[count]?.chars ?? 0
+    if (count > 0 && chars > maxCommitChars) break
+  }
+  return ready.splice(0, count)
+}
+
+/** Handles whatever goes wrong; only being stopped is passed on. */
+const unlessInterrupted = <A, E, R, R2>(
+  self: Effect.Effect<A, E, R>,
+  handle: (cause: Cause.Cause<E>) => Effect.Effect<void, never, R2>
+): Effect.Effect<void, never, R | R2> =>
+  Effect.catchCause(self, (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.interrupt : handle(cause)
+  ).pipe(Effect.asVoid)
 
 const make = Effect.fnUntraced(function* (
   specs: ReadonlyArray<ConfiguredSpec>,
   { concurrency = 64 }: DeriveOptions
 ) {
-  const sql = yield* SqlClient.SqlClient
   const outbox = yield* Outbox
   const derivations = yield* Derivations
-  const derived = yield* Derived
-  const staleness = yield* Staleness
+  const commits = yield* Commits
   const runtime = yield* PluginRuntime
   const breaker = yield* CircuitBreaker
   const slots = yield* Semaphore.make(concurrency)
+  const scope = yield* Effect.scope
+  const ready: Array<Ready> = []
+  const isReady = Latch.makeUnsafe(false)
 
-  const run = (
-    spec: ConfiguredSpec,
-    { id, content_raw, sender, topic_id, channel_id, created_at }: JobMessage
-  ): Effect.Effect<Findings, PluginError> => {
+  const share = Math.floor(concurrency / Math.max(1, specs.length))
+  const lines = specs.map(
+    // One more than there are isolates: one run takes it, the next is prepared or committed meanwhile.
+    (spec): Line => ({
+      spec,
+      places: Math.max(spec.concurrency + 1, share),
+      ahead: [],
+      begun: 0,
+      emptyAt: -1
+    })
+  )
+
+  const run = (spec: ConfiguredSpec, job: Job): Effect.Effect<Outcome, PluginError> => {
+    const { id, content_raw, sender, topic_id, channel_id, created_at } = job.message
     const input = { message: { id, content_raw, sender, topic_id, channel_id, created_at } }
     if (isLinkifier(spec)) {
       return Effect.map(runtime.run(spec, input), (found) => ({
-        isEmpty: found.length === 0,
-        write: (place) => derived.enrich(place, spec.name, found)
+        _tag: "Enrichments",
+        job,
+        found: found.map(draftEnrichment)
       }))
     }
     if (isExtractor(spec)) {
       return Effect.map(runtime.run(spec, input), (found) => ({
-        isEmpty: found.length === 0,
-        write: (place) => derived.attach(place, spec.name, found)
+        _tag: "Attachments",
+        job,
+        found: found.map(draftAttachment)
       }))
     }
     return Effect.die(new Error(`The hub does not know the kind of the plugin ${spec satisfies never}`))
   }
-
-  const commit = (job: JobKey, { content_raw }: JobMessage, findings: Findings) =>
-    staleness.commit(
-      { messageId: job.message_id, content_raw },
-      Effect.gen(function* () {
-        const message = yield* derivations.messageOf(job)
-        if (message === undefined) return
-        // Edited and edited back: the newest content's own job commits.
-        if (!isCurrent(message, job)) {
-          return yield* new StaleOutput({ messageId: job.message_id, reason: "CONTENT_CHANGED" })
-        }
-        const { topic_id, channel_id } = message
-        yield* findings.write({ message_id: job.message_id, topic_id, channel_id })
-        yield* derivations.end(job, findings.isEmpty ? "empty" : "committed")
-      })
-    )
-
-  const fail = Effect.fnUntraced(function* (job: JobKey, error: DerivationError) {
-    const message = yield* derivations.messageOf(job)
-    if (message === undefined) return
-    yield* derivations.end(job, "failed", error)
-    if (isCurrent(message, job)) {
-      yield* derived.removeEnrichments(job.message_id, job.plugin_name)
-      yield* derived.removeAttachments(job.message_id, job.plugin_name)
-    }
-    yield* sql.afterCommit(
-      Effect.annotateLogs(Effect.logWarning("plugin failed"), {
-        plugin: job.plugin_name,
-        code: error.code,
-        message_id: job.message_id
-      })
-    )
-  }, sql.withTransaction)
 
   const untilRetry = (plugin: string, retryAfter: Duration.Duration) =>
     Effect.raceFirst(
@@ -138,63 +166,133 @@ const make = Effect.fnUntraced(function* (
       )
     )
 
-  /** One attempt; answers how long to wait if the breaker would not have it. */
-  const attempt = Effect.fnUntraced(function* (spec: ConfiguredSpec, job: JobKey, message: JobMessage) {
-    const result = yield* Effect.result(run(spec, message))
-    if (Result.isSuccess(result)) {
-      yield* derivations.resume(spec.name)
-      yield* commit(job, message, result.success).pipe(
-        Effect.catchTag("StaleOutput", () => derivations.end(job, "stale"))
-      )
-      return undefined
+  /** Runs until the breaker has it. */
+  const outcomeOf = Effect.fnUntraced(function* (spec: ConfiguredSpec, job: Job) {
+    if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
+    const { deleted_at, content_version } = job.message
+    if (deleted_at !== null || content_version !== job.content_version) {
+      return { _tag: "Overtaken", job } satisfies Outcome
     }
-    const error = yield* describe(result.failure)
-    if (result.failure._tag === "CIRCUIT_OPEN") {
-      yield* derivations.wait(spec.name, error)
-      return result.failure.retryAfter
+    while (true) {
+      const result = yield* Effect.result(slots.withPermit(run(spec, job)))
+      if (Result.isSuccess(result)) {
+        derivations.resume(spec.name)
+        return result.success
+      }
+      const error = yield* describe(result.failure)
+      if (result.failure._tag !== "CIRCUIT_OPEN") {
+        derivations.resume(spec.name)
+        return { _tag: "Failed", job, error } satisfies Outcome
+      }
+      derivations.wait(spec.name, error)
+      yield* untilRetry(spec.name, result.failure.retryAfter)
     }
-    yield* derivations.resume(spec.name)
-    yield* fail(job, error)
-    return undefined
   })
 
-  const handle = (spec: ConfiguredSpec) =>
-    Effect.fnUntraced(function* (given: Job, { attempts }: { readonly attempts: number }) {
-      const job: JobKey = { ...given, plugin_name: spec.name }
-      if (attempts > maxDeliveries) {
-        return yield* fail(job, {
-          code: "DELIVERY_FAILED",
-          message: `The job was begun ${maxDeliveries} times and never came to an end: the hub stopped or failed each time.`
-        })
-      }
-      while (true) {
-        const message = yield* derivations.messageOf(job)
-        if (message === undefined) return
-        if (!isCurrent(message, job)) return yield* Effect.asVoid(derivations.end(job, "stale"))
-        const retryAfter = yield* slots.withPermit(attempt(spec, job, message))
-        if (retryAfter === undefined) return
-        yield* untilRetry(spec.name, retryAfter)
-      }
-    })
+  /** Jobs that have left the process's hands, ended or not. */
+  const leave = (line: Line, job: Job): void => {
+    outbox.release([job])
+    line.begun--
+    // A job that is delivered alone keeps the outbox from giving out others.
+    if (line.begun === 0) line.emptyAt = -1
+    outbox.arrivals.openUnsafe()
+  }
 
-  const work = (spec: ConfiguredSpec) =>
-    outbox.take(spec.name, handle(spec)).pipe(
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.logError("a job failed and will be delivered again", cause).pipe(
-              Effect.annotateLogs({ plugin: spec.name }),
-              Effect.andThen(Effect.sleep(restAfterFailure))
-            )
-      ),
-      Effect.forever
+  const deliverAgain = (line: Line, job: Job, cause: Cause.Cause<unknown>) =>
+    Effect.logError("a job failed and will be delivered again", cause).pipe(
+      Effect.annotateLogs({ plugin: line.spec.name }),
+      Effect.andThen(Effect.sleep(restAfterFailure)),
+      Effect.andThen(Effect.sync(() => leave(line, job))),
+      Effect.forkIn(scope),
+      Effect.asVoid
     )
 
-  for (const spec of specs) {
-    for (let taker = 0; taker < takers(spec); taker++) yield* Effect.forkScoped(work(spec))
+  const begin = (line: Line, job: Job) => {
+    line.begun++
+    const work = Effect.map(outcomeOf(line.spec, job), (outcome) => {
+      ready.push({ line, outcome, chars: charsOf(outcome) })
+      isReady.openUnsafe()
+    })
+    return Effect.forkIn(
+      unlessInterrupted(work, (cause) => deliverAgain(line, job, cause)),
+      scope
+    )
   }
+
+  const write = (group: ReadonlyArray<Ready>): Effect.Effect<void> =>
+    unlessInterrupted(
+      Effect.map(commits.commit(group.map(({ outcome }) => outcome)), () => {
+        for (const { line, outcome } of group) leave(line, outcome.job)
+      }),
+      (cause) => {
+        const [first, ...others] = group
+        if (first === undefined) return Effect.void
+        return others.length === 0
+          ? deliverAgain(first.line, first.outcome.job, cause)
+          : Effect.forEach(group, (one) => write([one]), { discard: true })
+      }
+    )
+
+  /** Everything that has answered by the end of this turn of the event loop is one commit. */
+  const commit = Effect.gen(function* () {
+    yield* isReady.await
+    yield* Effect.yieldNow
+    isReady.closeUnsafe()
+    while (ready.length > 0) yield* write(nextGroup(ready))
+  })
+
+  const hasPlace = ({ begun, places }: Line): boolean => begun < places
+
+  const readOn = Effect.fnUntraced(function* () {
+    const { count } = outbox.offered()
+    const short = lines.filter((line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count)
+    if (short.length === 0) return
+    const jobs = yield* outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead])))
+    const byPlugin = new Map(short.map((line) => [line.spec.name, line]))
+    for (const job of jobs) byPlugin.get(job.plugin_name)?.ahead.push(job)
+    for (const line of short) if (line.ahead.length === 0) line.emptyAt = count
+  })
+
+  /** Begins what has a place, of each plugin in its turn, at most so many. */
+  const beginSome = Effect.fnUntraced(function* (most: number) {
+    let left = most
+    for (let any = true; any && left > 0; ) {
+      any = false
+      for (const line of lines) {
+        const job = hasPlace(line) && left > 0 ? line.ahead.shift() : undefined
+        if (job === undefined) continue
+        any = true
+        left--
+        yield* begin(line, job)
+      }
+    }
+  })
+
+  const canBegin = (): boolean => lines.some((line) => hasPlace(line) && line.ahead.length > 0)
+
+  const deliver = Effect.gen(function* () {
+    yield* outbox.arrivals.await
+    outbox.arrivals.closeUnsafe()
+    yield* readOn()
+    while (canBegin()) {
+      yield* beginSome(yield* Precedence.turn(() => outbox.offered().at))
+      yield* readOn()
+    }
+  })
+
+  yield* Effect.forkScoped(Effect.forever(commit))
+  yield* Effect.forkScoped(
+    Effect.forever(
+      unlessInterrupted(deliver, (cause) =>
+        Effect.logError("the outbox could not be read", cause).pipe(
+          Effect.andThen(Effect.sleep(restAfterFailure)),
+          Effect.andThen(Effect.sync(() => void outbox.arrivals.openUnsafe()))
+        )
+      )
+    )
+  )
 })
 
 /** Works through the outbox as long as its scope is open; a stop gives unfinished jobs back. */
 export const layer = (specs: ReadonlyArray<ConfiguredSpec>, options: DeriveOptions = {}) =>
-  Layer.effectDiscard(make(specs, options))
+  Layer.effectDiscard(make(specs, options)).pipe(Layer.provide(Commits.layer))

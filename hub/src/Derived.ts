@@ -6,17 +6,62 @@
  * share one attachment; it goes when both are gone.
  */
 import type { Attachment as PluginAttachment, Enrichment as PluginEnrichment } from "@agentlip/plugin-runtime"
-import { Array as Arr, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { EventLog } from "./EventLog.ts"
+import { EventLog, type NewEvent } from "./EventLog.ts"
 import { Ids, timestamp } from "./Ids.ts"
-import type { Attachment, Enrichment, JsonObject } from "./Model.ts"
+import type { Attachment, Enrichment } from "./Model.ts"
 
 /** Where a message is at the time of a commit. */
 export interface Place {
   readonly message_id: string
   readonly topic_id: string
   readonly channel_id: string
+}
+
+/** An enrichment ready to be written, so that nothing is encoded while a transaction is open. */
+export interface EnrichmentDraft extends PluginEnrichment {
+  readonly data_json: string
+}
+
+/** An attachment ready to be written. */
+export interface AttachmentDraft {
+  readonly kind: string
+  readonly key: string | null
+  readonly dedupe_key: string
+  readonly value: PluginAttachment["value_json"]
+  readonly value_json: string
+}
+
+/** All that one run of a plugin found in a message. */
+export interface Findings<Draft> {
+  readonly place: Place
+  readonly plugin: string
+  readonly found: ReadonlyArray<Draft>
+}
+
+export const draftEnrichment = ({ kind, span, data }: PluginEnrichment): EnrichmentDraft => ({
+  // A lone surrogate is no text to SQLite.
+  kind: kind.toWellFormed(),
+  span,
+  data,
+  data_json: JSON.stringify(data)
+})
+
+export const draftAttachment = ({
+  kind,
+  key,
+  dedupe_key,
+  value_json: value
+}: PluginAttachment): AttachmentDraft => {
+  const value_json = JSON.stringify(value)
+  return {
+    kind: kind.toWellFormed(),
+    key: key?.toWellFormed() ?? null,
+    dedupe_key: dedupe_key?.toWellFormed() ?? value_json,
+    value,
+    value_json
+  }
 }
 
 interface EnrichmentRow {
@@ -39,21 +84,26 @@ interface Fact {
   readonly value_json: string
 }
 
+type Draft = Fact & AttachmentDraft
+
 const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string =>
   JSON.stringify([topic_id, kind, key, dedupe_key, value_json])
 
-/** SQLite takes 32,766 parameters in a statement; an enrichment needs 8. */
-const rowsPerInsert = 1_000
+const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
+
+/** The pairs of message and plugin, as a parameter: a statement's text is the same for any number of them. */
+const pairs = (findings: ReadonlyArray<Findings<unknown>>): string =>
+  JSON.stringify(findings.map(({ place, plugin }) => [place.message_id, plugin]))
 
 type Write = Effect.Effect<void, SqlError.SqlError>
 
 export class Derived extends Context.Service<
   Derived,
   {
-    /** Rows and event of a linkifier's run; none found removes what was there. */
-    readonly enrich: (place: Place, plugin: string, found: ReadonlyArray<PluginEnrichment>) => Write
-    /** Rows and events of an extractor's run; none found removes what was there. */
-    readonly attach: (place: Place, plugin: string, found: ReadonlyArray<PluginAttachment>) => Write
+    /** Rows and events of linkifiers' runs; none found removes what was there. */
+    readonly enrich: (findings: ReadonlyArray<Findings<EnrichmentDraft>>) => Write
+    /** Rows and events of extractors' runs; none found removes what was there. */
+    readonly attach: (findings: ReadonlyArray<Findings<AttachmentDraft>>) => Write
     /** Removes a message's enrichments: their spans count in a text that is gone. */
     readonly removeEnrichments: (messageId: string, plugin?: string) => Write
     /** Takes a message away from behind the attachments derived from it. */
@@ -76,36 +126,40 @@ export class Derived extends Context.Service<
       const removeEnrichments = (messageId: string, plugin?: string) =>
         Effect.asVoid(sql`DELETE FROM enrichments WHERE ${from(messageId, plugin)}`)
 
-      const enrich = Effect.fnUntraced(function* (
-        { message_id, topic_id, channel_id }: Place,
-        plugin_name: string,
-        found: ReadonlyArray<PluginEnrichment>
-      ) {
-        yield* removeEnrichments(message_id, plugin_name)
-        if (found.length === 0) return
+      const enrich = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<EnrichmentDraft>>) {
+        if (findings.length === 0) return
+        yield* sql`
+          DELETE FROM enrichments WHERE (message_id, plugin_name) IN
+            (SELECT value ->> 0, value ->> 1 FROM json_each(${pairs(findings)}))`
         const created_at = yield* timestamp
-        const rows = yield* Effect.forEach(found, ({ kind, span, data }) =>
-          Effect.map(ids.next, (id) => ({
-            id,
-            message_id,
-            plugin_name,
-            kind,
-            span_start: span.start,
-            span_end: span.end,
-            data_json: JSON.stringify(data),
-            created_at
-          }))
-        )
-        for (const some of Arr.chunksOf(rows, rowsPerInsert)) {
-          yield* sql`INSERT INTO enrichments ${sql.insert(some)}`
+        const rows: Array<ReadonlyArray<string | number>> = []
+        const enriched: Array<NewEvent> = []
+        for (const { place, plugin: plugin_name, found } of findings) {
+          if (found.length === 0) continue
+          const { message_id, topic_id, channel_id } = place
+          const enrichments: Array<object> = []
+          const enrichment_ids: Array<string> = []
+          for (const { kind, span, data, data_json } of found) {
+            const id = yield* ids.next
+            rows.push([id, message_id, plugin_name, kind, span.start, span.end, data_json])
+            enrichments.push({ id, kind, span, data })
+            enrichment_ids.push(id)
+          }
+          enriched.push({
+            name: "message.enriched",
+            scope: { channel_id, topic_id },
+            entity: { type: "message", id: message_id },
+            data: { message_id, plugin_name, enrichments, enrichment_ids }
+          })
         }
-        const enrichments = found.map(({ kind, span, data }, at) => ({ id: rows[at]?.id, kind, span, data }))
-        yield* events.append({
-          name: "message.enriched",
-          scope: { channel_id, topic_id },
-          entity: { type: "message", id: message_id },
-          data: { message_id, plugin_name, enrichments, enrichment_ids: rows.map(({ id }) => id) }
-        })
+        if (rows.length === 0) return
+        yield* sql`
+          INSERT INTO enrichments
+            (id, message_id, plugin_name, kind, span_start, span_end, data_json, created_at)
+          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+            ${created_at}
+          FROM json_each(${JSON.stringify(rows)})`
+        yield* events.appendAll(enriched)
       })
 
       /** Removes sources, then the attachments that nobody stands behind any more. */
@@ -132,75 +186,94 @@ export class Derived extends Context.Service<
         )
       })
 
-      const insertAttachment = Effect.fnUntraced(function* (place: Place, plugin_name: string, fact: Fact) {
-        const { message_id, channel_id } = place
-        const { topic_id, kind, key, dedupe_key, value_json } = fact
-        const id = yield* ids.next
-        const created_at = yield* timestamp
-        const added = yield* sql`
-          INSERT INTO attachments
-            (id, topic_id, kind, key, value_json, dedupe_key, source_message_id, posted, created_at)
-          VALUES (${id}, ${topic_id}, ${kind}, ${key}, ${value_json}, ${dedupe_key}, ${message_id}, 0, ${created_at})
-          ON CONFLICT DO NOTHING RETURNING 1 AS added`
-        yield* sql`
-          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-          SELECT id, ${message_id}, ${plugin_name} FROM attachments
-          WHERE topic_id = ${topic_id} AND kind = ${kind} AND COALESCE(key, '') = ${key ?? ""}
-            AND (key IS NULL) = ${key === null} AND dedupe_key = ${dedupe_key}
-          ON CONFLICT DO NOTHING`
-        if (added.length === 0) return
-        const value: JsonObject = JSON.parse(value_json)
-        const attachment: Attachment = {
-          id,
-          topic_id,
-          kind,
-          key,
-          value_json: value,
-          dedupe_key,
-          source_message_id: message_id,
-          created_at
-        }
-        yield* events.append({
-          name: "topic.attachment_added",
-          scope: { channel_id, topic_id },
-          entity: { type: "attachment", id },
-          data: { attachment }
-        })
-      })
+      /** What a run found, by its fact; what it finds twice is one. */
+      const factsOf = ({ place: { topic_id }, found }: Findings<AttachmentDraft>): Map<string, Draft> =>
+        new Map(
+          found.map((draft): [string, Draft] => {
+            const fact = { ...draft, topic_id }
+            return [factKey(fact), fact]
+          })
+        )
 
-      const attach = Effect.fnUntraced(function* (
-        place: Place,
-        plugin: string,
-        found: ReadonlyArray<PluginAttachment>
+      /** Takes away what is not found again; leaves in `wanted` what was not there before. */
+      const compare = Effect.fnUntraced(function* (
+        findings: ReadonlyArray<Findings<AttachmentDraft>>,
+        wanted: ReadonlyMap<string, Map<string, Draft>>
       ) {
-        const wanted = new Map<string, Fact>()
-        for (const { kind, key, value_json, dedupe_key } of found) {
-          const value = JSON.stringify(value_json)
-          const fact = {
-            topic_id: place.topic_id,
-            kind,
-            key: key ?? null,
-            dedupe_key: dedupe_key ?? value,
-            value_json: value
-          }
-          wanted.set(factKey(fact), fact)
-        }
-        const before = yield* sql<Fact & { readonly id: string }>`
-          SELECT a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
+        const before = yield* sql<
+          Fact & { readonly id: string; readonly message_id: string; readonly plugin_name: string }
+        >`
+          SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
           FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
-          WHERE s.message_id = ${place.message_id} AND s.plugin_name = ${plugin}`
-        const gone: Array<string> = []
+          WHERE (s.message_id, s.plugin_name) IN
+            (SELECT value ->> 0, value ->> 1 FROM json_each(${pairs(findings)}))`
         for (const row of before) {
+          const { id, message_id, plugin_name } = row
           // What is found again stays as it is: no new row, no new event.
-          if (!wanted.delete(factKey(row))) gone.push(row.id)
-        }
-        if (gone.length > 0) {
+          if (wanted.get(runKey(message_id, plugin_name))?.delete(factKey(row)) === true) continue
           yield* sql`
             DELETE FROM attachment_sources
-            WHERE ${from(place.message_id, plugin)} AND ${sql.in("attachment_id", gone)}`
-          yield* withdraw(place.message_id, gone)
+            WHERE ${from(message_id, plugin_name)} AND attachment_id = ${id}`
+          yield* withdraw(message_id, [id])
         }
-        for (const fact of wanted.values()) yield* insertAttachment(place, plugin, fact)
+      })
+
+      const attach = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<AttachmentDraft>>) {
+        if (findings.length === 0) return
+        const wanted = new Map(
+          findings.map((one) => [runKey(one.place.message_id, one.plugin), factsOf(one)])
+        )
+        yield* compare(findings, wanted)
+        const created_at = yield* timestamp
+        const drafts: Array<{ readonly attachment: Attachment; readonly channel_id: string }> = []
+        const rows: Array<ReadonlyArray<string | null>> = []
+        for (const { place, plugin } of findings) {
+          const { message_id, channel_id } = place
+          for (const fact of wanted.get(runKey(message_id, plugin))?.values() ?? []) {
+            const id = yield* ids.next
+            const { topic_id, kind, key, dedupe_key, value, value_json } = fact
+            rows.push([id, topic_id, kind, key, dedupe_key, value_json, message_id, plugin])
+            const attachment = {
+              id,
+              topic_id,
+              kind,
+              key,
+              value_json: value,
+              dedupe_key,
+              source_message_id: message_id,
+              created_at
+            }
+            drafts.push({ attachment, channel_id })
+          }
+        }
+        if (rows.length === 0) return
+        const given = JSON.stringify(rows)
+        const added = yield* sql<{ readonly id: string }>`
+          INSERT INTO attachments
+            (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
+          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, 0,
+            ${created_at}
+          FROM json_each(${given}) WHERE true
+          ON CONFLICT DO NOTHING RETURNING id`
+        yield* sql`
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+          SELECT a.id, value ->> 6, value ->> 7 FROM json_each(${given})
+          JOIN attachments a ON a.topic_id = value ->> 1 AND a.kind = value ->> 2
+            AND COALESCE(a.key, '') = COALESCE(value ->> 3, '') AND (a.key IS NULL) = ((value ->> 3) IS NULL)
+            AND a.dedupe_key = value ->> 4
+          WHERE true
+          ON CONFLICT DO NOTHING`
+        const addedIds = new Set(added.map(({ id }) => id))
+        yield* events.appendAll(
+          drafts
+            .filter(({ attachment }) => addedIds.has(attachment.id))
+            .map(({ attachment, channel_id }) => ({
+              name: "topic.attachment_added",
+              scope: { channel_id, topic_id: attachment.topic_id },
+              entity: { type: "attachment", id: attachment.id },
+              data: { attachment }
+            }))
+        )
       })
 
       const enrichments = Effect.fnUntraced(function* (messageId: string) {

@@ -50,6 +50,8 @@ export class EventLog extends Context.Service<
   {
     /** Appends an event and answers its number; call it inside the transaction that makes the change. */
     readonly append: (event: NewEvent) => Effect.Effect<number, SqlError.SqlError>
+    /** Appends events in their order, as one statement. */
+    readonly appendAll: (events: ReadonlyArray<NewEvent>) => Effect.Effect<void, SqlError.SqlError>
     /** Events in ascending order, and the number of the newest event there is. */
     readonly list: (
       query: EventQuery
@@ -75,6 +77,24 @@ export class EventLog extends Context.Service<
         return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
       })
 
+      const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
+        if (events.length === 0) return
+        const ts = yield* timestamp
+        const rows = events.map(({ name, scope, entity, data }) => [
+          name,
+          scope.channel_id,
+          scope.topic_id ?? null,
+          scope.topic_id2 ?? null,
+          entity.type,
+          entity.id,
+          JSON.stringify(data)
+        ])
+        yield* sql`
+          INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
+          SELECT ${ts}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+          FROM json_each(${JSON.stringify(rows)}) ORDER BY key`
+      })
+
       const list = Effect.fnUntraced(function* ({ after, limit, tail, channels, topics }: EventQuery) {
         const scopes = [
           ...(channels.length > 0 ? [sql.in("channel_id", channels)] : []),
@@ -90,7 +110,7 @@ export class EventLog extends Context.Service<
         return { replay_until: newest?.event_id ?? 0, events: tail === undefined ? events : events.reverse() }
       }, sql.withTransaction)
 
-      return EventLog.of({ append, list })
+      return EventLog.of({ append, appendAll, list })
     })
   )
 }

@@ -1,6 +1,5 @@
 /** Messages: every change writes its row, its event and its jobs in one transaction. */
-import { Context, Effect, Layer, type Schema } from "effect"
-import type { PersistedQueue } from "effect/persistence"
+import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
   CrossChannelMove,
@@ -36,7 +35,7 @@ interface Changed {
   readonly event_id: number
 }
 
-type Storage = SqlError.SqlError | PersistedQueue.PersistedQueueError | Schema.SchemaError
+type Storage = SqlError.SqlError
 
 const columns =
   "id, topic_id, channel_id, sender, content_raw, version, created_at, edited_at, deleted_at, deleted_by"

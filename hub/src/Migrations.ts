@@ -102,11 +102,27 @@ const createTables = Effect.gen(function* () {
   yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', lower(hex(randomblob(16))))`
 })
 
+/** A job is its row in `derivations`: it is taken from there, and its end is in the commit of what it found. */
+const outbox = [
+  `ALTER TABLE derivations ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0`,
+  `UPDATE derivations SET state = 'pending', error_json = NULL WHERE state = 'waiting'`,
+  `DROP INDEX derivations_pending`,
+  `CREATE INDEX derivations_pending ON derivations (plugin_name, message_id, content_version)
+    WHERE state = 'pending'`,
+  // The queue of hubs before this version: whatever is open in it is open in `derivations` too.
+  `DROP TABLE IF EXISTS jobs`
+]
+
+const makeOutbox = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* Effect.forEach(outbox, (statement) => sql.unsafe(statement), { discard: true })
+})
+
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
   Layer.effectDiscard(
     Migrator.make({})({
-      loader: Migrator.fromRecord({ "0001_tables": createTables }),
+      loader: Migrator.fromRecord({ "0001_tables": createTables, "0002_outbox": makeOutbox }),
       table: "migrations"
     })
   )

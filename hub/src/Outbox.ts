@@ -1,78 +1,166 @@
 /**
  * The jobs of messages: written in the transaction of the message, delivered to its plugins at least once.
  *
- * Each plugin has a queue of its own, so that a slow or a broken one holds up nobody but itself. A job of a
- * plugin that is no longer in the config stays where it is until the plugin is back.
+ * **Details**
+ *
+ * - A job is its row in `derivations` for as long as that is `pending`, so that the transaction which commits
+ *   what a plugin found is the one that ends its job.
+ * - Who works on a job is known to this process only, which is the one that has the database: after a crash
+ *   every open job is there to be taken at once.
+ * - A job that was begun before and never ended is delivered alone. It may be what takes the process down,
+ *   and the others of its plugin are not to be counted out with it.
+ * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
  */
-import { Context, Effect, Layer, Schema } from "effect"
-import { PersistedQueue } from "effect/persistence"
-import type { SqlClient, SqlError } from "effect/sql"
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
-import { Derivations } from "./Derivations.ts"
+import { Clock, Context, Effect, Latch, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { timestamp } from "./Ids.ts"
 
-export const Job = Schema.Struct({ message_id: Schema.String, content_version: Schema.Int })
-export type Job = typeof Job.Type
+/** Which job: one plugin on one content of a message. */
+export interface JobKey {
+  readonly message_id: string
+  readonly content_version: number
+  readonly plugin_name: string
+}
 
-type OfferError = PersistedQueue.PersistedQueueError | Schema.SchemaError | SqlError.SqlError
+/** A message as it was when a job was taken. */
+export interface JobMessage {
+  readonly id: string
+  readonly content_raw: string
+  readonly sender: string
+  readonly topic_id: string
+  readonly channel_id: string
+  readonly created_at: string
+  readonly content_version: number
+  readonly deleted_at: string | null
+}
 
-/** A delivery that never ends is given up by the handler, which can say so; not by the queue, which cannot. */
-const maxAttempts = 1_000_000
+export interface Job extends JobKey {
+  /** How often it was begun, this time included. */
+  readonly attempts: number
+  readonly message: JobMessage
+}
 
-/** How long another process's jobs stay with it after it died: a restart after a crash waits so long at most. */
-const lockExpiration = "3 seconds"
+type Begun = Omit<JobKey, "plugin_name"> & { readonly attempts: number }
+
+const keyOf = ({ message_id, content_version }: Begun | JobKey): string => `${message_id}/${content_version}`
+
+const inJson = (jobs: Iterable<JobKey>): string =>
+  JSON.stringify(Array.from(jobs, (job) => [job.message_id, job.content_version, job.plugin_name]))
 
 export class Outbox extends Context.Service<
   Outbox,
   {
     /** Writes a job for every plugin; call it inside the transaction that writes the content. */
-    readonly offer: (job: Job) => Effect.Effect<void, OfferError>
-    /** Waits for a plugin's next job; it is done when `handle` succeeds and comes again when it fails. */
-    readonly take: <A, E, R>(
-      plugin: string,
-      handle: (job: Job, delivery: { readonly attempts: number }) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>
+    readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
+    /** Open after a commit that brought jobs; whoever looks for them closes it first. */
+    readonly arrivals: Latch.Latch
+    /** How many offers were committed, and when the last was, in milliseconds since the epoch. */
+    readonly offered: () => { readonly count: number; readonly at: number }
+    /** Begins jobs, at most so many of each plugin, oldest first; they stay taken until `release`. */
+    readonly take: (
+      wanted: ReadonlyMap<string, number>
+    ) => Effect.Effect<ReadonlyArray<Job>, SqlError.SqlError>
+    /** Lets go of jobs: those that have not ended can be taken again. */
+    readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
 >()("@agentlip/hub/Outbox") {
+  /** When it closes, jobs that are still taken count as never begun. */
   static readonly layer = (
     specs: ReadonlyArray<ConfiguredSpec>
-  ): Layer.Layer<Outbox, SqlError.SqlError, SqlClient.SqlClient | Derivations> =>
+  ): Layer.Layer<Outbox, never, SqlClient.SqlClient> =>
     Layer.effect(
       Outbox,
       Effect.gen(function* () {
-        const derivations = yield* Derivations
-        const queues = new Map<string, PersistedQueue.PersistedQueue<Job>>()
-        for (const { name } of specs) {
-          queues.set(name, yield* PersistedQueue.make({ name: `derive/${name}`, schema: Job, maxAttempts }))
-        }
-        const plugins = Array.from(queues.keys())
+        const sql = yield* SqlClient.SqlClient
+        const arrivals = Latch.makeUnsafe(true)
+        const plugins = JSON.stringify(specs.map(({ name }) => name))
+        const taken = new Map(specs.map(({ name }) => [name, new Map<string, Job>()]))
+        let offered = { count: 0, at: 0 }
 
-        const offer = Effect.fnUntraced(function* (job: Job) {
-          const id = `${job.message_id}/${job.content_version}`
-          yield* derivations.open(job.message_id, job.content_version, plugins)
-          for (const queue of queues.values()) yield* queue.offer(job, { id })
+        const announce = sql.afterCommit(
+          Effect.map(Clock.currentTimeMillis, (at) => {
+            offered = { count: offered.count + 1, at }
+            arrivals.openUnsafe()
+          })
+        )
+
+        const offer = Effect.fnUntraced(function* ({
+          message_id,
+          content_version
+        }: Omit<JobKey, "plugin_name">) {
+          const created_at = yield* timestamp
+          yield* sql`
+            INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
+            SELECT ${message_id}, ${content_version}, value, 'pending', ${created_at} FROM json_each(${plugins})`
+          yield* announce
+        })
+
+        /** Keys of a plugin's next jobs. */
+        const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
+          const held = taken.get(plugin_name) ?? new Map<string, Job>()
+          for (const { attempts } of held.values()) if (attempts > 1) return []
+          const open = yield* sql<Begun>`
+            SELECT message_id, content_version, attempts FROM derivations
+            WHERE plugin_name = ${plugin_name} AND state = 'pending'
+            ORDER BY message_id, content_version LIMIT ${held.size + count}`
+          const free = open.filter((job) => !held.has(keyOf(job)))
+          const again = free.findIndex(({ attempts }) => attempts > 0)
+          const some = again === 0 ? free.slice(0, held.size === 0 ? 1 : 0) : free
+          return some
+            .slice(0, again > 0 ? Math.min(again, count) : count)
+            .map(({ message_id, content_version }) => ({ message_id, content_version, plugin_name }))
+        })
+
+        const begin = Effect.fnUntraced(function* (keys: ReadonlyArray<JobKey>) {
+          const begun = yield* sql<JobKey & Begun>`
+            UPDATE derivations SET attempts = attempts + 1 WHERE state = 'pending'
+              AND (message_id, content_version, plugin_name) IN
+                (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${inJson(keys)}))
+            RETURNING message_id, content_version, plugin_name, attempts`
+          const ids = JSON.stringify([...new Set(begun.map(({ message_id }) => message_id))])
+          const messages = yield* sql<JobMessage>`
+            SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
+            FROM messages WHERE id IN (SELECT value FROM json_each(${ids}))`
+          const byId = new Map(messages.map((message) => [message.id, message]))
+          return begun.flatMap((row): ReadonlyArray<Job> => {
+            const message = byId.get(row.message_id)
+            return message === undefined ? [] : [{ ...row, message }]
+          })
+        })
+
+        const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+          const keys: Array<JobKey> = []
+          for (const [plugin, count] of wanted) keys.push(...(yield* next(plugin, count)))
+          if (keys.length === 0) return []
+          const jobs = yield* begin(keys)
+          for (const job of jobs) taken.get(job.plugin_name)?.set(keyOf(job), job)
+          return jobs.toSorted((one, other) =>
+            one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
+          )
+        })
+
+        yield* Effect.addFinalizer(() => {
+          const left = Array.from(taken.values(), (jobs) => [...jobs.values()]).flat()
+          if (left.length === 0) return Effect.void
+          return sql`
+            UPDATE derivations SET attempts = attempts - 1 WHERE state = 'pending'
+              AND (message_id, content_version, plugin_name) IN
+                (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${inJson(left)}))`.pipe(
+            // All that is lost is that they count as begun once more.
+            Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
+          )
         })
 
         return Outbox.of({
-          offer,
-          take: (plugin, handle) => {
-            const queue = queues.get(plugin)
-            return queue === undefined
-              ? Effect.die(new Error(`There is no queue for the plugin ${plugin}`))
-              : queue.take(handle)
+          offer: specs.length === 0 ? () => Effect.void : offer,
+          arrivals,
+          offered: () => offered,
+          take,
+          release: (jobs) => {
+            for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
           }
         })
       })
-    ).pipe(
-      Layer.provide(PersistedQueue.layer),
-      Layer.merge(PersistedQueue.layerCleanup({ interval: "10 minutes", timeToLive: "1 hour" })),
-      Layer.provide(
-        PersistedQueue.layerStoreSql({
-          tableName: "jobs",
-          // Offers wake the taker at once; polling is for jobs that come again.
-          pollInterval: "500 millis",
-          lockRefreshInterval: "1 second",
-          lockExpiration
-        })
-      )
     )
 }

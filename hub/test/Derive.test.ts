@@ -278,29 +278,6 @@ describe("Derive", () => {
     })
   )
 
-  it.live("does nothing when an ended job is delivered again", () =>
-    Effect.gen(function* () {
-      let runs = 0
-      const hub = yield* startHub({
-        ...both,
-        fakes: { shouts: (input) => Effect.suspend(() => (++runs, shouts(input))), tags }
-      })
-      const { topic } = yield* makeTopic(hub)
-      const id = yield* post(hub, topic, "ONCE #once")
-      const before = yield* derivationsOf(hub, id)
-      const eventsBefore = yield* hub.get("/api/v1/events?tail=1000")
-      const isDone = eventually(hub.rows("SELECT state FROM jobs"), (jobs) =>
-        jobs.every(({ state }) => state === "completed")
-      )
-      yield* isDone
-      yield* hub.rows("UPDATE jobs SET state = 'pending'")
-      yield* isDone
-      assert.strictEqual(runs, 1)
-      assert.deepStrictEqual(yield* derivationsOf(hub, id), before)
-      assert.deepStrictEqual((yield* hub.get("/api/v1/events?tail=1000")).body, eventsBefore.body)
-    })
-  )
-
   it.live("gives up a job that was begun five times and never ended", () =>
     Effect.gen(function* () {
       const hub = yield* startHub({
@@ -310,7 +287,9 @@ describe("Derive", () => {
       const { topic } = yield* makeTopic(hub)
       const id = yield* post(hub, topic, "LOUD")
       yield* eventually(
-        hub.rows("UPDATE jobs SET attempts = 5 WHERE last_failure IS NOT NULL AND attempts < 5 RETURNING id"),
+        hub.rows(
+          "UPDATE derivations SET attempts = 5 WHERE plugin_name = 'defect' AND attempts = 1 RETURNING attempts"
+        ),
         (changed) => changed.length === 1
       )
       const jobs = yield* derivationsOf(hub, id)
@@ -365,8 +344,8 @@ describe("Derive", () => {
       for (let n = 0; n < 8; n++) ids.push(yield* post(hub, topic, `LOUD ${n}`))
       const states = (plugin: string) =>
         Effect.map(
-          hub.rows(`SELECT state FROM derivations WHERE plugin_name = '${plugin}' ORDER BY message_id`),
-          (rows) => rows.map(({ state }) => state as string)
+          Effect.forEach(ids, (id) => hub.get(`/api/v1/messages/${id}/derivations`)),
+          (answers) => answers.map(({ body }) => String(stateOf(body.derivations, plugin)))
         )
       const tripped = yield* eventually(states("sick"), (found) =>
         found.every((state) => state !== "pending")
@@ -378,6 +357,7 @@ describe("Derive", () => {
       assert.strictEqual(runs, 3)
       yield* eventually(states("well"), (found) => found.every((state) => state === "committed"))
       const late = yield* post(hub, topic, "LATE")
+      ids.push(late)
       const [waiting] = (yield* hub.get(`/api/v1/messages/${late}/derivations`)).body.derivations
       assert.strictEqual(waiting.state, "waiting")
       assert.strictEqual(waiting.error.code, "CIRCUIT_OPEN")
@@ -388,7 +368,7 @@ describe("Derive", () => {
       )
       assert.strictEqual(healed.filter((state) => state === "committed").length, 6)
       assert.strictEqual(runs, 9)
-      const burnt = yield* hub.rows("SELECT max(attempts) AS most FROM jobs")
+      const burnt = yield* hub.rows("SELECT max(attempts) AS most FROM derivations")
       assert.strictEqual(burnt[0].most, 1)
       assert.strictEqual((yield* enrichments(hub, late)).length, 2)
     })
@@ -454,7 +434,7 @@ describe("Derive", () => {
       )
       const hub = yield* startHub({ workspace, plugins, fakes: { shouts } })
       assert.strictEqual(stateOf(yield* derivationsOf(hub, id), "shouts"), "committed")
-      assert.strictEqual((yield* hub.rows("SELECT attempts FROM jobs"))[0].attempts, 1)
+      assert.strictEqual((yield* hub.rows("SELECT attempts FROM derivations"))[0].attempts, 1)
     })
   )
 })
