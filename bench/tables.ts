@@ -18,5 +18,6 @@ export const tables = {
   idle: "memory of an idle isolate (PSS)",
   plugins: "plugins, 64 callers in all",
   pluginsMemory: "plugins: resident memory of the host",
+  stages: "stages of a run on the host's main thread",
   hot: "a hot plugin's p99, one caller"
 } as const

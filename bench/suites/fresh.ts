@@ -30,7 +30,7 @@ export const fresh: Suite = async (scale, levels) => {
   ]
   // The first call of each loads what is loaded once.
   for (const contender of contenders) await contender.once()
-  const calls = scale.quick ? 6 : 12
+  const calls = scale.quick ? 4 : 12
   const paced = await alternate(scale.rounds, contenders, async (contender) => {
     const taken: Array<number> = []
     for (let call = 0; call < calls; call++) {

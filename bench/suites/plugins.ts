@@ -8,24 +8,22 @@ import { alternate, type Figure, type Scale, type Suite } from "../figures.ts"
 import { quantile } from "../stats.ts"
 import { tables } from "../tables.ts"
 
-const most = 200
 const callers = 64
 /** Between two calls of a cold plugin, in milliseconds. */
 const coldPause = 20
 
-const specs: ReadonlyArray<Spec> = Array.from({ length: most }, (_, index) =>
-  spans("thread", { name: `spans-${index}` })
-)
+const makeSpecs = (count: number): ReadonlyArray<Spec> =>
+  Array.from({ length: count }, (_, index) => spans("thread", { name: `spans-${index}` }))
 
 /** So many plugins of one host, called in turn. */
 const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> => {
   const runtime = makeRuntime({})
   const plugins = await runtime.runPromise(PluginRuntime)
-  const runs = specs.slice(0, count).map((spec) => runOf(plugins, spec, smallTask))
+  const runs = makeSpecs(count).map((spec) => runOf(plugins, spec, smallTask))
   await runtime.runPromise(Effect.all(runs, { concurrency: 4, discard: true }))
   let turn = 0
   const contender = {
-    name: `${nameOf("thread")}, ${count} plugins`,
+    name: `${nameOf("thread")}, ${count} ${count === 1 ? "plugin" : "plugins"}`,
     calls: (callers: number, millis: number) =>
       runtime.runPromise(callsOf(callers, millis, () => runs[turn++ % count] ?? Effect.void))
   }
@@ -55,11 +53,11 @@ const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figu
   )
 }
 
-/** One caller of the first plugin; the 199 others are called now and then. */
-const hot = async (scale: Scale): Promise<ReadonlyArray<Figure>> => {
+/** One caller of the first plugin; the others are called now and then. */
+const hot = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> => {
   const runtime = makeRuntime({})
   const plugins = await runtime.runPromise(PluginRuntime)
-  const [first, ...others] = specs.map((spec) => runOf(plugins, spec, smallTask))
+  const [first, ...others] = makeSpecs(count).map((spec) => runOf(plugins, spec, smallTask))
   const run = first ?? Effect.void
   await runtime.runPromise(Effect.all([run, ...others], { concurrency: 4, discard: true }))
   let turn = 0
@@ -87,8 +85,9 @@ const hot = async (scale: Scale): Promise<ReadonlyArray<Figure>> => {
 
 export const plugins: Suite = async (scale) => {
   const figures: Array<Figure> = []
-  for (const count of scale.quick ? [1, most] : [1, 10, 50, most]) {
+  const counts = scale.quick ? [1, 50] : [1, 10, 50, 200]
+  for (const count of counts) {
     figures.push(...(await together(scale, count)))
   }
-  return [...figures, ...(await hot(scale))]
+  return [...figures, ...(await hot(scale, Math.max(...counts)))]
 }

@@ -1,6 +1,6 @@
 /**
- * Where a warm run's time goes on the host's main thread: each stage by itself, in a loop, in nanoseconds of CPU of
- * that thread. They are those of one message per run; under load, messages are shared, and so is what they cost.
+ * Where a warm run's time goes on the host's main thread: each stage by itself, in a loop, in nanoseconds. They are those
+ * of one message per run; under load, messages are shared, and so is what they cost.
  */
 import { CircuitBreaker, MessageInput, PluginRuntime, WorkerLayer } from "@agentlip/plugin-runtime"
 import { Effect, Layer, ManagedRuntime, Schema, Semaphore } from "effect"
@@ -12,12 +12,14 @@ import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
 import { decodeOutput } from "../../src/Output.ts"
 import { spans } from "../contenders/agentlip.ts"
 import { smallTask } from "../contenders/task.ts"
-import { alternate, type Figure, type Scale, type Suite } from "../figures.ts"
+import { alternate, type Figure, type Suite } from "../figures.ts"
+import { quantile } from "../stats.ts"
+import { tables } from "../tables.ts"
 
 interface Stage {
   readonly name: string
-  /** Does it so many times. */
-  readonly loop: (times: number) => void | Promise<void>
+  /** Does it so many times; answers the milliseconds that took. */
+  readonly loop: (times: number) => number | Promise<number>
 }
 
 /** Whether the application has switched the schema compiler on; both are measured, each in a process of its own. */
@@ -34,13 +36,15 @@ let kept: unknown
 const plain = (name: string, once: () => unknown): Stage => ({
   name,
   loop: (times) => {
+    const begin = performance.now()
     for (let index = 0; index < times; index++) kept = once()
+    return performance.now() - begin
   }
 })
 
 const effectful = (name: string, once: Effect.Effect<unknown, unknown>): Stage => ({
   name,
-  loop: (times) => {
+  loop: async (times) => {
     let index = 0
     const loop = Effect.whileLoop({
       while: () => index++ < times,
@@ -49,36 +53,43 @@ const effectful = (name: string, once: Effect.Effect<unknown, unknown>): Stage =
         kept = value
       }
     })
-    return Effect.runPromise(Effect.asVoid(loop))
+    const begin = performance.now()
+    await Effect.runPromise(loop)
+    return performance.now() - begin
   }
 })
 
-/** A worker that answers every message, or that says so many things when it is asked for them. */
+/** A worker that listens to texts, and says so many when it is asked for them. */
 const chatter = new URL("../peers/chatter.mjs", import.meta.url)
 
-const messages = (worker: Worker): ReadonlyArray<Stage> => [
-  {
-    name: "message: post to a thread",
-    loop: (times) => {
-      const text = `R${randomUUID()}${inputText}`
-      for (let index = 0; index < times; index++) worker.postMessage(text)
+const messages = (worker: Worker): ReadonlyArray<Stage> => {
+  const request = `R${randomUUID()}${inputText}`
+  const text = `O${randomUUID()}0${outputText}`
+  return [
+    plain("message: post to a thread", () => worker.postMessage(request)),
+    {
+      name: "message: receive from a thread",
+      loop: async (times) => {
+        const received = new Promise<void>((resolve) => {
+          let left = times
+          const receive = (): void => {
+            if (--left > 0) return
+            worker.off("message", receive)
+            resolve()
+          }
+          worker.on("message", receive)
+        })
+        const said = new Int32Array(new SharedArrayBuffer(4))
+        worker.postMessage({ times, text, said })
+        // All are there before the first is taken: what is measured does not wait for the worker.
+        Atomics.wait(said, 0, 0)
+        const begin = performance.now()
+        await received
+        return performance.now() - begin
+      }
     }
-  },
-  {
-    name: "message: receive from a thread",
-    loop: (times) =>
-      new Promise((resolve) => {
-        let left = times
-        const receive = (): void => {
-          if (--left > 0) return
-          worker.off("message", receive)
-          resolve()
-        }
-        worker.on("message", receive)
-        worker.postMessage({ times, text: `O${randomUUID()}0${outputText}` })
-      })
-  }
-]
+  ]
+}
 
 const schemaStages = (schemas: Schemas): ReadonlyArray<Stage> => {
   const encode = Schema.encodeUnknownEffect(MessageInput)
@@ -164,33 +175,42 @@ const stages = async (schemas: Schemas, worker: Worker): Promise<ReadonlyArray<S
   ]
 }
 
-const measure = async (scale: Scale, { loop }: Stage): Promise<number> => {
-  // As often as fills a turn, found by doing it.
-  let times = 64
-  for (let begin = performance.now(); ; begin = performance.now(), times *= 2) {
-    await loop(times)
-    if (performance.now() - begin > scale.turn / 20) break
+/** A round's loop is cut into so many; the lower quarter is what it takes where nothing else wants the processor. */
+const batches = 20
+
+/** How often fills a batch, found by doing it for as long as a round, which is the warm-up too. */
+const timesFor = async ({ loop }: Stage, millis: number): Promise<number> => {
+  for (let times = 256; ; times *= 2) {
+    const taken = await loop(times)
+    if (taken > millis / 2) return Math.ceil((times * millis) / taken / batches)
   }
+}
+
+const measure = async ({ loop }: Stage, times: number): Promise<number> => {
   gc?.()
-  const before = process.threadCpuUsage()
-  await loop(times * 4)
-  const { user, system } = process.threadCpuUsage(before)
-  return ((user + system) * 1000) / (times * 4)
+  const taken: Array<number> = []
+  for (let batch = 0; batch < batches; batch++) taken.push(((await loop(times)) * 1e6) / times)
+  return quantile(taken, 0.25)
 }
 
 const suite =
   (schemas: Schemas): Suite =>
   async (scale) => {
     const worker = new Worker(chatter)
-    const all = await stages(schemas, worker)
-    for (const stage of all) await measure(scale, stage)
-    const measured = await alternate(scale.rounds, all, (stage) => measure(scale, stage))
+    const millis = Math.max(60, scale.turn / 2)
+    const all: Array<Stage & { readonly times: number }> = []
+    for (const stage of await stages(schemas, worker)) {
+      all.push({ ...stage, times: await timesFor(stage, millis) })
+    }
+    // An engine goes on compiling for a while after code is first fast.
+    for (const stage of all) await measure(stage, stage.times)
+    const measured = await alternate(scale.rounds, all, (stage) => measure(stage, stage.times))
     await worker.terminate()
     await services.dispose()
     await withoutIsolate.dispose()
     return measured.map(
       ([{ name }, rounds]): Figure => ({
-        table: "stages of a run on the host's main thread, CPU",
+        table: tables.stages,
         contender: name,
         unit: "ns",
         better: "less",
