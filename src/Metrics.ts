@@ -80,16 +80,7 @@ export class PluginMetrics extends Context.Service<
   }
 >()("@agentlip/plugin-runtime/PluginMetrics") {}
 
-/**
- * How plugins fare, for an operator's page.
- *
- * @example
- * ```ts
- * const stats = yield* PluginStats
- * const { runs, runMillis } = yield* stats.of("urls")
- * yield* Effect.log(`${runs.ok} runs, p99 ${runMillis.p99} ms`)
- * ```
- */
+/** How plugins fare, for an operator's page. */
 export class PluginStats extends Context.Service<
   PluginStats,
   {

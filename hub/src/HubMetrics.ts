@@ -15,7 +15,7 @@ const rows = Metric.counter("agentlip_derived_rows_total", {
   incremental: true
 })
 const jobs = Metric.gauge("agentlip_jobs", {
-  description: "Jobs that have not ended: pending (to be run, or running) or waiting (the breaker is open)."
+  description: "Jobs that have not ended: to be run, running, or waiting for the plugin's breaker."
 })
 
 /** A client changed a message, and the change is committed. */
@@ -33,20 +33,16 @@ export const jobEnded = (
     derived === 0 ? Effect.void : Metric.update(Metric.withAttributes(rows, { plugin }), derived)
   )
 
-const states = ["pending", "waiting"] as const
-
 /** Counts the jobs of these plugins that are open now; done when somebody reads, not as they come and go. */
 export const countJobs = (
   plugins: ReadonlyArray<string>
 ): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    for (const state of states) {
-      const found = yield* sql<{ plugin_name: string; open: number }>`
-        SELECT plugin_name, count(*) AS open FROM derivations WHERE state = ${sql.literal(`'${state}'`)} GROUP BY plugin_name`
-      const open = new Map(found.map((row) => [row.plugin_name, row.open]))
-      for (const plugin of plugins) {
-        yield* Metric.update(Metric.withAttributes(jobs, { plugin, state }), open.get(plugin) ?? 0)
-      }
+    const found = yield* sql<{ plugin_name: string; open: number }>`
+      SELECT plugin_name, count(*) AS open FROM derivations WHERE state = 'pending' GROUP BY plugin_name`
+    const open = new Map(found.map((row) => [row.plugin_name, row.open]))
+    for (const plugin of plugins) {
+      yield* Metric.update(Metric.withAttributes(jobs, { plugin }), open.get(plugin) ?? 0)
     }
   })

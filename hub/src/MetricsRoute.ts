@@ -2,9 +2,9 @@
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { PrometheusMetrics } from "effect/observability"
 import type { SqlClient } from "effect/sql"
 import { countJobs } from "./HubMetrics.ts"
+import { scrape } from "./Scrape.ts"
 import { Exporting } from "./Telemetry.ts"
 
 /** As often as exporters read. */
@@ -30,9 +30,7 @@ export const layer = (
       yield* router.add(
         "GET",
         "/metrics",
-        Effect.map(Effect.andThen(count, PrometheusMetrics.format()), (text) =>
-          HttpServerResponse.text(text, { contentType })
-        )
+        Effect.map(Effect.andThen(count, scrape), (text) => HttpServerResponse.text(text, { contentType }))
       )
       if (yield* Exporting) {
         yield* Effect.forkScoped(
