@@ -167,7 +167,7 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
           ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
             how.run(spec, keepNothing)
           : through(pin(spec, integrity), input, how, () => hash.doubt())
-      return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refreshed, go)
+      return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
     }
   }
 }

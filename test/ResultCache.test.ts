@@ -65,7 +65,7 @@ describe("ResultCache: keys", () => {
       ]
       for (const other of others) yield* run(specOf(other), "{}")
       yield* run(specOf(), '{"a":1}')
-      assert.deepStrictEqual(results, new Array(7).fill("miss"))
+      assert.deepStrictEqual(results, Array.from({ length: 7 }, () => "miss"))
     }).pipe(Effect.provide(ResultCache.layerMemory()))
   )
 

@@ -98,12 +98,12 @@ class SourceHash {
     this.#checked = -Infinity
   }
 
-  get refreshed(): Effect.Effect<string | undefined> {
+  refresh(): Effect.Effect<string | undefined> {
     return Effect.suspend((): Effect.Effect<string | undefined> => {
       if (this.#pending !== undefined) {
         // Whoever looked may have been interrupted.
         return Effect.flatMap(Deferred.await(this.#pending), (looked) =>
-          looked ? Effect.succeed(this.integrity) : this.refreshed
+          looked ? Effect.succeed(this.integrity) : this.refresh()
         )
       }
       const pending = Deferred.makeUnsafe<boolean>()
