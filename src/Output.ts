@@ -42,9 +42,10 @@ const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
         values += container.length
         for (const child of container) if (typeof child === "object" && child !== null) inner.push(child)
       } else {
-        for (const [key, child] of Object.entries(container)) {
+        for (const key of Object.keys(container)) {
           values++
           if (key === "__proto__") return 'expected no key "__proto__", got one'
+          const child: unknown = Reflect.get(container, key)
           if (typeof child === "object" && child !== null) inner.push(child)
         }
       }
