@@ -188,9 +188,24 @@ const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
   replace(realProcess, name, standIn)
 }
 
+/**
+ * Memory that nobody has cleared may hold what another isolate of this process has freed. Node's pool is such
+ * memory, and so is what `allocUnsafe` gives.
+ */
+const clearBuffers = (): void => {
+  // A plugin may set it, as it might elsewhere; without a pool it is of no use.
+  Object.defineProperty(Buffer, "poolSize", { get: () => 0, set: () => {}, configurable: false })
+  const { alloc } = Buffer
+  for (const name of ["allocUnsafe", "allocUnsafeSlow"] as const) {
+    // What a plugin makes of it is its own business: the original is out of reach.
+    Object.defineProperty(Buffer, name, { value: (size: number) => alloc(size), writable: true })
+  }
+}
+
 /** Hardens this isolate, once. */
 export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>, net: Net): void => {
   sealMessagePorts()
+  clearBuffers()
 
   for (const key of Reflect.ownKeys(globalThis)) {
     if (
