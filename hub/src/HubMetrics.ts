@@ -40,7 +40,11 @@ export const countJobs = (
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const found = yield* sql<{ plugin_name: string; open: number }>`
-      SELECT plugin_name, count(*) AS open FROM derivations WHERE state = 'pending' GROUP BY plugin_name`
+      SELECT plugin_name, sum(jobs) AS open FROM (
+        SELECT plugin_name, count(*) AS jobs FROM derivations WHERE state = 'pending' GROUP BY plugin_name
+        UNION ALL
+        SELECT plugin.value, count(*) FROM outbox, json_each(plugins_json) AS plugin GROUP BY plugin.value
+      ) GROUP BY plugin_name`
     const open = new Map(found.map((row) => [row.plugin_name, row.open]))
     for (const plugin of plugins) {
       yield* Metric.update(Metric.withAttributes(jobs, { plugin }), open.get(plugin) ?? 0)
