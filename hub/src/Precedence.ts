@@ -9,7 +9,7 @@ import { Effect } from "effect"
 
 /** Jobs of a batch that is begun between posts, and the posts it comes after. */
 const batch = 8
-const postsPerBatch = 24
+const postsPerBatch = 48
 
 /** Jobs of a batch while nobody posts: who comes meanwhile waits for it. */
 const freeBatch = 48
@@ -17,21 +17,29 @@ const freeBatch = 48
 /** A post that has come in by now is in the database some turns of the event loop later. */
 const quietTurns = 4
 
-const nextTurn: Effect.Effect<void> = Effect.callback((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
+/** While posts come, it is enough to look so often: every turn would cost them time. */
+const lookAgainMillis = 1
 
 /** Waits for the hub to have time for plugins, and answers how many jobs may begin. */
 export const turn = (posts: () => number): Effect.Effect<number> =>
-  Effect.gen(function* () {
+  Effect.callback((resume) => {
     const before = posts()
-    for (let quiet = 0, seen = before; quiet < quietTurns; ) {
-      yield* nextTurn
+    let seen = before
+    let quiet = 0
+    let timer: NodeJS.Timeout | undefined
+    let immediate = setImmediate(look)
+    function look(): void {
       const now = posts()
-      if (now - before >= postsPerBatch) return batch
-      quiet = now === seen ? quiet + 1 : 0
-      seen = now
+      if (now - before >= postsPerBatch) return resume(Effect.succeed(batch))
+      if (now !== seen) {
+        seen = now
+        quiet = 0
+        timer = setTimeout(look, lookAgainMillis)
+      } else if (++quiet < quietTurns) immediate = setImmediate(look)
+      else resume(Effect.succeed(freeBatch))
     }
-    return freeBatch
+    return Effect.sync(() => {
+      clearImmediate(immediate)
+      clearTimeout(timer)
+    })
   })
