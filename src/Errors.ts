@@ -14,6 +14,22 @@ const seconds = (duration: Duration.Duration): string => {
 }
 
 /**
+ * So many runs of the plugin were waiting already that `tryRun` did not wait too. Nothing was executed; counts nothing
+ * for the breaker.
+ */
+export class QueueFull extends Schema.TaggedError<QueueFull>("@agentlip/plugin-runtime/QueueFull")(
+  "QUEUE_FULL",
+  {
+    plugin,
+    waiting: Schema.Int
+  }
+) {
+  override get message(): string {
+    return `${this.waiting} runs of plugin "${this.plugin}" are waiting already. Try again later; raise its "concurrency" for it to do more at once, or limits.queue for more to wait.`
+  }
+}
+
+/**
  * The isolate's use ended before a run began: nothing was executed, and the run can be given in again. `PluginRuntime`
  * does so by itself; only who uses `WorkerLayer` directly meets it. Counts nothing for the breaker.
  */

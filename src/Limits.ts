@@ -22,6 +22,8 @@ export interface Limits {
   readonly fetchBytes: number
   /** Requests of one plugin on the network at once; more wait. Default 4. */
   readonly fetchConcurrency: number
+  /** Runs that may wait for their turn before `tryRun` refuses another; `run` waits in any case. Default 1,000. */
+  readonly queue: number
   /** Processor time of one run, in milliseconds; over it: `WORKER_CRASH`. Default: what the timeout allows. */
   readonly cpu?: number
 }
@@ -42,5 +44,6 @@ export const defaultLimits: Limits = {
   logLength: 64 * 1024,
   messageRate: 100_000,
   fetchBytes: 5 * 1024 * 1024,
-  fetchConcurrency: 4
+  fetchConcurrency: 4,
+  queue: 1_000
 }

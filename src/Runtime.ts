@@ -1,22 +1,16 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import {
-  Context,
-  Effect,
-  Exit,
-  Layer,
-  Predicate,
-  type Result,
-  Schema,
-  type SchemaIssue,
-  SchemaParser
-} from "effect"
+import { Context, Effect, Layer, Option, type Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
-import { ExecutionError, LoadError, type PluginError } from "./Errors.ts"
+import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
+import { encodeInput } from "./Input.ts"
+import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
 import { decodeOutput } from "./Output.ts"
-import { type AnyKind, type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
-import { RunQueue } from "./RunQueue.ts"
+import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
+import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
+import { Place, RunQueue } from "./RunQueue.ts"
 import { traceparentOf, withRunSpan } from "./telemetry/tracing.ts"
+import { watchBreaker } from "./telemetry/watchBreaker.ts"
 import { type Call, WorkerLayer } from "./WorkerLayer.ts"
 
 /** What became of one plugin of `runAll`. */
@@ -47,6 +41,14 @@ export class PluginRuntime extends Context.Service<
       spec: Spec,
       input: InputOf<Spec>
     ) => Effect.Effect<OutputOf<Spec>, PluginError>
+    /**
+     * As `run`, which waits for its turn however long the plugin's queue is; this fails with `QUEUE_FULL` at once
+     * when `limits.queue` runs wait already.
+     */
+    readonly tryRun: <Spec extends PluginSpec>(
+      spec: Spec,
+      input: InputOf<Spec>
+    ) => Effect.Effect<OutputOf<Spec>, PluginError | QueueFull>
     /** Runs many side by side; one plugin's failure never touches another's. */
     readonly runAll: <Spec extends PluginSpec>(
       specs: ReadonlyArray<Spec>,
@@ -60,47 +62,21 @@ export class PluginRuntime extends Context.Service<
     readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
   }
 >()("@agentlip/plugin-runtime/PluginRuntime") {
-  static readonly layer: Layer.Layer<PluginRuntime, never, CircuitBreaker | WorkerLayer> = Layer.effect(
+  /** Also gives `PluginStats`: how each plugin has fared. With a `ResultCache`, specs with `cache: true` use it. */
+  static readonly layer: Layer.Layer<
+    PluginRuntime | PluginStats | PluginMetrics,
+    never,
+    CircuitBreaker | WorkerLayer
+  > = Layer.effect(
     PluginRuntime,
     Effect.suspend(() => make)
-  )
+  ).pipe(Layer.provideMerge(metricsLayer))
 }
 
-type Encode = (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
-const encoders = new WeakMap<AnyKind, Encode>()
-const encoderOf = (kind: AnyKind): Encode => {
-  const known = encoders.get(kind)
-  if (known !== undefined) return known
-  const encode = SchemaParser.encodeUnknownEffect(kind.input)
-  encoders.set(kind, encode)
-  return encode
-}
-
-/** The input's JSON. An input that its kind refuses is the caller's mistake, not the plugin's. */
-const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, ExecutionError> => {
-  const invalid = (why: string): Effect.Effect<never, ExecutionError> =>
-    Effect.fail(
-      new ExecutionError({
-        plugin: spec.name,
-        cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${why}` }
-      })
-    )
-  const write = (encoded: unknown): Effect.Effect<string, ExecutionError> => {
-    // The spec's config joins it on the way, as one more field.
-    if (!Predicate.isObject(encoded) || Array.isArray(encoded)) return invalid("it must be an object")
-    try {
-      return Effect.succeed(JSON.stringify(encoded))
-    } catch (error) {
-      return invalid(String(error))
-    }
-  }
-  const encoded = encoderOf(spec.kind)(input)
-  // As it is with all schemas that wait for nothing: no fiber has to look at it.
-  if (Exit.isExit(encoded) && Exit.isSuccess(encoded)) return write(encoded.value)
-  return Effect.matchEffect(encoded, {
-    onFailure: (issue) => invalid(new Schema.SchemaError(issue).message),
-    onSuccess: write
-  })
+/** A run and what is counted of it. */
+interface Measured extends Call {
+  bytesIn: number
+  bytesOut: number
 }
 
 /** Specs are values that are made once and used for many runs; looking at each once is enough. */
@@ -118,6 +94,10 @@ const refused = (spec: PluginSpec, reason: string): Effect.Effect<never, LoadErr
 const make = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker
   const workers = yield* WorkerLayer
+  const metrics = yield* PluginMetrics
+  const cache = yield* Effect.serviceOption(ResultCache)
+  const cachedRuns = Option.isSome(cache) ? makeCachedRuns(cache.value) : undefined
+  yield* watchBreaker
   let runs = 0
 
   /**
@@ -143,22 +123,55 @@ const make = Effect.gen(function* () {
     spec: Spec,
     input: InputOf<Spec>,
     text: string,
-    call: Call
+    call: Measured,
+    keep?: (output: string) => Effect.Effect<void>
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.withFiber((fiber) => {
       const traceparent = traceparentOf(fiber)
       if (traceparent !== undefined) call.traceparent = traceparent
+      call.bytesIn = text.length
       const lingering = workers.zombies(spec.name)
-      return Effect.flatMap(workers.run(spec, text, call), (output) =>
-        decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)
-      ).pipe(
+      return Effect.flatMap(workers.run(spec, text, call), (output) => {
+        call.bytesOut = output.length
+        const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)
+        return keep === undefined ? decoded : Effect.tap(decoded, () => keep(output))
+      }).pipe(
         // An isolate that would not die opens its plugin's circuit at once, whatever its count.
         Effect.onError(() => (workers.zombies(spec.name) > lingering ? breaker.trip(spec.name) : Effect.void))
       )
     }).pipe(
       breaker.protect(spec.name, spec.breaker),
-      Effect.catchTag("NotBegun", () => attempt(spec, input, text, call))
+      Effect.catchTag("NotBegun", () => attempt(spec, input, text, call, keep))
     )
+
+  /** In the plugin's queue: `begin` once there is a place. What becomes of it is measured. */
+  const queued = <A>(
+    spec: PluginSpec,
+    call: Measured,
+    begin: Effect.Effect<A, PluginError>
+  ): Effect.Effect<A, PluginError> =>
+    Effect.uninterruptibleMask((restore) => {
+      const queue = queueOf(spec)
+      const place = new Place()
+      const asked = performance.now()
+      const turn = queue.tryTake(place)
+        ? begin
+        : // The breaker is asked before the queue too, so that nobody waits for a refusal.
+          breaker.check(spec.name).pipe(Effect.andThen(queue.take(place)), Effect.andThen(begin))
+      return Effect.onExit(restore(turn), (exit) =>
+        Effect.sync(() => {
+          queue.release(place)
+          const { begun, bytesIn, bytesOut } = call
+          metrics.of(spec).ended({
+            outcome: outcomeOf(exit),
+            queued: begun === undefined ? undefined : begun - asked,
+            ran: begun === undefined ? undefined : performance.now() - begun,
+            bytesIn,
+            bytesOut
+          })
+        })
+      )
+    })
 
   const run = <Spec extends PluginSpec>(
     spec: Spec,
@@ -167,21 +180,41 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const problem = problemOf(spec)
       if (problem !== undefined) return refused(spec, problem)
-      const call: Call = { labels: { plugin: spec.name, run: `${spec.name}#${++runs}` } }
-      const queue = queueOf(spec)
-      return Effect.uninterruptibleMask((restore) => {
-        const work = Effect.onExit(
-          restore(Effect.flatMap(encodeInput(spec, input), (text) => attempt(spec, input, text, call))),
-          () => Effect.sync(() => queue.release())
-        )
-        if (queue.tryTake()) return work
-        // Asked before the queue too, so that nobody waits for a refusal.
-        return Effect.andThen(restore(Effect.andThen(breaker.check(spec.name), queue.take)), work)
-      }).pipe(withRunSpan(spec, call.labels.run))
+      const call: Measured = {
+        labels: { plugin: spec.name, run: `${spec.name}#${++runs}` },
+        bytesIn: 0,
+        bytesOut: 0
+      }
+      const encoded = encodeInput(spec, input)
+      const made =
+        spec.cache && cachedRuns !== undefined
+          ? Effect.flatMap(encoded, (text) =>
+              cachedRuns.cached(spec, text, {
+                decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output),
+                run: (pinned, keep) => queued(pinned, call, attempt(pinned, input, text, call, keep)),
+                onResult: (result) => metrics.of(spec).cached(result === "hit")
+              })
+            )
+          : queued(
+              spec,
+              call,
+              Effect.flatMap(encoded, (text) => attempt(spec, input, text, call))
+            )
+      return withRunSpan(spec, call.labels.run)(made)
     })
 
   return PluginRuntime.of({
     run,
+    tryRun: (spec, input) =>
+      Effect.andThen(
+        Effect.suspend(() => {
+          const { waiting } = queueOf(spec)
+          return waiting < spec.limits.queue
+            ? Effect.void
+            : Effect.fail(new QueueFull({ plugin: spec.name, waiting }))
+        }),
+        run(spec, input)
+      ),
     runAll: (specs, input, options) =>
       Effect.forEach(
         specs,

@@ -65,7 +65,10 @@ describe("ResultCache: keys", () => {
       ]
       for (const other of others) yield* run(specOf(other), "{}")
       yield* run(specOf(), '{"a":1}')
-      assert.deepStrictEqual(results, Array.from({ length: 7 }, () => "miss"))
+      assert.deepStrictEqual(
+        results,
+        Array.from({ length: 7 }, () => "miss")
+      )
     }).pipe(Effect.provide(ResultCache.layerMemory()))
   )
 

@@ -458,8 +458,20 @@ describe("Runtime: telemetry", () => {
       assert.deepStrictEqual(
         runs.map(({ attributes }) => Object.fromEntries(attributes)),
         [
-          { "plugin.name": "good", "plugin.kind": "linkifier", "plugin.level": "thread", "plugin.outcome": "ok", "plugin.run": "good#1" },
-          { "plugin.name": "bad", "plugin.kind": "linkifier", "plugin.level": "thread", "plugin.outcome": "worker_crash", "plugin.run": "bad#2" }
+          {
+            "plugin.name": "good",
+            "plugin.kind": "linkifier",
+            "plugin.level": "thread",
+            "plugin.outcome": "ok",
+            "plugin.run": "good#1"
+          },
+          {
+            "plugin.name": "bad",
+            "plugin.kind": "linkifier",
+            "plugin.level": "thread",
+            "plugin.outcome": "worker_crash",
+            "plugin.run": "bad#2"
+          }
         ]
       )
       assert.deepStrictEqual(

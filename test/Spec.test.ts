@@ -107,7 +107,8 @@ describe("Spec: makeSpec", () => {
         logLength: 65_536,
         messageRate: 100_000,
         fetchBytes: 5_242_880,
-        fetchConcurrency: 4
+        fetchConcurrency: 4,
+        queue: 1_000
       },
       breaker: {}
     })

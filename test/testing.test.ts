@@ -23,7 +23,11 @@ describe("layerFakePlugins", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* run("urls"), found)
       assert.instanceOf(yield* Effect.flip(run("other")), LoadError)
-      assert.deepStrictEqual(yield* (yield* WorkerLayer).stats, { isolates: 0, zombies: 0, levels: new Map() })
+      assert.deepStrictEqual(yield* (yield* WorkerLayer).stats, {
+        isolates: 0,
+        zombies: 0,
+        levels: new Map()
+      })
     }).pipe(Effect.provide(layerFakePlugins({ urls: () => Effect.succeed(found) })))
   )
 

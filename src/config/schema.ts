@@ -46,6 +46,7 @@ const limits = Schema.Struct({
   messageRate: Schema.optionalKey(positive),
   fetchBytes: Schema.optionalKey(positive),
   fetchConcurrency: Schema.optionalKey(positive),
+  queue: Schema.optionalKey(positive),
   cpu: Schema.optionalKey(positive)
 })
 

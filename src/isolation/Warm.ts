@@ -21,7 +21,7 @@ export interface Call {
   readonly labels: { readonly plugin: string; readonly run: string }
   /** Of the trace that the run is part of, as W3C Trace Context writes it: 55 characters. */
   traceparent?: string
-  /** When an isolate began it, by the clock of its caller, in milliseconds; set then. */
+  /** When an isolate began it, as `performance.now()` counts; set then. */
   begun?: number
 }
 
@@ -94,7 +94,7 @@ export class Warm {
 
   begun(run: Run): void {
     const now = run.clock.currentTimeMillisUnsafe()
-    run.call.begun = now
+    run.call.begun = performance.now()
     run.deadline = now + run.timeout
     this.#current = run
     if (run.givenUp) this.#keeper.fork(this.#giveUp(run))
