@@ -94,6 +94,12 @@ export const budgets: ReadonlyArray<Budget> = [
     of: besideKill(tables.besideKill, "agentlip, process")
   },
   {
+    what: "another WebAssembly guest's p99 while one spins and is killed: beside alone",
+    bound: "<= 2",
+    unit: "x",
+    of: besideKill(tables.besideKill, "agentlip, wasm")
+  },
+  {
     what: "process level, warm, 64 callers: beside thread level",
     bound: ">= 0.75",
     unit: "x",

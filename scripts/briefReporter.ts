@@ -74,6 +74,10 @@ export default class implements Reporter {
       seconds(duration + collectDuration + prepareDuration + setupDuration)
     ]
     say(`${module.ok() ? "ok" : "!!"} ${module.relativeModuleId}: ${parts.join(", ")}`)
+    // Said at once, too: a run that is cut off never comes to its end.
+    for (const test of module.children.allTests("failed")) {
+      say(`   ${test.fullName}: ${(test.result().errors?.[0]?.message ?? "").slice(0, mostOfLine)}`)
+    }
   }
 
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {

@@ -61,6 +61,8 @@ export interface PluginEntry {
   readonly sandbox?: Sandbox
   /** `sha256-…` of the plugin's module graph; any other is refused. Default: whatever is there is run. */
   readonly integrity?: string
+  /** Its output follows from the content, its config and its modules alone, and may be remembered. Default `false`. */
+  readonly cache?: boolean
   /** What differs from the hub's breaker: failures in a row (default 3), time to the next try (default 60 seconds). */
   readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: ConfigTime }
   /** `false`: checked, but not run. Default `true`. */

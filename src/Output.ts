@@ -2,11 +2,19 @@
  * From a plugin's JSON text to a value that its kind's schema accepts. Sizes are looked at before anything is
  * parsed, shape before anything is decoded; a text that is too long, too deep or too many costs nothing more.
  */
-import { Effect, Schema, SchemaAST, SchemaIssue } from "effect"
+import { Effect, Exit, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import { InvalidOutput } from "./Errors.ts"
 import { jsonSize } from "./jsonSize.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
+
+const tooDeep = ({ outputDepth }: Limits): string =>
+  `expected at most ${outputDepth} levels of nesting (limits.outputDepth), got more`
+const tooMany = ({ outputValues }: Limits): string =>
+  `expected at most ${outputValues} JSON values (limits.outputValues), got more`
+
+/** A text longer than this is measured before it is parsed, parsed in one turn and looked at in the next. */
+const longText = 64 * 1024
 
 /** What a text says of itself before it is parsed. */
 const sizeIssue = (text: string, limits: Limits): string | undefined => {
@@ -15,27 +23,39 @@ const sizeIssue = (text: string, limits: Limits): string | undefined => {
   }
   // JSON.stringify escapes halves of pairs; a text that has some was not made by it.
   if (!text.isWellFormed()) return "expected JSON in well-formed Unicode, got half a surrogate pair"
+  // Whatever a short one holds costs little to parse, and its values are counted then.
+  if (text.length <= longText) return undefined
   const size = jsonSize(text, { values: limits.outputValues, depth: limits.outputDepth })
-  if (size.depth > limits.outputDepth) {
-    return `expected at most ${limits.outputDepth} levels of nesting (limits.outputDepth), got more`
-  }
-  if (size.values > limits.outputValues) {
-    return `expected at most ${limits.outputValues} JSON values (limits.outputValues), got more`
-  }
-  return undefined
+  if (size.depth > limits.outputDepth) return tooDeep(limits)
+  return size.values > limits.outputValues ? tooMany(limits) : undefined
 }
 
-/** What is wrong with the shape of parsed JSON, whatever the kind. Walks without recursion. */
+/** What is wrong with the shape of parsed JSON, whatever the kind. Walks level by level, without recursion. */
 const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
-  if (Array.isArray(value) && value.length > limits.outputItems) {
-    return `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
+  let level: Array<object> = typeof value === "object" && value !== null ? [value] : []
+  let values = 1
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > limits.outputDepth) return tooDeep(limits)
+    const inner: Array<object> = []
+    for (const container of level) {
+      if (Array.isArray(container)) {
+        values += container.length
+        for (const child of container) if (typeof child === "object" && child !== null) inner.push(child)
+      } else {
+        for (const key of Object.keys(container)) {
+          values++
+          if (key === "__proto__") return 'expected no key "__proto__", got one'
+          const child: unknown = Reflect.get(container, key)
+          if (typeof child === "object" && child !== null) inner.push(child)
+        }
+      }
+    }
+    if (values > limits.outputValues) return tooMany(limits)
+    level = inner
   }
-  const left: Array<object> = typeof value === "object" && value !== null ? [value] : []
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    if (Object.hasOwn(next, "__proto__")) return 'expected no key "__proto__", got one'
-    for (const child of Object.values(next)) if (typeof child === "object" && child !== null) left.push(child)
-  }
-  return undefined
+  return Array.isArray(value) && value.length > limits.outputItems
+    ? `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
+    : undefined
 }
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
@@ -47,8 +67,8 @@ const maxPath = 300
 const maxExpected = 500
 
 /** A schema's refusal of `value`, or of a list's part: where, what was expected and what came. */
-const refusal = (value: unknown, error: Schema.SchemaError, itemsBefore: number): string => {
-  const first = issuesOf(error.issue).issues[0]
+const refusal = (value: unknown, issue: SchemaIssue.Issue, itemsBefore: number): string => {
+  const first = issuesOf(issue).issues[0]
   const path = (first?.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
   let found = value
   for (const key of path) {
@@ -78,9 +98,6 @@ const itemsAtOnce = 100
 /** For so long, in milliseconds, before others have their turn on the event loop. */
 const turn = 5
 
-/** A text longer than this is parsed in one turn and looked at in the next. */
-const longText = 64 * 1024
-
 /** Whether a list of such outputs decodes as its parts do. */
 const isPlainList = ({ ast }: Schema.Top): boolean =>
   SchemaAST.isArrays(ast) &&
@@ -90,8 +107,14 @@ const isPlainList = ({ ast }: Schema.Top): boolean =>
   ast.encoding === undefined
 
 const makeDecoder = (kind: AnyKind): Decode => {
-  const decode = Schema.decodeUnknownEffect(kind.output)
-  const decodeAll: Decode = (value) => Effect.mapError(decode(value), (error) => refusal(value, error, 0))
+  const decode = SchemaParser.decodeUnknownEffect(kind.output)
+  const decodePart = (value: unknown, itemsBefore: number): Effect.Effect<unknown, string> => {
+    const decoded = decode(value)
+    // As it is with all schemas that wait for nothing: no fiber has to look at it.
+    if (Exit.isExit(decoded) && Exit.isSuccess(decoded)) return Effect.succeed<unknown>(decoded.value)
+    return Effect.mapError(decoded, (issue) => refusal(value, issue, itemsBefore))
+  }
+  const decodeAll: Decode = (value) => decodePart(value, 0)
   if (!isPlainList(kind.output)) return decodeAll
   const decodeLong = Effect.fnUntraced(function* (items: ReadonlyArray<unknown>) {
     const decoded: Array<unknown> = []
@@ -101,9 +124,8 @@ const makeDecoder = (kind: AnyKind): Decode => {
         yield* Effect.yieldNow
         began = performance.now()
       }
-      const some = items.slice(from, from + itemsAtOnce)
-      const output = yield* Effect.mapError(decode(some), (error) => refusal(some, error, from))
-      for (const item of output) decoded.push(item)
+      const output = yield* decodePart(items.slice(from, from + itemsAtOnce), from)
+      if (Array.isArray(output)) for (const item of output) decoded.push(item)
     }
     return decoded
   })
@@ -136,17 +158,18 @@ export const decodeOutput = <Input, Output>(
   } catch {
     return invalid(`expected JSON, got ${shown(text)}`)
   }
-  const judged = Effect.suspend(() => {
+  const accept = (output: unknown): Effect.Effect<Output, InvalidOutput> => {
+    const problem = spec.kind.check?.(output, input)
+    // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
+    return problem === undefined ? Effect.succeed(output as Output) : invalid(problem)
+  }
+  const judge = (): Effect.Effect<Output, InvalidOutput> => {
     const issue = shapeIssue(value, spec.limits)
     if (issue !== undefined) return invalid(issue)
-    return Effect.matchEffect(decoderOf(spec.kind)(value), {
-      onFailure: invalid,
-      onSuccess: (output) => {
-        const problem = spec.kind.check?.(output, input)
-        // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
-        return problem === undefined ? Effect.succeed(output as Output) : invalid(problem)
-      }
-    })
-  })
-  return text.length > longText ? Effect.andThen(Effect.yieldNow, judged) : judged
+    const decoded = decoderOf(spec.kind)(value)
+    return Exit.isExit(decoded) && Exit.isSuccess(decoded)
+      ? accept(decoded.value)
+      : Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
+  }
+  return text.length > longText ? Effect.andThen(Effect.yieldNow, Effect.suspend(judge)) : judge()
 }

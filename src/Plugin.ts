@@ -39,6 +39,9 @@ export type Message = typeof Message.Type
 export const MessageInput = Schema.Struct({ message: Message })
 export type MessageInput = typeof MessageInput.Type
 
+/** What a cached plugin of the shipped kinds is given: encoding drops the rest of the message. */
+const MessageContent = Schema.Struct({ message: Schema.Struct({ content_raw: Schema.String }) })
+
 const SpanOffset = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /** A span of `content_raw`: UTF-16 code units, `start` inclusive, `end` exclusive. */
@@ -77,6 +80,11 @@ export interface PluginKind<Name extends string, Input, Output> {
   readonly method: string
   readonly input: Schema.Codec<Input, unknown>
   readonly output: Schema.Codec<Output, unknown>
+  /**
+   * The part of the input that is content, and not about whom or when it comes from. A plugin with `cache: true` is
+   * given this part alone, so that equal content has one answer. Default: all of the input.
+   */
+  readonly content?: Schema.Codec<unknown, unknown>
   /** Rules that need the input too; answers what is wrong, or `undefined`. */
   readonly check?: (output: Output, input: Input) => string | undefined
 }
@@ -106,6 +114,7 @@ export const linkifier = makeKind({
   name: "linkifier",
   method: "enrich",
   input: MessageInput,
+  content: MessageContent,
   output: Schema.Array(Enrichment),
   check: (enrichments, { message }) => {
     const length = message.content_raw.length
@@ -121,6 +130,7 @@ export const extractor = makeKind({
   name: "extractor",
   method: "extract",
   input: MessageInput,
+  content: MessageContent,
   output: Schema.Array(Attachment)
 })
 
@@ -162,6 +172,11 @@ export interface PluginSpec<Kind extends AnyKind = AnyKind> {
   readonly sandbox: Sandbox
   /** `sha256-…` of the plugin's module graph; any other graph is refused. */
   readonly integrity?: string
+  /**
+   * Its output follows from the content, its config and its modules alone, and may be given again without a run.
+   * It is given nothing but the content, and loads nothing that its module graph does not name literally.
+   */
+  readonly cache: boolean
   readonly limits: Limits
   /** What differs from the hub's breaker policy. */
   readonly breaker: Partial<BreakerPolicy>
@@ -191,6 +206,8 @@ export interface PluginSpecOptions<Kind extends AnyKind> {
   readonly sandbox?: Sandbox
   /** Default: whatever is there is run. */
   readonly integrity?: string
+  /** Default `false`. */
+  readonly cache?: boolean
   readonly limits?: Partial<Limits>
   readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: Duration.Input }
 }
@@ -219,6 +236,7 @@ export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>)
   enforcement: options.enforcement ?? "enforce",
   sandbox: options.sandbox ?? "none",
   ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
+  cache: options.cache ?? false,
   limits: { ...defaultLimits, ...options.limits },
   breaker: {
     ...(options.breaker?.failureThreshold === undefined
@@ -239,6 +257,20 @@ const isJson = (value: unknown): boolean => {
     // Cyclic or with a BigInt: not JSON, which is the answer.
     return false
   }
+}
+
+/** Why a spec's outputs cannot be remembered, or `undefined`. */
+export const cacheProblem = (spec: Pick<PluginSpec, "grants" | "enforcement">): string | undefined => {
+  const granted = (["read", "write", "net", "env"] as const).filter(
+    (kind) => (spec.grants[kind] ?? []).length > 0
+  )
+  if (granted.length > 0) {
+    return `cache: true contradicts grants.${granted.join(", grants.")}: what it reaches may change while its input does not; remove one of them`
+  }
+  if (spec.enforcement === "audit") {
+    return 'cache: true contradicts enforcement "audit": what is answered without a run is not audited; remove one of them'
+  }
+  return undefined
 }
 
 /** What is wrong with a spec that was made in code rather than read by `loadConfig`, or `undefined`. */
@@ -262,6 +294,10 @@ export const specProblem = (spec: PluginSpec): string | undefined => {
   }
   if (spec.integrity !== undefined && !/^sha256-[A-Za-z0-9+/]{43}=$/.test(spec.integrity)) {
     return 'its integrity must be "sha256-" and 44 characters of base64, as `agentlip plugin integrity FILE` prints it'
+  }
+  if (spec.cache) {
+    const problem = cacheProblem(spec)
+    if (problem !== undefined) return problem
   }
   const { failureThreshold, cooldown } = spec.breaker
   if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {

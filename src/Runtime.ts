@@ -1,5 +1,15 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import { Context, Effect, Layer, Predicate, type Result, Schema } from "effect"
+import {
+  Context,
+  Effect,
+  Exit,
+  Layer,
+  Predicate,
+  type Result,
+  Schema,
+  type SchemaIssue,
+  SchemaParser
+} from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { ExecutionError, LoadError, type PluginError } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
@@ -56,32 +66,41 @@ export class PluginRuntime extends Context.Service<
   )
 }
 
-const encoders = new WeakMap<AnyKind, (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>>()
-const encoderOf = (kind: AnyKind): ((input: unknown) => Effect.Effect<unknown, Schema.SchemaError>) => {
+type Encode = (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
+const encoders = new WeakMap<AnyKind, Encode>()
+const encoderOf = (kind: AnyKind): Encode => {
   const known = encoders.get(kind)
   if (known !== undefined) return known
-  const encode = Schema.encodeUnknownEffect(kind.input)
+  const encode = SchemaParser.encodeUnknownEffect(kind.input)
   encoders.set(kind, encode)
   return encode
 }
 
 /** The input's JSON. An input that its kind refuses is the caller's mistake, not the plugin's. */
 const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<string, ExecutionError> => {
-  const invalid = (why: string): ExecutionError =>
-    new ExecutionError({
-      plugin: spec.name,
-      cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${why}` }
-    })
-  return Effect.mapError(encoderOf(spec.kind)(input), (error) => invalid(error.message)).pipe(
-    Effect.filterOrFail(
-      // The spec's config joins it on the way, as one more field.
-      (encoded) => Predicate.isObject(encoded) && !Array.isArray(encoded),
-      () => invalid("it must be an object")
-    ),
-    Effect.flatMap((encoded) =>
-      Effect.try({ try: () => JSON.stringify(encoded), catch: (error) => invalid(String(error)) })
+  const invalid = (why: string): Effect.Effect<never, ExecutionError> =>
+    Effect.fail(
+      new ExecutionError({
+        plugin: spec.name,
+        cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${why}` }
+      })
     )
-  )
+  const write = (encoded: unknown): Effect.Effect<string, ExecutionError> => {
+    // The spec's config joins it on the way, as one more field.
+    if (!Predicate.isObject(encoded) || Array.isArray(encoded)) return invalid("it must be an object")
+    try {
+      return Effect.succeed(JSON.stringify(encoded))
+    } catch (error) {
+      return invalid(String(error))
+    }
+  }
+  const encoded = encoderOf(spec.kind)(input)
+  // As it is with all schemas that wait for nothing: no fiber has to look at it.
+  if (Exit.isExit(encoded) && Exit.isSuccess(encoded)) return write(encoded.value)
+  return Effect.matchEffect(encoded, {
+    onFailure: (issue) => invalid(new Schema.SchemaError(issue).message),
+    onSuccess: write
+  })
 }
 
 /** Specs are values that are made once and used for many runs; looking at each once is enough. */

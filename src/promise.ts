@@ -19,6 +19,7 @@ import {
   type Reuse,
   type Sandbox
 } from "./Plugin.ts"
+import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
@@ -39,6 +40,8 @@ export interface RunPluginOptions {
   readonly enforcement?: Enforcement
   readonly sandbox?: Sandbox
   readonly integrity?: string
+  /** Default `false`; see `PluginSpec`. A host remembers in memory. */
+  readonly cache?: boolean
   readonly limits?: Partial<Limits>
 }
 
@@ -96,6 +99,7 @@ const specOf = (options: RunPluginOptions): PluginSpec<typeof linkifier | typeof
     ...(options.enforcement === undefined ? {} : { enforcement: options.enforcement }),
     ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
     ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
+    ...(options.cache === undefined ? {} : { cache: options.cache }),
     ...(options.limits === undefined ? {} : { limits: options.limits })
   })
 }
@@ -120,7 +124,8 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
           ...(cooldownMs === undefined ? {} : { cooldown: Duration.millis(cooldownMs) })
         })
       ),
-      Layer.provide(WorkerLayer.layer(workers))
+      Layer.provide(WorkerLayer.layer(workers)),
+      Layer.provide(ResultCache.layerMemory())
     )
   )
   // The same plugin with the same options keeps its warm isolates.

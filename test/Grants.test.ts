@@ -209,81 +209,84 @@ const onLevel = (level: Level): void => {
     )
   })
 
-  block("declared capabilities", (live) => {
-    const declaring = (capabilities: string) =>
-      `export default { name: "declares", version: "1.0.0", capabilities: ${capabilities}, enrich: () => [] }`
+  // Both are asked as a plugin is loaded, however long its isolate lives.
+  if (level.reuse === "plugin") {
+    block("declared capabilities", (live) => {
+      const declaring = (capabilities: string) =>
+        `export default { name: "declares", version: "1.0.0", capabilities: ${capabilities}, enrich: () => [] }`
 
-    live(
-      "what is declared and not granted is LOAD_ERROR, with the lines to paste",
-      Effect.gen(function* () {
-        const file = write(
-          path.join(yield* temporary, "declares.mjs"),
-          declaring('{ net: ["api.example.com", "b.example.org:8080"], env: ["TOKEN"] }')
-        )
-        const declares = { name: "declares", modulePath: file }
-        const text = yield* refusal(run("x", declares), "LOAD_ERROR")
-        for (const part of ["api.example.com", "b.example.org:8080", "TOKEN", "grants: {"]) {
-          assert.include(text, part)
-        }
-        const partly = yield* refusal(
-          run("x", { ...declares, grants: { net: ["*.example.com"], env: ["TOKEN"] } }),
-          "LOAD_ERROR"
-        )
-        assert.include(partly, "b.example.org:8080")
-        const granted = { net: ["*.example.com", "b.example.org:*"], env: ["TOKEN"] }
-        assert.deepStrictEqual(yield* run("x", { ...declares, grants: granted }), [])
-      })
-    )
-
-    for (const lie of [
-      "7",
-      '"net"',
-      "{ net: 7 }",
-      "{ net: [7] }",
-      '{ everything: ["x"] }',
-      '{ net: ["//"] }'
-    ]) {
       live(
-        `${lie} is LOAD_ERROR`,
+        "what is declared and not granted is LOAD_ERROR, with the lines to paste",
         Effect.gen(function* () {
-          const file = write(path.join(yield* temporary, "declares.mjs"), declaring(lie))
-          const text = yield* refusal(run("x", { name: "declares", modulePath: file }), "LOAD_ERROR")
-          assert.include(text, "capabilities")
+          const file = write(
+            path.join(yield* temporary, "declares.mjs"),
+            declaring('{ net: ["api.example.com", "b.example.org:8080"], env: ["TOKEN"] }')
+          )
+          const declares = { name: "declares", modulePath: file }
+          const text = yield* refusal(run("x", declares), "LOAD_ERROR")
+          for (const part of ["api.example.com", "b.example.org:8080", "TOKEN", "grants: {"]) {
+            assert.include(text, part)
+          }
+          const partly = yield* refusal(
+            run("x", { ...declares, grants: { net: ["*.example.com"], env: ["TOKEN"] } }),
+            "LOAD_ERROR"
+          )
+          assert.include(partly, "b.example.org:8080")
+          const granted = { net: ["*.example.com", "b.example.org:*"], env: ["TOKEN"] }
+          assert.deepStrictEqual(yield* run("x", { ...declares, grants: granted }), [])
         })
       )
-    }
-  })
 
-  block("integrity", (live) => {
-    live(
-      "a plugin runs as it was hashed, and neither changed nor with more than was hashed",
-      Effect.gen(function* () {
-        const folder = yield* temporary
-        const part = write(path.join(folder, "part.mjs"), "export const part = 1")
-        write(path.join(folder, "other.mjs"), "export const part = 2")
-        const modulePath = write(
-          path.join(folder, "plugin.mjs"),
-          `import { part } from "./part.mjs"
+      for (const lie of [
+        "7",
+        '"net"',
+        "{ net: 7 }",
+        "{ net: [7] }",
+        '{ everything: ["x"] }',
+        '{ net: ["//"] }'
+      ]) {
+        live(
+          `${lie} is LOAD_ERROR`,
+          Effect.gen(function* () {
+            const file = write(path.join(yield* temporary, "declares.mjs"), declaring(lie))
+            const text = yield* refusal(run("x", { name: "declares", modulePath: file }), "LOAD_ERROR")
+            assert.include(text, "capabilities")
+          })
+        )
+      }
+    })
+
+    block("integrity", (live) => {
+      live(
+        "a plugin runs as it was hashed, and neither changed nor with more than was hashed",
+        Effect.gen(function* () {
+          const folder = yield* temporary
+          const part = write(path.join(folder, "part.mjs"), "export const part = 1")
+          write(path.join(folder, "other.mjs"), "export const part = 2")
+          const modulePath = write(
+            path.join(folder, "plugin.mjs"),
+            `import { part } from "./part.mjs"
           const load = async (name) => (await import("./" + name)).part
           export default {
             enrich: async ({ message: { content_raw: asked } }) =>
               [{ kind: "part", span: { start: 0, end: 1 }, data: { part: asked === "part" ? part : await load(asked) } }]
           }`
-        )
-        const integrity = yield* moduleIntegrity(modulePath)
-        const pinned = { name: "pinned", modulePath, integrity }
-        assert.deepStrictEqual(dataOf(yield* run("part", pinned)), { part: 1 })
-        assert.include(yield* refusal(run("other.mjs", pinned), "EXECUTION_ERROR"), "integrity")
-        assert.deepStrictEqual(dataOf(yield* run("other.mjs", { name: "loose", modulePath })), { part: 2 })
+          )
+          const integrity = yield* moduleIntegrity(modulePath)
+          const pinned = { name: "pinned", modulePath, integrity }
+          assert.deepStrictEqual(dataOf(yield* run("part", pinned)), { part: 1 })
+          assert.include(yield* refusal(run("other.mjs", pinned), "EXECUTION_ERROR"), "integrity")
+          assert.deepStrictEqual(dataOf(yield* run("other.mjs", { name: "loose", modulePath })), { part: 2 })
 
-        fs.writeFileSync(part, "export const part = 3")
-        const changed = yield* refusal(run("part", { ...pinned, name: "changed" }), "LOAD_ERROR")
-        assert.include(changed, integrity)
-        assert.include(changed, yield* moduleIntegrity(modulePath))
-        assert.include(changed, "agentlip plugin integrity")
-      })
-    )
-  })
+          fs.writeFileSync(part, "export const part = 3")
+          const changed = yield* refusal(run("part", { ...pinned, name: "changed" }), "LOAD_ERROR")
+          assert.include(changed, integrity)
+          assert.include(changed, yield* moduleIntegrity(modulePath))
+          assert.include(changed, "agentlip plugin integrity")
+        })
+      )
+    })
+  }
 
   block("audit", (live) => {
     live(

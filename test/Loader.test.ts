@@ -56,11 +56,11 @@ describe("loader", () => {
   it.live("serves others while a huge module is compiled, and while hundreds are hashed", () =>
     Effect.gen(function* () {
       const loader = yield* ModuleLoader
-      const huge = write("huge/plugin.ts", filler(3_000_000) + answers("'huge'"))
-      for (let index = 0; index < 300; index++) {
-        write(`many/part${index}.ts`, `export { value } from "./part${index + 1}.ts"\n${filler(8_000)}`)
+      const huge = write("huge/plugin.ts", filler(1_200_000) + answers("'huge'"))
+      for (let index = 0; index < 150; index++) {
+        write(`many/part${index}.ts`, `export { value } from "./part${index + 1}.ts"\n${filler(2_000)}`)
       }
-      write("many/part300.ts", "export const value = 'many'")
+      write("many/part150.ts", "export const value = 'many'")
       const many = write("many/plugin.ts", `import { value } from "./part0.ts"\n${answers("value")}`)
       const small = write("small/plugin.ts", answers("'small'"))
 
@@ -88,7 +88,7 @@ describe("loader", () => {
   layer(Live, { excludeTestServices: true })((it) => {
     it.effect("a large module loads as any other, and as its integrity says", () =>
       Effect.gen(function* () {
-        const large = specOf(write("large/plugin.ts", filler(100_000) + answers("add1(1, 2)")))
+        const large = specOf(write("large/plugin.ts", filler(70_000) + answers("add1(1, 2)")))
         assert.strictEqual(yield* valueOf(large), 3)
         const integrity = yield* moduleIntegrity(large.modulePath)
         assert.strictEqual(yield* valueOf({ ...large, integrity }), 3)
@@ -101,7 +101,7 @@ describe("loader", () => {
 
     it.effect("a large module that does not compile is refused with the place", () =>
       Effect.gen(function* () {
-        const broken = specOf(write("broken/plugin.ts", `${filler(100_000)}const = 1\n`))
+        const broken = specOf(write("broken/plugin.ts", `${filler(70_000)}const = 1\n`))
         const { message } = yield* Effect.flip(valueOf(broken))
         assert.match(message, /SyntaxError: .*broken\/plugin\.ts:\d+:\d+/)
       })

@@ -72,6 +72,12 @@ const bad: ReadonlyArray<readonly [string, Partial<PluginSpec<typeof linkifier>>
     breaker({ cooldown: Duration.infinity }),
     "breaker.cooldown must be a finite time above 0"
   ],
+  [
+    "a cache with the network",
+    { cache: true, grants: { net: ["example.com"], env: ["TOKEN"] } },
+    "cache: true contradicts grants.net, grants.env"
+  ],
+  ["a cache in audit", { cache: true, enforcement: "audit" }, 'cache: true contradicts enforcement "audit"'],
   ["no cooldown", breaker({ cooldown: Duration.zero }), "breaker.cooldown must be a finite time above 0"]
 ]
 
@@ -90,6 +96,7 @@ describe("Spec: makeSpec", () => {
       grants: {},
       enforcement: "enforce",
       sandbox: "none",
+      cache: false,
       limits: {
         memory: 128,
         outputItems: 1_000,

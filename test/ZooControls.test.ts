@@ -24,6 +24,9 @@ const isLie = (value: unknown): boolean =>
   JSON.stringify(value).length > 1e6 ||
   /__proto__|(\[){20}/.test(JSON.stringify(value))
 
+/** MiB that a host with a worker that does nothing stays far below: it has 80. */
+const most = 140
+
 /** Whether a bare host came to the harm that was foretold. */
 const came = (harm: Exclude<Harm, object>, report: BareReport | undefined, printed: number): boolean => {
   const values = report?.values ?? []
@@ -44,10 +47,10 @@ const came = (harm: Exclude<Harm, object>, report: BareReport | undefined, print
     case "forges":
       return text.includes('"forged"')
     case "grows":
-      return report === undefined || report.outcome === "died" || report.memory > 180
+      return report === undefined || report.outcome === "died" || report.memory > most
     case "floods":
       // What a worker prints waits in its host's memory.
-      return printed > 1_000_000 || report?.outcome === "hung" || (report?.memory ?? 0) > 180
+      return printed > 1_000_000 || report?.outcome === "hung" || (report?.memory ?? 0) > most
   }
 }
 

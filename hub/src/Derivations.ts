@@ -40,7 +40,11 @@ export class Derivations extends Context.Service<
         Effect.map(
           sql<DerivationRow>`
             SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
-            FROM derivations WHERE message_id = ${messageId} ORDER BY content_version DESC, plugin_name`,
+            FROM derivations WHERE message_id = ${messageId}
+            UNION ALL
+            SELECT message_id, content_version, value, 'pending', NULL, created_at, NULL
+            FROM outbox, json_each(plugins_json) WHERE message_id = ${messageId}
+            ORDER BY content_version DESC, plugin_name`,
           (rows) => rows.map(toDerivation)
         )
 

@@ -244,12 +244,13 @@ const make = Effect.fnUntraced(function* (
   const hasPlace = ({ begun, places }: Line): boolean => begun < places
 
   const readOn = Effect.fnUntraced(function* () {
-    const { count } = outbox.offered()
+    const count = outbox.offered()
     const short = lines.filter((line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count)
     if (short.length === 0) return
-    const jobs = yield* outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead])))
+    const { jobs, more } = yield* outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead])))
     const byPlugin = new Map(short.map((line) => [line.spec.name, line]))
     for (const job of jobs) byPlugin.get(job.plugin_name)?.ahead.push(job)
+    if (more) return void outbox.arrivals.openUnsafe()
     for (const line of short) if (line.ahead.length === 0) line.emptyAt = count
   })
 
@@ -275,7 +276,7 @@ const make = Effect.fnUntraced(function* (
     outbox.arrivals.closeUnsafe()
     yield* readOn()
     while (canBegin()) {
-      yield* beginSome(yield* Precedence.turn(() => outbox.offered().at))
+      yield* beginSome(yield* Precedence.turn(outbox.offered))
       yield* readOn()
     }
   })

@@ -102,8 +102,18 @@ const createTables = Effect.gen(function* () {
   yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', lower(hex(randomblob(16))))`
 })
 
-/** A job is its row in `derivations`: it is taken from there, and its end is in the commit of what it found. */
+/**
+ * A post writes one short row, of a content and the plugins it is for; its jobs are made of that later, many
+ * at once. A job is its row in `derivations`: its end is in the commit of what it found.
+ */
 const outbox = [
+  `CREATE TABLE outbox (
+    message_id TEXT NOT NULL,
+    content_version INTEGER NOT NULL,
+    plugins_json TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (message_id, content_version)
+  ) STRICT, WITHOUT ROWID`,
   `ALTER TABLE derivations ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0`,
   `UPDATE derivations SET state = 'pending', error_json = NULL WHERE state = 'waiting'`,
   `DROP INDEX derivations_pending`,

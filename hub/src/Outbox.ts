@@ -3,8 +3,9 @@
  *
  * **Details**
  *
- * - A job is its row in `derivations` for as long as that is `pending`, so that the transaction which commits
- *   what a plugin found is the one that ends its job.
+ * - A post writes one short row, which names all plugins; the jobs are made of it when they are read, those of
+ *   many posts at once. From then on a job is its row in `derivations` for as long as that is `pending`, so
+ *   that the transaction which commits what a plugin found is the one that ends its job.
  * - Who works on a job is known to this process only, which is the one that has the database: after a crash
  *   every open job is there to be taken at once.
  * - A job that was begun before and never ended is delivered alone. It may be what takes the process down,
@@ -12,7 +13,7 @@
  * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
  */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
-import { Clock, Context, Effect, Latch, Layer } from "effect"
+import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { timestamp } from "./Ids.ts"
 
@@ -41,6 +42,9 @@ export interface Job extends JobKey {
   readonly message: JobMessage
 }
 
+/** Posts that are looked at together; few enough to keep nobody who posts waiting. */
+const contentsAtOnce = 64
+
 type Begun = Omit<JobKey, "plugin_name"> & { readonly attempts: number }
 
 const keyOf = ({ message_id, content_version }: Begun | JobKey): string => `${message_id}/${content_version}`
@@ -55,12 +59,15 @@ export class Outbox extends Context.Service<
     readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
     /** Open after a commit that brought jobs; whoever looks for them closes it first. */
     readonly arrivals: Latch.Latch
-    /** How many offers were committed, and when the last was, in milliseconds since the epoch. */
-    readonly offered: () => { readonly count: number; readonly at: number }
-    /** Begins jobs, at most so many of each plugin, oldest first; they stay taken until `release`. */
+    /** How many offers this process has committed. */
+    readonly offered: () => number
+    /**
+     * Begins jobs, at most so many of each plugin, oldest first; they stay taken until `release`. `more` says
+     * that there are posts whose jobs have not been looked at.
+     */
     readonly take: (
       wanted: ReadonlyMap<string, number>
-    ) => Effect.Effect<ReadonlyArray<Job>, SqlError.SqlError>
+    ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
     /** Lets go of jobs: those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
@@ -76,11 +83,14 @@ export class Outbox extends Context.Service<
         const arrivals = Latch.makeUnsafe(true)
         const plugins = JSON.stringify(specs.map(({ name }) => name))
         const taken = new Map(specs.map(({ name }) => [name, new Map<string, Job>()]))
-        let offered = { count: 0, at: 0 }
+        let offered = 0
+        // Those of an earlier start come first.
+        let more = true
 
         const announce = sql.afterCommit(
-          Effect.map(Clock.currentTimeMillis, (at) => {
-            offered = { count: offered.count + 1, at }
+          Effect.sync(() => {
+            offered++
+            more = true
             arrivals.openUnsafe()
           })
         )
@@ -91,10 +101,29 @@ export class Outbox extends Context.Service<
         }: Omit<JobKey, "plugin_name">) {
           const created_at = yield* timestamp
           yield* sql`
-            INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
-            SELECT ${message_id}, ${content_version}, value, 'pending', ${created_at} FROM json_each(${plugins})`
+            INSERT INTO outbox (message_id, content_version, plugins_json, created_at)
+            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at})`
           yield* announce
         })
+
+        /** Makes jobs of the oldest posts. */
+        const openJobs = Effect.gen(function* () {
+          const contents = yield* sql`
+            SELECT message_id, content_version, plugins_json, created_at FROM outbox
+            ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
+          if (contents.length > 0) {
+            const given = JSON.stringify(contents)
+            yield* sql`
+              INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
+              SELECT content.value ->> 'message_id', content.value ->> 'content_version', plugin.value, 'pending',
+                content.value ->> 'created_at'
+              FROM json_each(${given}) AS content, json_each(content.value ->> 'plugins_json') AS plugin`
+            yield* sql`
+              DELETE FROM outbox WHERE (message_id, content_version) IN
+                (SELECT value ->> 'message_id', value ->> 'content_version' FROM json_each(${given}))`
+          }
+          return contents.length === contentsAtOnce
+        }).pipe(sql.withTransaction)
 
         /** Keys of a plugin's next jobs. */
         const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
@@ -130,14 +159,16 @@ export class Outbox extends Context.Service<
         })
 
         const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+          if (more) more = yield* openJobs
           const keys: Array<JobKey> = []
           for (const [plugin, count] of wanted) keys.push(...(yield* next(plugin, count)))
-          if (keys.length === 0) return []
+          if (keys.length === 0) return { jobs: [], more }
           const jobs = yield* begin(keys)
           for (const job of jobs) taken.get(job.plugin_name)?.set(keyOf(job), job)
-          return jobs.toSorted((one, other) =>
+          const inOrder = jobs.toSorted((one, other) =>
             one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
           )
+          return { jobs: inOrder, more }
         })
 
         yield* Effect.addFinalizer(() => {

@@ -55,7 +55,8 @@ const read = (workspace: string, text: string): Effect.Effect<ReadonlyArray<Json
     Effect.orDie
   )
 
-const open = "SELECT count(*) AS n FROM derivations WHERE state IN ('pending', 'waiting')"
+const open =
+  "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM derivations WHERE state = 'pending') AS n"
 
 describe("a hub killed with SIGKILL in mid-work", () => {
   it.live(

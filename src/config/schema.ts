@@ -97,6 +97,7 @@ export const configSchema = (root: string) => {
     enforcement: Schema.optionalKey(Schema.Literals(["enforce", "audit"])),
     sandbox: Schema.optionalKey(Schema.Literals(["bubblewrap", "none", "auto"])),
     integrity: Schema.optionalKey(integrity),
+    cache: Schema.optionalKey(Schema.Boolean),
     breaker: Schema.optionalKey(
       Schema.Struct({
         failureThreshold: Schema.optionalKey(positive),

@@ -114,6 +114,15 @@ const make = Effect.gen(function* () {
       )
     })
 
+  // Made ahead: of all that a line takes, this takes longest.
+  let next: MessageChannel | undefined = new MessageChannel()
+  const takeChannel = (): MessageChannel => {
+    const taken = next ?? new MessageChannel()
+    if (next !== undefined) setImmediate(() => (next = new MessageChannel())).unref()
+    next = undefined
+    return taken
+  }
+
   return ModuleLoader.of({
     open: (entry, options) =>
       Effect.suspend(() => {
@@ -121,7 +130,7 @@ const make = Effect.gen(function* () {
         if (closed) return Effect.fail("the runtime was closed")
         if (!fs.existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
         const guest = guests++
-        const { port1, port2 } = new MessageChannel()
+        const { port1, port2 } = takeChannel()
         const flag = new SharedArrayBuffer(4)
         thread().postMessage(
           { type: "serve", guest, entry, port: port1, flag, ...options } satisfies LoaderMessage,

@@ -1,0 +1,284 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { Commits, type Outcome } from "../src/Commits.ts"
+import { Derivations } from "../src/Derivations.ts"
+import { Derived, draftAttachment, draftEnrichment } from "../src/Derived.ts"
+import { EventLog } from "../src/EventLog.ts"
+import { Ids } from "../src/Ids.ts"
+import { Messages } from "../src/Messages.ts"
+import * as Migrations from "../src/Migrations.ts"
+import { type Job, Outbox } from "../src/Outbox.ts"
+import * as Precedence from "../src/Precedence.ts"
+import * as Sqlite from "../src/Sqlite.ts"
+import { Topics } from "../src/Topics.ts"
+import { eventually, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
+
+const specs = [linkifierSpec("shouts"), extractorSpec("tags")]
+
+/** The hub's tables and services, with nobody who works through the outbox. */
+const storage = Commits.layer.pipe(
+  Layer.provideMerge(Messages.layer),
+  Layer.provideMerge(Topics.layer),
+  Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(specs))),
+  Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
+  Layer.provideMerge(Migrations.layer),
+  Layer.provideMerge(Sqlite.layer({ filename: ":memory:" }))
+)
+
+const make = Effect.gen(function* () {
+  const services = yield* Layer.build(storage)
+  const sql = Context.get(services, SqlClient.SqlClient)
+  const outbox = Context.get(services, Outbox)
+  const messages = Context.get(services, Messages)
+  const topics = Context.get(services, Topics)
+  const { channel } = yield* topics.createChannel("general", undefined)
+  const { topic } = yield* topics.create(channel.id, "first")
+  const rows = (text: string): Effect.Effect<ReadonlyArray<Json>> => Effect.orDie(sql.unsafe(text))
+  const post = (content_raw: string) =>
+    Effect.map(
+      messages.create({ topic_id: topic.id, sender: "ana", content_raw }),
+      ({ message }) => message.id
+    )
+  const takeAll = Effect.map(
+    outbox.take(
+      new Map([
+        ["shouts", 50],
+        ["tags", 50]
+      ])
+    ),
+    ({ jobs }) => jobs
+  )
+  const states = Effect.map(
+    rows("SELECT plugin_name, message_id, state FROM derivations"),
+    (found) => new Map(found.map((row) => [`${row.plugin_name} ${row.message_id}`, row.state]))
+  )
+  return { services, outbox, messages, rows, post, takeAll, states, commits: Context.get(services, Commits) }
+})
+
+/** What a plugin that finds one thing would have found. */
+const outcomeOf = (job: Job): Outcome =>
+  job.plugin_name === "shouts"
+    ? {
+        _tag: "Enrichments",
+        job,
+        found: [
+          draftEnrichment({
+            kind: "shout",
+            span: { start: 0, end: 1 },
+            data: { of: job.message.content_raw }
+          })
+        ]
+      }
+    : {
+        _tag: "Attachments",
+        job,
+        found: [draftAttachment({ kind: "tag", key: "k", value_json: { tag: "same" } })]
+      }
+
+describe("a commit of several jobs", () => {
+  it.live("judges each by its own message, and ends none twice", () =>
+    Effect.gen(function* () {
+      const { messages, rows, post, takeAll, states, commits } = yield* make
+      const [same, edited, deleted, back] = yield* Effect.all([post("A"), post("B"), post("C"), post("D")])
+      const jobs = yield* takeAll
+      assert.strictEqual(jobs.length, 8)
+      yield* messages.edit(edited, "other")
+      yield* messages.remove(deleted, "ana")
+      yield* messages.edit(back, "other")
+      yield* messages.edit(back, "D")
+      const ended = yield* commits.commit(jobs.map(outcomeOf))
+      assert.strictEqual(ended.length, 8)
+      const found = yield* states
+      for (const plugin of ["shouts", "tags"]) {
+        assert.deepStrictEqual(
+          [same, edited, deleted, back].map((id) => found.get(`${plugin} ${id}`)),
+          ["committed", "stale", "stale", "stale"]
+        )
+      }
+      const before = yield* rows("SELECT * FROM events")
+      assert.deepStrictEqual(
+        before.filter(({ name }) => name === "message.enriched").map(({ entity_id }) => entity_id),
+        [same]
+      )
+      assert.deepStrictEqual(
+        (yield* rows("SELECT message_id FROM enrichments")).map(({ message_id }) => message_id),
+        [same]
+      )
+      // Delivered again, as after a lost answer: nothing happens.
+      assert.deepStrictEqual(yield* commits.commit(jobs.map(outcomeOf)), [])
+      assert.deepStrictEqual(yield* rows("SELECT * FROM events"), before)
+    })
+  )
+
+  it.live("makes one attachment of what several messages have, and each stands behind it", () =>
+    Effect.gen(function* () {
+      const { messages, rows, post, takeAll, commits } = yield* make
+      const ids = [yield* post("A"), yield* post("B"), yield* post("C")]
+      yield* commits.commit((yield* takeAll).map(outcomeOf))
+      assert.strictEqual((yield* rows("SELECT * FROM attachments")).length, 1)
+      assert.strictEqual((yield* rows("SELECT * FROM attachment_sources")).length, 3)
+      const added = yield* rows("SELECT * FROM events WHERE name = 'topic.attachment_added'")
+      assert.strictEqual(added.length, 1)
+      for (const id of ids.slice(0, 2)) yield* messages.remove(id, "ana")
+      const [left] = yield* rows("SELECT source_message_id FROM attachments")
+      assert.strictEqual(left.source_message_id, ids[2])
+    })
+  )
+
+  it.live("is nothing at all where one of them cannot be written", () =>
+    Effect.gen(function* () {
+      const { rows, post, takeAll, states, commits } = yield* make
+      yield* post("fine")
+      yield* post("poison")
+      yield* rows(`CREATE TRIGGER refuse BEFORE INSERT ON enrichments WHEN NEW.data_json LIKE '%poison%'
+        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+      const outcomes = (yield* takeAll).map(outcomeOf)
+      const before = yield* rows("SELECT * FROM events")
+      yield* Effect.flip(commits.commit(outcomes))
+      assert.deepStrictEqual([...new Set((yield* states).values())], ["pending"])
+      assert.deepStrictEqual(yield* rows("SELECT * FROM events"), before)
+      assert.strictEqual((yield* rows("SELECT * FROM enrichments")).length, 0)
+    })
+  )
+})
+
+describe("Outbox", () => {
+  it.live("shows a post's jobs before anybody has looked at them", () =>
+    Effect.gen(function* () {
+      const { services, rows, post } = yield* make
+      const id = yield* post("A")
+      assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 0)
+      const shown = yield* Context.get(services, Derivations).list(id)
+      assert.deepStrictEqual(
+        shown.map(({ plugin_name, state, content_version }) => [plugin_name, state, content_version]),
+        [
+          ["shouts", "pending", 1],
+          ["tags", "pending", 1]
+        ]
+      )
+    })
+  )
+
+  it.live("takes a job once, again when it is let go, and alone if it was begun before", () =>
+    Effect.gen(function* () {
+      const { outbox, post, takeAll } = yield* make
+      const first = yield* post("A")
+      yield* post("B")
+      const jobs = yield* takeAll
+      assert.deepStrictEqual(
+        jobs.map(({ attempts }) => attempts),
+        [1, 1, 1, 1]
+      )
+      assert.deepStrictEqual(yield* takeAll, [])
+      outbox.release(jobs)
+      yield* post("C")
+      const again = yield* takeAll
+      assert.deepStrictEqual(
+        again.map(({ message_id, attempts }) => [message_id, attempts]),
+        [
+          [first, 2],
+          [first, 2]
+        ]
+      )
+      assert.deepStrictEqual(yield* takeAll, [])
+    })
+  )
+
+  it.live("reads on where there are more posts than it looks at together", () =>
+    Effect.gen(function* () {
+      const { outbox, post, rows } = yield* make
+      for (let n = 0; n < 65; n++) yield* post(`m${n}`)
+      assert.isTrue((yield* outbox.take(new Map([["shouts", 1]]))).more)
+      assert.isFalse((yield* outbox.take(new Map([["shouts", 1]]))).more)
+      assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 130)
+    })
+  )
+})
+
+describe("Precedence", () => {
+  it.live("lets a small batch in while posts keep coming, a larger one when they pause", () =>
+    Effect.gen(function* () {
+      let posts = 0
+      const coming = yield* Precedence.turn(() => ++posts)
+      assert.isAbove(posts, 20)
+      assert.isAbove(yield* Precedence.turn(() => posts), 2 * coming)
+    })
+  )
+})
+
+describe("a hub under load", () => {
+  const one = (input: unknown) =>
+    Effect.succeed([{ kind: "k", span: { start: 0, end: 1 }, data: { chars: JSON.stringify(input).length } }])
+
+  it.live(
+    "loses no derivation while messages are posted, edited and deleted",
+    () =>
+      Effect.gen(function* () {
+        const names = ["one", "two", "three"]
+        const hub = yield* startHub({
+          plugins: names.map(linkifierSpec),
+          fakes: Object.fromEntries(names.map((name) => [name, one]))
+        })
+        const { topic } = yield* makeTopic(hub)
+        const change = Effect.fnUntraced(function* (n: number) {
+          const { body } = yield* hub.post("/api/v1/messages", {
+            topic_id: topic,
+            sender: "ana",
+            content_raw: `m${n}`
+          })
+          const route = `/api/v1/messages/${body.message.id}`
+          if (n % 3 === 1) yield* hub.patch(route, { op: "edit", content_raw: `edited ${n}` })
+          if (n % 5 === 2) yield* hub.patch(route, { op: "delete", actor: "ana" })
+        })
+        yield* Effect.forEach(
+          Array.from({ length: 200 }, (_, n) => n),
+          change,
+          { concurrency: 16 }
+        )
+        yield* eventually(
+          hub.rows(
+            "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM derivations WHERE state IN ('pending', 'failed')"
+          ),
+          (open) => open.length === 0
+        )
+        const wrong = yield* hub.rows(`
+          SELECT m.id FROM messages m WHERE
+            (SELECT count(*) FROM derivations d WHERE d.message_id = m.id) <> 3 * m.content_version
+            OR (m.deleted_at IS NULL AND 3 <> (SELECT count(*) FROM derivations d WHERE d.message_id = m.id
+              AND d.content_version = m.content_version AND d.state = 'committed'))
+            OR (SELECT count(*) FROM enrichments e WHERE e.message_id = m.id)
+              <> CASE WHEN m.deleted_at IS NULL THEN 3 ELSE 0 END`)
+        assert.deepStrictEqual(wrong, [])
+        assert.strictEqual((yield* hub.rows("SELECT id FROM messages")).length, 200)
+        // An event for every commit, and no commit without its event.
+        const [counts] = yield* hub.rows(`
+          SELECT (SELECT count(*) FROM events WHERE name = 'message.enriched') AS events,
+            (SELECT count(*) FROM derivations WHERE state = 'committed') AS commits`)
+        assert.strictEqual(counts.events, counts.commits)
+      }),
+    60_000
+  )
+
+  it.live("commits the others where one of them cannot be written, and that one when it can", () =>
+    Effect.gen(function* () {
+      const said = (input: unknown) =>
+        Effect.succeed([{ kind: "k", span: { start: 0, end: 1 }, data: { said: JSON.stringify(input) } }])
+      const hub = yield* startHub({ plugins: [linkifierSpec("said")], fakes: { said } })
+      const { topic } = yield* makeTopic(hub)
+      yield* hub.rows(`CREATE TRIGGER refuse BEFORE INSERT ON enrichments WHEN NEW.data_json LIKE '%poison%'
+        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+      const texts = Array.from({ length: 20 }, (_, n) => (n === 7 ? "poison" : `fine ${n}`))
+      yield* Effect.forEach(
+        texts,
+        (content_raw) => hub.post("/api/v1/messages", { topic_id: topic, sender: "ana", content_raw }),
+        { concurrency: 20 }
+      )
+      const committed = hub.rows("SELECT 1 FROM derivations WHERE state = 'committed'")
+      yield* eventually(committed, (found) => found.length === 19)
+      yield* hub.rows("DROP TRIGGER refuse")
+      yield* eventually(committed, (found) => found.length === 20)
+      assert.strictEqual((yield* hub.rows("SELECT id FROM enrichments")).length, 20)
+    })
+  )
+})

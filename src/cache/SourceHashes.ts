@@ -1,0 +1,144 @@
+/**
+ * The hash of each cached plugin's modules, kept for as long as their files stay as they are.
+ *
+ * A hit costs no look at the disk but one a second. A change that does not touch a file of the graph (a package
+ * installed beside it that a name would now resolve to) is found when the graph is next walked.
+ */
+import { Deferred, Effect, Exit } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Worker } from "node:worker_threads"
+import { loaderFlags } from "../isolation/loaderFlags.ts"
+import type { GraphReply } from "./graphThread.ts"
+
+const thread = new URL(`./graphThread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+
+/** How often files are looked at for changes, in milliseconds; as often as those of warm isolates. */
+const checkInterval = 1_000
+
+/** File times are coarser than the clock, by a few milliseconds. */
+const coarseness = 100
+
+/** What can be told of the modules; a graph that cannot be hashed has no integrity. */
+interface Hashed {
+  readonly integrity: string | undefined
+  readonly stamps: ReadonlyMap<string, string>
+  /** Whether all files were older than the walk, so that what was hashed is what is stamped. */
+  readonly settled: boolean
+}
+
+const walk = (entry: string): Effect.Effect<GraphReply> =>
+  Effect.callback<GraphReply>((resume) => {
+    const worker = new Worker(thread, {
+      name: "agentlip-source-hash",
+      workerData: entry,
+      execArgv: loaderFlags(),
+      env: {}
+    })
+    const failed = (why: string): void => resume(Effect.succeed({ problem: why }))
+    worker.once("message", (reply: GraphReply) => resume(Effect.succeed(reply)))
+    worker.once("error", (error) => failed(String(error)))
+    worker.once("exit", () => failed("the thread that was to hash it ended"))
+    return Effect.promise(() => worker.terminate())
+  })
+
+const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly changed: number }> => {
+  try {
+    const { ino, size, mtimeMs, ctimeMs } = await fs.promises.stat(file)
+    return { stamp: `${ino} ${size} ${mtimeMs} ${ctimeMs}`, changed: Math.max(mtimeMs, ctimeMs) }
+  } catch {
+    // Gone or out of reach: other than it was, which is all that is asked.
+    return { stamp: "", changed: 0 }
+  }
+}
+
+const hash = (entry: string): Effect.Effect<Hashed> =>
+  Effect.gen(function* () {
+    const begun = Date.now()
+    const reply = yield* walk(entry)
+    const files = "problem" in reply ? [entry] : reply.files
+    const stamps = yield* Effect.promise(() =>
+      Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))
+    )
+    if ("problem" in reply) yield* Effect.logDebug(`${entry} is not cached: ${reply.problem}`)
+    return {
+      integrity: "problem" in reply ? undefined : reply.integrity,
+      stamps: new Map(stamps.map(({ file, stamp }) => [file, stamp])),
+      settled: stamps.every(({ changed }) => changed < begun - coarseness)
+    }
+  })
+
+const isSame = async ({ stamps }: Hashed): Promise<boolean> => {
+  const same = await Promise.all([...stamps].map(async ([file, was]) => (await stampOf(file)).stamp === was))
+  return !same.includes(false)
+}
+
+/** One module's hash; whoever asks while it is being made or looked at waits for that. */
+class SourceHash {
+  readonly #entry: string
+  #known: Hashed | undefined
+  #checked = -Infinity
+  #pending: Deferred.Deferred<boolean> | undefined
+
+  constructor(entry: string) {
+    this.#entry = entry
+  }
+
+  /** Of the host's own clock: files change in real time. */
+  get fresh(): boolean {
+    return this.#known !== undefined && performance.now() - this.#checked < checkInterval
+  }
+
+  get integrity(): string | undefined {
+    return this.#known?.integrity
+  }
+
+  /** Has the files looked at again at the next use. */
+  doubt(): void {
+    this.#checked = -Infinity
+  }
+
+  refresh(): Effect.Effect<string | undefined> {
+    return Effect.suspend((): Effect.Effect<string | undefined> => {
+      if (this.#pending !== undefined) {
+        // Whoever looked may have been interrupted.
+        return Effect.flatMap(Deferred.await(this.#pending), (looked) =>
+          looked ? Effect.succeed(this.integrity) : this.refresh()
+        )
+      }
+      const pending = Deferred.makeUnsafe<boolean>()
+      this.#pending = pending
+      return this.#look(performance.now()).pipe(
+        Effect.onExit((exit) => {
+          this.#pending = undefined
+          return Deferred.succeed(pending, Exit.isSuccess(exit))
+        }),
+        Effect.map(() => this.integrity)
+      )
+    })
+  }
+
+  #look(began: number): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const known = this.#known
+      if (known === undefined || !known.settled || !(yield* Effect.promise(() => isSame(known)))) {
+        this.#known = undefined
+        this.#known = yield* hash(this.#entry)
+      }
+      this.#checked = began
+    })
+  }
+}
+
+/** The hashes of many modules. */
+export class SourceHashes {
+  readonly #byEntry = new Map<string, SourceHash>()
+
+  of(modulePath: string): SourceHash {
+    const known = this.#byEntry.get(modulePath)
+    if (known !== undefined) return known
+    const made = new SourceHash(path.resolve(modulePath))
+    this.#byEntry.set(modulePath, made)
+    return made
+  }
+}
