@@ -80,7 +80,16 @@ export class PluginMetrics extends Context.Service<
   }
 >()("@agentlip/plugin-runtime/PluginMetrics") {}
 
-/** How plugins fare, for an operator's page. */
+/**
+ * How plugins fare, for an operator's page.
+ *
+ * @example
+ * ```ts
+ * const stats = yield* PluginStats
+ * const { runs, runMillis } = yield* stats.of("urls")
+ * yield* Effect.log(`${runs.ok} runs, p99 ${runMillis.p99} ms`)
+ * ```
+ */
 export class PluginStats extends Context.Service<
   PluginStats,
   {

@@ -8,6 +8,15 @@ export { grantsSnippet } from "./capabilities/declared.ts"
 export * from "./Config.ts"
 export * from "./Errors.ts"
 export type { PluginInfo } from "./guest/protocol.ts"
+export {
+  maxLastErrors,
+  metricsLayer,
+  type OutcomeLabel,
+  type PastError,
+  type PluginReport,
+  PluginStats,
+  type Quantiles
+} from "./Metrics.ts"
 export { moduleIntegrity } from "./integrity.ts"
 export { type PastError, type PluginReport, PluginStats } from "./Metrics.ts"
 export * from "./Plugin.ts"

@@ -14,13 +14,16 @@ import {
 } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { TestClock } from "effect/testing"
+import { fileURLToPath } from "node:url"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { CircuitOpen, ExecutionError, PluginTimeout } from "../src/Errors.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, PluginStats, type RunOutcome } from "../src/Metrics.ts"
 import { linkifier, makeSpec } from "../src/Plugin.ts"
+import { PluginRuntime } from "../src/Runtime.ts"
 import { Latencies } from "../src/telemetry/Latencies.ts"
 import { traceparentOf, withRunSpan } from "../src/telemetry/tracing.ts"
 import { watchBreaker } from "../src/telemetry/watchBreaker.ts"
+import { WorkerLayer } from "../src/WorkerLayer.ts"
 
 const spec = makeSpec({ name: "urls", kind: linkifier, modulePath: "/srv/urls.ts" })
 const timeout = new PluginTimeout({ plugin: "urls", timeout: Duration.seconds(5), phase: "run" })
@@ -324,5 +327,48 @@ describe("spans of runs", () => {
       assert.isUndefined(yield* inside.pipe(withRunSpan(spec, "urls#1")))
       assert.isUndefined(yield* traceparent.pipe(Effect.withSpan("caller")))
     })
+  )
+})
+
+describe("a runtime", () => {
+  const PluginsLive = PluginRuntime.layer.pipe(
+    Layer.provide(CircuitBreaker.layer()),
+    Layer.provide(WorkerLayer.layerThread({ spares: 1 }))
+  )
+  const message = {
+    id: "1",
+    content_raw: "x",
+    sender: "a",
+    topic_id: "t",
+    channel_id: "c",
+    created_at: "2026-01-01T00:00:00Z"
+  }
+  const modulePath = fileURLToPath(new URL("../plugins/src/url-linkifier.ts", import.meta.url))
+
+  it.live("writes down what its runs and its isolates do", () =>
+    Effect.gen(function* () {
+      const runtime = yield* PluginRuntime
+      const urls = makeSpec({ name: "urls", kind: linkifier, modulePath })
+      const missing = makeSpec({ name: "missing", kind: linkifier, modulePath: "/nowhere.ts" })
+      yield* Effect.forEach(Array.from({ length: 50 }), () => runtime.run(urls, { message }), {
+        concurrency: 16
+      })
+      for (let run = 0; run < 4; run++) yield* Effect.flip(runtime.run(missing, { message }))
+      const stats = yield* PluginStats
+      const { runs, runMillis, queueMillis, loadMillis, bytesIn, bytesOut } = yield* stats.of("urls")
+      assert.strictEqual(runs.ok, 50)
+      assert.deepStrictEqual([runMillis.count, queueMillis.count, loadMillis.count], [50, 50, 1])
+      assert.isAbove(runMillis.p50, 0)
+      assert.strictEqual(bytesIn, 50 * JSON.stringify({ message }).length)
+      assert.strictEqual(bytesOut, 50 * "[]".length)
+      const failed = yield* stats.of("missing")
+      assert.deepStrictEqual([failed.runs.load_error, failed.runs.circuit_open], [3, 1])
+      assert.strictEqual(failed.runMillis.count, 0)
+      const text = yield* PrometheusMetrics.format()
+      const isolates = (state: string) => scraped(text, `agentlip_isolates{level="thread",state="${state}"}`)
+      assert.deepStrictEqual([isolates("idle"), isolates("zombie")], [1, 0])
+      assert.isAtLeast(scraped(text, 'agentlip_isolate_boot_seconds_count{level="thread"}') ?? 0, 1)
+      assert.strictEqual(scraped(text, 'agentlip_breaker_state{plugin="missing"}'), 2)
+    }).pipe(Effect.provide(PluginsLive), ownRegistry)
   )
 })

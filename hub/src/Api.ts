@@ -17,17 +17,8 @@ import {
   PayloadTooLarge,
   VersionConflict
 } from "./ApiErrors.ts"
-import {
-  Attachment,
-  Channel,
-  Derivation,
-  Enrichment,
-  HubEvent,
-  JsonObject,
-  Message,
-  PluginStatus,
-  Topic
-} from "./Model.ts"
+import { Attachment, Channel, Derivation, Enrichment, HubEvent, JsonObject, Message, Topic } from "./Model.ts"
+import { PluginDetails, PluginSummary } from "./PluginDetails.ts"
 
 /** Writes need the token of the hub's `server.json`; reads do not. */
 export class Authorization extends HttpApiMiddleware.Service<Authorization>()("@agentlip/hub/Authorization", {
@@ -112,7 +103,12 @@ export class Reads extends HttpApiGroup.make("reads")
       error: NotFound
     }),
     HttpApiEndpoint.get("plugins", "/plugins", {
-      success: Schema.Struct({ plugins: Schema.Array(PluginStatus) })
+      success: Schema.Struct({ plugins: Schema.Array(PluginSummary) })
+    }),
+    HttpApiEndpoint.get("plugin", "/plugins/:name", {
+      params: { name: Schema.String },
+      success: Schema.Struct({ plugin: PluginDetails }),
+      error: NotFound
     }),
     HttpApiEndpoint.get("events", "/events", {
       query: {

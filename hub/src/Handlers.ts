@@ -81,6 +81,7 @@ const ReadsLive = HttpApiBuilder.group(
           storageIsDefect
         ),
       plugins: () => Effect.map(plugins.list, (plugins) => ({ plugins })),
+      plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
         events
           .list({

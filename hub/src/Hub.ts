@@ -2,6 +2,7 @@
 import {
   CircuitBreaker,
   type ConfiguredSpec,
+  metricsLayer,
   PluginRuntime,
   Staleness,
   WorkerLayer,
@@ -71,7 +72,9 @@ export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubO
   const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, identityLayer)
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))
+    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins))),
+    // The runtime's own: a Layer of this value is built once, whoever provides it.
+    Layer.provide(metricsLayer)
   )
   const pipeline = Derive.layer(plugins, concurrency === undefined ? {} : { concurrency }).pipe(
     Layer.provide(Staleness.layer)

@@ -5,10 +5,22 @@ import {
   type ConfiguredSpec,
   type Grants,
   grantsSnippet,
+  type PastError,
+  PluginErrorJson,
+  PluginStats,
   WorkerLayer
 } from "@agentlip/plugin-runtime"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
+import { NotFound } from "./ApiErrors.ts"
 import type { CircuitState, PluginStatus } from "./Model.ts"
+import {
+  type PluginDetails,
+  type PluginFailure,
+  type PluginSummary,
+  restOf,
+  summaryOf
+} from "./PluginDetails.ts"
+import { withoutSecrets } from "./Secrets.ts"
 import { Workspace } from "./Workspace.ts"
 
 const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = {
@@ -32,35 +44,57 @@ export class Plugins extends Context.Service<
   Plugins,
   {
     /** In the config file's order, without those that are switched off. */
-    readonly list: Effect.Effect<ReadonlyArray<PluginStatus>>
+    readonly list: Effect.Effect<ReadonlyArray<PluginSummary>>
+    readonly get: (name: string) => Effect.Effect<PluginDetails, NotFound>
   }
 >()("@agentlip/hub/Plugins") {
   /** When it closes, it logs what plugins in audit mode would have needed. */
   static readonly layer = (
     specs: ReadonlyArray<ConfiguredSpec>
-  ): Layer.Layer<Plugins, never, CircuitBreaker | WorkerLayer | Workspace> =>
+  ): Layer.Layer<Plugins, never, CircuitBreaker | PluginStats | WorkerLayer | Workspace> =>
     Layer.effect(
       Plugins,
       Effect.gen(function* () {
         const breaker = yield* CircuitBreaker
         const workers = yield* WorkerLayer
+        const stats = yield* PluginStats
         const { root } = yield* Workspace
-        const list = Effect.gen(function* () {
-          const circuits = yield* breaker.states
-          const audits = yield* workers.audits
-          return specs.map((spec) =>
-            statusOf(spec, circuits.get(spec.name) ?? unused, used(audits.get(spec.name) ?? {}), root)
-          )
+
+        const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
+          const circuit = (yield* breaker.states).get(spec.name) ?? unused
+          const needs = used((yield* workers.audits).get(spec.name) ?? {})
+          return describe(spec, circuit, needs, root)
         })
-        yield* Effect.addFinalizer(() =>
-          Effect.flatMap(list, (plugins) => Effect.forEach(plugins, logAudit, { discard: true }))
+
+        const list = Effect.forEach(specs, (spec) =>
+          Effect.zipWith(statusOf(spec), stats.of(spec.name), summaryOf)
         )
-        return { list }
+
+        const get = Effect.fnUntraced(function* (name: string) {
+          const spec = specs.find((spec) => spec.name === name)
+          if (spec === undefined) {
+            return yield* new NotFound({
+              error: `No plugin of the name ${JSON.stringify(name)} is configured; GET /api/v1/plugins lists them`
+            })
+          }
+          const report = yield* stats.of(name)
+          const details: PluginDetails = {
+            ...summaryOf(yield* statusOf(spec), report),
+            ...restOf(spec, report),
+            last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(spec, past))
+          }
+          return details
+        })
+
+        yield* Effect.addFinalizer(() =>
+          Effect.forEach(specs, (spec) => Effect.flatMap(statusOf(spec), logAudit), { discard: true })
+        )
+        return { list, get }
       })
     )
 }
 
-const statusOf = (
+const describe = (
   spec: ConfiguredSpec,
   circuit: BreakerState,
   needs: Grants,
@@ -74,6 +108,20 @@ const statusOf = (
   grants: spec.grants,
   circuit: { state: circuitStates[circuit._tag], failures: circuit.failures },
   audit: spec.enforcement === "audit" ? { needs, snippet: snippetOf(spec, needs, root) } : null
+})
+
+const encodeError = Schema.encodeEffect(PluginErrorJson)
+
+const failureOf = Effect.fnUntraced(function* (spec: ConfiguredSpec, { at, error }: PastError) {
+  const json = yield* Effect.orDie(encodeError(error))
+  const clean = withoutSecrets(spec)
+  const failure: PluginFailure = {
+    at: new Date(at).toISOString(),
+    code: error._tag,
+    message: String(clean(error.message)),
+    error: clean(json)
+  }
+  return failure
 })
 
 const logAudit = ({ name, audit }: PluginStatus): Effect.Effect<void> => {

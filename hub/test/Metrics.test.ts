@@ -1,0 +1,87 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { eventually, extractorSpec, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
+
+/** The text that a scraper gets, by the series. */
+const scraped = (url: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(`${url}/metrics`)
+    const text = await response.text()
+    const series = new Map<string, number>()
+    for (const line of text.split("\n")) {
+      const at = line.lastIndexOf(" ")
+      if (line !== "" && !line.startsWith("#")) series.set(line.slice(0, at), Number(line.slice(at + 1)))
+    }
+    return { type: response.headers.get("content-type"), text, series }
+  })
+
+describe("GET /metrics", () => {
+  it.live("has what the hub and its plugins did, without a token", () =>
+    Effect.gen(function* () {
+      const url = { kind: "url", span: { start: 0, end: 1 }, data: {} }
+      const hub = yield* startHub({
+        plugins: [
+          linkifierSpec("links"),
+          extractorSpec("tags"),
+          linkifierSpec("lies"),
+          linkifierSpec("waits")
+        ],
+        fakes: {
+          links: () => Effect.succeed([url, url]),
+          tags: () => Effect.succeed([]),
+          lies: () => Effect.succeed("no list"),
+          waits: () => Effect.never
+        },
+        breaker: { failureThreshold: 1 }
+      })
+      const { topic } = yield* makeTopic(hub)
+      const message = { topic_id: topic, sender: "a", content_raw: "x" }
+      const posted: Array<string> = []
+      for (let at = 0; at < 2; at++) {
+        posted.push(String((yield* hub.post("/api/v1/messages", message)).body.message.id))
+      }
+      yield* hub.patch(`/api/v1/messages/${posted[0]}`, { op: "edit", content_raw: "y" })
+      yield* hub.patch(`/api/v1/messages/${posted[0]}`, { op: "delete", actor: "a" })
+      yield* hub.post("/api/v1/messages", { ...message, topic_id: "nowhere" })
+      yield* eventually(
+        scraped(hub.url),
+        ({ series }) =>
+          series.get('agentlip_breaker_state{plugin="lies"}') === 2 &&
+          series.get('agentlip_jobs{plugin="links"}') === 0 &&
+          series.get('agentlip_jobs{plugin="tags"}') === 0
+      )
+      const { type, text, series } = yield* scraped(hub.url)
+      assert.strictEqual(type, "text/plain; version=0.0.4; charset=utf-8")
+      const changes = ["create", "edit", "delete"].map((change) =>
+        series.get(`agentlip_messages_total{change="${change}"}`)
+      )
+      assert.deepStrictEqual(changes, [2, 1, 1])
+      const runs = (plugin: string, outcome: string) =>
+        series.get(
+          `agentlip_plugin_runs_total{plugin="${plugin}",kind="linkifier",level="thread",outcome="${outcome}"}`
+        )
+      assert.strictEqual(runs("lies", "invalid_output"), 1)
+      assert.strictEqual(series.get('agentlip_breaker_state{plugin="lies"}'), 2)
+      assert.strictEqual(series.get('agentlip_breaker_transitions_total{plugin="lies",to="open"}'), 1)
+      // The second message's at least; what the edit and the deletion overtook need not be run.
+      assert.isAtLeast(series.get('agentlip_jobs{plugin="waits"}') ?? 0, 1)
+      // Two contents of the first message and one of the second; what the edit and the deletion overtook is stale.
+      const commits = (plugin: string, outcome: string) =>
+        series.get(`agentlip_commits_total{plugin="${plugin}",outcome="${outcome}"}`) ?? 0
+      assert.strictEqual(commits("links", "committed") + commits("links", "stale"), 3)
+      assert.strictEqual(commits("tags", "empty") + commits("tags", "stale"), 3)
+      assert.isAtLeast(commits("links", "committed"), 1)
+      assert.strictEqual(commits("lies", "failed"), 1)
+      assert.strictEqual(
+        series.get('agentlip_derived_rows_total{plugin="links"}'),
+        2 * commits("links", "committed")
+      )
+      // Every line of the text is one of the format.
+      for (const line of text.split("\n")) {
+        assert.match(line, /^$|^# (HELP|TYPE) \w+ .+$|^\w+(\{(\w+="[^"]*",?)+\})? [0-9.e+-]+$/)
+      }
+      // No label says whose message it was.
+      for (const id of posted) assert.notInclude(text, id)
+    })
+  )
+})
