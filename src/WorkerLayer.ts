@@ -29,6 +29,7 @@ import { ModuleLoader } from "./isolation/ModuleLoader.ts"
 import { makePool, type Pool, type PoolOptions, type PoolStats } from "./isolation/Pool.ts"
 import { findProcessHost } from "./isolation/ProcessHost.ts"
 import type { Subject } from "./isolation/Subject.ts"
+import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 import { makeUsageWatch } from "./isolation/UsageWatch.ts"
 import type { Call } from "./isolation/Warm.ts"
 import { WarmBudget } from "./isolation/WarmBudget.ts"
@@ -50,6 +51,8 @@ export interface WorkerStats {
 export interface WorkerOptions {
   /** Booted isolates kept ready for plugins, on each level that is in use. Default 2. */
   readonly spares?: number
+  /** As many are kept ready while plugins that run fresh find none. Default two a core; none if `spares` is 0. */
+  readonly maxSpares?: number
   /**
    * Levels whose spares are booted with the Layer; the others boot theirs with their first run. Default: the level
    * of a Layer that has one, else `["thread"]`.
@@ -157,7 +160,7 @@ const layerOf = (
   Layer.effect(
     WorkerLayer,
     Effect.suspend(() => makeWorkers(options, levels))
-  ).pipe(Layer.provide(ModuleLoader.layer))
+  ).pipe(Layer.provide([ModuleLoader.layer, metricsLayer]))
 
 /** The runtime's name, if threads have no permissions of their own on it. */
 const permissionlessRuntime = (): string | undefined => {
@@ -195,8 +198,11 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
     const runtime = permissionlessRuntime()
     const loader = yield* ModuleLoader
     const watch = yield* makeUsageWatch
+    const metrics = yield* PluginMetrics
+    const spares = options.spares ?? 2
     const poolOptions: PoolOptions = {
-      spares: options.spares ?? 2,
+      spares,
+      maxSpares: options.maxSpares ?? (spares === 0 ? 0 : Math.max(spares, 2 * os.availableParallelism())),
       idleTimeToLive: Duration.fromInputUnsafe(options.idleTimeToLive ?? "5 minutes"),
       maxRuns: options.maxRuns ?? 100_000,
       maxAge: Duration.fromInputUnsafe(options.maxAge ?? "1 hour"),
@@ -215,7 +221,14 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       const bare = name === "thread" && runtime !== undefined
       pools.set(
         name,
-        yield* makePool(poolOptions, level, budget, bare ? undefined : loader, bare ? undefined : watch)
+        yield* makePool(
+          poolOptions,
+          level,
+          budget,
+          metrics,
+          bare ? undefined : loader,
+          bare ? undefined : watch
+        )
       )
     }
     if (pools.size === 0) {
@@ -286,10 +299,10 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
           const all = levels.map(([, stats]) => stats)
           return {
             isolates: all.reduce(
-              (sum, { spare, busy, idle, zombies }) => sum + spare + busy + idle + zombies,
+              (sum, { spare, busy, idle, zombie }) => sum + spare + busy + idle + zombie,
               0
             ),
-            zombies: all.reduce((sum, { zombies }) => sum + zombies, 0),
+            zombies: all.reduce((sum, { zombie }) => sum + zombie, 0),
             levels: new Map(levels)
           }
         }

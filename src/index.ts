@@ -10,7 +10,6 @@ export * from "./Errors.ts"
 export type { PluginInfo } from "./guest/protocol.ts"
 export {
   maxLastErrors,
-  metricsLayer,
   type OutcomeLabel,
   type PastError,
   type PluginReport,
@@ -18,7 +17,6 @@ export {
   type Quantiles
 } from "./Metrics.ts"
 export { moduleIntegrity } from "./integrity.ts"
-export { type PastError, type PluginReport, PluginStats } from "./Metrics.ts"
 export * from "./Plugin.ts"
 export { type CacheBounds, type CacheStats, ResultCache } from "./ResultCache.ts"
 export * from "./Runtime.ts"

@@ -5,6 +5,7 @@
 import { Layer } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import type { BreakerOptions } from "./CircuitBreaker.ts"
+import type { PluginStats } from "./Metrics.ts"
 import { PluginRuntime } from "./Runtime.ts"
 import { type FakePlugin, WorkerLayer } from "./WorkerLayer.ts"
 
@@ -22,7 +23,7 @@ import { type FakePlugin, WorkerLayer } from "./WorkerLayer.ts"
 export const layerFakePlugins = (
   plugins: { readonly [name: string]: FakePlugin },
   breaker?: BreakerOptions
-): Layer.Layer<PluginRuntime | CircuitBreaker | WorkerLayer> =>
+): Layer.Layer<PluginRuntime | PluginStats | CircuitBreaker | WorkerLayer> =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(CircuitBreaker.layer(breaker), WorkerLayer.layerTest(plugins)))
   )

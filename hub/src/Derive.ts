@@ -25,9 +25,11 @@ import { Cause, type Duration, Effect, Latch, Layer, Result, Schema, Semaphore, 
 import { Commits, type Outcome } from "./Commits.ts"
 import { Derivations } from "./Derivations.ts"
 import { draftAttachment, draftEnrichment } from "./Derived.ts"
+import { jobEnded } from "./HubMetrics.ts"
 import type { DerivationError } from "./Model.ts"
 import { type Job, Outbox } from "./Outbox.ts"
 import * as Precedence from "./Precedence.ts"
+import * as Trace from "./Trace.ts"
 
 export interface DeriveOptions {
   /** Runs of all plugins side by side. Default 64. */
@@ -60,6 +62,8 @@ interface Ready {
   readonly line: Line
   readonly outcome: Outcome
   readonly chars: number
+  /** Of the span that its job had; its commit is in the same trace. */
+  readonly traceparent: string | undefined
 }
 
 const isLinkifier = (spec: ConfiguredSpec): spec is PluginSpec<typeof linkifier> =>
@@ -209,21 +213,54 @@ const make = Effect.fnUntraced(function* (
 
   const begin = (line: Line, job: Job) => {
     line.begun++
-    const work = Effect.map(outcomeOf(line.spec, job), (outcome) => {
-      ready.push({ line, outcome, chars: charsOf(outcome) })
+    const work = Effect.zipWith(outcomeOf(line.spec, job), Trace.current, (outcome, traceparent) => {
+      ready.push({ line, outcome, chars: charsOf(outcome), traceparent })
       isReady.openUnsafe()
-    })
+    }).pipe(
+      Trace.span(
+        "derive",
+        {
+          "plugin.name": job.plugin_name,
+          "message.id": job.message_id,
+          "message.content_version": job.content_version,
+          "job.delivery": job.attempts
+        },
+        job.traceparent ?? undefined
+      )
+    )
     return Effect.forkIn(
       unlessInterrupted(work, (cause) => deliverAgain(line, job, cause)),
       scope
     )
   }
 
+  const commitAll = (group: ReadonlyArray<Ready>) =>
+    Effect.tap(commits.commit(group.map(({ outcome }) => outcome)), (ended) =>
+      Effect.forEach(
+        ended,
+        ({ outcome, end }) =>
+          jobEnded(
+            outcome.job.plugin_name,
+            end,
+            end === "committed" && "found" in outcome ? outcome.found.length : 0
+          ),
+        { discard: true }
+      )
+    )
+
   const write = (group: ReadonlyArray<Ready>): Effect.Effect<void> =>
     unlessInterrupted(
-      Effect.map(commits.commit(group.map(({ outcome }) => outcome)), () => {
-        for (const { line, outcome } of group) leave(line, outcome.job)
-      }),
+      Effect.map(
+        // One commit in as many traces as it has jobs.
+        group.reduce(
+          (commit, { outcome, traceparent }) =>
+            Trace.span("commit", { "plugin.name": outcome.job.plugin_name }, traceparent)(commit),
+          commitAll(group)
+        ),
+        () => {
+          for (const { line, outcome } of group) leave(line, outcome.job)
+        }
+      ),
       (cause) => {
         const [first, ...others] = group
         if (first === undefined) return Effect.void

@@ -2,7 +2,6 @@
 import {
   CircuitBreaker,
   type ConfiguredSpec,
-  metricsLayer,
   PluginRuntime,
   Staleness,
   WorkerLayer,
@@ -72,9 +71,7 @@ export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubO
   const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, identityLayer)
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins))),
-    // The runtime's own: a Layer of this value is built once, whoever provides it.
-    Layer.provide(metricsLayer)
+    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))
   )
   const pipeline = Derive.layer(plugins, concurrency === undefined ? {} : { concurrency }).pipe(
     Layer.provide(Staleness.layer)

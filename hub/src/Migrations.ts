@@ -112,9 +112,11 @@ const outbox = [
     content_version INTEGER NOT NULL,
     plugins_json TEXT NOT NULL,
     created_at TEXT NOT NULL,
+    traceparent TEXT,
     PRIMARY KEY (message_id, content_version)
   ) STRICT, WITHOUT ROWID`,
   `ALTER TABLE derivations ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE derivations ADD COLUMN traceparent TEXT`,
   `UPDATE derivations SET state = 'pending', error_json = NULL WHERE state = 'waiting'`,
   `DROP INDEX derivations_pending`,
   `CREATE INDEX derivations_pending ON derivations (plugin_name, message_id, content_version)

@@ -16,6 +16,7 @@ import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { timestamp } from "./Ids.ts"
+import * as Trace from "./Trace.ts"
 
 /** Which job: one plugin on one content of a message. */
 export interface JobKey {
@@ -39,6 +40,8 @@ export interface JobMessage {
 export interface Job extends JobKey {
   /** How often it was begun, this time included. */
   readonly attempts: number
+  /** The W3C trace context of the request that brought the job; `null` where nothing was traced. */
+  readonly traceparent: string | null
   readonly message: JobMessage
 }
 
@@ -100,23 +103,24 @@ export class Outbox extends Context.Service<
           content_version
         }: Omit<JobKey, "plugin_name">) {
           const created_at = yield* timestamp
+          const traceparent = (yield* Trace.current) ?? null
           yield* sql`
-            INSERT INTO outbox (message_id, content_version, plugins_json, created_at)
-            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at})`
+            INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
+            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at}, ${traceparent})`
           yield* announce
         })
 
         /** Makes jobs of the oldest posts. */
         const openJobs = Effect.gen(function* () {
           const contents = yield* sql`
-            SELECT message_id, content_version, plugins_json, created_at FROM outbox
+            SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
             ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
           if (contents.length > 0) {
             const given = JSON.stringify(contents)
             yield* sql`
-              INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
+              INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
               SELECT content.value ->> 'message_id', content.value ->> 'content_version', plugin.value, 'pending',
-                content.value ->> 'created_at'
+                content.value ->> 'created_at', content.value ->> 'traceparent'
               FROM json_each(${given}) AS content, json_each(content.value ->> 'plugins_json') AS plugin`
             yield* sql`
               DELETE FROM outbox WHERE (message_id, content_version) IN
@@ -142,11 +146,11 @@ export class Outbox extends Context.Service<
         })
 
         const begin = Effect.fnUntraced(function* (keys: ReadonlyArray<JobKey>) {
-          const begun = yield* sql<JobKey & Begun>`
+          const begun = yield* sql<Omit<Job, "message">>`
             UPDATE derivations SET attempts = attempts + 1 WHERE state = 'pending'
               AND (message_id, content_version, plugin_name) IN
                 (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${inJson(keys)}))
-            RETURNING message_id, content_version, plugin_name, attempts`
+            RETURNING message_id, content_version, plugin_name, attempts, traceparent`
           const ids = JSON.stringify([...new Set(begun.map(({ message_id }) => message_id))])
           const messages = yield* sql<JobMessage>`
             SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at

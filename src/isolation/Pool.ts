@@ -6,9 +6,11 @@
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
 import { Clock, Duration, Effect, Exit, FiberSet, MutableRef, Option, type Scope } from "effect"
+import * as os from "node:os"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
+import type { IsolateCounts, PluginMetrics } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
@@ -27,6 +29,8 @@ import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
 export interface PoolOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
   readonly spares: number
+  /** No more of them than that, however many are in demand. Default: two a core. */
+  readonly maxSpares: number
   /** A warm isolate that nobody has used for so long is ended. Default 5 minutes. */
   readonly idleTimeToLive: Duration.Duration
   /** A warm isolate is replaced after so many runs. Default 100,000. */
@@ -38,16 +42,7 @@ export interface PoolOptions {
 }
 
 /** How many isolates of a level there are, by what they are doing. */
-export interface PoolStats {
-  /** Booted or booting, without a plugin. */
-  readonly spare: number
-  /** Loading a plugin, running one, or about to be gone. */
-  readonly busy: number
-  /** Warm, with nothing to do. */
-  readonly idle: number
-  /** Told to die and still there, for longer than a host waits. */
-  readonly zombies: number
-}
+export type PoolStats = IsolateCounts
 
 type Labels = { readonly [label: string]: string }
 
@@ -89,6 +84,7 @@ export const makePool = (
   level: Level,
   /** Shared by all pools. */
   budget: WarmBudget,
+  metrics: PluginMetrics["Service"],
   /** Absent where guests read their modules themselves. */
   loader: ModuleLoader["Service"] | undefined,
   /** Absent where usage cannot be looked at. */
@@ -100,6 +96,8 @@ export const makePool = (
     const sparesByBirth = new Map<string, Spares>()
     const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
+    const recorder = metrics.isolates(level.name)
+    let booting = 0
     const closing = MutableRef.make(false)
 
     /** Ends an isolate; one that lingers stays counted. */
@@ -123,7 +121,16 @@ export const makePool = (
 
     // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
     const bootTracked = (birth: Birth): Effect.Effect<Isolate, Death> =>
-      level.boot(birth).pipe(
+      Effect.suspend(() => {
+        booting++
+        const began = performance.now()
+        return Effect.onExit(level.boot(birth), (exit) =>
+          Effect.sync(() => {
+            booting--
+            if (Exit.isSuccess(exit)) recorder.booted(performance.now() - began)
+          })
+        )
+      }).pipe(
         Effect.tap((isolate) => {
           all.add(isolate)
           // The layer closed while this one was on its way.
@@ -139,9 +146,14 @@ export const makePool = (
       const key = JSON.stringify(birth)
       const known = sparesByBirth.get(key)
       if (known !== undefined) return known
-      const size = key === standard ? options.spares : reuse === "never" ? 1 : 0
-      const spares = makeSpares(size, bootTracked(birth), end, scope)
-      if (size > 0) sparesByBirth.set(key, spares)
+      const isStandard = key === standard
+      const most = isStandard || reuse === "never" ? options.maxSpares : 0
+      const spares = makeSpares(isStandard ? options.spares : 0, bootTracked(birth), end, scope, {
+        most,
+        boots: Math.max(1, os.availableParallelism() - 1),
+        quiet: options.idleTimeToLive
+      })
+      if (most > 0) sparesByBirth.set(key, spares)
       return spares
     }
 
@@ -186,7 +198,7 @@ export const makePool = (
       return {
         fork: runFork,
         busy: (warm) => {
-          watch?.begin(warm.isolate, spec.limits)
+          watch?.begin(warm.isolate, spec.limits, metrics.of(spec).used)
           budget.busy(warm)
         },
         idle: (warm) => {
@@ -213,8 +225,9 @@ export const makePool = (
         )
         const spares = sparesOf(birth, spec.reuse)
         const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
-        watch?.begin(isolate, spec.limits)
+        watch?.begin(isolate, spec.limits, metrics.of(spec).used)
         loading++
+        const began = performance.now()
         const loaded = yield* loadPlugin(isolate, subject, entry, loader, labels).pipe(
           Effect.timeoutOrElse({
             duration: spec.timeout,
@@ -232,6 +245,7 @@ export const makePool = (
             ).pipe(Effect.andThen(spares.fill))
           })
         )
+        metrics.of(spec).loaded(performance.now() - began)
         const warm = new Warm(isolate, loaded, keeperOf(spec, spares), yield* Clock.currentTimeMillis)
         warms.add(warm)
         return warm
@@ -346,16 +360,25 @@ export const makePool = (
       })
 
     const idleTimeToLive = Duration.toMillis(options.idleTimeToLive)
-    const sweep = Effect.map(Clock.currentTimeMillis, (now) => {
+    const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
       for (const warm of warms) {
         if (warm.handed === 0 && now - warm.lastUsed >= idleTimeToLive) warm.retire()
       }
+      return Effect.forEach([...sparesByBirth.values()], (spares) => spares.sweep, { discard: true })
     })
     yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
       Effect.andThen(sweep),
       Effect.forever,
       Effect.forkScoped
     )
+
+    const count = (): PoolStats => {
+      const zombie = [...all].filter((isolate) => isolate.undead).length
+      const idle = [...warms].filter((warm) => warm.handed === 0).length
+      const busy = warms.size - idle + loading
+      return { booting, spare: Math.max(0, all.size - zombie - idle - busy), idle, busy, zombie }
+    }
+    yield* recorder.watch(count)
 
     return {
       prepare: Effect.suspend(() => sparesOf(level.standardBirth, "plugin").fill),
@@ -368,11 +391,6 @@ export const makePool = (
           ? loadWarm(subject, entry)
           : useFresh(subject, entry, { plugin: subject.spec.name }, (warm) => Effect.succeed(warm.info)),
       zombies,
-      stats: Effect.sync(() => {
-        const zombies = [...all].filter((isolate) => isolate.undead).length
-        const idle = [...warms].filter((warm) => warm.handed === 0).length
-        const spare = all.size - zombies - warms.size - loading
-        return { spare, idle, busy: all.size - zombies - idle - spare, zombies }
-      })
+      stats: Effect.sync(count)
     }
   })

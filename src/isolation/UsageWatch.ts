@@ -12,27 +12,37 @@ const interval = 25
 const mebibyte = 1024 * 1024
 
 export interface UsageWatch {
-  /** Watches until `end`. */
-  readonly begin: (isolate: Isolate, limits: Limits) => void
+  /** Watches until `end`; `used` is told what has been used since it was last told, and how much memory is held. */
+  readonly begin: (
+    isolate: Isolate,
+    limits: Limits,
+    used: (cpuMillis: number, memoryBytes: number) => void
+  ) => void
   readonly end: (isolate: Isolate) => void
 }
 
 interface Watched {
   readonly isolate: Isolate
   readonly limits: Limits
+  readonly used: (cpuMillis: number, memoryBytes: number) => void
   /** Processor time that the isolate had used before; known once the first answer has come. */
   cpuBefore: number | undefined
   /** A thread deep in a built-in answers late; one question at a time is enough. */
   asked: boolean
 }
 
+/** Processor time of an isolate that has been told of. */
+const told = new WeakMap<Isolate, number>()
+
 const look = (watched: Watched): void => {
   if (watched.asked) return
   watched.asked = true
-  const { isolate, limits } = watched
+  const { isolate, limits, used: tell } = watched
   isolate.usage().then(
     ({ memory, cpu }) => {
       watched.asked = false
+      tell(cpu === undefined ? 0 : cpu - (told.get(isolate) ?? 0), memory)
+      if (cpu !== undefined) told.set(isolate, cpu)
       if (memory > limits.memory * mebibyte) {
         isolate.condemn(
           `it used ${Math.round(memory / mebibyte)} MiB of memory, its limit is ${limits.memory} MiB (limits.memory)`
@@ -70,8 +80,8 @@ export const makeUsageWatch: Effect.Effect<UsageWatch, never, Scope.Scope> = Eff
   )
 
   return {
-    begin: (isolate, limits) => {
-      const watched: Watched = { isolate, limits, cpuBefore: undefined, asked: false }
+    begin: (isolate, limits, used) => {
+      const watched: Watched = { isolate, limits, used, cpuBefore: undefined, asked: false }
       busy.set(isolate, watched)
       if (busy.size === 1) anyBusy.openUnsafe()
       // Where the run starts from; only asked for where somebody wants to know.
