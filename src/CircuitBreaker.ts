@@ -20,7 +20,20 @@
  * | `failureThreshold` | 3 |
  * | `cooldown` | 60 seconds |
  */
-import { Cause, Clock, Context, Effect, Exit, Layer, Option, PubSub, Ref, Stream, type Take } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Effect,
+  Exit,
+  Layer,
+  MutableRef,
+  Option,
+  PubSub,
+  Ref,
+  Stream,
+  type Take
+} from "effect"
 import * as Circuit from "./breaker/Circuit.ts"
 import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
 import { CircuitOpen, NotBegun } from "./Errors.ts"
@@ -34,6 +47,11 @@ export interface BreakerChange {
   readonly name: string
   readonly from: Circuit.BreakerState
   readonly to: Circuit.BreakerState
+}
+
+/** Leave to run, until it is said how it ended. */
+export interface Pass {
+  readonly leave: (exit: Exit.Exit<unknown, unknown>, now: number) => Effect.Effect<void>
 }
 
 /** Protects callers from plugins that keep failing. */
@@ -56,6 +74,15 @@ export class CircuitBreaker extends Context.Service<
       name: string,
       policy?: BreakerOptions
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
+    /**
+     * The two ends of `protect`, for a caller that runs no effect between them: whoever is let in says once how it
+     * ended, at the time `now` (milliseconds since the epoch).
+     */
+    readonly enter: (
+      name: string,
+      policy: BreakerOptions | undefined,
+      now: number
+    ) => Effect.Effect<Pass, CircuitOpen>
     /** Fails as `protect` would right now, and changes nothing: for callers that would otherwise queue first. */
     readonly check: (name: string) => Effect.Effect<void, CircuitOpen>
     /** A name that was never used is closed. */
@@ -129,45 +156,63 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
   /** One atomic step of a circuit, announced within it: later, two fibers could announce in the wrong order. */
   const step = <A>(
     name: string,
+    now: number,
     transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
-  ): Effect.Effect<A> =>
-    Clock.clockWith((clock) =>
-      Ref.modify(circuitOf(name), (before) => {
-        const answerAndAfter = transition(before, clock.currentTimeMillisUnsafe())
-        const [, { state }] = answerAndAfter
-        if (state._tag !== before.state._tag) {
-          // A sliding PubSub never waits, so that this can be part of the step.
-          Effect.runSync(PubSub.publish(changes, [{ name, from: before.state, to: state }]))
-        }
-        return answerAndAfter
-      })
-    )
+  ): A => {
+    const ref = circuitOf(name)
+    const before = Ref.getUnsafe(ref)
+    const [answer, after] = transition(before, now)
+    if (after === before) return answer
+    MutableRef.set(ref.ref, after)
+    if (after.state._tag !== before.state._tag) {
+      // A sliding PubSub never waits, so that this can be part of the step.
+      Effect.runSync(PubSub.publish(changes, [{ name, from: before.state, to: after.state }]))
+    }
+    return answer
+  }
 
   const update = (
     name: string,
     transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
-  ): Effect.Effect<void> => step(name, (circuit, now) => [undefined, transition(circuit, now)])
-
-  const admit = (name: string, options: BreakerOptions | undefined): Effect.Effect<Circuit.Admission> =>
-    step(name, (circuit, now) =>
-      Circuit.admit(options === undefined ? circuit : Circuit.withPolicy(circuit, policyOf(options)), now)
+  ): Effect.Effect<void> =>
+    Clock.clockWith((clock) =>
+      Effect.sync(() =>
+        step(name, clock.currentTimeMillisUnsafe(), (circuit, now) => [undefined, transition(circuit, now)])
+      )
     )
 
+  const enter = (
+    name: string,
+    options: BreakerOptions | undefined,
+    now: number
+  ): Effect.Effect<Pass, CircuitOpen> => {
+    const admission = step(name, now, (circuit, now) =>
+      Circuit.admit(options === undefined ? circuit : Circuit.withPolicy(circuit, policyOf(options)), now)
+    )
+    if (!admission.admitted) return Effect.fail(refusal(name, admission))
+    return Effect.succeed<Pass>({
+      leave: (exit, now) => {
+        step(name, now, (circuit, now) => [
+          undefined,
+          Circuit.record(circuit, admission.generation, outcomeOf(exit), now)
+        ])
+        return Effect.void
+      }
+    })
+  }
+
   return CircuitBreaker.of({
+    enter,
     protect:
       (name, options) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(
-            admit(name, options),
-            (admission): Effect.Effect<A, E | CircuitOpen, R> =>
-              admission.admitted
-                ? Effect.onExit(restore(effect), (exit) =>
-                    update(name, (circuit, now) =>
-                      Circuit.record(circuit, admission.generation, outcomeOf(exit), now)
-                    )
-                  )
-                : Effect.fail(refusal(name, admission))
+        Clock.clockWith((clock) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(
+              Effect.suspend(() => enter(name, options, clock.currentTimeMillisUnsafe())),
+              (pass): Effect.Effect<A, E | CircuitOpen, R> =>
+                Effect.onExit(restore(effect), (exit) => pass.leave(exit, clock.currentTimeMillisUnsafe()))
+            )
           )
         ),
     check: (name) =>

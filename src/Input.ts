@@ -1,6 +1,7 @@
 /** From a caller's input to the JSON that a plugin is given. */
-import { Effect, Exit, Predicate, Schema, type SchemaIssue, SchemaParser } from "effect"
+import { Effect, Predicate, Schema, type SchemaIssue, SchemaParser } from "effect"
 import { ExecutionError } from "./Errors.ts"
+import { successOf } from "./exits.ts"
 import type { AnyKind, PluginSpec } from "./Plugin.ts"
 
 type Encode = (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
@@ -34,8 +35,8 @@ export const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<str
   const { kind, cache } = spec
   // A plugin whose answers are kept for other messages too is given nothing but what the key is made of.
   const encoded = encoderOf(cache && kind.content !== undefined ? kind.content : kind.input)(input)
-  // As it is with all schemas that wait for nothing: no fiber has to look at it.
-  if (Exit.isExit(encoded) && Exit.isSuccess(encoded)) return write(encoded.value)
+  const done = successOf(encoded)
+  if (done !== undefined) return write(done.value)
   return Effect.matchEffect(encoded, {
     onFailure: (issue) => invalid(new Schema.SchemaError(issue).message),
     onSuccess: write

@@ -2,8 +2,9 @@
  * From a plugin's JSON text to a value that its kind's schema accepts. Sizes are looked at before anything is
  * parsed, shape before anything is decoded; a text that is too long, too deep or too many costs nothing more.
  */
-import { Effect, Exit, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effect"
+import { Effect, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import { InvalidOutput } from "./Errors.ts"
+import { successOf } from "./exits.ts"
 import { jsonSize } from "./jsonSize.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
@@ -111,7 +112,8 @@ const makeDecoder = (kind: AnyKind): Decode => {
   const decodePart = (value: unknown, itemsBefore: number): Effect.Effect<unknown, string> => {
     const decoded = decode(value)
     // As it is with all schemas that wait for nothing: no fiber has to look at it.
-    if (Exit.isExit(decoded) && Exit.isSuccess(decoded)) return Effect.succeed<unknown>(decoded.value)
+    const done = successOf<unknown, SchemaIssue.Issue>(decoded)
+    if (done !== undefined) return Effect.succeed(done.value)
     return Effect.mapError(decoded, (issue) => refusal(value, issue, itemsBefore))
   }
   const decodeAll: Decode = (value) => decodePart(value, 0)
@@ -167,9 +169,10 @@ export const decodeOutput = <Input, Output>(
     const issue = shapeIssue(value, spec.limits)
     if (issue !== undefined) return invalid(issue)
     const decoded = decoderOf(spec.kind)(value)
-    return Exit.isExit(decoded) && Exit.isSuccess(decoded)
-      ? accept(decoded.value)
-      : Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
+    const done = successOf(decoded)
+    return done === undefined
+      ? Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
+      : accept(done.value)
   }
   return text.length > longText ? Effect.andThen(Effect.yieldNow, Effect.suspend(judge)) : judge()
 }

@@ -1,17 +1,19 @@
 /** Runs plugins: breaker, isolate, deadline, validation and telemetry, in that order. */
-import { Context, Effect, Layer, Option, type Result } from "effect"
+import { Context, Effect, Exit, Layer, Option, type Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
-import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
+import { LoadError, NotBegun, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
+import { exitOf, successOf } from "./exits.ts"
 import { encodeInput } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
 import { decodeOutput } from "./Output.ts"
 import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
-import { Place, RunQueue } from "./RunQueue.ts"
-import { traceparentOf, withRunSpan } from "./telemetry/tracing.ts"
+import { Run } from "./Run.ts"
+import { RunQueue } from "./RunQueue.ts"
+import { withRunSpan } from "./telemetry/tracing.ts"
 import { watchBreaker } from "./telemetry/watchBreaker.ts"
-import { type Call, WorkerLayer } from "./WorkerLayer.ts"
+import { WorkerLayer } from "./WorkerLayer.ts"
 
 /** What became of one plugin of `runAll`. */
 export interface RunResult<Spec extends PluginSpec> {
@@ -73,12 +75,6 @@ export class PluginRuntime extends Context.Service<
   ).pipe(Layer.provideMerge(metricsLayer))
 }
 
-/** A run and what is counted of it. */
-interface Measured extends Call {
-  bytesIn: number
-  bytesOut: number
-}
-
 /** Specs are values that are made once and used for many runs; looking at each once is enough. */
 const sound = new WeakSet<PluginSpec>()
 const problemOf = (spec: PluginSpec): string | undefined => {
@@ -108,69 +104,127 @@ const make = Effect.gen(function* () {
     reuse === "plugin" && limits.cpu === undefined ? concurrency * workers.handedAhead : concurrency
 
   const queues = new Map<string, RunQueue>()
+  const queuesOfSpecs = new WeakMap<PluginSpec, RunQueue>()
   const queueOf = (spec: PluginSpec): RunQueue => {
+    const known = queuesOfSpecs.get(spec)
+    if (known !== undefined) return known
     const places = placesOf(spec)
     const key = `${places} ${spec.name}`
-    const known = queues.get(key)
-    if (known !== undefined) return known
-    const queue = new RunQueue(places)
+    const queue = queues.get(key) ?? new RunQueue(places)
     queues.set(key, queue)
+    queuesOfSpecs.set(spec, queue)
     return queue
   }
 
-  /** Through the breaker to an isolate; again, should the isolate's use end before the run began. */
-  const attempt = <Spec extends PluginSpec>(
-    spec: Spec,
-    input: InputOf<Spec>,
-    text: string,
-    call: Measured,
-    keep?: (output: string) => Effect.Effect<void>
-  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.withFiber((fiber) => {
-      const traceparent = traceparentOf(fiber)
-      if (traceparent !== undefined) call.traceparent = traceparent
-      call.bytesIn = text.length
-      const lingering = workers.zombies(spec.name)
-      return Effect.flatMap(workers.run(spec, text, call), (output) => {
-        call.bytesOut = output.length
-        const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)
-        return keep === undefined ? decoded : Effect.tap(decoded, () => keep(output))
-      }).pipe(
+  const decoded = <Spec extends PluginSpec>(
+    run: Run<Spec>,
+    output: string
+  ): Effect.Effect<OutputOf<Spec>, PluginError> => {
+    const { spec, input, keep } = run.asked
+    run.outputLength = output.length
+    const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output)
+    return keep === undefined ? decoded : Effect.tap(decoded, keep(output))
+  }
+
+  const leave = (run: Run<PluginSpec>, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    const { pass } = run
+    run.pass = undefined
+    return pass === undefined ? Effect.void : pass.leave(exit, run.now)
+  }
+
+  /** How many isolates of a plugin would not die, when that was last looked at. */
+  const lingering = new Map<string, number>()
+
+  /** What is left to do once a run has ended in whatever way: the next in the queue may have its place then. */
+  const settle = (run: Run<PluginSpec>, exit: Exit.Exit<unknown, PluginError>): Effect.Effect<void> => {
+    const { spec, begun } = run
+    const release = (): void => {
+      metrics.of(spec).ended({
+        outcome: outcomeOf(exit),
+        queued: begun === undefined ? undefined : begun - run.since,
+        ran: begun === undefined ? undefined : performance.now() - begun,
+        bytesIn: begun === undefined ? 0 : run.asked.text.length,
+        bytesOut: run.outputLength
+      })
+      queueOf(spec).release(run.place)
+    }
+    const left = leave(run, exit)
+    if (Exit.isSuccess(exit) && exitOf(left) !== undefined) {
+      release()
+      return left
+    }
+    return Effect.andThen(
+      left,
+      Effect.suspend(() => {
+        const zombies = workers.zombies(spec.name)
+        const more = zombies > (lingering.get(spec.name) ?? 0)
+        lingering.set(spec.name, zombies)
         // An isolate that would not die opens its plugin's circuit at once, whatever its count.
-        Effect.onError(() => (workers.zombies(spec.name) > lingering ? breaker.trip(spec.name) : Effect.void))
-      )
-    }).pipe(
-      breaker.protect(spec.name, spec.breaker),
-      Effect.catchTag("NotBegun", () => attempt(spec, input, text, call, keep))
+        return Effect.map(more ? breaker.trip(spec.name) : Effect.void, release)
+      })
+    )
+  }
+
+  /** Through the breaker to an isolate; again, should the isolate's use end before the run began. */
+  const attempt = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.suspend(() => breaker.enter(run.spec.name, run.spec.breaker, run.now)).pipe(
+      Effect.flatMap((pass): Effect.Effect<string, PluginError | NotBegun> => {
+        run.pass = pass
+        return workers.run(run.spec, run.asked.text, run)
+      }),
+      Effect.flatMap((output) => decoded(run, output)),
+      Effect.catchTag("NotBegun", (error) => startOver(run, error))
     )
 
-  /** In the plugin's queue: `begin` once there is a place. What becomes of it is measured. */
-  const queued = <A>(
-    spec: PluginSpec,
-    call: Measured,
-    begin: Effect.Effect<A, PluginError>
-  ): Effect.Effect<A, PluginError> =>
-    Effect.uninterruptibleMask((restore) => {
-      const queue = queueOf(spec)
-      const place = new Place()
-      const asked = performance.now()
-      const turn = queue.tryTake(place)
-        ? begin
-        : // The breaker is asked before the queue too, so that nobody waits for a refusal.
-          breaker.check(spec.name).pipe(Effect.andThen(queue.take(place)), Effect.andThen(begin))
-      return Effect.onExit(restore(turn), (exit) =>
-        Effect.sync(() => {
-          queue.release(place)
-          const { begun, bytesIn, bytesOut } = call
-          metrics.of(spec).ended({
-            outcome: outcomeOf(exit),
-            queued: begun === undefined ? undefined : begun - asked,
-            ran: begun === undefined ? undefined : performance.now() - begun,
-            bytesIn,
-            bytesOut
-          })
-        })
-      )
+  /** In the plugin's queue; the breaker is asked before it too, so that nobody waits for a refusal. */
+  const wholeWay = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    run.place.state === "taken"
+      ? attempt(run)
+      : breaker
+          .check(run.spec.name)
+          .pipe(Effect.andThen(queueOf(run.spec).take(run.place)), Effect.andThen(attempt(run)))
+
+  /** Starts over when an isolate's use ended before the run began, with the place that it has in the queue. */
+  const startOver = <Spec extends PluginSpec>(
+    run: Run<Spec>,
+    notBegun: NotBegun
+  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.andThen(
+      leave(run, Exit.fail(notBegun)),
+      Effect.suspend(() => wholeWay(run))
+    )
+
+  /**
+   * To an isolate that is ready, in one step: without a fiber's turns between queue, breaker, isolate and decoder a run
+   * costs half. Where anything is not as it mostly is, it goes the whole way.
+   */
+  const directly = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.callback<OutputOf<Spec>, PluginError>((resume) => {
+      const { spec } = run
+      if (!queueOf(spec).tryTake(run.place)) return resume(wholeWay(run))
+      const entered = breaker.enter(spec.name, spec.breaker, run.now)
+      const pass = successOf(entered)
+      if (pass === undefined) return resume(wholeWay(run))
+      run.pass = pass.value
+      const giveUp = workers.hand(spec, run.asked.text, run, (answer) => {
+        const output = successOf(answer)
+        if (output !== undefined) return resume(decoded(run, output.value))
+        resume(
+          Effect.flatMap(answer, (output) => decoded(run, output)).pipe(
+            Effect.catchTag("NotBegun", (error) => startOver(run, error))
+          )
+        )
+      })
+      if (giveUp === undefined) resume(startOver(run, new NotBegun()))
+      return giveUp
+    })
+
+  const start = <Spec extends PluginSpec>(
+    asked: ConstructorParameters<typeof Run<Spec>>[0]
+  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
+    Effect.withFiber((fiber) => {
+      const run = new Run(asked, fiber)
+      return Effect.onExit(directly(run), (exit) => settle(run, exit))
     })
 
   const run = <Spec extends PluginSpec>(
@@ -180,27 +234,17 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const problem = problemOf(spec)
       if (problem !== undefined) return refused(spec, problem)
-      const call: Measured = {
-        labels: { plugin: spec.name, run: `${spec.name}#${++runs}` },
-        bytesIn: 0,
-        bytesOut: 0
-      }
-      const encoded = encodeInput(spec, input)
-      const made =
+      const id = `${spec.name}#${++runs}`
+      const made = Effect.flatMap(encodeInput(spec, input), (text) =>
         spec.cache && cachedRuns !== undefined
-          ? Effect.flatMap(encoded, (text) =>
-              cachedRuns.cached(spec, text, {
-                decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output),
-                run: (pinned, keep) => queued(pinned, call, attempt(pinned, input, text, call, keep)),
-                onResult: (result) => metrics.of(spec).cached(result === "hit")
-              })
-            )
-          : queued(
-              spec,
-              call,
-              Effect.flatMap(encoded, (text) => attempt(spec, input, text, call))
-            )
-      return withRunSpan(spec, call.labels.run)(made)
+          ? cachedRuns.cached(spec, text, {
+              decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, input, output),
+              run: (pinned, keep) => start({ spec: pinned, input, text, id, keep }),
+              onResult: (result) => metrics.of(spec).cached(result === "hit")
+            })
+          : start({ spec, input, text, id })
+      )
+      return withRunSpan(spec, id)(made)
     })
 
   return PluginRuntime.of({

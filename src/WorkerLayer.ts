@@ -31,11 +31,11 @@ import { findProcessHost } from "./isolation/ProcessHost.ts"
 import type { Subject } from "./isolation/Subject.ts"
 import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 import { makeUsageWatch } from "./isolation/UsageWatch.ts"
-import type { Call } from "./isolation/Warm.ts"
+import type { Answer, Call } from "./isolation/Warm.ts"
 import { WarmBudget } from "./isolation/WarmBudget.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
-export type { Call } from "./isolation/Warm.ts"
+export type { Answer, Call } from "./isolation/Warm.ts"
 export type { PoolStats } from "./isolation/Pool.ts"
 
 /** How many isolates there are. */
@@ -108,6 +108,16 @@ export class WorkerLayer extends Context.Service<
       input: string,
       call: Call
     ) => Effect.Effect<string, PluginError | NotBegun>
+    /**
+     * As `run`, but at once or not at all: `undefined` if no isolate is ready for it. Otherwise `answer` is called
+     * once, with the output or why there is none, and what comes back does what interruption of `run` does.
+     */
+    readonly hand: (
+      spec: PluginSpec,
+      input: string,
+      call: Call,
+      answer: Answer
+    ) => Effect.Effect<void> | undefined
     /** Loads the plugin, if no isolate is warm for it, and says who it is. */
     readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
     readonly stats: Effect.Effect<WorkerStats>
@@ -315,6 +325,10 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       audits: Effect.sync(audits.all),
       run: (spec, input, call) =>
         withFound(spec, ({ pool, subject, entry }) => pool.run(subject, entry, input, call)),
+      hand: (spec, input, call, answer) => {
+        const known = found.get(spec)
+        return known?.pool.hand(known.subject, input, call, answer)
+      },
       load: (spec) => withFound(spec, ({ pool, subject, entry }) => pool.load(subject, entry))
     })
   })
@@ -346,6 +360,8 @@ const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer
     stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
     zombies: () => 0,
     audits: Effect.succeed(new Map()),
+    // A fake is no faster for being asked in another way.
+    hand: () => undefined,
     load: (spec) => Effect.map(find(spec), () => ({ name: spec.name, version: "test" })),
     run: (spec, input, call) =>
       Effect.flatMap(find(spec), (plugin) =>

@@ -21,7 +21,7 @@ import { makeSpares, type Spares } from "./Spares.ts"
 import type { Subject } from "./Subject.ts"
 import type { Death } from "./Transport.ts"
 import type { UsageWatch } from "./UsageWatch.ts"
-import { type Call, type Keeper, notBegun, Warm } from "./Warm.ts"
+import { type Answer, type Call, type Keeper, notBegun, Warm } from "./Warm.ts"
 import type { WarmBudget } from "./WarmBudget.ts"
 import { warmKeyOf } from "./warmKey.ts"
 import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
@@ -54,6 +54,13 @@ export interface Pool {
     input: string,
     call: Call
   ) => Effect.Effect<string, PluginError | NotBegun>
+  /** Hands the run to an isolate that is warm for it, as `Warm.hand` does; `undefined` if none can take it at once. */
+  readonly hand: (
+    subject: Subject,
+    input: string,
+    call: Call,
+    answer: Answer
+  ) => Effect.Effect<void> | undefined
   /** Has an isolate load the spec's plugin, and says what the plugin calls itself. */
   readonly load: (subject: Subject, entry: string) => Effect.Effect<PluginInfo, PluginError>
   /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
@@ -298,6 +305,29 @@ export const makePool = (
       })
 
     const maxAge = Duration.toMillis(options.maxAge)
+
+    /** An isolate that can take a run of the spec's plugin at once, were its files not to be looked at. */
+    const ready = (spec: PluginSpec, now: number): Warm | undefined => {
+      if (spec.reuse === "never" || problemOf(spec) !== undefined) return undefined
+      const shelf = shelfOf(spec)
+      for (let warm = shelf.least(); warm !== undefined; warm = shelf.least()) {
+        if (warm.handed > 0 && shelf.open + shelf.loading < spec.concurrency) return undefined
+        if (now - warm.born <= maxAge) return warm
+        warm.retire()
+      }
+      return undefined
+    }
+
+    /** Whether its files are to be looked at before it is used. */
+    const isDue = (warm: Warm, now: number): boolean => {
+      if (now - warm.lastChecked < changeCheckInterval) return false
+      warm.lastChecked = now
+      if (warm.handed === 0) return true
+      // A busy one goes on meanwhile.
+      runFork(check(warm))
+      return false
+    }
+
     const runWarm = (
       subject: Subject,
       entry: string,
@@ -308,21 +338,12 @@ export const makePool = (
         const { spec } = subject
         const problem = problemOf(spec)
         if (problem !== undefined) return Effect.fail(problem)
-        const shelf = shelfOf(spec)
-        const warm = shelf.least()
-        if (warm === undefined || (warm.handed > 0 && shelf.open + shelf.loading < spec.concurrency)) {
+        const now = clock.currentTimeMillisUnsafe()
+        const warm = ready(spec, now)
+        if (warm === undefined) {
           return Effect.flatMap(grow(subject, entry, call.labels), (warm) => warm.run(subject, input, call))
         }
-        const now = clock.currentTimeMillisUnsafe()
-        if (now - warm.born > maxAge) {
-          warm.retire()
-          return notBegun
-        }
-        if (now - warm.lastChecked < changeCheckInterval) return warm.run(subject, input, call)
-        warm.lastChecked = now
-        if (warm.handed === 0) return Effect.andThen(check(warm), notBegun)
-        runFork(check(warm))
-        return warm.run(subject, input, call)
+        return isDue(warm, now) ? Effect.andThen(check(warm), notBegun) : warm.run(subject, input, call)
       })
 
     const loadWarm = (subject: Subject, entry: string): Effect.Effect<PluginInfo, PluginError> =>
@@ -386,6 +407,15 @@ export const makePool = (
         subject.spec.reuse === "plugin"
           ? runWarm(subject, entry, input, call)
           : useFresh(subject, entry, call.labels, (warm) => warm.run(subject, input, call)),
+      hand: (subject, input, call, answer) => {
+        const now = call.fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const warm = ready(subject.spec, now)
+        if (warm === undefined) return undefined
+        // To be looked at first takes longer than "at once".
+        if (warm.handed === 0 && now - warm.lastChecked >= changeCheckInterval) return undefined
+        isDue(warm, now)
+        return warm.hand(subject, input, call, answer)
+      },
       load: (subject, entry) =>
         subject.spec.reuse === "plugin"
           ? loadWarm(subject, entry)

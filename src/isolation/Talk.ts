@@ -8,29 +8,26 @@ import { type LazySession, lazySession } from "./network.ts"
 import type { Conversation } from "./Requests.ts"
 import type { Subject, UngrantedUse } from "./Subject.ts"
 
-/**
- * Log lines are Effect logs of the fiber that asked, with its annotations and `labels`; requests on the network end
- * with the answer.
- */
+/** Who asked, and what is said in whose name. */
+export interface Asker {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** Annotations of log lines, beside the fiber's own. */
+  readonly labels: { readonly [label: string]: string }
+}
+
+/** Log lines are Effect logs of the fiber that asked; requests on the network end with the answer. */
 export class Talk implements Conversation {
   readonly limits: Limits
   readonly #isolate: Isolate
   readonly #subject: Subject
-  readonly #fiber: Fiber.Fiber<unknown, unknown>
-  readonly #labels: { readonly [label: string]: string }
+  readonly #asker: Asker
   #session: LazySession | undefined
 
-  constructor(
-    isolate: Isolate,
-    subject: Subject,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    labels: { readonly [label: string]: string }
-  ) {
+  constructor(isolate: Isolate, subject: Subject, asker: Asker) {
     this.limits = subject.spec.limits
     this.#isolate = isolate
     this.#subject = subject
-    this.#fiber = fiber
-    this.#labels = labels
+    this.#asker = asker
   }
 
   log(level: LogLevel, text: string): void {
@@ -57,7 +54,8 @@ export class Talk implements Conversation {
   }
 
   #say(log: Effect.Effect<void>): void {
-    Effect.runSyncWith(this.#fiber.context)(Effect.annotateLogs(log, this.#labels))
+    const { fiber, labels } = this.#asker
+    Effect.runSyncWith(fiber.context)(Effect.annotateLogs(log, labels))
   }
 
   // Whoever is not in audit mode has nothing to report.

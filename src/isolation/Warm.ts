@@ -15,14 +15,19 @@ import type { Death } from "./Transport.ts"
 /** One value for all: nothing is to be told from it but that. */
 export const notBegun = Effect.fail(new NotBegun())
 
+/** Takes a run's output, or why there is none. */
+export type Answer = (answer: Effect.Effect<string, PluginError | NotBegun>) => void
+
 /** One run, as its caller knows it. */
 export interface Call {
+  /** Whose log its log lines are in, and whose clock says when its time is over. */
+  readonly fiber: Fiber.Fiber<unknown, unknown>
   /** What log lines are annotated with. */
   readonly labels: { readonly plugin: string; readonly run: string }
   /** Of the trace that the run is part of, as W3C Trace Context writes it: 55 characters. */
-  traceparent?: string
+  readonly traceparent: string | undefined
   /** When an isolate began it, as `performance.now()` counts; set then. */
-  begun?: number
+  begun: number | undefined
 }
 
 /** What an isolate needs of the pool it is from. */
@@ -77,18 +82,21 @@ export class Warm {
   }
 
   /**
-   * Hands a run over and waits for its output's JSON. Interruption gives up a run that has not begun; it ends the
-   * isolate under one that has, and returns once that is gone or cannot be waited for any longer.
+   * Hands a run over; `answer` is called once, with its output's JSON or why there is none. What comes back gives the
+   * run up: one that has not begun will not; under one that has the isolate ends, and it returns once that is gone or
+   * cannot be waited for any longer.
    */
+  hand(subject: Subject, input: string, call: Call, answer: Answer): Effect.Effect<void> {
+    const run = new Run(this, subject, call, answer)
+    if (this.isolate.handed === 0) this.#keeper.busy(this)
+    this.isolate.run(input, call.traceparent, run)
+    return Effect.suspend(() => run.after(this.#giveUp(run)))
+  }
+
+  /** Hands a run over and waits for its output's JSON; interruption gives it up. */
   run(subject: Subject, input: string, call: Call): Effect.Effect<string, PluginError | NotBegun> {
-    return Effect.withFiber((fiber) =>
-      Effect.callback<string, PluginError | NotBegun>((resume) => {
-        if (!this.open) return resume(notBegun)
-        const run = new Run(this, subject, call, fiber, resume)
-        if (this.isolate.handed === 0) this.#keeper.busy(this)
-        this.isolate.run(input, call.traceparent, run)
-        return Effect.suspend(() => run.after(this.#giveUp(run)))
-      })
+    return Effect.callback<string, PluginError | NotBegun>((resume) =>
+      this.open ? this.hand(subject, input, call, resume) : resume(notBegun)
     )
   }
 
@@ -173,23 +181,17 @@ class Run extends Talk implements Ask {
   givenUp = false
   readonly #warm: Warm
   readonly #subject: Subject
-  readonly #resume: (answer: Effect.Effect<string, PluginError | NotBegun>) => void
+  readonly #answer: Answer
 
-  constructor(
-    warm: Warm,
-    subject: Subject,
-    call: Call,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    resume: (answer: Effect.Effect<string, PluginError | NotBegun>) => void
-  ) {
-    super(warm.isolate, subject, fiber, call.labels)
+  constructor(warm: Warm, subject: Subject, call: Call, answer: Answer) {
+    super(warm.isolate, subject, call)
     this.call = call
-    this.clock = fiber.getRef(Clock.Clock)
+    this.clock = call.fiber.getRef(Clock.Clock)
     this.timeout = Duration.toMillis(subject.spec.timeout)
     this.grace = subject.spec.grace
     this.#warm = warm
     this.#subject = subject
-    this.#resume = resume
+    this.#answer = answer
   }
 
   begun(): void {
@@ -198,25 +200,25 @@ class Run extends Talk implements Ask {
 
   replied(reply: GuestReply): void {
     this.#warm.done(this)
-    this.#resume(this.after(meaning(this.#subject.spec, reply)))
+    this.#answer(this.after(meaning(this.#subject.spec, reply)))
   }
 
   died(death: Death): void {
     this.#warm.done(this)
-    this.#resume(this.after(Effect.fail(crashed(this.#subject.spec, death))))
+    this.#answer(this.after(Effect.fail(crashed(this.#subject.spec, death))))
   }
 
   unbegun(): void {
     this.#warm.left()
-    this.#resume(notBegun)
+    this.#answer(notBegun)
   }
 
   defect(defect: unknown): void {
-    this.#resume(this.after(Effect.die(defect)))
+    this.#answer(this.after(Effect.die(defect)))
   }
 
   timedOut(): void {
     const { name, timeout } = this.#subject.spec
-    this.#resume(this.after(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" }))))
+    this.#answer(this.after(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" }))))
   }
 }

@@ -74,7 +74,7 @@ const askToLoad = (
           resume(this.after(Effect.die(defect)))
         }
       }
-      const ask = new Load(isolate, subject, fiber, labels)
+      const ask = new Load(isolate, subject, { fiber, labels })
       send(ask)
       return Effect.suspend(() => ask.after(Effect.void))
     })
