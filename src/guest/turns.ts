@@ -11,22 +11,35 @@ const spoils = (type: string, text: string): boolean =>
   ((type === Reply.output || type === Reply.thrown) && text[1 + nonceLength] !== Leftover.none)
 
 /**
+ * Turns of the event loop that are asked for together. Each ends with what a run left to be told of (a rejection that
+ * nobody handles), but only the last has the loop look at all its sources, which costs more than most runs.
+ */
+const turnsAtOnce = 8
+
+export interface InTurn extends Line {
+  /** Turns that were asked for and have not come: they are none of the plugin's doing. */
+  readonly turns: () => number
+}
+
+/**
  * A line that gives one request at a time. `later` calls back in another turn of the event loop, so that a late
  * error of one run is never taken for the next one's.
  */
-export const inTurn = (line: Line, later: (next: () => void) => void): Line => {
+export const inTurn = (line: Line, later: (turn: () => void) => void): InTurn => {
   /** Runs that have not begun; taken from the front without moving the rest. */
   let waiting: Array<string> = []
   let from = 0
   let busy: string | undefined
   let spoiled = false
+  let turns = 0
   let handle: (text: string) => void = () => {}
 
   const begin = (text: string): void => {
     busy = cut(text, 1, 1 + nonceLength)
     handle(text)
   }
-  const next = (): void => {
+  const turn = (): void => {
+    turns--
     if (busy !== undefined || from >= waiting.length) return
     const text = waiting[from] ?? ""
     from++
@@ -36,9 +49,15 @@ export const inTurn = (line: Line, later: (next: () => void) => void): Line => {
     }
     begin(text)
   }
+  const ask = (): void => {
+    while (turns < turnsAtOnce && turns < waiting.length - from) {
+      turns++
+      later(turn)
+    }
+  }
   const answered = (): void => {
     busy = undefined
-    if (from < waiting.length) later(next)
+    ask()
   }
   const drop = (): void => {
     waiting = []
@@ -50,14 +69,16 @@ export const inTurn = (line: Line, later: (next: () => void) => void): Line => {
     if (type === Request.abort) drop()
     else if (type === Request.run || type === Request.load) {
       if (spoiled) return
-      if (busy !== undefined || from < waiting.length) waiting[waiting.length] = text
-      else begin(text)
+      if (busy === undefined && from >= waiting.length) return begin(text)
+      waiting[waiting.length] = text
+      if (busy === undefined) ask()
       return
     }
     handle(text)
   }
 
   return {
+    turns: () => turns,
     modules: line.modules,
     post: (text) => {
       const type = text[0] ?? ""

@@ -58,6 +58,8 @@ export const start = (host: Line, confined: boolean): void => {
       if (request.audit !== undefined) audit.begin(request.audit)
     },
     importPlugin: (entry) => import(entry),
-    activeResources
+    activeResources: () => activeResources() - line.turns(),
+    // Of runs that follow one another without a pause, one in several.
+    countsGlobals: () => line.turns() === 0
   })
 }

@@ -77,5 +77,6 @@ serve({
     }
   },
   // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
-  activeResources: () => 0
+  activeResources: () => 0,
+  countsGlobals: () => false
 })
