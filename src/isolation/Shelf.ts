@@ -26,7 +26,10 @@ export class Shelf {
     this.loading--
     const waiting = this.#waiting
     this.#waiting = []
-    for (const tell of waiting) tell()
+    // Whoever had it loaded goes first.
+    queueMicrotask(() => {
+      for (const tell of waiting) tell()
+    })
   }
 
   /** Calls back once, when a load has ended, whatever came of it; answers how to forget about it. */

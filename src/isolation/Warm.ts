@@ -42,11 +42,8 @@ export interface Keeper {
   readonly undead: (warm: Warm) => Effect.Effect<void>
 }
 
-/**
- * The longest that a watchdog sleeps, in milliseconds: it may go on sleeping when there is nothing left to watch, and
- * keeps the host's process alive for so long.
- */
-const slice = 250
+/** Milliseconds without a run after which its watchdog goes too: asleep it would keep the host's process alive. */
+const watchless = 100
 
 export class Warm {
   readonly isolate: Isolate
@@ -63,6 +60,8 @@ export class Warm {
   #watchdog: Fiber.Fiber<unknown> | undefined
   #watchClock: Clock.Clock | undefined
   #wakesAt = Number.POSITIVE_INFINITY
+  #unwatch: NodeJS.Timeout | undefined
+  #stopping = false
 
   constructor(isolate: Isolate, { info, changed }: Loaded, keeper: Keeper, now: number) {
     this.isolate = isolate
@@ -126,6 +125,7 @@ export class Warm {
   left(): void {
     if (this.isolate.handed > 0) return
     this.#current = undefined
+    this.#relax()
     this.#keeper.idle(this)
   }
 
@@ -137,6 +137,8 @@ export class Warm {
   /** Ends the isolate under a run; `tell` is called when it is gone, or cannot be waited for any longer. */
   #stop(run: Run, tell: () => void): Effect.Effect<void> {
     this.retired = true
+    this.#stopping = true
+    this.#endWatch()
     const over = Effect.sync(() => {
       this.#current = undefined
       this.#keeper.idle(this)
@@ -149,10 +151,29 @@ export class Warm {
     )
   }
 
+  /** Nothing is left to watch; a run that comes soon finds the watchdog still there, which is cheaper than a new one. */
+  #relax(): void {
+    if (this.#watchdog === undefined) return
+    if (!this.open) return this.#endWatch()
+    this.#unwatch ??= setTimeout(() => {
+      if (this.isolate.handed === 0) this.#endWatch()
+    }, watchless).unref()
+    this.#unwatch.refresh()
+  }
+
+  #endWatch(): void {
+    clearTimeout(this.#unwatch)
+    this.#unwatch = undefined
+    this.#watchdog?.interruptUnsafe()
+    this.#watchdog = undefined
+    this.#wakesAt = Number.POSITIVE_INFINITY
+  }
+
   #watch(clock: Clock.Clock): void {
     this.#watchdog?.interruptUnsafe()
     this.#watchClock = clock
-    this.#watchdog = this.#keeper.fork(this.#look(clock))
+    const watchdog = this.#keeper.fork(this.#look(clock))
+    this.#watchdog = this.#stopping ? undefined : watchdog
   }
 
   #look(clock: Clock.Clock): Effect.Effect<void> {
@@ -160,12 +181,14 @@ export class Warm {
       const run = this.#current
       this.#wakesAt = Number.POSITIVE_INFINITY
       if (run === undefined || run.clock !== clock) return Effect.void
-      const now = clock.currentTimeMillisUnsafe()
-      if (now >= run.deadline) {
+      const left = run.deadline - clock.currentTimeMillisUnsafe()
+      if (left <= 0) {
+        // It ends by itself now, and not by whoever ends the isolate.
+        this.#watchdog = undefined
         return this.#stop(run, () => run.timedOut())
       }
-      this.#wakesAt = Math.min(run.deadline, now + slice)
-      return Effect.andThen(clock.sleep(Duration.millis(this.#wakesAt - now)), this.#look(clock))
+      this.#wakesAt = run.deadline
+      return Effect.andThen(clock.sleep(Duration.millis(left)), this.#look(clock))
     })
   }
 }
