@@ -159,15 +159,19 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
   }
 
   return {
-    cached: (spec, input, how) => {
-      if (spec.integrity !== undefined) return through(pin(spec, spec.integrity), input, how, () => undefined)
-      const hash = hashes.of(spec.modulePath)
-      const go = (integrity: string | undefined) =>
-        integrity === undefined
-          ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
-            how.run(spec, keepNothing)
-          : through(pin(spec, integrity), input, how, () => hash.doubt())
-      return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
-    }
+    // Looked at whenever it is run, however often: between two runs the files can change.
+    cached: (spec, input, how) =>
+      Effect.suspend(() => {
+        if (spec.integrity !== undefined) {
+          return through(pin(spec, spec.integrity), input, how, () => undefined)
+        }
+        const hash = hashes.of(spec.modulePath)
+        const go = (integrity: string | undefined) =>
+          integrity === undefined
+            ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
+              how.run(spec, keepNothing)
+            : through(pin(spec, integrity), input, how, () => hash.doubt())
+        return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
+      })
   }
 }
