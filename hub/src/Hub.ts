@@ -20,6 +20,7 @@ import { Messages } from "./Messages.ts"
 import * as Migrations from "./Migrations.ts"
 import { Outbox } from "./Outbox.ts"
 import { Plugins } from "./Plugins.ts"
+import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { Topics } from "./Topics.ts"
@@ -36,7 +37,7 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions {
  * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
  * plugins use; relative paths of grants are taken from the workspace.
  */
-export const pluginsLayer = (
+const pluginsLayer = (
   { workspace, plugins = [] }: Pick<HubOptions, "workspace" | "plugins">,
   options: Pick<WorkerOptions, "node"> = {}
 ) =>
@@ -57,17 +58,7 @@ const databaseLayer = Migrations.layer.pipe(
   )
 )
 
-/**
- * A running hub, on whatever runs its plugins. Building it opens the database, starts the workers and the
- * server, then writes `.agentlip/server.json`; closing its scope does the reverse.
- *
- * @example
- * ```ts
- * const hub = { workspace: ".", plugins: specs }
- * Layer.launch(Hub.layer(hub).pipe(Layer.provide(Hub.pluginsLayer(hub))))
- * ```
- */
-export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubOptions) => {
+const core = ({ plugins = [], host, port, concurrency }: HubOptions) => {
   const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, identityLayer)
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
@@ -84,8 +75,31 @@ export const layer = ({ workspace, plugins = [], host, port, concurrency }: HubO
     Layer.provideMerge(server),
     Layer.merge(pipeline),
     Layer.provideMerge(services),
-    Layer.provideMerge(storage),
-    Layer.provideMerge(databaseLayer),
-    Layer.provideMerge(Layer.mergeAll(Workspace.layer(workspace), AuthToken.layer))
+    Layer.provideMerge(storage)
   )
 }
+
+/** What a hub keeps: its workspace and the database in it. */
+const foundation = ({ workspace }: HubOptions) =>
+  databaseLayer.pipe(Layer.provideMerge(Layer.mergeAll(Workspace.layer(workspace), AuthToken.layer)))
+
+/**
+ * A hub on whatever runs its plugins. Building it opens the database and starts the server, then writes
+ * `.agentlip/server.json`; closing its scope does the reverse.
+ */
+export const layer = (options: HubOptions) => core(options).pipe(Layer.provideMerge(foundation(options)))
+
+/**
+ * A hub with its plugins in isolates; answers of those with `cache: true` are kept in the hub's database.
+ *
+ * @example
+ * ```ts
+ * Layer.launch(Hub.live({ workspace: ".", plugins: specs }))
+ * ```
+ */
+export const live = (options: HubOptions, workers: Pick<WorkerOptions, "node"> = {}) =>
+  core(options).pipe(
+    Layer.provideMerge(pluginsLayer(options, workers)),
+    Layer.provide(ResultCacheStore.layer()),
+    Layer.provideMerge(foundation(options))
+  )

@@ -1,5 +1,7 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
 /** The command line: `agentlip up [--workspace DIR] [--port N] [--otlp URL]`, `agentlip plugin integrity FILE...`. */
+// First of all, or schemas that are made before are not compiled.
+import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { loadConfig, moduleIntegrity } from "@agentlip/plugin-runtime"
 import { Console, Effect, Layer, Option, Result, Schema } from "effect"
@@ -84,13 +86,12 @@ const up = Command.make(
     function* ({ workspace, port, node, otlp }) {
       const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
       const options = { workspace, port, plugins: specs }
-      const pluginsLayer = Hub.pluginsLayer(options, Option.isSome(node) ? { node: node.value } : {})
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})
       })
       const services = yield* Layer.build(
-        Hub.layer(options).pipe(Layer.provideMerge(pluginsLayer), Layer.provide(telemetry))
+        Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
       yield* Effect.provideContext(announce, services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)

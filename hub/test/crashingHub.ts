@@ -14,4 +14,4 @@ const plugins = [
 
 const hub = { workspace: process.argv[2] ?? ".", plugins }
 
-Layer.launch(Hub.layer(hub).pipe(Layer.provide(Hub.pluginsLayer(hub)))).pipe(NodeRuntime.runMain)
+Layer.launch(Hub.live(hub)).pipe(NodeRuntime.runMain)

@@ -1,0 +1,183 @@
+/**
+ * The result cache in the hub's database, behind one in memory.
+ *
+ * What is written waits at most `flushEvery`, and is given up rather than let grow; a read that misses memory is one
+ * look-up by primary key. A database that fails makes misses, never errors: the first is logged, all are counted.
+ */
+import { type CacheBounds, ResultCache } from "@agentlip/plugin-runtime"
+import { Clock, Context, type Duration, Effect, Layer, type Scope } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+
+export interface StoreOptions {
+  /** Default 100,000 entries and 256 MiB. */
+  readonly stored?: CacheBounds
+  /** Default 10,000 entries and 32 MiB. */
+  readonly memory?: CacheBounds
+  /** Default 1 second. */
+  readonly flushEvery?: Duration.Input
+}
+
+/** UTF-16 units that may wait to be written. */
+const maxWaiting = 4 * 2 ** 20
+
+/** Rows that one statement writes or removes. */
+const batch = 100
+
+const chunks = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / batch) }, (_, index) =>
+    all.slice(index * batch, (index + 1) * batch)
+  )
+
+/** Makes its table where there is none: what is in it can be had again, so that it needs no migrations. */
+const prepare = (sql: SqlClient.SqlClient) =>
+  Effect.gen(function* () {
+    yield* sql`CREATE TABLE IF NOT EXISTS plugin_results (
+      key TEXT PRIMARY KEY, plugin TEXT NOT NULL, output TEXT NOT NULL, bytes BIGINT NOT NULL, used_at BIGINT NOT NULL
+    )`
+    yield* sql`CREATE INDEX IF NOT EXISTS plugin_results_by_use ON plugin_results (used_at)`
+  })
+
+const make = (
+  options: StoreOptions
+): Effect.Effect<ResultCache["Service"], never, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const memory = Context.get(yield* Layer.build(ResultCache.layerMemory(options.memory)), ResultCache)
+    const maxEntries = options.stored?.entries ?? 100_000
+    const maxBytes = options.stored?.bytes ?? 256 * 2 ** 20
+    const waiting = new Map<string, { readonly plugin: string; readonly output: string }>()
+    const used = new Set<string>()
+    let waitingSize = 0
+    let held = { entries: 0, bytes: 0 }
+    let failures = 0
+
+    /** `undefined` of a database that failed. */
+    const tried = <A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A | undefined> =>
+      Effect.catchTag(effect, "SqlError", (error) =>
+        ++failures === 1
+          ? Effect.as(
+              Effect.logWarning("the result cache's database failed; plugins run instead", error),
+              undefined
+            )
+          : Effect.undefined
+      )
+
+    const count = Effect.gen(function* () {
+      const [row] = yield* sql<{ entries: number | string; bytes: number | string }>`
+        SELECT count(*) AS entries, COALESCE(sum(bytes), 0) AS bytes FROM plugin_results`
+      held = { entries: Number(row?.entries ?? 0), bytes: Number(row?.bytes ?? 0) }
+    })
+
+    const isOver = (share: number): boolean =>
+      held.entries > maxEntries * share || held.bytes > maxBytes * share
+
+    /** To a tenth below the bounds, so that the next writes need none. */
+    const evict = Effect.gen(function* () {
+      if (!isOver(1)) return
+      while (held.entries > 0 && isOver(0.9)) {
+        const gone = yield* sql<{ bytes: number | string }>`
+          DELETE FROM plugin_results WHERE key IN
+            (SELECT key FROM plugin_results ORDER BY used_at LIMIT ${batch}) RETURNING bytes`
+        if (gone.length === 0) return
+        held.entries -= gone.length
+        for (const { bytes } of gone) held.bytes -= Number(bytes)
+      }
+    })
+
+    let prepared = false
+    const begin = Effect.andThen(
+      Effect.andThen(prepare(sql), count),
+      Effect.sync(() => {
+        prepared = true
+      })
+    )
+
+    const flush = Effect.gen(function* () {
+      if (!prepared) yield* begin
+      const written = [...waiting]
+      const touched = [...used]
+      used.clear()
+      const used_at = yield* Clock.currentTimeMillis
+      for (const some of chunks(written)) {
+        const rows = some.map(([key, { plugin, output }]) => {
+          const bytes = Buffer.byteLength(output)
+          return { key, plugin, output, bytes, used_at }
+        })
+        const [first, ...rest] = rows
+        if (first === undefined) continue
+        const keys = rows.map(({ key }) => key)
+        yield* sql
+          .withTransaction(
+            Effect.gen(function* () {
+              const replaced = yield* sql<{ bytes: number | string }>`
+              DELETE FROM plugin_results WHERE ${sql.in("key", keys)} RETURNING bytes`
+              yield* sql`INSERT INTO plugin_results ${sql.insert([first, ...rest])}`
+              return replaced
+            })
+          )
+          .pipe(
+            Effect.map((replaced) => {
+              // Only now: what could not be written waits for the next flush.
+              for (const { key, output } of rows) {
+                if (waiting.get(key)?.output !== output) continue
+                waiting.delete(key)
+                waitingSize -= Buffer.byteLength(output)
+              }
+              held.entries += rows.length - replaced.length
+              for (const { bytes } of rows) held.bytes += bytes
+              for (const { bytes } of replaced) held.bytes -= Number(bytes)
+            })
+          )
+      }
+      for (const keys of chunks(touched)) {
+        yield* sql`UPDATE plugin_results SET used_at = ${used_at} WHERE ${sql.in("key", keys)}`
+      }
+      yield* evict
+    })
+
+    yield* tried(begin)
+    yield* Effect.addFinalizer(() => tried(flush))
+    yield* Effect.sleep(options.flushEvery ?? "1 second").pipe(
+      Effect.andThen(Effect.suspend(() => (waiting.size + used.size === 0 ? Effect.void : tried(flush)))),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const find = (key: string): Effect.Effect<string | undefined> =>
+      Effect.flatMap(
+        tried(sql<{ plugin: string; output: string }>`
+          SELECT plugin, output FROM plugin_results WHERE key = ${key}`),
+        (rows) => {
+          const row = rows?.[0]
+          if (row === undefined) return Effect.undefined
+          used.add(key)
+          return Effect.as(memory.set(key, row.plugin, row.output), row.output)
+        }
+      )
+
+    return ResultCache.of({
+      get: (key) =>
+        Effect.flatMap(memory.get(key), (text) => {
+          if (text === undefined) return find(key)
+          // Bounded like what waits: more keys than that in a second are not all remembered as used.
+          if (used.size < maxEntries) used.add(key)
+          return Effect.succeed(text)
+        }),
+      set: (key, plugin, output) =>
+        Effect.andThen(
+          memory.set(key, plugin, output),
+          Effect.sync(() => {
+            const size = Buffer.byteLength(output)
+            if (size > maxBytes || waitingSize + size > maxWaiting) return
+            const replaced = waiting.get(key)
+            waitingSize += size - (replaced === undefined ? 0 : Buffer.byteLength(replaced.output))
+            waiting.set(key, { plugin, output })
+          })
+        ),
+      stats: Effect.sync(() => ({ ...held, failures }))
+    })
+  })
+
+/** A result cache that outlives the hub; what waits to be written is written when its scope closes. */
+export const layer = (options: StoreOptions = {}): Layer.Layer<ResultCache, never, SqlClient.SqlClient> =>
+  Layer.effect(ResultCache, make(options))
