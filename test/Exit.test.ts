@@ -72,7 +72,7 @@ describe.each(levels)("Exit, on level %s: a hub on Effect", (level) => {
     assertEnded(await run("effectHost", "scope-closes", level), [
       "WORKER_CRASH",
       "WORKER_CRASH",
-      "the last: a typed error",
+      "WORKER_CRASH",
       "isolates: 0",
       "end of program"
     ]))

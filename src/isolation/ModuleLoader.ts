@@ -32,6 +32,9 @@ export interface GuestModules {
 
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
 
+/** What a loader says that is on its way out with its runtime; no fault of any plugin's modules. */
+export const runtimeClosed = "the runtime was closed"
+
 /** Serves modules to guests. */
 export class ModuleLoader extends Context.Service<
   ModuleLoader,
@@ -127,7 +130,7 @@ const make = Effect.gen(function* () {
     open: (entry, options) =>
       Effect.suspend(() => {
         // A late caller must not start a thread that nobody would end.
-        if (closed) return Effect.fail("the runtime was closed")
+        if (closed) return Effect.fail(runtimeClosed)
         if (!fs.existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
         const guest = guests++
         const { port1, port2 } = takeChannel()

@@ -15,7 +15,7 @@ import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { Birth, Level } from "./Level.ts"
-import type { ModuleLoader } from "./ModuleLoader.ts"
+import { type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import { Shelf } from "./Shelf.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Subject } from "./Subject.ts"
@@ -260,7 +260,7 @@ export const makePool = (
 
     /** Why no isolate is made for a plugin now, if there is a reason. */
     const problemOf = (spec: PluginSpec): PluginError | undefined => {
-      if (MutableRef.get(closing)) return crashed(spec, { reason: "the runtime was closed" })
+      if (MutableRef.get(closing)) return crashed(spec, { reason: runtimeClosed })
       const undead = zombies.count(spec.name)
       if (undead < options.maxZombies) return undefined
       return refused(

@@ -15,7 +15,7 @@ import { type LoadRequest, type PluginInfo, Reply } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { lineText, printable, printableLine, shortened } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
-import type { ModuleLoader } from "./ModuleLoader.ts"
+import { type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
 import { Talk } from "./Talk.ts"
@@ -107,7 +107,7 @@ export const loadPlugin = (
               framed: isolate.framed,
               ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
             }),
-            refused
+            (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(reason))
           )
     const url = yield* Effect.try({
       try: () => pathToFileURL(realpathSync(entry)).href,
