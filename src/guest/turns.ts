@@ -66,8 +66,10 @@ export const inTurn = (line: Line, later: (turn: () => void) => void): InTurn =>
 
   const take = (text: string): void => {
     const type = text[0]
-    if (type === Request.abort) drop()
-    else if (type === Request.run || type === Request.load) {
+    if (type === Request.abort) {
+      spoiled = true
+      drop()
+    } else if (type === Request.run || type === Request.load) {
       if (spoiled) return
       if (busy === undefined && from >= waiting.length) return begin(text)
       waiting[waiting.length] = text
