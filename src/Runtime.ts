@@ -191,7 +191,10 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.andThen(
       leave(run, Exit.fail(notBegun)),
-      Effect.suspend(() => wholeWay(run))
+      Effect.suspend(() => {
+        run.begun = undefined
+        return wholeWay(run)
+      })
     )
 
   /**

@@ -138,7 +138,8 @@ export class Isolate {
   #flush(): void {
     const texts = this.#outbox
     this.#outbox = ""
-    if (this.#death === undefined && texts !== "") this.#transport.send(texts)
+    // What was to go to an isolate that begins nothing any more has been given back.
+    if (this.#death === undefined && !this.#spent && texts !== "") this.#transport.send(texts)
   }
 
   #add(ask: Ask): string {
@@ -172,7 +173,8 @@ export class Isolate {
       return (Duration.toMillis(grace) > 0 ? this.#asked(first, grace) : Effect.void).pipe(
         Effect.andThen(this.kill),
         Effect.flatMap(done),
-        Effect.andThen(Effect.sync(() => giveBack(rest)))
+        // Even where the pool closes meanwhile: somebody waits for each of them.
+        Effect.ensuring(Effect.sync(() => giveBack(rest)))
       )
     })
   }

@@ -144,11 +144,13 @@ export class Warm {
       this.#keeper.idle(this)
       tell()
     })
-    return Effect.provideService(
-      this.isolate.stop(run.grace, (gone) => (gone ? over : Effect.andThen(this.#keeper.undead(this), over))),
-      Clock.Clock,
-      run.clock
-    )
+    return this.isolate
+      .stop(run.grace, (gone) => (gone ? over : Effect.andThen(this.#keeper.undead(this), over)))
+      .pipe(
+        // Told again it is deaf; a pool that closes meanwhile must not leave it untold.
+        Effect.ensuring(over),
+        Effect.provideService(Clock.Clock, run.clock)
+      )
   }
 
   /** Nothing is left to watch; a run that comes soon finds the watchdog still there, which is cheaper than a new one. */
