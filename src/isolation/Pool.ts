@@ -5,7 +5,7 @@
  * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, FiberSet, MutableRef, Option, type Scope } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, FiberSet, MutableRef, Option, type Scope } from "effect"
 import * as os from "node:os"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
@@ -104,7 +104,8 @@ export const makePool = (
     const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
     const recorder = metrics.isolates(level.name)
-    let booting = 0
+    /** Isolates on their way; told when they have come or failed to. */
+    const boots = new Set<Deferred.Deferred<void>>()
     const closing = MutableRef.make(false)
 
     /** Ends an isolate; one that lingers stays counted. */
@@ -121,7 +122,9 @@ export const makePool = (
       Effect.suspend(() => {
         MutableRef.set(closing, true)
         return Effect.forEach([...all], end, { concurrency: "unbounded" }).pipe(
-          Effect.map((gone) => gone.includes(false) && exitDespiteZombies())
+          Effect.map((gone) => gone.includes(false) && exitDespiteZombies()),
+          // What is being booted ends itself, and begins nothing more.
+          Effect.andThen(Effect.forEach([...boots], (boot) => Deferred.await(boot), { discard: true }))
         )
       })
     )
@@ -129,22 +132,25 @@ export const makePool = (
     // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
     const bootTracked = (birth: Birth): Effect.Effect<Isolate, Death> =>
       Effect.suspend(() => {
-        booting++
+        if (MutableRef.get(closing)) return Effect.fail<Death>({ reason: runtimeClosed })
+        const over = Deferred.makeUnsafe<void>()
+        boots.add(over)
         const began = performance.now()
-        return Effect.onExit(level.boot(birth), (exit) =>
-          Effect.sync(() => {
-            booting--
-            if (Exit.isSuccess(exit)) recorder.booted(performance.now() - began)
-          })
+        return level.boot(birth).pipe(
+          Effect.tap((isolate) => {
+            recorder.booted(performance.now() - began)
+            all.add(isolate)
+            // The layer closed while this one was on its way.
+            return MutableRef.get(closing) ? end(isolate) : Effect.void
+          }),
+          Effect.ensuring(
+            Effect.suspend(() => {
+              boots.delete(over)
+              return Deferred.succeed(over, undefined)
+            })
+          )
         )
-      }).pipe(
-        Effect.tap((isolate) => {
-          all.add(isolate)
-          // The layer closed while this one was on its way.
-          return MutableRef.get(closing) ? end(isolate) : Effect.void
-        }),
-        Effect.uninterruptible
-      )
+      }).pipe(Effect.uninterruptible)
 
     const standard = JSON.stringify(level.standardBirth)
 
@@ -385,6 +391,7 @@ export const makePool = (
       for (const warm of warms) {
         if (warm.handed === 0 && now - warm.lastUsed >= idleTimeToLive) warm.retire()
       }
+      for (const [key, shelf] of shelves) if (shelf.isBare) shelves.delete(key)
       return Effect.forEach([...sparesByBirth.values()], (spares) => spares.sweep, { discard: true })
     })
     yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
@@ -397,7 +404,7 @@ export const makePool = (
       const zombie = [...all].filter((isolate) => isolate.undead).length
       const idle = [...warms].filter((warm) => warm.handed === 0).length
       const busy = warms.size - idle + loading
-      return { booting, spare: Math.max(0, all.size - zombie - idle - busy), idle, busy, zombie }
+      return { booting: boots.size, spare: Math.max(0, all.size - zombie - idle - busy), idle, busy, zombie }
     }
     yield* recorder.watch(count)
 

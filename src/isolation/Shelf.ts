@@ -13,6 +13,11 @@ export class Shelf {
     return open
   }
 
+  /** Whether nothing is on it, nor on its way to it. */
+  get isBare(): boolean {
+    return this.warms.size === 0 && this.loading === 0
+  }
+
   /** The one with the least to do. */
   least(): Warm | undefined {
     let least: Warm | undefined
