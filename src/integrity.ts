@@ -2,15 +2,8 @@
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Worker } from "node:worker_threads"
 import { LoadError } from "./Errors.ts"
-import type { IntegrityReply } from "./isolation/integrityThread.ts"
-import { loaderFlags } from "./isolation/loaderFlags.ts"
-
-const thread = new URL(
-  `./isolation/integrityThread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`,
-  import.meta.url
-)
+import { hashModules } from "./isolation/hashModules.ts"
 
 /**
  * Hashes a plugin's module and every module it reaches by literal names in `import` and `require`, those of
@@ -30,19 +23,8 @@ export const moduleIntegrity = (modulePath: string): Effect.Effect<string, LoadE
     if (!fs.existsSync(modulePath)) {
       return Effect.fail(refused("there is no such file; correct the modulePath"))
     }
-    return Effect.callback<string, LoadError>((resume) => {
-      const worker = new Worker(thread, {
-        name: "agentlip-integrity",
-        workerData: path.resolve(modulePath),
-        execArgv: loaderFlags(),
-        env: {}
-      })
-      worker.once("message", (reply: IntegrityReply) =>
-        resume("problem" in reply ? Effect.fail(refused(reply.problem)) : Effect.succeed(reply.integrity))
-      )
-      worker.once("error", (error) => resume(Effect.fail(refused(String(error)))))
-      worker.once("exit", () => resume(Effect.fail(refused("the thread that was to hash it ended"))))
-      return Effect.promise(() => worker.terminate())
-    })
+    return Effect.flatMap(hashModules(path.resolve(modulePath)), (reply) =>
+      "problem" in reply ? Effect.fail(refused(reply.problem)) : Effect.succeed(reply.integrity)
+    )
   })
 }

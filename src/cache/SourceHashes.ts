@@ -7,11 +7,7 @@
 import { Deferred, Effect, Exit } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Worker } from "node:worker_threads"
-import { loaderFlags } from "../isolation/loaderFlags.ts"
-import type { GraphReply } from "./graphThread.ts"
-
-const thread = new URL(`./graphThread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+import { hashModules } from "../isolation/hashModules.ts"
 
 /** How often files are looked at for changes, in milliseconds; as often as those of warm isolates. */
 const checkInterval = 1_000
@@ -27,21 +23,6 @@ interface Hashed {
   readonly settled: boolean
 }
 
-const walk = (entry: string): Effect.Effect<GraphReply> =>
-  Effect.callback<GraphReply>((resume) => {
-    const worker = new Worker(thread, {
-      name: "agentlip-source-hash",
-      workerData: entry,
-      execArgv: loaderFlags(),
-      env: {}
-    })
-    const failed = (why: string): void => resume(Effect.succeed({ problem: why }))
-    worker.once("message", (reply: GraphReply) => resume(Effect.succeed(reply)))
-    worker.once("error", (error) => failed(String(error)))
-    worker.once("exit", () => failed("the thread that was to hash it ended"))
-    return Effect.promise(() => worker.terminate())
-  })
-
 const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly changed: number }> => {
   try {
     const { ino, size, mtimeMs, ctimeMs } = await fs.promises.stat(file)
@@ -55,7 +36,7 @@ const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly
 const hash = (entry: string): Effect.Effect<Hashed> =>
   Effect.gen(function* () {
     const begun = Date.now()
-    const reply = yield* walk(entry)
+    const reply = yield* hashModules(entry)
     const files = "problem" in reply ? [entry] : reply.files
     const stamps = yield* Effect.promise(() =>
       Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))

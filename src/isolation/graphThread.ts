@@ -1,7 +1,7 @@
 /** Hashes one plugin's modules and names their files, in a thread that may take its time. */
 import { parentPort, workerData } from "node:worker_threads"
-import { moduleGraph } from "../isolation/moduleGraph.ts"
-import { ModuleSources } from "../isolation/ModuleSource.ts"
+import { moduleGraph } from "./moduleGraph.ts"
+import { ModuleSources } from "./ModuleSource.ts"
 
 export type GraphReply =
   | { readonly integrity: string; readonly files: ReadonlyArray<string> }
