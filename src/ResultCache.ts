@@ -16,10 +16,11 @@
  *   plugin's circuit is open, and counts for nothing there.
  */
 import { Context, Effect, Layer, Predicate } from "effect"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { Lru } from "./cache/Lru.ts"
 import { SourceHashes } from "./cache/SourceHashes.ts"
 import type { PluginError } from "./Errors.ts"
+import { successOf } from "./exits.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
 /** How full a cache is. */
@@ -75,19 +76,24 @@ const makeMemory = ({ entries = 10_000, bytes = 32 * 2 ** 20 }: CacheBounds): Re
 /** The limits' order is the caller's, and makes no difference. */
 const sorted = (limits: object): unknown => Object.entries(limits).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** All of a key but the input. */
+/** In one call: the object that `createHash` makes costs more than a short text's hash. */
+const digestOf = (text: string): string => hash("sha256", text, "base64url")
+
+/** All of a key but the input; a digest, so that a hit hashes little more than its input. */
 const prefixOf = ({ name, kind, config, limits, isolation }: PluginSpec, integrity: string): string =>
-  JSON.stringify([
-    1,
-    name,
-    kind.name,
-    kind.method,
-    config,
-    sorted(limits),
-    isolation,
-    process.version,
-    integrity
-  ])
+  digestOf(
+    JSON.stringify([
+      1,
+      name,
+      kind.name,
+      kind.method,
+      config,
+      sorted(limits),
+      isolation,
+      process.version,
+      integrity
+    ])
+  )
 
 /** A spec whose modules are known, and how its keys begin. */
 interface Pinned<Spec> {
@@ -137,8 +143,8 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
     how: Cacheable<Spec, A>,
     doubt: () => void
   ): Effect.Effect<A, PluginError> => {
-    // JSON has no line feeds, so that no prefix and input are another's.
-    const key = createHash("sha256").update(`${pinned.prefix}\n${input}`).digest("base64url")
+    // Prefixes are of one length, so that no prefix and input are another's.
+    const key = digestOf(pinned.prefix + input)
     const miss = Effect.suspend(() => {
       how.onResult("miss")
       return how.run(pinned.spec, (text) => cache.set(key, pinned.spec.name, text))
@@ -146,15 +152,17 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
       // It may be that the files have changed since they were last looked at, and are not what is pinned.
       Effect.tapError((error) => Effect.sync(() => Predicate.isTagged(error, "LOAD_ERROR") && doubt()))
     )
+    const hit = (output: A): Effect.Effect<A> => {
+      how.onResult("hit")
+      return Effect.succeed(output)
+    }
     return Effect.flatMap(cache.get(key), (text) => {
       if (text === undefined) return miss
-      return Effect.matchEffect(how.decode(text), {
-        onSuccess: (output) => {
-          how.onResult("hit")
-          return Effect.succeed(output)
-        },
-        onFailure: () => miss
-      })
+      const decoded = how.decode(text)
+      const done = successOf(decoded)
+      return done === undefined
+        ? Effect.matchEffect(decoded, { onSuccess: hit, onFailure: () => miss })
+        : hit(done.value)
     })
   }
 
