@@ -1,8 +1,9 @@
 /**
  * The result cache in the hub's database, behind one in memory.
  *
- * What is written waits at most `flushEvery`, and is given up rather than let grow; a read that misses memory is one
- * look-up by primary key. A database that fails makes misses, never errors: the first is logged, all are counted.
+ * What is written waits for the next flush, and for the one after that where it fails; what would make more wait than
+ * `maxWaiting` stays in memory alone. A read that misses memory is one look-up by primary key. A database that fails
+ * makes misses, never errors: the first is logged, all are counted.
  */
 import { type CacheBounds, ResultCache } from "@agentlip/plugin-runtime"
 import { Clock, Context, type Duration, Effect, Layer, type Scope } from "effect"
@@ -17,7 +18,7 @@ export interface StoreOptions {
   readonly flushEvery?: Duration.Input
 }
 
-/** UTF-16 units that may wait to be written. */
+/** Bytes that may wait to be written. */
 const maxWaiting = 4 * 2 ** 20
 
 /** Rows that one statement writes or removes. */
@@ -167,6 +168,8 @@ const make = (
         Effect.andThen(
           memory.set(key, plugin, output),
           Effect.sync(() => {
+            // PostgreSQL has no such text, and would refuse the whole batch at every flush. JSON has none either.
+            if (`${key}${plugin}${output}`.includes("\0")) return
             const size = Buffer.byteLength(output)
             if (size > maxBytes || waitingSize + size > maxWaiting) return
             const replaced = waiting.get(key)

@@ -1,7 +1,7 @@
 /** The result cache in a database: what outlives the hub, what goes, and what a broken database does. */
 import { linkifier, makeSpec, PluginStats, ResultCache } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import { dialects } from "../../test/support/postgres.ts"
 import { fileURLToPath } from "node:url"
@@ -104,6 +104,60 @@ for (const { name, available, database } of dialects) {
         yield* cache.set("a", "p", "[]")
         assert.strictEqual(yield* cache.get("a"), "[]")
       })
+    )
+
+    it.live("what could not be written is written by a later flush", () =>
+      Effect.gen(function* () {
+        const sql = yield* (yield* database).connect
+        const failed = yield* Deferred.make<void>()
+        const logger = Logger.make(() => void Deferred.doneUnsafe(failed, Effect.void))
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const cache = yield* open(sql, { flushEvery: 5 })
+            yield* sql`ALTER TABLE plugin_results RENAME TO elsewhere`
+            yield* cache.set("a", "p", "[1]")
+            yield* Deferred.await(failed)
+            yield* sql`ALTER TABLE elsewhere RENAME TO plugin_results`
+          })
+        ).pipe(Effect.provide(Logger.layer([logger])))
+        const cache = yield* open(sql)
+        assert.strictEqual(yield* cache.get("a"), "[1]")
+      })
+    )
+
+    it.live("rows that could not be counted at the start are counted by a later flush", () =>
+      Effect.gen(function* () {
+        const sql = yield* (yield* database).connect
+        yield* Effect.scoped(Effect.flatMap(open(sql), (cache) => cache.set("a", "p", "[1]")))
+        yield* sql`ALTER TABLE plugin_results RENAME TO elsewhere`
+        yield* sql`CREATE TABLE plugin_results (other INTEGER)`
+        const cache = yield* open(sql, { flushEvery: 5 })
+        assert.strictEqual((yield* cache.stats).entries, 0)
+        yield* sql`DROP TABLE plugin_results`
+        yield* sql`ALTER TABLE elsewhere RENAME TO plugin_results`
+        yield* cache.set("b", "p", "[2]")
+        const { entries } = yield* eventually(cache.stats, ({ entries }) => entries === 2)
+        assert.strictEqual(entries, 2)
+      })
+    )
+
+    it.live(
+      "a text that PostgreSQL cannot hold is in memory alone, and keeps no other from being written",
+      () =>
+        Effect.gen(function* () {
+          const sql = yield* (yield* database).connect
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const cache = yield* open(sql)
+              yield* cache.set("nul", "p", "\0")
+              yield* cache.set("escaped", "p", JSON.stringify("\0"))
+              assert.strictEqual(yield* cache.get("nul"), "\0")
+            })
+          )
+          const cache = yield* open(sql)
+          assert.isUndefined(yield* cache.get("nul"))
+          assert.strictEqual(yield* cache.get("escaped"), JSON.stringify("\0"))
+        })
     )
   })
 }
