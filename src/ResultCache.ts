@@ -119,6 +119,8 @@ export interface CachedRuns {
     input: string,
     how: Cacheable<Spec, A>
   ) => Effect.Effect<A, PluginError>
+  /** The spec that a run of this one would have now; itself where its modules cannot be hashed. */
+  readonly pinned: <Spec extends PluginSpec>(spec: Spec) => Effect.Effect<Spec>
 }
 
 const keepNothing = (): Effect.Effect<void> => Effect.void
@@ -180,6 +182,14 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
               how.run(spec, keepNothing)
             : through(pin(spec, integrity), input, how, () => hash.doubt())
         return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
+      }),
+    pinned: (spec) =>
+      Effect.suspend(() => {
+        if (spec.integrity !== undefined) return Effect.succeed(spec)
+        const hash = hashes.of(spec.modulePath)
+        const go = (integrity: string | undefined) =>
+          integrity === undefined ? spec : pin(spec, integrity).spec
+        return hash.fresh ? Effect.succeed(go(hash.integrity)) : Effect.map(hash.refresh(), go)
       })
   }
 }

@@ -271,7 +271,11 @@ const make = Effect.gen(function* () {
     load: (spec) =>
       Effect.suspend(() => {
         const problem = problemOf(spec)
-        return problem === undefined ? workers.load(spec) : refused(spec, problem)
+        if (problem !== undefined) return refused(spec, problem)
+        // Cached runs are pinned: an isolate that loaded the spec as it is would serve none of them.
+        return spec.cache && cachedRuns !== undefined
+          ? Effect.flatMap(cachedRuns.pinned(spec), workers.load)
+          : workers.load(spec)
       })
   })
 })

@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { extractor, makeSpec } from "../src/Plugin.ts"
 import { ResultCache } from "../src/ResultCache.ts"
+import { PluginStats } from "../src/Metrics.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { layerRuntime, message } from "./support/isolation.ts"
 
@@ -70,6 +71,18 @@ describe("ResultCache: runtime", () => {
       yield* ask(spec, "a").pipe(Effect.andThen(ask(spec, "b")), Effect.provide(runtime))
       assert.deepStrictEqual(yield* Effect.provide(ask(spec, "b"), runtime), { ...first, run: 2 })
       assert.strictEqual(texts.size, 2)
+    })
+  )
+
+  it.live("what load has loaded serves the runs after it", () =>
+    Effect.gen(function* () {
+      const spec = specOf(yield* plugin)
+      yield* Effect.gen(function* () {
+        yield* PluginRuntime.use((runtime) => runtime.load(spec))
+        assert.deepStrictEqual(yield* ask(spec, "a"), first)
+        const { loadMillis } = yield* PluginStats.use((stats) => stats.of("p"))
+        assert.strictEqual(loadMillis.count, 1)
+      }).pipe(Effect.provide(open().runtime))
     })
   )
 
