@@ -52,11 +52,17 @@ export class ModuleLoader extends Context.Service<
   )
 }
 
+/** All that a loader gets of the host's environment: where Node keeps what it has compiled, if it does. */
+const compileCache = (): { readonly NODE_COMPILE_CACHE?: string } => {
+  const { NODE_COMPILE_CACHE } = process.env
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
+}
+
 const startThread = (): Worker => {
   const worker = new Worker(new URL(`./loaderThread.${extension}`, import.meta.url), {
     name: "agentlip-module-loader",
     execArgv: loaderFlags(),
-    env: {}
+    env: compileCache()
   })
   // Waiting guests hold the host, the loader never does.
   worker.unref()

@@ -1,6 +1,7 @@
 /** TypeScript to JavaScript for plugins, by Node's own compiler; enums and namespaces too. */
 import { transformSync } from "amaro"
-import { Predicate } from "effect"
+// Not by way of Effect's index, which would be most of what the loader's thread starts with.
+import * as Predicate from "effect/Predicate"
 
 /** What the compiler says of a source it does not take, with the place. */
 export class CompileProblem extends Error {
