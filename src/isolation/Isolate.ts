@@ -21,6 +21,9 @@ import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
 /** Room for what a guest says beside an output: a description of what was thrown, escaped. */
 const otherReplyLength = 128 * 1024
 
+/** Requests in one message. */
+const gatheredAtMost = 16
+
 /** What is looked at in the text of an audit line. */
 const maxAuditLength = 8_192
 
@@ -37,8 +40,9 @@ export class Isolate {
   readonly #requests = new Requests()
   /** Replies to requests to run. */
   #answered = 0
-  /** Texts of requests that go out together, before the next turn of the event loop. */
+  /** Texts of requests that go out together, before the next turn of the event loop, and how many they are. */
   #outbox = ""
+  #gathered = 0
   #death: Death | undefined
   #condemned: string | undefined
   /** Whether it begins nothing any more. */
@@ -126,6 +130,8 @@ export class Isolate {
       this.#outbox = text
       queueMicrotask(() => this.#flush())
     } else this.#outbox += lineEnd + text
+    // A host that takes many replies in one turn hands over in between, or its guest would have nothing to do.
+    if (++this.#gathered === gatheredAtMost) this.#flush()
     this.#beginIfFirst()
   }
 
@@ -138,6 +144,7 @@ export class Isolate {
   #flush(): void {
     const texts = this.#outbox
     this.#outbox = ""
+    this.#gathered = 0
     // What was to go to an isolate that begins nothing any more has been given back.
     if (this.#death === undefined && !this.#spent && texts !== "") this.#transport.send(texts)
   }
