@@ -47,6 +47,10 @@ const readAhead = 32
 const maxCommitJobs = 96
 const maxCommitChars = 256 * 1024
 
+/** So many jobs under way are many, and so long a commit waits for them at most. */
+const manyJobs = 8
+const gatherMillis = 5
+
 /** One plugin and its jobs in this process. */
 interface Line {
   readonly spec: ConfiguredSpec
@@ -270,10 +274,20 @@ const make = Effect.fnUntraced(function* (
       }
     )
 
+  /** Where many jobs are under way, those that are about to answer are waited for: a commit of many costs little more. */
+  const gather = Effect.gen(function* () {
+    for (let waited = 0; waited < gatherMillis && ready.length < maxCommitJobs; waited++) {
+      const begun = lines.reduce((sum, line) => sum + line.begun, 0)
+      if (begun < manyJobs || ready.length >= begun) return
+      yield* Precedence.moment
+    }
+  })
+
   /** Everything that has answered by the end of this turn of the event loop is one commit. */
   const commit = Effect.gen(function* () {
     yield* isReady.await
     yield* Effect.yieldNow
+    yield* gather
     isReady.closeUnsafe()
     while (ready.length > 0) yield* write(nextGroup(ready))
   })
@@ -306,6 +320,7 @@ const make = Effect.fnUntraced(function* (
     }
   })
 
+  const turn = Precedence.make(outbox.offered)
   const canBegin = (): boolean => lines.some((line) => hasPlace(line) && line.ahead.length > 0)
 
   const deliver = Effect.gen(function* () {
@@ -313,7 +328,7 @@ const make = Effect.fnUntraced(function* (
     outbox.arrivals.closeUnsafe()
     yield* readOn()
     while (canBegin()) {
-      yield* beginSome(yield* Precedence.turn(outbox.offered))
+      yield* beginSome(yield* turn)
       yield* readOn()
     }
   })

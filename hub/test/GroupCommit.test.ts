@@ -197,12 +197,50 @@ describe("Outbox", () => {
 })
 
 describe("Precedence", () => {
-  it.live("lets a small batch in while posts keep coming, a larger one when they pause", () =>
+  /** A post at every turn of the event loop, which has no idle time then. */
+  const posting = Effect.acquireRelease(
+    Effect.sync(() => {
+      const hub = { posts: 0, going: true }
+      const post = (): void => {
+        if (!hub.going) return
+        hub.posts++
+        setImmediate(post)
+      }
+      post()
+      return hub
+    }),
+    (hub) =>
+      Effect.sync(() => {
+        hub.going = false
+      })
+  )
+
+  it.live(
+    "lets a batch in after many posts while the hub is busy with them, a larger one when they pause",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* posting
+        const turn = Precedence.make(() => hub.posts)
+        // What came before the first look is not counted in time.
+        yield* turn
+        const before = hub.posts
+        const coming = yield* turn
+        assert.isAbove(hub.posts - before, 20)
+        hub.going = false
+        yield* turn
+        assert.isAbove(yield* turn, coming)
+      })
+  )
+
+  it.live("gives jobs the time that those who post leave", () =>
     Effect.gen(function* () {
       let posts = 0
-      const coming = yield* Precedence.turn(() => ++posts)
-      assert.isAbove(posts, 20)
-      assert.isAbove(yield* Precedence.turn(() => posts), 2 * coming)
+      const post = setInterval(() => posts++, 2)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(post)))
+      const turn = Precedence.make(() => posts)
+      const before = posts
+      for (let batches = 0; batches < 5; batches++) yield* turn
+      assert.isBelow(posts - before, 20)
     })
   )
 })
