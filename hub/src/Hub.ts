@@ -15,6 +15,7 @@ import { Derivations } from "./Derivations.ts"
 import * as Derive from "./Derive.ts"
 import { Derived } from "./Derived.ts"
 import { EventLog } from "./EventLog.ts"
+import * as HubIdentity from "./HubIdentity.ts"
 import { Ids } from "./Ids.ts"
 import { Messages } from "./Messages.ts"
 import * as Migrations from "./Migrations.ts"
@@ -24,7 +25,8 @@ import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { Topics } from "./Topics.ts"
-import { announcementLayer, identityLayer, Workspace } from "./Workspace.ts"
+import { announcementLayer, Workspace } from "./Workspace.ts"
+import { WriterLock } from "./WriterLock.ts"
 
 export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
@@ -59,7 +61,7 @@ const databaseLayer = Migrations.layer.pipe(
 )
 
 const core = ({ plugins = [], host, port, concurrency }: HubOptions) => {
-  const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, identityLayer)
+  const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, HubIdentity.layer)
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))
@@ -79,9 +81,12 @@ const core = ({ plugins = [], host, port, concurrency }: HubOptions) => {
   )
 }
 
-/** What a hub keeps: its workspace and the database in it. */
+/** What a hub keeps: its workspace, which it holds alone before it opens the database in it. */
 const foundation = ({ workspace }: HubOptions) =>
-  databaseLayer.pipe(Layer.provideMerge(Layer.mergeAll(Workspace.layer(workspace), AuthToken.layer)))
+  databaseLayer.pipe(
+    Layer.provideMerge(WriterLock.layer),
+    Layer.provideMerge(Layer.mergeAll(Workspace.layer(workspace), AuthToken.layer))
+  )
 
 /**
  * A hub on whatever runs its plugins. Building it opens the database and starts the server, then writes

@@ -2,13 +2,10 @@
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
-import { SqlClient, type SqlError } from "effect/sql"
-import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Identity, protocolVersion, schemaVersion } from "./Api.ts"
 import { AuthToken } from "./Auth.ts"
-import { timestamp } from "./Ids.ts"
 
 /** The workspace's folder cannot be used. */
 export class WorkspaceError extends Schema.TaggedError<WorkspaceError>("@agentlip/hub/WorkspaceError")(
@@ -53,17 +50,6 @@ export class Workspace extends Context.Service<
       })
     )
 }
-
-/** This start of the hub, and its database. */
-export const identityLayer: Layer.Layer<Identity, SqlError.SqlError, SqlClient.SqlClient> = Layer.effect(
-  Identity,
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'db_id'`
-    if (row === undefined) return yield* Effect.die("the migrations left no db_id")
-    return { instance_id: randomUUID(), db_id: row.value, started_at: yield* timestamp }
-  })
-)
 
 const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
 

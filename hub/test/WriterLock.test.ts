@@ -1,0 +1,133 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Workspace } from "../src/Workspace.ts"
+import { WriterLock } from "../src/WriterLock.ts"
+import { run, shows } from "./hubProcess.ts"
+import { eventually, startHub, tempWorkspace } from "./testHub.ts"
+
+const fileOf = (workspace: string) => path.join(workspace, ".agentlip", "locks", "writer.lock")
+const build = (workspace: string) =>
+  Effect.map(Layer.build(WriterLock.layer.pipe(Layer.provide(Workspace.layer(workspace)))), () =>
+    JSON.parse(fs.readFileSync(fileOf(workspace), "utf8"))
+  )
+
+const put = (workspace: string, content: string) => {
+  fs.mkdirSync(path.dirname(fileOf(workspace)), { recursive: true })
+  fs.writeFileSync(fileOf(workspace), content)
+}
+const goneHolder = () =>
+  JSON.stringify({
+    pid: spawnSync(process.execPath, ["--version"]).pid,
+    instance_id: "gone",
+    process_start: "1",
+    started_at: "2020-01-01T00:00:00.000Z"
+  })
+
+describe("the lock of a workspace", () => {
+  it.live("is written for the owner alone, and removed with the scope", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { pid, instance_id, started_at } = yield* build(workspace)
+          assert.strictEqual(pid, process.pid)
+          assert.isString(instance_id)
+          assert.isFalse(Number.isNaN(Date.parse(started_at)))
+          assert.strictEqual(fs.statSync(fileOf(workspace)).mode & 0o777, 0o600)
+          assert.strictEqual(fs.statSync(path.dirname(fileOf(workspace))).mode & 0o777, 0o700)
+        })
+      )
+      assert.isFalse(fs.existsSync(fileOf(workspace)))
+    })
+  )
+
+  it.live("refuses a second hub, and says who holds it, where, and what to do", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const error = yield* Effect.flip(build(hub.workspace))
+      assert.strictEqual(error._tag, "WorkspaceLocked")
+      assert.include(error.message, `process ${process.pid}`)
+      assert.include(error.message, hub.url)
+      assert.include(error.message, "stop it")
+      const { body } = yield* hub.get("/health")
+      assert.strictEqual(
+        JSON.parse(fs.readFileSync(fileOf(hub.workspace), "utf8")).instance_id,
+        body.instance_id
+      )
+    })
+  )
+
+  it.live("is taken over from a process that is gone", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      put(workspace, goneHolder())
+      assert.strictEqual((yield* build(workspace)).pid, process.pid)
+    })
+  )
+
+  it.live.skipIf(process.platform !== "linux")("is taken over from a process whose id is used again", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      put(workspace, JSON.stringify({ ...JSON.parse(goneHolder()), pid: process.pid }))
+      assert.notStrictEqual((yield* build(workspace)).instance_id, "gone")
+    })
+  )
+
+  for (const content of ["", "{", '{"pid":0}', '{"pid":1}']) {
+    it.live(`that cannot be read is left alone: ${JSON.stringify(content)}`, () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        put(workspace, content)
+        const error = yield* Effect.flip(build(workspace))
+        assert.strictEqual(error._tag, "LockUnusable")
+        assert.include(error.message, fileOf(workspace))
+        assert.include(error.message, "delete the file")
+        assert.strictEqual(fs.readFileSync(fileOf(workspace), "utf8"), content)
+      })
+    )
+  }
+
+  it.live("stays when it is another's by the end", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* Effect.scoped(
+        Effect.andThen(
+          build(workspace),
+          Effect.sync(() => put(workspace, goneHolder()))
+        )
+      )
+      assert.include(fs.readFileSync(fileOf(workspace), "utf8"), "gone")
+    })
+  )
+
+  it.live(
+    "goes to exactly one of many hubs that find a dead holder at once, and on when that one is killed",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        put(workspace, goneHolder())
+        const start = String(Date.now() + 4_000)
+        const hubs = yield* Effect.forEach(Array.from({ length: 6 }), () =>
+          run(["hub/test/lockingHub.ts", workspace, start])
+        )
+        yield* eventually(
+          Effect.sync(() => hubs.map(({ output }) => output())),
+          (outputs) => outputs.every((output) => output.includes("\n"))
+        )
+        const winners = hubs.filter(({ output }) => output().startsWith("held"))
+        assert.strictEqual(winners.length, 1, hubs.map(({ output }) => output()).join(""))
+        const [winner] = winners
+        for (const hub of hubs) {
+          if (hub !== winner) assert.include(hub.output(), `process ${winner?.process.pid},`)
+        }
+        winner?.process.kill("SIGKILL")
+        yield* Effect.promise(async () => winner?.ended)
+        const next = yield* run(["hub/test/lockingHub.ts", workspace])
+        yield* shows(next, "held")
+      }),
+    60_000
+  )
+})
