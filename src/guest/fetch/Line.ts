@@ -27,14 +27,22 @@ const openMessage = (id: number, opening: Opening, content: Content | undefined)
 }
 
 const { create } = Object
-/** No requests; without a prototype, so that nothing can be found in it that was not put there. */
-const none = (): Record<number, Exchange> => create(null)
+/** Nothing by id; without a prototype, so that nothing can be found in it that was not put there. */
+const none = <A>(): Record<number, A> => create(null)
+
+/**
+ * Requests of one run that the host has said nothing to, aborted ones too. What a guest sends is read by the host
+ * in one turn of its event loop: a plugin that opens requests in a loop must not keep the host from its own work.
+ */
+const unansweredAtMost = 512
 
 export class Line {
   readonly #environment: Environment
   /** By id; without a prototype that a plugin could patch. */
-  #open = none()
+  #open = none<Exchange>()
   #active = 0
+  #unanswered = none<true>()
+  #unansweredCount = 0
   #lastId = 0
 
   constructor(environment: Environment) {
@@ -46,6 +54,11 @@ export class Line {
   }
 
   open(opening: Opening, content: Content | undefined, signal: AbortSignal | undefined): Exchange {
+    if (this.#unansweredCount >= unansweredAtMost) {
+      throw new TypeError(
+        `${unansweredAtMost} requests of this run have no answer yet; await some of them first`
+      )
+    }
     const id = this.#lastId + 1
     const message = openMessage(id, opening, content)
     if (message.length > maxMessageLength) throw new TypeError("the request's URL and headers are too long")
@@ -58,12 +71,18 @@ export class Line {
     })
     this.#open[id] = exchange
     this.#active++
+    this.#unanswered[id] = true
+    this.#unansweredCount++
     return exchange
   }
 
   receive(json: string): void {
     // The host is trusted with the shape of what it says.
     const message = parse(json) as HostMessage
+    if (this.#unanswered[message.id] === true) {
+      delete this.#unanswered[message.id]
+      this.#unansweredCount--
+    }
     this.#open[message.id]?.receive(message)
   }
 
@@ -71,6 +90,8 @@ export class Line {
     const open = this.#open
     this.#open = none()
     this.#active = 0
+    this.#unanswered = none()
+    this.#unansweredCount = 0
     for (const id in open) {
       open[id]?.fail(this.#environment.makeError("AbortError", "the run that this fetch belonged to is over"))
     }
