@@ -266,6 +266,43 @@ describe("Warm isolates", () => {
     )
   )
 
+  const keeping = (options: { readonly maxRuns?: number }) =>
+    PluginRuntime.layer.pipe(
+      Layer.provideMerge(CircuitBreaker.layer()),
+      Layer.provideMerge(WorkerLayer.layerThread({ spares: 0, ...options }))
+    )
+
+  it.live("one that is never without work is replaced after maxRuns too, by one at a time", () =>
+    Effect.gen(function* () {
+      const runtime = yield* PluginRuntime
+      const spec = specOn(level, { name: "obedient", kind: linkifier, modulePath: obedient, ...patient })
+      const ask = { message: { ...message, content_raw: "answer" } }
+      const outputs = yield* Effect.replicateEffect(runtime.run(spec, ask), 100, { concurrency: "unbounded" })
+      // Whose run is an isolate's first is nobody's business.
+      assert.deepStrictEqual(
+        outputs.map((output) => Number(dataOf(output)["runs"])).sort((a, b) => a - b),
+        outputs.map((_, n) => 1 + Math.floor(n / 10))
+      )
+    }).pipe(Effect.provide(keeping({ maxRuns: 10 })))
+  )
+
+  it.live("one that goes down with nothing to do is no longer counted", () =>
+    Effect.gen(function* () {
+      const modulePath = write(
+        path.join(yield* temporary, "mortal.mjs"),
+        `setTimeout(() => { throw new Error("boom") }, 100)
+        export default { name: "mortal", version: "1.0.0", enrich: () => [] }`
+      )
+      const runtime = yield* PluginRuntime
+      yield* runtime.run(specOn(level, { name: "mortal", kind: linkifier, modulePath, ...patient }), {
+        message
+      })
+      const { stats } = yield* WorkerLayer
+      // By default one that is merely unused is ended after five minutes.
+      yield* Effect.repeat(Effect.delay(stats, 10), { until: ({ isolates }) => isolates === 0 })
+    }).pipe(Effect.scoped, Effect.provide(keeping({})), Effect.timeout("10 seconds"))
+  )
+
   it.live("tryRun refuses what run would let wait", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime

@@ -50,6 +50,8 @@ export class Isolate {
   /** Whether its last word was that it crashed between two requests. */
   #crashedIdle = false
   #undead = false
+  /** Told once it is gone, and whoever waited for an answer has been told. */
+  whenGone: () => void = () => {}
   /** Messages that answer nothing, and the second they came in. */
   #rate = { second: 0, messages: 0 }
 
@@ -205,6 +207,7 @@ export class Isolate {
     if (this.#crashedIdle && this.#answered > 0) first?.outcome.unbegun()
     else first?.outcome.died(this.#death)
     giveBack(rest)
+    this.whenGone()
   }
 
   #violation(what: string): void {

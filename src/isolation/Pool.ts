@@ -203,7 +203,7 @@ export const makePool = (
       }
       const remove = (warm: Warm): void => {
         budget.remove(warm)
-        shelf.warms.delete(warm)
+        shelf.remove(warm)
         if (!warms.delete(warm)) return
         endInBackground(warm.isolate, spec)
         fill()
@@ -275,7 +275,7 @@ export const makePool = (
       )
     }
 
-    /** An isolate for its first run; or, where as many as the spec allows are on their way, the wait for one. */
+    /** An isolate for its first run; or, where the spec allows no more of them, the wait for one that comes or goes. */
     const grow = (
       subject: Subject,
       entry: string,
@@ -284,9 +284,9 @@ export const makePool = (
       Effect.suspend((): Effect.Effect<Warm, PluginError | NotBegun> => {
         const { spec } = subject
         const shelf = shelfOf(spec)
-        if (shelf.open + shelf.loading >= spec.concurrency) {
+        if (shelf.taken + shelf.loading >= spec.concurrency) {
           return Effect.callback<never, NotBegun>((resume) => {
-            const forget = shelf.onLoad(() => resume(notBegun))
+            const forget = shelf.onChange(() => resume(notBegun))
             return Effect.sync(forget)
           })
         }
@@ -303,7 +303,7 @@ export const makePool = (
         )
       })
 
-    /** Has its plugin's files looked at; once they have changed it begins nothing any more. */
+    /** Has its plugin's files looked at; once they have changed it is handed nothing further. */
     const check = (warm: Warm): Effect.Effect<void> =>
       // A loader that is busy compiling for someone else has nothing to say of this one in time.
       Effect.map(Effect.timeoutOption(Effect.interruptible(warm.changed), "100 millis"), (changed) => {
@@ -317,8 +317,8 @@ export const makePool = (
       if (spec.reuse === "never" || problemOf(spec) !== undefined) return undefined
       const shelf = shelfOf(spec)
       for (let warm = shelf.least(); warm !== undefined; warm = shelf.least()) {
-        if (warm.handed > 0 && shelf.open + shelf.loading < spec.concurrency) return undefined
-        if (now - warm.born <= maxAge) return warm
+        if (warm.handed > 0 && shelf.taken + shelf.loading < spec.concurrency) return undefined
+        if (now - warm.born <= maxAge && warm.runs + warm.handed < options.maxRuns) return warm
         warm.retire()
       }
       return undefined

@@ -6,11 +6,11 @@ export class Shelf {
   loading = 0
   #waiting: Array<() => void> = []
 
-  /** Isolates that can be handed runs. */
-  get open(): number {
-    let open = 0
-    for (const warm of this.warms) if (warm.open) open++
-    return open
+  /** Isolates that run something or can: those that are handed nothing further finish what they have. */
+  get taken(): number {
+    let taken = 0
+    for (const warm of this.warms) if (warm.open || warm.draining) taken++
+    return taken
   }
 
   /** Whether nothing is on it, nor on its way to it. */
@@ -29,6 +29,14 @@ export class Shelf {
 
   endLoad(): void {
     this.loading--
+    this.#tell()
+  }
+
+  remove(warm: Warm): void {
+    if (this.warms.delete(warm)) this.#tell()
+  }
+
+  #tell(): void {
     const waiting = this.#waiting
     this.#waiting = []
     // Whoever had it loaded goes first.
@@ -37,8 +45,8 @@ export class Shelf {
     })
   }
 
-  /** Calls back once, when a load has ended, whatever came of it; answers how to forget about it. */
-  onLoad(tell: () => void): () => void {
+  /** Calls back once, when a load has ended, whatever came of it, or an isolate is gone; answers how to forget about it. */
+  onChange(tell: () => void): () => void {
     this.#waiting.push(tell)
     return () => {
       this.#waiting = this.#waiting.filter((waiting) => waiting !== tell)

@@ -69,11 +69,18 @@ export class Warm {
     this.changed = changed
     this.#keeper = keeper
     this.born = this.lastUsed = this.lastChecked = now
+    // Nobody else would hear of an end between two runs.
+    isolate.whenGone = () => this.left()
   }
 
   /** Whether it can be handed another run. */
   get open(): boolean {
     return !this.retired && this.isolate.usable
+  }
+
+  /** Whether it is at work on its last runs. */
+  get draining(): boolean {
+    return this.retired && this.isolate.usable && this.isolate.handed > 0
   }
 
   get handed(): number {
