@@ -16,22 +16,27 @@ export class AuthToken extends Context.Service<AuthToken, Redacted.Redacted<stri
 /** Digests are of one length, so that the comparison tells nothing about the token's. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
 
+/** Whether this is the hub's token; `where` says to clients where it belongs. */
+export const check: Effect.Effect<
+  (given: string, where: string) => Effect.Effect<void, MissingAuth | InvalidAuth>,
+  never,
+  AuthToken
+> = Effect.map(AuthToken, (token) => {
+  const expected = digest(Redacted.value(token))
+  return (given, where) => {
+    if (given === "") return Effect.fail(new MissingAuth({ error: `This needs ${where}` }))
+    return timingSafeEqual(digest(given), expected)
+      ? Effect.void
+      : Effect.fail(new InvalidAuth({ error: "The token is not this hub's" }))
+  }
+})
+
 export const AuthorizationLive: Layer.Layer<Authorization, never, AuthToken> = Layer.effect(
   Authorization,
-  Effect.map(AuthToken, (token) => {
-    const expected = digest(Redacted.value(token))
-    return Authorization.of({
-      bearer: (handler, { credential }) => {
-        const given = Redacted.value(credential)
-        if (given === "") {
-          return Effect.fail(
-            new MissingAuth({ error: "This needs the header Authorization: Bearer <token>" })
-          )
-        }
-        return timingSafeEqual(digest(given), expected)
-          ? handler
-          : Effect.fail(new InvalidAuth({ error: "The token is not this hub's" }))
-      }
+  Effect.map(check, (check) =>
+    Authorization.of({
+      bearer: (handler, { credential }) =>
+        Effect.andThen(check(Redacted.value(credential), "the header Authorization: Bearer <token>"), handler)
     })
-  })
+  )
 )

@@ -1,5 +1,5 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { timestamp } from "./Ids.ts"
 import type { HubEvent } from "./Model.ts"
@@ -52,6 +52,8 @@ export class EventLog extends Context.Service<
     readonly append: (event: NewEvent) => Effect.Effect<number, SqlError.SqlError>
     /** Appends events in their order, as one statement. */
     readonly appendAll: (events: ReadonlyArray<NewEvent>) => Effect.Effect<void, SqlError.SqlError>
+    /** Open after a commit that brought events; whoever reads them closes it first. */
+    readonly arrivals: Latch.Latch
     /** Events in ascending order, and the number of the newest event there is. */
     readonly list: (
       query: EventQuery
@@ -65,6 +67,8 @@ export class EventLog extends Context.Service<
     EventLog,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const arrivals = Latch.makeUnsafe(false)
+      const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
 
       const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent) {
         const ts = yield* timestamp
@@ -73,6 +77,7 @@ export class EventLog extends Context.Service<
           VALUES (${ts}, ${name}, ${scope.channel_id}, ${scope.topic_id ?? null}, ${scope.topic_id2 ?? null},
             ${entity.type}, ${entity.id}, ${JSON.stringify(data)})
           RETURNING event_id`
+        yield* announce
         const [row] = rows
         return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
       })
@@ -93,6 +98,7 @@ export class EventLog extends Context.Service<
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
           SELECT ${ts}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
           FROM json_each(${JSON.stringify(rows)}) ORDER BY key`
+        yield* announce
       })
 
       const list = Effect.fnUntraced(function* ({ after, limit, tail, channels, topics }: EventQuery) {
@@ -110,7 +116,7 @@ export class EventLog extends Context.Service<
         return { replay_until: newest?.event_id ?? 0, events: tail === undefined ? events : events.reverse() }
       }, sql.withTransaction)
 
-      return EventLog.of({ append, appendAll, list })
+      return EventLog.of({ append, appendAll, arrivals, list })
     })
   )
 }

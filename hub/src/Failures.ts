@@ -36,7 +36,8 @@ export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSc
       : Effect.fail(invalidInput(error))
 )
 
-const refusal = (status: number, code: string, error: string) =>
+/** For routes that are not part of the API's description. */
+export const refusal = (status: number, code: string, error: string) =>
   HttpServerResponse.jsonUnsafe({ error, code }, { status })
 
 const byStatus = (status: number, text: string | undefined): HttpServerResponse.HttpServerResponse => {

@@ -15,6 +15,7 @@ import { Derivations } from "./Derivations.ts"
 import * as Derive from "./Derive.ts"
 import { Derived } from "./Derived.ts"
 import { EventLog } from "./EventLog.ts"
+import { Feed, type LiveOptions } from "./Feed.ts"
 import * as HubIdentity from "./HubIdentity.ts"
 import { Ids } from "./Ids.ts"
 import { Messages } from "./Messages.ts"
@@ -28,7 +29,7 @@ import { Topics } from "./Topics.ts"
 import { announcementLayer, Workspace } from "./Workspace.ts"
 import { WriterLock } from "./WriterLock.ts"
 
-export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions {
+export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, LiveOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
   readonly workspace: string
   /** Runs on every message. Default none. */
@@ -60,8 +61,13 @@ const databaseLayer = Migrations.layer.pipe(
   )
 )
 
-const core = ({ plugins = [], host, port, concurrency }: HubOptions) => {
-  const storage = Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer, HubIdentity.layer)
+const core = ({ plugins = [], host, port, concurrency, ...live }: HubOptions) => {
+  const storage = Layer.mergeAll(
+    Ids.layer,
+    Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
+    Derivations.layer,
+    HubIdentity.layer
+  )
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))

@@ -17,6 +17,20 @@ const rows = Metric.counter("agentlip_derived_rows_total", {
 const jobs = Metric.gauge("agentlip_jobs", {
   description: "Jobs that have not ended: to be run, running, or waiting for the plugin's breaker."
 })
+const sockets = Metric.gauge("agentlip_sockets", {
+  description: "WebSockets and event streams that are open."
+})
+const closed = Metric.counter("agentlip_sockets_closed_total", {
+  description: "WebSockets that the hub closed, by close code.",
+  incremental: true
+})
+
+/** So many clients listen to events now. */
+export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
+
+/** The hub closed a WebSocket, for the reason that the code stands for. */
+export const socketClosed = (code: number): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(closed, { code: String(code) }), 1)
 
 /** A client changed a message, and the change is committed. */
 export const messageChanged = (change: "create" | "edit" | "delete" | "move"): Effect.Effect<void> =>

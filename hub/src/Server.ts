@@ -7,9 +7,12 @@ import { HttpApiBuilder } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "./Api.ts"
 import { AuthorizationLive } from "./Auth.ts"
+import * as EventStream from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
+import { Feed } from "./Feed.ts"
 import { HandlersLive } from "./Handlers.ts"
 import * as MetricsRoute from "./MetricsRoute.ts"
+import * as Socket from "./Socket.ts"
 
 /** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
 export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/HostRefused")("HostRefused", {
@@ -36,10 +39,15 @@ const routes = (specs: ReadonlyArray<ConfiguredSpec>) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
     MetricsRoute.layer(specs),
+    Socket.layer,
+    EventStream.layer,
     Failures.layer
   ).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
 
-/** Serves the API and the metrics, and gives the `HttpServer` that knows its address. */
+/** Built after the server, so that it lets the clients go before the server waits for them. */
+const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
+
+/** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
 export const layer = (
   specs: ReadonlyArray<ConfiguredSpec>,
   { host = "127.0.0.1", port = 0 }: ServerOptions
@@ -47,8 +55,12 @@ export const layer = (
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
-      return HttpRouter.serve(routes(specs), { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout }))
+      const websocket = { maxPayload: Socket.maxPayload }
+      return farewell.pipe(
+        Layer.provideMerge(HttpRouter.serve(routes(specs), { disableLogger: true, disableListenLog: true })),
+        Layer.provideMerge(
+          NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout, websocket })
+        )
       )
     })
   )

@@ -53,8 +53,14 @@ const spansForTracerOnly = Layer.effect(
   Effect.withFiber(({ cache }) => Effect.succeed(cache.tracer !== undefined))
 )
 
-/** Whoever scrapes or looks whether the hub is up does so all the time. */
-const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/health", "/metrics"])
+/**
+ * Whoever scrapes or looks whether the hub is up does so all the time; who listens to events does so for hours,
+ * and a socket's URL has the token.
+ */
+const untracedPaths = new Set(["/health", "/metrics", "/ws", "/api/v1/events/stream"])
+const untraced = Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) =>
+  untracedPaths.has(url.replace(/\?.*$/s, ""))
+)
 
 /**
  * Provide it to the whole hub. `environment` is read as OpenTelemetry prescribes: `OTEL_EXPORTER_OTLP_ENDPOINT`

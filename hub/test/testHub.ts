@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
 
 export const tempWorkspace = Effect.acquireRelease(
@@ -101,6 +102,7 @@ export const startHub = Effect.fnUntraced(function* (
     readonly fakes?: Fakes
     readonly breaker?: Parameters<typeof layerFakePlugins>[1]
     readonly host?: string
+    readonly live?: LiveOptions
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
@@ -108,6 +110,7 @@ export const startHub = Effect.fnUntraced(function* (
     Hub.layer({
       workspace,
       plugins: options.plugins ?? [],
+      ...options.live,
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )

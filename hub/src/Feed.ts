@@ -1,0 +1,272 @@
+/**
+ * Live events: what the log says after a commit, in its order, to everyone who listens.
+ *
+ * **Details**
+ *
+ * - The log in the database is what counts. A commit only wakes the one reader there is, which reads what is
+ *   new once for all; while nobody listens, it reads nothing.
+ * - A listener first gets what it missed, in pages from the log, and joins the others when there is nothing
+ *   left. So what waits for it in memory is only what came after it had caught up.
+ */
+import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, Semaphore } from "effect"
+import type { SqlError } from "effect/sql"
+import { EventLog } from "./EventLog.ts"
+import { listening } from "./HubMetrics.ts"
+import type { HubEvent } from "./Model.ts"
+
+/** A listener did not keep up and was let go; it comes back with the last `event_id` it has. */
+export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(
+  "Backpressure",
+  {}
+) {
+  override get message(): string {
+    return "The client does not keep up with the events"
+  }
+}
+
+/** Which events: those of a listed channel or topic. A list that is absent is empty. */
+export interface Subscriptions {
+  readonly channels?: ReadonlyArray<string>
+  readonly topics?: ReadonlyArray<string>
+}
+
+/** An event as it goes over the wire; `text` is made once, however many listen. */
+export interface FeedEvent {
+  readonly event_id: number
+  readonly name: string
+  readonly text: string
+}
+
+export interface LiveOptions {
+  /** Sockets and event streams that are open at once. Default 100. */
+  readonly maxSockets?: number
+  /** Characters of JSON that wait for one client before it is cut. Default 16 Mi. */
+  readonly maxBuffered?: number
+}
+
+type Failure = Backpressure | SqlError.SqlError
+
+interface Listener {
+  readonly wants: (event: HubEvent) => boolean
+  readonly arrivals: Latch.Latch
+  readonly ended: Deferred.Deferred<never, Failure>
+  buffered: Array<FeedEvent>
+  size: number
+}
+
+/** Events that are read together. */
+const pageSize = 64
+
+/** How long a client may take nothing at all. */
+const patience = Duration.seconds(15)
+
+/** How long clients have to say goodbye when the hub stops. */
+const farewell = Duration.millis(800)
+
+/** Fails with `Backpressure` where a client has taken nothing for 15 seconds. */
+export const unlessStalled = <A, E, R>(
+  write: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Backpressure, R> =>
+  Effect.timeoutOrElse(write, { duration: patience, orElse: () => Effect.fail(new Backpressure()) })
+
+const toWire = ({ event_id, ts, name, scope, entity, data_json }: HubEvent): FeedEvent => ({
+  event_id,
+  name,
+  text: JSON.stringify({ type: "event", event_id, ts, name, scope, entity, data: data_json })
+})
+
+const matcher = (subscriptions: Subscriptions | undefined): ((event: HubEvent) => boolean) => {
+  if (subscriptions === undefined) return () => true
+  const channels = new Set<string | null>(subscriptions.channels)
+  const topics = new Set<string | null>(subscriptions.topics)
+  return ({ scope }) =>
+    channels.has(scope.channel_id) || topics.has(scope.topic_id) || topics.has(scope.topic_id2)
+}
+
+export class Feed extends Context.Service<
+  Feed,
+  {
+    /** The number of the newest event there is; 0 where there is none. */
+    readonly newest: Effect.Effect<number, SqlError.SqlError>
+    /**
+     * Sends every matching event after `after` (at most `newest`), those of the log first, then live ones, each
+     * once and in order. `send` is called with one batch at a time and answers when the client took it. Ends
+     * when the hub stops.
+     *
+     * **Errors**: `Backpressure` when more waits than may; `SqlError` when the log cannot be read.
+     *
+     * @example
+     * ```ts
+     * yield* feed.follow(0, { topics: [topic] }, (events) => Effect.log(events.map(({ text }) => text)))
+     * ```
+     */
+    readonly follow: <E, R>(
+      after: number,
+      subscriptions: Subscriptions | undefined,
+      send: (events: ReadonlyArray<FeedEvent>) => Effect.Effect<void, E, R>
+    ) => Effect.Effect<void, E | Failure, R>
+    /** A place among the clients until the scope closes; `false` when all are taken or the hub stops. */
+    readonly admit: Effect.Effect<boolean, never, Scope.Scope>
+    /** Done when the hub stops. */
+    readonly stopping: Effect.Effect<void>
+    /** Ends every `follow` and waits, for 0.8 s at most, until the clients have left. */
+    readonly stop: Effect.Effect<void>
+  }
+>()("@agentlip/hub/Feed") {
+  static readonly layer = ({
+    maxSockets = 100,
+    maxBuffered = 16 * 1024 * 1024
+  }: LiveOptions = {}): Layer.Layer<Feed, never, EventLog> =>
+    Layer.effect(
+      Feed,
+      Effect.gen(function* () {
+        const log = yield* EventLog
+        const places = yield* Semaphore.make(maxSockets)
+        const reading = yield* Semaphore.make(1)
+        const stopped = yield* Deferred.make<void>()
+        const listeners = new Set<Listener>()
+        /** Every listener has, or has waiting, all it wants up to here. */
+        let last = 0
+
+        const everything = { channels: [], topics: [] }
+        const newest = Effect.map(
+          log.list({ after: 0, limit: 0, ...everything }),
+          ({ replay_until }) => replay_until
+        )
+
+        const end = (listener: Listener, failure: Failure): void => {
+          listeners.delete(listener)
+          listener.buffered = []
+          Deferred.doneUnsafe(listener.ended, Effect.fail(failure))
+        }
+
+        const publish = (event: HubEvent): void => {
+          let wire: FeedEvent | undefined
+          for (const listener of listeners) {
+            if (!listener.wants(event)) continue
+            wire ??= toWire(event)
+            listener.buffered.push(wire)
+            listener.size += wire.text.length
+            if (listener.size > maxBuffered) end(listener, new Backpressure())
+            else listener.arrivals.openUnsafe()
+          }
+        }
+
+        /** Holds `reading`. */
+        const readNew = Effect.gen(function* () {
+          while (listeners.size > 0) {
+            const { events } = yield* log.list({ after: last, limit: pageSize, ...everything })
+            for (const event of events) {
+              publish(event)
+              last = event.event_id
+            }
+            if (events.length < pageSize) return
+            yield* Effect.yieldNow
+          }
+        })
+
+        yield* Effect.gen(function* () {
+          while (true) {
+            yield* log.arrivals.await
+            log.arrivals.closeUnsafe()
+            yield* readNew.pipe(
+              reading.withPermit,
+              // They come back and read the log from where they are.
+              Effect.catch((failure) => {
+                for (const listener of listeners) end(listener, failure)
+                return Effect.logWarning("events could not be read", failure)
+              })
+            )
+          }
+        }).pipe(Effect.forkScoped)
+
+        /** Joins the listeners; answers the number of the event from which on all are live. */
+        const join = (listener: Listener) =>
+          Effect.acquireRelease(
+            Effect.gen(function* () {
+              yield* readNew
+              if (listeners.size === 0) last = yield* newest
+              listeners.add(listener)
+              return last
+            }).pipe(reading.withPermit),
+            () => Effect.sync(() => listeners.delete(listener))
+          )
+
+        const follow = <E, R>(
+          after: number,
+          subscriptions: Subscriptions | undefined,
+          send: (events: ReadonlyArray<FeedEvent>) => Effect.Effect<void, E, R>
+        ): Effect.Effect<void, E | Failure, R> => {
+          const { channels = [], topics = [] } = subscriptions ?? {}
+          // An empty list is no filter to the log.
+          if (subscriptions !== undefined && channels.length + topics.length === 0)
+            return Deferred.await(stopped)
+          let cursor = after
+
+          /** What the log has after the cursor, up to an event or up to its end. */
+          const replay = Effect.fnUntraced(function* (until: number | undefined) {
+            while (until === undefined || cursor < until) {
+              const page = yield* log.list({ after: cursor, limit: pageSize, channels, topics })
+              const events =
+                until === undefined ? page.events : page.events.filter(({ event_id }) => event_id <= until)
+              if (events.length > 0) yield* send(events.map(toWire))
+              const full = events.length === pageSize
+              cursor = full ? (events.at(-1)?.event_id ?? cursor) : (until ?? page.replay_until)
+              if (!full) return
+            }
+          })
+
+          const live = Effect.fnUntraced(function* (listener: Listener) {
+            while (true) {
+              yield* listener.arrivals.await
+              listener.arrivals.closeUnsafe()
+              const events = listener.buffered
+              listener.buffered = []
+              listener.size = 0
+              if (events.length > 0) yield* send(events)
+            }
+          })
+
+          return Effect.gen(function* () {
+            yield* replay(undefined)
+            const listener: Listener = {
+              wants: matcher(subscriptions),
+              arrivals: Latch.makeUnsafe(false),
+              ended: Deferred.makeUnsafe(),
+              buffered: [],
+              size: 0
+            }
+            const since = yield* join(listener)
+            yield* Effect.raceFirst(
+              Deferred.await(listener.ended),
+              Effect.andThen(replay(since), live(listener))
+            )
+          }).pipe(Effect.scoped, Effect.raceFirst(Deferred.await(stopped)))
+        }
+
+        let open = 0
+        const counted = (change: number) =>
+          Effect.suspend(() => {
+            open += change
+            return listening(open)
+          })
+
+        const admit = Effect.acquireRelease(
+          Effect.gen(function* () {
+            if (Deferred.isDoneUnsafe(stopped) || !(yield* places.takeIfAvailable(1))) return false
+            yield* counted(1)
+            return true
+          }),
+          (admitted) => (admitted ? Effect.andThen(places.release(1), counted(-1)) : Effect.void)
+        )
+
+        const stop = Deferred.succeed(stopped, undefined).pipe(
+          Effect.andThen(places.take(maxSockets)),
+          Effect.timeoutOption(farewell),
+          Effect.asVoid
+        )
+
+        return Feed.of({ newest, follow, admit, stopping: Deferred.await(stopped), stop })
+      })
+    )
+}
