@@ -204,15 +204,16 @@ export class Feed extends Context.Service<
           let cursor = after
 
           /** What the log has after the cursor, up to an event or up to its end. */
-          const replay = Effect.fnUntraced(function* (until: number | undefined) {
-            while (until === undefined || cursor < until) {
+          const replay = Effect.fnUntraced(function* (until: number) {
+            while (cursor < until) {
               const page = yield* log.list({ after: cursor, limit: pageSize, channels, topics })
-              const events =
-                until === undefined ? page.events : page.events.filter(({ event_id }) => event_id <= until)
+              const events = page.events.filter(({ event_id }) => event_id <= until)
               if (events.length > 0) yield* send(events.map(toWire))
-              const full = events.length === pageSize
-              cursor = full ? (events.at(-1)?.event_id ?? cursor) : (until ?? page.replay_until)
-              if (!full) return
+              if (events.length < pageSize) {
+                cursor = Math.min(until, page.replay_until)
+                return
+              }
+              cursor = events.at(-1)?.event_id ?? cursor
             }
           })
 
@@ -228,7 +229,7 @@ export class Feed extends Context.Service<
           })
 
           return Effect.gen(function* () {
-            yield* replay(undefined)
+            yield* replay(Number.POSITIVE_INFINITY)
             const listener: Listener = {
               wants: matcher(subscriptions),
               arrivals: Latch.makeUnsafe(false),
