@@ -135,6 +135,30 @@ describe("Feed", () => {
     })
   )
 
+  it.effect("reads once after a commit, and who joins before it does gets nothing twice", () =>
+    Effect.gen(function* () {
+      const { feed, log } = yield* build()
+      let reads = 0
+      log.before = () => reads++
+      const first = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
+      yield* TestClock.adjust(1)
+      // Committed, and the reader not yet awake.
+      log.newest = 5
+      const second = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
+      yield* TestClock.adjust(1)
+      reads = 0
+      log.commit()
+      assert.deepStrictEqual(yield* Fiber.join(first), from(1, 6))
+      assert.deepStrictEqual(yield* Fiber.join(second), from(1, 6))
+      yield* TestClock.adjust(1)
+      assert.strictEqual(reads, 1)
+      // Nobody listens, so that nothing is read.
+      log.commit()
+      yield* TestClock.adjust(1)
+      assert.strictEqual(reads, 1)
+    })
+  )
+
   it.effect("lets go of a listener for which too much waits, and of no other", () =>
     Effect.gen(function* () {
       const { feed, log } = yield* build({ maxBuffered: 1000 })
