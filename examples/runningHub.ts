@@ -48,7 +48,7 @@ const spawnHub = (workspace: string, env: NodeJS.ProcessEnv) =>
     Effect.sync((): HubOutput => {
       const child = spawn(
         process.execPath,
-        ["--conditions=@agentlip/source", hubMain, "up", "--workspace", workspace],
+        ["--conditions=@agentlip/source", hubMain, "up", "--workspace", workspace, "--rate-limit", "0"],
         { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }
       )
       let log = ""

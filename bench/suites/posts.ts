@@ -87,6 +87,8 @@ const startHub = async (plugins: Plugins): Promise<Hub> => {
       "--workspace",
       workspace,
       "--port",
+      "0",
+      "--rate-limit",
       "0"
     ],
     { stdio: ["ignore", "ignore", "inherit"] }

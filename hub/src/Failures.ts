@@ -1,6 +1,6 @@
 /** Makes every refusal, whoever it comes from, `{error, code, details?}` in JSON. */
 import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
-import { HttpIncomingMessage, HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
+import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { Validation } from "./Api.ts"
@@ -36,9 +36,14 @@ export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSc
       : Effect.fail(invalidInput(error))
 )
 
-/** For routes that are not part of the API's description. */
-export const refusal = (status: number, code: string, error: string) =>
-  HttpServerResponse.jsonUnsafe({ error, code }, { status })
+/** An answer in the protocol's shape. */
+export const refusal = (
+  status: number,
+  code: string,
+  error: string,
+  headers: { readonly [name: string]: string } = {}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe({ error, code }, { status, headers })
 
 const byStatus = (status: number, text: string | undefined): HttpServerResponse.HttpServerResponse => {
   switch (status) {
@@ -77,17 +82,14 @@ const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | und
 const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>
   body._tag === "Uint8Array" && body.contentType.startsWith("application/json")
 
-/** Around every route, those that do not exist included. */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.middleware(
-  (handler) =>
-    handler.pipe(
-      Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause)
-      ),
-      Effect.map((response) =>
-        response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
-      )
-    ),
-  { global: true }
-)
+/** Refusals of a handler, whoever they come from, in the protocol's shape. */
+export const answered = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+  handler.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
+    Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause))),
+    Effect.map((response) =>
+      response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
+    )
+  )

@@ -61,7 +61,7 @@ const databaseLayer = Migrations.layer.pipe(
   )
 )
 
-const core = ({ plugins = [], host, port, concurrency, ...live }: HubOptions) => {
+const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: HubOptions) => {
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
@@ -77,7 +77,8 @@ const core = ({ plugins = [], host, port, concurrency, ...live }: HubOptions) =>
   )
   const server = Server.layer(plugins, {
     ...(host === undefined ? {} : { host }),
-    ...(port === undefined ? {} : { port })
+    ...(port === undefined ? {} : { port }),
+    ...(rateLimits === undefined ? {} : { rateLimits })
   })
   return announcementLayer.pipe(
     Layer.provideMerge(server),

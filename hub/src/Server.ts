@@ -4,14 +4,17 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { createServer } from "node:http"
 import { Api } from "./Api.ts"
 import { AuthorizationLive } from "./Auth.ts"
+import { createHubServer } from "./BrokenRequests.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
 import { Feed } from "./Feed.ts"
+import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
 import * as MetricsRoute from "./MetricsRoute.ts"
+import * as OtherMethods from "./OtherMethods.ts"
+import * as RateLimits from "./RateLimits.ts"
 import * as Socket from "./Socket.ts"
 
 /** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
@@ -33,15 +36,29 @@ export interface ServerOptions {
   readonly host?: string
   /** 0 (default) takes a free one. */
   readonly port?: number
+  /** What is more is refused with 429. Default 100 requests a second of a client, 1,000 in all; `false`: no limits. */
+  readonly rateLimits?: RateLimits.RateLimits | false
 }
 
-const routes = (specs: ReadonlyArray<ConfiguredSpec>) =>
+/** Around every route, those that do not exist included. */
+const everyRequest = (rateLimits: RateLimits.RateLimits | false) =>
+  Layer.unwrap(
+    Effect.map(RateLimits.make(rateLimits), (limited) =>
+      HttpRouter.middleware(
+        (handler) => handler.pipe(limited, admitted, Failures.answered, Effect.map(secured)),
+        { global: true }
+      )
+    )
+  )
+
+const routes = (specs: ReadonlyArray<ConfiguredSpec>, rateLimits: RateLimits.RateLimits | false) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
     MetricsRoute.layer(specs),
     Socket.layer,
     EventStream.layer,
-    Failures.layer
+    OtherMethods.layer,
+    everyRequest(rateLimits)
   ).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
 
 /** Built after the server, so that it lets the clients go before the server waits for them. */
@@ -50,16 +67,20 @@ const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.a
 /** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
 export const layer = (
   specs: ReadonlyArray<ConfiguredSpec>,
-  { host = "127.0.0.1", port = 0 }: ServerOptions
+  { host = "127.0.0.1", port = 0, rateLimits = {} }: ServerOptions
 ) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       const websocket = { maxPayload: Socket.maxPayload }
+      const serve = HttpRouter.serve(routes(specs, rateLimits), {
+        disableLogger: true,
+        disableListenLog: true
+      })
       return farewell.pipe(
-        Layer.provideMerge(HttpRouter.serve(routes(specs), { disableLogger: true, disableListenLog: true })),
+        Layer.provideMerge(serve),
         Layer.provideMerge(
-          NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout, websocket })
+          NodeHttpServer.layer(createHubServer, { host, port, gracefulShutdownTimeout, websocket })
         )
       )
     })

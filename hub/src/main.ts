@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
-/** The command line: `agentlip up [--workspace DIR] [--port N] [--otlp URL]`, `agentlip plugin integrity FILE...`. */
+/** The command line: `agentlip up [--workspace DIR] [--port N] [--rate-limit N] [--otlp URL]`, `agentlip plugin integrity FILE...`. */
 // First of all, or schemas that are made before are not compiled.
 import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
@@ -70,6 +70,11 @@ const up = Command.make(
       Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
       Flag.withDefault(0)
     ),
+    rateLimit: Flag.Int("rate-limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.withDescription("Requests a second of one client, and ten times as many in all; 0: no limits"),
+      Flag.withDefault(100)
+    ),
     otlp: Flag.String("otlp").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
@@ -83,9 +88,10 @@ const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ workspace, port, node, otlp }) {
+    function* ({ workspace, port, rateLimit, node, otlp }) {
       const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
-      const options = { workspace, port, plugins: specs }
+      const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
+      const options = { workspace, port, rateLimits, plugins: specs }
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})

@@ -12,6 +12,6 @@ const plugins = [
   makeSpec({ name: "tags", kind: extractor, modulePath: fixture("tags") })
 ]
 
-const hub = { workspace: process.argv[2] ?? ".", plugins }
+const hub = { workspace: process.argv[2] ?? ".", plugins, rateLimits: false } as const
 
 Layer.launch(Hub.live(hub)).pipe(NodeRuntime.runMain)

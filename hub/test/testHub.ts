@@ -103,6 +103,8 @@ export const startHub = Effect.fnUntraced(function* (
     readonly breaker?: Parameters<typeof layerFakePlugins>[1]
     readonly host?: string
     readonly live?: LiveOptions
+    /** Default none: tests ask as fast as they can. */
+    readonly rateLimits?: Hub.HubOptions["rateLimits"]
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
@@ -111,6 +113,7 @@ export const startHub = Effect.fnUntraced(function* (
       workspace,
       plugins: options.plugins ?? [],
       ...options.live,
+      rateLimits: options.rateLimits ?? false,
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )

@@ -1,0 +1,41 @@
+/** Answers what asks for a path that there is by a method that it does not have. */
+import { Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApi } from "effect/http-api"
+import { Api } from "./Api.ts"
+import { refusal } from "./Failures.ts"
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const
+
+type Path = HttpRouter.PathInput
+
+const isPath = (path: string): path is Path => path.startsWith("/")
+
+/** The methods of each path. */
+const known = (): ReadonlyMap<Path, ReadonlySet<string>> => {
+  const paths = new Map<Path, Set<string>>()
+  const add = (method: string, path: Path) => paths.set(path, (paths.get(path) ?? new Set()).add(method))
+  add("GET", "/metrics")
+  add("GET", "/openapi.json")
+  add("GET", "/ws")
+  add("GET", "/api/v1/events/stream")
+  HttpApi.reflect(Api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint: { method, path } }) => {
+      if (isPath(path)) add(method, path)
+    }
+  })
+  return paths
+}
+
+/** 405 with `Allow`, for every path of the API. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.addAll(
+  [...known()].flatMap(([path, has]) => {
+    // What has GET has HEAD: the router sees to it.
+    const allow = [...has].flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ")
+    const answer = refusal(405, "NOT_FOUND", `This path has ${allow} only`, { allow })
+    return methods
+      .filter((method) => !has.has(method))
+      .map((method) => HttpRouter.route(method, path, answer))
+  })
+)
