@@ -9,7 +9,8 @@ import * as path from "node:path"
 import { PluginStats } from "../src/Metrics.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
-import { layerRuntime, type Level, levels, message, specOn } from "./support/isolation.ts"
+import { diarist } from "./support/diary.ts"
+import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
 import { serve } from "./support/net.ts"
 import { dataOf, temporary, write } from "./support/plugins.ts"
 
@@ -41,23 +42,6 @@ const source = `
 const shortLived = `${source}
   setTimeout(() => { throw new Error("boom") }, 15)`
 
-const specFor = (level: Level, folder: string, text: string) => {
-  const diary = write(path.join(folder, "diary", "notes"), "")
-  // Whoever guests run as, they write into it.
-  fs.chmodSync(diary, 0o666)
-  return {
-    diary,
-    spec: specOn(level, {
-      name: "diarist",
-      kind: linkifier,
-      modulePath: write(path.join(folder, "plugin", "diarist.mjs"), text),
-      config: { diary },
-      grants: { write: [diary] },
-      timeout: "20 seconds"
-    })
-  }
-}
-
 const codeOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
   Result.isSuccess(result) ? "ok" : result.failure._tag
 
@@ -67,7 +51,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       Effect.gen(function* () {
         const folder = yield* temporary
         const runtime = yield* PluginRuntime
-        const { diary, spec } = specFor(level, folder, text)
+        const { diary, spec } = diarist(level, folder, text)
         const run = (order: string) =>
           Effect.result(runtime.run(spec, { message: { ...message, content_raw: order } }))
         return {

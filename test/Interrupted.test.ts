@@ -2,19 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { PluginStats } from "../src/Metrics.ts"
-import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
-import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
-import { dataOf, temporary, write } from "./support/plugins.ts"
+import { diarist } from "./support/diary.ts"
+import { layerRuntime, levels, message } from "./support/isolation.ts"
+import { dataOf, temporary } from "./support/plugins.ts"
 
 const source = `
   import { appendFileSync } from "node:fs"
   export default {
-    name: "slow",
+    name: "diarist",
     version: "1.0.0",
     async enrich({ message, config }) {
       const [millis, id] = message.content_raw.split(" ")
@@ -42,16 +41,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
     const setUp = Effect.gen(function* () {
       const folder = yield* temporary
       const runtime = yield* PluginRuntime
-      const diary = write(path.join(folder, "diary", "notes"), "")
-      fs.chmodSync(diary, 0o666)
-      const spec = specOn(level, {
-        name: "slow",
-        kind: linkifier,
-        modulePath: write(path.join(folder, "plugin", "slow.mjs"), source),
-        config: { diary },
-        grants: { write: [diary] },
-        timeout: "20 seconds"
-      })
+      const { diary, spec } = diarist(level, folder, source)
       const run = (millis: number, id: number | string) =>
         Effect.map(
           runtime.run(spec, { message: { ...message, content_raw: `${millis} ${id}` } }),
@@ -61,7 +51,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
         run,
         begun: Effect.sync(() => fs.readFileSync(diary, "utf8").split("\n").slice(0, -1)),
         loads: Effect.flatMap(PluginStats, (stats) =>
-          Effect.map(stats.of("slow"), ({ loadMillis }) => loadMillis.count)
+          Effect.map(stats.of("diarist"), ({ loadMillis }) => loadMillis.count)
         )
       }
     })
@@ -131,7 +121,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           assert.includeMembers(noted, done.map(String))
           assert.isAtMost(yield* loads, 1 + leaving.size)
           assert.strictEqual((yield* (yield* WorkerLayer).stats).zombies, 0)
-          const state = yield* (yield* CircuitBreaker).state("slow")
+          const state = yield* (yield* CircuitBreaker).state("diarist")
           assert.deepStrictEqual(state, { _tag: "Closed", failures: 0 })
           assert.strictEqual(yield* run(0, "after"), "after")
         }).pipe(Effect.scoped, Effect.provide(layerRuntime()))

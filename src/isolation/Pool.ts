@@ -5,32 +5,26 @@
  * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Deferred, Duration, Effect, Exit, FiberSet, MutableRef, Option, type Scope } from "effect"
-import * as os from "node:os"
+import { Clock, Duration, Effect, Exit, Option, type Scope } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import type { IsolateCounts, PluginMetrics } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin } from "./exchange.ts"
-import type { Isolate } from "./Isolate.ts"
-import type { Birth, Level } from "./Level.ts"
+import type { Level } from "./Level.ts"
 import { type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
+import { makePopulation, type PopulationOptions } from "./Population.ts"
 import { Shelf } from "./Shelf.ts"
-import { makeSpares, type Spares } from "./Spares.ts"
+import type { Spares } from "./Spares.ts"
 import type { Subject } from "./Subject.ts"
-import type { Death } from "./Transport.ts"
 import type { UsageWatch } from "./UsageWatch.ts"
 import { type Answer, type Call, type Keeper, notBegun, Warm } from "./Warm.ts"
 import type { WarmBudget } from "./WarmBudget.ts"
 import { warmKeyOf } from "./warmKey.ts"
-import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
+import type { Zombies } from "./zombies.ts"
 
-export interface PoolOptions {
-  /** Booted isolates kept ready for plugins. Default 2. */
-  readonly spares: number
-  /** No more of them than that, however many are in demand. Default: two a core. */
-  readonly maxSpares: number
+export interface PoolOptions extends PopulationOptions {
   /** A warm isolate that nobody has used for so long is ended. Default 5 minutes. */
   readonly idleTimeToLive: Duration.Duration
   /** A warm isolate is replaced after so many runs. Default 100,000. */
@@ -77,9 +71,6 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
     return Effect.sync(() => clearTimeout(timer))
   })
 
-/** How many times as long as its caller waits, one waits for an isolate that has answered to die. */
-const patience = 20
-
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
 
@@ -98,77 +89,10 @@ export const makePool = (
   watch: UsageWatch | undefined
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
     const shelves = new Map<string, Shelf>()
-    const sparesByBirth = new Map<string, Spares>()
-    const zombies = makeZombies(level.name)
-    const all = new Set<Isolate>()
     const recorder = metrics.isolates(level.name)
-    /** Isolates on their way; told when they have come or failed to. */
-    const boots = new Set<Deferred.Deferred<void>>()
-    const closing = MutableRef.make(false)
-
-    /** Ends an isolate; one that lingers stays counted. */
-    const end = (isolate: Isolate): Effect.Effect<boolean> =>
-      Effect.tap(isolate.kill, (gone) =>
-        Effect.sync(() => {
-          if (gone) all.delete(isolate)
-        })
-      )
-
-    const runFork = yield* FiberSet.makeRuntime<never>()
-
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        MutableRef.set(closing, true)
-        return Effect.forEach([...all], end, { concurrency: "unbounded" }).pipe(
-          Effect.map((gone) => gone.includes(false) && exitDespiteZombies()),
-          // What is being booted ends itself, and begins nothing more.
-          Effect.andThen(Effect.forEach([...boots], (boot) => Deferred.await(boot), { discard: true }))
-        )
-      })
-    )
-
-    // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
-    const bootTracked = (birth: Birth): Effect.Effect<Isolate, Death> =>
-      Effect.suspend(() => {
-        if (MutableRef.get(closing)) return Effect.fail<Death>({ reason: runtimeClosed })
-        const over = Deferred.makeUnsafe<void>()
-        boots.add(over)
-        const began = performance.now()
-        return level.boot(birth).pipe(
-          Effect.tap((isolate) => {
-            recorder.booted(performance.now() - began)
-            all.add(isolate)
-            // The layer closed while this one was on its way.
-            return MutableRef.get(closing) ? end(isolate) : Effect.void
-          }),
-          Effect.ensuring(
-            Effect.suspend(() => {
-              boots.delete(over)
-              return Deferred.succeed(over, undefined)
-            })
-          )
-        )
-      }).pipe(Effect.uninterruptible)
-
-    const standard = JSON.stringify(level.standardBirth)
-
-    /** An isolate has what it is born with for good; unusual births are kept ready only for plugins that run fresh. */
-    const sparesOf = (birth: Birth, reuse: PluginSpec["reuse"]): Spares => {
-      const key = JSON.stringify(birth)
-      const known = sparesByBirth.get(key)
-      if (known !== undefined) return known
-      const isStandard = key === standard
-      const most = isStandard || reuse === "never" ? options.maxSpares : 0
-      const spares = makeSpares(isStandard ? options.spares : 0, bootTracked(birth), end, scope, {
-        most,
-        boots: Math.max(1, os.availableParallelism() - 1),
-        quiet: options.idleTimeToLive
-      })
-      if (most > 0) sparesByBirth.set(key, spares)
-      return spares
-    }
+    const population = yield* makePopulation(options, level, recorder)
+    const { end, fork, sparesOf, zombies } = population
 
     const shelfOf = (spec: PluginSpec): Shelf => {
       const key = warmKeyOf(spec)
@@ -177,17 +101,6 @@ export const makePool = (
       const shelf = new Shelf()
       shelves.set(key, shelf)
       return shelf
-    }
-
-    /** Nobody waits for this one: it is given all the time that a busy machine may take to end a thread. */
-    const endInBackground = (isolate: Isolate, spec: PluginSpec): void => {
-      // The finalizer sees to all that are left.
-      if (MutableRef.get(closing)) return
-      runFork(
-        Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
-          Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(spec.name, isolate)))
-        )
-      )
     }
 
     /** All that have loaded a plugin and are not yet on their way out. */
@@ -199,17 +112,17 @@ export const makePool = (
       const shelf = shelfOf(spec)
       let first = true
       const fill = (): void => {
-        if (!MutableRef.get(closing)) runFork(spares.fill)
+        if (!population.closing) fork(spares.fill)
       }
       const remove = (warm: Warm): void => {
         budget.remove(warm)
         shelf.remove(warm)
         if (!warms.delete(warm)) return
-        endInBackground(warm.isolate, spec)
+        population.endInBackground(warm.isolate, spec.name)
         fill()
       }
       return {
-        fork: runFork,
+        fork,
         busy: (warm) => {
           watch?.begin(warm.isolate, spec.limits, metrics.of(spec).used)
           budget.busy(warm)
@@ -266,7 +179,7 @@ export const makePool = (
 
     /** Why no isolate is made for a plugin now, if there is a reason. */
     const problemOf = (spec: PluginSpec): PluginError | undefined => {
-      if (MutableRef.get(closing)) return crashed(spec, { reason: runtimeClosed })
+      if (population.closing) return crashed(spec, { reason: runtimeClosed })
       const undead = zombies.count(spec.name)
       if (undead < options.maxZombies) return undefined
       return refused(
@@ -330,7 +243,7 @@ export const makePool = (
       warm.lastChecked = now
       if (warm.handed === 0) return true
       // A busy one goes on meanwhile.
-      runFork(check(warm))
+      fork(check(warm))
       return false
     }
 
@@ -392,7 +305,7 @@ export const makePool = (
         if (warm.handed === 0 && now - warm.lastUsed >= idleTimeToLive) warm.retire()
       }
       for (const [key, shelf] of shelves) if (shelf.isBare) shelves.delete(key)
-      return Effect.forEach([...sparesByBirth.values()], (spares) => spares.sweep, { discard: true })
+      return population.sweep
     })
     yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
       Effect.andThen(sweep),
@@ -401,10 +314,10 @@ export const makePool = (
     )
 
     const count = (): PoolStats => {
-      const zombie = [...all].filter((isolate) => isolate.undead).length
+      const { booting, living, zombie } = population.counts
       const idle = [...warms].filter((warm) => warm.handed === 0).length
       const busy = warms.size - idle + loading
-      return { booting: boots.size, spare: Math.max(0, all.size - zombie - idle - busy), idle, busy, zombie }
+      return { booting, spare: Math.max(0, living - idle - busy), idle, busy, zombie }
     }
     yield* recorder.watch(count)
 
