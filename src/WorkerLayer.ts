@@ -99,8 +99,8 @@ export class WorkerLayer extends Context.Service<
     /**
      * Calls the plugin's method with the input's JSON; answers the output's JSON, not yet validated. Runs are handed
      * over to an isolate ahead and executed one at a time; the spec's timeout counts from when the run begins.
-     * Fails with `NotBegun` when the isolate's use ended before that: nothing was executed, and the run can be given
-     * in again. Interruption ends the isolate of a run that has begun, and returns once it is gone or cannot be
+     * Fails with `NotBegun` when the isolate's use ended before that, so that the run can be given in again; what it
+     * did, if its guest had come to it just then, is not undone. Interruption ends the isolate of a run that has begun, and returns once it is gone or cannot be
      * waited for any longer.
      */
     readonly run: (

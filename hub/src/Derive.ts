@@ -47,9 +47,9 @@ const readAhead = 32
 const maxCommitJobs = 96
 const maxCommitChars = 256 * 1024
 
-/** So many jobs under way are many, and so long a commit waits for them at most. */
+/** So many jobs under way are many, and so often a commit waits a moment for them. */
 const manyJobs = 8
-const gatherMillis = 5
+const gatherMoments = 5
 
 /** One plugin and its jobs in this process. */
 interface Line {
@@ -276,7 +276,7 @@ const make = Effect.fnUntraced(function* (
 
   /** Where many jobs are under way, those that are about to answer are waited for: a commit of many costs little more. */
   const gather = Effect.gen(function* () {
-    for (let waited = 0; waited < gatherMillis && ready.length < maxCommitJobs; waited++) {
+    for (let waited = 0; waited < gatherMoments && ready.length < maxCommitJobs; waited++) {
       const begun = lines.reduce((sum, line) => sum + line.begun, 0)
       if (begun < manyJobs || ready.length >= begun) return
       yield* Precedence.moment
