@@ -32,6 +32,11 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@agentl
   error: InvalidInput
 }) {}
 
+/** Answers a write that comes again with the same `Idempotency-Key` as the first time, and does it once. */
+export class Idempotency extends HttpApiMiddleware.Service<Idempotency>()("@agentlip/hub/Idempotency", {
+  error: InvalidInput
+}) {}
+
 const text = (longest: number) =>
   Schema.String.check(
     Schema.makeFilter((given) => given.trim().length > 0 || "must not be blank"),
@@ -181,6 +186,7 @@ export class Writes extends HttpApiGroup.make("writes")
       error: writing
     })
   )
+  .middleware(Idempotency)
   .middleware(Validation)
   .middleware(Authorization)
   .prefix("/api/v1") {}

@@ -76,7 +76,8 @@ const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   return byStatus(status, undefined)
 })
 
-const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | undefined =>
+/** The text of an answer that is whole in memory. */
+export const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | undefined =>
   body._tag === "Uint8Array" && body.body.length > 0 ? new TextDecoder().decode(body.body) : undefined
 
 const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>

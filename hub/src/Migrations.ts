@@ -130,11 +130,29 @@ const makeOutbox = Effect.gen(function* () {
   yield* Effect.forEach(outbox, (statement) => sql.unsafe(statement), { discard: true })
 })
 
+/** Answers to requests with an `Idempotency-Key`, by method, path and key. */
+const makeIdempotencyKeys = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    CREATE TABLE idempotency_keys (
+      key TEXT PRIMARY KEY,
+      body_digest TEXT NOT NULL,
+      status INTEGER NOT NULL,
+      answer TEXT NOT NULL,
+      created_at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID`
+  yield* sql`CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
+})
+
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
   Layer.effectDiscard(
     Migrator.make({})({
-      loader: Migrator.fromRecord({ "0001_tables": createTables, "0002_outbox": makeOutbox }),
+      loader: Migrator.fromRecord({
+        "0001_tables": createTables,
+        "0002_outbox": makeOutbox,
+        "0003_idempotency_keys": makeIdempotencyKeys
+      }),
       table: "migrations"
     })
   )

@@ -12,6 +12,7 @@ import * as Failures from "./Failures.ts"
 import { Feed } from "./Feed.ts"
 import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
+import { IdempotencyLive } from "./Idempotency.ts"
 import * as MetricsRoute from "./MetricsRoute.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
@@ -59,7 +60,10 @@ const routes = (specs: ReadonlyArray<ConfiguredSpec>, rateLimits: RateLimits.Rat
     EventStream.layer,
     OtherMethods.layer,
     everyRequest(rateLimits)
-  ).pipe(Layer.provide(HandlersLive), Layer.provide([AuthorizationLive, Failures.ValidationLive]))
+  ).pipe(
+    Layer.provide(HandlersLive),
+    Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive])
+  )
 
 /** Built after the server, so that it lets the clients go before the server waits for them. */
 const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
