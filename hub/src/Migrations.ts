@@ -144,15 +144,20 @@ const makeIdempotencyKeys = Effect.gen(function* () {
   yield* sql`CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
 })
 
+const migrations = {
+  "0001_tables": createTables,
+  "0002_outbox": makeOutbox,
+  "0003_idempotency_keys": makeIdempotencyKeys
+}
+
+/** The number of the last of them: databases of a newer hub have a higher one. */
+export const newest = Object.keys(migrations).length
+
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
   Layer.effectDiscard(
     Migrator.make({})({
-      loader: Migrator.fromRecord({
-        "0001_tables": createTables,
-        "0002_outbox": makeOutbox,
-        "0003_idempotency_keys": makeIdempotencyKeys
-      }),
+      loader: Migrator.fromRecord(migrations),
       table: "migrations"
     })
   )

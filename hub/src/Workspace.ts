@@ -24,29 +24,40 @@ const attempt = <A>(folder: string, run: () => A): Effect.Effect<A, WorkspaceErr
       new WorkspaceError({ folder, reason: cause instanceof Error ? cause.message : String(cause) })
   })
 
-export class Workspace extends Context.Service<
-  Workspace,
-  { readonly root: string; readonly folder: string; readonly database: string; readonly serverFile: string }
->()("@agentlip/hub/Workspace") {
+/** Where the hub keeps what belongs to a workspace. */
+export interface WorkspacePaths {
+  readonly root: string
+  readonly folder: string
+  readonly database: string
+  readonly serverFile: string
+}
+
+export class Workspace extends Context.Service<Workspace, WorkspacePaths>()("@agentlip/hub/Workspace") {
+  /** Of a workspace that may not be there. */
+  static readonly pathsOf = (root: string): WorkspacePaths => {
+    const absolute = path.resolve(root)
+    const folder = path.join(absolute, ".agentlip")
+    return {
+      root: absolute,
+      folder,
+      database: path.join(folder, "db.sqlite3"),
+      serverFile: path.join(folder, "server.json")
+    }
+  }
+
   /** Makes `.agentlip/` in an existing folder, closed to everybody else. */
   static readonly layer = (root: string): Layer.Layer<Workspace, WorkspaceError> =>
     Layer.effect(
       Workspace,
       Effect.gen(function* () {
-        const absolute = path.resolve(root)
-        const folder = path.join(absolute, ".agentlip")
-        yield* attempt(folder, () => {
-          if (!fs.statSync(absolute).isDirectory()) throw new Error(`${absolute} is not a folder`)
-          fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+        const paths = Workspace.pathsOf(root)
+        yield* attempt(paths.folder, () => {
+          if (!fs.statSync(paths.root).isDirectory()) throw new Error(`${paths.root} is not a folder`)
+          fs.mkdirSync(paths.folder, { recursive: true, mode: 0o700 })
           // The mode above is cut by the umask and does not touch a folder that was there.
-          fs.chmodSync(folder, 0o700)
+          fs.chmodSync(paths.folder, 0o700)
         })
-        return Workspace.of({
-          root: absolute,
-          folder,
-          database: path.join(folder, "db.sqlite3"),
-          serverFile: path.join(folder, "server.json")
-        })
+        return Workspace.of(paths)
       })
     )
 }

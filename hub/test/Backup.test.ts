@@ -1,0 +1,232 @@
+/** Copies of a hub's database: whole, sound, of one moment; and put back without a number given out twice. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Result } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import * as Backup from "../src/Backup.ts"
+import * as Migrations from "../src/Migrations.ts"
+import { type Json, linkifierSpec, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
+
+const rowsOf = (file: string, query: string): ReadonlyArray<Json> => {
+  const db = new DatabaseSync(file)
+  try {
+    return db.prepare(query).all()
+  } finally {
+    db.close()
+  }
+}
+
+const databaseOf = (workspace: string): string => path.join(workspace, ".agentlip", "db.sqlite3")
+
+const post = (hub: TestHub, topic: string, content_raw: string) =>
+  hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw })
+
+/** A workspace whose hub has stopped, with so many messages. */
+const stopped = (messages: number) =>
+  Effect.gen(function* () {
+    const workspace = yield* tempWorkspace
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const hub = yield* startHub({ workspace })
+        const { topic } = yield* makeTopic(hub)
+        for (let n = 0; n < messages; n++) yield* post(hub, topic, `message ${n}`)
+      })
+    )
+    return workspace
+  })
+
+const refused = (file: string) =>
+  Effect.gen(function* () {
+    const workspace = yield* stopped(1)
+    const before = fs.readFileSync(databaseOf(workspace))
+    const error = yield* Effect.flip(Backup.restore(workspace, file))
+    assert.strictEqual(error._tag, "BackupError")
+    assert.include(error.message, file)
+    assert.deepStrictEqual(fs.readFileSync(databaseOf(workspace)), before)
+    return error.message
+  })
+
+describe("A backup", () => {
+  it.live("is of one moment, while posts go on", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const { topic } = yield* makeTopic(hub)
+      const acknowledged = new Set<string>()
+      let stop = false
+      const poster = Effect.repeat(
+        Effect.map(post(hub, topic, "x".repeat(2_000)), ({ body }) => {
+          acknowledged.add(body.message.id)
+        }),
+        { until: () => stop }
+      )
+      const posters = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkChild(poster))
+      while (acknowledged.size < 100) yield* Effect.sleep(5)
+      for (const name of ["first", "second"]) {
+        const before = [...acknowledged]
+        const file = path.join(hub.workspace, name)
+        const contents = yield* Backup.backup(hub.workspace, file)
+        const ids = rowsOf(file, "SELECT id FROM messages").map(({ id }) => id)
+        assert.includeMembers(ids, before)
+        assert.deepInclude(contents, { messages: ids.length, bytes: fs.statSync(file).size })
+        // Exactly one event each, none of a message that is not in it.
+        const events = rowsOf(file, "SELECT entity_id FROM events WHERE name = 'message.created'")
+        assert.sameMembers(
+          events.map(({ entity_id }) => entity_id),
+          ids
+        )
+        assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
+      }
+      stop = true
+      yield* Effect.forEach(posters, Fiber.join)
+      assert.sameMembers(
+        fs.readdirSync(hub.workspace).filter((name) => name !== ".agentlip"),
+        ["first", "second"]
+      )
+    })
+  )
+
+  it.live("replaces a file only when it is told to", () =>
+    Effect.gen(function* () {
+      const workspace = yield* stopped(3)
+      const file = path.join(workspace, "copy")
+      fs.writeFileSync(file, "mine")
+      const error = yield* Effect.flip(Backup.backup(workspace, file))
+      assert.include(error.message, "--force")
+      assert.strictEqual(fs.readFileSync(file, "utf8"), "mine")
+      yield* Backup.backup(workspace, file, { force: true })
+      assert.lengthOf(rowsOf(file, "SELECT id FROM messages"), 3)
+      assert.sameMembers(fs.readdirSync(workspace), [".agentlip", "copy"])
+    })
+  )
+
+  it.live("says what is missing: a database, a folder to write to", () =>
+    Effect.gen(function* () {
+      const empty = yield* tempWorkspace
+      const none = yield* Effect.flip(Backup.backup(empty, path.join(empty, "copy")))
+      assert.include(none.message, databaseOf(empty))
+      assert.include(none.message, "no such file")
+      assert.deepStrictEqual(fs.readdirSync(empty), [])
+      const workspace = yield* stopped(1)
+      const error = yield* Effect.flip(Backup.backup(workspace, path.join(workspace, "no", "copy")))
+      assert.strictEqual(error._tag, "BackupError")
+    })
+  )
+})
+
+describe("A restore", () => {
+  it.live("brings back what was there, keeps what was replaced, and gives out no number twice", () =>
+    Effect.gen(function* () {
+      const workspace = yield* stopped(3)
+      const file = path.join(workspace, "copy")
+      yield* Backup.backup(workspace, file)
+      const [before] = rowsOf(file, "SELECT value FROM meta WHERE key = 'db_id'")
+      const last = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const hub = yield* startHub({ workspace })
+          const [{ id }] = yield* hub.rows("SELECT id FROM topics")
+          yield* post(hub, id, "lost")
+          return (yield* post(hub, id, "lost too")).body.event_id
+        })
+      )
+      const { kept = "", messages } = yield* Backup.restore(workspace, file)
+      assert.strictEqual(messages, 3)
+      assert.lengthOf(rowsOf(kept, "SELECT id FROM messages"), 5)
+      assert.strictEqual(fs.statSync(databaseOf(workspace)).mode & 0o777, 0o600)
+      const hub = yield* startHub({ workspace })
+      const health = yield* hub.get("/health")
+      assert.notStrictEqual(health.body.db_id, before.value)
+      const contents = yield* hub.rows("SELECT content_raw FROM messages ORDER BY id")
+      assert.deepStrictEqual(
+        contents.map(({ content_raw }) => content_raw),
+        ["message 0", "message 1", "message 2"]
+      )
+      const [{ id }] = yield* hub.rows("SELECT id FROM topics")
+      assert.isAbove((yield* post(hub, id, "after")).body.event_id, last)
+      // As clients resume that have seen what was lost.
+      const resumed = yield* hub.get(`/api/v1/events?after=${last}`)
+      assert.lengthOf(resumed.body.events, 1)
+    })
+  )
+
+  it.live("is refused while the hub runs, which goes on", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* tempWorkspace, "copy")
+      yield* Backup.backup(yield* stopped(1), file)
+      const hub = yield* startHub()
+      const { topic } = yield* makeTopic(hub)
+      const error = yield* Effect.flip(Backup.restore(hub.workspace, file))
+      assert.strictEqual(error._tag, "WorkspaceLocked")
+      assert.strictEqual((yield* post(hub, topic, "still here")).status, 201)
+      assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 1)
+    })
+  )
+
+  it.live("works in a new workspace, and open jobs are done there", () =>
+    Effect.gen(function* () {
+      const from = yield* tempWorkspace
+      const file = path.join(from, "copy")
+      const plugins = [linkifierSpec("slow")]
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const hub = yield* startHub({ workspace: from, plugins, fakes: { slow: () => Effect.never } })
+          const { topic } = yield* makeTopic(hub)
+          yield* post(hub, topic, "hello")
+          yield* Backup.backup(from, file)
+        })
+      )
+      const workspace = yield* tempWorkspace
+      const restored = yield* Backup.restore(workspace, file)
+      assert.notProperty(restored, "kept")
+      let runs = 0
+      const fakes = { slow: () => Effect.sync(() => void runs++).pipe(Effect.as([])) }
+      const hub = yield* startHub({ workspace, plugins, fakes })
+      while ((yield* hub.rows("SELECT 1 FROM derivations WHERE state = 'empty'")).length === 0) {
+        yield* Effect.sleep(5)
+      }
+      assert.strictEqual(runs, 1)
+    })
+  )
+
+  it.live("replaces a database that is damaged, and keeps it with its log", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* tempWorkspace, "copy")
+      yield* Backup.backup(yield* stopped(2), file)
+      const workspace = yield* stopped(1)
+      fs.writeFileSync(databaseOf(workspace), "no database, for sure. ".repeat(500))
+      fs.writeFileSync(`${databaseOf(workspace)}-wal`, "some log")
+      const { kept = "" } = yield* Backup.restore(workspace, file)
+      assert.include(fs.readFileSync(kept, "utf8"), "no database")
+      assert.strictEqual(fs.readFileSync(`${kept}-wal`, "utf8"), "some log")
+      const hub = yield* startHub({ workspace })
+      assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 2)
+    })
+  )
+
+  it.live("refuses what is no sound database of a hub, or of a newer one, and changes nothing", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempWorkspace
+      const file = path.join(folder, "copy")
+      assert.include(yield* refused(file), "no such file")
+      fs.writeFileSync(file, "hello")
+      assert.include(yield* refused(file), "no database")
+      fs.rmSync(file)
+      rowsOf(file, "SELECT 1")
+      assert.include(yield* refused(file), "not the database of a hub")
+      fs.rmSync(file)
+      const source = yield* stopped(40)
+      yield* Backup.backup(source, file)
+      const db = new DatabaseSync(file)
+      db.exec(`INSERT INTO migrations (migration_id, name) VALUES (${Migrations.newest + 1}, 'later')`)
+      db.close()
+      assert.include(yield* refused(file), "newer agentlip")
+      yield* Backup.backup(source, file, { force: true })
+      const bytes = fs.readFileSync(file)
+      // A page in its middle; the header is untouched.
+      bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
+      fs.writeFileSync(file, bytes)
+      assert.include(yield* refused(file), "damaged")
+      assert.isTrue(Result.isFailure(yield* Effect.result(Backup.restore(folder, file))))
+    })
+  )
+})
