@@ -1,0 +1,88 @@
+/** `agentlip up`: the hub of a workspace, until it is stopped. */
+import { loadConfig } from "@agentlip/plugin-runtime"
+import { Console, Effect, Layer, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { HttpServer } from "effect/http"
+import { SqlClient } from "effect/sql"
+import * as Hub from "../Hub.ts"
+import * as LoadReport from "../LoadReport.ts"
+import * as Telemetry from "../Telemetry.ts"
+import { Workspace } from "../Workspace.ts"
+import { fromError } from "./CommandError.ts"
+import { workspaceFolder } from "./Globals.ts"
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+const inJson = (field: string): string => `sed 's/.*"${field}":{"id":"\\([^"]*\\)".*/\\1/'`
+
+/** Commands to paste into a shell: they read the token from the file, so that it is never on a screen. */
+const howToPost = (url: string, serverFile: string, topic: string | undefined): ReadonlyArray<string> => [
+  `  post() { curl -sS "${url}/api/v1/$1" -H "Authorization: Bearer $(sed -n 's/.*"auth_token": "\\(.*\\)".*/\\1/p' ${quoted(serverFile)})" -H 'Content-Type: application/json' -d "$2"; echo; }`,
+  ...(topic === undefined
+    ? [
+        `  CHANNEL=$(post channels '{"name":"general"}' | ${inJson("channel")})`,
+        `  TOPIC=$(post topics '{"channel_id":"'$CHANNEL'","title":"hello"}' | ${inJson("topic")})`
+      ]
+    : [`  TOPIC=${topic}`]),
+  `  post messages '{"topic_id":"'$TOPIC'","sender":"me","content_raw":"@ana, see https://example.com"}'`,
+  `  curl -sS '${url}/api/v1/events?tail=5'`
+]
+
+const announce = Effect.gen(function* () {
+  const { root, serverFile } = yield* Workspace
+  const { address } = yield* HttpServer.HttpServer
+  const sql = yield* SqlClient.SqlClient
+  const [topic] = yield* sql<{ id: string }>`SELECT id FROM topics ORDER BY id LIMIT 1`
+  const url = HttpServer.formatAddress(address)
+  yield* Console.log(`The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`)
+  yield* Console.log(howToPost(url, serverFile, topic?.id).join("\n"))
+})
+
+export const up = Command.make(
+  "up",
+  {
+    port: Flag.Int("port").pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
+      Flag.withDefault(0)
+    ),
+    rateLimit: Flag.Int("rate-limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.withDescription("Requests a second of one client, and ten times as many in all; 0: no limits"),
+      Flag.withDefault(100)
+    ),
+    otlp: Flag.String("otlp").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription(
+        "Where traces, metrics and logs go. Default: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere"
+      ),
+      Flag.optional
+    ),
+    node: Flag.File("node", { mustExist: true }).pipe(
+      Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(
+    function* ({ port, rateLimit, node, otlp }) {
+      const workspace = yield* workspaceFolder
+      const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
+      const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
+      const options = { workspace, port, rateLimits, plugins: specs }
+      const telemetry = Telemetry.layer({
+        ...process.env,
+        ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})
+      })
+      const services = yield* Layer.build(
+        Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
+      )
+      yield* Effect.provideContext(announce, services)
+      const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
+      const source = file ?? "no agentlip.config.ts: none"
+      yield* Console.log([`\nPlugins (${source}):`, ...LoadReport.render(results, disabled)].join("\n"))
+      return yield* Effect.never
+    },
+    Effect.scoped,
+    Effect.mapError(fromError)
+  )
+).pipe(Command.withDescription("Start the hub of a workspace"))
