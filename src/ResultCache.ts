@@ -15,11 +15,11 @@
  * - Failures are never kept. Two runs of one key side by side both run. A hit runs nothing: it is given even when the
  *   plugin's circuit is open, and counts for nothing there.
  */
-import { Context, Effect, Layer, Predicate } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { hash } from "node:crypto"
 import { Lru } from "./cache/Lru.ts"
 import { SourceHashes } from "./cache/SourceHashes.ts"
-import type { PluginError } from "./Errors.ts"
+import type { LoadError, PluginError } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
@@ -126,7 +126,11 @@ export interface CachedRuns {
 const keepNothing = (): Effect.Effect<void> => Effect.void
 
 /** For the runtime: what stands between its callers and its runs where a spec says `cache: true`. */
-export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
+export const makeCachedRuns = (
+  cache: ResultCache["Service"],
+  /** Whether a plugin that does not load can go on with an earlier version. */
+  hasEarlier: (spec: PluginSpec) => boolean
+): CachedRuns => {
   const hashes = new SourceHashes()
   const pins = new WeakMap<PluginSpec, Pinned<PluginSpec>>()
 
@@ -143,17 +147,15 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
     pinned: Pinned<Spec>,
     input: string,
     how: Cacheable<Spec, A>,
-    doubt: () => void
+    /** What is done where the pinned modules do not load. */
+    otherwise: (error: LoadError) => Effect.Effect<A, PluginError>
   ): Effect.Effect<A, PluginError> => {
     // Prefixes are of one length, so that no prefix and input are another's.
     const key = digestOf(pinned.prefix + input)
     const miss = Effect.suspend(() => {
       how.onResult("miss")
       return how.run(pinned.spec, (text) => cache.set(key, pinned.spec.name, text))
-    }).pipe(
-      // It may be that the files have changed since they were last looked at, and are not what is pinned.
-      Effect.tapError((error) => Effect.sync(() => Predicate.isTagged(error, "LOAD_ERROR") && doubt()))
-    )
+    }).pipe(Effect.catchTag("LOAD_ERROR", otherwise))
     const hit = (output: A): Effect.Effect<A> => {
       how.onResult("hit")
       return Effect.succeed(output)
@@ -173,14 +175,20 @@ export const makeCachedRuns = (cache: ResultCache["Service"]): CachedRuns => {
     cached: (spec, input, how) =>
       Effect.suspend(() => {
         if (spec.integrity !== undefined) {
-          return through(pin(spec, spec.integrity), input, how, () => undefined)
+          return through(pin(spec, spec.integrity), input, how, Effect.fail)
         }
         const hash = hashes.of(spec.modulePath)
+        const otherwise = (error: LoadError) => {
+          // It may be that the files have changed since they were last looked at, and are not what is pinned.
+          hash.doubt()
+          // What an earlier version answers is not to be kept as this one's.
+          return hasEarlier(spec) ? how.run(spec, keepNothing) : Effect.fail(error)
+        }
         const go = (integrity: string | undefined) =>
           integrity === undefined
             ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
               how.run(spec, keepNothing)
-            : through(pin(spec, integrity), input, how, () => hash.doubt())
+            : through(pin(spec, integrity), input, how, otherwise)
         return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
       }),
     pinned: (spec) =>

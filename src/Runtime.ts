@@ -92,7 +92,7 @@ const make = Effect.gen(function* () {
   const workers = yield* WorkerLayer
   const metrics = yield* PluginMetrics
   const cache = yield* Effect.serviceOption(ResultCache)
-  const cachedRuns = Option.isSome(cache) ? makeCachedRuns(cache.value) : undefined
+  const cachedRuns = Option.isSome(cache) ? makeCachedRuns(cache.value, workers.hasEarlier) : undefined
   yield* watchBreaker
   let runs = 0
 

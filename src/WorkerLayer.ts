@@ -71,6 +71,11 @@ export interface WorkerOptions {
   readonly warmMemory?: number
   /** A plugin that has left so many isolates unkillable is refused. Default 3. */
   readonly maxZombies?: number
+  /**
+   * A plugin whose changed files do not load goes on as it was, until they change again; `outdated` tells. Without it
+   * its runs fail with `LOAD_ERROR`. Default `false`.
+   */
+  readonly keepLastGood?: boolean
   /** Relative paths in grants are taken from here. Default: the host's working directory. */
   readonly grantsBase?: string
   /**
@@ -123,6 +128,10 @@ export class WorkerLayer extends Context.Service<
     readonly stats: Effect.Effect<WorkerStats>
     /** How many isolates of a plugin were to die and have not. */
     readonly zombies: (plugin: string) => number
+    /** Whether a version of the plugin has loaded that it can go on with, should its files change and not load. */
+    readonly hasEarlier: (spec: PluginSpec) => boolean
+    /** By plugin that goes on as it was, because its changed files do not load: why they do not. */
+    readonly outdated: Effect.Effect<ReadonlyMap<string, PluginError>>
     /** By plugin: what those in audit mode have used without a grant, as the grants they would need. */
     readonly audits: Effect.Effect<ReadonlyMap<string, Grants>>
   }
@@ -216,7 +225,8 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       idleTimeToLive: Duration.fromInputUnsafe(options.idleTimeToLive ?? "5 minutes"),
       maxRuns: options.maxRuns ?? 100_000,
       maxAge: Duration.fromInputUnsafe(options.maxAge ?? "1 hour"),
-      maxZombies: options.maxZombies ?? 3
+      maxZombies: options.maxZombies ?? 3,
+      keepLastGood: options.keepLastGood ?? false
     }
     const budget = new WarmBudget(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
     const pools = new Map<IsolationLevel, Pool>()
@@ -322,6 +332,9 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         for (const pool of pools.values()) zombies += pool.zombies.count(plugin)
         return zombies
       },
+      hasEarlier: ({ isolation, modulePath }) =>
+        pools.get(isolation)?.kept.has(path.resolve(modulePath)) ?? false,
+      outdated: Effect.sync(() => new Map([...pools.values()].flatMap(({ outdated }) => [...outdated]))),
       audits: Effect.sync(audits.all),
       run: (spec, input, call) =>
         withFound(spec, ({ pool, subject, entry }) => pool.run(subject, entry, input, call)),
@@ -359,6 +372,8 @@ const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer
     handedAhead: 1,
     stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
     zombies: () => 0,
+    hasEarlier: () => false,
+    outdated: Effect.succeed(new Map()),
     audits: Effect.succeed(new Map()),
     // A fake is no faster for being asked in another way.
     hand: () => undefined,

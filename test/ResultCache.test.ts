@@ -16,7 +16,7 @@ const specOf = (options: Partial<PluginSpecOptions<typeof linkifier>> = {}) =>
 /** Runs that answer how many there were, and what was asked of the cache. */
 const harness = Effect.gen(function* () {
   const cache = yield* ResultCache
-  const runs = makeCachedRuns(cache)
+  const runs = makeCachedRuns(cache, () => false)
   const results: Array<string> = []
   const pinned: Array<string | undefined> = []
   const run = (

@@ -16,11 +16,14 @@ export type LoaderMessage =
       readonly framed: boolean
       readonly integrity?: string
     }
-  | { readonly type: "changed"; readonly id: number; readonly guest: number }
+  | { readonly type: LoaderQuestion; readonly id: number; readonly guest: number }
+
+/** What is asked of a guest's modules, and what of that is to be remembered. */
+export type LoaderQuestion = "changed" | "loaded" | "failed"
 
 export type LoaderReply =
   | { readonly type: "ready" }
-  | { readonly type: "changed"; readonly id: number; readonly changed: boolean }
+  | { readonly type: "answer"; readonly id: number; readonly answer: boolean }
 
 /** One guest's line to the loader. */
 export interface GuestModules {
@@ -28,6 +31,10 @@ export interface GuestModules {
   readonly channel: ModuleChannel
   /** Whether a file that the guest has loaded is other than it was then. */
   readonly changed: Effect.Effect<boolean>
+  /** To be told that it has loaded: its version is kept. Answers whether that is an earlier one than the files'. */
+  readonly loaded: Effect.Effect<boolean>
+  /** To be told that it has not. Answers whether another guest would get an earlier version. */
+  readonly failed: Effect.Effect<boolean>
 }
 
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
@@ -70,7 +77,7 @@ const startThread = (): Worker => {
 }
 
 const make = Effect.gen(function* () {
-  const asked = new Map<number, Deferred.Deferred<boolean>>()
+  const asked = new Map<number, { readonly reply: Deferred.Deferred<boolean>; readonly ifGone: boolean }>()
   let guests = 0
   let requests = 0
   let current: Worker | undefined
@@ -83,14 +90,14 @@ const make = Effect.gen(function* () {
     worker.on("message", (reply: LoaderReply) => {
       if (reply.type === "ready") return Deferred.doneUnsafe(ready, Effect.void)
       const waiting = asked.get(reply.id)
-      return waiting !== undefined && Deferred.doneUnsafe(waiting, Effect.succeed(reply.changed))
+      return waiting !== undefined && Deferred.doneUnsafe(waiting.reply, Effect.succeed(reply.answer))
     })
     // Guests of a loader that died find their line closed and run into their deadline; the next guest gets a new one.
     worker.on("error", () => (current = undefined))
     worker.on("exit", () => {
       if (current === worker) current = undefined
       Deferred.doneUnsafe(ready, Effect.void)
-      for (const waiting of asked.values()) Deferred.doneUnsafe(waiting, Effect.succeed(true))
+      for (const { reply, ifGone } of asked.values()) Deferred.doneUnsafe(reply, Effect.succeed(ifGone))
     })
     return (current = worker)
   }
@@ -105,15 +112,16 @@ const make = Effect.gen(function* () {
   yield* Deferred.await(ready)
   thread().unref()
 
-  const changed = (guest: number): Effect.Effect<boolean> =>
+  /** `ifGone` is the answer of a loader that there is no more. */
+  const ask = (type: LoaderQuestion, guest: number, ifGone: boolean): Effect.Effect<boolean> =>
     Effect.suspend(() => {
-      if (closed) return Effect.succeed(true)
+      if (closed) return Effect.succeed(ifGone)
       const id = requests++
       const reply = Deferred.makeUnsafe<boolean>()
-      asked.set(id, reply)
+      asked.set(id, { reply, ifGone })
       // Whoever waits for this answer must not find the process gone.
       thread().ref()
-      thread().postMessage({ type: "changed", id, guest } satisfies LoaderMessage)
+      thread().postMessage({ type, id, guest } satisfies LoaderMessage)
       return Effect.ensuring(
         Deferred.await(reply),
         Effect.sync(() => {
@@ -145,7 +153,12 @@ const make = Effect.gen(function* () {
           { type: "serve", guest, entry, port: port1, flag, ...options } satisfies LoaderMessage,
           [port1]
         )
-        return Effect.succeed({ channel: { port: port2, flag }, changed: changed(guest) })
+        return Effect.succeed({
+          channel: { port: port2, flag },
+          changed: ask("changed", guest, true),
+          loaded: ask("loaded", guest, false),
+          failed: ask("failed", guest, false)
+        })
       })
   })
 })

@@ -94,8 +94,6 @@ const look = (file: string): { readonly stamp: string; readonly size: number } =
   return { stamp: `${stat.ino}:${stat.size}:${stat.mtimeNs}`, size: Number(stat.size) }
 }
 
-export const stampOf = (file: string): string => look(file).stamp
-
 /** Bytes of a file that takes longer to compile than others should wait: some milliseconds. */
 const heavy = 64 * 1024
 

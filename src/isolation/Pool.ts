@@ -5,15 +5,15 @@
  * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, Option, type Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import type { IsolateCounts, PluginMetrics } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import { crashed, loadPlugin } from "./exchange.ts"
+import { crashed, loadPlugin, openModules } from "./exchange.ts"
 import type { Level } from "./Level.ts"
-import { type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
+import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import { makePopulation, type PopulationOptions } from "./Population.ts"
 import { Shelf } from "./Shelf.ts"
 import type { Spares } from "./Spares.ts"
@@ -33,6 +33,8 @@ export interface PoolOptions extends PopulationOptions {
   readonly maxAge: Duration.Duration
   /** A plugin that has left so many isolates unkillable is refused. Default 3. */
   readonly maxZombies: number
+  /** Whether a plugin whose changed files do not load goes on as it was. Default `false`. */
+  readonly keepLastGood: boolean
 }
 
 /** How many isolates of a level there are, by what they are doing. */
@@ -61,6 +63,10 @@ export interface Pool {
   readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
   readonly zombies: Zombies
+  /** Entries of which a version has loaded and is kept. */
+  readonly kept: ReadonlySet<string>
+  /** By plugin that goes on as it was: why its files do not load. */
+  readonly outdated: ReadonlyMap<string, PluginError>
 }
 
 /** A wait that does not keep the host's process alive. */
@@ -139,6 +145,30 @@ export const makePool = (
       }
     }
 
+    const outdated = new Map<string, PluginError>()
+    const kept = new Set<string>()
+
+    /** Has the loader keep what has loaded. */
+    const keep = ({ name }: PluginSpec, entry: string, modules: GuestModules | undefined): void => {
+      if (!options.keepLastGood || modules === undefined) return
+      kept.add(entry)
+      population.fork(Effect.map(modules.loaded, (isEarlier) => isEarlier || outdated.delete(name)))
+    }
+
+    /** Whether another try would be of the version before; then an operator is told why. */
+    const canGoBack = Effect.fnUntraced(function* (
+      { name }: PluginSpec,
+      modules: GuestModules | undefined,
+      error: PluginError
+    ) {
+      if (!options.keepLastGood || modules === undefined || !(yield* modules.failed)) return false
+      outdated.set(name, error)
+      yield* Effect.logWarning(
+        `Its files have changed and do not load; it goes on as it was until they change again. ${error.message}`
+      )
+      return true
+    })
+
     const refused = (spec: PluginSpec, reason: string): LoadError =>
       new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
 
@@ -154,7 +184,12 @@ export const makePool = (
         watch?.begin(isolate, spec.limits, metrics.of(spec).used)
         loading++
         const began = performance.now()
-        const loaded = yield* loadPlugin(isolate, subject, entry, loader, labels).pipe(
+        let modules: GuestModules | undefined
+        const load = Effect.gen(function* () {
+          if (loader !== undefined) modules = yield* openModules(isolate, subject, entry, loader)
+          return yield* loadPlugin(isolate, subject, entry, modules, labels)
+        })
+        const loaded = yield* load.pipe(
           Effect.timeoutOrElse({
             duration: spec.timeout,
             orElse: () =>
@@ -169,11 +204,20 @@ export const makePool = (
             return Effect.flatMap(end(isolate), (gone) =>
               gone ? Effect.void : zombies.note(spec.name, isolate)
             ).pipe(Effect.andThen(spares.fill))
-          })
+          }),
+          Effect.result
         )
+        if (Result.isFailure(loaded)) {
+          return (yield* canGoBack(spec, modules, loaded.failure))
+            ? yield* makeWarm(subject, entry, labels)
+            : yield* loaded.failure
+        }
         metrics.of(spec).loaded(performance.now() - began)
-        const warm = new Warm(isolate, loaded, keeperOf(spec, spares), yield* Clock.currentTimeMillis)
+        const changed = modules?.changed ?? Effect.succeed(false)
+        const now = yield* Clock.currentTimeMillis
+        const warm = new Warm(isolate, loaded.success, changed, keeperOf(spec, spares), now)
         warms.add(warm)
+        keep(spec, entry, modules)
         return warm
       }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
 
@@ -271,7 +315,11 @@ export const makePool = (
         const problem = problemOf(spec)
         if (problem !== undefined) return Effect.fail(problem)
         const warm = shelfOf(spec).least()
-        if (warm !== undefined) return Effect.succeed(warm.info)
+        if (warm !== undefined) {
+          return Effect.flatMap(check(warm), () =>
+            warm.open ? Effect.succeed(warm.info) : loadWarm(subject, entry)
+          )
+        }
         return grow(subject, entry, { plugin: spec.name }).pipe(
           Effect.map((warm) => {
             warm.left()
@@ -341,6 +389,8 @@ export const makePool = (
           ? loadWarm(subject, entry)
           : useFresh(subject, entry, { plugin: subject.spec.name }, (warm) => Effect.succeed(warm.info)),
       zombies,
+      kept,
+      outdated,
       stats: Effect.sync(count)
     }
   })

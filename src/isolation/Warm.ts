@@ -5,7 +5,7 @@
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
-import { crashed, type Loaded, meaning } from "./exchange.ts"
+import { crashed, meaning } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
@@ -63,7 +63,14 @@ export class Warm {
   #unwatch: NodeJS.Timeout | undefined
   #stopping = false
 
-  constructor(isolate: Isolate, { info, changed }: Loaded, keeper: Keeper, now: number) {
+  constructor(
+    isolate: Isolate,
+    info: PluginInfo,
+    /** Whether its plugin's files are other than those it has loaded. */
+    changed: Effect.Effect<boolean>,
+    keeper: Keeper,
+    now: number
+  ) {
     this.isolate = isolate
     this.info = info
     this.changed = changed

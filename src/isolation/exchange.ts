@@ -15,7 +15,7 @@ import { type LoadRequest, type PluginInfo, Reply } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { lineText, printable, printableLine, shortened } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
-import { type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
+import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
 import { Talk } from "./Talk.ts"
@@ -80,38 +80,39 @@ const askToLoad = (
     })
   )
 
-/** What one load gives: who the plugin says it is, and whether its files have changed since. */
-export interface Loaded {
-  readonly info: PluginInfo
-  readonly changed: Effect.Effect<boolean>
-}
+const refused = (spec: PluginSpec, reason: string): LoadError =>
+  new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: reasonText(reason) })
 
-/** Makes a booted isolate the isolate of the spec's plugin. */
+/** A line of an isolate's to the plugin's modules. */
+export const openModules = (
+  isolate: Isolate,
+  { spec }: Subject,
+  entry: string,
+  loader: ModuleLoader["Service"]
+): Effect.Effect<GuestModules, PluginError> =>
+  Effect.mapError(
+    loader.open(entry, {
+      framed: isolate.framed,
+      ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
+    }),
+    (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(spec, reason))
+  )
+
+/** Makes a booted isolate the isolate of the spec's plugin, and says who that is. */
 export const loadPlugin = (
   isolate: Isolate,
   subject: Subject,
   entry: string,
-  loader: ModuleLoader["Service"] | undefined,
+  /** Absent where guests read their modules themselves. */
+  modules: GuestModules | undefined,
   /** What its log lines are annotated with. */
   labels: { readonly [label: string]: string }
-): Effect.Effect<Loaded, PluginError> =>
+): Effect.Effect<PluginInfo, PluginError> =>
   Effect.gen(function* () {
     const { spec, grants } = subject
-    const refused = (reason: string): LoadError =>
-      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: reasonText(reason) })
-    const modules =
-      loader === undefined
-        ? undefined
-        : yield* Effect.mapError(
-            loader.open(entry, {
-              framed: isolate.framed,
-              ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
-            }),
-            (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(reason))
-          )
     const url = yield* Effect.try({
       try: () => pathToFileURL(realpathSync(entry)).href,
-      catch: () => refused("there is no such file; correct the modulePath")
+      catch: () => refused(spec, "there is no such file; correct the modulePath")
     })
     const { outputLength, logLines, logLength, memory } = spec.limits
     const deadline = Duration.toMillis(spec.timeout) + Duration.toMillis(spec.grace)
@@ -130,23 +131,22 @@ export const loadPlugin = (
     )
     if (reply.type === Reply.loadFailed) {
       const reason = yield* Effect.mapError(decodeText(reply.body), () => brokenReply(spec))
-      return yield* refused(reason)
+      return yield* refused(spec, reason)
     }
     if (reply.type !== Reply.loaded) return yield* brokenReply(spec)
     const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
       brokenReply(spec)
     )
     // Where plugins are trusted nothing is held back, so that nothing can be granted either.
-    if (capabilities !== undefined && loader !== undefined) {
-      const declared = yield* Effect.mapError(decodeCapabilities(capabilities), refused)
+    if (capabilities !== undefined && modules !== undefined) {
+      const declared = yield* Effect.mapError(decodeCapabilities(capabilities), (reason) =>
+        refused(spec, reason)
+      )
       const problem = capabilitiesProblem(declared, spec.grants, subject.base)
       // An audit is there to find out what a plugin uses, whatever it declares.
-      if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(problem)
+      if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(spec, problem)
     }
-    return {
-      info: { name: nameText(name), version: nameText(version) },
-      changed: modules?.changed ?? Effect.succeed(false)
-    }
+    return { name: nameText(name), version: nameText(version) }
   })
 
 /** What a reply to a run says: the output's JSON, not yet validated, or how the plugin failed. */

@@ -5,45 +5,72 @@
 import { realpathSync } from "node:fs"
 import { pathToFileURL } from "node:url"
 import { parentPort } from "node:worker_threads"
-import { type Ahead, type AheadAnswer, type ModuleText } from "../guest/ahead.ts"
+import { type Ahead, type AheadAnswer, keyOf, type ModuleText } from "../guest/ahead.ts"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
 import { makeReadHeavy } from "./heavySources.ts"
+import { haveChanged, KeptVersions, type States, type Version } from "./KeptVersions.ts"
 import { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
 import { type Modules, openModules } from "./moduleGraph.ts"
-import { ModuleSources, stampOf } from "./ModuleSource.ts"
+import { ModuleSources } from "./ModuleSource.ts"
 import { CompileProblem, hasTrapped } from "./typescript.ts"
 
 /** Characters that are sent ahead. */
 const maxAhead = 4 * 1024 * 1024
 
+/** Milliseconds after a guest's end in which it is still asked about. */
+const askedAfter = 10_000
+
 type Serve = Extract<LoaderMessage, { readonly type: "serve" }>
 
 const sources = new ModuleSources(makeReadHeavy())
 const known = new KnownRequests()
-/** What each guest has loaded, to tell when a file of its has changed. */
-const loadedBy = new Map<number, Map<string, string>>()
+const kept = new KeptVersions()
 
-/** One guest's modules: its plugin's entry, what it asks for, and what of its plugin is sent ahead of that. */
-class Serving {
-  readonly #entry: string
+/** The entry as guests ask for it. */
+const entryRequest = (entry: string): ModuleRequest => ({
+  specifier: pathToFileURL(realpathSync(entry)).href,
+  parent: "",
+  require: false
+})
+
+/** What one guest is served. */
+interface Serving {
+  readonly entry: string
+  /** What it has been given so far; changed once one of these has. */
+  readonly states: States
+  /** Absent where it is an earlier version that it is given. */
+  readonly version: Version | undefined
+  /** The answer to its first request, which comes without it. */
+  readonly first: () => Promise<ModuleAnswer | AheadAnswer>
+  readonly answer: (request: ModuleRequest) => Promise<ModuleAnswer>
+}
+
+/** Modules as they are: its plugin's entry, what it asks for, and what of its plugin is sent ahead of that. */
+class FromFiles implements Serving {
+  readonly entry: string
+  readonly version: Version
   readonly #integrity: string | undefined
   readonly #plugin: string
-  readonly #loaded: Map<string, string>
   #modules: Promise<Modules> | undefined
 
-  constructor({ entry, integrity }: Serve, loaded: Map<string, string>) {
-    this.#entry = entry
+  constructor({ entry, integrity }: Serve) {
+    this.entry = entry
+    this.version = kept.begin(entry, integrity)
     this.#integrity = integrity
     this.#plugin = JSON.stringify([entry, integrity])
-    this.#loaded = loaded
+  }
+
+  get states(): States {
+    return this.version.files
   }
 
   async #get(request: ModuleRequest): Promise<ModuleText> {
-    this.#modules ??= openModules(this.#entry, sources, this.#integrity)
+    this.#modules ??= openModules(this.entry, sources, this.#integrity)
     const { file, url, source } = await (await this.#modules).get(request)
-    this.#loaded.set(file, source.stamp)
-    return { url, format: source.format, source: source.source }
+    const text = { url, format: source.format, source: source.source }
+    this.version.add(request, text, file, source.stamp)
+    return text
   }
 
   async answer(request: ModuleRequest): Promise<ModuleAnswer> {
@@ -57,10 +84,9 @@ class Serving {
   }
 
   /** The entry, with all that guests of the same plugin have asked for before; every one decided anew. */
-  async entry(): Promise<ModuleAnswer | AheadAnswer> {
+  async first(): Promise<ModuleAnswer | AheadAnswer> {
     try {
-      const specifier = pathToFileURL(realpathSync(this.#entry)).href
-      const asked = await this.#get({ specifier, parent: "", require: false })
+      const asked = await this.#get(entryRequest(this.entry))
       if (typeof asked.source !== "string" || asked.source.length > maxAhead) return asked
       const more = await this.#more()
       if (more.length === 0) return asked
@@ -88,6 +114,18 @@ class Serving {
     return more
   }
 }
+
+/** An earlier version of a plugin; it is at an end once the files that do not load have changed. */
+const fromKept = (entry: string, { texts }: Version, states: States): Serving => {
+  const answer = async (request: ModuleRequest): Promise<ModuleAnswer> =>
+    texts.get(keyOf(request)) ?? {
+      error: `Cannot load "${request.specifier}": the plugin's files have changed and do not load, and the version that goes on had not asked for it.`
+    }
+  return { entry, states, version: undefined, answer, first: () => answer(entryRequest(entry)) }
+}
+
+/** By guest. */
+const servings = new Map<number, Serving>()
 
 const problem = (error: unknown): ModuleAnswer => {
   const message = error instanceof Error ? error.message : String(error)
@@ -120,12 +158,17 @@ const requestIn = (text: unknown): ModuleRequest | undefined => {
   }
 }
 
+const servingFor = (message: Serve): Serving => {
+  const { entry, integrity } = message
+  const instead = kept.insteadOf(entry, integrity)
+  return instead === undefined ? new FromFiles(message) : fromKept(entry, instead.version, instead.states)
+}
+
 const serve = (message: Serve): void => {
   const { guest, port, flag: shared, framed } = message
   const flag = new Int32Array(shared)
-  const loaded = new Map<string, string>()
-  loadedBy.set(guest, loaded)
-  const serving = new Serving(message, loaded)
+  const serving = servingFor(message)
+  servings.set(guest, serving)
   const send = (reply: ModuleAnswer | AheadAnswer): void => {
     if (framed) {
       const bytes = frame(reply)
@@ -137,7 +180,7 @@ const serve = (message: Serve): void => {
   }
   let isEntry = true
   // One after another: a guest that asks for several at a time, past its own line, has no one to thank but itself.
-  let last = serving.entry().then(send)
+  let last = serving.first().then(send)
   port.on("message", (text: unknown) => {
     // The guest's own first request, answered before it came.
     if (isEntry) {
@@ -151,31 +194,38 @@ const serve = (message: Serve): void => {
       )
     )
   })
-  port.on("close", () => loadedBy.delete(guest))
+  // Its host may ask what came of it, though it is gone.
+  port.on("close", () => setTimeout(() => servings.delete(guest), askedAfter).unref())
 }
 
 const hasChanged = (guest: number): boolean => {
-  const loaded = loadedBy.get(guest)
+  const serving = servings.get(guest)
   // Of a loader before this one: better loaded anew than never again.
-  if (loaded === undefined) return true
-  for (const [file, stamp] of loaded) {
-    try {
-      if (stampOf(file) !== stamp) return true
-    } catch {
-      // Gone or no longer a module: changed, and the next load will say how.
-      return true
-    }
-  }
+  return serving === undefined || haveChanged(serving.states)
+}
+
+/** Whether it was of an earlier version. */
+const hasLoaded = (guest: number): boolean => {
+  const serving = servings.get(guest)
+  if (serving === undefined) return false
+  if (serving.version === undefined) return true
+  kept.loaded(serving.entry, serving.version)
   return false
 }
 
+/** Whether there is an earlier version to go on with. */
+const hasFailed = (guest: number): boolean => {
+  const serving = servings.get(guest)
+  return serving?.version !== undefined && kept.failed(serving.entry, serving.version)
+}
+
+const questions = { changed: hasChanged, loaded: hasLoaded, failed: hasFailed }
+
 parentPort?.on("message", (message: LoaderMessage) => {
   if (message.type === "serve") serve(message)
-  else
-    parentPort?.postMessage({
-      type: "changed",
-      id: message.id,
-      changed: hasChanged(message.guest)
-    } satisfies LoaderReply)
+  else {
+    const answer = questions[message.type](message.guest)
+    parentPort?.postMessage({ type: "answer", id: message.id, answer } satisfies LoaderReply)
+  }
 })
 parentPort?.postMessage({ type: "ready" } satisfies LoaderReply)
