@@ -2,6 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { InvalidInput, type NotFound, PayloadTooLarge } from "./ApiErrors.ts"
+import * as Dialect from "./Dialect.ts"
 import { EventLog } from "./EventLog.ts"
 import { Ids, timestamp } from "./Ids.ts"
 import type { Attachment, JsonObject } from "./Model.ts"
@@ -52,6 +53,13 @@ export class Attachments extends Context.Service<
         const events = yield* EventLog
         const ids = yield* Ids
         const topics = yield* Topics
+        const givenFact = Dialect.given(sql, {
+          topic_id: "text",
+          kind: "text",
+          key: "text",
+          dedupe_key: "text"
+        })
+        const sameAttachment = Dialect.sameAttachment(sql)
 
         const list = Effect.fnUntraced(function* (topicId: string, kind: string | undefined) {
           yield* topics.get(topicId)
@@ -99,8 +107,7 @@ export class Attachments extends Context.Service<
             // Posted now, it no longer goes with the message it was once derived from.
             const [there] = yield* sql<AttachmentRow>`
               UPDATE attachments SET posted = 1
-              WHERE topic_id = ${topic_id} AND kind = ${given.kind} AND COALESCE(key, '') = ${key ?? ""}
-                AND (key IS NULL) = ${key === null} AND dedupe_key = ${dedupe_key}
+              WHERE id IN (SELECT a.id FROM ${givenFact([row])} JOIN attachments a ON ${sameAttachment})
               RETURNING ${sql.literal(columns)}`
             return there === undefined
               ? yield* Effect.die("an attachment conflicts with one that is not there")

@@ -12,6 +12,7 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { End } from "./Derivations.ts"
 import { type AttachmentDraft, Derived, type EnrichmentDraft, type Findings } from "./Derived.ts"
+import * as Dialect from "./Dialect.ts"
 import { timestamp } from "./Ids.ts"
 import type { DerivationError } from "./Model.ts"
 import type { Job, JobKey, JobMessage } from "./Outbox.ts"
@@ -73,12 +74,20 @@ export class Commits extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const derived = yield* Derived
+      const givenIds = Dialect.given(sql, { id: "text" })
+      const givenEnds = Dialect.given(sql, {
+        message_id: "text",
+        content_version: "integer",
+        plugin_name: "text",
+        state: "text",
+        error_json: "text"
+      })
 
       const read = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
-        const ids = JSON.stringify([...new Set(outcomes.map(({ job }) => job.message_id))])
+        const ids = [...new Set(outcomes.map(({ job }) => job.message_id))]
         const rows = yield* sql<Current>`
           SELECT id, content_raw, content_version, deleted_at, topic_id, channel_id
-          FROM messages WHERE id IN (SELECT value FROM json_each(${ids}))`
+          FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
         return new Map(rows.map((row) => [row.id, row]))
       })
 
@@ -88,15 +97,11 @@ export class Commits extends Context.Service<
         const rows = ends.map(({ outcome, end }) => {
           const { message_id, content_version, plugin_name } = outcome.job
           const error = outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
-          return [message_id, content_version, plugin_name, end, error]
+          return { message_id, content_version, plugin_name, state: end, error_json: error }
         })
         const ended = yield* sql<JobKey>`
           UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}
-          FROM (
-            SELECT value ->> 0 AS message_id, value ->> 1 AS content_version, value ->> 2 AS plugin_name,
-              value ->> 3 AS state, value ->> 4 AS error_json
-            FROM json_each(${JSON.stringify(rows)})
-          ) AS given
+          FROM ${givenEnds(rows)}
           WHERE derivations.message_id = given.message_id
             AND derivations.content_version = given.content_version
             AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'

@@ -1,6 +1,7 @@
 /** What became of every plugin's job on every content of a message, for those who ask. */
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "./Dialect.ts"
 import { type Derivation, DerivationError, type DerivationState } from "./Model.ts"
 
 /** How a job ends. */
@@ -27,6 +28,7 @@ export class Derivations extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       // Of this process, as its breakers are: a breaker that opens need not touch every job that is open.
+      const plugins = Dialect.elements(sql, "plugins_json")
       const waiting = new Map<string, DerivationError>()
 
       const toDerivation = ({ error_json, ...row }: DerivationRow): Derivation => {
@@ -43,7 +45,7 @@ export class Derivations extends Context.Service<
             FROM derivations WHERE message_id = ${messageId}
             UNION ALL
             SELECT message_id, content_version, value, 'pending', NULL, created_at, NULL
-            FROM outbox, json_each(plugins_json) WHERE message_id = ${messageId}
+            FROM outbox, ${plugins} WHERE message_id = ${messageId}
             ORDER BY content_version DESC, plugin_name`,
           (rows) => rows.map(toDerivation)
         )

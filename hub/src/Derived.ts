@@ -8,6 +8,7 @@
 import type { Attachment as PluginAttachment, Enrichment as PluginEnrichment } from "@agentlip/plugin-runtime"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "./Dialect.ts"
 import { EventLog, type NewEvent } from "./EventLog.ts"
 import { Ids, timestamp } from "./Ids.ts"
 import type { Attachment, Enrichment } from "./Model.ts"
@@ -91,9 +92,9 @@ const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string 
 
 const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
 
-/** The pairs of message and plugin, as a parameter: a statement's text is the same for any number of them. */
-const pairs = (findings: ReadonlyArray<Findings<unknown>>): string =>
-  JSON.stringify(findings.map(({ place, plugin }) => [place.message_id, plugin]))
+/** Whose findings they are. */
+const runs = (findings: ReadonlyArray<Findings<unknown>>) =>
+  findings.map(({ place, plugin }) => ({ message_id: place.message_id, plugin_name: plugin }))
 
 type Write = Effect.Effect<void, SqlError.SqlError>
 
@@ -118,6 +119,27 @@ export class Derived extends Context.Service<
       const events = yield* EventLog
       const ids = yield* Ids
 
+      const run = { message_id: "text", plugin_name: "text" } as const
+      const givenRuns = Dialect.given(sql, run)
+      const givenEnrichments = Dialect.given(sql, {
+        ...run,
+        id: "text",
+        kind: "text",
+        span_start: "integer",
+        span_end: "integer",
+        data_json: "text"
+      })
+      const givenAttachments = Dialect.given(sql, {
+        ...run,
+        id: "text",
+        topic_id: "text",
+        kind: "text",
+        key: "text",
+        dedupe_key: "text",
+        value_json: "text"
+      })
+      const sameAttachment = Dialect.sameAttachment(sql)
+
       const from = (messageId: string, plugin: string | undefined) =>
         plugin === undefined
           ? sql`message_id = ${messageId}`
@@ -130,9 +152,10 @@ export class Derived extends Context.Service<
         if (findings.length === 0) return
         yield* sql`
           DELETE FROM enrichments WHERE (message_id, plugin_name) IN
-            (SELECT value ->> 0, value ->> 1 FROM json_each(${pairs(findings)}))`
+            (SELECT message_id, plugin_name FROM ${givenRuns(runs(findings))})`
         const created_at = yield* timestamp
-        const rows: Array<ReadonlyArray<string | number>> = []
+        const nextId = yield* ids.reserve(findings.reduce((sum, { found }) => sum + found.length, 0))
+        const rows: Array<Omit<EnrichmentRow, "created_at">> = []
         const enriched: Array<NewEvent> = []
         for (const { place, plugin: plugin_name, found } of findings) {
           if (found.length === 0) continue
@@ -140,8 +163,9 @@ export class Derived extends Context.Service<
           const enrichments: Array<object> = []
           const enrichment_ids: Array<string> = []
           for (const { kind, span, data, data_json } of found) {
-            const id = yield* ids.next
-            rows.push([id, message_id, plugin_name, kind, span.start, span.end, data_json])
+            const id = nextId()
+            const { start: span_start, end: span_end } = span
+            rows.push({ id, message_id, plugin_name, kind, span_start, span_end, data_json })
             enrichments.push({ id, kind, span, data })
             enrichment_ids.push(id)
           }
@@ -156,9 +180,8 @@ export class Derived extends Context.Service<
         yield* sql`
           INSERT INTO enrichments
             (id, message_id, plugin_name, kind, span_start, span_end, data_json, created_at)
-          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-            ${created_at}
-          FROM json_each(${JSON.stringify(rows)})`
+          SELECT id, message_id, plugin_name, kind, span_start, span_end, data_json, ${created_at}
+          FROM ${givenEnrichments(rows)}`
         yield* events.appendAll(enriched)
       })
 
@@ -206,7 +229,7 @@ export class Derived extends Context.Service<
           SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
           FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
           WHERE (s.message_id, s.plugin_name) IN
-            (SELECT value ->> 0, value ->> 1 FROM json_each(${pairs(findings)}))`
+            (SELECT message_id, plugin_name FROM ${givenRuns(runs(findings))})`
         for (const row of before) {
           const { id, message_id, plugin_name } = row
           // What is found again stays as it is: no new row, no new event.
@@ -225,14 +248,17 @@ export class Derived extends Context.Service<
         )
         yield* compare(findings, wanted)
         const created_at = yield* timestamp
+        const nextId = yield* ids.reserve([...wanted.values()].reduce((sum, { size }) => sum + size, 0))
         const drafts: Array<{ readonly attachment: Attachment; readonly channel_id: string }> = []
-        const rows: Array<ReadonlyArray<string | null>> = []
-        for (const { place, plugin } of findings) {
+        const rows: Array<
+          Fact & { readonly id: string; readonly message_id: string; readonly plugin_name: string }
+        > = []
+        for (const { place, plugin: plugin_name } of findings) {
           const { message_id, channel_id } = place
-          for (const fact of wanted.get(runKey(message_id, plugin))?.values() ?? []) {
-            const id = yield* ids.next
+          for (const fact of wanted.get(runKey(message_id, plugin_name))?.values() ?? []) {
+            const id = nextId()
             const { topic_id, kind, key, dedupe_key, value, value_json } = fact
-            rows.push([id, topic_id, kind, key, dedupe_key, value_json, message_id, plugin])
+            rows.push({ id, topic_id, kind, key, dedupe_key, value_json, message_id, plugin_name })
             const attachment = {
               id,
               topic_id,
@@ -247,20 +273,17 @@ export class Derived extends Context.Service<
           }
         }
         if (rows.length === 0) return
-        const given = JSON.stringify(rows)
+        const given = givenAttachments(rows)
         const added = yield* sql<{ readonly id: string }>`
           INSERT INTO attachments
             (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
-          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, 0,
-            ${created_at}
-          FROM json_each(${given}) WHERE true
+          SELECT id, topic_id, kind, key, dedupe_key, value_json, message_id, 0, ${created_at}
+          FROM ${given} WHERE true
           ON CONFLICT DO NOTHING RETURNING id`
         yield* sql`
           INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-          SELECT a.id, value ->> 6, value ->> 7 FROM json_each(${given})
-          JOIN attachments a ON a.topic_id = value ->> 1 AND a.kind = value ->> 2
-            AND COALESCE(a.key, '') = COALESCE(value ->> 3, '') AND (a.key IS NULL) = ((value ->> 3) IS NULL)
-            AND a.dedupe_key = value ->> 4
+          SELECT a.id, given.message_id, given.plugin_name
+          FROM ${given} JOIN attachments a ON ${sameAttachment}
           WHERE true
           ON CONFLICT DO NOTHING`
         const addedIds = new Set(added.map(({ id }) => id))

@@ -1,6 +1,7 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "./Dialect.ts"
 import { timestamp } from "./Ids.ts"
 import type { HubEvent } from "./Model.ts"
 
@@ -67,6 +68,15 @@ export class EventLog extends Context.Service<
     EventLog,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const givenEvents = Dialect.given(sql, {
+        name: "text",
+        channel_id: "text",
+        topic_id: "text",
+        topic_id2: "text",
+        entity_type: "text",
+        entity_id: "text",
+        data_json: "text"
+      })
       const arrivals = Latch.makeUnsafe(false)
       const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
 
@@ -85,19 +95,17 @@ export class EventLog extends Context.Service<
       const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
         if (events.length === 0) return
         const ts = yield* timestamp
-        const rows = events.map(({ name, scope, entity, data }) => [
+        const rows = events.map(({ name, scope, entity, data }) => ({
+          ...scope,
           name,
-          scope.channel_id,
-          scope.topic_id ?? null,
-          scope.topic_id2 ?? null,
-          entity.type,
-          entity.id,
-          JSON.stringify(data)
-        ])
+          entity_type: entity.type,
+          entity_id: entity.id,
+          data_json: JSON.stringify(data)
+        }))
         yield* sql`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
-          SELECT ${ts}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-          FROM json_each(${JSON.stringify(rows)}) ORDER BY key`
+          SELECT ${ts}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
+          FROM ${givenEvents(rows)} ORDER BY position`
         yield* announce
       })
 
@@ -106,15 +114,20 @@ export class EventLog extends Context.Service<
           ...(channels.length > 0 ? [sql.in("channel_id", channels)] : []),
           ...(topics.length > 0 ? [sql.in("topic_id", topics), sql.in("topic_id2", topics)] : [])
         ]
-        const filter = sql.and([sql`event_id > ${after}`, ...(scopes.length > 0 ? [sql.or(scopes)] : [])])
+        // First, so that it promises no event that the rows below do not have.
+        const [newest] = yield* sql<{ event_id: number }>`
+          SELECT COALESCE(max(event_id), 0) AS event_id FROM events`
+        const replay_until = newest?.event_id ?? 0
+        const filter = sql.and([
+          sql`event_id > ${after} AND event_id <= ${replay_until}`,
+          ...(scopes.length > 0 ? [sql.or(scopes)] : [])
+        ])
         const order = sql.literal(tail === undefined ? "ASC" : "DESC")
         const rows = yield* sql<EventRow>`
           SELECT * FROM events WHERE ${filter} ORDER BY event_id ${order} LIMIT ${tail ?? limit}`
-        const [newest] = yield* sql<{ event_id: number }>`
-          SELECT COALESCE(max(event_id), 0) AS event_id FROM events`
         const events = rows.map(toEvent)
-        return { replay_until: newest?.event_id ?? 0, events: tail === undefined ? events : events.reverse() }
-      }, sql.withTransaction)
+        return { replay_until, events: tail === undefined ? events : events.reverse() }
+      })
 
       return EventLog.of({ append, appendAll, arrivals, list })
     })

@@ -7,7 +7,7 @@ import {
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Redacted } from "effect"
 import * as path from "node:path"
 import { Attachments } from "./Attachments.ts"
 import { AuthToken } from "./Auth.ts"
@@ -22,6 +22,7 @@ import { Messages } from "./Messages.ts"
 import * as Migrations from "./Migrations.ts"
 import { Outbox } from "./Outbox.ts"
 import { Plugins } from "./Plugins.ts"
+import * as Postgres from "./Postgres.ts"
 import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
 import * as Sqlite from "./Sqlite.ts"
@@ -32,6 +33,8 @@ import { WriterLock } from "./WriterLock.ts"
 export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, LiveOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
   readonly workspace: string
+  /** `postgres://…`: a database that other hubs may have too. Default a SQLite file in the workspace. */
+  readonly database?: Redacted.Redacted
   /** Runs on every message. Default none. */
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
 }
@@ -55,11 +58,12 @@ const pluginsLayer = (
     )
   )
 
-const databaseLayer = Migrations.layer.pipe(
-  Layer.provideMerge(
-    Layer.unwrap(Effect.map(Workspace, ({ database }) => Sqlite.layer({ filename: database })))
-  )
-)
+const clientLayer = ({ database }: HubOptions) =>
+  database === undefined
+    ? Layer.unwrap(Effect.map(Workspace, ({ database }) => Sqlite.layer({ filename: database })))
+    : Postgres.layer({ url: database })
+
+const databaseLayer = (options: HubOptions) => Migrations.layer.pipe(Layer.provideMerge(clientLayer(options)))
 
 const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: HubOptions) => {
   const storage = Layer.mergeAll(
@@ -89,10 +93,10 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: Hu
 }
 
 /** What a hub keeps: its workspace, which it holds alone before it opens the database in it. */
-const foundation = ({ workspace }: HubOptions) =>
-  databaseLayer.pipe(
+const foundation = (options: HubOptions) =>
+  databaseLayer(options).pipe(
     Layer.provideMerge(WriterLock.layer),
-    Layer.provideMerge(Layer.mergeAll(Workspace.layer(workspace), AuthToken.layer))
+    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace), AuthToken.layer))
   )
 
 /**

@@ -1,6 +1,7 @@
 /** What the hub counts beside what its plugin runtime does. Labels are bounded: never ids. */
 import { Effect, Metric } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "./Dialect.ts"
 
 const posts = Metric.counter("agentlip_messages_total", {
   description: "Changes of messages that clients made: create, edit, delete or move.",
@@ -54,11 +55,11 @@ export const countJobs = (
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const found = yield* sql<{ plugin_name: string; open: number }>`
-      SELECT plugin_name, sum(jobs) AS open FROM (
+      SELECT plugin_name, CAST(sum(jobs) AS INTEGER) AS open FROM (
         SELECT plugin_name, count(*) AS jobs FROM derivations WHERE state = 'pending' GROUP BY plugin_name
         UNION ALL
-        SELECT plugin.value, count(*) FROM outbox, json_each(plugins_json) AS plugin GROUP BY plugin.value
-      ) GROUP BY plugin_name`
+        SELECT value, count(*) FROM outbox, ${Dialect.elements(sql, "plugins_json")} GROUP BY value
+      ) AS counted GROUP BY plugin_name`
     const open = new Map(found.map((row) => [row.plugin_name, row.open]))
     for (const plugin of plugins) {
       yield* Metric.update(Metric.withAttributes(jobs, { plugin }), open.get(plugin) ?? 0)

@@ -5,18 +5,41 @@ import { SqlClient, type SqlError } from "effect/sql"
 const counterBits = 20n
 const digits = 17
 
+const write = (id: bigint): string => id.toString(16).padStart(digits, "0")
+
 /**
  * Gives ids: 17 hexadecimal digits, the milliseconds since the epoch and a counter. Each is greater than
  * every one before it, of any kind, also after a restart or when the clock is set back.
+ *
+ * **Gotchas**: ask inside the transaction that uses them. On PostgreSQL other hubs give ids too, and it is the
+ * transaction's lock that makes theirs smaller or greater as their transaction is before or after.
  */
-export class Ids extends Context.Service<Ids, { readonly next: Effect.Effect<string> }>()(
-  "@agentlip/hub/Ids"
-) {
+export class Ids extends Context.Service<
+  Ids,
+  {
+    readonly next: Effect.Effect<string, SqlError.SqlError>
+    /** Gives so many ids, one with each call, in ascending order. */
+    readonly reserve: (count: number) => Effect.Effect<() => string, SqlError.SqlError>
+  }
+>()("@agentlip/hub/Ids") {
   static readonly layer: Layer.Layer<Ids, SqlError.SqlError, SqlClient.SqlClient> = Layer.effect(
     Ids,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const [row] = yield* sql<{ last: string | null }>`
+      const reserve = yield* sql.onDialectOrElse({
+        pg: () => Effect.succeed(ofSequence(sql)),
+        orElse: () => ofProcess(sql)
+      })
+      return Ids.of({ reserve, next: Effect.map(reserve(1), (next) => next()) })
+    })
+  )
+}
+
+const countUp = (id: bigint) => (): string => write(id++)
+
+/** This process is the only one that gives ids. */
+const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
+  const [row] = yield* sql<{ last: string | null }>`
         SELECT max(last) AS last FROM (
           SELECT max(id) AS last FROM channels
           UNION ALL SELECT max(id) FROM topics
@@ -24,17 +47,30 @@ export class Ids extends Context.Service<Ids, { readonly next: Effect.Effect<str
           UNION ALL SELECT max(id) FROM attachments
           UNION ALL SELECT max(id) FROM enrichments
         )`
-      let last = typeof row?.last === "string" ? BigInt(`0x${row.last}`) : 0n
-      return Ids.of({
-        next: Effect.map(Clock.currentTimeMillis, (now) => {
-          const fresh = BigInt(now) << counterBits
-          last = fresh > last ? fresh : last + 1n
-          return last.toString(16).padStart(digits, "0")
-        })
-      })
+  let last = typeof row?.last === "string" ? BigInt(`0x${row.last}`) : 0n
+  return (count: number): Effect.Effect<() => string> =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const fresh = BigInt(now) << counterBits
+      const first = fresh > last ? fresh : last + 1n
+      last = first + BigInt(count - 1)
+      return countUp(first)
     })
-  )
-}
+})
+
+/** The server's clock and sequence, because those of the hubs would not agree. */
+const ofSequence =
+  (sql: SqlClient.SqlClient) =>
+  (count: number): Effect.Effect<() => string, SqlError.SqlError> =>
+    Effect.flatMap(
+      sql<{ last: string }>`
+        SELECT setval('ids', ${count - 1} + greatest(
+          nextval('ids'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint << ${Number(counterBits)}
+        ))::text AS last`,
+      ([row]) =>
+        row === undefined
+          ? Effect.die("setval answered no row")
+          : Effect.succeed(countUp(BigInt(row.last) - BigInt(count - 1)))
+    )
 
 /** Now, as the protocol writes it: ISO 8601 in UTC with milliseconds. */
 export const timestamp: Effect.Effect<string> = Effect.map(Clock.currentTimeMillis, (millis) =>

@@ -1,15 +1,68 @@
-/** The database's tables. */
+/** The database's tables: the same on SQLite and on PostgreSQL, but for what follows. */
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"
+import { randomBytes } from "node:crypto"
 
-const statements = [
-  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT`,
+/** What statements for both are made of. */
+interface Words {
+  /** After a table's columns. */
+  readonly strict: string
+  /** After a table's columns, where it is kept in the order of its key. */
+  readonly byKey: string
+  /** Of a column whose numbers rise with every row and are never given again. */
+  readonly rising: string
+  /** What makes an attachment one in its topic, as columns of an index. */
+  readonly identity: string
+}
+
+const sqlite: Words = {
+  strict: "STRICT",
+  byKey: "STRICT, WITHOUT ROWID",
+  rising: "INTEGER PRIMARY KEY AUTOINCREMENT",
+  // NULLs are all different to a unique index; here a missing key is one key, and not the empty one.
+  identity: "kind, COALESCE(key, ''), (key IS NULL), dedupe_key"
+}
+
+const postgres: Words = {
+  strict: "",
+  byKey: "",
+  rising: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+  identity: "attachment_identity(kind, key, dedupe_key)"
+}
+
+const sqliteOnly = [
+  `CREATE TRIGGER events_never_change BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`,
+  `CREATE TRIGGER events_never_go BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'events are never removed'); END`
+]
+
+const postgresFirst = [
+  // An index takes no text as long as an attachment may be.
+  `CREATE FUNCTION attachment_identity(kind TEXT, key TEXT, dedupe_key TEXT) RETURNS BYTEA
+    LANGUAGE SQL IMMUTABLE PARALLEL SAFE AS $$
+      SELECT sha256(convert_to(
+        length(kind) || ':' || kind || COALESCE(length(key) || ':' || key, '') || ':' || dedupe_key, 'UTF8'))
+    $$`,
+  // As the ids of SQLite's hubs: milliseconds since the epoch, and a counter; see Ids.ts.
+  `CREATE SEQUENCE ids`
+]
+
+const postgresOnly = [
+  `CREATE FUNCTION events_refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'events are never changed or removed'; END $$`,
+  `CREATE TRIGGER events_never_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()`
+]
+
+const tables = ({ strict, byKey, rising, identity }: Words): ReadonlyArray<string> => [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) ${strict}`,
   `CREATE TABLE channels (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     description TEXT,
     created_at TEXT NOT NULL
-  ) STRICT`,
+  ) ${strict}`,
   `CREATE TABLE topics (
     id TEXT PRIMARY KEY,
     channel_id TEXT NOT NULL REFERENCES channels,
@@ -17,7 +70,7 @@ const statements = [
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     UNIQUE (channel_id, title)
-  ) STRICT`,
+  ) ${strict}`,
   `CREATE TABLE messages (
     id TEXT PRIMARY KEY,
     topic_id TEXT NOT NULL REFERENCES topics,
@@ -30,7 +83,7 @@ const statements = [
     edited_at TEXT,
     deleted_at TEXT,
     deleted_by TEXT
-  ) STRICT`,
+  ) ${strict}`,
   `CREATE INDEX messages_by_topic ON messages (topic_id, id)`,
   `CREATE INDEX messages_by_channel ON messages (channel_id, id)`,
   `CREATE TABLE enrichments (
@@ -42,7 +95,7 @@ const statements = [
     span_end INTEGER NOT NULL,
     data_json TEXT NOT NULL,
     created_at TEXT NOT NULL
-  ) STRICT`,
+  ) ${strict}`,
   `CREATE INDEX enrichments_by_message ON enrichments (message_id, plugin_name)`,
   `CREATE TABLE attachments (
     id TEXT PRIMARY KEY,
@@ -54,16 +107,14 @@ const statements = [
     source_message_id TEXT REFERENCES messages,
     posted INTEGER NOT NULL,
     created_at TEXT NOT NULL
-  ) STRICT`,
-  // NULLs are all different to a unique index; here a missing key is one key, and not the empty one.
-  `CREATE UNIQUE INDEX attachments_once ON attachments
-    (topic_id, kind, COALESCE(key, ''), (key IS NULL), dedupe_key)`,
+  ) ${strict}`,
+  `CREATE UNIQUE INDEX attachments_once ON attachments (topic_id, ${identity})`,
   `CREATE TABLE attachment_sources (
     attachment_id TEXT NOT NULL REFERENCES attachments ON DELETE CASCADE,
     message_id TEXT NOT NULL REFERENCES messages,
     plugin_name TEXT NOT NULL,
     PRIMARY KEY (message_id, plugin_name, attachment_id)
-  ) STRICT, WITHOUT ROWID`,
+  ) ${byKey}`,
   `CREATE INDEX attachment_sources_by_attachment ON attachment_sources (attachment_id)`,
   `CREATE TABLE derivations (
     message_id TEXT NOT NULL REFERENCES messages,
@@ -74,10 +125,10 @@ const statements = [
     created_at TEXT NOT NULL,
     ended_at TEXT,
     PRIMARY KEY (message_id, content_version, plugin_name)
-  ) STRICT, WITHOUT ROWID`,
+  ) ${byKey}`,
   `CREATE INDEX derivations_pending ON derivations (plugin_name) WHERE state = 'pending'`,
   `CREATE TABLE events (
-    event_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id ${rising},
     ts TEXT NOT NULL,
     name TEXT NOT NULL,
     channel_id TEXT,
@@ -86,27 +137,27 @@ const statements = [
     entity_type TEXT NOT NULL,
     entity_id TEXT NOT NULL,
     data_json TEXT NOT NULL
-  ) STRICT`,
+  ) ${strict}`,
   `CREATE INDEX events_by_channel ON events (channel_id, event_id)`,
   `CREATE INDEX events_by_topic ON events (topic_id, event_id)`,
-  `CREATE INDEX events_by_topic2 ON events (topic_id2, event_id) WHERE topic_id2 IS NOT NULL`,
-  `CREATE TRIGGER events_never_change BEFORE UPDATE ON events
-    BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`,
-  `CREATE TRIGGER events_never_go BEFORE DELETE ON events
-    BEGIN SELECT RAISE(ABORT, 'events are never removed'); END`
+  `CREATE INDEX events_by_topic2 ON events (topic_id2, event_id) WHERE topic_id2 IS NOT NULL`
 ]
 
 const createTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const statements = sql.onDialectOrElse({
+    pg: () => [...postgresFirst, ...tables(postgres), ...postgresOnly],
+    orElse: () => [...tables(sqlite), ...sqliteOnly]
+  })
   yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
-  yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', lower(hex(randomblob(16))))`
+  yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', ${randomBytes(16).toString("hex")})`
 })
 
 /**
  * A post writes one short row, of a content and the plugins it is for; its jobs are made of that later, many
  * at once. A job is its row in `derivations`: its end is in the commit of what it found.
  */
-const outbox = [
+const outbox = ({ byKey }: Words): ReadonlyArray<string> => [
   `CREATE TABLE outbox (
     message_id TEXT NOT NULL,
     content_version INTEGER NOT NULL,
@@ -114,7 +165,7 @@ const outbox = [
     created_at TEXT NOT NULL,
     traceparent TEXT,
     PRIMARY KEY (message_id, content_version)
-  ) STRICT, WITHOUT ROWID`,
+  ) ${byKey}`,
   `ALTER TABLE derivations ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0`,
   `ALTER TABLE derivations ADD COLUMN traceparent TEXT`,
   `UPDATE derivations SET state = 'pending', error_json = NULL WHERE state = 'waiting'`,
@@ -127,7 +178,8 @@ const outbox = [
 
 const makeOutbox = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  yield* Effect.forEach(outbox, (statement) => sql.unsafe(statement), { discard: true })
+  const statements = outbox(sql.onDialectOrElse({ pg: () => postgres, orElse: () => sqlite }))
+  yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
 })
 
 /** Answers to requests with an `Idempotency-Key`, by method, path and key. */

@@ -15,6 +15,7 @@
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "./Dialect.ts"
 import { timestamp } from "./Ids.ts"
 import * as Trace from "./Trace.ts"
 
@@ -48,12 +49,15 @@ export interface Job extends JobKey {
 /** Posts that are looked at together; few enough to keep nobody who posts waiting. */
 const contentsAtOnce = 64
 
+interface Content extends Omit<JobKey, "plugin_name"> {
+  readonly plugins_json: string
+  readonly created_at: string
+  readonly traceparent: string | null
+}
+
 type Begun = Omit<JobKey, "plugin_name"> & { readonly attempts: number }
 
 const keyOf = ({ message_id, content_version }: Begun | JobKey): string => `${message_id}/${content_version}`
-
-const inJson = (jobs: Iterable<JobKey>): string =>
-  JSON.stringify(Array.from(jobs, (job) => [job.message_id, job.content_version, job.plugin_name]))
 
 export class Outbox extends Context.Service<
   Outbox,
@@ -83,6 +87,15 @@ export class Outbox extends Context.Service<
       Outbox,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
+        const key = { message_id: "text", content_version: "integer" } as const
+        const givenIds = Dialect.given(sql, { id: "text" })
+        const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
+        const givenContents = Dialect.given(sql, {
+          ...key,
+          plugins_json: "text",
+          created_at: "text",
+          traceparent: "text"
+        })
         const arrivals = Latch.makeUnsafe(true)
         const plugins = JSON.stringify(specs.map(({ name }) => name))
         const taken = new Map(specs.map(({ name }) => [name, new Map<string, Job>()]))
@@ -112,19 +125,18 @@ export class Outbox extends Context.Service<
 
         /** Makes jobs of the oldest posts. */
         const openJobs = Effect.gen(function* () {
-          const contents = yield* sql`
+          const contents = yield* sql<Content>`
             SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
             ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
           if (contents.length > 0) {
-            const given = JSON.stringify(contents)
+            const given = givenContents(contents)
             yield* sql`
               INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
-              SELECT content.value ->> 'message_id', content.value ->> 'content_version', plugin.value, 'pending',
-                content.value ->> 'created_at', content.value ->> 'traceparent'
-              FROM json_each(${given}) AS content, json_each(content.value ->> 'plugins_json') AS plugin`
+              SELECT message_id, content_version, element.value, 'pending', created_at, traceparent
+              FROM ${given}, ${Dialect.elements(sql, "given.plugins_json")}`
             yield* sql`
               DELETE FROM outbox WHERE (message_id, content_version) IN
-                (SELECT value ->> 'message_id', value ->> 'content_version' FROM json_each(${given}))`
+                (SELECT message_id, content_version FROM ${given})`
           }
           return contents.length === contentsAtOnce
         }).pipe(sql.withTransaction)
@@ -149,12 +161,12 @@ export class Outbox extends Context.Service<
           const begun = yield* sql<Omit<Job, "message">>`
             UPDATE derivations SET attempts = attempts + 1 WHERE state = 'pending'
               AND (message_id, content_version, plugin_name) IN
-                (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${inJson(keys)}))
+                (SELECT message_id, content_version, plugin_name FROM ${givenJobs(keys)})
             RETURNING message_id, content_version, plugin_name, attempts, traceparent`
-          const ids = JSON.stringify([...new Set(begun.map(({ message_id }) => message_id))])
+          const ids = [...new Set(begun.map(({ message_id }) => message_id))]
           const messages = yield* sql<JobMessage>`
             SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
-            FROM messages WHERE id IN (SELECT value FROM json_each(${ids}))`
+            FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
           const byId = new Map(messages.map((message) => [message.id, message]))
           return begun.flatMap((row): ReadonlyArray<Job> => {
             const message = byId.get(row.message_id)
@@ -181,7 +193,7 @@ export class Outbox extends Context.Service<
           return sql`
             UPDATE derivations SET attempts = attempts - 1 WHERE state = 'pending'
               AND (message_id, content_version, plugin_name) IN
-                (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${inJson(left)}))`.pipe(
+                (SELECT message_id, content_version, plugin_name FROM ${givenJobs(left)})`.pipe(
             // All that is lost is that they count as begun once more.
             Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
           )

@@ -9,11 +9,13 @@ import * as os from "node:os"
 import * as path from "node:path"
 import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
+import { databaseOf, makeDatabase } from "./testDatabase.ts"
 
+/** A folder of its own, and the database of its hubs. */
 export const tempWorkspace = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hub-test-"))),
   (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-)
+).pipe(Effect.tap(makeDatabase))
 
 /** JSON of any shape: tests look into it with assertions, not with types. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a wrong shape fails the assertion that reads it
@@ -111,6 +113,7 @@ export const startHub = Effect.fnUntraced(function* (
   const services = yield* Layer.build(
     Hub.layer({
       workspace,
+      ...databaseOf(workspace),
       plugins: options.plugins ?? [],
       ...options.live,
       rateLimits: options.rateLimits ?? false,
