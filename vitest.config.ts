@@ -8,11 +8,28 @@ const condition = "@agentlip/source"
 // The same few files, in hundreds of processes that tests start: they are compiled once.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(os.tmpdir(), "agentlip-tests-compiled")
 
+const everything = "{test,plugins/test,hub/test}/**/*.test.ts"
+
+/** The hub's tests once more, on the server that `scripts/with-postgres.sh` starts. */
+const onPostgres = {
+  extends: true as const,
+  test: {
+    name: "PostgreSQL",
+    include: ["hub/test/**/*.test.ts"],
+    // Of SQLite's own client and file, or of no database at all.
+    exclude: ["Sqlite", "WriterLock", "Scrape", "LoadReport"].map((name) => `hub/test/${name}.test.ts`),
+    env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }
+  }
+}
+
 export default defineConfig({
   resolve: { conditions: [condition] },
   ssr: { resolve: { conditions: [condition, "module", "node", "development|production"] } },
   test: {
-    include: ["{test,plugins/test,hub/test}/**/*.test.ts"],
+    projects: [
+      { extends: true, test: { name: "main", include: [everything] } },
+      ...(process.env["AGENTLIP_TEST_POSTGRES"] ? [onPostgres] : [])
+    ],
     globalSetup: ["test/support/buildGuest.ts"],
     // A process per file: a rogue that takes its host down takes one file with it, never the run.
     pool: "forks",

@@ -41,9 +41,11 @@ export interface Findings<Draft> {
   readonly found: ReadonlyArray<Draft>
 }
 
+/** A lone surrogate is no text to SQLite, U+0000 none to PostgreSQL. */
+const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
+
 export const draftEnrichment = ({ kind, span, data }: PluginEnrichment): EnrichmentDraft => ({
-  // A lone surrogate is no text to SQLite.
-  kind: kind.toWellFormed(),
+  kind: storable(kind),
   span,
   data,
   data_json: JSON.stringify(data)
@@ -57,9 +59,9 @@ export const draftAttachment = ({
 }: PluginAttachment): AttachmentDraft => {
   const value_json = JSON.stringify(value)
   return {
-    kind: kind.toWellFormed(),
-    key: key?.toWellFormed() ?? null,
-    dedupe_key: dedupe_key?.toWellFormed() ?? value_json,
+    kind: storable(kind),
+    key: key === undefined ? null : storable(key),
+    dedupe_key: dedupe_key === undefined ? value_json : storable(dedupe_key),
     value,
     value_json
   }

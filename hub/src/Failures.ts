@@ -69,8 +69,21 @@ const isBusy = (cause: Cause.Cause<unknown>): boolean =>
       Cause.isDieReason(reason) && reason.defect instanceof SqlError.SqlError && reason.defect.isRetryable
   )
 
+/** PostgreSQL keeps every text but those with U+0000 in them, whichever part of the request brought it. */
+const isNoText = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some(
+    (reason) =>
+      Cause.isDieReason(reason) &&
+      reason.defect instanceof SqlError.SqlError &&
+      reason.defect.reason.cause instanceof Error &&
+      "code" in reason.defect.reason.cause &&
+      reason.defect.reason.cause.code === "22021"
+  )
+
 const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   if (isBusy(cause)) return byStatus(503, undefined)
+  if (isNoText(cause))
+    return byStatus(400, "The request has the character U+0000, which PostgreSQL cannot keep")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)
   if (status >= 500) yield* Effect.logError("request failed", cause)
   return byStatus(status, undefined)

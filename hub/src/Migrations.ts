@@ -30,6 +30,14 @@ const postgres: Words = {
   identity: "attachment_identity(kind, key, dedupe_key)"
 }
 
+/** Runs statements that are for both. */
+const migration = (statements: (words: Words) => ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const words = sql.onDialectOrElse({ pg: () => postgres, orElse: () => sqlite })
+    yield* Effect.forEach(statements(words), (statement) => sql.unsafe(statement), { discard: true })
+  })
+
 const sqliteOnly = [
   `CREATE TRIGGER events_never_change BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`,
@@ -145,11 +153,12 @@ const tables = ({ strict, byKey, rising, identity }: Words): ReadonlyArray<strin
 
 const createTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const statements = sql.onDialectOrElse({
-    pg: () => [...postgresFirst, ...tables(postgres), ...postgresOnly],
-    orElse: () => [...tables(sqlite), ...sqliteOnly]
-  })
-  yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+  yield* migration((words) =>
+    sql.onDialectOrElse({
+      pg: () => [...postgresFirst, ...tables(words), ...postgresOnly],
+      orElse: () => [...tables(words), ...sqliteOnly]
+    })
+  )
   yield* sql`INSERT INTO meta (key, value) VALUES ('db_id', ${randomBytes(16).toString("hex")})`
 })
 
@@ -176,30 +185,22 @@ const outbox = ({ byKey }: Words): ReadonlyArray<string> => [
   `DROP TABLE IF EXISTS jobs`
 ]
 
-const makeOutbox = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  const statements = outbox(sql.onDialectOrElse({ pg: () => postgres, orElse: () => sqlite }))
-  yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
-})
-
 /** Answers to requests with an `Idempotency-Key`, by method, path and key. */
-const makeIdempotencyKeys = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`
-    CREATE TABLE idempotency_keys (
-      key TEXT PRIMARY KEY,
-      body_digest TEXT NOT NULL,
-      status INTEGER NOT NULL,
-      answer TEXT NOT NULL,
-      created_at TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID`
-  yield* sql`CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
-})
+const idempotencyKeys = ({ byKey }: Words): ReadonlyArray<string> => [
+  `CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    body_digest TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) ${byKey}`,
+  `CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
+]
 
 const migrations = {
   "0001_tables": createTables,
-  "0002_outbox": makeOutbox,
-  "0003_idempotency_keys": makeIdempotencyKeys
+  "0002_outbox": migration(outbox),
+  "0003_idempotency_keys": migration(idempotencyKeys)
 }
 
 /** The number of the last of them: databases of a newer hub have a higher one. */

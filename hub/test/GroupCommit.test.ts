@@ -10,9 +10,17 @@ import { Messages } from "../src/Messages.ts"
 import * as Migrations from "../src/Migrations.ts"
 import { type Job, Outbox } from "../src/Outbox.ts"
 import * as Precedence from "../src/Precedence.ts"
-import * as Sqlite from "../src/Sqlite.ts"
 import { Topics } from "../src/Topics.ts"
-import { eventually, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
+import { refusing } from "./testDatabase.ts"
+import {
+  emptyDatabase,
+  eventually,
+  extractorSpec,
+  type Json,
+  linkifierSpec,
+  makeTopic,
+  startHub
+} from "./testHub.ts"
 
 const specs = [linkifierSpec("shouts"), extractorSpec("tags")]
 
@@ -23,7 +31,7 @@ const storage = Commits.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(specs))),
   Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
   Layer.provideMerge(Migrations.layer),
-  Layer.provideMerge(Sqlite.layer({ filename: ":memory:" }))
+  Layer.provideMerge(emptyDatabase)
 )
 
 const make = Effect.gen(function* () {
@@ -131,8 +139,7 @@ describe("a commit of several jobs", () => {
       const { rows, post, takeAll, states, commits } = yield* make
       yield* post("fine")
       yield* post("poison")
-      yield* rows(`CREATE TRIGGER refuse BEFORE INSERT ON enrichments WHEN NEW.data_json LIKE '%poison%'
-        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+      yield* rows(refusing("enrichments", "INSERT", "NEW.data_json LIKE '%poison%'").begin)
       const outcomes = (yield* takeAll).map(outcomeOf)
       const before = yield* rows("SELECT * FROM events")
       yield* Effect.flip(commits.commit(outcomes))
@@ -304,8 +311,8 @@ describe("a hub under load", () => {
         Effect.succeed([{ kind: "k", span: { start: 0, end: 1 }, data: { said: JSON.stringify(input) } }])
       const hub = yield* startHub({ plugins: [linkifierSpec("said")], fakes: { said } })
       const { topic } = yield* makeTopic(hub)
-      yield* hub.rows(`CREATE TRIGGER refuse BEFORE INSERT ON enrichments WHEN NEW.data_json LIKE '%poison%'
-        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+      const refusal = refusing("enrichments", "INSERT", "NEW.data_json LIKE '%poison%'")
+      yield* hub.rows(refusal.begin)
       const texts = Array.from({ length: 20 }, (_, n) => (n === 7 ? "poison" : `fine ${n}`))
       yield* Effect.forEach(
         texts,
@@ -314,7 +321,7 @@ describe("a hub under load", () => {
       )
       const committed = hub.rows("SELECT 1 FROM derivations WHERE state = 'committed'")
       yield* eventually(committed, (found) => found.length === 19)
-      yield* hub.rows("DROP TRIGGER refuse")
+      yield* hub.rows(refusal.end)
       yield* eventually(committed, (found) => found.length === 20)
       assert.strictEqual((yield* hub.rows("SELECT id FROM enrichments")).length, 20)
     })

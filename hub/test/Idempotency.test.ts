@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { refusing } from "./testDatabase.ts"
 import { eventually, linkifierSpec, makeTopic, startHub, tempWorkspace } from "./testHub.ts"
 
 const keyed = (key: string) => ({ headers: { "idempotency-key": key } })
@@ -115,11 +116,11 @@ describe("Idempotency-Key", () => {
   it.live("the change and its answer are kept together or not at all", () =>
     Effect.gen(function* () {
       const { hub, body } = yield* setUp
-      yield* hub.rows(`CREATE TRIGGER no_answer BEFORE UPDATE ON idempotency_keys
-        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+      const refusal = refusing("idempotency_keys", "UPDATE", "true")
+      yield* hub.rows(refusal.begin)
       assert.strictEqual((yield* hub.post("/api/v1/messages", body, keyed("one"))).status, 500)
       assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 0)
-      yield* hub.rows("DROP TRIGGER no_answer")
+      yield* hub.rows(refusal.end)
       assert.strictEqual((yield* hub.post("/api/v1/messages", body, keyed("one"))).status, 201)
     })
   )

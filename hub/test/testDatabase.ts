@@ -26,6 +26,22 @@ const urlOf = (server: string, workspace: string): string => {
 export const databaseOf = (workspace: string): { readonly database?: Redacted.Redacted } =>
   server === undefined ? {} : { database: Redacted.make(urlOf(server, workspace)) }
 
+/** Statements that make writes to a table fail where the condition (on the row `NEW`) holds, and that end it. */
+export const refusing = (table: string, write: "INSERT" | "UPDATE", condition: string) =>
+  onPostgres
+    ? {
+        begin: `DO $do$ BEGIN
+          CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+          CREATE TRIGGER refuse BEFORE ${write} ON ${table} FOR EACH ROW WHEN (${condition}) EXECUTE FUNCTION refuse();
+          END $do$`,
+        end: "DROP FUNCTION refuse() CASCADE"
+      }
+    : {
+        begin: `CREATE TRIGGER refuse BEFORE ${write} ON ${table} WHEN ${condition}
+          BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+        end: "DROP TRIGGER refuse"
+      }
+
 /** An empty schema that goes with the scope. */
 export const makeDatabase = (workspace: string): Effect.Effect<void, never, Scope.Scope> => {
   if (server === undefined) return Effect.void

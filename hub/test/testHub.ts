@@ -9,6 +9,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
+import * as Postgres from "../src/Postgres.ts"
+import * as Sqlite from "../src/Sqlite.ts"
 import { databaseOf, makeDatabase } from "./testDatabase.ts"
 
 /** A folder of its own, and the database of its hubs. */
@@ -16,6 +18,14 @@ export const tempWorkspace = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hub-test-"))),
   (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
 ).pipe(Effect.tap(makeDatabase))
+
+/** A client of an empty database that nobody else has. */
+export const emptyDatabase = Layer.unwrap(
+  Effect.map(tempWorkspace, (workspace) => {
+    const { database } = databaseOf(workspace)
+    return database === undefined ? Sqlite.layer({ filename: ":memory:" }) : Postgres.layer({ url: database })
+  })
+)
 
 /** JSON of any shape: tests look into it with assertions, not with types. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a wrong shape fails the assertion that reads it
