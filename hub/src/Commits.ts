@@ -6,13 +6,15 @@
  * - Each job is judged by itself, by what its message is inside the transaction, which has the write lock
  *   from its begin: findings of another content, or of a message that is deleted, end as stale and write
  *   nothing. Nobody can edit between the look and the commit.
- * - A job that has ended is ended no second time: nothing of its findings is written.
+ * - A job that has ended is ended no second time, and one that another hub has taken over is not ended by this one:
+ *   nothing of its findings is written.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { End } from "./Derivations.ts"
 import { type AttachmentDraft, Derived, type EnrichmentDraft, type Findings } from "./Derived.ts"
 import * as Dialect from "./Dialect.ts"
+import { Hubs } from "./Hubs.ts"
 import { timestamp } from "./Ids.ts"
 import type { DerivationError } from "./Model.ts"
 import type { Job, JobKey, JobMessage } from "./Outbox.ts"
@@ -69,11 +71,12 @@ export class Commits extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Ended>, SqlError.SqlError>
   }
 >()("@agentlip/hub/Commits") {
-  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived> = Layer.effect(
+  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived | Hubs> = Layer.effect(
     Commits,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const derived = yield* Derived
+      const hubs = yield* Hubs
       const givenIds = Dialect.given(sql, { id: "text" })
       const givenEnds = Dialect.given(sql, {
         message_id: "text",
@@ -100,11 +103,11 @@ export class Commits extends Context.Service<
           return { message_id, content_version, plugin_name, state: end, error_json: error }
         })
         const ended = yield* sql<JobKey>`
-          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}
+          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${hubs.giveUp}
           FROM ${givenEnds(rows)}
           WHERE derivations.message_id = given.message_id
             AND derivations.content_version = given.content_version
-            AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'
+            AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'${hubs.mine}
           RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
         const open = new Set(ended.map(keyOf))
         return ends.filter(({ outcome }) => open.has(keyOf(outcome.job)))

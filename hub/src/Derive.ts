@@ -58,7 +58,7 @@ interface Line {
   readonly places: number
   readonly ahead: Array<Job>
   begun: number
-  /** The count of offers at which the outbox had nothing for it. */
+  /** The count of arrivals at which the outbox had nothing for it. */
   emptyAt: number
 }
 
@@ -295,14 +295,26 @@ const make = Effect.fnUntraced(function* (
   const hasPlace = ({ begun, places }: Line): boolean => begun < places
 
   const readOn = Effect.fnUntraced(function* () {
-    const count = outbox.offered()
+    const count = outbox.arrived()
     const short = lines.filter((line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count)
     if (short.length === 0) return
-    const { jobs, more } = yield* outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead])))
+    const readAgain = (): void => short.forEach((line) => (line.emptyAt = -1))
+    // Before they are read: a job that leaves meanwhile may be what the outbox waits for.
+    for (const line of short) line.emptyAt = count
+    const { jobs, more } = yield* Effect.onError(
+      outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead]))),
+      () => Effect.sync(readAgain)
+    )
     const byPlugin = new Map(short.map((line) => [line.spec.name, line]))
-    for (const job of jobs) byPlugin.get(job.plugin_name)?.ahead.push(job)
-    if (more) return void outbox.arrivals.openUnsafe()
-    for (const line of short) if (line.ahead.length === 0) line.emptyAt = count
+    for (const job of jobs) {
+      const line = byPlugin.get(job.plugin_name)
+      if (line === undefined) continue
+      line.ahead.push(job)
+      line.emptyAt = -1
+    }
+    if (!more) return
+    readAgain()
+    outbox.arrivals.openUnsafe()
   })
 
   /** Begins what has a place, of each plugin in its turn, at most so many. */

@@ -2,6 +2,7 @@
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "./Dialect.ts"
+import { Hubs } from "./Hubs.ts"
 import { timestamp } from "./Ids.ts"
 import type { HubEvent } from "./Model.ts"
 
@@ -64,10 +65,11 @@ export class EventLog extends Context.Service<
     >
   }
 >()("@agentlip/hub/EventLog") {
-  static readonly layer: Layer.Layer<EventLog, never, SqlClient.SqlClient> = Layer.effect(
+  static readonly layer: Layer.Layer<EventLog, never, SqlClient.SqlClient | Hubs> = Layer.effect(
     EventLog,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const hubs = yield* Hubs
       const givenEvents = Dialect.given(sql, {
         name: "text",
         channel_id: "text",
@@ -78,6 +80,9 @@ export class EventLog extends Context.Service<
         data_json: "text"
       })
       const arrivals = Latch.makeUnsafe(false)
+      const told = hubs.tell("events")
+      const toldNumber = hubs.tell("events", "event_id")
+      hubs.listen("events", () => arrivals.openUnsafe())
       const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
 
       const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent) {
@@ -85,8 +90,7 @@ export class EventLog extends Context.Service<
         const rows = yield* sql<{ event_id: number }>`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
           VALUES (${ts}, ${name}, ${scope.channel_id}, ${scope.topic_id ?? null}, ${scope.topic_id2 ?? null},
-            ${entity.type}, ${entity.id}, ${JSON.stringify(data)})
-          RETURNING event_id`
+            ${entity.type}, ${entity.id}, ${JSON.stringify(data)})${toldNumber}`
         yield* announce
         const [row] = rows
         return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
@@ -105,7 +109,7 @@ export class EventLog extends Context.Service<
         yield* sql`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
           SELECT ${ts}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
-          FROM ${givenEvents(rows)} ORDER BY position`
+          FROM ${givenEvents(rows)} ORDER BY position${told}`
         yield* announce
       })
 

@@ -7,10 +7,11 @@ import {
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
-import { Effect, Layer, type Redacted } from "effect"
+import { Layer, type Redacted } from "effect"
 import * as path from "node:path"
 import { Attachments } from "./Attachments.ts"
 import { AuthToken } from "./Auth.ts"
+import * as Database from "./Database.ts"
 import { Derivations } from "./Derivations.ts"
 import * as Derive from "./Derive.ts"
 import { Derived } from "./Derived.ts"
@@ -19,13 +20,10 @@ import { Feed, type LiveOptions } from "./Feed.ts"
 import * as HubIdentity from "./HubIdentity.ts"
 import { Ids } from "./Ids.ts"
 import { Messages } from "./Messages.ts"
-import * as Migrations from "./Migrations.ts"
 import { Outbox } from "./Outbox.ts"
 import { Plugins } from "./Plugins.ts"
-import * as Postgres from "./Postgres.ts"
 import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
-import * as Sqlite from "./Sqlite.ts"
 import { Topics } from "./Topics.ts"
 import { announcementLayer, Workspace } from "./Workspace.ts"
 import { WriterLock } from "./WriterLock.ts"
@@ -58,13 +56,6 @@ const pluginsLayer = (
     )
   )
 
-const clientLayer = ({ database }: HubOptions) =>
-  database === undefined
-    ? Layer.unwrap(Effect.map(Workspace, ({ database }) => Sqlite.layer({ filename: database })))
-    : Postgres.layer({ url: database })
-
-const databaseLayer = (options: HubOptions) => Migrations.layer.pipe(Layer.provideMerge(clientLayer(options)))
-
 const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: HubOptions) => {
   const storage = Layer.mergeAll(
     Ids.layer,
@@ -94,7 +85,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: Hu
 
 /** What a hub keeps: its workspace, which it holds alone before it opens the database in it. */
 const foundation = (options: HubOptions) =>
-  databaseLayer(options).pipe(
+  Database.layer(options.database).pipe(
     Layer.provideMerge(WriterLock.layer),
     Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace), AuthToken.layer))
   )

@@ -197,10 +197,25 @@ const idempotencyKeys = ({ byKey }: Words): ReadonlyArray<string> => [
   `CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
 ]
 
+/** Hubs that share a database, and which of them works on a job; see Hubs.ts. A SQLite file has one hub. */
+const sharedOnPostgres = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* migration(() =>
+    sql.onDialectOrElse({
+      pg: () => [
+        `CREATE TABLE hubs (id TEXT PRIMARY KEY, alive_until TIMESTAMPTZ NOT NULL)`,
+        `ALTER TABLE derivations ADD COLUMN owner TEXT`
+      ],
+      orElse: () => []
+    })
+  )
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
-  "0003_idempotency_keys": migration(idempotencyKeys)
+  "0003_idempotency_keys": migration(idempotencyKeys),
+  "0004_hubs": sharedOnPostgres
 }
 
 /** The number of the last of them: databases of a newer hub have a higher one. */

@@ -6,8 +6,8 @@
  * - A post writes one short row, which names all plugins; the jobs are made of it when they are read, those of
  *   many posts at once. From then on a job is its row in `derivations` for as long as that is `pending`, so
  *   that the transaction which commits what a plugin found is the one that ends its job.
- * - Who works on a job is known to this process only, which is the one that has the database: after a crash
- *   every open job is there to be taken at once.
+ * - Who works on a job is known to this process only where it is the one that has the database: after a crash
+ *   every open job is there to be taken at once. Where others have it too, it says so in the job's row.
  * - A job that was begun before and never ended is delivered alone. It may be what takes the process down,
  *   and the others of its plugin are not to be counted out with it.
  * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
@@ -16,6 +16,7 @@ import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "./Dialect.ts"
+import { Hubs } from "./Hubs.ts"
 import { timestamp } from "./Ids.ts"
 import * as Trace from "./Trace.ts"
 
@@ -68,6 +69,8 @@ export class Outbox extends Context.Service<
     readonly arrivals: Latch.Latch
     /** How many offers this process has committed. */
     readonly offered: () => number
+    /** Rises with every offer of this process, and whenever another hub may have brought jobs. */
+    readonly arrived: () => number
     /**
      * Begins jobs, at most so many of each plugin, oldest first; they stay taken until `release`. `more` says
      * that there are posts whose jobs have not been looked at.
@@ -82,11 +85,12 @@ export class Outbox extends Context.Service<
   /** When it closes, jobs that are still taken count as never begun. */
   static readonly layer = (
     specs: ReadonlyArray<ConfiguredSpec>
-  ): Layer.Layer<Outbox, never, SqlClient.SqlClient> =>
+  ): Layer.Layer<Outbox, never, SqlClient.SqlClient | Hubs> =>
     Layer.effect(
       Outbox,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
+        const hubs = yield* Hubs
         const key = { message_id: "text", content_version: "integer" } as const
         const givenIds = Dialect.given(sql, { id: "text" })
         const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
@@ -100,14 +104,21 @@ export class Outbox extends Context.Service<
         const plugins = JSON.stringify(specs.map(({ name }) => name))
         const taken = new Map(specs.map(({ name }) => [name, new Map<string, Job>()]))
         let offered = 0
+        let arrived = 0
         // Those of an earlier start come first.
         let more = true
 
+        const arrive = (): void => {
+          arrived++
+          more = true
+          arrivals.openUnsafe()
+        }
+        hubs.listen("jobs", arrive)
+        const told = hubs.tell("jobs")
         const announce = sql.afterCommit(
           Effect.sync(() => {
             offered++
-            more = true
-            arrivals.openUnsafe()
+            arrive()
           })
         )
 
@@ -119,12 +130,12 @@ export class Outbox extends Context.Service<
           const traceparent = (yield* Trace.current) ?? null
           yield* sql`
             INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
-            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at}, ${traceparent})`
+            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at}, ${traceparent})${told}`
           yield* announce
         })
 
-        /** Makes jobs of the oldest posts. */
-        const openJobs = Effect.gen(function* () {
+        /** Makes jobs of the oldest posts; answers whether there may be others. */
+        const openOldest = Effect.gen(function* () {
           const contents = yield* sql<Content>`
             SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
             ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
@@ -141,13 +152,20 @@ export class Outbox extends Context.Service<
           return contents.length === contentsAtOnce
         }).pipe(sql.withTransaction)
 
+        // Whoever is told of posts that another hub has seen to is not to wait for the lock.
+        const openJobs = hubs.alone
+          ? openOldest
+          : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
+              found.length === 0 ? Effect.succeed(false) : openOldest
+            )
+
         /** Keys of a plugin's next jobs. */
         const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
           const held = taken.get(plugin_name) ?? new Map<string, Job>()
           for (const { attempts } of held.values()) if (attempts > 1) return []
           const open = yield* sql<Begun>`
             SELECT message_id, content_version, attempts FROM derivations
-            WHERE plugin_name = ${plugin_name} AND state = 'pending'
+            WHERE plugin_name = ${plugin_name} AND state = 'pending'${hubs.free}
             ORDER BY message_id, content_version LIMIT ${held.size + count}`
           const free = open.filter((job) => !held.has(keyOf(job)))
           const again = free.findIndex(({ attempts }) => attempts > 0)
@@ -157,9 +175,15 @@ export class Outbox extends Context.Service<
             .map(({ message_id, content_version }) => ({ message_id, content_version, plugin_name }))
         })
 
+        const nextOf = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+          const keys: Array<JobKey> = []
+          for (const [plugin, count] of wanted) keys.push(...(yield* next(plugin, count)))
+          return keys
+        })
+
         const begin = Effect.fnUntraced(function* (keys: ReadonlyArray<JobKey>) {
           const begun = yield* sql<Omit<Job, "message">>`
-            UPDATE derivations SET attempts = attempts + 1 WHERE state = 'pending'
+            UPDATE derivations SET attempts = attempts + 1${hubs.claim} WHERE state = 'pending'
               AND (message_id, content_version, plugin_name) IN
                 (SELECT message_id, content_version, plugin_name FROM ${givenJobs(keys)})
             RETURNING message_id, content_version, plugin_name, attempts, traceparent`
@@ -175,11 +199,17 @@ export class Outbox extends Context.Service<
         })
 
         const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          if (more) more = yield* openJobs
-          const keys: Array<JobKey> = []
-          for (const [plugin, count] of wanted) keys.push(...(yield* next(plugin, count)))
+          if (more) {
+            more = false
+            const left = yield* Effect.onError(openJobs, () => Effect.sync(() => (more = true)))
+            more ||= left
+          }
+          const keys = yield* nextOf(wanted)
           if (keys.length === 0) return { jobs: [], more }
-          const jobs = yield* begin(keys)
+          const jobs = yield* hubs.alone
+            ? begin(keys)
+            : // Looked for once more, where no other hub can take them.
+              sql.withTransaction(Effect.flatMap(nextOf(wanted), begin))
           for (const job of jobs) taken.get(job.plugin_name)?.set(keyOf(job), job)
           const inOrder = jobs.toSorted((one, other) =>
             one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
@@ -191,7 +221,7 @@ export class Outbox extends Context.Service<
           const left = Array.from(taken.values(), (jobs) => [...jobs.values()]).flat()
           if (left.length === 0) return Effect.void
           return sql`
-            UPDATE derivations SET attempts = attempts - 1 WHERE state = 'pending'
+            UPDATE derivations SET attempts = attempts - 1${hubs.giveUp} WHERE state = 'pending'${hubs.mine}
               AND (message_id, content_version, plugin_name) IN
                 (SELECT message_id, content_version, plugin_name FROM ${givenJobs(left)})`.pipe(
             // All that is lost is that they count as begun once more.
@@ -203,6 +233,7 @@ export class Outbox extends Context.Service<
           offer: specs.length === 0 ? () => Effect.void : offer,
           arrivals,
           offered: () => offered,
+          arrived: () => arrived,
           take,
           release: (jobs) => {
             for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))

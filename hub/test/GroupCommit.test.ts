@@ -7,7 +7,6 @@ import { Derived, draftAttachment, draftEnrichment } from "../src/Derived.ts"
 import { EventLog } from "../src/EventLog.ts"
 import { Ids } from "../src/Ids.ts"
 import { Messages } from "../src/Messages.ts"
-import * as Migrations from "../src/Migrations.ts"
 import { type Job, Outbox } from "../src/Outbox.ts"
 import * as Precedence from "../src/Precedence.ts"
 import { Topics } from "../src/Topics.ts"
@@ -30,7 +29,6 @@ const storage = Commits.layer.pipe(
   Layer.provideMerge(Topics.layer),
   Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(specs))),
   Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
-  Layer.provideMerge(Migrations.layer),
   Layer.provideMerge(emptyDatabase)
 )
 

@@ -7,10 +7,9 @@ import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as Database from "../src/Database.ts"
 import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
-import * as Postgres from "../src/Postgres.ts"
-import * as Sqlite from "../src/Sqlite.ts"
 import { databaseOf, makeDatabase } from "./testDatabase.ts"
 
 /** A folder of its own, and the database of its hubs. */
@@ -19,11 +18,11 @@ export const tempWorkspace = Effect.acquireRelease(
   (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
 ).pipe(Effect.tap(makeDatabase))
 
-/** A client of an empty database that nobody else has. */
+/** A database with the hub's tables that nobody else has. */
 export const emptyDatabase = Layer.unwrap(
   Effect.map(tempWorkspace, (workspace) => {
     const { database } = databaseOf(workspace)
-    return database === undefined ? Sqlite.layer({ filename: ":memory:" }) : Postgres.layer({ url: database })
+    return database === undefined ? Database.sqlite(":memory:") : Database.postgres(database)
   })
 )
 
