@@ -1,50 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
-import * as fs from "node:fs"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Sqlite from "../src/Sqlite.ts"
-import { client, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
-
-const entry = fileURLToPath(new URL("./crashingHub.ts", import.meta.url))
-
-interface Running {
-  readonly process: ChildProcess
-  readonly api: ReturnType<typeof client>
-}
-
-const kill = ({ process }: Running): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    if (process.exitCode !== null || process.signalCode !== null) return
-    const gone = once(process, "exit")
-    process.kill("SIGKILL")
-    await gone
-  })
-
-/** Starts a hub's process and waits until it answers as itself. */
-const start = (workspace: string) =>
-  Effect.acquireRelease(
-    Effect.gen(function* () {
-      const child = spawn(process.execPath, ["--conditions=@agentlip/source", entry, workspace], {
-        stdio: ["ignore", "ignore", "inherit"]
-      })
-      const server = yield* eventually(
-        Effect.sync(() => {
-          const file = path.join(workspace, ".agentlip", "server.json")
-          if (!fs.existsSync(file)) return undefined
-          const { pid }: { pid: number } = JSON.parse(fs.readFileSync(file, "utf8"))
-          return pid === child.pid ? readServerFile(workspace) : undefined
-        }),
-        (found) => found !== undefined
-      )
-      assert.isDefined(server)
-      return { process: child, api: client(`http://127.0.0.1:${server?.port}`, server?.auth_token ?? "") }
-    }),
-    kill
-  )
+import { kill, start } from "./killableHub.ts"
+import { eventually, type Json, makeTopic, tempWorkspace } from "./testHub.ts"
 
 const read = (workspace: string, text: string): Effect.Effect<ReadonlyArray<Json>> =>
   Effect.gen(function* () {

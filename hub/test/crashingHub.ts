@@ -7,9 +7,12 @@ import * as Hub from "../src/Hub.ts"
 
 const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url))
 
+/** Longer than any delay of a busy machine: here a plugin that fails is a violation. */
+const timeout = "30 seconds"
+
 const plugins = [
-  makeSpec({ name: "shouts", kind: linkifier, modulePath: fixture("shouts") }),
-  makeSpec({ name: "tags", kind: extractor, modulePath: fixture("tags") })
+  makeSpec({ name: "shouts", kind: linkifier, modulePath: fixture("shouts"), isolation: "process", timeout }),
+  makeSpec({ name: "tags", kind: extractor, modulePath: fixture("tags"), timeout })
 ]
 
 const hub = { workspace: process.argv[2] ?? ".", plugins, rateLimits: false } as const

@@ -1,0 +1,65 @@
+/** A hub's process that tests kill. */
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { client, eventually, readServerFile } from "./testHub.ts"
+
+const entry = fileURLToPath(new URL("./crashingHub.ts", import.meta.url))
+
+export interface Running {
+  readonly process: ChildProcess
+  readonly url: string
+  readonly token: string
+  readonly api: ReturnType<typeof client>
+}
+
+export const kill = ({ process }: Pick<Running, "process">): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    if (process.exitCode !== null || process.signalCode !== null) return
+    const gone = once(process, "exit")
+    process.kill("SIGKILL")
+    await gone
+  })
+
+/** Starts a hub's process and waits for nothing. */
+export const spawnHub = (workspace: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => ({
+      process: spawn(process.execPath, ["--conditions=@agentlip/source", entry, workspace], {
+        stdio: ["ignore", "ignore", "inherit"]
+      })
+    })),
+    kill
+  )
+
+/** Waits until the hub of a process answers as itself. */
+export const ready = Effect.fnUntraced(function* (workspace: string, process: ChildProcess) {
+  const file = path.join(workspace, ".agentlip", "server.json")
+  const server = yield* eventually(
+    Effect.sync(() => {
+      if (process.exitCode !== null) throw new Error(`the hub ended with exit code ${process.exitCode}`)
+      if (!fs.existsSync(file)) return undefined
+      const { pid }: { pid: number } = JSON.parse(fs.readFileSync(file, "utf8"))
+      return pid === process.pid ? readServerFile(workspace) : undefined
+    }),
+    (found) => found !== undefined
+  )
+  if (server === undefined) return yield* Effect.die("eventually answers what was asked for")
+  const url = `http://127.0.0.1:${server.port}`
+  const running: Running = {
+    process,
+    url,
+    token: server.auth_token,
+    api: client(url, server.auth_token)
+  }
+  return running
+})
+
+/** Starts a hub's process and waits until it answers. */
+export const start = Effect.fnUntraced(function* (workspace: string) {
+  const { process } = yield* spawnHub(workspace)
+  return yield* ready(workspace, process)
+})
