@@ -181,6 +181,11 @@ const make = Effect.fnUntraced(function* (
     if (deleted_at !== null || content_version !== job.content_version) {
       return { _tag: "Overtaken", job } satisfies Outcome
     }
+    if (job.again) {
+      // A plugin that does not load fails the run, which says why.
+      yield* Effect.ignore(runtime.load(spec))
+      yield* outbox.beginAgain(job)
+    }
     while (true) {
       const result = yield* Effect.result(slots.withPermit(run(spec, job)))
       if (Result.isSuccess(result)) {

@@ -9,7 +9,8 @@
  * - Who works on a job is known to this process only where it is the one that has the database: after a crash
  *   every open job is there to be taken at once. Where others have it too, it says so in the job's row.
  * - A job that was begun before and never ended is delivered alone. It may be what takes the process down,
- *   and the others of its plugin are not to be counted out with it.
+ *   and the others of its plugin are not to be counted out with it. It counts as begun again when its plugin is
+ *   ready for it, not before: a process that is killed while it starts says nothing about its jobs.
  * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
  */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
@@ -42,6 +43,8 @@ export interface JobMessage {
 export interface Job extends JobKey {
   /** How often it was begun, this time included. */
   readonly attempts: number
+  /** Begun before, and it never ended: `beginAgain` counts this time. */
+  readonly again: boolean
   /** The W3C trace context of the request that brought the job; `null` where nothing was traced. */
   readonly traceparent: string | null
   readonly message: JobMessage
@@ -59,6 +62,8 @@ interface Content extends Omit<JobKey, "plugin_name"> {
 type Begun = Omit<JobKey, "plugin_name"> & { readonly attempts: number }
 
 const keyOf = ({ message_id, content_version }: Begun | JobKey): string => `${message_id}/${content_version}`
+
+const jobKeyOf = (job: JobKey): string => `${keyOf(job)}/${job.plugin_name}`
 
 export class Outbox extends Context.Service<
   Outbox,
@@ -78,6 +83,8 @@ export class Outbox extends Context.Service<
     readonly take: (
       wanted: ReadonlyMap<string, number>
     ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
+    /** Counts a job that is `again`; call it when nothing but its plugin is left to wait for. */
+    readonly beginAgain: (job: JobKey) => Effect.Effect<void, SqlError.SqlError>
     /** Lets go of jobs: those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
@@ -94,6 +101,7 @@ export class Outbox extends Context.Service<
         const key = { message_id: "text", content_version: "integer" } as const
         const givenIds = Dialect.given(sql, { id: "text" })
         const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
+        const givenBegun = Dialect.given(sql, { ...key, plugin_name: "text", attempts: "integer" })
         const givenContents = Dialect.given(sql, {
           ...key,
           plugins_json: "text",
@@ -162,7 +170,7 @@ export class Outbox extends Context.Service<
         /** Keys of a plugin's next jobs. */
         const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
           const held = taken.get(plugin_name) ?? new Map<string, Job>()
-          for (const { attempts } of held.values()) if (attempts > 1) return []
+          for (const { again } of held.values()) if (again) return []
           const open = yield* sql<Begun>`
             SELECT message_id, content_version, attempts FROM derivations
             WHERE plugin_name = ${plugin_name} AND state = 'pending'${hubs.free}
@@ -172,21 +180,22 @@ export class Outbox extends Context.Service<
           const some = again === 0 ? free.slice(0, held.size === 0 ? 1 : 0) : free
           return some
             .slice(0, again > 0 ? Math.min(again, count) : count)
-            .map(({ message_id, content_version }) => ({ message_id, content_version, plugin_name }))
+            .map((job) => ({ ...job, plugin_name }))
         })
 
         const nextOf = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          const keys: Array<JobKey> = []
-          for (const [plugin, count] of wanted) keys.push(...(yield* next(plugin, count)))
-          return keys
+          const jobs: Array<Begun & JobKey> = []
+          for (const [plugin, count] of wanted) jobs.push(...(yield* next(plugin, count)))
+          return jobs
         })
 
-        const begin = Effect.fnUntraced(function* (keys: ReadonlyArray<JobKey>) {
-          const begun = yield* sql<Omit<Job, "message">>`
-            UPDATE derivations SET attempts = attempts + 1${hubs.claim} WHERE state = 'pending'
-              AND (message_id, content_version, plugin_name) IN
-                (SELECT message_id, content_version, plugin_name FROM ${givenJobs(keys)})
-            RETURNING message_id, content_version, plugin_name, attempts, traceparent`
+        const begin = Effect.fnUntraced(function* (next: ReadonlyArray<Begun & JobKey>) {
+          const before = new Map(next.map((job) => [jobKeyOf(job), job.attempts]))
+          const begun = yield* sql<JobKey & Pick<Job, "traceparent">>`
+            UPDATE derivations SET attempts = CASE attempts WHEN 0 THEN 1 ELSE attempts END${hubs.claim}
+            WHERE state = 'pending' AND (message_id, content_version, plugin_name) IN
+              (SELECT message_id, content_version, plugin_name FROM ${givenJobs(next)})
+            RETURNING message_id, content_version, plugin_name, traceparent`
           const ids = [...new Set(begun.map(({ message_id }) => message_id))]
           const messages = yield* sql<JobMessage>`
             SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
@@ -194,7 +203,10 @@ export class Outbox extends Context.Service<
           const byId = new Map(messages.map((message) => [message.id, message]))
           return begun.flatMap((row): ReadonlyArray<Job> => {
             const message = byId.get(row.message_id)
-            return message === undefined ? [] : [{ ...row, message }]
+            const attempts = before.get(jobKeyOf(row)) ?? 0
+            return message === undefined
+              ? []
+              : [{ ...row, attempts: attempts + 1, again: attempts > 0, message }]
           })
         })
 
@@ -217,13 +229,20 @@ export class Outbox extends Context.Service<
           return { jobs: inOrder, more }
         })
 
+        const beginAgain = ({ message_id, content_version, plugin_name }: JobKey) =>
+          Effect.asVoid(sql`
+            UPDATE derivations SET attempts = attempts + 1 WHERE message_id = ${message_id}
+              AND content_version = ${content_version} AND plugin_name = ${plugin_name}`)
+
         yield* Effect.addFinalizer(() => {
           const left = Array.from(taken.values(), (jobs) => [...jobs.values()]).flat()
           if (left.length === 0) return Effect.void
+          const given = givenBegun(left.map((job) => ({ ...job, attempts: job.attempts - 1 })))
           return sql`
-            UPDATE derivations SET attempts = attempts - 1${hubs.giveUp} WHERE state = 'pending'${hubs.mine}
-              AND (message_id, content_version, plugin_name) IN
-                (SELECT message_id, content_version, plugin_name FROM ${givenJobs(left)})`.pipe(
+            UPDATE derivations SET attempts = given.attempts${hubs.giveUp} FROM ${given}
+            WHERE state = 'pending'${hubs.mine} AND derivations.message_id = given.message_id
+              AND derivations.content_version = given.content_version
+              AND derivations.plugin_name = given.plugin_name`.pipe(
             // All that is lost is that they count as begun once more.
             Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
           )
@@ -235,6 +254,7 @@ export class Outbox extends Context.Service<
           offered: () => offered,
           arrived: () => arrived,
           take,
+          beginAgain,
           release: (jobs) => {
             for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
           }

@@ -190,6 +190,25 @@ describe("Outbox", () => {
     })
   )
 
+  it.live("counts a job that is begun again when its plugin is ready for it, not before", () =>
+    Effect.gen(function* () {
+      const { outbox, post, rows, takeAll } = yield* make
+      yield* post("A")
+      const attempts = Effect.map(rows("SELECT attempts FROM derivations"), (found) =>
+        found.map(({ attempts }) => attempts)
+      )
+      outbox.release(yield* takeAll)
+      for (let start = 0; start < 9; start++) {
+        const jobs = yield* takeAll
+        assert.isTrue(jobs.every(({ again, attempts }) => again && attempts === 2))
+        outbox.release(jobs)
+      }
+      assert.deepStrictEqual(yield* attempts, [1, 1])
+      for (const job of yield* takeAll) yield* outbox.beginAgain(job)
+      assert.deepStrictEqual(yield* attempts, [2, 2])
+    })
+  )
+
   it.live("reads on where there are more posts than it looks at together", () =>
     Effect.gen(function* () {
       const { outbox, post, rows } = yield* make
