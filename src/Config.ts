@@ -5,17 +5,18 @@
  * It is decoded strictly, and one `ConfigError` lists everything that is wrong with it. A module that is
  * missing or does not load is not the config's problem: it is that plugin's `LOAD_ERROR`, the others run.
  *
- * **Gotchas**: a file with the same content is evaluated once per process, and modules it imports are too:
- * a change in one of those, or in the environment, shows only after a restart or a change of the file itself.
+ * **Gotchas**: a file is evaluated once per process for as long as it and what it imports stay as they are: a
+ * change of the environment, an installed package or a CommonJS module shows after a restart or a change of these.
  */
-import { Effect, Result, Schema } from "effect"
+import { type Duration, Effect, Result, Schema, Stream } from "effect"
 import * as path from "node:path"
 import type { Grants, IsolationLevel } from "./Capabilities.ts"
-import { findConfigFile, importDefault } from "./config/file.ts"
+import { fileNames, filesOf, findConfigFile, importDefault } from "./config/file.ts"
 import { realOf } from "./paths.ts"
 import { problemsOf } from "./config/problems.ts"
 import { type ConfigTime, configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { ConfigError } from "./Errors.ts"
+import { type FileStates, haveChanged, statesOf } from "./fileStates.ts"
 import {
   type Enforcement,
   extractor,
@@ -162,3 +163,62 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name)
   }
 })
+
+/** How a config file is watched. */
+export interface WatchConfigOptions extends LoadConfigOptions {
+  /** How often its files are looked at. Default 1 second. */
+  readonly interval?: Duration.Input
+}
+
+/**
+ * What `loadConfig` finds, at once and again whenever the config file, or a file that it imports, has changed, come or
+ * gone. A change is taken up once it has stood for an interval, so that a half-written file is nobody's config. What
+ * cannot be used comes as a failure among the others, and the watch goes on.
+ *
+ * @example
+ * ```ts
+ * yield* watchConfig("/srv/chat").pipe(
+ *   Stream.runForEach((found) =>
+ *     Result.isSuccess(found) ? Effect.log(found.success.specs.length) : Effect.logError(found.failure.message)
+ *   )
+ * )
+ * ```
+ */
+export const watchConfig = (
+  workspaceRoot: string,
+  { interval = "1 second", ...options }: WatchConfigOptions = {}
+): Stream.Stream<Result.Result<LoadedConfig, ConfigError>> => {
+  const root = realOf(path.resolve(workspaceRoot))
+  const candidates = fileNames.map((name) => path.join(root, name))
+
+  /** Looked at before the files are read: what changes meanwhile has changed since. */
+  const look = (failed: boolean): FileStates => {
+    const known = candidates.flatMap((file) => [...filesOf(file).keys()])
+    // A file that is missing would come in one of their folders.
+    const folders = failed ? known.map((file) => path.dirname(file)) : []
+    return statesOf([...candidates, ...known, ...folders])
+  }
+
+  const untilChanged = (states: FileStates): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      while (!haveChanged(states)) yield* Effect.sleep(interval)
+      for (let now = look(true); ; now = look(true)) {
+        yield* Effect.sleep(interval)
+        if (!haveChanged(now)) return
+      }
+    })
+
+  const load = Effect.gen(function* () {
+    const before = { true: look(true), false: look(false) }
+    const found = yield* Effect.result(loadConfig(root, options))
+    const failed = Result.isFailure(found)
+    const read = candidates.flatMap((file) => [...filesOf(file)])
+    const watched = [...look(failed), ...before[`${failed}`], ...read]
+    return [found, new Map(watched)] as const
+  })
+
+  return Stream.unfold<FileStates | undefined, Result.Result<LoadedConfig, ConfigError>, never, never>(
+    undefined,
+    (states) => Effect.andThen(states === undefined ? Effect.void : untilChanged(states), load)
+  )
+}

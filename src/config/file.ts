@@ -1,15 +1,16 @@
 /** Finds a workspace's config file and evaluates it. */
 import { Effect } from "effect"
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
+// As a namespace: runtimes that lack `registerHooks` can still load this module.
+import * as Module from "node:module"
 import * as path from "node:path"
-import { pathToFileURL } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { inspect } from "node:util"
 import { ConfigError } from "../Errors.ts"
+import { type FileStates, haveChanged, stateOf } from "../fileStates.ts"
 import { realOf } from "../paths.ts"
 
-const fileNames = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
+export const fileNames = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
 
 const refused = (file: string, problem: string): ConfigError =>
   new ConfigError({ file, problems: [{ path: "", problem }] })
@@ -36,21 +37,77 @@ const thrown = (error: unknown, url: string): string => {
   return `${error.name}${line === undefined ? "" : ` in line ${line}`}: ${error.message}`
 }
 
-/** Evaluates the file, once per content, and answers its default export. */
+/** What one evaluation read: the config file and what it imports, but for installed packages. */
+interface Evaluation {
+  readonly id: string
+  readonly states: Map<string, string>
+  failed: boolean
+}
+
+/** The last one of each config file. */
+const evaluations = new Map<string, Evaluation>()
+let count = 0
+
+const isOwn = (url: string): boolean => url.startsWith("file:") && !url.includes("/node_modules/")
+const marked = (url: string, id: string): string => `${url}?config=${id}`
+
+/**
+ * Has what is imported meanwhile, by modules of this evaluation, be evaluated anew: Node keeps a module by its URL. It
+ * keeps CommonJS modules in its own way, which does not bear that; a change of an imported one shows after a restart.
+ */
+const watchImports = ({ id, states }: Evaluation): (() => void) => {
+  // Without hooks (Bun) a change of an imported file shows after a restart.
+  if (typeof Module.registerHooks !== "function") return () => {}
+  const hooks = Module.registerHooks({
+    resolve: (specifier, context, next) => {
+      const resolved = next(specifier, context)
+      const { parentURL } = context
+      const isCommonJs = context.conditions.includes("require") || resolved.format?.startsWith("commonjs")
+      if (parentURL === undefined || isCommonJs || !isOwn(resolved.url)) return resolved
+      const parent = parentURL.replace(/\?.*$/s, "")
+      if (!parent.startsWith("file:") || !states.has(fileURLToPath(parent))) return resolved
+      const file = fileURLToPath(resolved.url)
+      if (!states.has(file)) states.set(file, stateOf(file))
+      return { ...resolved, url: marked(resolved.url, id) }
+    }
+  })
+  return () => hooks.deregister()
+}
+
+/** Files that the last evaluation of a config file read, whatever came of it; the file itself among them. */
+export const filesOf = (file: string): FileStates => evaluations.get(realOf(file))?.states ?? new Map()
+
+/** Evaluates the file and what it imports, anew where one of these has changed, and answers its default export. */
 export const importDefault = Effect.fnUntraced(function* (file: string) {
-  const url = yield* Effect.try({
+  const { url, evaluation } = yield* Effect.try({
     try: () => {
-      const hash = createHash("sha256").update(fs.readFileSync(file)).digest("hex").slice(0, 16)
-      return `${pathToFileURL(realOf(file)).href}?content=${hash}`
+      const real = realOf(file)
+      // Says better than an import what cannot be read, and why.
+      fs.readFileSync(real)
+      const last = evaluations.get(real)
+      const isSame = last !== undefined && !last.failed && !haveChanged(last.states)
+      const evaluation: Evaluation = isSame
+        ? last
+        : { id: String(++count), states: new Map([[real, stateOf(real)]]), failed: false }
+      evaluations.set(real, evaluation)
+      // A CommonJS config has a second cache, which knows no query.
+      delete Module.createRequire(real).cache[real]
+      return { url: marked(pathToFileURL(real).href, evaluation.id), evaluation }
     },
     catch: (error) => refused(file, `cannot be read: ${String(error)}`)
   })
-  // A CommonJS config has a second cache, which knows no query.
-  delete createRequire(file).cache[realOf(file)]
-  const namespace: { readonly default?: unknown } = yield* Effect.tryPromise({
-    try: () => import(/* @vite-ignore */ url),
-    catch: (error) => refused(file, `cannot be loaded: ${thrown(error, url)}`)
-  })
+  const namespace: { readonly default?: unknown } = yield* Effect.acquireUseRelease(
+    Effect.sync(() => watchImports(evaluation)),
+    () =>
+      Effect.tryPromise({
+        try: () => import(/* @vite-ignore */ url),
+        catch: (error) => {
+          evaluation.failed = true
+          return refused(file, `cannot be loaded: ${thrown(error, url)}`)
+        }
+      }),
+    (stop) => Effect.sync(stop)
+  )
   if ("default" in namespace) return namespace.default
   return yield* refused(
     file,

@@ -2,28 +2,10 @@
  * The version of each plugin that loaded well last: one whose files have changed since, and do not load any more, goes
  * on as it was until they change again.
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
 import { keyOf, type ModuleText } from "../guest/ahead.ts"
+import { type FileStates, haveChanged, stateOf } from "../fileStates.ts"
 import type { ModuleRequest } from "../guest/protocol.ts"
-
-/** The state of files and folders by path: other than it was once one of them has changed, come or gone. */
-export type States = ReadonlyMap<string, string>
-
-const stateOf = (file: string): string => {
-  try {
-    const { ino, size, mtimeNs } = fs.statSync(file, { bigint: true })
-    return `${ino}:${size}:${mtimeNs}`
-  } catch {
-    // Gone or out of reach: a state as good as any to compare with.
-    return ""
-  }
-}
-
-export const haveChanged = (states: States): boolean => {
-  for (const [file, state] of states) if (stateOf(file) !== state) return true
-  return false
-}
 
 /** One load of a plugin: what its guest was given, and what that was made of. */
 export class Version {
@@ -70,14 +52,14 @@ const maxSize = 64 * 1024 * 1024
 export class KeptVersions {
   readonly #good = new Map<string, Version>()
   /** What is the matter with entries whose newest version does not load, until it changes. */
-  readonly #broken = new Map<string, States>()
+  readonly #broken = new Map<string, FileStates>()
   #size = 0
 
   /** The version to go on with instead of the files, if those are as they were when they did not load. */
   insteadOf(
     entry: string,
     integrity: string | undefined
-  ): { readonly version: Version; readonly states: States } | undefined {
+  ): { readonly version: Version; readonly states: FileStates } | undefined {
     const states = this.#broken.get(entry)
     if (states === undefined) return undefined
     if (haveChanged(states)) {

@@ -7,8 +7,9 @@ import { pathToFileURL } from "node:url"
 import { parentPort } from "node:worker_threads"
 import { type Ahead, type AheadAnswer, keyOf, type ModuleText } from "../guest/ahead.ts"
 import type { ModuleAnswer, ModuleRequest } from "../guest/protocol.ts"
+import { type FileStates, haveChanged } from "../fileStates.ts"
 import { makeReadHeavy } from "./heavySources.ts"
-import { haveChanged, KeptVersions, type States, type Version } from "./KeptVersions.ts"
+import { KeptVersions, type Version } from "./KeptVersions.ts"
 import { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderMessage, LoaderReply } from "./ModuleLoader.ts"
 import { type Modules, openModules } from "./moduleGraph.ts"
@@ -38,7 +39,7 @@ const entryRequest = (entry: string): ModuleRequest => ({
 interface Serving {
   readonly entry: string
   /** What it has been given so far; changed once one of these has. */
-  readonly states: States
+  readonly states: FileStates
   /** Absent where it is an earlier version that it is given. */
   readonly version: Version | undefined
   /** The answer to its first request, which comes without it. */
@@ -61,7 +62,7 @@ class FromFiles implements Serving {
     this.#plugin = JSON.stringify([entry, integrity])
   }
 
-  get states(): States {
+  get states(): FileStates {
     return this.version.files
   }
 
@@ -116,7 +117,7 @@ class FromFiles implements Serving {
 }
 
 /** An earlier version of a plugin; it is at an end once the files that do not load have changed. */
-const fromKept = (entry: string, { texts }: Version, states: States): Serving => {
+const fromKept = (entry: string, { texts }: Version, states: FileStates): Serving => {
   const answer = async (request: ModuleRequest): Promise<ModuleAnswer> =>
     texts.get(keyOf(request)) ?? {
       error: `Cannot load "${request.specifier}": the plugin's files have changed and do not load, and the version that goes on had not asked for it.`
