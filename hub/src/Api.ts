@@ -108,7 +108,11 @@ export class Reads extends HttpApiGroup.make("reads")
       error: NotFound
     }),
     HttpApiEndpoint.get("plugins", "/plugins", {
-      success: Schema.Struct({ plugins: Schema.Array(PluginSummary) })
+      success: Schema.Struct({
+        plugins: Schema.Array(PluginSummary),
+        /** Why the config file, as it is now, cannot be used, while the hub goes on as it was. */
+        config_problem: Schema.NullOr(Schema.String)
+      })
     }),
     HttpApiEndpoint.get("plugin", "/plugins/:name", {
       params: { name: Schema.String },

@@ -28,7 +28,9 @@ import { draftAttachment, draftEnrichment } from "./Derived.ts"
 import { jobEnded } from "./HubMetrics.ts"
 import type { DerivationError } from "./Model.ts"
 import { type Job, Outbox } from "./Outbox.ts"
+import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
+import { Specs } from "./Specs.ts"
 import * as Trace from "./Trace.ts"
 
 export interface DeriveOptions {
@@ -50,17 +52,6 @@ const maxCommitChars = 256 * 1024
 /** So many jobs under way are many, and so often a commit waits a moment for them. */
 const manyJobs = 8
 const gatherMoments = 5
-
-/** One plugin and its jobs in this process. */
-interface Line {
-  readonly spec: ConfiguredSpec
-  /** How many of its jobs may be begun and not yet committed. */
-  readonly places: number
-  readonly ahead: Array<Job>
-  begun: number
-  /** The count of arrivals at which the outbox had nothing for it. */
-  emptyAt: number
-}
 
 interface Ready {
   readonly line: Line
@@ -119,10 +110,8 @@ const unlessInterrupted = <A, E, R, R2>(
     Cause.hasInterruptsOnly(cause) ? Effect.interrupt : handle(cause)
   ).pipe(Effect.asVoid)
 
-const make = Effect.fnUntraced(function* (
-  specs: ReadonlyArray<ConfiguredSpec>,
-  { concurrency = 64 }: DeriveOptions
-) {
+const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
+  const specs = yield* Specs
   const outbox = yield* Outbox
   const derivations = yield* Derivations
   const commits = yield* Commits
@@ -133,17 +122,15 @@ const make = Effect.fnUntraced(function* (
   const ready: Array<Ready> = []
   const isReady = Latch.makeUnsafe(false)
 
-  const share = Math.floor(concurrency / Math.max(1, specs.length))
-  const lines = specs.map(
-    // One more than there are isolates: one run takes it, the next is prepared or committed meanwhile.
-    (spec): Line => ({
-      spec,
-      places: Math.max(spec.concurrency + 1, share),
-      ahead: [],
-      begun: 0,
-      emptyAt: -1
-    })
-  )
+  const lines = new Lines(concurrency)
+  /** Jobs of plugins that are no longer configured. */
+  let left: ReadonlyArray<Job> = []
+  const takeUp = (): void => {
+    left = [...left, ...lines.replace(specs.current())]
+    outbox.arrivals.openUnsafe()
+  }
+  takeUp()
+  specs.onChange(takeUp)
 
   const run = (spec: ConfiguredSpec, job: Job): Effect.Effect<Outcome, PluginError> => {
     const { id, content_raw, sender, topic_id, channel_id, created_at } = job.message
@@ -175,7 +162,7 @@ const make = Effect.fnUntraced(function* (
     )
 
   /** Runs until the breaker has it. */
-  const outcomeOf = Effect.fnUntraced(function* (spec: ConfiguredSpec, job: Job) {
+  const outcomeOf = Effect.fnUntraced(function* (line: Line, job: Job) {
     if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
     const { deleted_at, content_version } = job.message
     if (deleted_at !== null || content_version !== job.content_version) {
@@ -183,10 +170,12 @@ const make = Effect.fnUntraced(function* (
     }
     if (job.again) {
       // A plugin that does not load fails the run, which says why.
-      yield* Effect.ignore(runtime.load(spec))
+      yield* Effect.ignore(runtime.load(line.spec))
       yield* outbox.beginAgain(job)
     }
     while (true) {
+      // As the plugin is now: it may have changed while the job waited.
+      const { spec } = line
       const result = yield* Effect.result(slots.withPermit(run(spec, job)))
       if (Result.isSuccess(result)) {
         derivations.resume(spec.name)
@@ -222,7 +211,7 @@ const make = Effect.fnUntraced(function* (
 
   const begin = (line: Line, job: Job) => {
     line.begun++
-    const work = Effect.zipWith(outcomeOf(line.spec, job), Trace.current, (outcome, traceparent) => {
+    const work = Effect.zipWith(outcomeOf(line, job), Trace.current, (outcome, traceparent) => {
       ready.push({ line, outcome, chars: charsOf(outcome), traceparent })
       isReady.openUnsafe()
     }).pipe(
@@ -282,7 +271,7 @@ const make = Effect.fnUntraced(function* (
   /** Where many jobs are under way, those that are about to answer are waited for: a commit of many costs little more. */
   const gather = Effect.gen(function* () {
     for (let waited = 0; waited < gatherMoments && ready.length < maxCommitJobs; waited++) {
-      const begun = lines.reduce((sum, line) => sum + line.begun, 0)
+      const { begun } = lines
       if (begun < manyJobs || ready.length >= begun) return
       yield* Precedence.moment
     }
@@ -297,11 +286,11 @@ const make = Effect.fnUntraced(function* (
     while (ready.length > 0) yield* write(nextGroup(ready))
   })
 
-  const hasPlace = ({ begun, places }: Line): boolean => begun < places
-
   const readOn = Effect.fnUntraced(function* () {
     const count = outbox.arrived()
-    const short = lines.filter((line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count)
+    const short = lines.all.filter(
+      (line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count
+    )
     if (short.length === 0) return
     const readAgain = (): void => short.forEach((line) => (line.emptyAt = -1))
     // Before they are read: a job that leaves meanwhile may be what the outbox waits for.
@@ -327,7 +316,7 @@ const make = Effect.fnUntraced(function* (
     let left = most
     for (let any = true; any && left > 0; ) {
       any = false
-      for (const line of lines) {
+      for (const line of lines.all) {
         const job = hasPlace(line) && left > 0 ? line.ahead.shift() : undefined
         if (job === undefined) continue
         any = true
@@ -338,11 +327,18 @@ const make = Effect.fnUntraced(function* (
   })
 
   const turn = Precedence.make(outbox.offered)
-  const canBegin = (): boolean => lines.some((line) => hasPlace(line) && line.ahead.length > 0)
+  const canBegin = (): boolean => lines.all.some((line) => hasPlace(line) && line.ahead.length > 0)
+
+  const giveBackLeft = Effect.gen(function* () {
+    const jobs = left
+    yield* outbox.giveBack(jobs)
+    left = left.slice(jobs.length)
+  })
 
   const deliver = Effect.gen(function* () {
     yield* outbox.arrivals.await
     outbox.arrivals.closeUnsafe()
+    yield* giveBackLeft
     yield* readOn()
     while (canBegin()) {
       yield* beginSome(yield* turn)
@@ -364,5 +360,5 @@ const make = Effect.fnUntraced(function* (
 })
 
 /** Works through the outbox as long as its scope is open; a stop gives unfinished jobs back. */
-export const layer = (specs: ReadonlyArray<ConfiguredSpec>, options: DeriveOptions = {}) =>
-  Layer.effectDiscard(make(specs, options)).pipe(Layer.provide(Commits.layer))
+export const layer = (options: DeriveOptions = {}) =>
+  Layer.effectDiscard(make(options)).pipe(Layer.provide(Commits.layer))

@@ -11,6 +11,7 @@ import { EventLog } from "./EventLog.ts"
 import { messageChanged } from "./HubMetrics.ts"
 import { Messages } from "./Messages.ts"
 import { Plugins } from "./Plugins.ts"
+import { Specs } from "./Specs.ts"
 import { Topics } from "./Topics.ts"
 
 type Storage = SqlError.SqlError | PersistedQueue.PersistedQueueError | Schema.SchemaError
@@ -58,6 +59,7 @@ const ReadsLive = HttpApiBuilder.group(
     const derivations = yield* Derivations
     const events = yield* EventLog
     const plugins = yield* Plugins
+    const specs = yield* Specs
     return handlers.handleAll({
       channels: () => Effect.map(topics.channels, (channels) => ({ channels })).pipe(Effect.orDie),
       topics: ({ params, query: { limit = 50, offset = 0 } }) =>
@@ -80,7 +82,8 @@ const ReadsLive = HttpApiBuilder.group(
           Effect.map((attachments) => ({ attachments })),
           storageIsDefect
         ),
-      plugins: () => Effect.map(plugins.list, (plugins) => ({ plugins })),
+      plugins: () =>
+        Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
         events

@@ -22,8 +22,10 @@ import { Ids } from "./Ids.ts"
 import { Messages } from "./Messages.ts"
 import { Outbox } from "./Outbox.ts"
 import { Plugins } from "./Plugins.ts"
+import * as Reload from "./Reload.ts"
 import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
+import { Specs } from "./Specs.ts"
 import { Topics } from "./Topics.ts"
 import { announcementLayer, Workspace } from "./Workspace.ts"
 import { WriterLock } from "./WriterLock.ts"
@@ -35,6 +37,8 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, 
   readonly database?: Redacted.Redacted
   /** Runs on every message. Default none. */
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
+  /** Take up what changes in the workspace's config file and in the plugins' modules. Default: only at a start. */
+  readonly reload?: Reload.ReloadOptions
 }
 
 /**
@@ -50,13 +54,15 @@ const pluginsLayer = (
     Layer.provideMerge(
       WorkerLayer.layer({
         ...options,
+        // An author who saves half a thought does not stop what runs.
+        keepLastGood: true,
         prepare: [...new Set(plugins.map(({ isolation }) => isolation))],
         grantsBase: path.resolve(workspace)
       })
     )
   )
 
-const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: HubOptions) => {
+const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...live }: HubOptions) => {
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
@@ -65,12 +71,12 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: Hu
   )
   const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(plugins), Plugins.layer(plugins)))
+    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer, Plugins.layer))
   )
-  const pipeline = Derive.layer(plugins, concurrency === undefined ? {} : { concurrency }).pipe(
+  const pipeline = Derive.layer(concurrency === undefined ? {} : { concurrency }).pipe(
     Layer.provide(Staleness.layer)
   )
-  const server = Server.layer(plugins, {
+  const server = Server.layer({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(rateLimits === undefined ? {} : { rateLimits })
@@ -78,8 +84,10 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, ...live }: Hu
   return announcementLayer.pipe(
     Layer.provideMerge(server),
     Layer.merge(pipeline),
+    Layer.merge(reload === undefined ? Layer.empty : Reload.layer(reload)),
     Layer.provideMerge(services),
-    Layer.provideMerge(storage)
+    Layer.provideMerge(storage),
+    Layer.provideMerge(Specs.layer(plugins))
   )
 }
 

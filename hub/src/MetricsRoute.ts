@@ -1,10 +1,10 @@
 /** `GET /metrics`, and the counts that are made for whoever reads metrics. */
-import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import type { SqlClient } from "effect/sql"
 import { countJobs } from "./HubMetrics.ts"
 import { scrape } from "./Scrape.ts"
+import { Specs } from "./Specs.ts"
 import { Exporting } from "./Telemetry.ts"
 
 /** As often as exporters read. */
@@ -16,13 +16,12 @@ const contentType = "text/plain; version=0.0.4; charset=utf-8"
  * The text that Prometheus scrapes. Like every read it needs no token: the hub is reached from its machine only,
  * and what it counts says nothing of what messages say.
  */
-export const layer = (
-  specs: ReadonlyArray<ConfiguredSpec>
-): Layer.Layer<never, never, HttpRouter.HttpRouter | SqlClient.SqlClient> =>
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | SqlClient.SqlClient | Specs> =
   HttpRouter.use((router) =>
     Effect.gen(function* () {
       const services = yield* Effect.context<SqlClient.SqlClient>()
-      const count = countJobs(specs.map(({ name }) => name)).pipe(
+      const specs = yield* Specs
+      const count = Effect.suspend(() => countJobs(specs.current().map(({ name }) => name))).pipe(
         Effect.withTracerEnabled(false),
         Effect.orDie,
         Effect.provideContext(services)

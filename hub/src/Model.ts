@@ -109,6 +109,8 @@ export const PluginStatus = Schema.Struct({
   enforcement: Schema.Literals(["enforce", "audit"]),
   grants: Grants,
   circuit: Schema.Struct({ state: CircuitState, failures: Schema.Int }),
+  /** Why the plugin's files, as they are now, do not load, while it goes on as it was; `null`: they do, or have not changed. */
+  outdated: Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String })),
   /** `snippet` is for the config file; empty if nothing is needed. `null`: not in audit mode. */
   audit: Schema.NullOr(Schema.Struct({ needs: Grants, snippet: Schema.String }))
 })

@@ -13,12 +13,12 @@
  *   ready for it, not before: a process that is killed while it starts says nothing about its jobs.
  * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
  */
-import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "./Dialect.ts"
 import { Hubs } from "./Hubs.ts"
 import { timestamp } from "./Ids.ts"
+import { Specs } from "./Specs.ts"
 import * as Trace from "./Trace.ts"
 
 /** Which job: one plugin on one content of a message. */
@@ -85,180 +85,195 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
     /** Counts a job that is `again`; call it when nothing but its plugin is left to wait for. */
     readonly beginAgain: (job: JobKey) => Effect.Effect<void, SqlError.SqlError>
+    /** Lets go of jobs that nothing was done for: they count as never begun. */
+    readonly giveBack: (jobs: ReadonlyArray<Job>) => Effect.Effect<void, SqlError.SqlError>
     /** Lets go of jobs: those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
 >()("@agentlip/hub/Outbox") {
   /** When it closes, jobs that are still taken count as never begun. */
-  static readonly layer = (
-    specs: ReadonlyArray<ConfiguredSpec>
-  ): Layer.Layer<Outbox, never, SqlClient.SqlClient | Hubs> =>
-    Layer.effect(
-      Outbox,
-      Effect.gen(function* () {
-        const sql = yield* SqlClient.SqlClient
-        const hubs = yield* Hubs
-        const key = { message_id: "text", content_version: "integer" } as const
-        const givenIds = Dialect.given(sql, { id: "text" })
-        const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
-        const givenBegun = Dialect.given(sql, { ...key, plugin_name: "text", attempts: "integer" })
-        const givenContents = Dialect.given(sql, {
-          ...key,
-          plugins_json: "text",
-          created_at: "text",
-          traceparent: "text"
+  static readonly layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | Hubs | Specs> = Layer.effect(
+    Outbox,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const hubs = yield* Hubs
+      const specs = yield* Specs
+      const key = { message_id: "text", content_version: "integer" } as const
+      const givenIds = Dialect.given(sql, { id: "text" })
+      const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
+      const givenBegun = Dialect.given(sql, { ...key, plugin_name: "text", attempts: "integer" })
+      const givenContents = Dialect.given(sql, {
+        ...key,
+        plugins_json: "text",
+        created_at: "text",
+        traceparent: "text"
+      })
+      const arrivals = Latch.makeUnsafe(true)
+      const taken = new Map<string, Map<string, Job>>()
+      const takenOf = (plugin: string): Map<string, Job> => {
+        const known = taken.get(plugin)
+        if (known !== undefined) return known
+        const none = new Map<string, Job>()
+        taken.set(plugin, none)
+        return none
+      }
+      let offered = 0
+      let arrived = 0
+      // Those of an earlier start come first.
+      let more = true
+
+      const arrive = (): void => {
+        arrived++
+        more = true
+        arrivals.openUnsafe()
+      }
+      hubs.listen("jobs", arrive)
+      const told = hubs.tell("jobs")
+      const announce = sql.afterCommit(
+        Effect.sync(() => {
+          offered++
+          arrive()
         })
-        const arrivals = Latch.makeUnsafe(true)
-        const plugins = JSON.stringify(specs.map(({ name }) => name))
-        const taken = new Map(specs.map(({ name }) => [name, new Map<string, Job>()]))
-        let offered = 0
-        let arrived = 0
-        // Those of an earlier start come first.
-        let more = true
+      )
 
-        const arrive = (): void => {
-          arrived++
-          more = true
-          arrivals.openUnsafe()
-        }
-        hubs.listen("jobs", arrive)
-        const told = hubs.tell("jobs")
-        const announce = sql.afterCommit(
-          Effect.sync(() => {
-            offered++
-            arrive()
-          })
-        )
-
-        const offer = Effect.fnUntraced(function* ({
-          message_id,
-          content_version
-        }: Omit<JobKey, "plugin_name">) {
-          const created_at = yield* timestamp
-          const traceparent = (yield* Trace.current) ?? null
-          yield* sql`
+      const offer = Effect.fnUntraced(function* ({
+        message_id,
+        content_version
+      }: Omit<JobKey, "plugin_name">) {
+        const plugins = specs.current().map(({ name }) => name)
+        if (plugins.length === 0) return
+        const created_at = yield* timestamp
+        const traceparent = (yield* Trace.current) ?? null
+        yield* sql`
             INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
-            VALUES (${message_id}, ${content_version}, ${plugins}, ${created_at}, ${traceparent})${told}`
-          yield* announce
-        })
+            VALUES (${message_id}, ${content_version}, ${JSON.stringify(plugins)}, ${created_at}, ${traceparent})${told}`
+        yield* announce
+      })
 
-        /** Makes jobs of the oldest posts; answers whether there may be others. */
-        const openOldest = Effect.gen(function* () {
-          const contents = yield* sql<Content>`
+      /** Makes jobs of the oldest posts; answers whether there may be others. */
+      const openOldest = Effect.gen(function* () {
+        const contents = yield* sql<Content>`
             SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
             ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
-          if (contents.length > 0) {
-            const given = givenContents(contents)
-            yield* sql`
+        if (contents.length > 0) {
+          const given = givenContents(contents)
+          yield* sql`
               INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
               SELECT message_id, content_version, element.value, 'pending', created_at, traceparent
               FROM ${given}, ${Dialect.elements(sql, "given.plugins_json")}`
-            yield* sql`
+          yield* sql`
               DELETE FROM outbox WHERE (message_id, content_version) IN
                 (SELECT message_id, content_version FROM ${given})`
-          }
-          return contents.length === contentsAtOnce
-        }).pipe(sql.withTransaction)
+        }
+        return contents.length === contentsAtOnce
+      }).pipe(sql.withTransaction)
 
-        // Whoever is told of posts that another hub has seen to is not to wait for the lock.
-        const openJobs = hubs.alone
-          ? openOldest
-          : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
-              found.length === 0 ? Effect.succeed(false) : openOldest
-            )
+      // Whoever is told of posts that another hub has seen to is not to wait for the lock.
+      const openJobs = hubs.alone
+        ? openOldest
+        : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
+            found.length === 0 ? Effect.succeed(false) : openOldest
+          )
 
-        /** Keys of a plugin's next jobs. */
-        const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
-          const held = taken.get(plugin_name) ?? new Map<string, Job>()
-          for (const { again } of held.values()) if (again) return []
-          const open = yield* sql<Begun>`
+      /** Keys of a plugin's next jobs. */
+      const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
+        const held = takenOf(plugin_name)
+        for (const { again } of held.values()) if (again) return []
+        const open = yield* sql<Begun>`
             SELECT message_id, content_version, attempts FROM derivations
             WHERE plugin_name = ${plugin_name} AND state = 'pending'${hubs.free}
             ORDER BY message_id, content_version LIMIT ${held.size + count}`
-          const free = open.filter((job) => !held.has(keyOf(job)))
-          const again = free.findIndex(({ attempts }) => attempts > 0)
-          const some = again === 0 ? free.slice(0, held.size === 0 ? 1 : 0) : free
-          return some
-            .slice(0, again > 0 ? Math.min(again, count) : count)
-            .map((job) => ({ ...job, plugin_name }))
-        })
+        const free = open.filter((job) => !held.has(keyOf(job)))
+        const again = free.findIndex(({ attempts }) => attempts > 0)
+        const some = again === 0 ? free.slice(0, held.size === 0 ? 1 : 0) : free
+        return some
+          .slice(0, again > 0 ? Math.min(again, count) : count)
+          .map((job) => ({ ...job, plugin_name }))
+      })
 
-        const nextOf = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          const jobs: Array<Begun & JobKey> = []
-          for (const [plugin, count] of wanted) jobs.push(...(yield* next(plugin, count)))
-          return jobs
-        })
+      const nextOf = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+        const jobs: Array<Begun & JobKey> = []
+        for (const [plugin, count] of wanted) jobs.push(...(yield* next(plugin, count)))
+        return jobs
+      })
 
-        const begin = Effect.fnUntraced(function* (next: ReadonlyArray<Begun & JobKey>) {
-          const before = new Map(next.map((job) => [jobKeyOf(job), job.attempts]))
-          const begun = yield* sql<JobKey & Pick<Job, "traceparent">>`
+      const begin = Effect.fnUntraced(function* (next: ReadonlyArray<Begun & JobKey>) {
+        const before = new Map(next.map((job) => [jobKeyOf(job), job.attempts]))
+        const begun = yield* sql<JobKey & Pick<Job, "traceparent">>`
             UPDATE derivations SET attempts = CASE attempts WHEN 0 THEN 1 ELSE attempts END${hubs.claim}
             WHERE state = 'pending' AND (message_id, content_version, plugin_name) IN
               (SELECT message_id, content_version, plugin_name FROM ${givenJobs(next)})
             RETURNING message_id, content_version, plugin_name, traceparent`
-          const ids = [...new Set(begun.map(({ message_id }) => message_id))]
-          const messages = yield* sql<JobMessage>`
+        const ids = [...new Set(begun.map(({ message_id }) => message_id))]
+        const messages = yield* sql<JobMessage>`
             SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
             FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
-          const byId = new Map(messages.map((message) => [message.id, message]))
-          return begun.flatMap((row): ReadonlyArray<Job> => {
-            const message = byId.get(row.message_id)
-            const attempts = before.get(jobKeyOf(row)) ?? 0
-            return message === undefined
-              ? []
-              : [{ ...row, attempts: attempts + 1, again: attempts > 0, message }]
-          })
+        const byId = new Map(messages.map((message) => [message.id, message]))
+        return begun.flatMap((row): ReadonlyArray<Job> => {
+          const message = byId.get(row.message_id)
+          const attempts = before.get(jobKeyOf(row)) ?? 0
+          return message === undefined
+            ? []
+            : [{ ...row, attempts: attempts + 1, again: attempts > 0, message }]
         })
+      })
 
-        const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          if (more) {
-            more = false
-            const left = yield* Effect.onError(openJobs, () => Effect.sync(() => (more = true)))
-            more ||= left
-          }
-          const keys = yield* nextOf(wanted)
-          if (keys.length === 0) return { jobs: [], more }
-          const jobs = yield* hubs.alone
-            ? begin(keys)
-            : // Looked for once more, where no other hub can take them.
-              sql.withTransaction(Effect.flatMap(nextOf(wanted), begin))
-          for (const job of jobs) taken.get(job.plugin_name)?.set(keyOf(job), job)
-          const inOrder = jobs.toSorted((one, other) =>
-            one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
-          )
-          return { jobs: inOrder, more }
-        })
+      const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+        if (more) {
+          more = false
+          const left = yield* Effect.onError(openJobs, () => Effect.sync(() => (more = true)))
+          more ||= left
+        }
+        const keys = yield* nextOf(wanted)
+        if (keys.length === 0) return { jobs: [], more }
+        const jobs = yield* hubs.alone
+          ? begin(keys)
+          : // Looked for once more, where no other hub can take them.
+            sql.withTransaction(Effect.flatMap(nextOf(wanted), begin))
+        for (const job of jobs) takenOf(job.plugin_name).set(keyOf(job), job)
+        const inOrder = jobs.toSorted((one, other) =>
+          one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
+        )
+        return { jobs: inOrder, more }
+      })
 
-        const beginAgain = ({ message_id, content_version, plugin_name }: JobKey) =>
-          Effect.asVoid(sql`
+      const beginAgain = ({ message_id, content_version, plugin_name }: JobKey) =>
+        Effect.asVoid(sql`
             UPDATE derivations SET attempts = attempts + 1 WHERE message_id = ${message_id}
               AND content_version = ${content_version} AND plugin_name = ${plugin_name}`)
 
-        yield* Effect.addFinalizer(() => {
-          const left = Array.from(taken.values(), (jobs) => [...jobs.values()]).flat()
-          if (left.length === 0) return Effect.void
-          const given = givenBegun(left.map((job) => ({ ...job, attempts: job.attempts - 1 })))
-          return sql`
-            UPDATE derivations SET attempts = given.attempts${hubs.giveUp} FROM ${given}
-            WHERE state = 'pending'${hubs.mine} AND derivations.message_id = given.message_id
-              AND derivations.content_version = given.content_version
-              AND derivations.plugin_name = given.plugin_name`.pipe(
-            // All that is lost is that they count as begun once more.
-            Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
-          )
-        })
+      const release = (jobs: ReadonlyArray<JobKey>): void => {
+        for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
+      }
 
-        return Outbox.of({
-          offer: specs.length === 0 ? () => Effect.void : offer,
-          arrivals,
-          offered: () => offered,
-          arrived: () => arrived,
-          take,
-          beginAgain,
-          release: (jobs) => {
-            for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
-          }
-        })
+      const giveBack = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+        if (jobs.length === 0) return
+        const given = givenBegun(jobs.map((job) => ({ ...job, attempts: job.attempts - 1 })))
+        yield* sql`
+          UPDATE derivations SET attempts = given.attempts${hubs.giveUp} FROM ${given}
+          WHERE state = 'pending'${hubs.mine} AND derivations.message_id = given.message_id
+            AND derivations.content_version = given.content_version
+            AND derivations.plugin_name = given.plugin_name`
+        release(jobs)
       })
-    )
+
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => giveBack(Array.from(taken.values(), (jobs) => [...jobs.values()]).flat())).pipe(
+          // All that is lost is that they count as begun once more.
+          Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
+        )
+      )
+
+      return Outbox.of({
+        offer,
+        arrivals,
+        offered: () => offered,
+        arrived: () => arrived,
+        take,
+        beginAgain,
+        giveBack,
+        release
+      })
+    })
+  )
 }

@@ -6,6 +6,7 @@ import {
   type Grants,
   grantsSnippet,
   type PastError,
+  type PluginError,
   PluginErrorJson,
   PluginStats,
   WorkerLayer
@@ -20,6 +21,7 @@ import {
   restOf,
   summaryOf
 } from "./PluginDetails.ts"
+import { Specs } from "./Specs.ts"
 import { withoutSecrets } from "./Secrets.ts"
 import { Workspace } from "./Workspace.ts"
 
@@ -49,56 +51,62 @@ export class Plugins extends Context.Service<
   }
 >()("@agentlip/hub/Plugins") {
   /** When it closes, it logs what plugins in audit mode would have needed. */
-  static readonly layer = (
-    specs: ReadonlyArray<ConfiguredSpec>
-  ): Layer.Layer<Plugins, never, CircuitBreaker | PluginStats | WorkerLayer | Workspace> =>
-    Layer.effect(
-      Plugins,
-      Effect.gen(function* () {
-        const breaker = yield* CircuitBreaker
-        const workers = yield* WorkerLayer
-        const stats = yield* PluginStats
-        const { root } = yield* Workspace
+  static readonly layer: Layer.Layer<
+    Plugins,
+    never,
+    CircuitBreaker | PluginStats | Specs | WorkerLayer | Workspace
+  > = Layer.effect(
+    Plugins,
+    Effect.gen(function* () {
+      const specs = yield* Specs
+      const breaker = yield* CircuitBreaker
+      const workers = yield* WorkerLayer
+      const stats = yield* PluginStats
+      const { root } = yield* Workspace
 
-        const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
-          const circuit = (yield* breaker.states).get(spec.name) ?? unused
-          const needs = used((yield* workers.audits).get(spec.name) ?? {})
-          return describe(spec, circuit, needs, root)
-        })
+      const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
+        const circuit = (yield* breaker.states).get(spec.name) ?? unused
+        const needs = used((yield* workers.audits).get(spec.name) ?? {})
+        const outdated = (yield* workers.outdated).get(spec.name)
+        return describe(spec, circuit, needs, root, outdated)
+      })
 
-        const list = Effect.forEach(specs, (spec) =>
+      const list = Effect.suspend(() =>
+        Effect.forEach(specs.current(), (spec) =>
           Effect.zipWith(statusOf(spec), stats.of(spec.name), summaryOf)
         )
+      )
 
-        const get = Effect.fnUntraced(function* (name: string) {
-          const spec = specs.find((spec) => spec.name === name)
-          if (spec === undefined) {
-            return yield* new NotFound({
-              error: `No plugin of the name ${JSON.stringify(name)} is configured; GET /api/v1/plugins lists them`
-            })
-          }
-          const report = yield* stats.of(name)
-          const details: PluginDetails = {
-            ...summaryOf(yield* statusOf(spec), report),
-            ...restOf(spec, report),
-            last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(spec, past))
-          }
-          return details
-        })
-
-        yield* Effect.addFinalizer(() =>
-          Effect.forEach(specs, (spec) => Effect.flatMap(statusOf(spec), logAudit), { discard: true })
-        )
-        return { list, get }
+      const get = Effect.fnUntraced(function* (name: string) {
+        const spec = specs.current().find((spec) => spec.name === name)
+        if (spec === undefined) {
+          return yield* new NotFound({
+            error: `No plugin of the name ${JSON.stringify(name)} is configured; GET /api/v1/plugins lists them`
+          })
+        }
+        const report = yield* stats.of(name)
+        const details: PluginDetails = {
+          ...summaryOf(yield* statusOf(spec), report),
+          ...restOf(spec, report),
+          last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(spec, past))
+        }
+        return details
       })
-    )
+
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach(specs.current(), (spec) => Effect.flatMap(statusOf(spec), logAudit), { discard: true })
+      )
+      return { list, get }
+    })
+  )
 }
 
 const describe = (
   spec: ConfiguredSpec,
   circuit: BreakerState,
   needs: Grants,
-  root: string
+  root: string,
+  outdated: PluginError | undefined
 ): PluginStatus => ({
   name: spec.name,
   kind: spec.kind.name,
@@ -107,6 +115,7 @@ const describe = (
   enforcement: spec.enforcement,
   grants: spec.grants,
   circuit: { state: circuitStates[circuit._tag], failures: circuit.failures },
+  outdated: outdated === undefined ? null : { code: outdated._tag, message: outdated.message },
   audit: spec.enforcement === "audit" ? { needs, snippet: snippetOf(spec, needs, root) } : null
 })
 

@@ -1,5 +1,4 @@
 /** The HTTP server: loopback only. */
-import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
@@ -52,10 +51,10 @@ const everyRequest = (rateLimits: RateLimits.RateLimits | false) =>
     )
   )
 
-const routes = (specs: ReadonlyArray<ConfiguredSpec>, rateLimits: RateLimits.RateLimits | false) =>
+const routes = (rateLimits: RateLimits.RateLimits | false) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-    MetricsRoute.layer(specs),
+    MetricsRoute.layer,
     Socket.layer,
     EventStream.layer,
     OtherMethods.layer,
@@ -69,15 +68,12 @@ const routes = (specs: ReadonlyArray<ConfiguredSpec>, rateLimits: RateLimits.Rat
 const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
 
 /** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
-export const layer = (
-  specs: ReadonlyArray<ConfiguredSpec>,
-  { host = "127.0.0.1", port = 0, rateLimits = {} }: ServerOptions
-) =>
+export const layer = ({ host = "127.0.0.1", port = 0, rateLimits = {} }: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       const websocket = { maxPayload: Socket.maxPayload }
-      const serve = HttpRouter.serve(routes(specs, rateLimits), {
+      const serve = HttpRouter.serve(routes(rateLimits), {
         disableLogger: true,
         disableListenLog: true
       })

@@ -9,6 +9,7 @@ import { Ids } from "../src/Ids.ts"
 import { Messages } from "../src/Messages.ts"
 import { type Job, Outbox } from "../src/Outbox.ts"
 import * as Precedence from "../src/Precedence.ts"
+import { Specs } from "../src/Specs.ts"
 import { Topics } from "../src/Topics.ts"
 import { refusing } from "./testDatabase.ts"
 import {
@@ -27,7 +28,7 @@ const specs = [linkifierSpec("shouts"), extractorSpec("tags")]
 const storage = Commits.layer.pipe(
   Layer.provideMerge(Messages.layer),
   Layer.provideMerge(Topics.layer),
-  Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer(specs))),
+  Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer).pipe(Layer.provide(Specs.layer(specs)))),
   Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
   Layer.provideMerge(emptyDatabase)
 )

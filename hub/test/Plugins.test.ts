@@ -55,6 +55,7 @@ describe("GET /api/v1/plugins", () => {
         sandbox: null,
         enforcement: "enforce",
         grants: {},
+        outdated: null,
         audit: null
       }
       const states = plugins.map(({ run_ms: _run, queue_ms: _queue, ...rest }: Json) => rest)

@@ -5,7 +5,7 @@
  * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Option, Result, type Scope } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
@@ -76,6 +76,10 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
     timer.unref()
     return Effect.sync(() => clearTimeout(timer))
   })
+
+/** A loader that is busy compiling for someone else has nothing to say of this one in time. */
+const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
+  Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
 
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
@@ -149,10 +153,17 @@ export const makePool = (
     const kept = new Set<string>()
 
     /** Has the loader keep what has loaded. */
-    const keep = ({ name }: PluginSpec, entry: string, modules: GuestModules | undefined): void => {
-      if (!options.keepLastGood || modules === undefined) return
+    const keep = (
+      { name }: PluginSpec,
+      entry: string,
+      modules: GuestModules | undefined
+    ): Effect.Effect<unknown> => {
+      if (!options.keepLastGood || modules === undefined) return Effect.void
       kept.add(entry)
-      population.fork(Effect.map(modules.loaded, (isEarlier) => isEarlier || outdated.delete(name)))
+      const told = population.fork(
+        Effect.map(modules.loaded, (isEarlier) => isEarlier || outdated.delete(name))
+      )
+      return soon(Fiber.await(told))
     }
 
     /** Whether another try would be of the version before; then an operator is told why. */
@@ -217,7 +228,7 @@ export const makePool = (
         const now = yield* Clock.currentTimeMillis
         const warm = new Warm(isolate, loaded.success, changed, keeperOf(spec, spares), now)
         warms.add(warm)
-        keep(spec, entry, modules)
+        yield* keep(spec, entry, modules)
         return warm
       }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
 
@@ -262,8 +273,7 @@ export const makePool = (
 
     /** Has its plugin's files looked at; once they have changed it is handed nothing further. */
     const check = (warm: Warm): Effect.Effect<void> =>
-      // A loader that is busy compiling for someone else has nothing to say of this one in time.
-      Effect.map(Effect.timeoutOption(Effect.interruptible(warm.changed), "100 millis"), (changed) => {
+      Effect.map(soon(warm.changed), (changed) => {
         if (Option.isSome(changed) && changed.value) warm.retire()
       })
 

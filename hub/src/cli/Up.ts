@@ -66,9 +66,10 @@ export const up = Command.make(
   Effect.fnUntraced(
     function* ({ port, rateLimit, node, otlp }) {
       const workspace = yield* workspaceFolder
-      const { file, specs, disabled } = yield* loadConfig(workspace, { isolation: "process" })
+      const defaults = { isolation: "process" } as const
+      const { file, specs, disabled } = yield* loadConfig(workspace, defaults)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
-      const options = { workspace, port, rateLimits, plugins: specs }
+      const options = { workspace, port, rateLimits, plugins: specs, reload: defaults }
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})
