@@ -1,7 +1,7 @@
-/** A hub in a process of its own, for tests that kill it: `node crashingHub.ts WORKSPACE`. */
+/** A hub in a process of its own, for tests that kill it: `node crashingHub.ts WORKSPACE [DATABASE]`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { extractor, linkifier, makeSpec } from "@agentlip/plugin-runtime"
-import { Layer } from "effect"
+import { Layer, Redacted } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
 
@@ -15,6 +15,8 @@ const plugins = [
   makeSpec({ name: "tags", kind: extractor, modulePath: fixture("tags"), timeout })
 ]
 
-const hub = { workspace: process.argv[2] ?? ".", plugins, rateLimits: false } as const
+const [, , workspace = ".", url] = process.argv
+const database = url === undefined ? {} : { database: Redacted.make(url) }
+const hub = { workspace, ...database, plugins, rateLimits: false } as const
 
 Layer.launch(Hub.live(hub)).pipe(NodeRuntime.runMain)

@@ -1,10 +1,11 @@
 /** A hub's process that tests kill. */
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { databaseOf } from "./testDatabase.ts"
 import { client, eventually, readServerFile } from "./testHub.ts"
 
 const entry = fileURLToPath(new URL("./crashingHub.ts", import.meta.url))
@@ -25,13 +26,16 @@ export const kill = ({ process }: Pick<Running, "process">): Effect.Effect<void>
   })
 
 /** Starts a hub's process and waits for nothing. */
-export const spawnHub = (workspace: string) =>
+export const spawnHub = (workspace: string, { database } = databaseOf(workspace)) =>
   Effect.acquireRelease(
-    Effect.sync(() => ({
-      process: spawn(process.execPath, ["--conditions=@agentlip/source", entry, workspace], {
-        stdio: ["ignore", "ignore", "inherit"]
-      })
-    })),
+    Effect.sync(() => {
+      const args = database === undefined ? [workspace] : [workspace, Redacted.value(database)]
+      return {
+        process: spawn(process.execPath, ["--conditions=@agentlip/source", entry, ...args], {
+          stdio: ["ignore", "ignore", "inherit"]
+        })
+      }
+    }),
     kill
   )
 
@@ -59,7 +63,7 @@ export const ready = Effect.fnUntraced(function* (workspace: string, process: Ch
 })
 
 /** Starts a hub's process and waits until it answers. */
-export const start = Effect.fnUntraced(function* (workspace: string) {
-  const { process } = yield* spawnHub(workspace)
+export const start = Effect.fnUntraced(function* (workspace: string, database = databaseOf(workspace)) {
+  const { process } = yield* spawnHub(workspace, database)
   return yield* ready(workspace, process)
 })

@@ -3,13 +3,15 @@ import { CircuitBreaker, type ConfiguredSpec, extractor, linkifier, makeSpec } f
 import { layerFakePlugins } from "@agentlip/plugin-runtime/testing"
 import { Context, Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Database from "../src/Database.ts"
 import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
+import * as Postgres from "../src/Postgres.ts"
+import * as Sqlite from "../src/Sqlite.ts"
 import { databaseOf, makeDatabase } from "./testDatabase.ts"
 
 /** A folder of its own, and the database of its hubs. */
@@ -25,6 +27,17 @@ export const emptyDatabase = Layer.unwrap(
     return database === undefined ? Database.sqlite(":memory:") : Database.postgres(database)
   })
 )
+
+/** Asks the database of a workspace's hubs, beside them. */
+export const rowsOf = Effect.fnUntraced(function* (workspace: string) {
+  const { database } = databaseOf(workspace)
+  const file = path.join(workspace, ".agentlip", "db.sqlite3")
+  const client: Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =
+    database === undefined ? Sqlite.layer({ filename: file }) : Postgres.layer({ url: database })
+  const services = yield* Layer.build(client)
+  const sql = Context.get(services, SqlClient.SqlClient)
+  return (text: string): Effect.Effect<ReadonlyArray<Json>> => Effect.orDie(sql.unsafe(text))
+})
 
 /** JSON of any shape: tests look into it with assertions, not with types. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a wrong shape fails the assertion that reads it
