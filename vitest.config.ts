@@ -17,7 +17,7 @@ const onPostgres = {
     name: "PostgreSQL",
     include: ["hub/test/**/*.test.ts"],
     // Of SQLite's own client and file, or of no database at all.
-    exclude: ["Backup", "Crash", "LoadReport", "Scrape", "Sqlite", "WriterLock"].map(
+    exclude: ["Backup", "LoadReport", "Scrape", "Sqlite", "WriterLock"].map(
       (name) => `hub/test/${name}.test.ts`
     ),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }

@@ -1,19 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import { SqlClient } from "effect/sql"
-import * as path from "node:path"
-import * as Sqlite from "../src/Sqlite.ts"
 import { kill, start } from "./killableHub.ts"
-import { eventually, type Json, makeTopic, tempWorkspace } from "./testHub.ts"
+import { eventually, type Json, makeTopic, rowsOf, tempWorkspace } from "./testHub.ts"
 
 const read = (workspace: string, text: string): Effect.Effect<ReadonlyArray<Json>> =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    return yield* sql.unsafe(text)
-  }).pipe(
-    Effect.provide(Sqlite.layer({ filename: path.join(workspace, ".agentlip", "db.sqlite3") })),
-    Effect.orDie
-  )
+  Effect.scoped(Effect.flatMap(Effect.orDie(rowsOf(workspace)), (rows) => rows(text)))
 
 const open =
   "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM derivations WHERE state = 'pending') AS n"
