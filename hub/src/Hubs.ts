@@ -158,7 +158,9 @@ const make = Effect.fnUntraced(function* (options: SharingOptions) {
     )
   )
   yield* live.pipe(
-    Effect.catch((error) => Effect.logWarning("the hub's lease could not be renewed", error)),
+    Effect.catch((error) =>
+      Effect.logWarning("the hub's lease could not be renewed; it will be tried again", error)
+    ),
     Effect.repeat(Schedule.spaced(Duration.divideUnsafe(lease, 4))),
     Effect.forkScoped
   )

@@ -222,10 +222,8 @@ const migrations = {
 export const newest = Object.keys(migrations).length
 
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
+export const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" })
+
+/** `migrate`, before anything that needs the tables. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
-  Layer.effectDiscard(
-    Migrator.make({})({
-      loader: Migrator.fromRecord(migrations),
-      table: "migrations"
-    })
-  )
+  Layer.effectDiscard(migrate)

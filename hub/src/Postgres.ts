@@ -9,9 +9,9 @@
  * transaction another connection do not work: the hub listens for notifications.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { type Duration, Effect, Layer, Option, type Redacted, Result, Semaphore } from "effect"
+import { type Duration, Effect, Layer, Option, Redacted, Result, Semaphore } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { SqlClient, type SqlError } from "effect/sql"
+import { type SqlClient, SqlError } from "effect/sql"
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; its `options` may set a `search_path`. */
@@ -44,12 +44,16 @@ const makeTypes = (): PgTypes.Registry => {
   return types
 }
 
+/** As `pg_stat_activity` shows them. */
+const applicationName = (url: Redacted.Redacted): string =>
+  URL.parse(Redacted.value(url))?.searchParams.get("application_name") ?? "agentlip-hub"
+
 /** A client that lives as long as its scope; see `layer`. */
 export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
   const client = yield* PgClient.make({
     url: options.url,
     maxConnections: options.maxConnections ?? 10,
-    applicationName: "agentlip-hub",
+    applicationName: applicationName(options.url),
     startupParameters: settings,
     types: makeTypes(),
     ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout })
@@ -63,7 +67,13 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
     Effect.flatMap(
       Effect.serviceOption(client.transactionService),
       Option.match({
-        onNone: () => writer.withPermit(begin(Effect.andThen(lock, effect))),
+        onNone: () =>
+          writer.withPermit(begin(Effect.andThen(lock, effect))).pipe(
+            // A connection that is lost cannot be rolled back either: the server has done so.
+            Effect.catchDefect((defect) =>
+              defect instanceof SqlError.SqlError ? Effect.fail(defect) : Effect.die(defect)
+            )
+          ),
         onSome: () => begin(effect)
       })
     )

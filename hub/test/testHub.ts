@@ -10,6 +10,7 @@ import * as path from "node:path"
 import * as Database from "../src/Database.ts"
 import type { LiveOptions } from "../src/Feed.ts"
 import * as Hub from "../src/Hub.ts"
+import type { Hubs } from "../src/Hubs.ts"
 import * as Postgres from "../src/Postgres.ts"
 import * as Sqlite from "../src/Sqlite.ts"
 import { databaseOf, makeDatabase } from "./testDatabase.ts"
@@ -22,7 +23,7 @@ export const tempWorkspace = Effect.acquireRelease(
 
 /** A database with the hub's tables that nobody else has. */
 export const emptyDatabase = Layer.unwrap(
-  Effect.map(tempWorkspace, (workspace) => {
+  Effect.map(tempWorkspace, (workspace): Layer.Layer<Hubs | SqlClient.SqlClient, unknown> => {
     const { database } = databaseOf(workspace)
     return database === undefined ? Database.sqlite(":memory:") : Database.postgres(database)
   })

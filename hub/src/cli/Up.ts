@@ -1,6 +1,6 @@
 /** `agentlip up`: the hub of a workspace, until it is stopped. */
 import { loadConfig } from "@agentlip/plugin-runtime"
-import { Console, Effect, Layer, Option } from "effect"
+import { Config, Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -51,6 +51,14 @@ export const up = Command.make(
       Flag.withDescription("Requests a second of one client, and ten times as many in all; 0: no limits"),
       Flag.withDefault(100)
     ),
+    database: Flag.Redacted("database").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription(
+        "postgres://USER:PASSWORD@HOST/NAME, which other hubs may have too. Default: AGENTLIP_DATABASE, or a file in .agentlip/"
+      ),
+      Flag.withFallbackConfig(Config.Redacted("AGENTLIP_DATABASE")),
+      Flag.optional
+    ),
     otlp: Flag.String("otlp").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
@@ -64,12 +72,13 @@ export const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, node, otlp }) {
+    function* ({ port, rateLimit, database, node, otlp }) {
       const workspace = yield* workspaceFolder
       const defaults = { isolation: "process" } as const
       const { file, specs, disabled } = yield* loadConfig(workspace, defaults)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
-      const options = { workspace, port, rateLimits, plugins: specs, reload: defaults }
+      const shared = Option.isSome(database) ? { database: database.value } : {}
+      const options = { workspace, port, rateLimits, plugins: specs, reload: defaults, ...shared }
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})
