@@ -1,7 +1,7 @@
 /** A real hub on a port of its own, in a workspace that is thrown away. */
 import { CircuitBreaker, type ConfiguredSpec, extractor, linkifier, makeSpec } from "@agentlip/plugin-runtime"
 import { layerFakePlugins } from "@agentlip/plugin-runtime/testing"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, type Redacted, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as fs from "node:fs"
@@ -123,6 +123,8 @@ type Fakes = Parameters<typeof layerFakePlugins>[0]
 export const startHub = Effect.fnUntraced(function* (
   options: {
     readonly workspace?: string
+    /** Default the workspace's own. */
+    readonly database?: Redacted.Redacted
     readonly plugins?: ReadonlyArray<ConfiguredSpec>
     readonly fakes?: Fakes
     readonly breaker?: Parameters<typeof layerFakePlugins>[1]
@@ -136,7 +138,7 @@ export const startHub = Effect.fnUntraced(function* (
   const services = yield* Layer.build(
     Hub.layer({
       workspace,
-      ...databaseOf(workspace),
+      ...(options.database === undefined ? databaseOf(workspace) : { database: options.database }),
       plugins: options.plugins ?? [],
       ...options.live,
       rateLimits: options.rateLimits ?? false,
