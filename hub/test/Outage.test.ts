@@ -1,6 +1,6 @@
 /** A PostgreSQL that cannot be used, or is gone for a while. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Deferred, Effect, Redacted } from "effect"
 import * as net from "node:net"
 import { agentlip } from "./hubProcess.ts"
 import { connect, hello } from "./socketClient.ts"
@@ -54,14 +54,9 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
       Effect.gen(function* () {
         const workspace = yield* tempWorkspace
         const { database, shut, reopen } = yield* makeDoor(workspace)
-        let away = false
+        const away = yield* Deferred.make<void>()
         const slow = () =>
-          Effect.as(
-            Effect.promise(async () => {
-              while (!away) await new Promise((next) => setTimeout(next, 5))
-            }),
-            [{ kind: "k", span: { start: 0, end: 1 }, data: {} }]
-          )
+          Effect.as(Deferred.await(away), [{ kind: "k", span: { start: 0, end: 1 }, data: {} }])
         const plugins = [linkifierSpec("slow")]
         const hub = yield* startHub({ workspace, database, plugins, fakes: { slow } })
         const { topic } = yield* makeTopic(hub)
@@ -73,7 +68,7 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
 
         yield* shut
         // The run comes to its end now, and cannot be committed.
-        away = true
+        yield* Deferred.succeed(away, undefined)
         for (const refused of [yield* post("meanwhile"), yield* hub.get("/api/v1/channels")]) {
           assert.strictEqual(refused.status, 503)
           assert.deepInclude(refused.body, { code: "SERVICE_UNAVAILABLE" })
