@@ -31,6 +31,7 @@ import { type Job, Outbox } from "./Outbox.ts"
 import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
 import { Specs } from "./Specs.ts"
+import { storageFailure } from "./StorageFailure.ts"
 import * as Trace from "./Trace.ts"
 
 export interface DeriveOptions {
@@ -260,6 +261,14 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
         }
       ),
       (cause) => {
+        // What one of them cannot have now no other can; they wait here, so that it costs none a delivery.
+        const storage = storageFailure(cause)
+        if (storage !== undefined) {
+          return Effect.logError(`${group.length} jobs wait to be committed: ${storage.text}`).pipe(
+            Effect.andThen(Effect.sleep(restAfterFailure)),
+            Effect.andThen(Effect.suspend(() => write(group)))
+          )
+        }
         const [first, ...others] = group
         if (first === undefined) return Effect.void
         return others.length === 0

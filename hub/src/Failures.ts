@@ -5,6 +5,7 @@ import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { Validation } from "./Api.ts"
 import { InvalidInput } from "./ApiErrors.ts"
+import { storageFailure } from "./StorageFailure.ts"
 
 /** Room for a message of 64 KiB with every character escaped. */
 const maxBodySize = ByteSize.fromInputUnsafe("1 MiB")
@@ -63,33 +64,24 @@ const byStatus = (status: number, text: string | undefined): HttpServerResponse.
   }
 }
 
-/** Errors of the database come as defects, because they are nobody's input. */
-const storageErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SqlError.SqlError> =>
-  cause.reasons.flatMap((reason) =>
-    Cause.isDieReason(reason) && reason.defect instanceof SqlError.SqlError ? [reason.defect] : []
+/** PostgreSQL keeps every text but those with U+0000 in them, whichever part of the request brought it. */
+const isNoText = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some(
+    (reason) =>
+      Cause.isDieReason(reason) &&
+      reason.defect instanceof SqlError.SqlError &&
+      reason.defect.reason.cause instanceof Error &&
+      "code" in reason.defect.reason.cause &&
+      reason.defect.reason.cause.code === "22021"
   )
 
-const codeOf = ({ reason: { cause } }: SqlError.SqlError): unknown =>
-  cause instanceof Error && "code" in cause ? cause.code : undefined
-
-/** What PostgreSQL says on every connection when it stops, and on new ones while it starts. */
-const stopping: ReadonlySet<unknown> = new Set(["57P01", "57P02", "57P03"])
-
-const isUnreachable = (error: SqlError.SqlError): boolean =>
-  error.reason._tag === "ConnectionError" || stopping.has(codeOf(error))
-
-/** PostgreSQL keeps every text but those with U+0000 in them, whichever part of the request brought it. */
-const isNoText = (error: SqlError.SqlError): boolean => codeOf(error) === "22021"
-
 const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
-  const errors = storageErrors(cause)
-  if (errors.some(isUnreachable)) {
-    yield* Effect.logError("the database cannot be reached", cause)
-    const later = { "retry-after": "1" }
-    return refusal(503, "SERVICE_UNAVAILABLE", "The hub's database cannot be reached; try again", later)
+  const storage = storageFailure(cause)
+  if (storage !== undefined) {
+    yield* Effect.logWarning(`request refused: ${storage.text}`)
+    return refusal(503, "SERVICE_UNAVAILABLE", storage.text, { "retry-after": String(storage.retryAfter) })
   }
-  if (errors.some(({ isRetryable }) => isRetryable)) return byStatus(503, undefined)
-  if (errors.some(isNoText))
+  if (isNoText(cause))
     return byStatus(400, "The request has the character U+0000, which PostgreSQL cannot keep")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)
   if (status >= 500) yield* Effect.logError("request failed", cause)

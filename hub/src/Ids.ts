@@ -5,6 +5,9 @@ import { SqlClient, type SqlError } from "effect/sql"
 const counterBits = 20n
 const digits = 17
 
+/** Events that are read at the start: ids grow with them, so that the highest is in the last that names one. */
+const remembered = 10_000
+
 const write = (id: bigint): string => id.toString(16).padStart(digits, "0")
 
 /**
@@ -39,6 +42,8 @@ const countUp = (id: bigint) => (): string => write(id++)
 
 /** This process is the only one that gives ids. */
 const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
+  // Rows of plugins go again, but the newest of them is still spoken of.
+  const recent = sql`event_id > (SELECT max(event_id) FROM events) - ${remembered}`
   const [row] = yield* sql<{ last: string | null }>`
         SELECT max(last) AS last FROM (
           SELECT max(id) AS last FROM channels
@@ -46,6 +51,9 @@ const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
           UNION ALL SELECT max(id) FROM messages
           UNION ALL SELECT max(id) FROM attachments
           UNION ALL SELECT max(id) FROM enrichments
+          UNION ALL SELECT max(entity_id) FROM events WHERE ${recent}
+          UNION ALL SELECT max(value) FROM events, json_each(data_json, '$.enrichment_ids')
+            WHERE ${recent} AND name = 'message.enriched'
         )`
   let last = typeof row?.last === "string" ? BigInt(`0x${row.last}`) : 0n
   return (count: number): Effect.Effect<() => string> =>
@@ -72,7 +80,10 @@ const ofSequence =
           : Effect.succeed(countUp(BigInt(row.last) - BigInt(count - 1)))
     )
 
-/** Now, as the protocol writes it: ISO 8601 in UTC with milliseconds. */
+/**
+ * Now, as the protocol writes it: ISO 8601 in UTC with milliseconds. It is what the clock says, also where the clock
+ * was set back: what came first is told by `event_id` and by ids, never by times.
+ */
 export const timestamp: Effect.Effect<string> = Effect.map(Clock.currentTimeMillis, (millis) =>
   new Date(millis).toISOString()
 )

@@ -1,8 +1,10 @@
 /**
  * Effect's `SqlClient` over Node's own `node:sqlite`: one connection per layer, every statement prepared once.
  *
- * **Gotchas**: a busy wait is synchronous and holds up the event loop, so give a file to one client per
- * process. Integers beyond 2^53 arrive as `bigint`; provide `SqlClient.SafeIntegers` to get every integer so.
+ * **Details**: SQLite's own wait for another process's lock would hold up the event loop, so it is not used:
+ * what finds the database locked is tried again from the start, and others have the connection meanwhile.
+ *
+ * **Gotchas**: integers beyond 2^53 arrive as `bigint`; provide `SqlClient.SafeIntegers` to get every integer so.
  */
 import { Cause, Context, Effect, Layer, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
@@ -12,7 +14,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 export interface SqliteOptions {
   /** Path of the database file, or `":memory:"`. */
   readonly filename: string
-  /** Milliseconds that a statement waits, synchronously, for another process's lock. Default 5,000. */
+  /** About how many milliseconds a transaction, or a statement outside of one, waits for another process's lock. Default 5,000. */
   readonly busyTimeoutMs?: number
 }
 
@@ -185,8 +187,38 @@ const makeConnection = (db: DatabaseSync): SqliteConnection => {
   }
 }
 
-const open = (options: SqliteOptions): DatabaseSync => {
-  const db = new DatabaseSync(options.filename, { timeout: options.busyTimeoutMs ?? 5_000 })
+const pauseMillis = 10
+
+const isLocked = (error: unknown): boolean =>
+  error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
+
+/** Runs again while another process has the lock and nothing has been done; nothing is held in between. */
+const whenUnlocked = <A, E, R>(
+  run: Effect.Effect<A, E, R>,
+  millis: number,
+  mayRunAgain: () => boolean = () => true
+): Effect.Effect<A, E, R> =>
+  Effect.catchIf(
+    run,
+    (error) => millis > 0 && isLocked(error) && mayRunAgain(),
+    () => Effect.andThen(Effect.sleep(pauseMillis), whenUnlocked(run, millis - pauseMillis, mayRunAgain))
+  )
+
+/** Once its body has begun, a transaction is never run again. */
+const beginWhenUnlocked =
+  (withTransaction: SqlClient.SqlClient["withTransaction"], patience: number) =>
+  <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+    Effect.suspend(() => {
+      let begun = false
+      const marked = Effect.suspend(() => {
+        begun = true
+        return body
+      })
+      return whenUnlocked(withTransaction(marked), patience, () => !begun)
+    })
+
+const open = ({ filename }: SqliteOptions): DatabaseSync => {
+  const db = new DatabaseSync(filename, { timeout: 0 })
   try {
     for (const pragma of pragmas) db.exec(`PRAGMA ${pragma}`)
     return db
@@ -198,16 +230,22 @@ const open = (options: SqliteOptions): DatabaseSync => {
 
 /** A client that lives as long as its scope; see `layer`. */
 export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
+  const patience = options.busyTimeoutMs ?? 5_000
   const db = yield* Effect.acquireRelease(
-    attempt("open database", () => open(options)),
+    whenUnlocked(
+      attempt("open database", () => open(options)),
+      patience
+    ),
     (db) => Effect.sync(() => db.close())
   )
-  return yield* SqlClient.make({
-    ...SqlClient.makeSqliteAcquirers({
-      connection: Effect.succeed(makeConnection(db)),
-      semaphore: yield* Semaphore.make(1),
-      isTransaction: (connection) => connection.isTransaction()
-    }),
+  const acquirers = SqlClient.makeSqliteAcquirers({
+    connection: Effect.succeed(makeConnection(db)),
+    semaphore: yield* Semaphore.make(1),
+    isTransaction: (connection) => connection.isTransaction()
+  })
+  const client = yield* SqlClient.make({
+    ...acquirers,
+    borrower: (use) => whenUnlocked(acquirers.borrower(use), patience),
     compiler: Statement.makeCompilerSqlite(),
     driver: "sqlite-node",
     spanAttributes: [["db.system.name", "sqlite"]],
@@ -216,6 +254,7 @@ export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
     beginTransaction: "BEGIN IMMEDIATE",
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
   })
+  return Object.assign(client, { withTransaction: beginWhenUnlocked(client.withTransaction, patience) })
 })
 
 /**
