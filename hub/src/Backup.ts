@@ -13,8 +13,8 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { DatabaseUnusable, examine } from "./DatabaseFile.ts"
 import { timestamp } from "./Ids.ts"
-import * as Migrations from "./Migrations.ts"
 import { Workspace } from "./Workspace.ts"
 import { WriterLock } from "./WriterLock.ts"
 
@@ -42,7 +42,11 @@ const attempt = <A>(file: string, run: () => A): Effect.Effect<A, BackupError> =
   Effect.try({
     try: run,
     catch: (cause) =>
-      cause instanceof BackupError ? cause : new BackupError({ file, reason: reasonOf(cause) })
+      cause instanceof BackupError
+        ? cause
+        : cause instanceof DatabaseUnusable
+          ? new BackupError({ file: cause.file, reason: cause.reason })
+          : new BackupError({ file, reason: reasonOf(cause) })
   })
 
 const withDatabase = <A>(
@@ -71,27 +75,11 @@ const newestEvent = (db: DatabaseSync): number =>
 /** Refuses what is no sound database of a hub, or one of a hub newer than this. */
 const inspect = (file: string): Contents =>
   withDatabase(file, (db) => {
-    const refuse = (reason: string): never => {
-      throw new BackupError({ file, reason })
+    examine(db, file, "integrity_check")
+    // A hub's file that was never finished passes for one, but holds nothing to put back.
+    if (numberIn(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'meta'") === 0) {
+      throw new BackupError({ file, reason: "it is not the database of a hub: it is empty" })
     }
-    const tables = (): number =>
-      numberIn(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('meta', 'migrations', 'events')")
-    let found = 0
-    try {
-      found = tables()
-    } catch (cause) {
-      refuse(`it is no database that can be read (${reasonOf(cause)})`)
-    }
-    if (found !== 3) refuse("it is not the database of a hub")
-    const version = numberIn(db, "SELECT max(migration_id) AS n FROM migrations")
-    if (version > Migrations.newest) {
-      refuse(
-        `its tables are of version ${version}, and this hub knows them up to ${Migrations.newest}; use a newer agentlip`
-      )
-    }
-    const [problem] = db.prepare("PRAGMA integrity_check(1)").all()
-    const verdict = problem?.["integrity_check"]
-    if (verdict !== "ok") refuse(`it is damaged (${String(verdict)})`)
     return {
       bytes: fs.statSync(file).size,
       messages: numberIn(db, "SELECT count(*) AS n FROM messages"),

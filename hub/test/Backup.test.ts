@@ -236,7 +236,7 @@ describe("A restore", () => {
       const file = path.join(folder, "copy")
       assert.include(yield* refused(file), "no such file")
       fs.writeFileSync(file, "hello")
-      assert.include(yield* refused(file), "no database")
+      assert.include(yield* refused(file), "no SQLite database")
       fs.rmSync(file)
       rowsOf(file, "SELECT 1")
       assert.include(yield* refused(file), "not the database of a hub")
