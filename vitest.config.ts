@@ -17,9 +17,18 @@ const onPostgres = {
     name: "PostgreSQL",
     include: ["hub/test/**/*.test.ts"],
     // Of SQLite's own client and file, or of no database at all.
-    exclude: ["Backup", "LoadReport", "Scrape", "Sqlite", "WriterLock"].map(
-      (name) => `hub/test/${name}.test.ts`
-    ),
+    exclude: [
+      "Backup",
+      "DatabaseFile",
+      "Ids",
+      "Kill",
+      "LoadReport",
+        "Reload",
+      "Scrape",
+      "Sqlite",
+      "StorageFailures",
+      "WriterLock"
+    ].map((name) => `hub/test/${name}.test.ts`),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }
   }
 }

@@ -1,6 +1,7 @@
 /** Whether a file is a sound SQLite database of a hub that this version can use. */
 import { Effect, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Migrations from "./Migrations.ts"
 
@@ -80,6 +81,17 @@ const requireHub = (db: DatabaseSync, file: string): void => {
   }
 }
 
+/** SQLite opens what may not be written to, and says so at the first write only. */
+const requireWritable = (file: string): void => {
+  for (const place of [path.dirname(file), file]) {
+    try {
+      fs.accessSync(place, fs.constants.W_OK)
+    } catch {
+      refuse(file, "READ_ONLY", `${place === file ? "it" : "its folder"} is read-only`)
+    }
+  }
+}
+
 /**
  * Refuses, by throwing `DatabaseUnusable`, what is no sound database of a hub, or one of a newer hub. `quick_check`
  * takes about 0.2 s for 100 MB, `integrity_check`, which compares indexes with their tables too, eight times as long.
@@ -103,11 +115,10 @@ export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
   Effect.try({
     try: () => {
       if (!fs.existsSync(file)) return
+      requireWritable(file)
       const db = new DatabaseSync(file, { timeout: 0 })
       try {
         examine(db, file)
-        // Only a write tells that one may write.
-        db.exec("BEGIN IMMEDIATE; ROLLBACK")
       } finally {
         db.close()
       }

@@ -1,0 +1,101 @@
+/** Ids when the clock is set back: they sort in creation order all the same. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import * as path from "node:path"
+import { Derived, draftEnrichment } from "../src/Derived.ts"
+import * as Database from "../src/Database.ts"
+import { EventLog } from "../src/EventLog.ts"
+import { Ids } from "../src/Ids.ts"
+import { Messages } from "../src/Messages.ts"
+import { Outbox } from "../src/Outbox.ts"
+import { Topics } from "../src/Topics.ts"
+import { tempWorkspace } from "./testHub.ts"
+
+const noon = Date.parse("2026-06-01T12:00:00.000Z")
+const morning = Date.parse("2026-06-01T06:00:00.000Z")
+
+/** The hub's services on a file, as another start of the hub would have them. */
+const start = (folder: string) =>
+  Layer.build(
+    Messages.layer.pipe(
+      Layer.provideMerge(Topics.layer),
+      Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer([]))),
+      Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer)),
+      Layer.provideMerge(Database.sqlite(path.join(folder, "db.sqlite3")))
+    )
+  )
+
+const makeTopic = Effect.fnUntraced(function* (services: Context.Context<Topics>) {
+  const topics = Context.get(services, Topics)
+  const { channel } = yield* topics.createChannel("general", undefined)
+  const { topic } = yield* topics.create(channel.id, "first")
+  return { channel, topic }
+})
+
+describe("Ids, when the clock is set back", () => {
+  it.effect("go on from the newest, in one process", () =>
+    Effect.gen(function* () {
+      const services = yield* start(yield* tempWorkspace)
+      yield* TestClock.setTime(noon)
+      const { topic } = yield* makeTopic(services)
+      const messages = Context.get(services, Messages)
+      const ids: Array<string> = []
+      const times: Array<string> = []
+      for (const time of [noon, morning, morning + 1, noon - 1, noon + 1]) {
+        yield* TestClock.setTime(time)
+        const { message } = yield* messages.create({ topic_id: topic.id, sender: "a", content_raw: "x" })
+        ids.push(message.id)
+        times.push(message.created_at)
+      }
+      assert.deepStrictEqual(ids.toSorted(), ids)
+      assert.strictEqual(new Set(ids).size, 5)
+      // Times are what the clock says, and events come in the order of their numbers.
+      assert.strictEqual(times[1], "2026-06-01T06:00:00.000Z")
+      const all = { after: 0, limit: 100, channels: [], topics: [] }
+      const { events } = yield* Context.get(services, EventLog).list(all)
+      const created = events.filter(({ name }) => name === "message.created")
+      assert.deepStrictEqual(
+        created.map(({ entity }) => entity.id),
+        ids
+      )
+      assert.deepStrictEqual(
+        created.map(({ ts }) => ts),
+        times
+      )
+    })
+  )
+
+  it.effect("go on from the newest of an earlier start, also of rows that are gone", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempWorkspace
+      yield* TestClock.setTime(noon)
+      const { gone, message, topic } = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const services = yield* start(folder)
+          const { topic, channel } = yield* makeTopic(services)
+          const messages = Context.get(services, Messages)
+          const { message } = yield* messages.create({ topic_id: topic.id, sender: "a", content_raw: "x" })
+          const found = draftEnrichment({ kind: "k", span: { start: 0, end: 1 }, data: {} })
+          const place = { message_id: message.id, topic_id: topic.id, channel_id: channel.id }
+          yield* Context.get(services, Derived).enrich([{ place, plugin: "p", found: [found] }])
+          const [row] = yield* Context.get(services, SqlClient.SqlClient)<{ id: string }>`
+            SELECT id FROM enrichments`
+          yield* messages.remove(message.id, "a")
+          return { gone: row?.id ?? "", message, topic }
+        })
+      )
+      assert.isAbove(gone.localeCompare(message.id), 0)
+      yield* TestClock.setTime(morning)
+      const services = yield* start(folder)
+      const next = yield* Context.get(services, Messages).create({
+        topic_id: topic.id,
+        sender: "a",
+        content_raw: "y"
+      })
+      assert.isTrue(next.message.id > gone, `${next.message.id} > ${gone}`)
+      assert.strictEqual(next.message.created_at, "2026-06-01T06:00:00.000Z")
+    })
+  )
+})
