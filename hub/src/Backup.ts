@@ -6,7 +6,8 @@
  * - A copy is of one moment (`VACUUM INTO`): the hub goes on writing meanwhile, and its process is not asked.
  * - A file is there under its name whole and checked, or not at all, and readable by its owner only.
  * - What is put back has a `db_id` of its own, so that clients notice that it is not what they knew, and events are
- *   numbered on from the highest number that either database had: none is given out twice.
+ *   numbered on from the highest number that either database had: none is given out twice. Where that number is not
+ *   to be had, a million is left out.
  */
 import { Effect, Layer, Schema } from "effect"
 import { randomBytes } from "node:crypto"
@@ -158,14 +159,17 @@ export interface Restored extends Contents {
   readonly kept?: string
 }
 
-/** The highest event number of a database that may be in any state. */
-const newestEventIn = (database: string): number => {
+/** More events than there can have been since the backup, where nobody knows how many there were. */
+const leftOut = 1_000_000
+
+/** The highest event number of a database that may be in any state; `undefined` where it cannot be told. */
+const newestEventIn = (database: string): number | undefined => {
   try {
     // Whoever may write ends by clearing the log away, also that of a database which is to be looked at later.
     return withDatabase(database, newestEvent, { readOnly: true })
   } catch {
     // Not there, or damaged: often the reason for the restore.
-    return 0
+    return undefined
   }
 }
 
@@ -202,7 +206,8 @@ export const restore = (workspace: string, file: string) =>
     const services = yield* Layer.build(WriterLock.layer.pipe(Layer.provideMerge(Workspace.layer(workspace))))
     const { database } = yield* Effect.provideContext(Workspace, services)
     const { copy, contents } = yield* copyBeside(path.resolve(file), database)
-    const last = Math.max(contents.newest_event, newestEventIn(database))
+    const known = newestEventIn(database) ?? contents.newest_event + leftOut
+    const last = Math.max(contents.newest_event, known)
     const now = yield* timestamp
     const kept = `${database}.before-${now.replaceAll(":", "-")}`
     return yield* attempt(database, (): Restored => {

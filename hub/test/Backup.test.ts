@@ -227,6 +227,9 @@ describe("A restore", () => {
       assert.strictEqual(fs.readFileSync(`${kept}-wal`, "utf8"), "some log")
       const hub = yield* startHub({ workspace })
       assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 2)
+      // How many events there were nobody knows; a number is given out once all the same.
+      const [{ id }] = yield* hub.rows("SELECT id FROM topics")
+      assert.isAbove((yield* post(hub, id, "after")).body.event_id, 1_000_000)
     })
   )
 
