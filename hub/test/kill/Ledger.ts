@@ -20,6 +20,10 @@ export interface Operation {
   /** In the order of sending; of one message only one is under way at a time. */
   readonly number: number
   readonly change: Change
+  /** Sent with an `Idempotency-Key`, so that it can be sent again. */
+  readonly keyed: boolean
+  /** How often. */
+  sent: number
   /** `unknown`: the connection ended without an answer. `refused`: the message was deleted before. */
   outcome: "unknown" | "refused" | { readonly acknowledged: Acknowledged }
 }
@@ -28,8 +32,16 @@ export interface Ledger {
   readonly operations: Array<Operation>
   begun: number
   acknowledged: number
+  /** Answers that were kept from the first time. */
+  replayed: number
   /** What no client should ever be told. */
   readonly unexpected: Array<string>
 }
 
-export const makeLedger = (): Ledger => ({ operations: [], begun: 0, acknowledged: 0, unexpected: [] })
+export const makeLedger = (): Ledger => ({
+  operations: [],
+  begun: 0,
+  acknowledged: 0,
+  replayed: 0,
+  unexpected: []
+})

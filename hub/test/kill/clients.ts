@@ -18,25 +18,26 @@ export const current = (target: Target): Effect.Effect<Running> =>
     target.hub === undefined ? Effect.suspend(() => current(target)) : Effect.succeed(target.hub)
   )
 
-const send = ({ api }: Running, change: Change): Effect.Effect<Answer> => {
+const request = (change: Change): readonly ["POST" | "PATCH", string, object] => {
   switch (change.kind) {
     case "post":
-      return api.post("/api/v1/messages", {
-        topic_id: change.topic,
-        sender: "ana",
-        content_raw: change.text.content
-      })
+      return [
+        "POST",
+        "/api/v1/messages",
+        { topic_id: change.topic, sender: "ana", content_raw: change.text.content }
+      ]
     case "edit":
-      return api.patch(`/api/v1/messages/${change.message}`, {
-        op: "edit",
-        content_raw: change.text.content
-      })
+      return ["PATCH", `/api/v1/messages/${change.message}`, { op: "edit", content_raw: change.text.content }]
     case "delete":
-      return api.patch(`/api/v1/messages/${change.message}`, { op: "delete", actor: change.actor })
+      return ["PATCH", `/api/v1/messages/${change.message}`, { op: "delete", actor: change.actor }]
   }
 }
 
-const note = (ledger: Ledger, operation: Operation, { status, body }: Answer): void => {
+const send = ({ api }: Running, { number, change, keyed }: Operation): Effect.Effect<Answer> =>
+  api.request(...request(change), keyed ? { headers: { "idempotency-key": `op${number}` } } : {})
+
+const note = (ledger: Ledger, operation: Operation, { status, body, headers }: Answer): void => {
+  if (headers.has("idempotency-replayed")) ledger.replayed++
   if (status === 200 || status === 201) {
     const { message, event_id } = body
     // A delete whose first answer was lost and that happened all the same.
@@ -66,8 +67,16 @@ export interface Plan {
   readonly rest: number
 }
 
-/** One client; it changes its own messages only, one operation at a time, so that their order is known. */
-export const client = Effect.fnUntraced(function* (target: Target, ledger: Ledger, plan: Plan) {
+/**
+ * One client; it changes its own messages only, one operation at a time, so that their order is known. One that is
+ * `keyed` sends what was not answered again, with its `Idempotency-Key`, until it is; another goes on.
+ */
+export const client = Effect.fnUntraced(function* (
+  target: Target,
+  ledger: Ledger,
+  plan: Plan,
+  keyed: boolean
+) {
   const mine: Array<string> = []
 
   const choose = Effect.fnUntraced(function* (number: number) {
@@ -82,13 +91,20 @@ export const client = Effect.fnUntraced(function* (target: Target, ledger: Ledge
       : ({ kind: "delete", message, actor: `op${number}` } satisfies Change)
   })
 
+  const deliver = (operation: Operation): Effect.Effect<Exit.Exit<Answer>> =>
+    Effect.gen(function* () {
+      const hub = yield* current(target)
+      operation.sent++
+      const answer = yield* Effect.exit(send(hub, operation))
+      return keyed && Exit.isFailure(answer) ? yield* deliver(operation) : answer
+    })
+
   while (ledger.acknowledged < plan.operations) {
     const number = ledger.begun++
     const change: Change = yield* choose(number)
-    const hub = yield* current(target)
-    const operation: Operation = { number, change, outcome: "unknown" }
+    const operation: Operation = { number, change, keyed, sent: 0, outcome: "unknown" }
     ledger.operations.push(operation)
-    const answer = yield* Effect.exit(send(hub, change))
+    const answer = yield* deliver(operation)
     if (Exit.isSuccess(answer)) note(ledger, operation, answer.value)
     const { outcome } = operation
     if (change.kind === "post") {

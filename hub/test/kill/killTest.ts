@@ -64,7 +64,9 @@ const run = Effect.fnUntraced(function* (options: KillTestOptions) {
     Effect.forEach(
       Array.from({ length: options.clients ?? 12 }),
       (_, n) =>
-        client(target, ledger, { topics, operations, rest }).pipe(Random.withSeed(`${options.seed}/${n}`)),
+        client(target, ledger, { topics, operations, rest }, n % 2 === 1).pipe(
+          Random.withSeed(`${options.seed}/${n}`)
+        ),
       { concurrency: "unbounded", discard: true }
     )
   )
@@ -124,6 +126,8 @@ const run = Effect.fnUntraced(function* (options: KillTestOptions) {
       "edits acknowledged": count("edit"),
       "deletes acknowledged": count("delete"),
       "operations without an answer": ledger.operations.filter(({ outcome }) => outcome === "unknown").length,
+      "operations sent again with their key": ledger.operations.filter(({ sent }) => sent > 1).length,
+      "of which had happened": ledger.replayed,
       messages: database.messages.length,
       "messages that live": database.messages.filter(({ deleted_at }) => deleted_at === null).length,
       enrichments: database.enrichments.length,

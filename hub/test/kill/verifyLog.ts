@@ -130,8 +130,9 @@ export const verifyLog = (ledger: Ledger, { events }: Database): Verdict => {
   }
 
   const numbers = new Map<number, number>()
-  for (const { number, outcome, change } of ledger.operations) {
+  for (const { number, outcome, change, keyed } of ledger.operations) {
     const event = happened.get(number)
+    if (keyed && typeof outcome !== "object") violations.push(`operation ${number} has a key and no answer`)
     if (outcome === "unknown") continue
     if (outcome === "refused") {
       if (event !== undefined) violations.push(`operation ${number} was refused and happened`)
