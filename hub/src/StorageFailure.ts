@@ -10,30 +10,43 @@ export interface StorageFailure {
   readonly retryAfter: number
 }
 
-/** By SQLite's primary result codes. */
-const byCode: Readonly<Record<number, StorageFailure>> = {
-  5: { text: "The hub's database is locked by another process; try again", retryAfter: 1 },
-  6: { text: "The hub's database is locked; try again", retryAfter: 1 },
-  8: { text: "The hub's database cannot be written to: it, or its disk, is read-only", retryAfter: 30 },
-  10: { text: "The disk of the hub's database fails to read or write", retryAfter: 30 },
-  11: { text: "The hub's database is damaged; stop the hub and restore a backup", retryAfter: 60 },
-  13: { text: "The disk of the hub's database is full", retryAfter: 10 },
-  14: { text: "The hub's database cannot be opened", retryAfter: 30 },
-  26: { text: "The hub's database is damaged; stop the hub and restore a backup", retryAfter: 60 }
+const locked = { text: "The hub's database is locked by another process; try again", retryAfter: 1 }
+const readOnly = {
+  text: "The hub's database cannot be written to: it, or its disk, is read-only",
+  retryAfter: 30
+}
+const failing = { text: "The disk of the hub's database fails to read or write", retryAfter: 30 }
+const damaged = { text: "The hub's database is damaged; stop the hub and restore a backup", retryAfter: 60 }
+const full = { text: "The disk of the hub's database is full", retryAfter: 10 }
+const busy = { text: "The hub's database is busy or away; try again", retryAfter: 1 }
+
+/** By SQLite's primary result codes and PostgreSQL's SQLSTATEs. */
+const failures: Readonly<Record<number | string, StorageFailure>> = {
+  5: locked,
+  6: locked,
+  8: readOnly,
+  10: failing,
+  11: damaged,
+  13: full,
+  14: failing,
+  26: damaged,
+  "25006": readOnly,
+  "53100": full,
+  "58030": failing,
+  XX001: damaged,
+  XX002: damaged
 }
 
-const busy: StorageFailure = { text: "The hub's database is busy; try again", retryAfter: 1 }
-
-const codeOf = ({ reason: { cause } }: SqlError.SqlError): number | undefined =>
-  cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number"
-    ? // The upper bits only refine it.
-      cause.errcode & 0xff
-    : undefined
+const codeOf = ({ reason: { cause } }: SqlError.SqlError): number | string => {
+  if (!(cause instanceof Error)) return ""
+  // The upper bits only refine it.
+  if ("errcode" in cause) return Number(cause.errcode) & 0xff
+  return "code" in cause ? String(cause.code) : ""
+}
 
 const ofError = (error: unknown): StorageFailure | undefined => {
   if (!(error instanceof SqlError.SqlError)) return undefined
-  const code = codeOf(error)
-  return (code === undefined ? undefined : byCode[code]) ?? (error.isRetryable ? busy : undefined)
+  return failures[codeOf(error)] ?? (error.isRetryable ? busy : undefined)
 }
 
 /** `undefined` for what is not the database's state but the fault of a statement or of the hub. */

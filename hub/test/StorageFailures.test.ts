@@ -1,10 +1,12 @@
 /** A database that refuses: what clients are told, what goes on meanwhile, and that nothing is lost. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Cause, Effect, Fiber } from "effect"
+import { SqlError } from "effect/sql"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { storageFailure } from "../src/StorageFailure.ts"
 import {
   derivationsOf,
   eventually,
@@ -86,6 +88,31 @@ const smallDisk = (kib: number) =>
     ),
     (folder) => Effect.sync(() => execFileSync("umount", ["--lazy", folder]))
   )
+
+describe("What the database says", () => {
+  const of = (cause: object) =>
+    storageFailure(
+      Cause.die(
+        new SqlError.SqlError({
+          reason: new SqlError.UnknownError({ cause: Object.assign(new Error("it failed"), cause) })
+        })
+      )
+    )?.text
+
+  it("is told from what is the fault of a statement, on SQLite and on PostgreSQL", () => {
+    // SQLITE_FULL, SQLITE_READONLY_DBMOVED, SQLITE_IOERR_WRITE, SQLITE_CORRUPT_INDEX
+    assert.match(of({ errcode: 13 }) ?? "", /full/)
+    assert.match(of({ errcode: 1032 }) ?? "", /read-only/)
+    assert.match(of({ errcode: 778 }) ?? "", /fails/)
+    assert.match(of({ errcode: 779 }) ?? "", /damaged/)
+    assert.match(of({ code: "53100" }) ?? "", /full/)
+    assert.match(of({ code: "XX001" }) ?? "", /damaged/)
+    // SQLITE_ERROR, SQLITE_CONSTRAINT_TRIGGER, undefined_table
+    assert.isUndefined(of({ errcode: 1 }))
+    assert.isUndefined(of({ errcode: 1811 }))
+    assert.isUndefined(of({ code: "42P01" }))
+  })
+})
 
 describe("A full disk", () => {
   it.live("refuses posts with the reason, reads go on, and all goes on when there is room", () =>
