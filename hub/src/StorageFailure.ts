@@ -18,7 +18,8 @@ const readOnly = {
 const failing = { text: "The disk of the hub's database fails to read or write", retryAfter: 30 }
 const damaged = { text: "The hub's database is damaged; stop the hub and restore a backup", retryAfter: 60 }
 const full = { text: "The disk of the hub's database is full", retryAfter: 10 }
-const busy = { text: "The hub's database is busy or away; try again", retryAfter: 1 }
+const unreachable = { text: "The hub's database cannot be reached; try again", retryAfter: 1 }
+const busy = { text: "The hub's database is busy; try again", retryAfter: 1 }
 
 /** By SQLite's primary result codes and PostgreSQL's SQLSTATEs. */
 const failures: Readonly<Record<number | string, StorageFailure>> = {
@@ -32,6 +33,10 @@ const failures: Readonly<Record<number | string, StorageFailure>> = {
   26: damaged,
   "25006": readOnly,
   "53100": full,
+  // What a server says on every connection when it stops, and on new ones while it starts.
+  "57P01": unreachable,
+  "57P02": unreachable,
+  "57P03": unreachable,
   "58030": failing,
   XX001: damaged,
   XX002: damaged
@@ -46,7 +51,10 @@ const codeOf = ({ reason: { cause } }: SqlError.SqlError): number | string => {
 
 const ofError = (error: unknown): StorageFailure | undefined => {
   if (!(error instanceof SqlError.SqlError)) return undefined
-  return failures[codeOf(error)] ?? (error.isRetryable ? busy : undefined)
+  const known = failures[codeOf(error)]
+  if (known !== undefined) return known
+  if (error.reason._tag === "ConnectionError") return unreachable
+  return error.isRetryable ? busy : undefined
 }
 
 /** `undefined` for what is not the database's state but the fault of a statement or of the hub. */

@@ -10,6 +10,7 @@ import { EventLog } from "../src/EventLog.ts"
 import { Ids } from "../src/Ids.ts"
 import { Messages } from "../src/Messages.ts"
 import { Outbox } from "../src/Outbox.ts"
+import { Specs } from "../src/Specs.ts"
 import { Topics } from "../src/Topics.ts"
 import { tempWorkspace } from "./testHub.ts"
 
@@ -21,7 +22,7 @@ const start = (folder: string) =>
   Layer.build(
     Messages.layer.pipe(
       Layer.provideMerge(Topics.layer),
-      Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer([]))),
+      Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer.pipe(Layer.provide(Specs.layer([]))))),
       Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer)),
       Layer.provideMerge(Database.sqlite(path.join(folder, "db.sqlite3")))
     )
