@@ -6,5 +6,17 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { agentlip } from "./cli/Agentlip.ts"
+import * as Rendering from "./cli/Rendering.ts"
 
-agentlip.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+// Who reads may leave before all is said, as `head` does; commands that go on until then look for themselves.
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+  })
+}
+
+agentlip.pipe(
+  Command.run({ version: "0.1.0" }),
+  Effect.provide([NodeServices.layer, Rendering.layer(Rendering.wantsJson(process.argv.slice(2)))]),
+  NodeRuntime.runMain
+)

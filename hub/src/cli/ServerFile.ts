@@ -1,0 +1,52 @@
+/** `.agentlip/server.json` as clients read it: where the hub of a workspace is, and the token that it takes. */
+import { Effect, Schema } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { CommandError, exitCodes } from "./CommandError.ts"
+
+const Server = Schema.Struct({
+  instance_id: Schema.String,
+  db_id: Schema.String,
+  host: Schema.String,
+  port: Schema.Int,
+  auth_token: Schema.RedactedFromValue(Schema.String, { label: "auth_token" }),
+  pid: Schema.Int,
+  started_at: Schema.String
+})
+export type Server = typeof Server.Type
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Server))
+
+export const serverFileOf = (workspace: string): string => path.join(workspace, ".agentlip", "server.json")
+
+/** Where it answers, as `http://…`. */
+export const urlOf = ({ host, port }: Server): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+
+/** No hub answers for the workspace. */
+export const notRunning = (workspace: string, why: string): CommandError =>
+  new CommandError({
+    reason: `No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`,
+    code: "HUB_NOT_RUNNING",
+    exitCode: exitCodes.notRunning
+  })
+
+const isMissing = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "ENOTDIR")
+
+/** What the file says, whether or not that hub still runs. */
+export const readServerFile = Effect.fnUntraced(function* (workspace: string) {
+  const file = serverFileOf(workspace)
+  const text = yield* Effect.try({
+    try: () => fs.readFileSync(file, "utf8"),
+    catch: (cause) =>
+      isMissing(cause)
+        ? notRunning(workspace, "there is no .agentlip/server.json")
+        : new CommandError({ reason: `${file} cannot be read: ${String(cause)}`, code: "SERVER_FILE" })
+  })
+  return yield* Effect.mapError(
+    decode(text),
+    // Without what the decoder saw: the token is in it.
+    () => notRunning(workspace, `${file} is not what a hub writes`)
+  )
+})
