@@ -55,17 +55,21 @@ const event_id = Schema.Int
 
 const writing = [InvalidInput, NotFound, PayloadTooLarge, VersionConflict, CrossChannelMove] as const
 
+/** Which hub answers. */
+export const HealthStatus = Schema.Struct({
+  status: Schema.Literal("ok"),
+  instance_id: Schema.String,
+  db_id: Schema.String,
+  schema_version: Schema.Int,
+  protocol_version: Schema.String,
+  pid: Schema.Int,
+  uptime_seconds: Schema.Finite
+})
+export type HealthStatus = typeof HealthStatus.Type
+
 export class Health extends HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("health", "/health", {
-    success: Schema.Struct({
-      status: Schema.Literal("ok"),
-      instance_id: Schema.String,
-      db_id: Schema.String,
-      schema_version: Schema.Int,
-      protocol_version: Schema.String,
-      pid: Schema.Int,
-      uptime_seconds: Schema.Finite
-    })
+    success: HealthStatus
   })
 ) {}
 

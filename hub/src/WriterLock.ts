@@ -84,10 +84,19 @@ const startOf = (pid: number): string | null | undefined => {
   }
 }
 
-/** A process id is used again, but not with the same start. */
-const isAlive = ({ pid, process_start }: Holder): boolean => {
+/** Whether the process that wrote a lock still runs: an id is used again, but not with the same start. */
+export const isAlive = ({ pid, process_start }: Holder): boolean => {
   const start = startOf(pid)
   return start !== undefined && (start === null || process_start === null || start === process_start)
+}
+
+/** The lock file of a workspace's `.agentlip/`. */
+export const lockFileOf = (folder: string): string => path.join(folder, "locks", "writer.lock")
+
+/** Who holds a workspace or left its lock behind; `undefined`: nobody. Throws where that cannot be read. */
+export const holderOf = (folder: string): Holder | undefined => {
+  const text = readIfThere(lockFileOf(folder))
+  return text === undefined ? undefined : decodeHolder(text)
 }
 
 const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: string } => {
@@ -130,8 +139,8 @@ export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip
     WriterLock,
     Effect.gen(function* () {
       const { folder, serverFile } = yield* Workspace
-      const locks = path.join(folder, "locks")
-      const file = path.join(locks, "writer.lock")
+      const file = lockFileOf(folder)
+      const locks = path.dirname(file)
       const mine: Holder = {
         pid: process.pid,
         instance_id: randomUUID(),
@@ -139,10 +148,7 @@ export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip
         started_at: yield* timestamp
       }
 
-      const holder = (): Holder | undefined => {
-        const text = readIfThere(file)
-        return text === undefined ? undefined : decodeHolder(text)
-      }
+      const holder = () => holderOf(folder)
       const unusable = (cause: unknown) =>
         new LockUnusable({ file, reason: cause instanceof Error ? cause.message : String(cause) })
 

@@ -3,15 +3,29 @@ import { Command } from "effect/cli"
 import { attachment } from "./Attachment.ts"
 import { backup, restore } from "./Backup.ts"
 import { channel } from "./Channel.ts"
+import { down } from "./Down.ts"
 import { globals } from "./Globals.ts"
 import { listen } from "./Listen.ts"
 import { msg } from "./Msg.ts"
 import { plugin } from "./Plugin.ts"
+import { status } from "./Status.ts"
 import { topic } from "./Topic.ts"
 import { up } from "./Up.ts"
 
 export const agentlip = Command.make("agentlip").pipe(
   Command.withDescription("A hub for messages, and the plugins that read them"),
-  Command.withSubcommands([up, channel, topic, msg, attachment, listen, plugin, backup, restore]),
+  Command.withSubcommands([
+    up,
+    down,
+    status,
+    channel,
+    topic,
+    msg,
+    attachment,
+    listen,
+    plugin,
+    backup,
+    restore
+  ]),
   Command.withGlobalFlags(globals)
 )

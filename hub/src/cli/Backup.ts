@@ -1,17 +1,13 @@
 /** `agentlip backup` and `agentlip restore`. */
-import { ByteSize, Console, Effect } from "effect"
+import { ByteSize, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Backup from "../Backup.ts"
 import { CommandError, exitCodes, fromError } from "./CommandError.ts"
-import { Json, workspaceFolder } from "./Globals.ts"
+import { workspaceFolder } from "./Globals.ts"
+import { show } from "./Output.ts"
 
 const summary = ({ bytes, messages, newest_event }: Backup.Contents): string =>
   `${messages} messages, events up to ${newest_event}, ${ByteSize.format(ByteSize.bytes(bytes))}`
-
-/** A result as one JSON document, or as a text. */
-const say = Effect.fnUntraced(function* (result: object, text: string) {
-  yield* Console.log((yield* Json) ? JSON.stringify(result) : text)
-})
 
 export const backup = Command.make(
   "backup",
@@ -24,7 +20,7 @@ export const backup = Command.make(
   },
   Effect.fnUntraced(function* ({ file, force }) {
     const contents = yield* Effect.mapError(Backup.backup(yield* workspaceFolder, file, { force }), fromError)
-    yield* say({ file, ...contents }, `${file}: ${summary(contents)}`)
+    yield* show({ file, ...contents }, () => `${file}: ${summary(contents)}`)
   })
 ).pipe(Command.withDescription("Copy the workspace's database to a file, whether its hub runs or not"))
 
@@ -38,7 +34,7 @@ export const restore = Command.make(
         : fromError(error)
     )
     const kept = restored.kept === undefined ? "" : `\nWhat was there is kept as ${restored.kept}`
-    yield* say({ file, ...restored }, `Restored ${summary(restored)}.${kept}`)
+    yield* show({ file, ...restored }, () => `Restored ${summary(restored)}.${kept}`)
   })
 ).pipe(
   Command.withDescription("Put a backup in the place of the workspace's database; its hub must be stopped")

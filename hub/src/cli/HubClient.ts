@@ -8,7 +8,7 @@ import {
   type HttpClientResponse
 } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
-import { Api, Authorization } from "../Api.ts"
+import { Api, Authorization, type HealthStatus } from "../Api.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
 import { notRunning, readServerFile, type Server, urlOf } from "./ServerFile.ts"
@@ -103,13 +103,10 @@ const notUnderstood = (error: unknown): CommandError =>
         code: "PROTOCOL"
       })
 
-/** Which hub answers, as it says itself. */
-export type Health = Effect.Success<ReturnType<HubApi["health"]["health"]>>
-
 export interface HubClient {
   readonly workspace: string
   readonly server: Server
-  readonly health: Health
+  readonly health: HealthStatus
   /** Asks the hub something; every way to fail is a `CommandError` with its exit code. */
   readonly ask: <A, E>(question: (api: HubApi) => Effect.Effect<A, E>) => Effect.Effect<A, CommandError>
 }

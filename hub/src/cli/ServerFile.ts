@@ -1,7 +1,7 @@
 /** `.agentlip/server.json` as clients read it: where the hub of a workspace is, and the token that it takes. */
 import { Effect, Schema } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
+import { Workspace } from "../Workspace.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 
 const Server = Schema.Struct({
@@ -16,8 +16,6 @@ const Server = Schema.Struct({
 export type Server = typeof Server.Type
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Server))
-
-export const serverFileOf = (workspace: string): string => path.join(workspace, ".agentlip", "server.json")
 
 /** Where it answers, as `http://…`. */
 export const urlOf = ({ host, port }: Server): string =>
@@ -36,7 +34,7 @@ const isMissing = (cause: unknown): boolean =>
 
 /** What the file says, whether or not that hub still runs. */
 export const readServerFile = Effect.fnUntraced(function* (workspace: string) {
-  const file = serverFileOf(workspace)
+  const { serverFile: file } = Workspace.pathsOf(workspace)
   const text = yield* Effect.try({
     try: () => fs.readFileSync(file, "utf8"),
     catch: (cause) =>

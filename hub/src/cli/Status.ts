@@ -1,0 +1,55 @@
+/** `agentlip status`: how the hub of a workspace is. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import type { PluginSummary } from "../PluginDetails.ts"
+import { connect } from "./HubClient.ts"
+import { show, table } from "./Output.ts"
+import { urlOf } from "./ServerFile.ts"
+
+const units = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["min", 60]
+] as const
+
+/** `3 h`, `42 s`: the largest unit that there is one of. */
+const duration = (seconds: number): string => {
+  const [unit, size] = units.find(([, size]) => seconds >= size) ?? ["s", 1]
+  return `${Math.floor(seconds / size)} ${unit}`
+}
+
+const failures = ({ runs }: PluginSummary): number =>
+  Object.entries(runs)
+    .filter(([outcome]) => outcome !== "ok" && outcome !== "interrupted")
+    .reduce((sum, [, count]) => sum + count, 0)
+
+/** Of the plugins, a row each. */
+export const pluginTable = (plugins: ReadonlyArray<PluginSummary>): ReadonlyArray<string> =>
+  plugins.length === 0
+    ? ["No plugins are configured."]
+    : table(
+        ["PLUGIN", "KIND", "ISOLATION", "CIRCUIT", "OK", "FAILED", "P50 MS", "P99 MS"],
+        plugins.map((plugin) => [
+          plugin.name,
+          plugin.kind,
+          plugin.isolation,
+          plugin.circuit.state,
+          plugin.runs["ok"] ?? 0,
+          failures(plugin),
+          plugin.run_ms.p50,
+          plugin.run_ms.p99
+        ])
+      )
+
+export const status = Command.make("status", {}, () =>
+  Effect.gen(function* () {
+    const { workspace, server, health, ask } = yield* connect
+    const { plugins } = yield* ask((api) => api.reads.plugins())
+    const url = urlOf(server)
+    yield* show({ workspace, url, health, plugins }, () => [
+      `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
+      "",
+      ...pluginTable(plugins)
+    ])
+  })
+).pipe(Command.withDescription("Tell how the hub of a workspace is, and how its plugins fare"))
