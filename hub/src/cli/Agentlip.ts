@@ -5,6 +5,7 @@ import { backup, restore } from "./Backup.ts"
 import { channel } from "./Channel.ts"
 import { down } from "./Down.ts"
 import { globals } from "./Globals.ts"
+import { init } from "./Init.ts"
 import { listen } from "./Listen.ts"
 import { msg } from "./Msg.ts"
 import { plugin } from "./Plugin.ts"
@@ -15,6 +16,7 @@ import { up } from "./Up.ts"
 export const agentlip = Command.make("agentlip").pipe(
   Command.withDescription("A hub for messages, and the plugins that read them"),
   Command.withSubcommands([
+    init,
     up,
     down,
     status,

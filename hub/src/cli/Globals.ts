@@ -38,3 +38,8 @@ const nearest = (from: string): string | undefined => {
 export const workspaceFolder = Effect.map(WorkspaceFlag, (given) =>
   path.resolve(Option.getOrElse(given, () => nearest(process.cwd()) ?? "."))
 )
+
+/** The same for a command that makes a workspace: one further up is another's. */
+export const newWorkspaceFolder = Effect.map(WorkspaceFlag, (given) =>
+  path.resolve(Option.getOrElse(given, () => "."))
+)
