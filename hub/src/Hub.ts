@@ -45,7 +45,7 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, 
  * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
  * plugins use; relative paths of grants are taken from the workspace.
  */
-const pluginsLayer = (
+export const pluginsLayer = (
   { workspace, plugins = [] }: Pick<HubOptions, "workspace" | "plugins">,
   options: Pick<WorkerOptions, "node"> = {}
 ) =>

@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import { attachment } from "./Attachment.ts"
 import { backup, restore } from "./Backup.ts"
 import { channel } from "./Channel.ts"
+import { doctor } from "./Doctor.ts"
 import { down } from "./Down.ts"
 import { globals } from "./Globals.ts"
 import { init } from "./Init.ts"
@@ -20,6 +21,7 @@ export const agentlip = Command.make("agentlip").pipe(
     up,
     down,
     status,
+    doctor,
     channel,
     topic,
     msg,
