@@ -6,7 +6,9 @@ import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
 import { eventually } from "./testHub.ts"
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
+export const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export const hubMain = "hub/src/main.ts"
 
 export interface Run {
   readonly process: ChildProcess
@@ -34,7 +36,7 @@ export const run = (args: ReadonlyArray<string>) =>
       })
   )
 
-export const agentlip = (...args: ReadonlyArray<string>) => run(["hub/src/main.ts", ...args])
+export const agentlip = (...args: ReadonlyArray<string>) => run([hubMain, ...args])
 export const shows = ({ output }: Run, text: string) =>
   eventually(Effect.sync(output), (shown) => shown.includes(text))
 
