@@ -112,23 +112,6 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("@agentlip/plug
   }
 }
 
-/**
- * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
- * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
- */
-export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
-  "LOAD_ERROR",
-  {
-    plugin,
-    modulePath: Schema.String,
-    reason: Schema.String
-  }
-) {
-  override get message(): string {
-    return `Plugin "${this.plugin}" could not be loaded from ${this.modulePath}: ${this.reason}`
-  }
-}
-
 /** What a plugin threw, described without running any of its code again. */
 export const ThrownValue = Schema.Struct({
   name: Schema.String,
@@ -136,6 +119,28 @@ export const ThrownValue = Schema.Struct({
   stack: Schema.optionalKey(Schema.String)
 })
 export type ThrownValue = typeof ThrownValue.Type
+
+/**
+ * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
+ * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
+ *
+ * `cause` is what it threw while it was loaded. `missingMethod` is the kind's method, if there is a module but no such
+ * method in it: it may be a plugin of another kind.
+ */
+export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
+  "LOAD_ERROR",
+  {
+    plugin,
+    modulePath: Schema.String,
+    reason: Schema.String,
+    cause: Schema.optionalKey(ThrownValue),
+    missingMethod: Schema.optionalKey(Schema.String)
+  }
+) {
+  override get message(): string {
+    return `Plugin "${this.plugin}" could not be loaded from ${this.modulePath}: ${this.reason}`
+  }
+}
 
 /** The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker. */
 export class ExecutionError extends Schema.TaggedError<ExecutionError>(

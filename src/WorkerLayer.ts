@@ -83,6 +83,12 @@ export interface WorkerOptions {
    * Say it only of plugins you wrote yourself. Default `false`.
    */
   readonly trusted?: boolean
+  /**
+   * Threads can be debugged by way of the host's own inspector (`node:inspector`), and boot when whoever debugs them
+   * lets them. For a plugin's author at work, not for a hub: Node takes an inspector for a way around permissions.
+   * Default `false`.
+   */
+  readonly inspectable?: boolean
   /** The Node that processes run on. Default: the host's own; on Bun, the first `node` on the PATH. */
   readonly node?: string
   /**
@@ -200,7 +206,7 @@ const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<
           ? {
               problem: `isolation "thread" confines nothing on ${runtime}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
             }
-          : threadLevel(runtime === undefined)
+          : threadLevel(runtime === undefined, options.inspectable)
       )
     case "process":
       return findProcessHost(options).pipe(

@@ -17,6 +17,7 @@ export {
   type Quantiles
 } from "./Metrics.ts"
 export { moduleIntegrity } from "./integrity.ts"
+export { kindOf } from "./kinds.ts"
 export * from "./Plugin.ts"
 export { type CacheBounds, type CacheStats, ResultCache } from "./ResultCache.ts"
 export * from "./Runtime.ts"

@@ -26,7 +26,7 @@ export const Reply = {
   hello: "H",
   /** The plugin is loaded; body: `PluginInfo`. */
   loaded: "L",
-  /** The plugin cannot be loaded; body: the reason, a string. */
+  /** The plugin cannot be loaded; body: `LoadFailure`. */
   loadFailed: "F",
   /** The run's output; body: a leftover mark, then the output. */
   output: "O",
@@ -51,6 +51,15 @@ export const Leftover = { none: "0", some: "1" } as const
 export interface PluginInfo {
   readonly name: string
   readonly version: string
+}
+
+/** Why a plugin cannot be loaded. */
+export interface LoadFailure {
+  readonly message: string
+  /** What its module threw. */
+  readonly cause?: { readonly name: string; readonly message: string; readonly stack?: string }
+  /** The kind's method, if that is all that it lacks. */
+  readonly missingMethod?: string
 }
 
 /** A use of a capability that no grant covers. */

@@ -99,6 +99,20 @@ const isObject = (value: unknown): value is object =>
 /** A refusal whose text is for the plugin's author. */
 class LoadRefusal extends Error {
   override name = "LoadRefusal"
+  readonly missingMethod: string | undefined
+
+  constructor(message: string, missingMethod?: string) {
+    super(message)
+    this.missingMethod = missingMethod
+  }
+}
+
+/** JSON of a `LoadFailure`. */
+const failureOf = (error: unknown): string => {
+  if (!(error instanceof LoadRefusal))
+    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}}`
+  const missing = error.missingMethod === undefined ? "" : `,"missingMethod":${quote(error.missingMethod)}`
+  return `{"message":${quote(error.message)}${missing}}`
 }
 
 const pluginOf = (namespace: object, method: string): { readonly plugin: object; readonly run: Method } => {
@@ -112,7 +126,8 @@ const pluginOf = (namespace: object, method: string): { readonly plugin: object;
   throw new LoadRefusal(
     hasDefault
       ? `its default export has no method "${method}"; add one, or configure it under the kind it was written for`
-      : `it has no default export with a method "${method}"; add \`export default { name, version, ${method}(input) { … } }\``
+      : `it has no default export with a method "${method}"; add \`export default { name, version, ${method}(input) { … } }\``,
+    method
   )
 }
 
@@ -212,8 +227,7 @@ export const serve = (realm: Realm): void => {
       }
       answer(`${Reply.loaded}${nonce}{"name":${quote(name)},"version":${quote(version)}${capabilities}}`)
     } catch (error) {
-      const reason = error instanceof LoadRefusal ? error.message : describeReason(error)
-      answer(`${Reply.loadFailed}${nonce}${quote(reason)}`)
+      answer(`${Reply.loadFailed}${nonce}${failureOf(error)}`)
     }
   }
 

@@ -27,6 +27,12 @@ const reasonText = (reason: string): string => printable(shortened(reason, maxRe
 /** What a plugin calls itself. */
 const nameText = (text: string): string => printableLine(shortened(text, 200))
 
+const printableThrown = ({ name, message, stack }: ThrownValue): ThrownValue => ({
+  name: printable(name),
+  message: printable(message),
+  ...(stack === undefined ? {} : { stack: printable(stack) })
+})
+
 export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
   new WorkerCrash({
     plugin: spec.name,
@@ -44,9 +50,17 @@ const Info = Schema.fromJsonString(
     capabilities: Schema.optionalKey(Schema.Unknown)
   })
 )
+const Failure = Schema.fromJsonString(
+  Schema.Struct({
+    message: Schema.String,
+    cause: Schema.optionalKey(ThrownValue),
+    missingMethod: Schema.optionalKey(Schema.String)
+  })
+)
 const Text = Schema.fromJsonString(Schema.String)
 const Thrown = Schema.fromJsonString(ThrownValue)
 const decodeInfo = Schema.decodeEffect(Info)
+const decodeFailure = Schema.decodeEffect(Failure)
 const decodeText = Schema.decodeEffect(Text)
 const decodeThrown = Schema.decodeEffect(Thrown)
 
@@ -80,8 +94,19 @@ const askToLoad = (
     })
   )
 
-const refused = (spec: PluginSpec, reason: string): LoadError =>
-  new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason: reasonText(reason) })
+const refused = (
+  spec: PluginSpec,
+  reason: string,
+  more?: Pick<typeof Failure.Type, "cause" | "missingMethod">
+): LoadError =>
+  new LoadError({
+    plugin: spec.name,
+    modulePath: spec.modulePath,
+    reason: reasonText(reason),
+    ...(more?.cause === undefined ? {} : { cause: printableThrown(more.cause) }),
+    // What it lacks is what it was asked for: a plugin that says otherwise is not believed.
+    ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {})
+  })
 
 /** A line of an isolate's to the plugin's modules. */
 export const openModules = (
@@ -130,8 +155,8 @@ export const loadPlugin = (
       isolate.load(body, modules?.channel, outputLength, ask)
     )
     if (reply.type === Reply.loadFailed) {
-      const reason = yield* Effect.mapError(decodeText(reply.body), () => brokenReply(spec))
-      return yield* refused(spec, reason)
+      const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
+      return yield* refused(spec, failure.message, failure)
     }
     if (reply.type !== Reply.loaded) return yield* brokenReply(spec)
     const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
@@ -157,17 +182,8 @@ export const meaning = (spec: PluginSpec, reply: GuestReply): Effect.Effect<stri
     case Reply.thrown:
       return Effect.matchEffect(decodeThrown(reply.body), {
         onFailure: () => Effect.fail(brokenReply(spec)),
-        onSuccess: ({ name, message, stack }) =>
-          Effect.fail(
-            new ExecutionError({
-              plugin: spec.name,
-              cause: {
-                name: printable(name),
-                message: printable(message),
-                ...(stack === undefined ? {} : { stack: printable(stack) })
-              }
-            })
-          )
+        onSuccess: (thrown) =>
+          Effect.fail(new ExecutionError({ plugin: spec.name, cause: printableThrown(thrown) }))
       })
     case Reply.uncrossable:
       return Effect.matchEffect(decodeText(reply.body), {

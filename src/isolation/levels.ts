@@ -1,5 +1,5 @@
 /** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
-import { Effect, Exit } from "effect"
+import { Duration, Effect, Exit } from "effect"
 import { Isolate } from "./Isolate.ts"
 import { bubblewrapProblem } from "./bubblewrap.ts"
 import { canReach } from "./executables.ts"
@@ -15,7 +15,8 @@ const bootTimeout = "10 seconds"
 
 const bootIsolate = (
   start: (events: TransportEvents) => Transport,
-  what: string
+  what: string,
+  timeout: Duration.Input = bootTimeout
 ): Effect.Effect<Isolate, Death> =>
   Effect.try({
     try: () => new Isolate(start),
@@ -24,7 +25,7 @@ const bootIsolate = (
     Effect.tap((isolate) =>
       isolate.booted.pipe(
         Effect.timeoutOrElse({
-          duration: bootTimeout,
+          duration: timeout,
           orElse: () => Effect.fail<Death>({ reason: `its ${what} did not boot within ${bootTimeout}` })
         }),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : isolate.kill))
@@ -32,12 +33,20 @@ const bootIsolate = (
     )
   )
 
-/** Worker threads; `confined` is false where they have no permissions of their own. */
-export const threadLevel = (confined: boolean): Level => ({
+/**
+ * Worker threads; `confined` is false where they have no permissions of their own. An `inspectable` one boots when
+ * whoever debugs it lets it.
+ */
+export const threadLevel = (confined: boolean, inspectable = false): Level => ({
   name: "thread",
   standardBirth: noPermissions,
   birthOf: (spec, grants) => Effect.succeed(permissionsOf(spec, grants)),
-  boot: (birth) => bootIsolate(startThread(birth, confined), "thread")
+  boot: (birth) =>
+    bootIsolate(
+      startThread(birth, confined, inspectable),
+      "thread",
+      inspectable ? Duration.infinity : bootTimeout
+    )
 })
 
 /** QuickJS in WebAssembly, in threads that the host can end; `confined` as for threads. */

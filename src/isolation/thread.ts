@@ -38,10 +38,10 @@ export interface ThreadOptions {
 }
 
 /** Starts a thread; it is ready once its hello has come. */
-export const startThread = (birth: Birth, confined: boolean) =>
+export const startThread = (birth: Birth, confined: boolean, inspectable: boolean) =>
   startWorker({
     boot: bootFile("bootThread"),
-    execArgv: confined ? permissionFlags(birth) : [],
+    execArgv: confined ? [...permissionFlags(birth), ...(inspectable ? ["--allow-inspector"] : [])] : [],
     data: { confined },
     limited: confined
   })
