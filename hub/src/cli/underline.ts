@@ -1,0 +1,120 @@
+/**
+ * A text with spans of it made visible: underlined and coloured by escape codes, or by lines of `^` below it. Spans
+ * count UTF-16 code units, what is shown are columns: wide characters take two, control characters are escaped.
+ */
+import { CliOutput } from "effect/cli"
+import { printable } from "./Output.ts"
+
+export interface TextSpan {
+  readonly start: number
+  readonly end: number
+}
+
+/** A character as one sees it. */
+interface Cell {
+  readonly shown: string
+  readonly width: number
+  /** Indices of the spans that cover it, or some of it. */
+  readonly spans: ReadonlyArray<number>
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+
+const tabStop = 8
+
+/** What a terminal would not show as one character, or would obey. */
+const escaped = (segment: string): string =>
+  printable(segment).replace(/[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character, at: number) => {
+    // Inside of a character these join its parts, as in flags and families.
+    if (at > 0) return character
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+  })
+
+/** The lines of a text, at most `columns` wide; the end of a line is a cell of its own if a span covers it. */
+const cellsOf = (
+  text: string,
+  spans: ReadonlyArray<TextSpan>,
+  columns: number
+): ReadonlyArray<ReadonlyArray<Cell>> => {
+  const covering = (start: number, end: number): ReadonlyArray<number> =>
+    spans.flatMap((span, index) => (span.start < end && span.end > start ? [index] : []))
+  const lines: Array<Array<Cell>> = []
+  let line: Array<Cell> = []
+  let column = 0
+  const breakLine = (): void => {
+    lines.push(line)
+    line = []
+    column = 0
+  }
+  for (const { segment, index } of graphemes.segment(text)) {
+    const covered = covering(index, index + segment.length)
+    if (segment === "\n" || segment === "\r\n") {
+      if (covered.length > 0) line.push({ shown: "⏎", width: 1, spans: covered })
+      breakLine()
+      continue
+    }
+    const shown = segment === "\t" ? " ".repeat(tabStop - (column % tabStop)) : escaped(segment)
+    const width = CliOutput.displayWidth(shown)
+    if (column > 0 && column + width > columns) breakLine()
+    line.push({ shown, width, spans: covered })
+    column += width
+  }
+  breakLine()
+  return lines
+}
+
+/** Of spans, in turn; where some overlap, the last of them. */
+const colours = [36, 33, 35, 32, 34, 31] as const
+
+/** The escape code of what is span number `index`. */
+export const colourOf = (index: number): string => `\u001B[${colours[index % colours.length]}m`
+
+/** Ends colours and underlines. */
+export const plain = "\u001B[0m"
+
+const styleOf = ({ spans }: Cell): string => {
+  const last = spans.at(-1)
+  if (last === undefined) return ""
+  // Bold where spans overlap.
+  return `\u001B[4m${spans.length > 1 ? "\u001B[1m" : ""}${colourOf(last)}`
+}
+
+/** The lines of a text with its spans underlined, for a terminal that knows ANSI's escape codes. */
+export const underlined = (text: string, spans: ReadonlyArray<TextSpan>): ReadonlyArray<string> =>
+  cellsOf(text, spans, Number.POSITIVE_INFINITY).map((line) => {
+    let shown = ""
+    let style = ""
+    for (const cell of line) {
+      const next = styleOf(cell)
+      if (next !== style) shown += (style === "" ? "" : plain) + next
+      style = next
+      shown += cell.shown
+    }
+    return style === "" ? shown : shown + plain
+  })
+
+/** Of one line, the rows of `^` that its spans take; those that overlap are in rows of their own. */
+const marksOf = (line: ReadonlyArray<Cell>): ReadonlyArray<string> => {
+  const rows: Array<{ readonly spans: Set<number>; marks: string }> = []
+  const present = [...new Set(line.flatMap(({ spans }) => spans))].toSorted((a, b) => a - b)
+  for (const span of present) {
+    const overlaps = (row: { readonly spans: Set<number> }): boolean =>
+      line.some(({ spans }) => spans.includes(span) && spans.some((other) => row.spans.has(other)))
+    const row = rows.find((row) => !overlaps(row))
+    if (row === undefined) rows.push({ spans: new Set([span]), marks: "" })
+    else row.spans.add(span)
+  }
+  for (const row of rows) {
+    for (const { spans, width } of line)
+      row.marks += (spans.some((span) => row.spans.has(span)) ? "^" : " ").repeat(width)
+  }
+  return rows.map(({ marks }) => marks.trimEnd())
+}
+
+/** The lines of a text, each with lines of `^` under what its spans cover; lines wider than `columns` are broken. */
+export const marked = (
+  text: string,
+  spans: ReadonlyArray<TextSpan>,
+  columns = Number.POSITIVE_INFINITY
+): ReadonlyArray<string> =>
+  cellsOf(text, spans, columns).flatMap((line) => [line.map(({ shown }) => shown).join(""), ...marksOf(line)])
