@@ -30,7 +30,7 @@ const grantsOf = ({ grants }: ConfiguredSpec): string => {
 }
 
 /** `process, no sandbox, no grants` */
-const rightsOf = (spec: ConfiguredSpec): string =>
+export const rightsOf = (spec: ConfiguredSpec): string =>
   [
     spec.isolation,
     ...(spec.isolation === "process"

@@ -19,6 +19,13 @@ export const printable = (text: string): string =>
     }
   )
 
+/** JSON in which what a terminal could obey is escaped, as JSON itself would a line feed. */
+export const jsonText = (value: unknown): string =>
+  JSON.stringify(value).replace(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
 /** On one line. */
 export const line = (text: string): string =>
   printable(text.replaceAll("\r\n", "\n")).replaceAll("\n", "⏎").replaceAll("\t", " ")
@@ -46,7 +53,7 @@ export const table = (
 /** Prints what a command found: with `--json` as one document, else as lines of text. */
 export const show = (value: unknown, text: () => string | ReadonlyArray<string>) =>
   Effect.flatMap(Json, (json) => {
-    if (json) return Console.log(JSON.stringify(value))
+    if (json) return Console.log(jsonText(value))
     const lines = text()
     return Console.log(typeof lines === "string" ? lines : lines.join("\n"))
   })

@@ -3,6 +3,7 @@ import { moduleIntegrity } from "@agentlip/plugin-runtime"
 import { Console, Effect, Result } from "effect"
 import { Argument, Command } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
+import { run } from "./PluginRun.ts"
 
 const integrity = Command.make(
   "integrity",
@@ -27,5 +28,5 @@ const integrity = Command.make(
 
 export const plugin = Command.make("plugin").pipe(
   Command.withDescription("What there is to know of a plugin"),
-  Command.withSubcommands([integrity])
+  Command.withSubcommands([run, integrity])
 )

@@ -162,7 +162,10 @@ export const codeFrame = ({ file, line, column }: Place, modulePath: string): Re
     // Gone meanwhile, or named by a plugin that made it up: there is nothing to show.
     return []
   }
-  if (!isAsWritten(file, source)) return []
+  if (!isAsWritten(file, source))
+    return [
+      "(The file has enums, namespaces or parameter properties: lines and columns are those of its compiled code.)"
+    ]
   const lines = source.split(/\r?\n/)
   if (line < 1 || line > lines.length) return []
   const first = Math.max(1, line - linesAround)

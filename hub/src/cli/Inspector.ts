@@ -1,0 +1,27 @@
+/** Opens Node's inspector in this process, so that a plugin in a thread of it can be debugged. */
+import { Console, Effect } from "effect"
+import * as inspector from "node:inspector"
+import { invalid } from "./SpecFlags.ts"
+
+/**
+ * Listens on 127.0.0.1 alone and waits until a debugger has come: it is told of every thread that starts from then on.
+ * Node itself writes the address to stderr. While it waits the process does nothing else, and Ctrl-C ends it.
+ */
+export const waitForDebugger = (port: number) =>
+  Effect.acquireRelease(
+    Effect.gen(function* () {
+      yield* Effect.try({
+        try: () => inspector.open(port, "127.0.0.1"),
+        catch: (error) => invalid(`The inspector cannot be opened: ${String(error)}`)
+      })
+      // A port that is taken is said on stderr alone.
+      if (inspector.url() === undefined)
+        return yield* invalid(
+          `The inspector cannot listen on 127.0.0.1:${port}; take another port with --inspect-port`
+        )
+      yield* Console.error(
+        "Waiting for a debugger: open chrome://inspect in Chrome, or attach VS Code to that port. A `debugger` statement in the plugin stops it. There is no timeout."
+      )
+    }),
+    () => Effect.sync(() => inspector.close())
+  ).pipe(Effect.andThen(Effect.sync(() => inspector.waitForDebugger())))
