@@ -1,41 +1,11 @@
 /** The hub's HTTP interface, as shared with clients: paths, inputs, answers and refusals. */
 import { Context, Schema } from "effect"
-import {
-  HttpApi,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSecurity,
-  OpenApi
-} from "effect/http-api"
-import {
-  CrossChannelMove,
-  InvalidAuth,
-  InvalidInput,
-  MissingAuth,
-  NotFound,
-  PayloadTooLarge,
-  VersionConflict
-} from "./ApiErrors.ts"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { CrossChannelMove, InvalidInput, NotFound, PayloadTooLarge, VersionConflict } from "./ApiErrors.ts"
+import { Authorization, Idempotency, Validation } from "./ApiMiddlewares.ts"
 import { Attachment, Channel, Derivation, Enrichment, HubEvent, JsonObject, Message, Topic } from "./Model.ts"
+import { OperationReads, Operations } from "./OperationsApi.ts"
 import { PluginDetails, PluginSummary } from "./PluginDetails.ts"
-
-/** Writes need the token of the hub's `server.json`; reads do not. */
-export class Authorization extends HttpApiMiddleware.Service<Authorization>()("@agentlip/hub/Authorization", {
-  requiredForClient: true,
-  security: { bearer: HttpApiSecurity.bearer },
-  error: [MissingAuth, InvalidAuth]
-}) {}
-
-/** Says what is wrong with a request that does not decode. */
-export class Validation extends HttpApiMiddleware.Service<Validation>()("@agentlip/hub/Validation", {
-  error: InvalidInput
-}) {}
-
-/** Answers a write that comes again with the same `Idempotency-Key` as the first time, and does it once. */
-export class Idempotency extends HttpApiMiddleware.Service<Idempotency>()("@agentlip/hub/Idempotency", {
-  error: InvalidInput
-}) {}
 
 const text = (longest: number) =>
   Schema.String.check(
@@ -203,6 +173,8 @@ export class Api extends HttpApi.make("agentlip-hub")
   .add(Health)
   .add(Reads)
   .add(Writes)
+  .add(OperationReads)
+  .add(Operations)
   .annotateMerge(OpenApi.annotations({ title: "Agentlip hub", version: "1" })) {}
 
 /** Who this hub is: the values that `/health` and `server.json` share. */

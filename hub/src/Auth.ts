@@ -1,7 +1,7 @@
 /** The hub's bearer token: made at start-up, compared in constant time, shown to nobody. */
 import { Context, Effect, Layer, Redacted } from "effect"
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
-import { Authorization } from "./Api.ts"
+import { Authorization } from "./ApiMiddlewares.ts"
 import { InvalidAuth, MissingAuth } from "./ApiErrors.ts"
 
 export class AuthToken extends Context.Service<AuthToken, Redacted.Redacted<string>>()(

@@ -14,6 +14,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import type { End } from "./Derivations.ts"
 import { type AttachmentDraft, Derived, type EnrichmentDraft, type Findings } from "./Derived.ts"
 import * as Dialect from "./Dialect.ts"
+import { EventLog, type NewEvent } from "./EventLog.ts"
 import { Hubs } from "./Hubs.ts"
 import { timestamp } from "./Ids.ts"
 import type { DerivationError } from "./Model.ts"
@@ -71,89 +72,113 @@ export class Commits extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Ended>, SqlError.SqlError>
   }
 >()("@agentlip/hub/Commits") {
-  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived | Hubs> = Layer.effect(
-    Commits,
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      const derived = yield* Derived
-      const hubs = yield* Hubs
-      const givenIds = Dialect.given(sql, { id: "text" })
-      const givenEnds = Dialect.given(sql, {
-        message_id: "text",
-        content_version: "integer",
-        plugin_name: "text",
-        state: "text",
-        error_json: "text"
-      })
+  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived | EventLog | Hubs> =
+    Layer.effect(
+      Commits,
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const derived = yield* Derived
+        const hubs = yield* Hubs
+        const events = yield* EventLog
+        const givenIds = Dialect.given(sql, { id: "text" })
+        const givenEnds = Dialect.given(sql, {
+          message_id: "text",
+          content_version: "integer",
+          plugin_name: "text",
+          state: "text",
+          error_json: "text"
+        })
 
-      const read = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
-        const ids = [...new Set(outcomes.map(({ job }) => job.message_id))]
-        const rows = yield* sql<Current>`
+        const read = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
+          const ids = [...new Set(outcomes.map(({ job }) => job.message_id))]
+          const rows = yield* sql<Current>`
           SELECT id, content_raw, content_version, deleted_at, topic_id, channel_id
           FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
-        return new Map(rows.map((row) => [row.id, row]))
-      })
-
-      /** Ends those that are open, and answers which these were. */
-      const end = Effect.fnUntraced(function* (ends: ReadonlyArray<Ended>) {
-        const ended_at = yield* timestamp
-        const rows = ends.map(({ outcome, end }) => {
-          const { message_id, content_version, plugin_name } = outcome.job
-          const error = outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
-          return { message_id, content_version, plugin_name, state: end, error_json: error }
+          return new Map(rows.map((row) => [row.id, row]))
         })
-        const ended = yield* sql<JobKey>`
+
+        /** Ends those that are open, and answers which these were. */
+        const end = Effect.fnUntraced(function* (ends: ReadonlyArray<Ended>) {
+          const ended_at = yield* timestamp
+          const rows = ends.map(({ outcome, end }) => {
+            const { message_id, content_version, plugin_name } = outcome.job
+            const error = outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
+            return { message_id, content_version, plugin_name, state: end, error_json: error }
+          })
+          const ended = yield* sql<JobKey>`
           UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${hubs.giveUp}
           FROM ${givenEnds(rows)}
           WHERE derivations.message_id = given.message_id
             AND derivations.content_version = given.content_version
             AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'${hubs.mine}
           RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
-        const open = new Set(ended.map(keyOf))
-        return ends.filter(({ outcome }) => open.has(keyOf(outcome.job)))
-      })
+          const open = new Set(ended.map(keyOf))
+          return ends.filter(({ outcome }) => open.has(keyOf(outcome.job)))
+        })
 
-      const report = ({ job, error }: Outcome & { readonly _tag: "Failed" }) =>
-        sql.afterCommit(
-          Effect.annotateLogs(Effect.logWarning("plugin failed"), {
-            plugin: job.plugin_name,
-            code: error.code,
-            message_id: job.message_id
-          })
-        )
+        const report = ({ job, error }: Outcome & { readonly _tag: "Failed" }) =>
+          sql.afterCommit(
+            Effect.annotateLogs(Effect.logWarning("plugin failed"), {
+              plugin: job.plugin_name,
+              code: error.code,
+              message_id: job.message_id
+            })
+          )
 
-      const commit = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
-        const messages = yield* read(outcomes)
-        const ended = yield* end(
-          outcomes.map((outcome) => ({ outcome, end: endOf(outcome, messages.get(outcome.job.message_id)) }))
-        )
-        const enrichments: Array<Findings<EnrichmentDraft>> = []
-        const attachments: Array<Findings<AttachmentDraft>> = []
-        for (const { outcome } of ended) {
-          const { job } = outcome
-          if (outcome._tag === "Failed") yield* report(outcome)
-          const message = messages.get(job.message_id)
-          if (!isCurrent(message, job)) continue
-          const { topic_id, channel_id } = message
-          const place = { message_id: job.message_id, topic_id, channel_id }
-          switch (outcome._tag) {
-            case "Enrichments":
-              enrichments.push({ place, plugin: job.plugin_name, found: outcome.found })
-              break
-            case "Attachments":
-              attachments.push({ place, plugin: job.plugin_name, found: outcome.found })
-              break
-            case "Failed":
-              yield* derived.removeEnrichments(job.message_id, job.plugin_name)
-              yield* derived.removeAttachments(job.message_id, job.plugin_name)
-          }
+        /** What operators are told of a job that brought nothing; of a message that is gone there is no place to tell it. */
+        const toldOf = ({ outcome, end }: Ended, message: Current | undefined): ReadonlyArray<NewEvent> => {
+          if ((end !== "failed" && end !== "stale") || message === undefined) return []
+          const { message_id, plugin_name, content_version } = outcome.job
+          const about = { message_id, plugin_name, content_version }
+          const { code, message: text } = outcome._tag === "Failed" ? outcome.error : {}
+          return [
+            {
+              name: `plugin.${end}`,
+              scope: { channel_id: message.channel_id, topic_id: message.topic_id },
+              entity: { type: "message", id: message_id },
+              data: end === "failed" ? { ...about, code, message: text } : about
+            }
+          ]
         }
-        yield* derived.enrich(enrichments)
-        yield* derived.attach(attachments)
-        return ended
-      }, sql.withTransaction)
 
-      return Commits.of({ commit })
-    })
-  )
+        const commit = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
+          const messages = yield* read(outcomes)
+          const ended = yield* end(
+            outcomes.map((outcome) => ({
+              outcome,
+              end: endOf(outcome, messages.get(outcome.job.message_id))
+            }))
+          )
+          const enrichments: Array<Findings<EnrichmentDraft>> = []
+          const attachments: Array<Findings<AttachmentDraft>> = []
+          for (const { outcome } of ended) {
+            const { job } = outcome
+            if (outcome._tag === "Failed") yield* report(outcome)
+            const message = messages.get(job.message_id)
+            if (!isCurrent(message, job)) continue
+            const { topic_id, channel_id } = message
+            const place = { message_id: job.message_id, topic_id, channel_id }
+            switch (outcome._tag) {
+              case "Enrichments":
+                enrichments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                break
+              case "Attachments":
+                attachments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                break
+              case "Failed":
+                yield* derived.removeEnrichments(job.message_id, job.plugin_name)
+                yield* derived.removeAttachments(job.message_id, job.plugin_name)
+            }
+          }
+          yield* events.appendAll(
+            ended.flatMap((one) => toldOf(one, messages.get(one.outcome.job.message_id)))
+          )
+          yield* derived.enrich(enrichments)
+          yield* derived.attach(attachments)
+          return ended
+        }, sql.withTransaction)
+
+        return Commits.of({ commit })
+      })
+    )
 }

@@ -7,7 +7,8 @@ import { type Derivation, DerivationError, type DerivationState } from "./Model.
 /** How a job ends. */
 export type End = Exclude<DerivationState, "pending" | "waiting">
 
-interface DerivationRow extends Omit<Derivation, "error"> {
+/** As it is in the database. */
+export interface DerivationRow extends Omit<Derivation, "error"> {
   readonly error_json: string | null
 }
 
@@ -19,6 +20,8 @@ export class Derivations extends Context.Service<
     /** Shows every open job of a plugin, and those that come, as `waiting` until `resume`. */
     readonly wait: (plugin: string, error: DerivationError) => void
     readonly resume: (plugin: string) => void
+    /** A row as clients see it. */
+    readonly toDerivation: (row: DerivationRow) => Derivation
     /** Newest content first. */
     readonly list: (messageId: string) => Effect.Effect<ReadonlyArray<Derivation>, SqlError.SqlError>
   }
@@ -27,8 +30,8 @@ export class Derivations extends Context.Service<
     Derivations,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      // Of this process, as its breakers are: a breaker that opens need not touch every job that is open.
       const plugins = Dialect.elements(sql, "plugins_json")
+      // Of this process, as its breakers are: a breaker that opens need not touch every job that is open.
       const waiting = new Map<string, DerivationError>()
 
       const toDerivation = ({ error_json, ...row }: DerivationRow): Derivation => {
@@ -53,6 +56,7 @@ export class Derivations extends Context.Service<
       return Derivations.of({
         wait: (plugin, error) => void waiting.set(plugin, error),
         resume: (plugin) => void waiting.delete(plugin),
+        toDerivation,
         list
       })
     })

@@ -9,8 +9,16 @@ import type { HubEvent } from "./Model.ts"
 /** An event that has not happened yet: number and time come from the log. */
 export interface NewEvent {
   readonly name: string
-  readonly scope: { readonly channel_id: string; readonly topic_id?: string; readonly topic_id2?: string }
-  readonly entity: { readonly type: "channel" | "topic" | "message" | "attachment"; readonly id: string }
+  /** What no channel is concerned by has none. */
+  readonly scope: {
+    readonly channel_id: string | null
+    readonly topic_id?: string
+    readonly topic_id2?: string
+  }
+  readonly entity: {
+    readonly type: "channel" | "topic" | "message" | "attachment" | "plugin"
+    readonly id: string
+  }
   readonly data: { readonly [key: string]: unknown }
 }
 

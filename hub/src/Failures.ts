@@ -3,7 +3,7 @@ import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
-import { Validation } from "./Api.ts"
+import { Validation } from "./ApiMiddlewares.ts"
 import { InvalidInput } from "./ApiErrors.ts"
 import { storageFailure } from "./StorageFailure.ts"
 

@@ -1,8 +1,6 @@
 /** The HTTP interface over the hub's services: defaults, and nothing else. */
-import { Clock, Effect, Layer, Schema } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { PersistedQueue } from "effect/persistence"
-import { SqlError } from "effect/sql"
 import { Api, Identity, protocolVersion, schemaVersion } from "./Api.ts"
 import { Attachments } from "./Attachments.ts"
 import { Derivations } from "./Derivations.ts"
@@ -12,22 +10,8 @@ import { messageChanged } from "./HubMetrics.ts"
 import { Messages } from "./Messages.ts"
 import { Plugins } from "./Plugins.ts"
 import { Specs } from "./Specs.ts"
+import { storageIsDefect } from "./StorageFailure.ts"
 import { Topics } from "./Topics.ts"
-
-type Storage = SqlError.SqlError | PersistedQueue.PersistedQueueError | Schema.SchemaError
-
-const isStorage = (error: unknown): error is Storage =>
-  error instanceof SqlError.SqlError ||
-  error instanceof PersistedQueue.PersistedQueueError ||
-  Schema.isSchemaError(error)
-
-/** A failing database is nobody's input: a defect, which the server answers with 500 or 503. */
-const storageIsDefect = <A, E, R>(self: Effect.Effect<A, E | Storage, R>): Effect.Effect<A, E, R> =>
-  self.pipe(
-    Effect.catch(
-      (error): Effect.Effect<never, E> => (isStorage(error) ? Effect.die(error) : Effect.fail(error))
-    )
-  )
 
 const HealthLive = HttpApiBuilder.group(
   Api,

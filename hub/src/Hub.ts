@@ -11,6 +11,7 @@ import { Layer, type Redacted } from "effect"
 import * as path from "node:path"
 import { Attachments } from "./Attachments.ts"
 import { AuthToken } from "./Auth.ts"
+import { Backfills } from "./Backfills.ts"
 import * as Database from "./Database.ts"
 import { Derivations } from "./Derivations.ts"
 import * as Derive from "./Derive.ts"
@@ -19,8 +20,10 @@ import { EventLog } from "./EventLog.ts"
 import { Feed, type LiveOptions } from "./Feed.ts"
 import * as HubIdentity from "./HubIdentity.ts"
 import { Ids } from "./Ids.ts"
+import { Jobs } from "./Jobs.ts"
 import { Messages } from "./Messages.ts"
 import { Outbox } from "./Outbox.ts"
+import * as PluginEvents from "./PluginEvents.ts"
 import { Plugins } from "./Plugins.ts"
 import * as Reload from "./Reload.ts"
 import * as ResultCacheStore from "./ResultCacheStore.ts"
@@ -69,7 +72,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
     Derivations.layer,
     HubIdentity.layer
   )
-  const services = Layer.mergeAll(Messages.layer, Attachments.layer).pipe(
+  const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer, Backfills.layer).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer, Plugins.layer))
   )
@@ -84,6 +87,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
   return announcementLayer.pipe(
     Layer.provideMerge(server),
     Layer.merge(pipeline),
+    Layer.merge(PluginEvents.layer),
     Layer.merge(reload === undefined ? Layer.empty : Reload.layer(reload)),
     Layer.provideMerge(services),
     Layer.provideMerge(storage),

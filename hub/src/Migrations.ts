@@ -11,6 +11,8 @@ interface Words {
   readonly byKey: string
   /** Of a column whose numbers rise with every row and are never given again. */
   readonly rising: string
+  /** Of a column that counts events or jobs. */
+  readonly count: string
   /** What makes an attachment one in its topic, as columns of an index. */
   readonly identity: string
 }
@@ -19,6 +21,7 @@ const sqlite: Words = {
   strict: "STRICT",
   byKey: "STRICT, WITHOUT ROWID",
   rising: "INTEGER PRIMARY KEY AUTOINCREMENT",
+  count: "INTEGER",
   // NULLs are all different to a unique index; here a missing key is one key, and not the empty one.
   identity: "kind, COALESCE(key, ''), (key IS NULL), dedupe_key"
 }
@@ -27,6 +30,7 @@ const postgres: Words = {
   strict: "",
   byKey: "",
   rising: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+  count: "BIGINT",
   identity: "attachment_identity(kind, key, dedupe_key)"
 }
 
@@ -211,11 +215,30 @@ const sharedOnPostgres = Effect.gen(function* () {
   )
 })
 
+/** What operators ask for: backfills with their progress, and failed jobs without a look at all others. */
+const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
+  `CREATE TABLE backfills (
+    id TEXT PRIMARY KEY,
+    plugin_name TEXT,
+    since_event ${count},
+    state TEXT NOT NULL,
+    first_event ${count} NOT NULL,
+    last_event ${count} NOT NULL,
+    at_event ${count} NOT NULL,
+    jobs ${count} NOT NULL,
+    created_at TEXT NOT NULL,
+    ended_at TEXT
+  ) ${byKey}`,
+  `CREATE INDEX derivations_failed ON derivations (message_id, content_version, plugin_name)
+    WHERE state = 'failed'`
+]
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
   "0003_idempotency_keys": migration(idempotencyKeys),
-  "0004_hubs": sharedOnPostgres
+  "0004_hubs": sharedOnPostgres,
+  "0005_operations": migration(operations)
 }
 
 /** The number of the last of them: databases of a newer hub have a higher one. */

@@ -96,6 +96,23 @@ export const Derivation = Schema.Struct({
 })
 export type Derivation = typeof Derivation.Type
 
+/** Messages that plugins are asked about once more. Progress is in events, of which it looks at every one. */
+export const Backfill = Schema.Struct({
+  id: Schema.String,
+  /** `null`: all plugins of the config. */
+  plugin_name: Schema.NullOr(Schema.String),
+  /** Only messages that were written or edited after this event; `null`: all. */
+  since_event: Schema.NullOr(Schema.Int),
+  state: Schema.Literals(["running", "paused", "done"]),
+  total: Schema.Int,
+  done: Schema.Int,
+  /** Jobs it has given so far; plugins may still be at some of them unless it is `done`. */
+  jobs: Schema.Int,
+  created_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String)
+})
+export type Backfill = typeof Backfill.Type
+
 export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
 export type CircuitState = typeof CircuitState.Type
 

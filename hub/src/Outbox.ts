@@ -70,6 +70,14 @@ export class Outbox extends Context.Service<
   {
     /** Writes a job for every plugin; call it inside the transaction that writes the content. */
     readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
+    /**
+     * Has jobs done that are not open, again or for the first time; call it inside a transaction. With `before`, only
+     * those that did not end since. Answers how many are open now that were not.
+     */
+    readonly offerAgain: (
+      jobs: ReadonlyArray<JobKey>,
+      before?: string
+    ) => Effect.Effect<number, SqlError.SqlError>
     /** Open after a commit that brought jobs; whoever looks for them closes it first. */
     readonly arrivals: Latch.Latch
     /** How many offers this process has committed. */
@@ -150,6 +158,21 @@ export class Outbox extends Context.Service<
         yield* announce
       })
 
+      const toldWhich = hubs.tell("jobs", "message_id")
+      const announceAgain = sql.afterCommit(Effect.sync(arrive))
+      const offerAgain = Effect.fnUntraced(function* (jobs: ReadonlyArray<JobKey>, before = "9999") {
+        if (jobs.length === 0) return 0
+        const created_at = yield* timestamp
+        const opened = yield* sql`
+          INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
+          SELECT message_id, content_version, plugin_name, 'pending', ${created_at} FROM ${givenJobs(jobs)}
+          WHERE TRUE ON CONFLICT (message_id, content_version, plugin_name) DO UPDATE
+            SET state = 'pending', attempts = 0, error_json = NULL, ended_at = NULL, traceparent = NULL
+            WHERE derivations.state <> 'pending' AND derivations.ended_at < ${before}${toldWhich}`
+        yield* announceAgain
+        return opened.length
+      })
+
       /** Makes jobs of the oldest posts; answers whether there may be others. */
       const openOldest = Effect.gen(function* () {
         const contents = yield* sql<Content>`
@@ -160,7 +183,8 @@ export class Outbox extends Context.Service<
           yield* sql`
               INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
               SELECT message_id, content_version, element.value, 'pending', created_at, traceparent
-              FROM ${given}, ${Dialect.elements(sql, "given.plugins_json")}`
+              FROM ${given}, ${Dialect.elements(sql, "given.plugins_json")}
+              WHERE TRUE ON CONFLICT DO NOTHING`
           yield* sql`
               DELETE FROM outbox WHERE (message_id, content_version) IN
                 (SELECT message_id, content_version FROM ${given})`
@@ -266,6 +290,7 @@ export class Outbox extends Context.Service<
 
       return Outbox.of({
         offer,
+        offerAgain,
         arrivals,
         offered: () => offered,
         arrived: () => arrived,

@@ -13,6 +13,7 @@ import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
 import { IdempotencyLive } from "./Idempotency.ts"
 import * as MetricsRoute from "./MetricsRoute.ts"
+import { OperationHandlersLive } from "./OperationHandlers.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as Socket from "./Socket.ts"
@@ -60,7 +61,7 @@ const routes = (rateLimits: RateLimits.RateLimits | false) =>
     OtherMethods.layer,
     everyRequest(rateLimits)
   ).pipe(
-    Layer.provide(HandlersLive),
+    Layer.provide([HandlersLive, OperationHandlersLive]),
     Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive])
   )
 

@@ -1,5 +1,5 @@
 /** What it means when the database refuses: for whoever asked, and for whoever runs the hub. */
-import { Cause } from "effect"
+import { Cause, Effect } from "effect"
 import { SqlError } from "effect/sql"
 
 /** The database refuses whatever it is asked for now; it was not done, and may be tried again later. */
@@ -69,3 +69,9 @@ export const storageFailure = (cause: Cause.Cause<unknown>): StorageFailure | un
   }
   return undefined
 }
+
+const isStorage = <E>(error: E): error is Extract<E, SqlError.SqlError> => error instanceof SqlError.SqlError
+
+/** A failing database is nobody's input: a defect, which the server answers with 500 or 503. */
+export const storageIsDefect = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.catchIf(self, (error) => isStorage(error), Effect.die)
