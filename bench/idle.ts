@@ -4,31 +4,15 @@
  * it, so that what is shared counts once.
  */
 import { type IsolationLevel, PluginRuntime } from "@agentlip/plugin-runtime"
-import { readFileSync, readdirSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { makeRuntime, runOf, spans } from "./contenders/agentlip.ts"
 import { bareProcess, bareThread } from "./contenders/bare.ts"
 import type { Contender } from "./contenders/Contender.ts"
 import { smallTask } from "./contenders/task.ts"
 import { sleep } from "./figures.ts"
+import { family } from "./processes.ts"
 
 const isolates = 8
-
-/** This process and all that came of it. */
-const family = (): ReadonlyArray<number> => {
-  const parents = new Map<number, number>()
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, "utf8")
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]))
-    } catch {
-      // It has ended since.
-    }
-  }
-  const ours = (pid: number | undefined): boolean =>
-    pid !== undefined && (pid === process.pid || ours(parents.get(pid)))
-  return [...parents.keys()].filter(ours)
-}
 
 const proportional = (pid: number): number => {
   const [, kibibytes = Number.NaN] =
@@ -40,7 +24,7 @@ const held = async (): Promise<number> => {
   gc?.()
   await sleep(400)
   gc?.()
-  return family().reduce((sum, pid) => sum + proportional(pid), 0)
+  return family(process.pid).reduce((sum, pid) => sum + proportional(pid), 0)
 }
 
 interface Herd {

@@ -1,33 +1,12 @@
 /** What plugins cost those who post: a real hub in a process of its own, over HTTP, with none and with three. */
-import { spawn } from "node:child_process"
-import * as fs from "node:fs"
-import { Agent, request } from "node:http"
-import * as os from "node:os"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
-import { DatabaseSync } from "node:sqlite"
-import { alternate, type Figure, sleep, type Suite } from "../figures.ts"
+import { Agent } from "node:http"
+import { alternate, type Figure, type Suite } from "../figures.ts"
+import { call as callHub, type Hub, startHub as startHubProcess, until } from "../hub.ts"
 import { quantile } from "../stats.ts"
 import { tables } from "../tables.ts"
 
-const hubMain = fileURLToPath(new URL("../../hub/src/main.ts", import.meta.url))
-const plugin = (file: string): string => fileURLToPath(new URL(`../../plugins/src/${file}`, import.meta.url))
-
 const posters = 16
-const startWithin = 20_000
 const deriveWithin = 120_000
-
-interface Server {
-  readonly host: string
-  readonly port: number
-  readonly auth_token: string
-}
-
-interface Hub extends Server {
-  /** Jobs in each state, as the hub's database has them; the hub is not asked. */
-  readonly jobs: () => ReadonlyMap<unknown, number>
-  readonly stop: () => Promise<void>
-}
 
 interface Created {
   readonly id: string
@@ -37,35 +16,10 @@ interface Derivations {
   readonly derivations: ReadonlyArray<{ readonly state: string }>
 }
 
-/** Polls until `probe` answers something, at most `within` milliseconds. */
-const until = async <A>(
-  what: string,
-  within: number,
-  probe: () => A | undefined | Promise<A | undefined>
-): Promise<A> => {
-  for (const deadline = Date.now() + within; Date.now() < deadline; await sleep(20)) {
-    const found = await probe()
-    if (found !== undefined) return found
-  }
-  throw new Error(`${what} did not happen within ${within} ms`)
-}
-
 /** What the hub runs; the rogues hang and crash beside the three. */
 type Plugins = "none" | "three" | "three and rogues"
 
-const startHub = async (plugins: Plugins): Promise<Hub> => {
-  const workspace = fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-bench-"))
-  // Modules of the shipped plugins must lie in the workspace; a link there is judged by what it points to, so copy.
-  fs.cpSync(path.dirname(plugin("urls.ts")), path.join(workspace, "plugins"), { recursive: true })
-  fs.mkdirSync(path.join(workspace, "node_modules"))
-  fs.symlinkSync(
-    fileURLToPath(new URL("../../node_modules/linkify-it", import.meta.url)),
-    path.join(workspace, "node_modules/linkify-it")
-  )
-  for (const rogue of ["spins", "crashes"]) {
-    const file = new URL(`../../examples/hostile/${rogue}.ts`, import.meta.url)
-    fs.copyFileSync(fileURLToPath(file), path.join(workspace, `plugins/${rogue}.ts`))
-  }
+const startHub = (plugins: Plugins): Promise<Hub> => {
   const entry = (name: string): object => ({ name, modulePath: `./plugins/${name}.ts` })
   const rogues =
     plugins === "three and rogues" ? [{ ...entry("spins"), timeout: "1 second" }, entry("crashes")] : []
@@ -76,69 +30,16 @@ const startHub = async (plugins: Plugins): Promise<Hub> => {
           linkifiers: [entry("url-linkifier"), entry("mention-linkifier"), ...rogues.slice(0, 1)],
           extractors: [entry("url-extractor"), ...rogues.slice(1)]
         }
-  fs.writeFileSync(path.join(workspace, "agentlip.config.ts"), `export default ${JSON.stringify(config)}\n`)
-  const child = spawn(
-    process.execPath,
-    [
-      ...(process.env["HUB_FLAGS"]?.split(" ") ?? []),
-      "--conditions=@agentlip/source",
-      hubMain,
-      "up",
-      "--workspace",
-      workspace,
-      "--port",
-      "0",
-      "--rate-limit",
-      "0"
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] }
+  const files = ["spins", "crashes"].map(
+    (rogue) => new URL(`../../examples/hostile/${rogue}.ts`, import.meta.url)
   )
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
-  const file = path.join(workspace, ".agentlip", "server.json")
-  const server = await until<Server>("the hub's start", startWithin, () =>
-    fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : undefined
-  )
-  const database = new DatabaseSync(path.join(workspace, ".agentlip", "db.sqlite3"), { readOnly: true })
-  const count = database.prepare("SELECT state, count(*) AS jobs FROM derivations GROUP BY state")
-  return {
-    ...server,
-    jobs: () => new Map(count.all().map(({ state, jobs }) => [state, Number(jobs)])),
-    stop: async () => {
-      database.close()
-      child.kill("SIGINT")
-      await ended
-      fs.rmSync(workspace, { recursive: true })
-    }
-  }
+  return startHubProcess({ config, files, flags: ["--rate-limit", "0"] })
 }
 
 const agent = new Agent({ keepAlive: true, maxSockets: posters })
 
-const call = <Answer>(hub: Server, method: string, target: string, body?: unknown): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const sent = request(
-      {
-        agent,
-        host: hub.host,
-        port: hub.port,
-        method,
-        path: target,
-        headers: { authorization: `Bearer ${hub.auth_token}`, "content-type": "application/json" }
-      },
-      (response) => {
-        let text = ""
-        response.setEncoding("utf8")
-        response.on("data", (chunk: string) => (text += chunk))
-        response.on("end", () =>
-          response.statusCode !== undefined && response.statusCode < 300
-            ? resolve(JSON.parse(text))
-            : reject(new Error(`${method} ${target}: ${response.statusCode} ${text}`))
-        )
-      }
-    )
-    sent.on("error", reject)
-    sent.end(body === undefined ? undefined : JSON.stringify(body))
-  })
+const call = <Answer>(hub: Hub, method: string, target: string, body?: unknown): Promise<Answer> =>
+  callHub(agent, hub, method, target, body)
 
 interface Posted {
   readonly perSecond: number

@@ -1,0 +1,132 @@
+/** Whether a soak went well. */
+import { median } from "../stats.ts"
+import type { Sample } from "./samples.ts"
+
+export interface Check {
+  readonly what: string
+  readonly seen: string
+  readonly allowed: string
+  /** `undefined`: not judged. */
+  readonly ok: boolean | undefined
+}
+
+/**
+ * Runs that are shorter say nothing of memory: code is compiled, and heaps grow to what suits them. A leak of
+ * 1 MiB a minute is twice what is allowed.
+ */
+const minutesForMemory = 20
+const memoryAMinute = 0.5
+
+/** By how many the middle of a count may rise; clients and isolates come and go all the time. */
+const countRise = { handles: 16, threads: 2, processes: 6 } as const
+
+const p99Limit = 50
+
+/** Least squares. */
+const slope = (points: ReadonlyArray<readonly [x: number, y: number]>): number => {
+  const mean = (values: ReadonlyArray<number>): number =>
+    values.reduce((sum, value) => sum + value, 0) / values.length
+  const x0 = mean(points.map(([x]) => x))
+  const y0 = mean(points.map(([, y]) => y))
+  const over = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0)
+  return over / points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0)
+}
+
+interface Trend {
+  readonly from: number
+  readonly to: number
+  /** A minute, between the middles of the second and the last fifth. */
+  readonly rise: number
+  /** A minute, over all but the first fifth. */
+  readonly slope: number
+}
+
+const trend = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => number): Trend => {
+  const fifth = Math.max(1, Math.floor(samples.length / 5))
+  const middle = (some: ReadonlyArray<Sample>, value: (sample: Sample) => number) => median(some.map(value))
+  const second = samples.slice(fifth, 2 * fifth)
+  const last = samples.slice(-fifth)
+  const from = middle(second, of)
+  const to = middle(last, of)
+  const minutes = middle(last, (sample) => sample.minutes) - middle(second, (sample) => sample.minutes)
+  const settled = samples.slice(fifth).map((sample) => [sample.minutes, of(sample)] as const)
+  return { from, to, rise: (to - from) / minutes, slope: slope(settled) }
+}
+
+const memory = (samples: ReadonlyArray<Sample>): Check => {
+  const { from, to, rise, slope } = trend(samples, ({ residentMiB }) => residentMiB)
+  const minutes = samples.at(-1)?.minutes ?? 0
+  return {
+    what: "resident memory of the hub",
+    seen: `${from.toFixed(0)} → ${to.toFixed(0)} MiB: ${rise.toFixed(2)} a minute, slope ${slope.toFixed(2)}`,
+    allowed:
+      minutes < minutesForMemory
+        ? `not judged under ${minutesForMemory} minutes`
+        : `${memoryAMinute} MiB a minute`,
+    // A garbage collection at the right moment hides a leak from one of them, not from both.
+    ok: minutes < minutesForMemory ? undefined : rise <= memoryAMinute && slope <= memoryAMinute
+  }
+}
+
+const count = (samples: ReadonlyArray<Sample>, name: keyof typeof countRise): Check => {
+  const { from, to } = trend(samples, (sample) => sample[name])
+  return {
+    what: name === "processes" ? "processes of isolates" : `${name} of the hub`,
+    seen: `${from} → ${to}`,
+    allowed: `a rise of ${countRise[name]}`,
+    ok: to - from <= countRise[name]
+  }
+}
+
+const none = (what: string, found: ReadonlyArray<string>): Check => ({
+  what,
+  seen: found.length === 0 ? "0" : `${found.length}, such as ${found[0]}`,
+  allowed: "0",
+  ok: found.length === 0
+})
+
+/** What is known in the end, beside the samples. */
+export interface Outcome {
+  readonly samples: ReadonlyArray<Sample>
+  /** p99 of every POST of the run, in milliseconds. */
+  readonly p99: number
+  readonly errors: ReadonlyArray<string>
+  readonly listenerErrors: ReadonlyArray<string>
+  /** Jobs that have not ended though their circuits are closed, some time after the load. */
+  readonly stuck: ReadonlyArray<string>
+  /** Clients that the hub counts, though all have left. */
+  readonly listenersLeft: number
+  /** How the hub ended. */
+  readonly exit: string
+  /** Processes of the hub's that are there after it. */
+  readonly left: ReadonlyArray<string>
+}
+
+export const verdict = (outcome: Outcome): ReadonlyArray<Check> => [
+  memory(outcome.samples),
+  count(outcome.samples, "handles"),
+  count(outcome.samples, "threads"),
+  count(outcome.samples, "processes"),
+  {
+    what: "p99 of POST",
+    seen: `${outcome.p99.toFixed(1)} ms`,
+    allowed: `less than ${p99Limit} ms`,
+    ok: outcome.p99 < p99Limit
+  },
+  none("errors that nobody provoked", outcome.errors),
+  none("events missed or doubled, connections lost", outcome.listenerErrors),
+  none("jobs stuck behind a closed circuit", outcome.stuck),
+  {
+    what: "clients counted after all have left",
+    seen: String(outcome.listenersLeft),
+    allowed: "0",
+    ok: outcome.listenersLeft === 0
+  },
+  {
+    what: "exit of the hub",
+    seen: outcome.exit,
+    allowed: "0 or 130",
+    ok: ["0", "130"].includes(outcome.exit)
+  },
+  none("processes left behind", outcome.left)
+]
