@@ -20,6 +20,9 @@ const memoryAMinute = 0.5
 /** By how many the middle of a count may rise; clients and isolates come and go all the time. */
 const countRise = { handles: 16, threads: 2, processes: 6 } as const
 
+/** Two of each fifth. */
+const samplesForCounts = 10
+
 const p99Limit = 50
 
 /** Least squares. */
@@ -74,7 +77,7 @@ const count = (samples: ReadonlyArray<Sample>, name: keyof typeof countRise): Ch
     what: name === "processes" ? "processes of isolates" : `${name} of the hub`,
     seen: `${from} → ${to}`,
     allowed: `a rise of ${countRise[name]}`,
-    ok: to - from <= countRise[name]
+    ok: samples.length < samplesForCounts ? undefined : to - from <= countRise[name]
   }
 }
 
