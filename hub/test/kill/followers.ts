@@ -1,6 +1,7 @@
 /** Readers that follow the events through every kill, each from where it had come to. */
 import { NodeWS } from "@effect/platform-node"
 import { Effect, Exit } from "effect"
+import * as http from "node:http"
 import type { Running } from "../killableHub.ts"
 import type { Json } from "../testHub.ts"
 import { current, type Target } from "./clients.ts"
@@ -48,6 +49,32 @@ const listen = (follower: Follower, { url, token }: Running): Effect.Effect<void
     return Effect.sync(() => ws.terminate())
   })
 
+/** As `listen`, by server-sent events. */
+const stream = (follower: Follower, { url }: Running): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const headers = { "last-event-id": String(last(follower)) }
+    const request = http.get(`${url}/api/v1/events/stream`, { headers, agent: false }, (response) => {
+      follower.connections++
+      let rest = ""
+      response.setEncoding("utf8")
+      response.on("data", (part: string) => {
+        // What has not ended is not an event yet: the connection may end in its middle.
+        const blocks = (rest + part).split("\n\n")
+        rest = blocks.pop() ?? ""
+        for (const block of blocks) {
+          const data = /^data: (.*)$/m.exec(block)?.[1]
+          if (data !== undefined) take(follower, JSON.parse(data))
+        }
+      })
+      response.on("error", () => {})
+      response.on("close", () => resume(Effect.void))
+    })
+    // A connection that fails is closed next.
+    request.on("error", () => {})
+    request.on("close", () => resume(Effect.void))
+    return Effect.sync(() => request.destroy())
+  })
+
 const poll = (follower: Follower, { api }: Running): Effect.Effect<void> =>
   Effect.gen(function* () {
     follower.connections++
@@ -59,18 +86,17 @@ const poll = (follower: Follower, { api }: Running): Effect.Effect<void> =>
     }
   })
 
-/** Starts a reader of the socket and one of the log; they follow until the scope ends. */
+/** Starts readers of the socket, of the stream and of the log; they follow until the scope ends. */
 export const follow = Effect.fnUntraced(function* (target: Target) {
-  const socket = makeFollower("the socket")
-  const log = makeFollower("the log")
-  const forever = (follower: Follower, read: typeof poll) =>
-    current(target).pipe(
+  const start = Effect.fnUntraced(function* (name: string, read: typeof poll) {
+    const follower = makeFollower(name)
+    yield* current(target).pipe(
       Effect.flatMap((hub) => read(follower, hub)),
       Effect.andThen(Effect.sleep("5 millis")),
       Effect.forever,
       Effect.forkScoped
     )
-  yield* forever(socket, listen)
-  yield* forever(log, poll)
-  return [socket, log]
+    return follower
+  })
+  return yield* Effect.all([start("the socket", listen), start("the stream", stream), start("the log", poll)])
 })

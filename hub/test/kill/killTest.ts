@@ -7,7 +7,8 @@ import { client, makeTarget, type Target } from "./clients.ts"
 import { countEvents, countOpenJobs, readDatabase } from "./Database.ts"
 import { type Follower, follow } from "./followers.ts"
 import { makeLedger } from "./Ledger.ts"
-import { verifyFollower, verifyLog } from "./verifyLog.ts"
+import { verifyAnswers, verifyFollower } from "./verifyAnswers.ts"
+import { verifyLog } from "./verifyLog.ts"
 import { verifyAcknowledged, verifyDerived, verifyFile, verifyJobs, verifyMessages } from "./verifyRows.ts"
 
 export interface KillTestOptions {
@@ -111,7 +112,8 @@ const run = Effect.fnUntraced(function* (options: KillTestOptions) {
   yield* Scope.close(last, Exit.void)
 
   const database = readDatabase(file)
-  const { told, violations } = verifyLog(ledger, database)
+  const verdict = verifyLog(ledger, database)
+  const { told } = verdict
   const count = (kind: string): number =>
     ledger.operations.filter(({ change, outcome }) => change.kind === kind && typeof outcome === "object")
       .length
@@ -136,12 +138,15 @@ const run = Effect.fnUntraced(function* (options: KillTestOptions) {
       "jobs begun more than once": database.derivations.filter(({ attempts }) => attempts > 1).length,
       events: database.events.length,
       "events message.enriched": ofName("message.enriched"),
-      "connections of the socket's reader": followers[0]?.connections ?? 0,
+      ...Object.fromEntries(
+        followers.map(({ name, connections }) => [`times ${name} was joined`, connections])
+      ),
       seconds: Math.round((Date.now() - begun) / 1000)
     },
     violations: [
       ...ledger.unexpected,
-      ...violations,
+      ...verdict.violations,
+      ...verifyAnswers(ledger, verdict),
       ...followers.flatMap((follower) => verifyFollower(follower, database.events)),
       ...verifyAcknowledged(ledger, database),
       ...verifyMessages(told, database),

@@ -1,9 +1,8 @@
-/** The log against what was sent, what was acknowledged and what was followed. */
+/** The log by itself and against what was sent: it tells one story, and nothing that nobody asked for. */
 import { isDeepStrictEqual } from "node:util"
 import type { Json } from "../testHub.ts"
 import type { Database } from "./Database.ts"
-import type { Follower } from "./followers.ts"
-import type { Ledger, Operation } from "./Ledger.ts"
+import type { Change, Ledger, Operation } from "./Ledger.ts"
 import type { Text } from "./texts.ts"
 
 /** A message as the log tells it. */
@@ -25,12 +24,17 @@ export const numberOf = (text: string): number => Number(/^op(\d+)/.exec(text)?.
 export const expectedEnrichments = ({ shouts }: Text): ReadonlyArray<Json> =>
   shouts.map(({ start, end, text }) => ({ kind: "shout", span: { start, end }, data: { text } }))
 
-const kinds = { "message.created": "post", "message.edited": "edit", "message.deleted": "delete" } as const
-
-const isKind = (name: string): name is keyof typeof kinds => name in kinds
+const kinds: ReadonlyMap<string, Change["kind"]> = new Map([
+  ["message.created", "post"],
+  ["message.edited", "edit"],
+  ["message.deleted", "delete"]
+])
 
 /** What an event of a message says, whichever of the three it is. */
-const claims = ({ name, data }: Json): { content: string | undefined; version: number; number: number } => {
+export const claims = ({
+  name,
+  data
+}: Json): { content: string | undefined; version: number; number: number } => {
   if (name === "message.deleted") {
     return { content: undefined, version: data.version, number: numberOf(data.deleted_by) }
   }
@@ -43,6 +47,8 @@ const textOf = ({ change }: Operation): Text | undefined => ("text" in change ? 
 
 export interface Verdict {
   readonly told: ReadonlyMap<string, Told>
+  /** The event of each operation that happened, by the operation's number. */
+  readonly happened: ReadonlyMap<number, Json>
   readonly violations: ReadonlyArray<string>
 }
 
@@ -54,7 +60,7 @@ export const verifyLog = (ledger: Ledger, { events }: Database): Verdict => {
   let newest = ""
   let previous = 0
 
-  const change = (event: Json): void => {
+  const change = (event: Json, kind: Change["kind"]): void => {
     const where = `event ${event.event_id} (${event.name})`
     const { content, version, number } = claims(event)
     const operation = sent.get(number)
@@ -64,7 +70,7 @@ export const verifyLog = (ledger: Ledger, { events }: Database): Verdict => {
     const text = textOf(operation)
     const id: string = event.entity_id
     const isWhatWasSent =
-      kinds[event.name as keyof typeof kinds] === operation.change.kind &&
+      kind === operation.change.kind &&
       content === text?.content &&
       ("message" in operation.change ? operation.change.message === id : true)
     if (!isWhatWasSent) violations.push(`${where} is not what operation ${number} sent`)
@@ -125,64 +131,10 @@ export const verifyLog = (ledger: Ledger, { events }: Database): Verdict => {
     if (event.event_id !== previous + 1)
       violations.push(`event ${event.event_id} comes after event ${previous}`)
     previous = event.event_id
-    if (isKind(event.name)) change(event)
+    const kind = kinds.get(event.name)
+    if (kind !== undefined) change(event, kind)
     else if (event.name === "message.enriched") enriched(event)
   }
 
-  const numbers = new Map<number, number>()
-  for (const { number, outcome, change, keyed } of ledger.operations) {
-    const event = happened.get(number)
-    if (keyed && typeof outcome !== "object") violations.push(`operation ${number} has a key and no answer`)
-    if (outcome === "unknown") continue
-    if (outcome === "refused") {
-      if (event !== undefined) violations.push(`operation ${number} was refused and happened`)
-      if ("message" in change && told.get(change.message)?.deleted === false) {
-        violations.push(`operation ${number} was refused, and its message is not deleted`)
-      }
-      continue
-    }
-    const { acknowledged } = outcome
-    const other = numbers.get(acknowledged.event_id)
-    if (other !== undefined) {
-      violations.push(`operations ${other} and ${number} were both answered event ${acknowledged.event_id}`)
-    }
-    numbers.set(acknowledged.event_id, number)
-    if (event === undefined) violations.push(`operation ${number} was acknowledged and has no event`)
-    else if (
-      event.event_id !== acknowledged.event_id ||
-      event.entity_id !== acknowledged.message ||
-      claims(event).version !== acknowledged.version
-    ) {
-      violations.push(
-        `operation ${number} was answered event ${acknowledged.event_id} and has ${event.event_id}`
-      )
-    }
-  }
-  return { told, violations }
-}
-
-/** A follower has seen the whole log, each event once and in order. */
-export const verifyFollower = (
-  { name, events, unexpected }: Follower,
-  log: Database["events"]
-): ReadonlyArray<string> => {
-  const violations = [...unexpected]
-  if (events.length !== log.length)
-    violations.push(`${name}: ${events.length} of ${log.length} events were seen`)
-  for (const [index, event] of events.entries()) {
-    const written = log[index]
-    const same =
-      written !== undefined &&
-      event.event_id === written.event_id &&
-      event.name === written.name &&
-      event.entity === written.entity_id &&
-      isDeepStrictEqual(event.data, written.data)
-    if (!same) {
-      violations.push(
-        `${name}: event ${event.event_id} is not what the log has in its place (${written?.event_id})`
-      )
-      break
-    }
-  }
-  return violations
+  return { told, happened, violations }
 }
