@@ -116,28 +116,31 @@ describe("A backup", () => {
 })
 
 describe("On the command line", () => {
-  it.live("backup and restore say what they did, and refuse with an exit code", () =>
-    Effect.gen(function* () {
-      const workspace = yield* stopped(2)
-      const file = path.join(workspace, "copy")
-      const ends = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-        const { ended, output } = yield* agentlip(...args, "--workspace", workspace)
-        return { code: yield* Effect.promise(() => ended), output: output() }
-      })
-      const made = yield* ends("backup", file)
-      assert.strictEqual(made.code, 0)
-      assert.include(made.output, "2 messages")
-      const again = yield* ends("backup", file)
-      assert.strictEqual(again.code, 1)
-      assert.include(again.output, "--force")
-      const restored = yield* ends("restore", file, "--json")
-      assert.strictEqual(restored.code, 0)
-      assert.deepInclude(JSON.parse(restored.output), { file, messages: 2 })
-      yield* startHub({ workspace })
-      const locked = yield* ends("restore", file)
-      assert.strictEqual(locked.code, 2)
-      assert.include(locked.output, "already runs")
-    })
+  it.live(
+    "backup and restore say what they did, and refuse with an exit code",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* stopped(2)
+        const file = path.join(workspace, "copy")
+        const ends = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+          const { ended, output } = yield* agentlip(...args, "--workspace", workspace)
+          return { code: yield* Effect.promise(() => ended), output: output() }
+        })
+        const made = yield* ends("backup", file)
+        assert.strictEqual(made.code, 0)
+        assert.include(made.output, "2 messages")
+        const again = yield* ends("backup", file)
+        assert.strictEqual(again.code, 1)
+        assert.include(again.output, "--force")
+        const restored = yield* ends("restore", file, "--json")
+        assert.strictEqual(restored.code, 0)
+        assert.deepInclude(JSON.parse(restored.output), { file, messages: 2 })
+        yield* startHub({ workspace })
+        const locked = yield* ends("restore", file)
+        assert.strictEqual(locked.code, 2)
+        assert.include(locked.output, "already runs")
+      }),
+    60_000
   )
 })
 

@@ -169,7 +169,7 @@ const startAsNobody = (workspace: string) =>
     let output = ""
     hub.stdout.on("data", (chunk) => (output += chunk))
     hub.stderr.on("data", (chunk) => (output += chunk))
-    const timer = setTimeout(() => hub.kill("SIGKILL"), 15_000)
+    const timer = setTimeout(() => hub.kill("SIGKILL"), 45_000)
     const [code] = await once(hub, "close")
     clearTimeout(timer)
     return { code: Number(code), output }
@@ -183,42 +183,51 @@ const giveAway = (folder: string): void => {
 }
 
 describe("A hub that may not write", () => {
-  it.live("to its database says so", () =>
-    Effect.gen(function* () {
-      const workspace = yield* stopped
-      giveAway(workspace)
-      fs.chmodSync(databaseOf(workspace), 0o400)
-      const { code, output } = yield* startAsNobody(workspace)
-      assert.strictEqual(code, 1)
-      assert.include(output, databaseOf(workspace))
-      assert.include(output, "it is read-only")
-      assert.include(output, "Let the hub's user write to it")
-    })
+  it.live(
+    "to its database says so",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* stopped
+        giveAway(workspace)
+        fs.chmodSync(databaseOf(workspace), 0o400)
+        const { code, output } = yield* startAsNobody(workspace)
+        assert.strictEqual(code, 1)
+        assert.include(output, databaseOf(workspace))
+        assert.include(output, "it is read-only")
+        assert.include(output, "Let the hub's user write to it")
+      }),
+    60_000
   )
 
-  it.live("to its workspace says so", () =>
-    Effect.gen(function* () {
-      const workspace = yield* tempWorkspace
-      giveAway(workspace)
-      fs.chmodSync(workspace, 0o500)
-      const { code, output } = yield* startAsNobody(workspace)
-      assert.strictEqual(code, 1)
-      assert.include(output, path.join(workspace, ".agentlip"))
-      assert.include(output, "permission denied")
-    })
+  it.live(
+    "to its workspace says so",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        giveAway(workspace)
+        fs.chmodSync(workspace, 0o500)
+        const { code, output } = yield* startAsNobody(workspace)
+        assert.strictEqual(code, 1)
+        assert.include(output, path.join(workspace, ".agentlip"))
+        assert.include(output, "permission denied")
+      }),
+    60_000
   )
 })
 
 describe("agentlip up", () => {
-  it.live("says on a damaged database what to do, without a stack, with exit code 1", () =>
-    Effect.gen(function* () {
-      const workspace = yield* stopped
-      fs.writeFileSync(databaseOf(workspace), "no database, for sure. ".repeat(500))
-      const hub = yield* agentlip("up", "--workspace", workspace)
-      assert.strictEqual(yield* Effect.promise(() => hub.ended), 1)
-      assert.include(hub.output(), databaseOf(workspace))
-      assert.include(hub.output(), "agentlip restore FILE")
-      assert.notMatch(hub.output(), /\n +at /)
-    })
+  it.live(
+    "says on a damaged database what to do, without a stack, with exit code 1",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* stopped
+        fs.writeFileSync(databaseOf(workspace), "no database, for sure. ".repeat(500))
+        const hub = yield* agentlip("up", "--workspace", workspace)
+        assert.strictEqual(yield* Effect.promise(() => hub.ended), 1)
+        assert.include(hub.output(), databaseOf(workspace))
+        assert.include(hub.output(), "agentlip restore FILE")
+        assert.notMatch(hub.output(), /\n +at /)
+      }),
+    60_000
   )
 })

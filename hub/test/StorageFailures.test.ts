@@ -115,48 +115,54 @@ describe("What the database says", () => {
 })
 
 describe("A full disk", () => {
-  it.live("refuses posts with the reason, reads go on, and all goes on when there is room", () =>
-    Effect.gen(function* () {
-      const hub = yield* startHub({ plugins, fakes })
-      const { topic } = yield* makeTopic(hub)
-      const [{ page_count }] = yield* hub.rows("PRAGMA page_count")
-      yield* hub.rows(`PRAGMA max_page_count = ${page_count + 100}`)
-      const { answer, ids } = yield* postUntilRefused(hub, topic)
-      isRefusal(answer, /disk .* is full/)
-      isRefusal(yield* post(hub, topic, "x".repeat(60_000)), /full/)
-      yield* readsWork(hub, topic, ids.length)
-      // Longer than the rest between two tries to commit.
-      yield* Effect.sleep("2500 millis")
-      yield* hub.rows("PRAGMA max_page_count = 1000000")
-      const later = yield* post(hub, topic, "there is room")
-      assert.strictEqual(later.status, 201)
-      yield* nothingIsLost(hub, [...ids, later.body.message.id])
-    })
+  it.live(
+    "refuses posts with the reason, reads go on, and all goes on when there is room",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub({ plugins, fakes })
+        const { topic } = yield* makeTopic(hub)
+        const [{ page_count }] = yield* hub.rows("PRAGMA page_count")
+        yield* hub.rows(`PRAGMA max_page_count = ${page_count + 100}`)
+        const { answer, ids } = yield* postUntilRefused(hub, topic)
+        isRefusal(answer, /disk .* is full/)
+        isRefusal(yield* post(hub, topic, "x".repeat(60_000)), /full/)
+        yield* readsWork(hub, topic, ids.length)
+        // Longer than the rest between two tries to commit.
+        yield* Effect.sleep("2500 millis")
+        yield* hub.rows("PRAGMA max_page_count = 1000000")
+        const later = yield* post(hub, topic, "there is room")
+        assert.strictEqual(later.status, 201)
+        yield* nothingIsLost(hub, [...ids, later.body.message.id])
+      }),
+    60_000
   )
 
-  it.live.skipIf(!canMount)("does so on a disk that is really full, and the next start finds all there", () =>
-    Effect.gen(function* () {
-      const workspace = yield* smallDisk(3_000)
-      const ids = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const hub = yield* startHub({ workspace, plugins, fakes })
-          const { topic } = yield* makeTopic(hub)
-          const ballast = path.join(workspace, "ballast")
-          fs.writeFileSync(ballast, Buffer.alloc(1_000_000))
-          const { answer, ids } = yield* postUntilRefused(hub, topic)
-          isRefusal(answer, /disk/)
-          yield* readsWork(hub, topic, ids.length)
-          fs.rmSync(ballast)
-          const later = yield* post(hub, topic, "there is room")
-          assert.strictEqual(later.status, 201)
-          yield* nothingIsLost(hub, [...ids, later.body.message.id])
-          return [...ids, String(later.body.message.id)]
-        })
-      )
-      const hub = yield* startHub({ workspace, plugins, fakes })
-      yield* nothingIsLost(hub, ids)
-      assert.strictEqual((yield* hub.rows("PRAGMA integrity_check"))[0].integrity_check, "ok")
-    })
+  it.live.skipIf(!canMount)(
+    "does so on a disk that is really full, and the next start finds all there",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* smallDisk(3_000)
+        const ids = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const hub = yield* startHub({ workspace, plugins, fakes })
+            const { topic } = yield* makeTopic(hub)
+            const ballast = path.join(workspace, "ballast")
+            fs.writeFileSync(ballast, Buffer.alloc(1_000_000))
+            const { answer, ids } = yield* postUntilRefused(hub, topic)
+            isRefusal(answer, /disk/)
+            yield* readsWork(hub, topic, ids.length)
+            fs.rmSync(ballast)
+            const later = yield* post(hub, topic, "there is room")
+            assert.strictEqual(later.status, 201)
+            yield* nothingIsLost(hub, [...ids, later.body.message.id])
+            return [...ids, String(later.body.message.id)]
+          })
+        )
+        const hub = yield* startHub({ workspace, plugins, fakes })
+        yield* nothingIsLost(hub, ids)
+        assert.strictEqual((yield* hub.rows("PRAGMA integrity_check"))[0].integrity_check, "ok")
+      }),
+    60_000
   )
 })
 
@@ -191,48 +197,54 @@ const timed = <A>(effect: Effect.Effect<A>): Effect.Effect<readonly [millis: num
   })
 
 describe("A database that another process has locked", () => {
-  it.live("refuses a post after five seconds and nothing is half-done; nobody who reads is held up", () =>
-    Effect.gen(function* () {
-      const hub = yield* startHub({ plugins, fakes })
-      const { topic } = yield* makeTopic(hub)
-      const first = String((yield* post(hub, topic, "before")).body.message.id)
-      yield* derivationsOf(hub, first)
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          yield* lockedByAnother(hub.workspace)
-          const posting = yield* Effect.forkChild(timed(post(hub, topic, "meanwhile")))
-          for (let n = 0; n < 50; n++) {
-            const [millis] = yield* timed(readsWork(hub, topic, 1))
-            assert.isBelow(millis, 1_000)
-            yield* Effect.sleep(20)
-          }
-          const [millis, answer] = yield* Fiber.join(posting)
-          isRefusal(answer, /locked by another process/)
-          assert.isAbove(millis, 4_500)
-        })
-      )
-      const later = yield* post(hub, topic, "after")
-      yield* nothingIsLost(hub, [first, later.body.message.id])
-    })
+  it.live(
+    "refuses a post after five seconds and nothing is half-done; nobody who reads is held up",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub({ plugins, fakes })
+        const { topic } = yield* makeTopic(hub)
+        const first = String((yield* post(hub, topic, "before")).body.message.id)
+        yield* derivationsOf(hub, first)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* lockedByAnother(hub.workspace)
+            const posting = yield* Effect.forkChild(timed(post(hub, topic, "meanwhile")))
+            for (let n = 0; n < 50; n++) {
+              const [millis] = yield* timed(readsWork(hub, topic, 1))
+              assert.isBelow(millis, 1_000)
+              yield* Effect.sleep(20)
+            }
+            const [millis, answer] = yield* Fiber.join(posting)
+            isRefusal(answer, /locked by another process/)
+            assert.isAbove(millis, 4_500)
+          })
+        )
+        const later = yield* post(hub, topic, "after")
+        yield* nothingIsLost(hub, [first, later.body.message.id])
+      }),
+    60_000
   )
 
-  it.live("lets a post wait for a lock that ends in time", () =>
-    Effect.gen(function* () {
-      const hub = yield* startHub({ plugins, fakes })
-      const { topic } = yield* makeTopic(hub)
-      const posting = yield* Effect.scoped(
-        Effect.gen(function* () {
-          yield* lockedByAnother(hub.workspace)
-          const posting = yield* Effect.forkDetach(post(hub, topic, "waits"))
-          yield* Effect.sleep(300)
-          assert.lengthOf(yield* hub.rows("SELECT 1 FROM messages"), 0)
-          return posting
-        })
-      )
-      const [millis, { status, body }] = yield* timed(Fiber.join(posting))
-      assert.strictEqual(status, 201)
-      assert.isBelow(millis, 2_000)
-      yield* nothingIsLost(hub, [body.message.id])
-    })
+  it.live(
+    "lets a post wait for a lock that ends in time",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub({ plugins, fakes })
+        const { topic } = yield* makeTopic(hub)
+        const posting = yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* lockedByAnother(hub.workspace)
+            const posting = yield* Effect.forkDetach(post(hub, topic, "waits"))
+            yield* Effect.sleep(300)
+            assert.lengthOf(yield* hub.rows("SELECT 1 FROM messages"), 0)
+            return posting
+          })
+        )
+        const [millis, { status, body }] = yield* timed(Fiber.join(posting))
+        assert.strictEqual(status, 201)
+        assert.isBelow(millis, 2_000)
+        yield* nothingIsLost(hub, [body.message.id])
+      }),
+    60_000
   )
 })
