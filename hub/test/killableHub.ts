@@ -10,6 +10,9 @@ import { client, eventually, readServerFile } from "./testHub.ts"
 
 const entry = fileURLToPath(new URL("./crashingHub.ts", import.meta.url))
 
+/** Milliseconds; many, for a machine that has much else to do. */
+const startWithin = 120_000
+
 export interface Running {
   readonly process: ChildProcess
   readonly url: string
@@ -49,7 +52,8 @@ export const ready = Effect.fnUntraced(function* (workspace: string, process: Ch
       const { pid }: { pid: number } = JSON.parse(fs.readFileSync(file, "utf8"))
       return pid === process.pid ? readServerFile(workspace) : undefined
     }),
-    (found) => found !== undefined
+    (found) => found !== undefined,
+    startWithin
   )
   if (server === undefined) return yield* Effect.die("eventually answers what was asked for")
   const url = `http://127.0.0.1:${server.port}`
