@@ -13,6 +13,6 @@ describe("a hub killed at random moments while clients post, edit and delete", (
         assert.isAbove(figures["jobs begun more than once"] ?? 0, 0)
         assert.isAbove(figures["events message.enriched"] ?? 0, 0)
       }),
-    120_000
+    300_000
   )
 })
