@@ -116,7 +116,9 @@ export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
     try: () => {
       if (!fs.existsSync(file)) return
       requireWritable(file)
-      const db = new DatabaseSync(file, { timeout: 0 })
+      // Whoever may write ends by writing the log into the file; a rollback of a killed hub is its due, though.
+      const readOnly = !fs.existsSync(`${file}-journal`)
+      const db = new DatabaseSync(file, { timeout: 0, readOnly })
       try {
         examine(db, file)
       } finally {

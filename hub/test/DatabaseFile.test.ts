@@ -111,6 +111,24 @@ describe("A hub does not start on", () => {
     })
   )
 
+  it.live("a database of a newer hub that was killed, whose log stays what it is", () =>
+    Effect.gen(function* () {
+      const killed = yield* stopped
+      const workspace = yield* tempWorkspace
+      fs.mkdirSync(path.join(workspace, ".agentlip"))
+      const db = new DatabaseSync(databaseOf(killed))
+      db.exec("INSERT INTO migrations (migration_id, name) VALUES (1000, 'what_is_to_come')")
+      for (const part of ["", "-wal"]) {
+        fs.copyFileSync(databaseOf(killed) + part, databaseOf(workspace) + part)
+      }
+      db.close()
+      const log = fs.readFileSync(`${databaseOf(workspace)}-wal`)
+      assert.isAbove(log.length, 0)
+      yield* refuses(workspace, "NEWER", "version 1000,")
+      assert.deepStrictEqual(fs.readFileSync(`${databaseOf(workspace)}-wal`), log)
+    })
+  )
+
   it.live("a database of another program", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
