@@ -115,7 +115,8 @@ export class CircuitBreaker extends Context.Service<
     )
 }
 
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
+/** How a run's end counts to its circuit; for breakers of your own. */
+export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   if (Exit.isSuccess(exit)) return "success"
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)

@@ -28,6 +28,7 @@ import { Plugins } from "./Plugins.ts"
 import * as Reload from "./Reload.ts"
 import * as ResultCacheStore from "./ResultCacheStore.ts"
 import * as Server from "./Server.ts"
+import * as SharedBreaker from "./SharedBreaker.ts"
 import { Specs } from "./Specs.ts"
 import { Topics } from "./Topics.ts"
 import { announcementLayer, Workspace } from "./Workspace.ts"
@@ -38,22 +39,31 @@ export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, 
   readonly workspace: string
   /** `postgres://…`: a database that other hubs may have too. Default a SQLite file in the workspace. */
   readonly database?: Redacted.Redacted
+  /** `redis://…`: circuits of plugins are shared with the hubs that name the same. Default: each hub has its own. */
+  readonly redis?: Redacted.Redacted
   /** Runs on every message. Default none. */
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
   /** Take up what changes in the workspace's config file and in the plugins' modules. Default: only at a start. */
   readonly reload?: Reload.ReloadOptions
 }
 
+const policy = { failureThreshold: 3, cooldown: "60 seconds" } as const
+
+const breakerLayer = (
+  redis: Redacted.Redacted | undefined
+): Layer.Layer<CircuitBreaker, SharedBreaker.RedisUnusable> =>
+  redis === undefined ? CircuitBreaker.layer(policy) : SharedBreaker.layer(redis, policy)
+
 /**
  * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
  * plugins use; relative paths of grants are taken from the workspace.
  */
 export const pluginsLayer = (
-  { workspace, plugins = [] }: Pick<HubOptions, "workspace" | "plugins">,
+  { workspace, redis, plugins = [] }: Pick<HubOptions, "workspace" | "redis" | "plugins">,
   options: Pick<WorkerOptions, "node"> = {}
 ) =>
   PluginRuntime.layer.pipe(
-    Layer.provideMerge(CircuitBreaker.layer({ failureThreshold: 3, cooldown: "60 seconds" })),
+    Layer.provideMerge(breakerLayer(redis)),
     Layer.provideMerge(
       WorkerLayer.layer({
         ...options,

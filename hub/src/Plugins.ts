@@ -31,9 +31,6 @@ const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = 
   HalfOpen: "half_open"
 }
 
-/** A circuit that nothing has gone through. */
-const unused: BreakerState = { _tag: "Closed", failures: 0 }
-
 /** Without the empty lists. */
 const used = (grants: Grants): Grants =>
   Object.fromEntries(Object.entries(grants).filter(([, what]) => what.length > 0))
@@ -65,7 +62,7 @@ export class Plugins extends Context.Service<
       const { root } = yield* Workspace
 
       const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
-        const circuit = (yield* breaker.states).get(spec.name) ?? unused
+        const circuit = yield* breaker.state(spec.name)
         const needs = used((yield* workers.audits).get(spec.name) ?? {})
         const outdated = (yield* workers.outdated).get(spec.name)
         return describe(spec, circuit, needs, root, outdated)

@@ -59,6 +59,14 @@ export const up = Command.make(
       Flag.withFallbackConfig(Config.Redacted("AGENTLIP_DATABASE")),
       Flag.optional
     ),
+    redis: Flag.Redacted("redis").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription(
+        "redis://USER:PASSWORD@HOST:PORT, where hubs share the circuits of their plugins. Default: AGENTLIP_REDIS, or each has its own"
+      ),
+      Flag.withFallbackConfig(Config.Redacted("AGENTLIP_REDIS")),
+      Flag.optional
+    ),
     otlp: Flag.String("otlp").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
@@ -72,12 +80,15 @@ export const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, database, node, otlp }) {
+    function* ({ port, rateLimit, database, redis, node, otlp }) {
       const workspace = yield* workspaceFolder
       const defaults = { isolation: "process" } as const
       const { file, specs, disabled } = yield* loadConfig(workspace, defaults)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
-      const shared = Option.isSome(database) ? { database: database.value } : {}
+      const shared = {
+        ...(Option.isSome(database) ? { database: database.value } : {}),
+        ...(Option.isSome(redis) ? { redis: redis.value } : {})
+      }
       const options = { workspace, port, rateLimits, plugins: specs, reload: defaults, ...shared }
       const telemetry = Telemetry.layer({
         ...process.env,
