@@ -23,10 +23,12 @@ const onPostgres = {
       "Ids",
       "Kill",
       "LoadReport",
-        "Reload",
+      "Reload",
       "Scrape",
+      "SharedBreaker",
       "Sqlite",
       "StorageFailures",
+      "Underline",
       "WriterLock"
     ].map((name) => `hub/test/${name}.test.ts`),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }
