@@ -264,7 +264,7 @@ export class Outbox extends Context.Service<
       const beginAgain = ({ message_id, content_version, plugin_name }: JobKey) =>
         Effect.asVoid(sql`
             UPDATE derivations SET attempts = attempts + 1 WHERE message_id = ${message_id}
-              AND content_version = ${content_version} AND plugin_name = ${plugin_name}`)
+              AND content_version = ${content_version} AND plugin_name = ${plugin_name}${hubs.mine}`)
 
       const release = (jobs: ReadonlyArray<JobKey>): void => {
         for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
@@ -277,7 +277,7 @@ export class Outbox extends Context.Service<
           UPDATE derivations SET attempts = given.attempts${hubs.giveUp} FROM ${given}
           WHERE state = 'pending'${hubs.mine} AND derivations.message_id = given.message_id
             AND derivations.content_version = given.content_version
-            AND derivations.plugin_name = given.plugin_name`
+            AND derivations.plugin_name = given.plugin_name${told}`
         release(jobs)
       })
 

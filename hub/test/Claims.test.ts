@@ -1,0 +1,127 @@
+/** Who works on which job, where two hubs have one PostgreSQL. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Commits, type Outcome } from "../src/Commits.ts"
+import * as Database from "../src/Database.ts"
+import { Derivations } from "../src/Derivations.ts"
+import { Derived, draftEnrichment } from "../src/Derived.ts"
+import { EventLog } from "../src/EventLog.ts"
+import { Ids } from "../src/Ids.ts"
+import { Messages } from "../src/Messages.ts"
+import { type Job, Outbox } from "../src/Outbox.ts"
+import { Specs } from "../src/Specs.ts"
+import { Topics } from "../src/Topics.ts"
+import { databaseOf, onPostgres } from "./testDatabase.ts"
+import { eventually, linkifierSpec, rowsOf, tempWorkspace } from "./testHub.ts"
+
+const specs = [linkifierSpec("shouts")]
+
+/** A hub's tables and services, with nobody who works through the outbox; it ends with the scope. */
+const startHub = Effect.fnUntraced(function* (workspace: string) {
+  const storage = Commits.layer.pipe(
+    Layer.provideMerge(Messages.layer),
+    Layer.provideMerge(Topics.layer),
+    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer).pipe(Layer.provide(Specs.layer(specs)))),
+    Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
+    Layer.provideMerge(Database.postgres(databaseOf(workspace).database ?? Redacted.make("")))
+  )
+  const services = yield* Layer.build(Layer.fresh(storage))
+  const outbox = Context.get(services, Outbox)
+  return {
+    outbox,
+    take: Effect.map(outbox.take(new Map([["shouts", 50]])), ({ jobs }) => jobs),
+    commits: Context.get(services, Commits),
+    messages: Context.get(services, Messages),
+    topics: Context.get(services, Topics)
+  }
+})
+
+const setUp = Effect.gen(function* () {
+  const workspace = yield* tempWorkspace
+  const one = yield* startHub(workspace)
+  const { channel } = yield* one.topics.createChannel("general", undefined)
+  const { topic } = yield* one.topics.create(channel.id, "first")
+  const post = (hub: typeof one, content_raw: string) =>
+    Effect.map(
+      hub.messages.create({ topic_id: topic.id, sender: "ana", content_raw }),
+      ({ message }) => message.id
+    )
+  return { workspace, one, post, rows: yield* rowsOf(workspace) }
+})
+
+const outcomeOf = (job: Job): Outcome => ({
+  _tag: "Enrichments",
+  job,
+  found: [draftEnrichment({ kind: "shout", span: { start: 0, end: 1 }, data: {} })]
+})
+
+const idsOf = (jobs: ReadonlyArray<Job>): ReadonlyArray<string> => jobs.map(({ message_id }) => message_id)
+
+describe.runIf(onPostgres)("jobs of two hubs", () => {
+  it.live("are each taken by one, however many ask at once", () =>
+    Effect.gen(function* () {
+      const { workspace, one, post } = yield* setUp
+      const other = yield* startHub(workspace)
+      const posted: Array<string> = []
+      for (let n = 0; n < 20; n++) posted.push(yield* post(n % 2 === 0 ? one : other, `A${n}`))
+      const taken = yield* Effect.all([one.take, other.take], { concurrency: 2 })
+      assert.deepStrictEqual(taken.flatMap(idsOf).toSorted(), posted)
+      assert.deepStrictEqual(yield* other.take, [])
+      const [first = [], second = []] = taken
+      yield* one.commits.commit(first.map(outcomeOf))
+      yield* other.commits.commit(second.map(outcomeOf))
+      assert.deepStrictEqual(yield* one.take, [])
+    })
+  )
+
+  it.live(
+    "go to the other when one is taken for dead, and what it still finds is thrown away",
+    () =>
+      Effect.gen(function* () {
+        const { workspace, one, post, rows } = yield* setUp
+        const id = yield* post(one, "A")
+        const jobs = yield* one.take
+        assert.deepStrictEqual(idsOf(jobs), [id])
+        const other = yield* startHub(workspace)
+        assert.deepStrictEqual(yield* other.take, [])
+        const [{ owner }] = yield* rows("SELECT owner FROM derivations")
+        // Until the other notices: this one would come back to life first.
+        const die = rows(`UPDATE hubs SET alive_until = now() - interval '1 second'
+        WHERE id = '${owner}'`)
+        const again = yield* eventually(
+          Effect.andThen(die, Effect.orDie(other.take)),
+          ({ length }) => length > 0
+        )
+        assert.deepStrictEqual(idsOf(again), [id])
+        assert.strictEqual(again[0]?.attempts, 2)
+        assert.deepStrictEqual(yield* one.commits.commit(jobs.map(outcomeOf)), [])
+        assert.deepStrictEqual(yield* rows("SELECT id FROM enrichments"), [])
+        assert.strictEqual((yield* other.commits.commit(again.map(outcomeOf))).length, 1)
+        assert.strictEqual((yield* rows("SELECT id FROM enrichments")).length, 1)
+        // It lives after all: it has its place again, and takes jobs as before.
+        yield* eventually(rows("SELECT id FROM hubs WHERE alive_until > now()"), (hubs) => hubs.length === 2)
+        yield* post(other, "B")
+        one.outbox.release(jobs)
+        assert.strictEqual((yield* one.take).length, 1)
+      }),
+    60_000
+  )
+
+  it.live("are given back by a hub that stops, as if never begun", () =>
+    Effect.gen(function* () {
+      const { workspace, one, post, rows } = yield* setUp
+      const scope = yield* Scope.make()
+      const other = yield* Scope.provide(startHub(workspace), scope)
+      const id = yield* post(one, "A")
+      assert.deepStrictEqual(idsOf(yield* other.take), [id])
+      const arrived = one.outbox.arrived()
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* rows("SELECT owner, attempts FROM derivations"), [
+        { owner: null, attempts: 0 }
+      ])
+      yield* eventually(Effect.sync(one.outbox.arrived), (count) => count > arrived, 2_000)
+      assert.deepStrictEqual(idsOf(yield* one.take), [id])
+      assert.strictEqual((yield* rows("SELECT id FROM hubs")).length, 1)
+    })
+  )
+})
