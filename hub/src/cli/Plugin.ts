@@ -3,7 +3,9 @@ import { moduleIntegrity } from "@agentlip/plugin-runtime"
 import { Console, Effect, Result } from "effect"
 import { Argument, Command } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
-import { run } from "./PluginRun.ts"
+import { pluginCheck } from "./PluginCheck.ts"
+import { pluginNew } from "./PluginNew.ts"
+import { pluginRun } from "./PluginRun.ts"
 
 const integrity = Command.make(
   "integrity",
@@ -28,5 +30,5 @@ const integrity = Command.make(
 
 export const plugin = Command.make("plugin").pipe(
   Command.withDescription("What there is to know of a plugin"),
-  Command.withSubcommands([run, integrity])
+  Command.withSubcommands([pluginNew, pluginRun, pluginCheck, integrity])
 )

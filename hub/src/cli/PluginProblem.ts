@@ -1,10 +1,12 @@
 /** An error of a plugin's as its author wants to read it: where it is, the lines of code there, and what to do. */
 import type { ConfiguredSpec, PluginError, PluginErrorCode } from "@agentlip/plugin-runtime"
+import { Effect } from "effect"
 import * as fs from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { printable } from "./Output.ts"
+import { syntaxPlace } from "./syntaxPlace.ts"
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {
@@ -111,20 +113,22 @@ const messageOf = (error: PluginError): string => {
   }
 }
 
-export const problemOf = (error: PluginError, spec: ConfiguredSpec): PluginProblem => {
+export const problemOf = Effect.fnUntraced(function* (error: PluginError, spec: ConfiguredSpec) {
   const cause = error._tag === "LOAD_ERROR" || error._tag === "EXECUTION_ERROR" ? error.cause : undefined
   const { place, text } = placeIn(messageOf(error))
   const stack = framesOf(cause?.stack ?? "")
-  const at = place ?? stack[0]
+  const isSyntax = error._tag === "LOAD_ERROR" && cause?.name === "SyntaxError"
+  const at = place ?? stack[0] ?? (isSyntax ? yield* syntaxPlace(spec.modulePath) : undefined)
   const hint = hintOf(error, spec)
-  return {
+  const problem: PluginProblem = {
     code: error._tag,
     message: printable(text),
     stack,
     ...(at === undefined ? {} : { place: { file: at.file, line: at.line, column: at.column } }),
     ...(hint === undefined ? {} : { hint })
   }
-}
+  return problem
+})
 
 /** As one would type it from here. */
 export const pathFromHere = (file: string): string => {

@@ -166,7 +166,7 @@ const runs = Effect.fnUntraced(function* (
 
 const document = Effect.fnUntraced(function* (report: RunReport) {
   const { spec, info, text, output, error, logs, times, snippet } = report
-  const problem = error === undefined ? undefined : problemOf(error, spec)
+  const problem = error === undefined ? undefined : yield* problemOf(error, spec)
   return {
     ok: error === undefined,
     plugin: {
@@ -196,7 +196,7 @@ const paper = (): { readonly colours: boolean; readonly columns: number } => ({
   columns: process.stdout.columns ?? Number.POSITIVE_INFINITY
 })
 
-export const run = Command.make(
+export const pluginRun = Command.make(
   "run",
   flags,
   Effect.fnUntraced(function* (given) {
@@ -222,7 +222,7 @@ export const run = Command.make(
     const json = yield* Json
     yield* Console.log(json ? jsonText(yield* document(report)) : render(report, paper()).join("\n"))
     if (report.error === undefined) return
-    const problem = problemOf(report.error, report.spec)
+    const problem = yield* problemOf(report.error, report.spec)
     return yield* new CommandError({
       reason: json ? problem.message : renderProblem(problem, report.spec.modulePath).join("\n"),
       code: report.error._tag

@@ -1,0 +1,138 @@
+/** `agentlip plugin check`: whether plugins load with what they are given, as a compiler would say it. */
+import { type ConfigError, type ConfiguredSpec, loadConfig, PluginRuntime } from "@agentlip/plugin-runtime"
+import { Console, Effect, Option, Result } from "effect"
+import { Argument, Command } from "effect/cli"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { rightsOf } from "../LoadReport.ts"
+import { CommandError } from "./CommandError.ts"
+import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
+import { Json, workspaceFolder } from "./Globals.ts"
+import { jsonText, line as onOneLine } from "./Output.ts"
+import { codeFrame, pathFromHere, type Place, placeText, problemOf } from "./PluginProblem.ts"
+import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "./SpecFlags.ts"
+
+/** What is wrong with a file. */
+interface Finding {
+  readonly file: string
+  readonly code: string
+  readonly message: string
+  /** May be in another file, which it imports. */
+  readonly place?: Place
+  readonly hint?: string
+}
+
+/** A plugin that was checked. */
+interface Checked {
+  readonly spec: ConfiguredSpec
+  readonly loaded?: { readonly name: string; readonly version: string }
+  readonly finding?: Finding
+}
+
+/** A spec to check, and whether its kind is for the module to tell. */
+interface Candidate {
+  readonly spec: ConfiguredSpec
+  readonly anyKind: boolean
+}
+
+const check = ({ spec, anyKind }: Candidate) =>
+  Effect.gen(function* () {
+    const asIs = anyKind ? yield* withItsKind(spec) : spec
+    const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
+    const checked: Checked = { spec: asIs, loaded }
+    return checked
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.map(problemOf(error, spec), ({ code, message, place, hint }): Checked => {
+        const more = { ...(place === undefined ? {} : { place }), ...(hint === undefined ? {} : { hint }) }
+        return { spec, finding: { file: spec.modulePath, code, message, ...more } }
+      })
+    )
+  )
+
+const ofConfig = ({ file, problems }: ConfigError): ReadonlyArray<Finding> =>
+  problems.map(({ path, problem }) => ({
+    file,
+    code: "CONFIG_ERROR",
+    message: path === "" ? problem : `${path}: ${problem}`
+  }))
+
+const realOf = (file: string): string => {
+  try {
+    return fs.realpathSync(file)
+  } catch {
+    // Not there: the load says so.
+    return path.resolve(file)
+  }
+}
+
+/** As the config file has it, if it names the file; else by itself. */
+const candidatesOf = (
+  files: ReadonlyArray<string>,
+  configured: ReadonlyArray<ConfiguredSpec>,
+  flags: SpecFlags
+): ReadonlyArray<Candidate> =>
+  files.length === 0
+    ? configured.map((spec) => ({ spec, anyKind: false }))
+    : files.flatMap((file) => {
+        const known = configured.filter(({ modulePath }) => modulePath === realOf(file))
+        return known.length > 0
+          ? known.map((spec) => ({ spec, anyKind: false }))
+          : [{ spec: specOfFile(file), anyKind: Option.isNone(flags.kind) }]
+      })
+
+const rendered = ({ file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
+  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${message}`,
+  ...(place === undefined ? [] : ["", ...codeFrame(place, file), ""]),
+  ...(hint === undefined ? [] : [`  Hint: ${hint}`])
+]
+
+const okLine = ({ spec, loaded }: Checked): string =>
+  `${pathFromHere(spec.modulePath)} - ok ${spec.kind.name} ${onOneLine(spec.name)} (${loaded?.name} ${loaded?.version}): ${onOneLine(rightsOf(spec))}`
+
+const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
+
+export const pluginCheck = Command.make(
+  "check",
+  {
+    files: Argument.String("FILE").pipe(
+      Argument.withDescription("Modules of plugins. Default: every plugin of agentlip.config.ts"),
+      Argument.variadic()
+    ),
+    ...specFlags
+  },
+  Effect.fnUntraced(function* ({ files, ...flags }) {
+    const workspace = yield* workspaceFolder
+    const config = yield* Effect.result(loadConfig(workspace, { isolation: "process" }))
+    const inConfig = Result.isFailure(config) ? ofConfig(config.failure) : []
+    const { file, specs } = Result.getOrElse(config, () => ({ file: "", specs: [] }))
+    if (file === undefined && files.length === 0)
+      return yield* invalid(`${workspace} has no agentlip.config.ts; name the FILEs to check`)
+    const candidates = yield* Effect.forEach(candidatesOf(files, specs, flags), ({ spec, anyKind }) =>
+      Effect.map(withFlags(spec, flags), (spec): Candidate => ({ spec, anyKind }))
+    )
+    const base = file === undefined ? process.cwd() : workspace
+    const checked = yield* Effect.forEach(candidates, check, { concurrency: 4 }).pipe(
+      Effect.provide(runtimeLayer(base))
+    )
+    const findings = [...inConfig, ...checked.flatMap(({ finding }) => finding ?? [])]
+    const summary = `${plural(checked.length, "plugin")} checked, ${plural(findings.length, "problem")}`
+    const lines = [
+      ...inConfig.flatMap(rendered),
+      ...checked.flatMap((one) => (one.finding === undefined ? [okLine(one)] : rendered(one.finding))),
+      ...(findings.length === 0 ? [summary] : [])
+    ]
+    const document = {
+      ok: findings.length === 0,
+      checked: checked.map(({ spec, loaded }) => ({
+        name: spec.name,
+        kind: spec.kind.name,
+        module_path: spec.modulePath,
+        calls_itself: loaded ?? null
+      })),
+      problems: findings
+    }
+    yield* Console.log((yield* Json) ? jsonText(document) : lines.join("\n"))
+    if (findings.length > 0) return yield* new CommandError({ reason: summary, code: "CHECK_FAILED" })
+  })
+).pipe(Command.withDescription("Load plugins without running them, and report what is wrong with each"))
