@@ -14,6 +14,8 @@ import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "./Spe
 
 /** What is wrong with a file. */
 interface Finding {
+  /** Its name in the config file, which may name the file more than once. */
+  readonly plugin?: string
   readonly file: string
   readonly code: string
   readonly message: string
@@ -29,13 +31,15 @@ interface Checked {
   readonly finding?: Finding
 }
 
-/** A spec to check, and whether its kind is for the module to tell. */
+/** A spec to check. */
 interface Candidate {
   readonly spec: ConfiguredSpec
+  readonly configured: boolean
+  /** Whether its kind is for the module to tell. */
   readonly anyKind: boolean
 }
 
-const check = ({ spec, anyKind }: Candidate) =>
+const check = ({ spec, configured, anyKind }: Candidate) =>
   Effect.gen(function* () {
     const asIs = anyKind ? yield* withItsKind(spec) : spec
     const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
@@ -44,7 +48,11 @@ const check = ({ spec, anyKind }: Candidate) =>
   }).pipe(
     Effect.catch((error) =>
       Effect.map(problemOf(error, spec), ({ code, message, place, hint }): Checked => {
-        const more = { ...(place === undefined ? {} : { place }), ...(hint === undefined ? {} : { hint }) }
+        const more = {
+          ...(configured ? { plugin: spec.name } : {}),
+          ...(place === undefined ? {} : { place }),
+          ...(hint === undefined ? {} : { hint })
+        }
         return { spec, finding: { file: spec.modulePath, code, message, ...more } }
       })
     )
@@ -73,16 +81,16 @@ const candidatesOf = (
   flags: SpecFlags
 ): ReadonlyArray<Candidate> =>
   files.length === 0
-    ? configured.map((spec) => ({ spec, anyKind: false }))
+    ? configured.map((spec) => ({ spec, configured: true, anyKind: false }))
     : files.flatMap((file) => {
         const known = configured.filter(({ modulePath }) => modulePath === realOf(file))
         return known.length > 0
-          ? known.map((spec) => ({ spec, anyKind: false }))
-          : [{ spec: specOfFile(file), anyKind: Option.isNone(flags.kind) }]
+          ? known.map((spec) => ({ spec, configured: true, anyKind: false }))
+          : [{ spec: specOfFile(file), configured: false, anyKind: Option.isNone(flags.kind) }]
       })
 
-const rendered = ({ file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
-  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${message}`,
+const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
+  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${onOneLine(plugin)}": `}${message}`,
   ...(place === undefined ? [] : ["", ...codeFrame(place, file), ""]),
   ...(hint === undefined ? [] : [`  Hint: ${hint}`])
 ]
@@ -108,8 +116,8 @@ export const pluginCheck = Command.make(
     const { file, specs } = Result.getOrElse(config, () => ({ file: "", specs: [] }))
     if (file === undefined && files.length === 0)
       return yield* invalid(`${workspace} has no agentlip.config.ts; name the FILEs to check`)
-    const candidates = yield* Effect.forEach(candidatesOf(files, specs, flags), ({ spec, anyKind }) =>
-      Effect.map(withFlags(spec, flags), (spec): Candidate => ({ spec, anyKind }))
+    const candidates = yield* Effect.forEach(candidatesOf(files, specs, flags), (candidate) =>
+      Effect.map(withFlags(candidate.spec, flags), (spec): Candidate => ({ ...candidate, spec }))
     )
     const base = file === undefined ? process.cwd() : workspace
     const checked = yield* Effect.forEach(candidates, check, { concurrency: 4 }).pipe(

@@ -67,11 +67,9 @@ const placeIn = (text: string): { readonly place?: Place; readonly text: string 
   }
 }
 
-const hintOf = (error: PluginError, spec: ConfiguredSpec): string | undefined => {
-  const { method, name } = spec.kind
+const hintOf = (error: PluginError): string | undefined => {
   switch (error._tag) {
     case "LOAD_ERROR": {
-      if (error.missingMethod !== undefined) return `write \`export default ${name}({ …, ${method} })\``
       if (error.reason.includes("configSchema refuses")) return "give it a config: --config '{…}'"
       if (error.reason.includes("what it is not granted"))
         return "grant it here with --allow-read, --allow-write, --allow-net, --allow-env"
@@ -119,7 +117,7 @@ export const problemOf = Effect.fnUntraced(function* (error: PluginError, spec: 
   const stack = framesOf(cause?.stack ?? "")
   const isSyntax = error._tag === "LOAD_ERROR" && cause?.name === "SyntaxError"
   const at = place ?? stack[0] ?? (isSyntax ? yield* syntaxPlace(spec.modulePath) : undefined)
-  const hint = hintOf(error, spec)
+  const hint = hintOf(error)
   const problem: PluginProblem = {
     code: error._tag,
     message: printable(text),
