@@ -77,17 +77,17 @@ const realOf = (file: string): string => {
 /** As the config file has it, if it names the file; else by itself. */
 const candidatesOf = (
   files: ReadonlyArray<string>,
-  configured: ReadonlyArray<ConfiguredSpec>,
+  specs: ReadonlyArray<ConfiguredSpec>,
   flags: SpecFlags
-): ReadonlyArray<Candidate> =>
-  files.length === 0
-    ? configured.map((spec) => ({ spec, configured: true, anyKind: false }))
-    : files.flatMap((file) => {
-        const known = configured.filter(({ modulePath }) => modulePath === realOf(file))
-        return known.length > 0
-          ? known.map((spec) => ({ spec, configured: true, anyKind: false }))
-          : [{ spec: specOfFile(file), configured: false, anyKind: Option.isNone(flags.kind) }]
-      })
+): ReadonlyArray<Candidate> => {
+  const ofEntry = (spec: ConfiguredSpec): Candidate => ({ spec, configured: true, anyKind: false })
+  if (files.length === 0) return specs.map(ofEntry)
+  return files.flatMap((file) => {
+    const known = specs.filter(({ modulePath }) => modulePath === realOf(file))
+    if (known.length > 0) return known.map(ofEntry)
+    return [{ spec: specOfFile(file), configured: false, anyKind: Option.isNone(flags.kind) }]
+  })
+}
 
 const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
   `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${onOneLine(plugin)}": `}${message}`,
