@@ -28,7 +28,7 @@ const attach = (
       let id = 0
       const send = (method: string, params: object = {}): void =>
         socket.send(JSON.stringify({ id: ++id, method, params }))
-      socket.onmessage = ({ data }) => {
+      socket.addEventListener("message", ({ data }) => {
         const { method, params } = JSON.parse(String(data))
         const tell = (method: string, of: object = {}): void =>
           send("NodeWorker.sendMessageToWorker", {
@@ -52,11 +52,11 @@ const attach = (
             tell("Debugger.evaluateOnCallFrame", { callFrameId: frame.callFrameId, expression }),
           () => tell("Debugger.resume")
         )
-      }
-      socket.onopen = () => {
+      })
+      socket.addEventListener("open", () => {
         send("NodeWorker.enable", { waitForDebuggerOnStart: true })
         send("Runtime.runIfWaitingForDebugger")
-      }
+      })
       return socket
     }),
     (socket) => Effect.sync(() => socket.close())
