@@ -193,7 +193,8 @@ const document = Effect.fnUntraced(function* (report: RunReport) {
 /** Whether stdout is a terminal that is to have colours (https://no-color.org). */
 const paper = (): { readonly colours: boolean; readonly columns: number } => ({
   colours: process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "",
-  columns: process.stdout.columns ?? Number.POSITIVE_INFINITY
+  // 0 where a terminal does not know.
+  columns: process.stdout.columns || Number.POSITIVE_INFINITY
 })
 
 export const pluginRun = Command.make(
