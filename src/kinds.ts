@@ -25,9 +25,13 @@ export const kindOf = Effect.fn("kindOf")(function* <Kind extends AnyKind>(
   kinds: ReadonlyArray<Kind>
 ): Effect.fn.Return<Kind, PluginError, PluginRuntime> {
   const runtime = yield* PluginRuntime
+  const tried = yield* Effect.forEach(
+    kinds,
+    (kind) => Effect.map(Effect.result(runtime.load({ ...spec, kind })), (loaded) => ({ kind, loaded })),
+    { concurrency: "unbounded" }
+  )
   const found: Array<Kind> = []
-  for (const kind of kinds) {
-    const loaded = yield* Effect.result(runtime.load({ ...spec, kind }))
+  for (const { kind, loaded } of tried) {
     if (Result.isSuccess(loaded)) found.push(kind)
     else if (loaded.failure._tag !== "LOAD_ERROR" || loaded.failure.missingMethod === undefined)
       return yield* loaded.failure

@@ -21,7 +21,7 @@ const needs = "export default { enrich: () => [], capabilities: { net: ['api.exa
 const wants = `export default { enrich: () => [], configSchema: { "~standard": { version: 1, vendor: "x",
   validate: (value) => value.word ? { value } : { issues: [{ message: "expected a word", path: ["word"] }] } } } }`
 
-describe("agentlip plugin check", () => {
+describe("agentlip plugin check", { timeout: 60_000 }, () => {
   it.live("says of every file whether it loads, and where it does not", () =>
     Effect.gen(function* () {
       const { at, check } = yield* workspaceWith({ "fine.ts": fine, "fact.ts": fact, "syntax.ts": syntax })

@@ -39,7 +39,7 @@ const plugin = (body: string, more = ""): string => `export default { name: "p",
 const hasNoControls = (text: string): void =>
   assert.notMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}]/u)
 
-describe("agentlip plugin run", () => {
+describe("agentlip plugin run", { timeout: 60_000 }, () => {
   it.live("shows what a linkifier found below the text, what it logged, and how long it took", () =>
     Effect.gen(function* () {
       const { at, run } = yield* workspaceWith({ "shouts.ts": shouts })
@@ -339,7 +339,7 @@ describe("agentlip plugin run", () => {
   )
 })
 
-describe("agentlip plugin new", () => {
+describe("agentlip plugin new", { timeout: 60_000 }, () => {
   it.live.each([
     ["linkifier", "see OPS-42", /ticket {2}4-10/],
     ["extractor", "DECIDED: we ship", /"text":"we ship"/]
