@@ -1,12 +1,14 @@
 /** The command line as a whole; each group of commands is in a file of its own. */
 import { Command } from "effect/cli"
 import { attachment } from "./Attachment.ts"
+import { backfill } from "./Backfill.ts"
 import { backup, restore } from "./Backup.ts"
 import { channel } from "./Channel.ts"
 import { doctor } from "./Doctor.ts"
 import { down } from "./Down.ts"
 import { globals } from "./Globals.ts"
 import { init } from "./Init.ts"
+import { job } from "./Job.ts"
 import { listen } from "./Listen.ts"
 import { msg } from "./Msg.ts"
 import { plugin } from "./Plugin.ts"
@@ -28,6 +30,8 @@ export const agentlip = Command.make("agentlip").pipe(
     attachment,
     listen,
     plugin,
+    job,
+    backfill,
     backup,
     restore
   ]),

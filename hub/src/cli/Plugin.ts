@@ -4,6 +4,7 @@ import { Console, Effect, Result } from "effect"
 import { Argument, Command } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
 import { pluginCheck } from "./PluginCheck.ts"
+import { pluginList, pluginReset, pluginTrip } from "./PluginCircuit.ts"
 import { pluginNew } from "./PluginNew.ts"
 import { pluginRun } from "./PluginRun.ts"
 
@@ -30,5 +31,5 @@ const integrity = Command.make(
 
 export const plugin = Command.make("plugin").pipe(
   Command.withDescription("What there is to know of a plugin"),
-  Command.withSubcommands([pluginNew, pluginRun, pluginCheck, integrity])
+  Command.withSubcommands([pluginNew, pluginRun, pluginCheck, integrity, pluginList, pluginTrip, pluginReset])
 )

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import type { PluginSummary } from "../PluginDetails.ts"
 import { connect } from "./HubClient.ts"
-import { show, table } from "./Output.ts"
+import { printable, show, table } from "./Output.ts"
 import { urlOf } from "./ServerFile.ts"
 
 const units = [
@@ -41,15 +41,31 @@ export const pluginTable = (plugins: ReadonlyArray<PluginSummary>): ReadonlyArra
         ])
       )
 
+/** What operators should know of, in lines of text. */
+export const troubles = (found: {
+  readonly plugins: ReadonlyArray<PluginSummary>
+  readonly config_problem: string | null
+}): ReadonlyArray<string> => [
+  ...found.plugins.flatMap(({ name, outdated }) =>
+    outdated === null
+      ? []
+      : ["", `${name} goes on as it was, because its files do not load: ${printable(outdated.message)}`]
+  ),
+  ...(found.config_problem === null
+    ? []
+    : ["", `The config is not what the hub goes by: ${printable(found.config_problem)}`])
+]
+
 export const status = Command.make("status", {}, () =>
   Effect.gen(function* () {
     const { workspace, server, health, ask } = yield* connect
-    const { plugins } = yield* ask((api) => api.reads.plugins())
+    const found = yield* ask((api) => api.reads.plugins())
     const url = urlOf(server)
-    yield* show({ workspace, url, health, plugins }, () => [
+    yield* show({ workspace, url, health, ...found }, () => [
       `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
       "",
-      ...pluginTable(plugins)
+      ...pluginTable(found.plugins),
+      ...troubles(found)
     ])
   })
 ).pipe(Command.withDescription("Tell how the hub of a workspace is, and how its plugins fare"))
