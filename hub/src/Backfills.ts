@@ -147,7 +147,7 @@ export class Backfills extends Context.Service<
           Effect.gen(function* () {
             const backfill = yield* row(id)
             if (backfill.state !== "running") return
-            const { at_event, last_event, created_at } = backfill
+            const { at_event, last_event } = backfill
             const events = yield* sql<{ event_id: number; name: string; entity_id: string }>`
               SELECT event_id, name, entity_id FROM events
               WHERE event_id > ${at_event} AND event_id <= ${last_event} ORDER BY event_id LIMIT ${eventsAtOnce}`
@@ -160,25 +160,27 @@ export class Backfills extends Context.Service<
             const jobs = pluginsOf(backfill).flatMap((plugin_name) =>
               messages.map((message) => ({ ...message, plugin_name }))
             )
-            // One that was met before, in an earlier event, has its new answer.
-            const given = yield* outbox.offerAgain(jobs, created_at)
+            const given = yield* outbox.offerAgain(jobs, id)
             const at = events.length < eventsAtOnce ? last_event : (events.at(-1)?.event_id ?? last_event)
             yield* sql`UPDATE backfills SET at_event = ${at}, jobs = jobs + ${given} WHERE id = ${id}`
           }).pipe(sql.withTransaction)
 
+        /** Ends one that has given out everything, once all of that is done. */
         const finish = Effect.fnUntraced(function* (id: string) {
+          const ended_at = yield* timestamp
           yield* sql`
-            UPDATE backfills SET state = 'done', ended_at = ${yield* timestamp} WHERE id = ${id} AND state = 'running'`
+            UPDATE backfills SET state = 'done', ended_at = ${ended_at}
+            WHERE id = ${id} AND state = 'running'
+              AND NOT EXISTS (SELECT 1 FROM derivations WHERE state = 'pending' AND backfill_id = ${id})`
         })
 
         /** Some work for each that runs; answers whether any does. */
         const turn = Effect.gen(function* () {
           const running = yield* sql<Row>`SELECT * FROM backfills WHERE state = 'running' ORDER BY id`
           for (const backfill of running) {
-            const busy = yield* open(pluginsOf(backfill))
             if (backfill.at_event < backfill.last_event) {
-              if (busy < enough) yield* step(backfill.id)
-            } else if (busy === 0) yield* finish(backfill.id)
+              if ((yield* open(pluginsOf(backfill))) < enough) yield* step(backfill.id)
+            } else yield* finish(backfill.id)
           }
           return running.length > 0
         })

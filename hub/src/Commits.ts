@@ -130,13 +130,14 @@ export class Commits extends Context.Service<
           if ((end !== "failed" && end !== "stale") || message === undefined) return []
           const { message_id, plugin_name, content_version } = outcome.job
           const about = { message_id, plugin_name, content_version }
+          const reason = message.deleted_at === null ? "CONTENT_CHANGED" : "DELETED"
           const { code, message: text } = outcome._tag === "Failed" ? outcome.error : {}
           return [
             {
               name: `plugin.${end}`,
               scope: { channel_id: message.channel_id, topic_id: message.topic_id },
               entity: { type: "message", id: message_id },
-              data: end === "failed" ? { ...about, code, message: text } : about
+              data: end === "failed" ? { ...about, code, message: text } : { ...about, reason }
             }
           ]
         }

@@ -30,6 +30,7 @@ import type { DerivationError } from "./Model.ts"
 import { type Job, Outbox } from "./Outbox.ts"
 import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
+import { withoutSecrets } from "./Secrets.ts"
 import { Specs } from "./Specs.ts"
 import { storageFailure } from "./StorageFailure.ts"
 import * as Trace from "./Trace.ts"
@@ -69,12 +70,11 @@ const isExtractor = (spec: ConfiguredSpec): spec is PluginSpec<typeof extractor>
 
 const encodeError = Schema.encodeEffect(PluginErrorJson)
 
-const describe = (error: PluginError): Effect.Effect<DerivationError> =>
-  Effect.map(Effect.orDie(encodeError(error)), (json) => ({
-    code: error._tag,
-    message: error.message,
-    error: json
-  }))
+const describe = (spec: ConfiguredSpec, error: PluginError): Effect.Effect<DerivationError> =>
+  Effect.map(Effect.orDie(encodeError(error)), (json) => {
+    const clean = withoutSecrets(spec)
+    return { code: error._tag, message: String(clean(error.message)), error: clean(json) }
+  })
 
 const undeliverable: DerivationError = {
   code: "DELIVERY_FAILED",
@@ -182,7 +182,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
         derivations.resume(spec.name)
         return result.success
       }
-      const error = yield* describe(result.failure)
+      const error = yield* describe(spec, result.failure)
       if (result.failure._tag !== "CIRCUIT_OPEN") {
         derivations.resume(spec.name)
         return { _tag: "Failed", job, error } satisfies Outcome

@@ -15,8 +15,8 @@ export interface JobQuery {
   readonly before?: string | undefined
 }
 
-/** Jobs that are looked at in one transaction; few enough to keep nobody who posts waiting. */
-const chunk = 256
+/** Jobs that are done again at once: older ones go first, and new messages are not to wait for many of them. */
+const retriedAtOnce = 256
 
 const isOpen = (state: DerivationState): boolean => state === "pending" || state === "waiting"
 
@@ -36,11 +36,11 @@ export class Jobs extends Context.Service<
       { readonly jobs: ReadonlyArray<Derivation>; readonly next: string | null },
       SqlError.SqlError
     >
-    /** Has failed jobs done again whose message still has that content; answers how many. */
+    /** Has failed jobs done again whose message still has that content, 256 at most; `more` says that there are others. */
     readonly retry: (which: {
       readonly plugin?: string
       readonly message_id?: string
-    }) => Effect.Effect<number, SqlError.SqlError>
+    }) => Effect.Effect<{ readonly retried: number; readonly more: boolean }, SqlError.SqlError>
   }
 >()("@agentlip/hub/Jobs") {
   static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | Derivations | Outbox | Specs> =
@@ -97,27 +97,14 @@ export class Jobs extends Context.Service<
             ...(which.plugin === undefined ? [] : [sql`d.plugin_name = ${which.plugin}`]),
             ...(which.message_id === undefined ? [] : [sql`d.message_id = ${which.message_id}`])
           ])
-          /** Those after a position: one that fails once more meanwhile is not to be met again. */
-          const next = (after: JobKey) =>
-            Effect.gen(function* () {
-              const failed = yield* sql<JobKey>`
-                SELECT d.message_id, d.content_version, d.plugin_name FROM derivations AS d
-                JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
-                WHERE ${chosen} AND m.deleted_at IS NULL AND (d.message_id, d.content_version, d.plugin_name)
-                  > (${after.message_id}, ${after.content_version}, ${after.plugin_name})
-                ORDER BY d.message_id, d.content_version, d.plugin_name LIMIT ${chunk}`
-              return { last: failed.at(-1), count: yield* outbox.offerAgain(failed) }
-            }).pipe(sql.withTransaction)
-          let retried = 0
-          let at: JobKey | undefined = { message_id: "", content_version: 0, plugin_name: "" }
-          while (at !== undefined) {
-            const { last, count }: { last: JobKey | undefined; count: number } = yield* next(at)
-            retried += count
-            at = last
-            yield* Effect.yieldNow
-          }
-          return retried
-        })
+          const failed = yield* sql<JobKey>`
+            SELECT d.message_id, d.content_version, d.plugin_name FROM derivations AS d
+            JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
+            WHERE ${chosen} AND m.deleted_at IS NULL
+            ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name LIMIT ${retriedAtOnce + 1}`
+          const retried = yield* outbox.offerAgain(failed.slice(0, retriedAtOnce))
+          return { retried, more: failed.length > retriedAtOnce }
+        }, sql.withTransaction)
 
         return Jobs.of({ list, retry })
       })

@@ -215,7 +215,7 @@ const sharedOnPostgres = Effect.gen(function* () {
   )
 })
 
-/** What operators ask for: backfills with their progress, and failed jobs without a look at all others. */
+/** What operators ask for: backfills with their progress, and jobs of a state without a look at all others. */
 const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
   `CREATE TABLE backfills (
     id TEXT PRIMARY KEY,
@@ -230,7 +230,13 @@ const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
     ended_at TEXT
   ) ${byKey}`,
   `CREATE INDEX derivations_failed ON derivations (message_id, content_version, plugin_name)
-    WHERE state = 'failed'`
+    WHERE state = 'failed'`,
+  `CREATE INDEX derivations_stale ON derivations (message_id, content_version, plugin_name)
+    WHERE state = 'stale'`,
+  // The backfill that had the job done last.
+  `ALTER TABLE derivations ADD COLUMN backfill_id TEXT`,
+  `CREATE INDEX derivations_of_backfill ON derivations (backfill_id)
+    WHERE state = 'pending' AND backfill_id IS NOT NULL`
 ]
 
 const migrations = {

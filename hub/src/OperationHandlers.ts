@@ -42,8 +42,7 @@ const WritesLive = HttpApiBuilder.group(
     return handlers.handleAll({
       trip: ({ params: { name } }) => changed(name, breaker.trip(name)),
       reset: ({ params: { name } }) => changed(name, breaker.reset(name)),
-      retry: ({ payload }) =>
-        Effect.map(jobs.retry(payload), (retried) => ({ retried })).pipe(storageIsDefect),
+      retry: ({ payload }) => jobs.retry(payload).pipe(storageIsDefect),
       beginBackfill: ({ payload }) =>
         Effect.map(backfills.begin(payload), ({ backfill, resumed }) =>
           resumed ? { backfill, resumed } : { backfill, resumed }

@@ -45,7 +45,8 @@ export class Operations extends HttpApiGroup.make("operations")
         plugin: Schema.optionalKey(Schema.String),
         message_id: Schema.optionalKey(Schema.String)
       }),
-      success: Schema.Struct({ retried: Schema.Int })
+      /** `more`: there are others, to be asked for when these are done. */
+      success: Schema.Struct({ retried: Schema.Int, more: Schema.Boolean })
     }),
     HttpApiEndpoint.post("beginBackfill", "/backfills", {
       payload: Schema.Struct({

@@ -71,12 +71,12 @@ export class Outbox extends Context.Service<
     /** Writes a job for every plugin; call it inside the transaction that writes the content. */
     readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
     /**
-     * Has jobs done that are not open, again or for the first time; call it inside a transaction. With `before`, only
-     * those that did not end since. Answers how many are open now that were not.
+     * Has jobs done that are not open, again or for the first time; call it inside a transaction. A backfill has each
+     * done once. Answers how many are open now that were not.
      */
     readonly offerAgain: (
       jobs: ReadonlyArray<JobKey>,
-      before?: string
+      backfill?: string
     ) => Effect.Effect<number, SqlError.SqlError>
     /** Open after a commit that brought jobs; whoever looks for them closes it first. */
     readonly arrivals: Latch.Latch
@@ -160,15 +160,18 @@ export class Outbox extends Context.Service<
 
       const toldWhich = hubs.tell("jobs", "message_id")
       const announceAgain = sql.afterCommit(Effect.sync(arrive))
-      const offerAgain = Effect.fnUntraced(function* (jobs: ReadonlyArray<JobKey>, before = "9999") {
+      const offerAgain = Effect.fnUntraced(function* (jobs: ReadonlyArray<JobKey>, backfill?: string) {
         if (jobs.length === 0) return 0
         const created_at = yield* timestamp
         const opened = yield* sql`
-          INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at)
-          SELECT message_id, content_version, plugin_name, 'pending', ${created_at} FROM ${givenJobs(jobs)}
+          INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, backfill_id)
+          SELECT message_id, content_version, plugin_name, 'pending', ${created_at}, ${backfill ?? null}
+          FROM ${givenJobs(jobs)}
           WHERE TRUE ON CONFLICT (message_id, content_version, plugin_name) DO UPDATE
-            SET state = 'pending', attempts = 0, error_json = NULL, ended_at = NULL, traceparent = NULL
-            WHERE derivations.state <> 'pending' AND derivations.ended_at < ${before}${toldWhich}`
+            SET state = 'pending', attempts = 0, error_json = NULL, ended_at = NULL, traceparent = NULL,
+              backfill_id = excluded.backfill_id
+            WHERE derivations.state <> 'pending'
+              AND COALESCE(derivations.backfill_id, '') <> ${backfill ?? "none"}${toldWhich}`
         yield* announceAgain
         return opened.length
       })

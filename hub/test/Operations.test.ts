@@ -106,14 +106,17 @@ describe("Jobs", () => {
       yield* idle(hub)
       cheer()
       const some = yield* hub.post("/api/v1/jobs/retry", { message_id: one })
-      assert.deepStrictEqual(some.body, { retried: 1 })
+      assert.deepStrictEqual(some.body, { retried: 1, more: false })
       assert.deepInclude((yield* derivationsOf(hub, one))[1], {
         plugin_name: "moody",
         state: "committed",
         error: null
       })
-      assert.deepStrictEqual((yield* hub.post("/api/v1/jobs/retry", { plugin: "calm" })).body, { retried: 0 })
-      assert.deepStrictEqual((yield* hub.post("/api/v1/jobs/retry", {})).body, { retried: 2 })
+      assert.deepStrictEqual((yield* hub.post("/api/v1/jobs/retry", { plugin: "calm" })).body, {
+        retried: 0,
+        more: false
+      })
+      assert.deepStrictEqual((yield* hub.post("/api/v1/jobs/retry", {})).body, { retried: 2, more: false })
       yield* idle(hub)
       const { body } = yield* hub.get("/api/v1/jobs")
       assert.deepStrictEqual(

@@ -81,7 +81,10 @@ const retry = Command.make(
         }
       })
     )
-    yield* show(answer, () => `${answer.retried} failed jobs are done again.`)
+    yield* show(answer, () => [
+      `${answer.retried} failed jobs are done again.`,
+      ...(answer.more ? ["There are more: say it again when these are done."] : [])
+    ])
   })
 ).pipe(Command.withDescription("Have failed jobs done again whose message is still what it was"))
 
