@@ -51,7 +51,7 @@ const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
           UNION ALL SELECT max(id) FROM messages
           UNION ALL SELECT max(id) FROM attachments
           UNION ALL SELECT max(id) FROM enrichments
-          UNION ALL SELECT max(entity_id) FROM events WHERE ${recent}
+          UNION ALL SELECT max(entity_id) FROM events WHERE ${recent} AND entity_type <> 'plugin'
           UNION ALL SELECT max(value) FROM events, json_each(data_json, '$.enrichment_ids')
             WHERE ${recent} AND name = 'message.enriched'
         )`

@@ -1,6 +1,6 @@
 /** Ids when the clock is set back: they sort in creation order all the same. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as path from "node:path"
@@ -12,7 +12,7 @@ import { Messages } from "../src/Messages.ts"
 import { Outbox } from "../src/Outbox.ts"
 import { Specs } from "../src/Specs.ts"
 import { Topics } from "../src/Topics.ts"
-import { tempWorkspace } from "./testHub.ts"
+import { eventually, linkifierSpec, makeTopic as postTopic, startHub, tempWorkspace } from "./testHub.ts"
 
 const noon = Date.parse("2026-06-01T12:00:00.000Z")
 const morning = Date.parse("2026-06-01T06:00:00.000Z")
@@ -97,6 +97,35 @@ describe("Ids, when the clock is set back", () => {
       })
       assert.isTrue(next.message.id > gone, `${next.message.id} > ${gone}`)
       assert.strictEqual(next.message.created_at, "2026-06-01T06:00:00.000Z")
+    })
+  )
+
+  it.live("go on after a restart of a hub whose last events are of a plugin's circuit", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const options = {
+        workspace,
+        plugins: [linkifierSpec("links")],
+        fakes: { links: () => Effect.succeed([]) }
+      }
+      const scope = yield* Scope.make()
+      const before = yield* startHub(options).pipe(Scope.provide(scope))
+      const { topic } = yield* postTopic(before)
+      yield* before.post("/api/v1/plugins/links/trip", undefined)
+      yield* eventually(
+        before.rows("SELECT 1 FROM events WHERE name = 'plugin.circuit_opened'"),
+        (rows) => rows.length === 1
+      )
+      yield* Scope.close(scope, Exit.void)
+
+      const hub = yield* startHub(options)
+      const posted = yield* hub.post("/api/v1/messages", {
+        topic_id: topic,
+        sender: "ana",
+        content_raw: "hi"
+      })
+      assert.strictEqual(posted.status, 201)
+      assert.isAbove(posted.body.message.id.localeCompare(topic), 0)
     })
   )
 })
