@@ -3,6 +3,15 @@ import { Console, Effect } from "effect"
 import * as inspector from "node:inspector"
 import { invalid } from "./SpecFlags.ts"
 
+/** While nothing of this process runs, its own listeners would keep Ctrl-C from ending it. */
+const withDefaultSignals = (wait: () => void): void => {
+  const signals = ["SIGINT", "SIGTERM"] as const
+  const kept = signals.map((signal) => ({ signal, listeners: process.listeners(signal) }))
+  for (const { signal } of kept) process.removeAllListeners(signal)
+  wait()
+  for (const { signal, listeners } of kept) for (const listener of listeners) process.on(signal, listener)
+}
+
 /**
  * Listens on 127.0.0.1 alone and waits until a debugger has come: it is told of every thread that starts from then on.
  * Node itself writes the address to stderr. While it waits the process does nothing else, and Ctrl-C ends it.
@@ -24,4 +33,4 @@ export const waitForDebugger = (port: number) =>
       )
     }),
     () => Effect.sync(() => inspector.close())
-  ).pipe(Effect.andThen(Effect.sync(() => inspector.waitForDebugger())))
+  ).pipe(Effect.andThen(Effect.sync(() => withDefaultSignals(() => inspector.waitForDebugger()))))
