@@ -114,6 +114,21 @@ describe("agentlip plugin run --inspect", () => {
   )
 
   it.live(
+    "ends with Ctrl-C while it waits for a debugger",
+    () =>
+      Effect.gen(function* () {
+        const file = path.join(yield* tempWorkspace, "plugin.ts")
+        fs.writeFileSync(file, plugin)
+        const child = yield* start(["plugin", "run", file, "--text", "x", "--inspect", "--inspect-port", "0"])
+        yield* eventually(Effect.sync(child.err), (text) => text.includes("Waiting for a debugger"))
+        child.process.kill("SIGINT")
+        yield* child.ended
+        assert.strictEqual(child.process.signalCode, "SIGINT")
+      }),
+    60_000
+  )
+
+  it.live(
     "says so where the port is taken",
     () =>
       Effect.gen(function* () {
