@@ -64,3 +64,20 @@ export const render = (
   ...disabled.map((name) => `  off     ${name} (enabled: false)`),
   ...(results.some(isForWantOfLevel) ? whatToDo : [])
 ]
+
+/** The report for a log: a message for each plugin, and what it is about. */
+export const entries = (
+  results: ReadonlyArray<LoadResult>,
+  disabled: ReadonlyArray<string>
+): ReadonlyArray<readonly [message: string, about: { readonly [key: string]: unknown }]> => [
+  ...results.map(({ spec, result }) => {
+    const about = { plugin: spec.name, kind: spec.kind.name }
+    return Result.isSuccess(result)
+      ? (["plugin loaded", { ...about, version: result.success.version, rights: rightsOf(spec) }] as const)
+      : ([
+          "plugin not loaded",
+          { ...about, code: result.failure._tag, reason: result.failure.message }
+        ] as const)
+  }),
+  ...disabled.map((plugin) => ["plugin is switched off", { plugin }] as const)
+]

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { agentlip } from "./cli/Agentlip.ts"
 import * as Rendering from "./cli/Rendering.ts"
+import * as Stop from "./cli/Stop.ts"
 
 // Who reads may leave before all is said, as `head` does; commands that go on until then look for themselves.
 for (const output of [process.stdout, process.stderr]) {
@@ -15,8 +16,10 @@ for (const output of [process.stdout, process.stderr]) {
   })
 }
 
+Stop.watchSignals()
+
 agentlip.pipe(
   Command.run({ version: "0.1.0" }),
   Effect.provide([NodeServices.layer, Rendering.layer(Rendering.wantsJson(process.argv.slice(2)))]),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: Stop.teardown })
 )

@@ -78,7 +78,7 @@ describe.skipIf(process.platform !== "linux")("a hub whose plugins never answer"
         const taken = Date.now() - stopped
         clearInterval(watching)
         client.destroy()
-        assert.strictEqual(code, 130, hub.output())
+        assert.strictEqual(code, 0, hub.output())
         assert.isBelow(taken, 2_000)
         assert.deepStrictEqual(alive(seen), [])
       }),

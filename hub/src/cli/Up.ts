@@ -1,6 +1,6 @@
 /** `agentlip up`: the hub of a workspace, until it is stopped. */
 import { loadConfig } from "@agentlip/plugin-runtime"
-import { Config, Console, Effect, Layer, Option } from "effect"
+import { Config, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -10,6 +10,8 @@ import * as Telemetry from "../Telemetry.ts"
 import { Workspace } from "../Workspace.ts"
 import { fromError } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
+import * as Log from "./Log.ts"
+import * as Stop from "./Stop.ts"
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
@@ -28,14 +30,20 @@ const howToPost = (url: string, serverFile: string, topic: string | undefined): 
   `  curl -sS '${url}/api/v1/events?tail=5'`
 ]
 
-const announce = Effect.gen(function* () {
+const announce = Effect.fnUntraced(function* (format: Log.Format) {
   const { root, serverFile } = yield* Workspace
   const { address } = yield* HttpServer.HttpServer
   const sql = yield* SqlClient.SqlClient
   const [topic] = yield* sql<{ id: string }>`SELECT id FROM topics ORDER BY id LIMIT 1`
   const url = HttpServer.formatAddress(address)
-  yield* Console.log(`The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`)
-  yield* Console.log(howToPost(url, serverFile, topic?.id).join("\n"))
+  yield* Log.say(
+    format,
+    [
+      `The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`,
+      ...howToPost(url, serverFile, topic?.id)
+    ],
+    [["the hub is up", { workspace: root, url, pid: process.pid }]]
+  )
 })
 
 export const up = Command.make(
@@ -74,13 +82,14 @@ export const up = Command.make(
       ),
       Flag.optional
     ),
+    logFormat: Log.logFormat,
     node: Flag.File("node", { mustExist: true }).pipe(
       Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
       Flag.optional
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, database, redis, node, otlp }) {
+    function* ({ port, rateLimit, database, redis, node, otlp, logFormat }) {
       const workspace = yield* workspaceFolder
       const defaults = { isolation: "process" } as const
       const { file, specs, disabled } = yield* loadConfig(workspace, defaults)
@@ -97,13 +106,18 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
-      yield* Effect.provideContext(announce, services)
+      yield* Effect.provideContext(announce(logFormat), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"
-      yield* Console.log([`\nPlugins (${source}):`, ...LoadReport.render(results, disabled)].join("\n"))
+      yield* Log.say(
+        logFormat,
+        [`\nPlugins (${source}):`, ...LoadReport.render(results, disabled)],
+        LoadReport.entries(results, disabled)
+      )
       return yield* Effect.never
     },
-    Effect.scoped,
-    Effect.mapError(fromError)
+    (hub, { logFormat }) => Effect.provide(Effect.scoped(hub), Log.layer(logFormat)),
+    Effect.mapError(fromError),
+    Stop.isServing
   )
 ).pipe(Command.withDescription("Start the hub of a workspace"))

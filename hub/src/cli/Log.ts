@@ -1,0 +1,35 @@
+/** How a hub's log is written. */
+import { Console, Effect, Layer, Logger } from "effect"
+import { Flag } from "effect/cli"
+
+const formats = ["text", "logfmt", "json"] as const
+export type Format = (typeof formats)[number]
+
+export const logFormat = Flag.Literals("log-format", formats).pipe(
+  Flag.withDescription("The log for people, or a line of logfmt or JSON for each entry"),
+  Flag.withDefault("text")
+)
+
+/** With `text`, the logger that there is. */
+export const layer = (format: Format): Layer.Layer<never> => {
+  switch (format) {
+    case "text":
+      return Layer.empty
+    case "logfmt":
+      return Logger.layer([Logger.consoleLogFmt])
+    case "json":
+      return Logger.layer([Logger.consoleJson])
+  }
+}
+
+/** Says something to people; programs that read the log find it there. */
+export const say = (
+  format: Format,
+  lines: ReadonlyArray<string>,
+  entries: ReadonlyArray<readonly [message: string, about: { readonly [key: string]: unknown }]>
+): Effect.Effect<void> =>
+  format === "text"
+    ? Console.log(lines.join("\n"))
+    : Effect.forEach(entries, ([message, about]) => Effect.annotateLogs(Effect.logInfo(message), about), {
+        discard: true
+      })
