@@ -129,15 +129,14 @@ describe.runIf(onPostgres)("two hubs on one database", () => {
         const { topic } = yield* makeTopic(one.api)
         const reader = yield* connect(other, hello(0))
         yield* reader.reaches(2)
-        const posted: Json = yield* one.api.post("/api/v1/messages", {
-          topic_id: topic,
-          sender: "a",
-          content_raw: "quiet"
-        })
-        const before = performance.now()
-        yield* reader.reaches(posted.body.event_id)
-        // Long before it would have looked without being told.
-        assert.isBelow(performance.now() - before, 2_000)
+        for (let n = 0; n < 5; n++) {
+          const message = { topic_id: topic, sender: "ana", content_raw: "quiet" }
+          const posted: Json = yield* one.api.post("/api/v1/messages", message)
+          const before = performance.now()
+          yield* reader.reaches(posted.body.event_id)
+          // Long before it would have looked without being told.
+          assert.isBelow(performance.now() - before, 2_000)
+        }
       }),
     60_000
   )
