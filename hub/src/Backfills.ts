@@ -13,6 +13,7 @@ import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { type NotFound, notFound } from "./ApiErrors.ts"
 import * as Dialect from "./Dialect.ts"
+import { Hubs } from "./Hubs.ts"
 import { Ids, timestamp } from "./Ids.ts"
 import type { Backfill } from "./Model.ts"
 import { Outbox } from "./Outbox.ts"
@@ -65,7 +66,7 @@ export class Backfills extends Context.Service<
   }
 >()("@agentlip/hub/Backfills") {
   /** Works on the unfinished ones as long as its scope is open. */
-  static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Ids | Outbox | Specs> =
+  static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Hubs | Ids | Outbox | Specs> =
     Layer.effect(
       Backfills,
       Effect.gen(function* () {
@@ -74,6 +75,9 @@ export class Backfills extends Context.Service<
         const outbox = yield* Outbox
         const specs = yield* Specs
         const work = Latch.makeUnsafe(true)
+        // One that another hub has begun is gone on with, also when that hub is gone.
+        const hubs = yield* Hubs
+        hubs.listen("jobs", () => work.openUnsafe())
         const givenIds = Dialect.given(sql, { id: "text" })
 
         const row = Effect.fnUntraced(function* (id: string) {

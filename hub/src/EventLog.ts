@@ -1,5 +1,5 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
-import { Context, Effect, Latch, Layer } from "effect"
+import { Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "./Dialect.ts"
 import { Hubs } from "./Hubs.ts"
@@ -93,6 +93,12 @@ export class EventLog extends Context.Service<
       hubs.listen("events", () => arrivals.openUnsafe())
       const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
 
+      /** Of its own where nobody has one: an event's number is drawn under the lock that a transaction has. */
+      const inTransaction = <A, E, R>(change: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(Effect.serviceOption(sql.transactionService), (open) =>
+          Option.isSome(open) ? change : sql.withTransaction(change)
+        )
+
       const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent) {
         const ts = yield* timestamp
         const rows = yield* sql<{ event_id: number }>`
@@ -102,7 +108,7 @@ export class EventLog extends Context.Service<
         yield* announce
         const [row] = rows
         return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
-      })
+      }, inTransaction)
 
       const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
         if (events.length === 0) return
@@ -119,7 +125,7 @@ export class EventLog extends Context.Service<
           SELECT ${ts}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
           FROM ${givenEvents(rows)} ORDER BY position${told}`
         yield* announce
-      })
+      }, inTransaction)
 
       const list = Effect.fnUntraced(function* ({ after, limit, tail, channels, topics }: EventQuery) {
         const scopes = [

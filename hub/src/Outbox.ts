@@ -108,8 +108,7 @@ export class Outbox extends Context.Service<
       const specs = yield* Specs
       const key = { message_id: "text", content_version: "integer" } as const
       const givenIds = Dialect.given(sql, { id: "text" })
-      const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text" })
-      const givenBegun = Dialect.given(sql, { ...key, plugin_name: "text", attempts: "integer" })
+      const givenJobs = Dialect.given(sql, { ...key, plugin_name: "text", attempts: "integer" })
       const givenContents = Dialect.given(sql, {
         ...key,
         plugins_json: "text",
@@ -119,11 +118,9 @@ export class Outbox extends Context.Service<
       const arrivals = Latch.makeUnsafe(true)
       const taken = new Map<string, Map<string, Job>>()
       const takenOf = (plugin: string): Map<string, Job> => {
-        const known = taken.get(plugin)
-        if (known !== undefined) return known
-        const none = new Map<string, Job>()
-        taken.set(plugin, none)
-        return none
+        const jobs = taken.get(plugin) ?? new Map<string, Job>()
+        taken.set(plugin, jobs)
+        return jobs
       }
       let offered = 0
       let arrived = 0
@@ -181,17 +178,16 @@ export class Outbox extends Context.Service<
         const contents = yield* sql<Content>`
             SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
             ORDER BY message_id, content_version LIMIT ${contentsAtOnce}`
-        if (contents.length > 0) {
-          const given = givenContents(contents)
-          yield* sql`
+        if (contents.length === 0) return false
+        const given = givenContents(contents)
+        yield* sql`
               INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
               SELECT message_id, content_version, element.value, 'pending', created_at, traceparent
               FROM ${given}, ${Dialect.elements(sql, "given.plugins_json")}
               WHERE TRUE ON CONFLICT DO NOTHING`
-          yield* sql`
+        yield* sql`
               DELETE FROM outbox WHERE (message_id, content_version) IN
                 (SELECT message_id, content_version FROM ${given})`
-        }
         return contents.length === contentsAtOnce
       }).pipe(sql.withTransaction)
 
@@ -275,7 +271,7 @@ export class Outbox extends Context.Service<
 
       const giveBack = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
         if (jobs.length === 0) return
-        const given = givenBegun(jobs.map((job) => ({ ...job, attempts: job.attempts - 1 })))
+        const given = givenJobs(jobs.map((job) => ({ ...job, attempts: job.attempts - 1 })))
         yield* sql`
           UPDATE derivations SET attempts = given.attempts${hubs.giveUp} FROM ${given}
           WHERE state = 'pending'${hubs.mine} AND derivations.message_id = given.message_id

@@ -195,8 +195,10 @@ describe("Events for operators", () => {
       })
       assert.deepInclude(opened.data_json, { plugin_name: "moody", failures: 2 })
       assert.isAbove(opened.data_json.retry_after_ms, 3_500_000)
-      const waiting = yield* hub.get("/api/v1/jobs?state=waiting")
-      assert.isAtLeast(waiting.body.jobs.length, 1)
+      const waiting = yield* eventually(
+        hub.get("/api/v1/jobs?state=waiting"),
+        ({ body }) => body.jobs.length > 0
+      )
       for (const { error } of waiting.body.jobs) assert.strictEqual(error.code, "CIRCUIT_OPEN")
       const reset = yield* hub.post("/api/v1/plugins/moody/reset", undefined)
       assert.strictEqual(reset.body.plugin.circuit.state, "closed")
