@@ -9,30 +9,31 @@ import {
 } from "@agentlip/plugin-runtime"
 import { Layer, type Redacted } from "effect"
 import * as path from "node:path"
-import { Attachments } from "./Attachments.ts"
-import { AuthToken } from "./Auth.ts"
-import { Backfills } from "./Backfills.ts"
-import * as Database from "./Database.ts"
-import { Derivations } from "./Derivations.ts"
-import * as Derive from "./Derive.ts"
-import { Derived } from "./Derived.ts"
-import { EventLog } from "./EventLog.ts"
-import { Feed, type LiveOptions } from "./Feed.ts"
-import * as HubIdentity from "./HubIdentity.ts"
-import { Ids } from "./Ids.ts"
-import { Jobs } from "./Jobs.ts"
-import { Messages } from "./Messages.ts"
-import { Outbox } from "./Outbox.ts"
-import * as PluginEvents from "./PluginEvents.ts"
-import { Plugins } from "./Plugins.ts"
-import * as Reload from "./Reload.ts"
-import * as ResultCacheStore from "./ResultCacheStore.ts"
-import * as Server from "./Server.ts"
-import * as SharedBreaker from "./SharedBreaker.ts"
-import { Specs } from "./Specs.ts"
-import { Topics } from "./Topics.ts"
-import { announcementLayer, Workspace } from "./Workspace.ts"
-import { WriterLock } from "./WriterLock.ts"
+import { Attachments } from "./messages/Attachments.ts"
+import * as Announcement from "./workspace/Announcement.ts"
+import { AuthToken } from "./workspace/AuthToken.ts"
+import { Backfills } from "./derive/Backfills.ts"
+import * as Database from "./database/Database.ts"
+import { Derivations } from "./derive/Derivations.ts"
+import * as Derive from "./derive/Derive.ts"
+import { Derived } from "./derive/Derived.ts"
+import { EventLog } from "./core/EventLog.ts"
+import { Feed, type LiveOptions } from "./core/Feed.ts"
+import * as HubIdentity from "./workspace/HubIdentity.ts"
+import { Ids } from "./core/Ids.ts"
+import { Jobs } from "./derive/Jobs.ts"
+import { Messages } from "./messages/Messages.ts"
+import { Outbox } from "./derive/Outbox.ts"
+import * as PluginEvents from "./plugins/PluginEvents.ts"
+import { Plugins } from "./plugins/Plugins.ts"
+import * as Reload from "./plugins/Reload.ts"
+import * as ResultCacheStore from "./derive/ResultCacheStore.ts"
+import * as Server from "./http/Server.ts"
+import * as SharedBreaker from "./plugins/SharedBreaker.ts"
+import { Specs } from "./plugins/Specs.ts"
+import { Topics } from "./messages/Topics.ts"
+import { Workspace } from "./workspace/Workspace.ts"
+import { WriterLock } from "./workspace/WriterLock.ts"
 
 export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, LiveOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
@@ -94,7 +95,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
     ...(port === undefined ? {} : { port }),
     ...(rateLimits === undefined ? {} : { rateLimits })
   })
-  return announcementLayer.pipe(
+  return Announcement.layer.pipe(
     Layer.provideMerge(server),
     Layer.merge(pipeline),
     Layer.merge(PluginEvents.layer),

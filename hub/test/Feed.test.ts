@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { EventLog } from "../src/EventLog.ts"
-import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/Feed.ts"
-import type { HubEvent } from "../src/Model.ts"
+import { EventLog } from "../src/core/EventLog.ts"
+import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
+import type { HubEvent } from "../src/core/Model.ts"
 
 interface Log {
   newest: number

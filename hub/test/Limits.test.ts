@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { securityHeaders } from "../src/Guard.ts"
+import { securityHeaders } from "../src/http/Guard.ts"
 import { raw, type RawAnswer } from "./rawHttp.ts"
 import { makeTopic, startHub, type TestHub } from "./testHub.ts"
 

@@ -1,7 +1,7 @@
 import { extractor, linkifier, LoadError, makeSpec } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import * as LoadReport from "../src/LoadReport.ts"
+import * as LoadReport from "../src/plugins/LoadReport.ts"
 
 const loaded = Result.succeed({ name: "it", version: "1.0.0" })
 const refused = (reason: string) =>

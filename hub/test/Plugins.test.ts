@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { withoutSecrets } from "../src/Secrets.ts"
+import { withoutSecrets } from "../src/plugins/Secrets.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import {
   client,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { scrape } from "../src/Scrape.ts"
+import { scrape } from "../src/http/Scrape.ts"
 
 describe("the text", () => {
   it.live("is what Effect writes in one go, with every family described once, and lets others run", () =>

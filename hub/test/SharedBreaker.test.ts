@@ -7,7 +7,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
-import * as SharedBreaker from "../src/SharedBreaker.ts"
+import * as SharedBreaker from "../src/plugins/SharedBreaker.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import { client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 

@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import * as Sqlite from "../src/Sqlite.ts"
+import * as Sqlite from "../src/database/Sqlite.ts"
 
 const tempFile = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hub-sqlite-"))),

@@ -6,7 +6,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { storageFailure } from "../src/StorageFailure.ts"
+import { storageFailure } from "../src/database/StorageFailure.ts"
 import {
   derivationsOf,
   eventually,

@@ -5,7 +5,7 @@ import { Cause, Context, Effect, Layer, References, Tracer } from "effect"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Hub from "../src/Hub.ts"
-import * as Telemetry from "../src/Telemetry.ts"
+import * as Telemetry from "../src/telemetry/Telemetry.ts"
 import {
   client,
   derivationsOf,

@@ -1,7 +1,7 @@
 /** A process that takes a workspace's lock when told to, says whether it got it, and keeps it until killed. */
 import { Effect, Layer } from "effect"
-import { Workspace } from "../src/Workspace.ts"
-import { WriterLock } from "../src/WriterLock.ts"
+import { Workspace } from "../src/workspace/Workspace.ts"
+import { WriterLock } from "../src/workspace/WriterLock.ts"
 
 const [workspace = "", start = "0"] = process.argv.slice(2)
 // All processes try at the same instant: spawning them takes longer than the race.

@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import * as Sqlite from "../../hub/src/Sqlite.ts"
+import * as Sqlite from "../../hub/src/database/Sqlite.ts"
 
 type Client = SqlClient.SqlClient
 

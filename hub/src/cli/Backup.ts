@@ -1,7 +1,7 @@
 /** `agentlip backup` and `agentlip restore`. */
 import { ByteSize, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import * as Backup from "../Backup.ts"
+import * as Backup from "../database/Backup.ts"
 import { CommandError, exitCodes, fromError } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
 import { show } from "./Output.ts"

@@ -1,8 +1,8 @@
 /** `agentlip down`: ends the hub of a workspace. */
 import { Effect, Schedule } from "effect"
 import { Command } from "effect/cli"
-import { Workspace } from "../Workspace.ts"
-import { type Holder, holderOf, isAlive } from "../WriterLock.ts"
+import { Workspace } from "../workspace/Workspace.ts"
+import { type Holder, holderOf, isAlive } from "../workspace/WriterLock.ts"
 import { CommandError } from "./CommandError.ts"
 import { connect } from "./HubClient.ts"
 import { show } from "./Output.ts"

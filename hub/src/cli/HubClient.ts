@@ -8,8 +8,8 @@ import {
   type HttpClientResponse
 } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
-import { Api, type HealthStatus } from "../Api.ts"
-import { Authorization } from "../ApiMiddlewares.ts"
+import { Api, type HealthStatus } from "../http/Api.ts"
+import { Authorization } from "../http/ApiMiddlewares.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
 import { notRunning, readServerFile, type Server, urlOf } from "./ServerFile.ts"

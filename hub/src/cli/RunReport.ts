@@ -7,7 +7,7 @@ import type {
   PluginInfo
 } from "@agentlip/plugin-runtime"
 import { CliOutput } from "effect/cli"
-import { rightsOf } from "../LoadReport.ts"
+import { rightsOf } from "../plugins/LoadReport.ts"
 import type { LogLine } from "./DryRun.ts"
 import { line as onOneLine, printable } from "./Output.ts"
 import { codeFrame, placeText, type PluginProblem } from "./PluginProblem.ts"

@@ -1,7 +1,7 @@
 /** `.agentlip/server.json` as clients read it: where the hub of a workspace is, and the token that it takes. */
 import { Effect, Schema } from "effect"
 import * as fs from "node:fs"
-import { Workspace } from "../Workspace.ts"
+import { Workspace } from "../workspace/Workspace.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 
 const Server = Schema.Struct({

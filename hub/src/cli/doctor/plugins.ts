@@ -9,7 +9,7 @@ import {
 import { Effect, Logger, Result } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../../Hub.ts"
-import * as LoadReport from "../../LoadReport.ts"
+import * as LoadReport from "../../plugins/LoadReport.ts"
 import { type Check, checkOf } from "./Check.ts"
 
 const probe = (isolation: "process" | "wasm" | "thread", sandbox: "none" | "bubblewrap") =>

@@ -1,0 +1,49 @@
+/** The hub's database, with its tables: a SQLite file in the workspace, or one on PostgreSQL that hubs share. */
+import { Effect, Layer, type Redacted } from "effect"
+import { Migrator, type SqlClient, SqlError } from "effect/sql"
+import * as DatabaseFile from "./DatabaseFile.ts"
+import * as DatabaseServer from "./DatabaseServer.ts"
+import { Hubs } from "./Hubs.ts"
+import * as Migrations from "./Migrations.ts"
+import * as Postgres from "./Postgres.ts"
+import * as Sqlite from "./Sqlite.ts"
+import { Workspace } from "../workspace/Workspace.ts"
+
+/** A SQLite file that this process alone has. */
+export const sqlite = (filename: string) =>
+  Hubs.alone.pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(Sqlite.layer({ filename })))
+
+/** A database on PostgreSQL, by its URL. */
+export const postgres = (url: Redacted.Redacted) => {
+  const tables = Effect.mapError(Migrations.migrate, (error) => DatabaseServer.unusable(url, error))
+  return Hubs.sharing().pipe(
+    Layer.provideMerge(Layer.effectDiscard(tables)),
+    Layer.provideMerge(Postgres.layer({ url }))
+  )
+}
+
+/** What SQLite said, below what was to be done with it. */
+const origin = (error: unknown): unknown =>
+  error instanceof SqlError.SqlError
+    ? origin(error.reason.cause)
+    : error instanceof Migrator.MigrationError && error.cause !== undefined
+      ? origin(error.cause)
+      : error
+
+/** The file of the workspace, which is examined first: nothing is written to one that is not a hub's, or damaged. */
+const file = Effect.gen(function* () {
+  const { database } = yield* Workspace
+  yield* DatabaseFile.usable(database)
+  return yield* Effect.mapError(Layer.build(sqlite(database)), (error) =>
+    DatabaseFile.unusable(database, origin(error))
+  )
+})
+
+/** What `url` names, or the file of the workspace. */
+export const layer = (
+  url: Redacted.Redacted | undefined
+): Layer.Layer<
+  Hubs | SqlClient.SqlClient,
+  DatabaseFile.DatabaseUnusable | DatabaseServer.ServerUnusable | Migrator.MigrationError | SqlError.SqlError,
+  Workspace
+> => (url === undefined ? Layer.effectContext(file) : postgres(url))

@@ -1,0 +1,214 @@
+/**
+ * Asks plugins about messages once more: after a plugin is new, or finds more than it did.
+ *
+ * **Details**
+ *
+ * - A backfill goes through the log of events and gives out a job for each message that is met, on the content that the
+ *   message has now. How far it is, is in the transaction that gives out the jobs: whoever stops goes on from there.
+ * - It gives out a few at a time, and none while its plugins have enough to do, so that new messages do not wait for
+ *   old ones.
+ * - What a plugin had found before is replaced when its job ends, as ever.
+ */
+import { Context, Effect, Latch, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { type NotFound, notFound } from "../core/ApiErrors.ts"
+import * as Dialect from "../database/Dialect.ts"
+import { Hubs } from "../database/Hubs.ts"
+import { Ids } from "../core/Ids.ts"
+import { timestamp } from "../timestamp.ts"
+import type { Backfill } from "../core/Model.ts"
+import { Outbox } from "./Outbox.ts"
+import { Specs } from "../plugins/Specs.ts"
+
+interface Row extends Omit<Backfill, "total" | "done"> {
+  readonly first_event: number
+  readonly last_event: number
+  readonly at_event: number
+}
+
+export interface Which {
+  readonly plugin?: string
+  readonly since_event?: number
+}
+
+/** Events that are looked at in one transaction. */
+const eventsAtOnce = 128
+
+/** So many open jobs of its plugins are enough. */
+const enough = 64
+
+/** How long it waits for them to become fewer. */
+const rest = "100 millis"
+const restAfterFailure = "1 second"
+
+const contentEvents: ReadonlySet<string> = new Set(["message.created", "message.edited"])
+
+const toBackfill = ({ first_event, last_event, at_event, ...row }: Row): Backfill => ({
+  ...row,
+  total: last_event - first_event,
+  done: at_event - first_event
+})
+
+export class Backfills extends Context.Service<
+  Backfills,
+  {
+    /** Newest first. */
+    readonly list: Effect.Effect<ReadonlyArray<Backfill>, SqlError.SqlError>
+    readonly get: (id: string) => Effect.Effect<Backfill, NotFound | SqlError.SqlError>
+    /** Goes on with an unfinished one of the same kind, where there is one. */
+    readonly begin: (
+      which: Which
+    ) => Effect.Effect<
+      { readonly backfill: Backfill; readonly resumed: boolean },
+      NotFound | SqlError.SqlError
+    >
+    /** Does nothing to one that is done. */
+    readonly pause: (id: string) => Effect.Effect<Backfill, NotFound | SqlError.SqlError>
+  }
+>()("@agentlip/hub/Backfills") {
+  /** Works on the unfinished ones as long as its scope is open. */
+  static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Hubs | Ids | Outbox | Specs> =
+    Layer.effect(
+      Backfills,
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const ids = yield* Ids
+        const outbox = yield* Outbox
+        const specs = yield* Specs
+        const work = Latch.makeUnsafe(true)
+        // One that another hub has begun is gone on with, also when that hub is gone.
+        const hubs = yield* Hubs
+        hubs.listen("jobs", () => work.openUnsafe())
+        const givenIds = Dialect.given(sql, { id: "text" })
+
+        const row = Effect.fnUntraced(function* (id: string) {
+          const [found] = yield* sql<Row>`SELECT * FROM backfills WHERE id = ${id}`
+          return found ?? (yield* notFound("backfill", id))
+        })
+        const get = (id: string) => Effect.map(row(id), toBackfill)
+        const list = Effect.map(sql<Row>`SELECT * FROM backfills ORDER BY id DESC LIMIT 100`, (rows) =>
+          rows.map(toBackfill)
+        )
+
+        const unfinished = ({
+          plugin = null,
+          since_event = null
+        }: { [K in keyof Which]?: Which[K] | null }) =>
+          sql<Row>`
+            SELECT * FROM backfills WHERE state <> 'done'
+              AND COALESCE(plugin_name, '') = ${plugin ?? ""} AND COALESCE(since_event, -1) = ${since_event ?? -1}
+            ORDER BY id DESC LIMIT 1`
+
+        const begin = Effect.fnUntraced(function* (which: Which) {
+          const { plugin, since_event } = which
+          if (plugin !== undefined && !specs.current().some(({ name }) => name === plugin)) {
+            return yield* notFound("configured plugin", plugin)
+          }
+          const [known] = yield* unfinished(which)
+          if (known !== undefined) {
+            yield* sql`UPDATE backfills SET state = 'running' WHERE id = ${known.id}`
+            return { backfill: yield* get(known.id), resumed: true }
+          }
+          const [newest] = yield* sql<{ last: number }>`SELECT COALESCE(max(event_id), 0) AS last FROM events`
+          const last_event = newest?.last ?? 0
+          const first_event = Math.min(since_event ?? 0, last_event)
+          const made: Row = {
+            id: yield* ids.next,
+            plugin_name: plugin ?? null,
+            since_event: since_event ?? null,
+            state: "running",
+            first_event,
+            last_event,
+            at_event: first_event,
+            jobs: 0,
+            created_at: yield* timestamp,
+            ended_at: null
+          }
+          yield* sql`INSERT INTO backfills ${sql.insert({ ...made })}`
+          return { backfill: toBackfill(made), resumed: false }
+        }, sql.withTransaction)
+
+        const pause = Effect.fnUntraced(function* (id: string) {
+          yield* sql`UPDATE backfills SET state = 'paused' WHERE id = ${id} AND state = 'running'`
+          return yield* get(id)
+        }, sql.withTransaction)
+
+        const pluginsOf = ({ plugin_name }: Row): ReadonlyArray<string> =>
+          plugin_name === null ? specs.current().map(({ name }) => name) : [plugin_name]
+
+        /** Open jobs of the plugin that has the most, as far as that matters. */
+        const open = Effect.fnUntraced(function* (plugins: ReadonlyArray<string>) {
+          let most = 0
+          for (const plugin of plugins) {
+            const rows = yield* sql`
+              SELECT 1 FROM derivations WHERE plugin_name = ${plugin} AND state = 'pending' LIMIT ${enough}`
+            most = Math.max(most, rows.length)
+          }
+          return most
+        })
+
+        /** Gives out the next jobs; answers whether there are more to give. */
+        const step = (id: string) =>
+          Effect.gen(function* () {
+            const backfill = yield* row(id)
+            if (backfill.state !== "running") return
+            const { at_event, last_event } = backfill
+            const events = yield* sql<{ event_id: number; name: string; entity_id: string }>`
+              SELECT event_id, name, entity_id FROM events
+              WHERE event_id > ${at_event} AND event_id <= ${last_event} ORDER BY event_id LIMIT ${eventsAtOnce}`
+            const met = new Set(
+              events.filter(({ name }) => contentEvents.has(name)).map(({ entity_id }) => entity_id)
+            )
+            const messages = yield* sql<{ message_id: string; content_version: number }>`
+              SELECT id AS message_id, content_version FROM messages
+              WHERE deleted_at IS NULL AND id IN (SELECT id FROM ${givenIds([...met].map((id) => ({ id })))})`
+            const jobs = pluginsOf(backfill).flatMap((plugin_name) =>
+              messages.map((message) => ({ ...message, plugin_name }))
+            )
+            const given = yield* outbox.offerAgain(jobs, id)
+            const at = events.length < eventsAtOnce ? last_event : (events.at(-1)?.event_id ?? last_event)
+            yield* sql`UPDATE backfills SET at_event = ${at}, jobs = jobs + ${given} WHERE id = ${id}`
+          }).pipe(sql.withTransaction)
+
+        /** Ends one that has given out everything, once all of that is done. */
+        const finish = Effect.fnUntraced(function* (id: string) {
+          const ended_at = yield* timestamp
+          yield* sql`
+            UPDATE backfills SET state = 'done', ended_at = ${ended_at}
+            WHERE id = ${id} AND state = 'running'
+              AND NOT EXISTS (SELECT 1 FROM derivations WHERE state = 'pending' AND backfill_id = ${id})`
+        })
+
+        /** Some work for each that runs; answers whether any does. */
+        const turn = Effect.gen(function* () {
+          const running = yield* sql<Row>`SELECT * FROM backfills WHERE state = 'running' ORDER BY id`
+          for (const backfill of running) {
+            if (backfill.at_event < backfill.last_event) {
+              if ((yield* open(pluginsOf(backfill))) < enough) yield* step(backfill.id)
+            } else yield* finish(backfill.id)
+          }
+          return running.length > 0
+        })
+
+        const run = Effect.gen(function* () {
+          yield* work.await
+          if (yield* turn) return yield* Effect.sleep(rest)
+          work.closeUnsafe()
+        })
+        yield* run.pipe(
+          Effect.catchCause((cause) =>
+            Effect.andThen(Effect.logWarning("a backfill rests", cause), Effect.sleep(restAfterFailure))
+          ),
+          Effect.forever,
+          Effect.forkScoped
+        )
+
+        return Backfills.of({
+          list,
+          get,
+          begin: (which) => Effect.tap(begin(which), () => Effect.sync(() => work.openUnsafe())),
+          pause
+        })
+      })
+    )
+}

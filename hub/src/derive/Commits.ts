@@ -1,0 +1,185 @@
+/**
+ * Commits what plugins found, of many jobs at once: rows, events and the ends of the jobs are one transaction.
+ *
+ * **Details**
+ *
+ * - Each job is judged by itself, by what its message is inside the transaction, which has the write lock
+ *   from its begin: findings of another content, or of a message that is deleted, end as stale and write
+ *   nothing. Nobody can edit between the look and the commit.
+ * - A job that has ended is ended no second time, and one that another hub has taken over is not ended by this one:
+ *   nothing of its findings is written.
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import type { End } from "./Derivations.ts"
+import { type AttachmentDraft, Derived, type EnrichmentDraft, type Findings } from "./Derived.ts"
+import * as Dialect from "../database/Dialect.ts"
+import { EventLog, type NewEvent } from "../core/EventLog.ts"
+import { Hubs } from "../database/Hubs.ts"
+import { timestamp } from "../timestamp.ts"
+import type { DerivationError } from "../core/Model.ts"
+import type { Job, JobKey, JobMessage } from "./Outbox.ts"
+
+/** What became of a run. */
+export type Outcome =
+  | { readonly _tag: "Enrichments"; readonly job: Job; readonly found: ReadonlyArray<EnrichmentDraft> }
+  | { readonly _tag: "Attachments"; readonly job: Job; readonly found: ReadonlyArray<AttachmentDraft> }
+  | { readonly _tag: "Failed"; readonly job: Job; readonly error: DerivationError }
+  /** The message had changed before the plugin was asked. */
+  | { readonly _tag: "Overtaken"; readonly job: Job }
+
+type Current = Pick<
+  JobMessage,
+  "id" | "content_raw" | "content_version" | "deleted_at" | "topic_id" | "channel_id"
+>
+
+/** An edit back leaves the content as it was; the newest content's own job commits then. */
+const isCurrent = (
+  message: Current | undefined,
+  { content_version, message: asked }: Job
+): message is Current =>
+  message !== undefined &&
+  message.deleted_at === null &&
+  message.content_version === content_version &&
+  message.content_raw === asked.content_raw
+
+const endOf = (outcome: Outcome, message: Current | undefined): End => {
+  switch (outcome._tag) {
+    case "Failed":
+      return "failed"
+    case "Overtaken":
+      return "stale"
+    default:
+      if (!isCurrent(message, outcome.job)) return "stale"
+      return outcome.found.length === 0 ? "empty" : "committed"
+  }
+}
+
+const keyOf = ({ message_id, content_version, plugin_name }: JobKey): string =>
+  `${message_id}/${content_version}/${plugin_name}`
+
+export interface Ended {
+  readonly outcome: Outcome
+  readonly end: End
+}
+
+export class Commits extends Context.Service<
+  Commits,
+  {
+    /** All of it or nothing; answers the jobs that this commit ended. */
+    readonly commit: (
+      outcomes: ReadonlyArray<Outcome>
+    ) => Effect.Effect<ReadonlyArray<Ended>, SqlError.SqlError>
+  }
+>()("@agentlip/hub/Commits") {
+  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived | EventLog | Hubs> =
+    Layer.effect(
+      Commits,
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const derived = yield* Derived
+        const hubs = yield* Hubs
+        const events = yield* EventLog
+        const givenIds = Dialect.given(sql, { id: "text" })
+        const givenEnds = Dialect.given(sql, {
+          message_id: "text",
+          content_version: "integer",
+          plugin_name: "text",
+          state: "text",
+          error_json: "text"
+        })
+
+        const read = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
+          const ids = [...new Set(outcomes.map(({ job }) => job.message_id))]
+          const rows = yield* sql<Current>`
+          SELECT id, content_raw, content_version, deleted_at, topic_id, channel_id
+          FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
+          return new Map(rows.map((row) => [row.id, row]))
+        })
+
+        /** Ends those that are open, and answers which these were. */
+        const end = Effect.fnUntraced(function* (ends: ReadonlyArray<Ended>) {
+          const ended_at = yield* timestamp
+          const rows = ends.map(({ outcome, end }) => {
+            const { message_id, content_version, plugin_name } = outcome.job
+            const error = outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
+            return { message_id, content_version, plugin_name, state: end, error_json: error }
+          })
+          const ended = yield* sql<JobKey>`
+          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${hubs.giveUp}
+          FROM ${givenEnds(rows)}
+          WHERE derivations.message_id = given.message_id
+            AND derivations.content_version = given.content_version
+            AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'${hubs.mine}
+          RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
+          const open = new Set(ended.map(keyOf))
+          return ends.filter(({ outcome }) => open.has(keyOf(outcome.job)))
+        })
+
+        const report = ({ job, error }: Outcome & { readonly _tag: "Failed" }) =>
+          sql.afterCommit(
+            Effect.annotateLogs(Effect.logWarning("plugin failed"), {
+              plugin: job.plugin_name,
+              code: error.code,
+              message_id: job.message_id
+            })
+          )
+
+        /** What operators are told of a job that brought nothing; of a message that is gone there is no place to tell it. */
+        const toldOf = ({ outcome, end }: Ended, message: Current | undefined): ReadonlyArray<NewEvent> => {
+          if ((end !== "failed" && end !== "stale") || message === undefined) return []
+          const { message_id, plugin_name, content_version } = outcome.job
+          const about = { message_id, plugin_name, content_version }
+          const reason = message.deleted_at === null ? "CONTENT_CHANGED" : "DELETED"
+          const { code, message: text } = outcome._tag === "Failed" ? outcome.error : {}
+          return [
+            {
+              name: `plugin.${end}`,
+              scope: { channel_id: message.channel_id, topic_id: message.topic_id },
+              entity: { type: "message", id: message_id },
+              data: end === "failed" ? { ...about, code, message: text } : { ...about, reason }
+            }
+          ]
+        }
+
+        const commit = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
+          const messages = yield* read(outcomes)
+          const ended = yield* end(
+            outcomes.map((outcome) => ({
+              outcome,
+              end: endOf(outcome, messages.get(outcome.job.message_id))
+            }))
+          )
+          const enrichments: Array<Findings<EnrichmentDraft>> = []
+          const attachments: Array<Findings<AttachmentDraft>> = []
+          for (const { outcome } of ended) {
+            const { job } = outcome
+            if (outcome._tag === "Failed") yield* report(outcome)
+            const message = messages.get(job.message_id)
+            if (!isCurrent(message, job)) continue
+            const { topic_id, channel_id } = message
+            const place = { message_id: job.message_id, topic_id, channel_id }
+            switch (outcome._tag) {
+              case "Enrichments":
+                enrichments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                break
+              case "Attachments":
+                attachments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                break
+              case "Failed":
+                yield* derived.removeEnrichments(job.message_id, job.plugin_name)
+                yield* derived.removeAttachments(job.message_id, job.plugin_name)
+            }
+          }
+          yield* events.appendAll(
+            ended.flatMap((one) => toldOf(one, messages.get(one.outcome.job.message_id)))
+          )
+          yield* derived.enrich(enrichments)
+          yield* derived.attach(attachments)
+          return ended
+        }, sql.withTransaction)
+
+        return Commits.of({ commit })
+      })
+    )
+}

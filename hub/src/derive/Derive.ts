@@ -1,0 +1,373 @@
+/**
+ * Runs plugins on messages and commits what they find.
+ *
+ * **Details**
+ *
+ * - A job is delivered at least once; its effect happens once: rows, events and the end of the job are one
+ *   transaction, and a job that has ended is not run again.
+ * - Whatever has come to an end while the database was busy is committed together. If that fails, each is
+ *   committed by itself, so that one that cannot be committed takes no other with it.
+ * - What a plugin had derived from the message before is replaced, also when it now fails: nothing of an
+ *   earlier content is left behind once the jobs of the newest have ended.
+ * - While a plugin's breaker is open its jobs wait, and nobody else's do.
+ */
+import {
+  CircuitBreaker,
+  type ConfiguredSpec,
+  extractor,
+  linkifier,
+  type PluginError,
+  PluginErrorJson,
+  PluginRuntime,
+  type PluginSpec
+} from "@agentlip/plugin-runtime"
+import { Cause, type Duration, Effect, Latch, Layer, Result, Schema, Semaphore, Stream } from "effect"
+import { Commits, type Outcome } from "./Commits.ts"
+import { Derivations } from "./Derivations.ts"
+import { draftAttachment, draftEnrichment } from "./Derived.ts"
+import { jobEnded } from "../core/HubMetrics.ts"
+import type { DerivationError } from "../core/Model.ts"
+import { type Job, Outbox } from "./Outbox.ts"
+import { hasPlace, type Line, Lines } from "./Lines.ts"
+import * as Precedence from "./Precedence.ts"
+import { withoutSecrets } from "../plugins/Secrets.ts"
+import { Specs } from "../plugins/Specs.ts"
+import { storageFailure } from "../database/StorageFailure.ts"
+import * as Trace from "../core/Trace.ts"
+
+export interface DeriveOptions {
+  /** Runs of all plugins side by side. Default 64. */
+  readonly concurrency?: number
+}
+
+/** A job that was begun so often and never ended takes its process down, or its database is broken. */
+const maxDeliveries = 5
+const restAfterFailure = "1 second"
+
+/** Jobs that are read ahead for a plugin, so that a batch of them costs as many statements as one. */
+const readAhead = 32
+
+/** A commit is to be over before anyone who posts takes notice. */
+const maxCommitJobs = 96
+const maxCommitChars = 256 * 1024
+
+/** So many jobs under way are many, and so often a commit waits a moment for them. */
+const manyJobs = 8
+const gatherMoments = 5
+
+interface Ready {
+  readonly line: Line
+  readonly outcome: Outcome
+  readonly chars: number
+  /** Of the span that its job had; its commit is in the same trace. */
+  readonly traceparent: string | undefined
+}
+
+const isLinkifier = (spec: ConfiguredSpec): spec is PluginSpec<typeof linkifier> =>
+  spec.kind.name === linkifier.name
+const isExtractor = (spec: ConfiguredSpec): spec is PluginSpec<typeof extractor> =>
+  spec.kind.name === extractor.name
+
+const encodeError = Schema.encodeEffect(PluginErrorJson)
+
+const describe = (spec: ConfiguredSpec, error: PluginError): Effect.Effect<DerivationError> =>
+  Effect.map(Effect.orDie(encodeError(error)), (json) => {
+    const clean = withoutSecrets(spec)
+    return { code: error._tag, message: String(clean(error.message)), error: clean(json) }
+  })
+
+const undeliverable: DerivationError = {
+  code: "DELIVERY_FAILED",
+  message: `The job was begun ${maxDeliveries} times and never came to an end: the hub stopped or failed each time.`
+}
+
+const charsOf = (outcome: Outcome): number => {
+  switch (outcome._tag) {
+    case "Enrichments":
+      return outcome.found.reduce((sum, { data_json }) => sum + data_json.length, 0)
+    case "Attachments":
+      return outcome.found.reduce((sum, { value_json }) => sum + value_json.length, 0)
+    default:
+      return 0
+  }
+}
+
+/** The first of what is ready, as much as one commit takes. */
+const nextGroup = (ready: Array<Ready>): ReadonlyArray<Ready> => {
+  let count = 0
+  for (let chars = 0; count < ready.length && count < maxCommitJobs; count++) {
+    chars += ready[count]?.chars ?? 0
+    if (count > 0 && chars > maxCommitChars) break
+  }
+  return ready.splice(0, count)
+}
+
+/** Handles whatever goes wrong; only being stopped is passed on. */
+const unlessInterrupted = <A, E, R, R2>(
+  self: Effect.Effect<A, E, R>,
+  handle: (cause: Cause.Cause<E>) => Effect.Effect<void, never, R2>
+): Effect.Effect<void, never, R | R2> =>
+  Effect.catchCause(self, (cause) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.interrupt : handle(cause)
+  ).pipe(Effect.asVoid)
+
+const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
+  const specs = yield* Specs
+  const outbox = yield* Outbox
+  const derivations = yield* Derivations
+  const commits = yield* Commits
+  const runtime = yield* PluginRuntime
+  const breaker = yield* CircuitBreaker
+  const slots = yield* Semaphore.make(concurrency)
+  const scope = yield* Effect.scope
+  const ready: Array<Ready> = []
+  const isReady = Latch.makeUnsafe(false)
+
+  const lines = new Lines(concurrency)
+  /** Jobs of plugins that are no longer configured. */
+  let left: ReadonlyArray<Job> = []
+  const takeUp = (): void => {
+    left = [...left, ...lines.replace(specs.current())]
+    outbox.arrivals.openUnsafe()
+  }
+  takeUp()
+  specs.onChange(takeUp)
+
+  const run = (spec: ConfiguredSpec, job: Job): Effect.Effect<Outcome, PluginError> => {
+    const { id, content_raw, sender, topic_id, channel_id, created_at } = job.message
+    const input = { message: { id, content_raw, sender, topic_id, channel_id, created_at } }
+    if (isLinkifier(spec)) {
+      return Effect.map(runtime.run(spec, input), (found) => ({
+        _tag: "Enrichments",
+        job,
+        found: found.map(draftEnrichment)
+      }))
+    }
+    if (isExtractor(spec)) {
+      return Effect.map(runtime.run(spec, input), (found) => ({
+        _tag: "Attachments",
+        job,
+        found: found.map(draftAttachment)
+      }))
+    }
+    return Effect.die(new Error(`The hub does not know the kind of the plugin ${spec satisfies never}`))
+  }
+
+  const untilRetry = (plugin: string, retryAfter: Duration.Duration) =>
+    Effect.raceFirst(
+      Effect.sleep(retryAfter),
+      breaker.changes.pipe(
+        Stream.filter(({ name, to }) => name === plugin && to._tag === "Closed"),
+        Stream.runHead
+      )
+    )
+
+  /** Runs until the breaker has it. */
+  const outcomeOf = Effect.fnUntraced(function* (line: Line, job: Job) {
+    if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
+    const { deleted_at, content_version } = job.message
+    if (deleted_at !== null || content_version !== job.content_version) {
+      return { _tag: "Overtaken", job } satisfies Outcome
+    }
+    if (job.again) {
+      // A plugin that does not load fails the run, which says why.
+      yield* Effect.ignore(runtime.load(line.spec))
+      yield* outbox.beginAgain(job)
+    }
+    while (true) {
+      // As the plugin is now: it may have changed while the job waited.
+      const { spec } = line
+      const result = yield* Effect.result(slots.withPermit(run(spec, job)))
+      if (Result.isSuccess(result)) {
+        derivations.resume(spec.name)
+        return result.success
+      }
+      const error = yield* describe(spec, result.failure)
+      if (result.failure._tag !== "CIRCUIT_OPEN") {
+        derivations.resume(spec.name)
+        return { _tag: "Failed", job, error } satisfies Outcome
+      }
+      derivations.wait(spec.name, error)
+      yield* untilRetry(spec.name, result.failure.retryAfter)
+    }
+  })
+
+  /** Jobs that have left the process's hands, ended or not. */
+  const leave = (line: Line, job: Job): void => {
+    outbox.release([job])
+    line.begun--
+    // A job that is delivered alone keeps the outbox from giving out others.
+    if (line.begun === 0) line.emptyAt = -1
+    outbox.arrivals.openUnsafe()
+  }
+
+  const deliverAgain = (line: Line, job: Job, cause: Cause.Cause<unknown>) =>
+    Effect.logError("a job failed and will be delivered again", cause).pipe(
+      Effect.annotateLogs({ plugin: line.spec.name }),
+      Effect.andThen(Effect.sleep(restAfterFailure)),
+      Effect.andThen(Effect.sync(() => leave(line, job))),
+      Effect.forkIn(scope),
+      Effect.asVoid
+    )
+
+  const begin = (line: Line, job: Job) => {
+    line.begun++
+    const work = Effect.zipWith(outcomeOf(line, job), Trace.current, (outcome, traceparent) => {
+      ready.push({ line, outcome, chars: charsOf(outcome), traceparent })
+      isReady.openUnsafe()
+    }).pipe(
+      Trace.span(
+        "derive",
+        {
+          "plugin.name": job.plugin_name,
+          "message.id": job.message_id,
+          "message.content_version": job.content_version,
+          "job.delivery": job.attempts
+        },
+        job.traceparent ?? undefined
+      )
+    )
+    return Effect.forkIn(
+      unlessInterrupted(work, (cause) => deliverAgain(line, job, cause)),
+      scope
+    )
+  }
+
+  const commitAll = (group: ReadonlyArray<Ready>) =>
+    Effect.tap(commits.commit(group.map(({ outcome }) => outcome)), (ended) =>
+      Effect.forEach(
+        ended,
+        ({ outcome, end }) =>
+          jobEnded(
+            outcome.job.plugin_name,
+            end,
+            end === "committed" && "found" in outcome ? outcome.found.length : 0
+          ),
+        { discard: true }
+      )
+    )
+
+  const write = (group: ReadonlyArray<Ready>): Effect.Effect<void> =>
+    unlessInterrupted(
+      Effect.map(
+        // One commit in as many traces as it has jobs.
+        group.reduce(
+          (commit, { outcome, traceparent }) =>
+            Trace.span("commit", { "plugin.name": outcome.job.plugin_name }, traceparent)(commit),
+          commitAll(group)
+        ),
+        () => {
+          for (const { line, outcome } of group) leave(line, outcome.job)
+        }
+      ),
+      (cause) => {
+        // What one of them cannot have now no other can; they wait here, so that it costs none a delivery.
+        const storage = storageFailure(cause)
+        if (storage !== undefined) {
+          return Effect.logError(`${group.length} jobs wait to be committed: ${storage.text}`).pipe(
+            Effect.andThen(Effect.sleep(restAfterFailure)),
+            Effect.andThen(Effect.suspend(() => write(group)))
+          )
+        }
+        const [first, ...others] = group
+        if (first === undefined) return Effect.void
+        return others.length === 0
+          ? deliverAgain(first.line, first.outcome.job, cause)
+          : Effect.forEach(group, (one) => write([one]), { discard: true })
+      }
+    )
+
+  /** Where many jobs are under way, those that are about to answer are waited for: a commit of many costs little more. */
+  const gather = Effect.gen(function* () {
+    for (let waited = 0; waited < gatherMoments && ready.length < maxCommitJobs; waited++) {
+      const { begun } = lines
+      if (begun < manyJobs || ready.length >= begun) return
+      yield* Precedence.moment
+    }
+  })
+
+  /** Everything that has answered by the end of this turn of the event loop is one commit. */
+  const commit = Effect.gen(function* () {
+    yield* isReady.await
+    yield* Effect.yieldNow
+    yield* gather
+    isReady.closeUnsafe()
+    while (ready.length > 0) yield* write(nextGroup(ready))
+  })
+
+  const readOn = Effect.fnUntraced(function* () {
+    const count = outbox.arrived()
+    const short = lines.all.filter(
+      (line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count
+    )
+    if (short.length === 0) return
+    const readAgain = (): void => short.forEach((line) => (line.emptyAt = -1))
+    // Before they are read: a job that leaves meanwhile may be what the outbox waits for.
+    for (const line of short) line.emptyAt = count
+    const { jobs, more } = yield* Effect.onError(
+      outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead]))),
+      () => Effect.sync(readAgain)
+    )
+    const byPlugin = new Map(short.map((line) => [line.spec.name, line]))
+    for (const job of jobs) {
+      const line = byPlugin.get(job.plugin_name)
+      if (line === undefined) continue
+      line.ahead.push(job)
+      line.emptyAt = -1
+    }
+    if (!more) return
+    readAgain()
+    outbox.arrivals.openUnsafe()
+  })
+
+  /** Begins what has a place, of each plugin in its turn, at most so many. */
+  const beginSome = Effect.fnUntraced(function* (most: number) {
+    let left = most
+    for (let any = true; any && left > 0; ) {
+      any = false
+      for (const line of lines.all) {
+        const job = hasPlace(line) && left > 0 ? line.ahead.shift() : undefined
+        if (job === undefined) continue
+        any = true
+        left--
+        yield* begin(line, job)
+      }
+    }
+  })
+
+  const turn = Precedence.make(outbox.offered)
+  const canBegin = (): boolean => lines.all.some((line) => hasPlace(line) && line.ahead.length > 0)
+
+  const giveBackLeft = Effect.gen(function* () {
+    const jobs = left
+    yield* outbox.giveBack(jobs)
+    left = left.slice(jobs.length)
+  })
+
+  const deliver = Effect.gen(function* () {
+    yield* outbox.arrivals.await
+    outbox.arrivals.closeUnsafe()
+    yield* giveBackLeft
+    yield* readOn()
+    while (canBegin()) {
+      yield* beginSome(yield* turn)
+      yield* readOn()
+    }
+  })
+
+  yield* Effect.forkScoped(Effect.forever(commit))
+  yield* Effect.forkScoped(
+    Effect.forever(
+      unlessInterrupted(deliver, (cause) =>
+        Effect.logError("the outbox could not be read", cause).pipe(
+          Effect.andThen(Effect.sleep(restAfterFailure)),
+          Effect.andThen(Effect.sync(() => void outbox.arrivals.openUnsafe()))
+        )
+      )
+    )
+  )
+})
+
+/** Works through the outbox as long as its scope is open; a stop gives unfinished jobs back. */
+export const layer = (options: DeriveOptions = {}) =>
+  Layer.effectDiscard(make(options)).pipe(Layer.provide(Commits.layer))

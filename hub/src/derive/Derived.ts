@@ -1,0 +1,320 @@
+/**
+ * The rows that came from plugins. What a plugin derives from a message replaces what it had derived before.
+ *
+ * **Details**: an attachment belongs to its topic and is kept as long as anyone stands behind it: a client
+ * that posted it, or a message it is derived from (`attachment_sources`). Two messages with the same link
+ * share one attachment; it goes when both are gone.
+ */
+import type { Attachment as PluginAttachment, Enrichment as PluginEnrichment } from "@agentlip/plugin-runtime"
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "../database/Dialect.ts"
+import { EventLog, type NewEvent } from "../core/EventLog.ts"
+import { Ids } from "../core/Ids.ts"
+import { timestamp } from "../timestamp.ts"
+import type { Attachment, Enrichment } from "../core/Model.ts"
+
+/** Where a message is at the time of a commit. */
+export interface Place {
+  readonly message_id: string
+  readonly topic_id: string
+  readonly channel_id: string
+}
+
+/** An enrichment ready to be written, so that nothing is encoded while a transaction is open. */
+export interface EnrichmentDraft extends PluginEnrichment {
+  readonly data_json: string
+}
+
+/** An attachment ready to be written. */
+export interface AttachmentDraft {
+  readonly kind: string
+  readonly key: string | null
+  readonly dedupe_key: string
+  readonly value: PluginAttachment["value_json"]
+  readonly value_json: string
+}
+
+/** All that one run of a plugin found in a message. */
+export interface Findings<Draft> {
+  readonly place: Place
+  readonly plugin: string
+  readonly found: ReadonlyArray<Draft>
+}
+
+/** A lone surrogate is no text to SQLite, U+0000 none to PostgreSQL. */
+const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
+
+export const draftEnrichment = ({ kind, span, data }: PluginEnrichment): EnrichmentDraft => ({
+  kind: storable(kind),
+  span,
+  data,
+  data_json: JSON.stringify(data)
+})
+
+export const draftAttachment = ({
+  kind,
+  key,
+  dedupe_key,
+  value_json: value
+}: PluginAttachment): AttachmentDraft => {
+  const value_json = JSON.stringify(value)
+  return {
+    kind: storable(kind),
+    key: key === undefined ? null : storable(key),
+    dedupe_key: dedupe_key === undefined ? value_json : storable(dedupe_key),
+    value,
+    value_json
+  }
+}
+
+interface EnrichmentRow {
+  readonly id: string
+  readonly message_id: string
+  readonly plugin_name: string
+  readonly kind: string
+  readonly span_start: number
+  readonly span_end: number
+  readonly data_json: string
+  readonly created_at: string
+}
+
+/** What makes an attachment the same as another: its place, its identity there, and its fact. */
+interface Fact {
+  readonly topic_id: string
+  readonly kind: string
+  readonly key: string | null
+  readonly dedupe_key: string
+  readonly value_json: string
+}
+
+type Draft = Fact & AttachmentDraft
+
+const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string =>
+  JSON.stringify([topic_id, kind, key, dedupe_key, value_json])
+
+const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
+
+/** Whose findings they are. */
+const runs = (findings: ReadonlyArray<Findings<unknown>>) =>
+  findings.map(({ place, plugin }) => ({ message_id: place.message_id, plugin_name: plugin }))
+
+type Write = Effect.Effect<void, SqlError.SqlError>
+
+export class Derived extends Context.Service<
+  Derived,
+  {
+    /** Rows and events of linkifiers' runs; none found removes what was there. */
+    readonly enrich: (findings: ReadonlyArray<Findings<EnrichmentDraft>>) => Write
+    /** Rows and events of extractors' runs; none found removes what was there. */
+    readonly attach: (findings: ReadonlyArray<Findings<AttachmentDraft>>) => Write
+    /** Removes a message's enrichments: their spans count in a text that is gone. */
+    readonly removeEnrichments: (messageId: string, plugin?: string) => Write
+    /** Takes a message away from behind the attachments derived from it. */
+    readonly removeAttachments: (messageId: string, plugin?: string) => Write
+    readonly enrichments: (messageId: string) => Effect.Effect<ReadonlyArray<Enrichment>, SqlError.SqlError>
+  }
+>()("@agentlip/hub/Derived") {
+  static readonly layer: Layer.Layer<Derived, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
+    Derived,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const events = yield* EventLog
+      const ids = yield* Ids
+
+      const run = { message_id: "text", plugin_name: "text" } as const
+      const givenRuns = Dialect.given(sql, run)
+      const givenEnrichments = Dialect.given(sql, {
+        ...run,
+        id: "text",
+        kind: "text",
+        span_start: "integer",
+        span_end: "integer",
+        data_json: "text"
+      })
+      const givenAttachments = Dialect.given(sql, {
+        ...run,
+        id: "text",
+        topic_id: "text",
+        kind: "text",
+        key: "text",
+        dedupe_key: "text",
+        value_json: "text"
+      })
+      const sameAttachment = Dialect.sameAttachment(sql)
+
+      const from = (messageId: string, plugin: string | undefined) =>
+        plugin === undefined
+          ? sql`message_id = ${messageId}`
+          : sql`message_id = ${messageId} AND plugin_name = ${plugin}`
+
+      const removeEnrichments = (messageId: string, plugin?: string) =>
+        Effect.asVoid(sql`DELETE FROM enrichments WHERE ${from(messageId, plugin)}`)
+
+      const enrich = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<EnrichmentDraft>>) {
+        if (findings.length === 0) return
+        yield* sql`
+          DELETE FROM enrichments WHERE (message_id, plugin_name) IN
+            (SELECT message_id, plugin_name FROM ${givenRuns(runs(findings))})`
+        const created_at = yield* timestamp
+        const nextId = yield* ids.reserve(findings.reduce((sum, { found }) => sum + found.length, 0))
+        const rows: Array<Omit<EnrichmentRow, "created_at">> = []
+        const enriched: Array<NewEvent> = []
+        for (const { place, plugin: plugin_name, found } of findings) {
+          if (found.length === 0) continue
+          const { message_id, topic_id, channel_id } = place
+          const enrichments: Array<object> = []
+          const enrichment_ids: Array<string> = []
+          for (const { kind, span, data, data_json } of found) {
+            const id = nextId()
+            const { start: span_start, end: span_end } = span
+            rows.push({ id, message_id, plugin_name, kind, span_start, span_end, data_json })
+            enrichments.push({ id, kind, span, data })
+            enrichment_ids.push(id)
+          }
+          enriched.push({
+            name: "message.enriched",
+            scope: { channel_id, topic_id },
+            entity: { type: "message", id: message_id },
+            data: { message_id, plugin_name, enrichments, enrichment_ids }
+          })
+        }
+        if (rows.length === 0) return
+        yield* sql`
+          INSERT INTO enrichments
+            (id, message_id, plugin_name, kind, span_start, span_end, data_json, created_at)
+          SELECT id, message_id, plugin_name, kind, span_start, span_end, data_json, ${created_at}
+          FROM ${givenEnrichments(rows)}`
+        yield* events.appendAll(enriched)
+      })
+
+      /** Removes sources, then the attachments that nobody stands behind any more. */
+      const withdraw = Effect.fnUntraced(function* (messageId: string, attachmentIds: ReadonlyArray<string>) {
+        if (attachmentIds.length === 0) return
+        const among = sql.in("id", attachmentIds)
+        yield* sql`
+          DELETE FROM attachments WHERE ${among} AND posted = 0
+          AND NOT EXISTS (SELECT 1 FROM attachment_sources WHERE attachment_id = attachments.id)`
+        // What another message still stands behind is that message's from now on.
+        yield* sql`
+          UPDATE attachments SET source_message_id =
+            (SELECT min(message_id) FROM attachment_sources WHERE attachment_id = attachments.id)
+          WHERE ${among} AND posted = 0 AND source_message_id = ${messageId} AND NOT EXISTS
+            (SELECT 1 FROM attachment_sources WHERE attachment_id = attachments.id AND message_id = ${messageId})`
+      })
+
+      const removeAttachments = Effect.fnUntraced(function* (messageId: string, plugin?: string) {
+        const removed = yield* sql<{ attachment_id: string }>`
+          DELETE FROM attachment_sources WHERE ${from(messageId, plugin)} RETURNING attachment_id`
+        yield* withdraw(
+          messageId,
+          removed.map(({ attachment_id }) => attachment_id)
+        )
+      })
+
+      /** What a run found, by its fact; what it finds twice is one. */
+      const factsOf = ({ place: { topic_id }, found }: Findings<AttachmentDraft>): Map<string, Draft> =>
+        new Map(
+          found.map((draft): [string, Draft] => {
+            const fact = { ...draft, topic_id }
+            return [factKey(fact), fact]
+          })
+        )
+
+      /** Takes away what is not found again; leaves in `wanted` what was not there before. */
+      const compare = Effect.fnUntraced(function* (
+        findings: ReadonlyArray<Findings<AttachmentDraft>>,
+        wanted: ReadonlyMap<string, Map<string, Draft>>
+      ) {
+        const before = yield* sql<
+          Fact & { readonly id: string; readonly message_id: string; readonly plugin_name: string }
+        >`
+          SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
+          FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
+          WHERE (s.message_id, s.plugin_name) IN
+            (SELECT message_id, plugin_name FROM ${givenRuns(runs(findings))})`
+        for (const row of before) {
+          const { id, message_id, plugin_name } = row
+          // What is found again stays as it is: no new row, no new event.
+          if (wanted.get(runKey(message_id, plugin_name))?.delete(factKey(row)) === true) continue
+          yield* sql`
+            DELETE FROM attachment_sources
+            WHERE ${from(message_id, plugin_name)} AND attachment_id = ${id}`
+          yield* withdraw(message_id, [id])
+        }
+      })
+
+      const attach = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<AttachmentDraft>>) {
+        if (findings.length === 0) return
+        const wanted = new Map(
+          findings.map((one) => [runKey(one.place.message_id, one.plugin), factsOf(one)])
+        )
+        yield* compare(findings, wanted)
+        const created_at = yield* timestamp
+        const nextId = yield* ids.reserve([...wanted.values()].reduce((sum, { size }) => sum + size, 0))
+        const drafts: Array<{ readonly attachment: Attachment; readonly channel_id: string }> = []
+        const rows: Array<
+          Fact & { readonly id: string; readonly message_id: string; readonly plugin_name: string }
+        > = []
+        for (const { place, plugin: plugin_name } of findings) {
+          const { message_id, channel_id } = place
+          for (const fact of wanted.get(runKey(message_id, plugin_name))?.values() ?? []) {
+            const id = nextId()
+            const { topic_id, kind, key, dedupe_key, value, value_json } = fact
+            rows.push({ id, topic_id, kind, key, dedupe_key, value_json, message_id, plugin_name })
+            const attachment = {
+              id,
+              topic_id,
+              kind,
+              key,
+              value_json: value,
+              dedupe_key,
+              source_message_id: message_id,
+              created_at
+            }
+            drafts.push({ attachment, channel_id })
+          }
+        }
+        if (rows.length === 0) return
+        const given = givenAttachments(rows)
+        const added = yield* sql<{ readonly id: string }>`
+          INSERT INTO attachments
+            (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
+          SELECT id, topic_id, kind, key, dedupe_key, value_json, message_id, 0, ${created_at}
+          FROM ${given} WHERE true
+          ON CONFLICT DO NOTHING RETURNING id`
+        yield* sql`
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+          SELECT a.id, given.message_id, given.plugin_name
+          FROM ${given} JOIN attachments a ON ${sameAttachment}
+          WHERE true
+          ON CONFLICT DO NOTHING`
+        const addedIds = new Set(added.map(({ id }) => id))
+        yield* events.appendAll(
+          drafts
+            .filter(({ attachment }) => addedIds.has(attachment.id))
+            .map(({ attachment, channel_id }) => ({
+              name: "topic.attachment_added",
+              scope: { channel_id, topic_id: attachment.topic_id },
+              entity: { type: "attachment", id: attachment.id },
+              data: { attachment }
+            }))
+        )
+      })
+
+      const enrichments = Effect.fnUntraced(function* (messageId: string) {
+        const rows = yield* sql<EnrichmentRow>`
+          SELECT * FROM enrichments WHERE message_id = ${messageId} ORDER BY span_start, span_end, id`
+        return rows.map(
+          ({ span_start, span_end, data_json, ...row }): Enrichment => ({
+            ...row,
+            span: { start: span_start, end: span_end },
+            data: JSON.parse(data_json)
+          })
+        )
+      })
+
+      return Derived.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments })
+    })
+  )
+}

@@ -1,0 +1,112 @@
+/** The jobs of all messages, for operators: which are open, which failed, and those once more. */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import { Derivations, type DerivationRow } from "./Derivations.ts"
+import type { Derivation, DerivationState } from "../core/Model.ts"
+import { type JobKey, Outbox } from "./Outbox.ts"
+import { Specs } from "../plugins/Specs.ts"
+
+export interface JobQuery {
+  /** Default `pending`, `waiting` and `failed`. */
+  readonly state?: ReadonlyArray<DerivationState> | undefined
+  readonly plugin?: string | undefined
+  readonly limit: number
+  /** The `next` of the page before. */
+  readonly before?: string | undefined
+}
+
+/** Jobs that are done again at once: older ones go first, and new messages are not to wait for many of them. */
+const retriedAtOnce = 256
+
+const isOpen = (state: DerivationState): boolean => state === "pending" || state === "waiting"
+
+/** What comes first in a list of jobs, and the last of a page's in the next page's query. */
+const positionOf = ({ message_id, content_version, plugin_name }: JobKey): string =>
+  [message_id, String(content_version).padStart(10, "0"), plugin_name].join("/")
+
+const newestFirst = (one: JobKey, other: JobKey): number => (positionOf(one) < positionOf(other) ? 1 : -1)
+
+export class Jobs extends Context.Service<
+  Jobs,
+  {
+    /** Of the newest message first. `next` is for the page after this one; `null`: there is none. */
+    readonly list: (
+      query: JobQuery
+    ) => Effect.Effect<
+      { readonly jobs: ReadonlyArray<Derivation>; readonly next: string | null },
+      SqlError.SqlError
+    >
+    /** Has failed jobs done again whose message still has that content, 256 at most; `more` says that there are others. */
+    readonly retry: (which: {
+      readonly plugin?: string
+      readonly message_id?: string
+    }) => Effect.Effect<{ readonly retried: number; readonly more: boolean }, SqlError.SqlError>
+  }
+>()("@agentlip/hub/Jobs") {
+  static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | Derivations | Outbox | Specs> =
+    Layer.effect(
+      Jobs,
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const derivations = yield* Derivations
+        const outbox = yield* Outbox
+        const specs = yield* Specs
+
+        /** The first of a page among those for which a condition holds, each of which has an index. */
+        const some = (condition: Statement.Fragment, { before, limit }: JobQuery) => {
+          const [message_id = "", version = "0", ...name] = before?.split("/") ?? []
+          const rest =
+            before === undefined
+              ? sql`TRUE`
+              : sql`(message_id, content_version, plugin_name) < (${message_id}, ${Number(version)}, ${name.join("/")})`
+          return sql<DerivationRow>`
+            SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
+            FROM derivations WHERE ${condition} AND ${rest}
+            ORDER BY message_id DESC, content_version DESC, plugin_name DESC LIMIT ${limit + 1}`
+        }
+
+        const list = Effect.fnUntraced(function* (query: JobQuery) {
+          const { state: states = ["pending", "waiting", "failed"], plugin, limit } = query
+          const found: Array<DerivationRow> = []
+          const names = plugin === undefined ? specs.current().map(({ name }) => name) : [plugin]
+          if (states.some(isOpen)) {
+            for (const name of names) {
+              found.push(...(yield* some(sql`state = 'pending' AND plugin_name = ${name}`, query)))
+            }
+          }
+          const ofPlugin = plugin === undefined ? sql`TRUE` : sql`plugin_name = ${plugin}`
+          for (const state of new Set(states)) {
+            if (!isOpen(state))
+              found.push(...(yield* some(sql`state = ${sql.literal(`'${state}'`)} AND ${ofPlugin}`, query)))
+          }
+          const jobs = found
+            .sort(newestFirst)
+            .map(derivations.toDerivation)
+            .filter(({ state }) => states.includes(state))
+          const page = jobs.slice(0, limit)
+          const last = page.at(-1)
+          return { jobs: page, next: jobs.length > limit && last !== undefined ? positionOf(last) : null }
+        })
+
+        const retry = Effect.fnUntraced(function* (which: {
+          readonly plugin?: string
+          readonly message_id?: string
+        }) {
+          const chosen = sql.and([
+            sql`d.state = 'failed'`,
+            ...(which.plugin === undefined ? [] : [sql`d.plugin_name = ${which.plugin}`]),
+            ...(which.message_id === undefined ? [] : [sql`d.message_id = ${which.message_id}`])
+          ])
+          const failed = yield* sql<JobKey>`
+            SELECT d.message_id, d.content_version, d.plugin_name FROM derivations AS d
+            JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
+            WHERE ${chosen} AND m.deleted_at IS NULL
+            ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name LIMIT ${retriedAtOnce + 1}`
+          const retried = yield* outbox.offerAgain(failed.slice(0, retriedAtOnce))
+          return { retried, more: failed.length > retriedAtOnce }
+        }, sql.withTransaction)
+
+        return Jobs.of({ list, retry })
+      })
+    )
+}

@@ -1,0 +1,20 @@
+/** What is asked of requests before their handlers, as the interface declares it. */
+import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import { InvalidAuth, InvalidInput, MissingAuth } from "../core/ApiErrors.ts"
+
+/** Writes need the token of the hub's `server.json`; reads do not. */
+export class Authorization extends HttpApiMiddleware.Service<Authorization>()("@agentlip/hub/Authorization", {
+  requiredForClient: true,
+  security: { bearer: HttpApiSecurity.bearer },
+  error: [MissingAuth, InvalidAuth]
+}) {}
+
+/** Says what is wrong with a request that does not decode. */
+export class Validation extends HttpApiMiddleware.Service<Validation>()("@agentlip/hub/Validation", {
+  error: InvalidInput
+}) {}
+
+/** Answers a write that comes again with the same `Idempotency-Key` as the first time, and does it once. */
+export class Idempotency extends HttpApiMiddleware.Service<Idempotency>()("@agentlip/hub/Idempotency", {
+  error: InvalidInput
+}) {}

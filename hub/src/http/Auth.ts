@@ -1,0 +1,35 @@
+/** Who has the hub's token; it is compared in constant time. */
+import { Effect, Layer, Redacted } from "effect"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { Authorization } from "./ApiMiddlewares.ts"
+import { InvalidAuth, MissingAuth } from "../core/ApiErrors.ts"
+import { AuthToken } from "../workspace/AuthToken.ts"
+
+/** Digests are of one length, so that the comparison tells nothing about the token's. */
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+
+/** Whether a token is the hub's, in the same time wherever they differ. */
+export const isToken = (token: Redacted.Redacted<string>, given: string): boolean =>
+  timingSafeEqual(digest(given), digest(Redacted.value(token)))
+
+/** Whether this is the hub's token; `where` says to clients where it belongs. */
+export const check: Effect.Effect<
+  (given: string, where: string) => Effect.Effect<void, MissingAuth | InvalidAuth>,
+  never,
+  AuthToken
+> = Effect.map(AuthToken, (token) => (given, where) => {
+  if (given === "") return Effect.fail(new MissingAuth({ error: `This needs ${where}` }))
+  return isToken(token, given)
+    ? Effect.void
+    : Effect.fail(new InvalidAuth({ error: "The token is not this hub's" }))
+})
+
+export const AuthorizationLive: Layer.Layer<Authorization, never, AuthToken> = Layer.effect(
+  Authorization,
+  Effect.map(check, (check) =>
+    Authorization.of({
+      bearer: (handler, { credential }) =>
+        Effect.andThen(check(Redacted.value(credential), "the header Authorization: Bearer <token>"), handler)
+    })
+  )
+)

@@ -1,0 +1,90 @@
+/** `GET /api/v1/events/stream`: events as server-sent events, for whoever has no WebSocket. */
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Effect, type Layer, Queue, Schema, Stream } from "effect"
+import { Sse } from "effect/encoding"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { refusal } from "./Failures.ts"
+import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
+
+/** Often enough that nothing between hub and client takes the connection for dead. */
+const commentEvery = "15 seconds"
+const comment = ": still here\n\n"
+
+/** Milliseconds after which a browser comes back. It also makes the head go out before there is an event. */
+const greeting = "retry: 1000\n\n"
+
+const Position = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
+const Filter = Schema.optional(Schema.Union([Schema.Array(Schema.String), Schema.String]))
+const decodeQuery = Schema.decodeUnknownEffect(
+  Schema.Struct({ after: Schema.optional(Position), channel_id: Filter, topic_id: Filter })
+)
+
+const listed = (filter: typeof Filter.Type): ReadonlyArray<string> =>
+  typeof filter === "string" ? [filter] : (filter ?? [])
+
+const toSse = ({ event_id, name, text }: FeedEvent): string =>
+  Sse.encoder.write({ _tag: "Event", id: String(event_id), event: name, data: text })
+
+/** Needs no token, as every read. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed> = HttpRouter.use((router) =>
+  Effect.gen(function* () {
+    const feed = yield* Feed
+    yield* router.add(
+      "GET",
+      "/api/v1/events/stream",
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const query = yield* HttpServerRequest.ParsedSearchParams
+        // A client that comes back has the header, and in its URL what it began with.
+        const after = request.headers["last-event-id"] || query["after"]
+        const { channel_id, topic_id, ...given } = yield* decodeQuery({ ...query, after })
+        const channels = listed(channel_id)
+        const topics = listed(topic_id)
+        if (!(yield* feed.admit))
+          return refusal(503, "SERVICE_UNAVAILABLE", "No more streams, try again later")
+
+        const newest = yield* Effect.orDie(feed.newest)
+        const response = NodeHttpServerRequest.toServerResponse(request)
+        const events = Stream.callback<string>(
+          Effect.fnUntraced(function* (queue) {
+            yield* feed
+              .follow(
+                Math.min(given.after ?? 0, newest),
+                channels.length + topics.length === 0 ? undefined : { channels, topics },
+                (events) => unlessStalled(Queue.offerAll(queue, events.map(toSse)))
+              )
+              .pipe(
+                // It cannot be told why: the head is long gone. It comes back with its Last-Event-ID.
+                Effect.catch((failure) =>
+                  Effect.andThen(
+                    Effect.logWarning("an event stream was cut", failure),
+                    Effect.sync(() => response.destroy())
+                  )
+                )
+              )
+            yield* Queue.end(queue)
+          }),
+          { bufferSize: 16, strategy: "suspend" }
+        )
+        const comments = Stream.map(Stream.drop(Stream.tick(commentEvery), 1), () => comment)
+        return HttpServerResponse.stream(
+          Stream.make(greeting).pipe(
+            Stream.concat(Stream.merge(events, comments, { haltStrategy: "left" })),
+            Stream.encodeText
+          ),
+          { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
+        )
+      }).pipe(
+        Effect.catchTag("SchemaError", () =>
+          Effect.succeed(
+            refusal(
+              400,
+              "INVALID_INPUT",
+              "after or Last-Event-ID: expected the number of an event; channel_id and topic_id: expected ids"
+            )
+          )
+        )
+      )
+    )
+  })
+)

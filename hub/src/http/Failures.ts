@@ -1,0 +1,108 @@
+/** Makes every refusal, whoever it comes from, `{error, code, details?}` in JSON. */
+import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
+import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
+import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import { SqlError } from "effect/sql"
+import { Validation } from "./ApiMiddlewares.ts"
+import { InvalidInput } from "../core/ApiErrors.ts"
+import { storageFailure } from "../database/StorageFailure.ts"
+
+/** Room for a message of 64 KiB with every character escaped. */
+const maxBodySize = ByteSize.fromInputUnsafe("1 MiB")
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const segmentText = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof segment === "object" ? segment.key : segment)
+
+const invalidInput = ({ kind, cause }: HttpApiError.HttpApiSchemaError): InvalidInput => {
+  const issues = formatIssues(cause.issue).issues.map(({ path, message }) => ({
+    path: (path ?? []).map(segmentText).join("."),
+    message
+  }))
+  const [first] = issues
+  const where = first === undefined || first.path === "" ? kind.toLowerCase() : first.path
+  return new InvalidInput({
+    error: `${where}: ${first?.message ?? "is not valid"}`,
+    details: { part: kind.toLowerCase(), issues }
+  })
+}
+
+export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSchemaErrorTransform(
+  Validation,
+  // What the hub answers is its own doing, never the client's input.
+  (error) =>
+    error.kind === "Body" || error.kind === "ResponseHeaders"
+      ? Effect.die(error)
+      : Effect.fail(invalidInput(error))
+)
+
+/** An answer in the protocol's shape. */
+export const refusal = (
+  status: number,
+  code: string,
+  error: string,
+  headers: { readonly [name: string]: string } = {}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe({ error, code }, { status, headers })
+
+const byStatus = (status: number, text: string | undefined): HttpServerResponse.HttpServerResponse => {
+  switch (status) {
+    case 400:
+    case 415:
+      return refusal(400, "INVALID_INPUT", text ?? "The request cannot be read")
+    case 404:
+    case 405:
+      return refusal(404, "NOT_FOUND", "There is nothing at this method and path")
+    case 413:
+      return refusal(400, "PAYLOAD_TOO_LARGE", "The request's body is too large")
+    case 499:
+    case 503:
+      return refusal(503, "SERVICE_UNAVAILABLE", "The hub is busy or stopping; try again")
+    default:
+      return refusal(500, "INTERNAL_ERROR", "The hub failed; its log says why")
+  }
+}
+
+/** PostgreSQL keeps every text but those with U+0000 in them, whichever part of the request brought it. */
+const isNoText = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some(
+    (reason) =>
+      Cause.isDieReason(reason) &&
+      reason.defect instanceof SqlError.SqlError &&
+      reason.defect.reason.cause instanceof Error &&
+      "code" in reason.defect.reason.cause &&
+      reason.defect.reason.cause.code === "22021"
+  )
+
+const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  const storage = storageFailure(cause)
+  if (storage !== undefined) {
+    yield* Effect.logWarning(`request refused: ${storage.text}`)
+    return refusal(503, "SERVICE_UNAVAILABLE", storage.text, { "retry-after": String(storage.retryAfter) })
+  }
+  if (isNoText(cause))
+    return byStatus(400, "The request has the character U+0000, which PostgreSQL cannot keep")
+  const [{ status }] = yield* HttpServerError.causeResponse(cause)
+  if (status >= 500) yield* Effect.logError("request failed", cause)
+  return byStatus(status, undefined)
+})
+
+/** The text of an answer that is whole in memory. */
+export const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | undefined =>
+  body._tag === "Uint8Array" && body.body.length > 0 ? new TextDecoder().decode(body.body) : undefined
+
+const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>
+  body._tag === "Uint8Array" && body.contentType.startsWith("application/json")
+
+/** Refusals of a handler, whoever they come from, in the protocol's shape. */
+export const answered = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+  handler.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
+    Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause))),
+    Effect.map((response) =>
+      response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
+    )
+  )

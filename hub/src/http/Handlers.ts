@@ -1,0 +1,128 @@
+/** The HTTP interface over the hub's services: defaults, and nothing else. */
+import { Clock, Effect, Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api } from "./Api.ts"
+import { Identity, protocolVersion, schemaVersion } from "../workspace/HubIdentity.ts"
+import { Attachments } from "../messages/Attachments.ts"
+import { Derivations } from "../derive/Derivations.ts"
+import { Derived } from "../derive/Derived.ts"
+import { EventLog } from "../core/EventLog.ts"
+import { messageChanged } from "../core/HubMetrics.ts"
+import { Messages } from "../messages/Messages.ts"
+import { Plugins } from "../plugins/Plugins.ts"
+import { Specs } from "../plugins/Specs.ts"
+import { storageIsDefect } from "../database/StorageFailure.ts"
+import { Topics } from "../messages/Topics.ts"
+
+const HealthLive = HttpApiBuilder.group(
+  Api,
+  "health",
+  Effect.fnUntraced(function* (handlers) {
+    const { instance_id, db_id, started_at } = yield* Identity
+    return handlers.handle("health", () =>
+      Effect.map(Clock.currentTimeMillis, (now) => ({
+        status: "ok" as const,
+        instance_id,
+        db_id,
+        schema_version: schemaVersion,
+        protocol_version: protocolVersion,
+        pid: process.pid,
+        uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000)
+      }))
+    )
+  })
+)
+
+const ReadsLive = HttpApiBuilder.group(
+  Api,
+  "reads",
+  Effect.fnUntraced(function* (handlers) {
+    const topics = yield* Topics
+    const messages = yield* Messages
+    const attachments = yield* Attachments
+    const derived = yield* Derived
+    const derivations = yield* Derivations
+    const events = yield* EventLog
+    const plugins = yield* Plugins
+    const specs = yield* Specs
+    return handlers.handleAll({
+      channels: () => Effect.map(topics.channels, (channels) => ({ channels })).pipe(Effect.orDie),
+      topics: ({ params, query: { limit = 50, offset = 0 } }) =>
+        topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
+      messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
+      enrichments: ({ params: { id } }) =>
+        messages.get(id).pipe(
+          Effect.andThen(derived.enrichments(id)),
+          Effect.map((enrichments) => ({ enrichments })),
+          storageIsDefect
+        ),
+      derivations: ({ params: { id } }) =>
+        messages.get(id).pipe(
+          Effect.andThen(derivations.list(id)),
+          Effect.map((derivations) => ({ derivations })),
+          storageIsDefect
+        ),
+      attachments: ({ params, query }) =>
+        attachments.list(params.id, query.kind).pipe(
+          Effect.map((attachments) => ({ attachments })),
+          storageIsDefect
+        ),
+      plugins: () =>
+        Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
+      plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
+      events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
+        events
+          .list({
+            after,
+            limit,
+            channels: channel_id,
+            topics: topic_id,
+            ...(tail === undefined ? {} : { tail })
+          })
+          .pipe(Effect.orDie)
+    })
+  })
+)
+
+const WritesLive = HttpApiBuilder.group(
+  Api,
+  "writes",
+  Effect.fnUntraced(function* (handlers) {
+    const topics = yield* Topics
+    const messages = yield* Messages
+    const attachments = yield* Attachments
+    return handlers.handleAll({
+      createChannel: ({ payload }) =>
+        topics.createChannel(payload.name, payload.description ?? undefined).pipe(storageIsDefect),
+      createTopic: ({ payload }) => topics.create(payload.channel_id, payload.title).pipe(storageIsDefect),
+      renameTopic: ({ params, payload }) => topics.rename(params.id, payload.title).pipe(storageIsDefect),
+      createMessage: ({ payload }) =>
+        messages.create(payload).pipe(Effect.tap(messageChanged("create")), storageIsDefect),
+      changeMessage: ({ params: { id }, payload }) => {
+        switch (payload.op) {
+          case "edit":
+            return messages
+              .edit(id, payload.content_raw, payload.expected_version)
+              .pipe(Effect.tap(messageChanged("edit")), storageIsDefect)
+          case "delete":
+            return messages
+              .remove(id, payload.actor, payload.expected_version)
+              .pipe(Effect.tap(messageChanged("delete")), storageIsDefect)
+          case "move_topic":
+            return messages
+              .move(id, payload.to_topic_id, payload.mode, payload.expected_version)
+              .pipe(Effect.tap(messageChanged("move")), storageIsDefect)
+        }
+      },
+      createAttachment: ({ params, payload }) =>
+        attachments.post(params.id, payload).pipe(
+          Effect.map(({ attachment, event_id }) =>
+            event_id === null ? { attachment, event_id } : { attachment, event_id }
+          ),
+          storageIsDefect
+        )
+    })
+  })
+)
+
+export const HandlersLive = Layer.mergeAll(HealthLive, ReadsLive, WritesLive)

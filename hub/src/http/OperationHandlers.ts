@@ -1,0 +1,56 @@
+/** The operators' part of the HTTP interface over the hub's services. */
+import { CircuitBreaker } from "@agentlip/plugin-runtime"
+import { Effect, Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api } from "./Api.ts"
+import { Backfills } from "../derive/Backfills.ts"
+import { Jobs } from "../derive/Jobs.ts"
+import { Plugins } from "../plugins/Plugins.ts"
+import { storageIsDefect } from "../database/StorageFailure.ts"
+
+const ReadsLive = HttpApiBuilder.group(
+  Api,
+  "operationReads",
+  Effect.fnUntraced(function* (handlers) {
+    const jobs = yield* Jobs
+    const backfills = yield* Backfills
+    return handlers.handleAll({
+      jobs: ({ query: { limit = 50, ...query } }) => jobs.list({ ...query, limit }).pipe(storageIsDefect),
+      backfills: () => Effect.map(backfills.list, (backfills) => ({ backfills })).pipe(storageIsDefect),
+      backfill: ({ params: { id } }) =>
+        Effect.map(backfills.get(id), (backfill) => ({ backfill })).pipe(storageIsDefect)
+    })
+  })
+)
+
+const WritesLive = HttpApiBuilder.group(
+  Api,
+  "operations",
+  Effect.fnUntraced(function* (handlers) {
+    const jobs = yield* Jobs
+    const backfills = yield* Backfills
+    const plugins = yield* Plugins
+    const breaker = yield* CircuitBreaker
+    const changed = (name: string, change: Effect.Effect<void>) =>
+      Effect.andThen(
+        plugins.get(name),
+        Effect.andThen(
+          change,
+          Effect.map(plugins.get(name), (plugin) => ({ plugin }))
+        )
+      )
+    return handlers.handleAll({
+      trip: ({ params: { name } }) => changed(name, breaker.trip(name)),
+      reset: ({ params: { name } }) => changed(name, breaker.reset(name)),
+      retry: ({ payload }) => jobs.retry(payload).pipe(storageIsDefect),
+      beginBackfill: ({ payload }) =>
+        Effect.map(backfills.begin(payload), ({ backfill, resumed }) =>
+          resumed ? { backfill, resumed } : { backfill, resumed }
+        ).pipe(storageIsDefect),
+      pauseBackfill: ({ params: { id } }) =>
+        Effect.map(backfills.pause(id), (backfill) => ({ backfill })).pipe(storageIsDefect)
+    })
+  })
+)
+
+export const OperationHandlersLive = Layer.mergeAll(ReadsLive, WritesLive)

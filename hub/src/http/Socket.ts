@@ -1,0 +1,147 @@
+/** `GET /ws?token=`: events over a WebSocket, as the protocol says. */
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Cause, Effect, type Layer, Option, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Socket } from "effect/socket"
+import type * as Net from "node:net"
+import { Identity } from "../workspace/HubIdentity.ts"
+import * as Auth from "./Auth.ts"
+import type { AuthToken } from "../workspace/AuthToken.ts"
+import { refusal } from "./Failures.ts"
+import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
+import { socketClosed } from "../core/HubMetrics.ts"
+
+/** Bytes of a client's frame; one that is larger is answered with 1009. */
+export const maxPayload = 256 * 1024
+
+const helloWithin = "10 seconds"
+
+/** How long a client has to answer a close, also for what was sent to it before. */
+const closeWithin = "10 seconds"
+const closeWithinAtStop = "500 millis"
+
+const Ids = Schema.Array(Schema.String).check(Schema.isMaxLength(1000))
+
+const Hello = Schema.fromJsonString(
+  Schema.Struct({
+    type: Schema.Literal("hello"),
+    after_event_id: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+    subscriptions: Schema.optionalKey(
+      Schema.Struct({ channels: Schema.optionalKey(Ids), topics: Schema.optionalKey(Ids) })
+    )
+  })
+)
+const decodeHello = Schema.decodeUnknownEffect(Hello)
+
+const notTheProtocol = (reason: string) => new Socket.CloseEvent(1003, reason)
+const goingAway = new Socket.CloseEvent(1001, "shutting down")
+
+/** Waits until what was written is out of the process's memory, as far as Node wants it to be. */
+const drained = (connection: Net.Socket): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    connection.once("drain", done)
+    return Effect.sync(() => connection.off("drain", done))
+  })
+
+const gone = (connection: Net.Socket): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (connection.closed) return resume(Effect.void)
+    const done = () => resume(Effect.void)
+    connection.once("close", done)
+    return Effect.sync(() => connection.off("close", done))
+  })
+
+/** What happens after the upgrade; answers with how the hub is to close, or nothing where the client did. */
+const converse = Effect.fnUntraced(function* (
+  connection: Net.Socket,
+  reader: Socket.Reader,
+  writer: Socket.Writer,
+  hub: { readonly feed: Feed["Service"]; readonly instance_id: string }
+) {
+  const send = Effect.fnUntraced(function* (events: ReadonlyArray<FeedEvent>) {
+    for (const { text } of events) {
+      yield* writer.write(text)
+      if (connection.writableNeedDrain) yield* unlessStalled(drained(connection))
+    }
+  })
+  const first = yield* Effect.timeoutOption(reader.pull, helloWithin)
+  if (first._tag === "None") return notTheProtocol("no hello")
+  const [frame, ...more] = first.value
+  const hello = typeof frame === "string" ? yield* Effect.option(decodeHello(frame)) : Option.none()
+  if (hello._tag === "None" || more.length > 0) return notTheProtocol("expected one hello in JSON")
+  const { after_event_id, subscriptions } = hello.value
+  const replay_until = yield* hub.feed.newest
+  yield* writer.write(JSON.stringify({ type: "hello_ok", replay_until, instance_id: hub.instance_id }))
+  return yield* Effect.raceFirst(
+    Effect.as(hub.feed.follow(Math.min(after_event_id, replay_until), subscriptions, send), goingAway),
+    Effect.as(reader.pull, notTheProtocol("expected nothing after hello"))
+  )
+})
+
+const serve = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  hub: { readonly feed: Feed["Service"]; readonly instance_id: string }
+) {
+  const { socket: connection } = NodeHttpServerRequest.toIncomingMessage(request)
+  // However it ends, nothing is left of it.
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
+  const socket = yield* Effect.orDie(request.upgrade)
+  const reader = yield* socket.reader
+  const writer = yield* socket.writer
+  const close = yield* converse(connection, reader, writer, hub).pipe(
+    Effect.raceFirst(Effect.as(hub.feed.stopping, goingAway)),
+    Effect.catchTags({
+      Backpressure: () => Effect.succeed(new Socket.CloseEvent(1008, "backpressure")),
+      // The client left, or sent what no frame is: then `ws` has closed with 1002, 1007 or 1009.
+      SocketError: () => Effect.undefined
+    }),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.interrupt
+        : Effect.as(Effect.logError("a socket failed", cause), new Socket.CloseEvent(1011, "internal error"))
+    )
+  )
+  if (close !== undefined) {
+    yield* socketClosed(close.code)
+    yield* writer.write(close)
+  }
+  // What the client still sends is read, or its answer to the close would never come.
+  const unread = Effect.andThen(Effect.ignore(Effect.forever(reader.pull)), Effect.never)
+  const stopped = Effect.andThen(hub.feed.stopping, Effect.sleep(closeWithinAtStop))
+  yield* Effect.raceAllFirst([gone(connection), unread, stopped, Effect.sleep(closeWithin)])
+})
+
+/** The route; joined with the API's, it refuses in the same shape as they do. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Identity | AuthToken> =
+  HttpRouter.use((router) =>
+    Effect.gen(function* () {
+      const feed = yield* Feed
+      const { instance_id } = yield* Identity
+      const check = yield* Auth.check
+      yield* router.add(
+        "GET",
+        "/ws",
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const { token } = yield* HttpServerRequest.ParsedSearchParams
+          yield* check(typeof token === "string" ? token : "", "the query ?token=")
+          if (request.headers["upgrade"]?.toLowerCase() !== "websocket") {
+            return refusal(400, "INVALID_INPUT", "This is for WebSockets only")
+          }
+          if (!(yield* feed.admit))
+            return refusal(503, "SERVICE_UNAVAILABLE", "No more sockets, try again later")
+          yield* serve(request, { feed, instance_id })
+          return HttpServerResponse.empty()
+        }).pipe(
+          Effect.scoped,
+          Effect.catchTags({
+            MISSING_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
+            INVALID_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
+            // The client left while the socket was being opened or closed.
+            SocketError: () => Effect.succeed(HttpServerResponse.empty())
+          })
+        )
+      )
+    })
+  )

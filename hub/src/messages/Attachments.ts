@@ -1,0 +1,130 @@
+/** A topic's attachments as clients post and read them; those that plugins derive are in Derived.ts. */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { InvalidInput, type NotFound, PayloadTooLarge } from "../core/ApiErrors.ts"
+import * as Dialect from "../database/Dialect.ts"
+import { EventLog } from "../core/EventLog.ts"
+import { Ids } from "../core/Ids.ts"
+import { timestamp } from "../timestamp.ts"
+import type { Attachment, JsonObject } from "../core/Model.ts"
+import { Topics } from "./Topics.ts"
+
+export const maxAttachmentBytes = 16 * 1024
+
+export interface NewAttachment {
+  readonly kind: string
+  readonly key?: string | undefined
+  readonly value_json: JsonObject
+  readonly dedupe_key?: string | undefined
+  readonly source_message_id?: string | undefined
+}
+
+interface AttachmentRow extends Omit<Attachment, "value_json"> {
+  readonly value_json: string
+}
+
+const columns =
+  "id, topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at" satisfies string
+
+const toAttachment = (row: AttachmentRow): Attachment => ({ ...row, value_json: JSON.parse(row.value_json) })
+
+export class Attachments extends Context.Service<
+  Attachments,
+  {
+    /** Oldest first. */
+    readonly list: (
+      topicId: string,
+      kind: string | undefined
+    ) => Effect.Effect<ReadonlyArray<Attachment>, NotFound | SqlError.SqlError>
+    /** Adds an attachment, or answers the one that is there already with `event_id: null`. */
+    readonly post: (
+      topicId: string,
+      attachment: NewAttachment
+    ) => Effect.Effect<
+      { readonly attachment: Attachment; readonly event_id: number | null },
+      NotFound | InvalidInput | PayloadTooLarge | SqlError.SqlError
+    >
+  }
+>()("@agentlip/hub/Attachments") {
+  static readonly layer: Layer.Layer<Attachments, never, SqlClient.SqlClient | EventLog | Ids | Topics> =
+    Layer.effect(
+      Attachments,
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const events = yield* EventLog
+        const ids = yield* Ids
+        const topics = yield* Topics
+        const givenFact = Dialect.given(sql, {
+          topic_id: "text",
+          kind: "text",
+          key: "text",
+          dedupe_key: "text"
+        })
+        const sameAttachment = Dialect.sameAttachment(sql)
+
+        const list = Effect.fnUntraced(function* (topicId: string, kind: string | undefined) {
+          yield* topics.get(topicId)
+          const ofKind = kind === undefined ? sql`1 = 1` : sql`kind = ${kind}`
+          const rows = yield* sql<AttachmentRow>`
+            SELECT ${sql.literal(columns)} FROM attachments
+            WHERE topic_id = ${topicId} AND ${ofKind} ORDER BY id`
+          return rows.map(toAttachment)
+        })
+
+        const requireSource = Effect.fnUntraced(function* (messageId: string, topicId: string) {
+          const found = yield* sql`SELECT 1 FROM messages WHERE id = ${messageId} AND topic_id = ${topicId}`
+          if (found.length === 0) {
+            return yield* new InvalidInput({
+              error: "source_message_id: there is no such message in the topic"
+            })
+          }
+        })
+
+        const post = Effect.fnUntraced(function* (topic_id: string, given: NewAttachment) {
+          const value_json = JSON.stringify(given.value_json)
+          if (Buffer.byteLength(value_json) > maxAttachmentBytes) {
+            return yield* new PayloadTooLarge({
+              error: `value_json: at most ${maxAttachmentBytes} bytes of JSON`
+            })
+          }
+          const { channel_id } = yield* topics.get(topic_id)
+          if (given.source_message_id !== undefined) yield* requireSource(given.source_message_id, topic_id)
+          const key = given.key ?? null
+          const dedupe_key = given.dedupe_key ?? value_json
+          const row = {
+            id: yield* ids.next,
+            topic_id,
+            kind: given.kind,
+            key,
+            value_json,
+            dedupe_key,
+            source_message_id: given.source_message_id ?? null,
+            posted: 1,
+            created_at: yield* timestamp
+          }
+          const [added] = yield* sql<AttachmentRow>`
+            INSERT INTO attachments ${sql.insert(row)} ON CONFLICT DO NOTHING RETURNING ${sql.literal(columns)}`
+          if (added === undefined) {
+            // Posted now, it no longer goes with the message it was once derived from.
+            const [there] = yield* sql<AttachmentRow>`
+              UPDATE attachments SET posted = 1
+              WHERE id IN (SELECT a.id FROM ${givenFact([row])} JOIN attachments a ON ${sameAttachment})
+              RETURNING ${sql.literal(columns)}`
+            return there === undefined
+              ? yield* Effect.die("an attachment conflicts with one that is not there")
+              : { attachment: toAttachment(there), event_id: null }
+          }
+          const attachment = toAttachment(added)
+          const event_id = yield* events.append({
+            name: "topic.attachment_added",
+            scope: { channel_id, topic_id },
+            entity: { type: "attachment", id: attachment.id },
+            data: { attachment }
+          })
+          return { attachment, event_id }
+        }, sql.withTransaction)
+
+        return Attachments.of({ list, post })
+      })
+    )
+}

@@ -1,0 +1,276 @@
+/** Messages: every change writes its row, its event and its jobs in one transaction. */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import {
+  CrossChannelMove,
+  InvalidInput,
+  type NotFound,
+  notFound,
+  PayloadTooLarge,
+  VersionConflict
+} from "../core/ApiErrors.ts"
+import { Derived } from "../derive/Derived.ts"
+import { EventLog } from "../core/EventLog.ts"
+import { Ids } from "../core/Ids.ts"
+import { timestamp } from "../timestamp.ts"
+import type { Message } from "../core/Model.ts"
+import { Outbox } from "../derive/Outbox.ts"
+import { Topics } from "./Topics.ts"
+
+export const maxMessageBytes = 64 * 1024
+const tombstone = "[deleted]"
+
+/** `one`: this message; `later`: this and those after it in its topic; `all`: all of its topic. */
+export type MoveMode = "one" | "later" | "all"
+
+export interface MessageQuery {
+  readonly topic_id?: string | undefined
+  readonly channel_id?: string | undefined
+  readonly limit: number
+  readonly before_id?: string | undefined
+  readonly after_id?: string | undefined
+}
+
+interface Changed {
+  readonly message: Message
+  readonly event_id: number
+}
+
+type Storage = SqlError.SqlError
+
+const columns =
+  "id, topic_id, channel_id, sender, content_raw, version, created_at, edited_at, deleted_at, deleted_by"
+
+export class Messages extends Context.Service<
+  Messages,
+  {
+    /** Newest first. */
+    readonly list: (
+      query: MessageQuery
+    ) => Effect.Effect<
+      { readonly messages: ReadonlyArray<Message>; readonly has_more: boolean },
+      InvalidInput | Storage
+    >
+    readonly get: (id: string) => Effect.Effect<Message, NotFound | Storage>
+    readonly create: (message: {
+      readonly topic_id: string
+      readonly sender: string
+      readonly content_raw: string
+    }) => Effect.Effect<Changed, NotFound | PayloadTooLarge | Storage>
+    /** A deleted message cannot be edited. */
+    readonly edit: (
+      id: string,
+      content_raw: string,
+      expectedVersion?: number
+    ) => Effect.Effect<Changed, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
+    /** Leaves a tombstone and nothing that was derived; on a deleted message it changes nothing. */
+    readonly remove: (
+      id: string,
+      actor: string,
+      expectedVersion?: number
+    ) => Effect.Effect<
+      { readonly message: Message; readonly event_id: number | null },
+      NotFound | VersionConflict | Storage
+    >
+    /** Within a channel only; attachments stay in the topic they were added to. */
+    readonly move: (
+      id: string,
+      toTopicId: string,
+      mode: MoveMode,
+      expectedVersion?: number
+    ) => Effect.Effect<
+      { readonly affected_count: number; readonly event_ids: ReadonlyArray<number> },
+      NotFound | CrossChannelMove | VersionConflict | Storage
+    >
+  }
+>()("@agentlip/hub/Messages") {
+  static readonly layer: Layer.Layer<
+    Messages,
+    never,
+    SqlClient.SqlClient | EventLog | Ids | Topics | Derived | Outbox
+  > = Layer.effect(
+    Messages,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const events = yield* EventLog
+      const ids = yield* Ids
+      const topics = yield* Topics
+      const derived = yield* Derived
+      const outbox = yield* Outbox
+
+      const get = Effect.fnUntraced(function* (id: string) {
+        const [message] = yield* sql<Message>`
+          SELECT ${sql.literal(columns)} FROM messages WHERE id = ${id}`
+        return message === undefined ? yield* notFound("message", id) : message
+      })
+
+      const requireVersion = ({ version }: Message, expected: number | undefined) =>
+        expected === undefined || expected === version
+          ? Effect.void
+          : Effect.fail(
+              new VersionConflict({
+                error: `The message is at version ${version}, not ${expected}`,
+                details: { current: version }
+              })
+            )
+
+      /** As SQLite will give it back: a lone surrogate is no text. */
+      const storable = Effect.fnUntraced(function* (content: string) {
+        const text = content.toWellFormed()
+        if (Buffer.byteLength(text) > maxMessageBytes) {
+          return yield* new PayloadTooLarge({
+            error: `content_raw: at most ${maxMessageBytes} bytes of UTF-8`,
+            details: { max_bytes: maxMessageBytes }
+          })
+        }
+        return text
+      })
+
+      const append = (name: string, message: Message, data: { readonly [key: string]: unknown }) =>
+        events.append({
+          name,
+          scope: { channel_id: message.channel_id, topic_id: message.topic_id },
+          entity: { type: "message", id: message.id },
+          data
+        })
+
+      const create = Effect.fnUntraced(function* (given: {
+        readonly topic_id: string
+        readonly sender: string
+        readonly content_raw: string
+      }) {
+        const content_raw = yield* storable(given.content_raw)
+        const { channel_id } = yield* topics.get(given.topic_id)
+        const message: Message = {
+          id: yield* ids.next,
+          topic_id: given.topic_id,
+          channel_id,
+          sender: given.sender,
+          content_raw,
+          version: 1,
+          created_at: yield* timestamp,
+          edited_at: null,
+          deleted_at: null,
+          deleted_by: null
+        }
+        yield* sql`INSERT INTO messages ${sql.insert({ ...message, content_version: 1 })}`
+        const event_id = yield* append("message.created", message, { message })
+        yield* outbox.offer({ message_id: message.id, content_version: 1 })
+        return { message, event_id }
+      }, sql.withTransaction)
+
+      const edit = Effect.fnUntraced(function* (id: string, content: string, expectedVersion?: number) {
+        const content_raw = yield* storable(content)
+        const before = yield* get(id)
+        yield* requireVersion(before, expectedVersion)
+        if (before.deleted_at !== null) {
+          return yield* new InvalidInput({ error: "The message is deleted and cannot be edited" })
+        }
+        const message: Message = {
+          ...before,
+          content_raw,
+          version: before.version + 1,
+          edited_at: yield* timestamp
+        }
+        const [row] = yield* sql<{ content_version: number }>`
+          UPDATE messages SET content_raw = ${content_raw}, edited_at = ${message.edited_at},
+            version = ${message.version}, content_version = content_version + 1
+          WHERE id = ${id} RETURNING content_version`
+        if (row === undefined) return yield* notFound("message", id)
+        yield* derived.removeEnrichments(id)
+        const event_id = yield* append("message.edited", message, {
+          message_id: id,
+          old_content: before.content_raw,
+          new_content: content_raw,
+          version: message.version
+        })
+        yield* outbox.offer({ message_id: id, content_version: row.content_version })
+        return { message, event_id }
+      }, sql.withTransaction)
+
+      const remove = Effect.fnUntraced(function* (id: string, actor: string, expectedVersion?: number) {
+        const before = yield* get(id)
+        if (before.deleted_at !== null) return { message: before, event_id: null }
+        yield* requireVersion(before, expectedVersion)
+        const message: Message = {
+          ...before,
+          content_raw: tombstone,
+          version: before.version + 1,
+          deleted_at: yield* timestamp,
+          deleted_by: actor
+        }
+        yield* sql`
+          UPDATE messages SET content_raw = ${tombstone}, version = ${message.version},
+            deleted_at = ${message.deleted_at}, deleted_by = ${actor}
+          WHERE id = ${id}`
+        yield* derived.removeEnrichments(id)
+        yield* derived.removeAttachments(id)
+        const event_id = yield* append("message.deleted", message, {
+          message_id: id,
+          deleted_by: actor,
+          version: message.version
+        })
+        return { message, event_id }
+      }, sql.withTransaction)
+
+      const move = Effect.fnUntraced(function* (
+        id: string,
+        toTopicId: string,
+        mode: MoveMode,
+        expectedVersion?: number
+      ) {
+        const message = yield* get(id)
+        yield* requireVersion(message, expectedVersion)
+        const target = yield* topics.get(toTopicId)
+        const { topic_id, channel_id } = message
+        if (target.channel_id !== channel_id) {
+          return yield* new CrossChannelMove({ error: "A message can be moved within its channel only" })
+        }
+        if (target.id === topic_id) return { affected_count: 0, event_ids: [] }
+        const which = {
+          one: sql`id = ${id}`,
+          later: sql`topic_id = ${topic_id} AND id >= ${id}`,
+          all: sql`topic_id = ${topic_id}`
+        }[mode]
+        const moved = yield* sql<{ id: string; version: number }>`
+          UPDATE messages SET topic_id = ${target.id}, version = version + 1 WHERE ${which} RETURNING id, version`
+        const inOrder = moved.toSorted((one, other) => (one.id < other.id ? -1 : 1))
+        const event_ids = yield* Effect.forEach(inOrder, (row) =>
+          events.append({
+            name: "message.moved_topic",
+            scope: { channel_id, topic_id, topic_id2: target.id },
+            entity: { type: "message", id: row.id },
+            data: {
+              message_id: row.id,
+              old_topic_id: topic_id,
+              new_topic_id: target.id,
+              channel_id,
+              mode,
+              version: row.version
+            }
+          })
+        )
+        return { affected_count: moved.length, event_ids }
+      }, sql.withTransaction)
+
+      const list = Effect.fnUntraced(function* (query: MessageQuery) {
+        const { topic_id, channel_id, limit, before_id, after_id } = query
+        if (topic_id === undefined && channel_id === undefined) {
+          return yield* new InvalidInput({ error: "topic_id or channel_id is required" })
+        }
+        const rows = yield* sql<Message>`
+          SELECT ${sql.literal(columns)} FROM messages
+          WHERE ${sql.and([
+            ...(topic_id === undefined ? [] : [sql`topic_id = ${topic_id}`]),
+            ...(channel_id === undefined ? [] : [sql`channel_id = ${channel_id}`]),
+            ...(before_id === undefined ? [] : [sql`id < ${before_id}`]),
+            ...(after_id === undefined ? [] : [sql`id > ${after_id}`])
+          ])}
+          ORDER BY id DESC LIMIT ${limit + 1}`
+        return { messages: rows.slice(0, limit), has_more: rows.length > limit }
+      })
+
+      return Messages.of({ list, get, create, edit, remove, move })
+    })
+  )
+}

@@ -1,0 +1,141 @@
+/** Channels and the topics in them. */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { InvalidInput, NotFound, notFound } from "../core/ApiErrors.ts"
+import { EventLog } from "../core/EventLog.ts"
+import { Ids } from "../core/Ids.ts"
+import { timestamp } from "../timestamp.ts"
+import type { Channel, Topic } from "../core/Model.ts"
+
+type Refused = InvalidInput | NotFound | SqlError.SqlError
+
+export class Topics extends Context.Service<
+  Topics,
+  {
+    readonly channels: Effect.Effect<ReadonlyArray<Channel>, SqlError.SqlError>
+    readonly createChannel: (
+      name: string,
+      description: string | undefined
+    ) => Effect.Effect<{ readonly channel: Channel; readonly event_id: number }, Refused>
+    /** Oldest first. */
+    readonly list: (
+      channelId: string,
+      page: { readonly limit: number; readonly offset: number }
+    ) => Effect.Effect<{ readonly topics: ReadonlyArray<Topic>; readonly has_more: boolean }, Refused>
+    readonly create: (
+      channelId: string,
+      title: string
+    ) => Effect.Effect<{ readonly topic: Topic; readonly event_id: number }, Refused>
+    readonly rename: (
+      id: string,
+      title: string
+    ) => Effect.Effect<{ readonly topic: Topic; readonly event_id: number }, Refused>
+    readonly get: (id: string) => Effect.Effect<Topic, NotFound | SqlError.SqlError>
+  }
+>()("@agentlip/hub/Topics") {
+  static readonly layer: Layer.Layer<Topics, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
+    Topics,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const events = yield* EventLog
+      const ids = yield* Ids
+
+      const unlessTaken =
+        (what: string) =>
+        <A>(self: Effect.Effect<A, Refused>): Effect.Effect<A, Refused> =>
+          Effect.catchTag(
+            self,
+            "SqlError",
+            (error): Effect.Effect<never, Refused> =>
+              error.reason._tag === "UniqueViolation"
+                ? Effect.fail(new InvalidInput({ error: `There is ${what} already` }))
+                : Effect.fail(error)
+          )
+
+      const get = Effect.fnUntraced(function* (id: string) {
+        const [topic] = yield* sql<Topic>`SELECT * FROM topics WHERE id = ${id}`
+        return topic === undefined ? yield* notFound("topic", id) : topic
+      })
+
+      const requireChannel = Effect.fnUntraced(function* (id: string) {
+        const found = yield* sql`SELECT 1 FROM channels WHERE id = ${id}`
+        if (found.length === 0) return yield* notFound("channel", id)
+      })
+
+      const createChannel = Effect.fnUntraced(
+        function* (name: string, description: string | undefined) {
+          const channel: Channel = {
+            id: yield* ids.next,
+            name,
+            description: description ?? null,
+            created_at: yield* timestamp
+          }
+          yield* sql`INSERT INTO channels ${sql.insert(channel)}`
+          const event_id = yield* events.append({
+            name: "channel.created",
+            scope: { channel_id: channel.id },
+            entity: { type: "channel", id: channel.id },
+            data: { channel }
+          })
+          return { channel, event_id }
+        },
+        sql.withTransaction,
+        unlessTaken("a channel of that name")
+      )
+
+      const create = Effect.fnUntraced(
+        function* (channel_id: string, title: string) {
+          yield* requireChannel(channel_id)
+          const now = yield* timestamp
+          const topic: Topic = { id: yield* ids.next, channel_id, title, created_at: now, updated_at: now }
+          yield* sql`INSERT INTO topics ${sql.insert(topic)}`
+          const event_id = yield* events.append({
+            name: "topic.created",
+            scope: { channel_id, topic_id: topic.id },
+            entity: { type: "topic", id: topic.id },
+            data: { topic }
+          })
+          return { topic, event_id }
+        },
+        sql.withTransaction,
+        unlessTaken("a topic of that title in the channel")
+      )
+
+      const rename = Effect.fnUntraced(
+        function* (id: string, title: string) {
+          const before = yield* get(id)
+          const topic: Topic = { ...before, title, updated_at: yield* timestamp }
+          yield* sql`UPDATE topics SET title = ${title}, updated_at = ${topic.updated_at} WHERE id = ${id}`
+          const event_id = yield* events.append({
+            name: "topic.renamed",
+            scope: { channel_id: topic.channel_id, topic_id: id },
+            entity: { type: "topic", id },
+            data: { topic_id: id, old_title: before.title, new_title: title }
+          })
+          return { topic, event_id }
+        },
+        sql.withTransaction,
+        unlessTaken("a topic of that title in the channel")
+      )
+
+      const list = Effect.fnUntraced(function* (
+        channelId: string,
+        { limit, offset }: { readonly limit: number; readonly offset: number }
+      ) {
+        yield* requireChannel(channelId)
+        const rows = yield* sql<Topic>`
+          SELECT * FROM topics WHERE channel_id = ${channelId} ORDER BY id LIMIT ${limit + 1} OFFSET ${offset}`
+        return { topics: rows.slice(0, limit), has_more: rows.length > limit }
+      })
+
+      return Topics.of({
+        channels: sql<Channel>`SELECT * FROM channels ORDER BY id`,
+        createChannel,
+        create,
+        rename,
+        list,
+        get
+      })
+    })
+  )
+}

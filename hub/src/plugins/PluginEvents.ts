@@ -1,0 +1,41 @@
+/** Tells everybody who follows the events when a plugin's circuit opens and closes. */
+import { type BreakerChange, CircuitBreaker } from "@agentlip/plugin-runtime"
+import { Clock, Effect, Layer, Stream } from "effect"
+import { EventLog, type NewEvent } from "../core/EventLog.ts"
+import { Specs } from "./Specs.ts"
+
+/** One that is tried once more, and fails once more, has been open all the time. */
+const eventOf = ({ name, from, to }: BreakerChange, now: number): NewEvent | undefined => {
+  const about = { scope: { channel_id: null }, entity: { type: "plugin", id: name } } as const
+  if (to._tag === "Open" && from._tag === "Closed") {
+    const retry_after_ms = Math.max(0, to.until - now)
+    const data = { plugin_name: name, failures: to.failures, retry_after_ms }
+    return { ...about, name: "plugin.circuit_opened", data }
+  }
+  if (to._tag === "Closed" && from._tag !== "Closed") {
+    return { ...about, name: "plugin.circuit_closed", data: { plugin_name: name } }
+  }
+  return undefined
+}
+
+/** Of plugins that are configured. */
+export const layer: Layer.Layer<never, never, CircuitBreaker | EventLog | Specs> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const breaker = yield* CircuitBreaker
+    const events = yield* EventLog
+    const specs = yield* Specs
+    yield* breaker.changes.pipe(
+      Stream.runForEach((change) =>
+        Effect.gen(function* () {
+          const event = eventOf(change, yield* Clock.currentTimeMillis)
+          if (event === undefined || !specs.current().some(({ name }) => name === change.name)) return
+          yield* events.append(event)
+        }).pipe(
+          // Nothing follows from it: the breaker's state is what it is.
+          Effect.catchCause((cause) => Effect.logWarning("a circuit's change is not in the events", cause))
+        )
+      ),
+      Effect.forkScoped
+    )
+  })
+)

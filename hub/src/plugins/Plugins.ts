@@ -1,0 +1,140 @@
+/** The configured plugins as an operator sees them: by whose leave they run, how they fare, what they lack. */
+import {
+  type BreakerState,
+  CircuitBreaker,
+  type ConfiguredSpec,
+  type Grants,
+  grantsSnippet,
+  type PastError,
+  type PluginError,
+  PluginErrorJson,
+  PluginStats,
+  WorkerLayer
+} from "@agentlip/plugin-runtime"
+import { Context, Effect, Layer, Schema } from "effect"
+import { NotFound } from "../core/ApiErrors.ts"
+import type { CircuitState, PluginStatus } from "../core/Model.ts"
+import {
+  type PluginDetails,
+  type PluginFailure,
+  type PluginSummary,
+  restOf,
+  summaryOf
+} from "./PluginDetails.ts"
+import { Specs } from "./Specs.ts"
+import { withoutSecrets } from "./Secrets.ts"
+import { Workspace } from "../workspace/Workspace.ts"
+
+const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = {
+  Closed: "closed",
+  Open: "open",
+  HalfOpen: "half_open"
+}
+
+/** Without the empty lists. */
+const used = (grants: Grants): Grants =>
+  Object.fromEntries(Object.entries(grants).filter(([, what]) => what.length > 0))
+
+/** The line for the config file that grants what is needed too; empty if nothing is. */
+const snippetOf = ({ grants }: ConfiguredSpec, needs: Grants, root: string): string =>
+  Object.keys(needs).length === 0 ? "" : grantsSnippet(grants, needs, root)
+
+export class Plugins extends Context.Service<
+  Plugins,
+  {
+    /** In the config file's order, without those that are switched off. */
+    readonly list: Effect.Effect<ReadonlyArray<PluginSummary>>
+    readonly get: (name: string) => Effect.Effect<PluginDetails, NotFound>
+  }
+>()("@agentlip/hub/Plugins") {
+  /** When it closes, it logs what plugins in audit mode would have needed. */
+  static readonly layer: Layer.Layer<
+    Plugins,
+    never,
+    CircuitBreaker | PluginStats | Specs | WorkerLayer | Workspace
+  > = Layer.effect(
+    Plugins,
+    Effect.gen(function* () {
+      const specs = yield* Specs
+      const breaker = yield* CircuitBreaker
+      const workers = yield* WorkerLayer
+      const stats = yield* PluginStats
+      const { root } = yield* Workspace
+
+      const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
+        const circuit = yield* breaker.state(spec.name)
+        const needs = used((yield* workers.audits).get(spec.name) ?? {})
+        const outdated = (yield* workers.outdated).get(spec.name)
+        return describe(spec, circuit, needs, root, outdated)
+      })
+
+      const list = Effect.suspend(() =>
+        Effect.forEach(specs.current(), (spec) =>
+          Effect.zipWith(statusOf(spec), stats.of(spec.name), summaryOf)
+        )
+      )
+
+      const get = Effect.fnUntraced(function* (name: string) {
+        const spec = specs.current().find((spec) => spec.name === name)
+        if (spec === undefined) {
+          return yield* new NotFound({
+            error: `No plugin of the name ${JSON.stringify(name)} is configured; GET /api/v1/plugins lists them`
+          })
+        }
+        const report = yield* stats.of(name)
+        const details: PluginDetails = {
+          ...summaryOf(yield* statusOf(spec), report),
+          ...restOf(spec, report),
+          last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(spec, past))
+        }
+        return details
+      })
+
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach(specs.current(), (spec) => Effect.flatMap(statusOf(spec), logAudit), { discard: true })
+      )
+      return { list, get }
+    })
+  )
+}
+
+const describe = (
+  spec: ConfiguredSpec,
+  circuit: BreakerState,
+  needs: Grants,
+  root: string,
+  outdated: PluginError | undefined
+): PluginStatus => ({
+  name: spec.name,
+  kind: spec.kind.name,
+  isolation: spec.isolation,
+  sandbox: spec.isolation === "process" ? spec.sandbox : null,
+  enforcement: spec.enforcement,
+  grants: spec.grants,
+  circuit: { state: circuitStates[circuit._tag], failures: circuit.failures },
+  outdated: outdated === undefined ? null : { code: outdated._tag, message: outdated.message },
+  audit: spec.enforcement === "audit" ? { needs, snippet: snippetOf(spec, needs, root) } : null
+})
+
+const encodeError = Schema.encodeEffect(PluginErrorJson)
+
+const failureOf = Effect.fnUntraced(function* (spec: ConfiguredSpec, { at, error }: PastError) {
+  const json = yield* Effect.orDie(encodeError(error))
+  const clean = withoutSecrets(spec)
+  const failure: PluginFailure = {
+    at: new Date(at).toISOString(),
+    code: error._tag,
+    message: String(clean(error.message)),
+    error: clean(json)
+  }
+  return failure
+})
+
+const logAudit = ({ name, audit }: PluginStatus): Effect.Effect<void> => {
+  if (audit === null) return Effect.void
+  const text =
+    audit.snippet === ""
+      ? "audit: it used nothing that it is not granted"
+      : `audit: to run without it, write in its entry of the config file: ${audit.snippet}`
+  return Effect.annotateLogs(Effect.logInfo(text), { plugin: name })
+}

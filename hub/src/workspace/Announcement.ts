@@ -1,0 +1,58 @@
+/** `.agentlip/server.json`: where clients find the running hub. */
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { HttpServer } from "effect/http"
+import { NetAddress } from "effect/net"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { AuthToken } from "./AuthToken.ts"
+import { Identity, protocolVersion, schemaVersion } from "./HubIdentity.ts"
+import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
+
+const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
+
+/** Whose file it is now: another hub may have taken the workspace over. */
+const ownerOf = (file: string): string | undefined => {
+  try {
+    return Schema.decodeUnknownSync(ServerFile)(fs.readFileSync(file, "utf8")).instance_id
+  } catch {
+    // Gone or unreadable: nobody's that this hub could remove.
+    return undefined
+  }
+}
+
+/** Writes `server.json` once the server listens, and removes it at a clean stop. */
+export const layer: Layer.Layer<
+  never,
+  WorkspaceError,
+  Workspace | Identity | AuthToken | HttpServer.HttpServer
+> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { folder, serverFile } = yield* Workspace
+    const { instance_id, db_id, started_at } = yield* Identity
+    const { address } = yield* HttpServer.HttpServer
+    const token = yield* AuthToken
+    if (!NetAddress.isInetAddress(address)) return yield* Effect.die("the hub listens on no internet address")
+    const content = {
+      instance_id,
+      db_id,
+      host: NetAddress.formatIp(address.address),
+      port: address.port,
+      auth_token: Redacted.value(token),
+      pid: process.pid,
+      started_at,
+      protocol_version: protocolVersion,
+      schema_version: schemaVersion
+    }
+    const temporary = path.join(folder, `server.${instance_id}.tmp`)
+    yield* Effect.acquireRelease(
+      attempt(folder, () => {
+        fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: "wx" })
+        fs.renameSync(temporary, serverFile)
+      }),
+      () =>
+        Effect.sync(() => {
+          if (ownerOf(serverFile) === instance_id) fs.rmSync(serverFile, { force: true })
+        })
+    )
+  })
+)

@@ -1,0 +1,28 @@
+/** Which start of the hub this is, and which database it has. */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { WriterLock } from "./WriterLock.ts"
+
+/** Who this hub is: the values that `/health` and `server.json` share. */
+export interface HubIdentity {
+  readonly instance_id: string
+  readonly db_id: string
+  readonly started_at: string
+}
+
+export class Identity extends Context.Service<Identity, HubIdentity>()("@agentlip/hub/Identity") {}
+
+export const protocolVersion = "v1"
+export const schemaVersion = 1
+
+/** The instance is the one that the workspace's lock names. */
+export const layer: Layer.Layer<Identity, SqlError.SqlError, SqlClient.SqlClient | WriterLock> = Layer.effect(
+  Identity,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const { instance_id, started_at } = yield* WriterLock
+    const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'db_id'`
+    if (row === undefined) return yield* Effect.die("the migrations left no db_id")
+    return { instance_id, db_id: row.value, started_at }
+  })
+)
