@@ -16,22 +16,27 @@ const onPostgres = {
   test: {
     name: "PostgreSQL",
     include: ["hub/test/**/*.test.ts"],
-    // Of SQLite's own client and file, or of no database at all.
+    // Of SQLite's own client and file, or of no database at all: of its server, its processes and its commands.
     exclude: [
       "Backup",
+      "CliProcess",
       "DatabaseFile",
       "Ids",
+      "Integrity",
       "Kill",
       "LoadReport",
+      "Main",
       "PluginCheck",
       "PluginInspect",
       "PluginRun",
+      "RateLimit",
       "Reload",
       "Scrape",
       "SharedBreaker",
       "Sqlite",
       "StorageFailures",
       "Underline",
+      "Up",
       "WriterLock"
     ].map((name) => `hub/test/${name}.test.ts`),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }

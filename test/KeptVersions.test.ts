@@ -53,7 +53,7 @@ const scene = (level: (typeof levels)[number], more: Partial<PluginSpec> = {}) =
     const runtime = yield* PluginRuntime
     const { outdated } = yield* WorkerLayer
     const spec = {
-      ...specOn(level, { name: "changing", kind: linkifier, modulePath, timeout: "3 seconds" }),
+      ...specOn(level, { name: "changing", kind: linkifier, modulePath, timeout: "1500 millis" }),
       ...more
     }
     const warnings: Array<string> = []
@@ -99,8 +99,8 @@ for (const level of levels) {
           assert.lengthOf(warnings, 1)
           assert.include(warnings[0], "goes on as it was")
           // Isolates that are made from now on are of it too.
-          if (level.isolation !== "wasm") yield* failing(ask("die"), "WORKER_CRASH")
-          yield* failing(ask("hang"), "TIMEOUT")
+          if (level.isolation === "wasm") yield* failing(ask("hang"), "TIMEOUT")
+          else yield* failing(ask("die"), "WORKER_CRASH")
           assert.strictEqual(yield* answer, "a1")
           assert.lengthOf(warnings, 1)
           write(modulePath, entry(3))

@@ -97,22 +97,47 @@ describe("A running hub", () => {
     60_000
   )
 
-  it.live("goes on as it was with a config that cannot be used, and says so until it can", () =>
-    Effect.gen(function* () {
-      const { save, process, ask, plugins } = yield* running
-      save("agentlip.config.mjs", "export default { linkifiers: [")
-      yield* shows(process, "the config cannot be used")
-      assert.include((yield* plugins).config_problem, "agentlip.config.mjs")
-      assert.deepStrictEqual(yield* ask, { says: { version: 1, word: null } })
-      // Of a plugin that the new config would have loaded, the old entry goes on.
-      save("agentlip.config.mjs", config({ ...says, modulePath: "./missing.mjs" }))
-      yield* shows(process, "Its entry in the config has changed and does not load")
-      assert.isNull((yield* plugins).config_problem)
-      assert.deepStrictEqual(yield* ask, { says: { version: 1, word: null } })
-      save("agentlip.config.mjs", config({ ...says, config: { word: "again" } }))
-      yield* shows(process, "changed: says")
-      assert.deepStrictEqual(yield* ask, { says: { version: 1, word: "again" } })
-    })
+  it.live(
+    "says of every plugin that uses a module when that does not load",
+    () =>
+      Effect.gen(function* () {
+        const { save, process, plugins } = yield* running
+        save("agentlip.config.mjs", config(says, { ...says, name: "echoes" }))
+        yield* shows(process, "new: echoes")
+        save("says.mjs", "export default { nonsense")
+        const found = yield* eventually(plugins, ({ plugins }) =>
+          plugins.every(({ outdated }: Json) => outdated !== null)
+        )
+        assert.lengthOf(found.plugins, 2)
+      }),
+    60_000
+  )
+
+  it.live(
+    "goes on as it was with a config that cannot be used, and says so until it can",
+    () =>
+      Effect.gen(function* () {
+        const { save, process, ask, plugins } = yield* running
+        save("agentlip.config.mjs", "export default { linkifiers: [")
+        yield* shows(process, "the config cannot be used")
+        assert.include((yield* plugins).config_problem, "agentlip.config.mjs")
+        assert.deepStrictEqual(yield* ask, { says: { version: 1, word: null } })
+        // Of a plugin that the new config would have loaded, the old entry goes on.
+        save("agentlip.config.mjs", config({ ...says, modulePath: "./missing.mjs" }))
+        yield* shows(process, "Its entry in the config has changed and does not load")
+        assert.isNull((yield* plugins).config_problem)
+        assert.strictEqual((yield* plugins).plugins[0].outdated.code, "LOAD_ERROR")
+        assert.deepStrictEqual(yield* ask, { says: { version: 1, word: null } })
+        // The module comes later than the entry that names it.
+        save("missing.mjs", source(4))
+        yield* shows(process, "its entry in the config loads now")
+        assert.isNull((yield* plugins).plugins[0].outdated)
+        assert.deepStrictEqual(yield* ask, { says: { version: 4, word: null } })
+        save("agentlip.config.mjs", config({ ...says, config: { word: "again" } }))
+        yield* shows(process, "changed: says")
+        assert.deepStrictEqual(yield* ask, { says: { version: 1, word: "again" } })
+      }),
+    60_000
   )
 
   it.live(

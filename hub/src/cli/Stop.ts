@@ -31,4 +31,6 @@ export const watchSignals = (): void => {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
+  // A terminal that closes; by default that would end the process with nothing put away.
+  process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 }

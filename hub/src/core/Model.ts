@@ -126,7 +126,7 @@ export const PluginStatus = Schema.Struct({
   enforcement: Schema.Literals(["enforce", "audit"]),
   grants: Grants,
   circuit: Schema.Struct({ state: CircuitState, failures: Schema.Int }),
-  /** Why the plugin's files, as they are now, do not load, while it goes on as it was; `null`: they do, or have not changed. */
+  /** Why the plugin does not load as its files and its entry are now, while it goes on as it was; `null`: it does. */
   outdated: Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String })),
   /** `snippet` is for the config file; empty if nothing is needed. `null`: not in audit mode. */
   audit: Schema.NullOr(Schema.Struct({ needs: Grants, snippet: Schema.String }))

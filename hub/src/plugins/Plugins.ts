@@ -64,7 +64,7 @@ export class Plugins extends Context.Service<
       const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
         const circuit = yield* breaker.state(spec.name)
         const needs = used((yield* workers.audits).get(spec.name) ?? {})
-        const outdated = (yield* workers.outdated).get(spec.name)
+        const outdated = specs.refused().get(spec.name)?.error ?? (yield* workers.outdated).get(spec.name)
         return describe(spec, circuit, needs, root, outdated)
       })
 

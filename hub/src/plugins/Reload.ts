@@ -19,7 +19,7 @@ import {
 } from "@agentlip/plugin-runtime"
 import { Duration, Effect, Layer, Result, Stream } from "effect"
 import * as fs from "node:fs"
-import { Specs } from "./Specs.ts"
+import { type Refused, Specs } from "./Specs.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
 export interface ReloadOptions extends LoadConfigOptions {
@@ -50,20 +50,42 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
   const workers = yield* WorkerLayer
   const { root } = yield* Workspace
 
+  const refused = new Map<string, Refused>()
+
+  const stateOf = ({ modulePath }: ConfiguredSpec) =>
+    Effect.promise(async () => {
+      try {
+        const { ino, size, mtimeMs } = await fs.promises.stat(modulePath)
+        return `${ino} ${size} ${mtimeMs}`
+      } catch {
+        // Gone: what comes in its place will have another state.
+        return ""
+      }
+    })
+
+  /** How the modules of entries were when they were last looked at. */
+  const states = new Map<string, string>()
+  const keyOf = ({ name, modulePath }: ConfiguredSpec): string => JSON.stringify([name, modulePath])
+
   /** The spec to go by for one that the config has now. */
   const choose = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
-    const known = specs.current().find(({ name }) => name === spec.name)
+    const { name } = spec
+    refused.delete(name)
+    const known = specs.current().find((one) => one.name === name)
     if (known !== undefined && textOf(known) === textOf(spec)) return known
+    // Before it is loaded: a module that comes meanwhile has changed since.
+    states.set(keyOf(spec), yield* stateOf(spec))
     const loaded = yield* Effect.result(runtime.load(spec))
     if (Result.isSuccess(loaded)) return spec
     const { message } = loaded.failure
+    if (known !== undefined) refused.set(name, { spec, error: loaded.failure })
     yield* Effect.annotateLogs(
       known === undefined
         ? Effect.logError(`It is new in the config and does not load. ${message}`)
         : Effect.logError(
             `Its entry in the config has changed and does not load; it goes on as it was. ${message}`
           ),
-      { plugin: spec.name }
+      { plugin: name }
     )
     return known ?? spec
   })
@@ -71,7 +93,10 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
   const takeUp = Effect.fnUntraced(function* (found: LoadedConfig) {
     yield* specs.setProblem(undefined)
     const before = specs.current()
+    const names = new Set(found.specs.map(({ name }) => name))
+    for (const name of refused.keys()) if (!names.has(name)) refused.delete(name)
     const after = yield* Effect.forEach(found.specs, choose, { concurrency: 4 })
+    yield* specs.setRefused(new Map(refused))
     const isSame = after.length === before.length && after.every((spec, index) => spec === before[index])
     if (isSame) return
     yield* specs.replace(after)
@@ -90,17 +115,6 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     })
   )
 
-  const stateOf = ({ modulePath }: ConfiguredSpec) =>
-    Effect.promise(async () => {
-      try {
-        const { ino, size, mtimeMs } = await fs.promises.stat(modulePath)
-        return `${ino} ${size} ${mtimeMs}`
-      } catch {
-        // Gone: what comes in its place will have another state.
-        return ""
-      }
-    })
-
   const loadAnew = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
     const loaded = yield* Effect.result(runtime.load(spec))
     if (Result.isFailure(loaded)) {
@@ -112,17 +126,32 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     }
   })
 
-  const known = new Map<string, string>()
+  /** An entry that was refused, once the module that it names has changed. */
+  const chooseAnew = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
+    const chosen = yield* choose(spec)
+    yield* specs.setRefused(new Map(refused))
+    if (chosen !== spec) return
+    yield* specs.replace(specs.current().map((one) => (one.name === spec.name ? spec : one)))
+    yield* Effect.logInfo("its entry in the config loads now")
+  })
+
   const pending = new Set<string>()
   const followModules = Effect.gen(function* () {
-    for (const spec of specs.current()) {
-      const { name, modulePath } = spec
-      const before = known.get(modulePath)
+    const entries = [
+      ...specs.current().map((spec) => ({ spec, load: loadAnew(spec) })),
+      ...Array.from(refused.values(), ({ spec }) => ({ spec, load: chooseAnew(spec) }))
+    ]
+    const due = new Set<string>()
+    for (const [key, spec] of new Map(entries.map(({ spec }) => [keyOf(spec), spec]))) {
+      const before = states.get(key)
       const now = yield* stateOf(spec)
-      known.set(modulePath, now)
+      states.set(key, now)
       // One that is being written is loaded once it stays as it is.
-      if (before !== undefined && before !== now) pending.add(name)
-      else if (pending.delete(name)) yield* Effect.annotateLogs(loadAnew(spec), { plugin: name })
+      if (before !== undefined && before !== now) pending.add(key)
+      else if (pending.delete(key)) due.add(key)
+    }
+    for (const { spec, load } of entries) {
+      if (due.has(keyOf(spec))) yield* Effect.annotateLogs(load, { plugin: spec.name })
     }
   })
 

@@ -1,6 +1,12 @@
 /** The plugins that a hub runs: those it was started with, until its config changes. */
-import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
+import type { ConfiguredSpec, PluginError } from "@agentlip/plugin-runtime"
 import { Context, Effect, Layer } from "effect"
+
+/** An entry of the config that its plugin does not go by, because it did not load with it. */
+export interface Refused {
+  readonly spec: ConfiguredSpec
+  readonly error: PluginError
+}
 
 export class Specs extends Context.Service<
   Specs,
@@ -11,6 +17,9 @@ export class Specs extends Context.Service<
     readonly replace: (specs: ReadonlyArray<ConfiguredSpec>) => Effect.Effect<void>
     /** Called at each change, as long as this service lives. */
     readonly onChange: (changed: () => void) => void
+    /** By name. */
+    readonly refused: () => ReadonlyMap<string, Refused>
+    readonly setRefused: (refused: ReadonlyMap<string, Refused>) => Effect.Effect<void>
     /** Why the config file, as it is now, is not what the hub goes by; `undefined` where it is. */
     readonly problem: () => string | undefined
     readonly setProblem: (problem: string | undefined) => Effect.Effect<void>
@@ -20,6 +29,7 @@ export class Specs extends Context.Service<
     Layer.sync(Specs, () => {
       let current = initial
       let problem: string | undefined
+      let refused: ReadonlyMap<string, Refused> = new Map()
       const listeners: Array<() => void> = []
       return Specs.of({
         current: () => current,
@@ -27,6 +37,11 @@ export class Specs extends Context.Service<
           Effect.sync(() => {
             current = specs
             for (const changed of listeners) changed()
+          }),
+        refused: () => refused,
+        setRefused: (now) =>
+          Effect.sync(() => {
+            refused = now
           }),
         onChange: (changed) => void listeners.push(changed),
         problem: () => problem,
