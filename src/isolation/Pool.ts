@@ -81,6 +81,8 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
 const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
   Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
 
+const unknownProblem = "its files have changed and do not load"
+
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
 
@@ -151,14 +153,17 @@ export const makePool = (
 
     const outdated = new Map<string, PluginError>()
     const kept = new Set<string>()
+    /** Why the newest files of an entry do not load, as the first plugin that tried found. */
+    const problems = new Map<string, PluginError>()
 
     /** Has the loader keep what has loaded. */
     const keep = (
-      { name }: PluginSpec,
+      spec: PluginSpec,
       entry: string,
       modules: GuestModules | undefined
     ): Effect.Effect<unknown> => {
       if (!options.keepLastGood || modules === undefined) return Effect.void
+      const { name } = spec
       kept.add(entry)
       const told = population.fork(
         Effect.map(modules.loaded, (isEarlier) => isEarlier || outdated.delete(name))
@@ -169,11 +174,13 @@ export const makePool = (
     /** Whether another try would be of the version before; then an operator is told why. */
     const canGoBack = Effect.fnUntraced(function* (
       { name }: PluginSpec,
+      entry: string,
       modules: GuestModules | undefined,
       error: PluginError
     ) {
       if (!options.keepLastGood || modules === undefined || !(yield* modules.failed)) return false
       outdated.set(name, error)
+      problems.set(entry, error)
       yield* Effect.logWarning(
         `Its files have changed and do not load; it goes on as it was until they change again. ${error.message}`
       )
@@ -219,7 +226,7 @@ export const makePool = (
           Effect.result
         )
         if (Result.isFailure(loaded)) {
-          return (yield* canGoBack(spec, modules, loaded.failure))
+          return (yield* canGoBack(spec, entry, modules, loaded.failure))
             ? yield* makeWarm(subject, entry, labels)
             : yield* loaded.failure
         }

@@ -238,7 +238,7 @@ export class Feed extends Context.Service<
               size: 0
             }
             const since = yield* join(listener)
-            yield* Effect.raceFirst(
+            return yield* Effect.raceFirst(
               Deferred.await(listener.ended),
               Effect.andThen(replay(since), live(listener))
             )
