@@ -339,8 +339,10 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         return zombies
       },
       hasEarlier: ({ isolation, modulePath }) =>
-        pools.get(isolation)?.kept.has(path.resolve(modulePath)) ?? false,
-      outdated: Effect.sync(() => new Map([...pools.values()].flatMap(({ outdated }) => [...outdated]))),
+        pools.get(isolation)?.lastGood.kept.has(path.resolve(modulePath)) ?? false,
+      outdated: Effect.sync(
+        () => new Map([...pools.values()].flatMap(({ lastGood }) => [...lastGood.outdated]))
+      ),
       audits: Effect.sync(audits.all),
       run: (spec, input, call) =>
         withFound(spec, ({ pool, subject, entry }) => pool.run(subject, entry, input, call)),

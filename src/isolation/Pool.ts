@@ -5,13 +5,14 @@
  * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
-import { Clock, Duration, Effect, Exit, Fiber, Option, Result, type Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import type { IsolateCounts, PluginMetrics } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin, openModules } from "./exchange.ts"
+import { type LastGood, makeLastGood, soon } from "./LastGood.ts"
 import type { Level } from "./Level.ts"
 import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import { makePopulation, type PopulationOptions } from "./Population.ts"
@@ -63,10 +64,7 @@ export interface Pool {
   readonly prepare: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
   readonly zombies: Zombies
-  /** Entries of which a version has loaded and is kept. */
-  readonly kept: ReadonlySet<string>
-  /** By plugin that goes on as it was: why its files do not load. */
-  readonly outdated: ReadonlyMap<string, PluginError>
+  readonly lastGood: Pick<LastGood, "kept" | "outdated">
 }
 
 /** A wait that does not keep the host's process alive. */
@@ -76,12 +74,6 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
     timer.unref()
     return Effect.sync(() => clearTimeout(timer))
   })
-
-/** A loader that is busy compiling for someone else has nothing to say of this one in time. */
-const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
-  Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
-
-const unknownProblem = "its files have changed and do not load"
 
 /** How often a warm isolate's files are looked at for changes, in milliseconds. */
 const changeCheckInterval = 1_000
@@ -151,41 +143,7 @@ export const makePool = (
       }
     }
 
-    const outdated = new Map<string, PluginError>()
-    const kept = new Set<string>()
-    /** Why the newest files of an entry do not load, as the first plugin that tried found. */
-    const problems = new Map<string, PluginError>()
-
-    /** Has the loader keep what has loaded. */
-    const keep = (
-      spec: PluginSpec,
-      entry: string,
-      modules: GuestModules | undefined
-    ): Effect.Effect<unknown> => {
-      if (!options.keepLastGood || modules === undefined) return Effect.void
-      const { name } = spec
-      kept.add(entry)
-      const told = population.fork(
-        Effect.map(modules.loaded, (isEarlier) => isEarlier || outdated.delete(name))
-      )
-      return soon(Fiber.await(told))
-    }
-
-    /** Whether another try would be of the version before; then an operator is told why. */
-    const canGoBack = Effect.fnUntraced(function* (
-      { name }: PluginSpec,
-      entry: string,
-      modules: GuestModules | undefined,
-      error: PluginError
-    ) {
-      if (!options.keepLastGood || modules === undefined || !(yield* modules.failed)) return false
-      outdated.set(name, error)
-      problems.set(entry, error)
-      yield* Effect.logWarning(
-        `Its files have changed and do not load; it goes on as it was until they change again. ${error.message}`
-      )
-      return true
-    })
+    const lastGood = makeLastGood(options.keepLastGood, fork)
 
     const refused = (spec: PluginSpec, reason: string): LoadError =>
       new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
@@ -226,7 +184,7 @@ export const makePool = (
           Effect.result
         )
         if (Result.isFailure(loaded)) {
-          return (yield* canGoBack(spec, entry, modules, loaded.failure))
+          return (yield* lastGood.canGoBack(spec, entry, modules, loaded.failure))
             ? yield* makeWarm(subject, entry, labels)
             : yield* loaded.failure
         }
@@ -235,7 +193,7 @@ export const makePool = (
         const now = yield* Clock.currentTimeMillis
         const warm = new Warm(isolate, loaded.success, changed, keeperOf(spec, spares), now)
         warms.add(warm)
-        yield* keep(spec, entry, modules)
+        yield* lastGood.keep(spec, entry, modules)
         return warm
       }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
 
@@ -406,8 +364,7 @@ export const makePool = (
           ? loadWarm(subject, entry)
           : useFresh(subject, entry, { plugin: subject.spec.name }, (warm) => Effect.succeed(warm.info)),
       zombies,
-      kept,
-      outdated,
+      lastGood,
       stats: Effect.sync(count)
     }
   })
