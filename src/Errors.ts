@@ -49,18 +49,26 @@ export class NotBegun extends Schema.TaggedError<NotBegun>("@agentlip/plugin-run
  * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting
  * in a queue does not count). The isolate is gone. Counts for the breaker.
  *
- * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`).
+ * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`). `waitingFor` says what a
+ * load was waiting for while its isolate had nothing else to do; without it the isolate was busy, or could not tell.
  */
 export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
   "@agentlip/plugin-runtime/PluginTimeout"
 )("TIMEOUT", {
   plugin,
   timeout: Schema.DurationFromMillis,
-  phase: Schema.Literals(["load", "run"])
+  phase: Schema.Literals(["load", "run"]),
+  waitingFor: Schema.optionalKey(Schema.Literals(["top-level await", "configSchema"]))
 }) {
   override get message(): string {
     const what = this.phase === "load" ? "was still loading" : "did not answer"
-    return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated. If the work is legitimate, raise its "timeout".`
+    const why =
+      this.waitingFor === undefined
+        ? ""
+        : this.waitingFor === "configSchema"
+          ? " Its configSchema had not returned: a promise in it never settled."
+          : ' It was waiting at a top-level "await" that had not settled: move that work into the method.'
+    return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated.${why} If the work is legitimate, raise its "timeout".`
   }
 }
 
@@ -121,11 +129,25 @@ export const ThrownValue = Schema.Struct({
 export type ThrownValue = typeof ThrownValue.Type
 
 /**
+ * A place in a module's source as its author wrote it. `line` and `column` count from 1; `frame` shows the lines around
+ * it with the place marked, and is empty if the source could not be read.
+ */
+export const CodePlace = Schema.Struct({
+  file: Schema.String,
+  line: Schema.Int,
+  column: Schema.Int,
+  frame: Schema.String
+})
+export type CodePlace = typeof CodePlace.Type
+
+/**
  * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
  * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
  *
  * `cause` is what it threw while it was loaded. `missingMethod` is the kind's method, if there is a module but no such
- * method in it: it may be a plugin of another kind.
+ * method in it: it may be a plugin of another kind. `importer` is the file that asked for a module that could not be
+ * had, and `place` is where the problem is: the import, the syntax error, or the line that threw. Both are absent when
+ * there is no such place, as with a missing entry or a refused config.
  */
 export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
   "LOAD_ERROR",
@@ -134,11 +156,16 @@ export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-r
     modulePath: Schema.String,
     reason: Schema.String,
     cause: Schema.optionalKey(ThrownValue),
-    missingMethod: Schema.optionalKey(Schema.String)
+    missingMethod: Schema.optionalKey(Schema.String),
+    importer: Schema.optionalKey(Schema.String),
+    place: Schema.optionalKey(CodePlace)
   }
 ) {
   override get message(): string {
-    return `Plugin "${this.plugin}" could not be loaded from ${this.modulePath}: ${this.reason}`
+    const { importer, place } = this
+    const where = place === undefined ? "" : ` (at ${place.file}:${place.line}:${place.column})`
+    const by = importer === undefined || importer === place?.file ? "" : ` (imported by ${importer})`
+    return `Plugin "${this.plugin}" could not be loaded from ${this.modulePath}: ${this.reason}${by}${where}`
   }
 }
 

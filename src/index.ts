@@ -3,6 +3,7 @@
  * staleness-guarded commits. The README shows how the Layers compose.
  */
 export * from "./CircuitBreaker.ts"
+export { codeFrame } from "./codeFrame.ts"
 export { Grants, IsolationLevel } from "./Capabilities.ts"
 export { grantsSnippet } from "./capabilities/declared.ts"
 export * from "./Config.ts"

@@ -63,6 +63,19 @@ describe("Errors: JSON and back", () => {
     new InvalidOutput({ plugin: "__proto__", issue: "😀".repeat(1_000) }),
     new CircuitOpen({ plugin: "p", failures: Number.MAX_SAFE_INTEGER, retryAfter: Duration.days(1_000) }),
     new LoadError({ plugin: "p", modulePath: "C:\\plugins\\ü.ts", reason: "line\nbreak" }),
+    new LoadError({
+      plugin: "p",
+      modulePath: "/plugins/a.ts",
+      reason: "no such file",
+      importer: "/plugins/b.ts",
+      place: { file: "/plugins/b.ts", line: 3, column: 15, frame: '> 3 | import "./c"\n    |        ^' }
+    }),
+    new PluginTimeout({
+      plugin: "p",
+      timeout: Duration.seconds(1),
+      phase: "load",
+      waitingFor: "top-level await"
+    }),
     new ExecutionError({ plugin: "p", cause: { name: "", message: "" } }),
     new ExecutionError({ plugin: "p", cause: { name: "E", message: "m", stack: "at x" } })
   ]
@@ -111,6 +124,29 @@ describe("Errors: messages", () => {
     [
       new LoadError({ plugin, modulePath: "/srv/urls.ts", reason: "there is no such file" }),
       'Plugin "urls" could not be loaded from /srv/urls.ts: there is no such file'
+    ],
+    [
+      new LoadError({
+        plugin,
+        modulePath: "/srv/urls.ts",
+        reason: "Cannot find ./c",
+        importer: "/srv/b.ts",
+        place: { file: "/srv/b.ts", line: 3, column: 15, frame: "" }
+      }),
+      'Plugin "urls" could not be loaded from /srv/urls.ts: Cannot find ./c (at /srv/b.ts:3:15)'
+    ],
+    [
+      new LoadError({ plugin, modulePath: "/srv/urls.ts", reason: "no", importer: "/srv/b.ts" }),
+      'Plugin "urls" could not be loaded from /srv/urls.ts: no (imported by /srv/b.ts)'
+    ],
+    [
+      new PluginTimeout({
+        plugin,
+        timeout: Duration.seconds(5),
+        phase: "load",
+        waitingFor: "top-level await"
+      }),
+      'Plugin "urls" was still loading after 5 s and was terminated. It was waiting at a top-level "await" that had not settled: move that work into the method. If the work is legitimate, raise its "timeout".'
     ],
     [
       new ExecutionError({ plugin, cause: { name: "TypeError", message: "x is not a function" } }),

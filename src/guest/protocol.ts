@@ -53,8 +53,26 @@ export interface PluginInfo {
   readonly version: string
 }
 
+/** A place in a module's source as its author wrote it: line and column count from 1. */
+export interface ModulePlace {
+  /** A path. */
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** The lines around it, the place marked; see `codeFrame`. */
+  readonly frame: string
+}
+
+/** What a module answer's problem says of where it is. */
+export interface ProblemOrigin {
+  /** Path of the module that asked. */
+  readonly importer?: string
+  /** The import in that module, or the place in the module asked for that does not parse. */
+  readonly place?: ModulePlace
+}
+
 /** Why a plugin cannot be loaded. */
-export interface LoadFailure {
+export interface LoadFailure extends ProblemOrigin {
   readonly message: string
   /** What its module threw. */
   readonly cause?: { readonly name: string; readonly message: string; readonly stack?: string }
@@ -141,4 +159,10 @@ export type ModuleAnswer =
       readonly format: "module" | "commonjs" | "json" | "wasm"
       readonly source: string | Uint8Array
     }
-  | { readonly error: string; readonly syntax?: true }
+  | ModuleRefused
+
+/** Why a module cannot be had; `syntax` if it does not parse. */
+export interface ModuleRefused extends ProblemOrigin {
+  readonly error: string
+  readonly syntax?: true
+}

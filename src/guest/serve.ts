@@ -4,6 +4,7 @@
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
 import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
+import { originJson } from "./ModuleProblem.ts"
 import {
   type GuestLimits,
   Leftover,
@@ -110,7 +111,7 @@ class LoadRefusal extends Error {
 /** JSON of a `LoadFailure`. */
 const failureOf = (error: unknown): string => {
   if (!(error instanceof LoadRefusal))
-    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}}`
+    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}${originJson(error)}}`
   const missing = error.missingMethod === undefined ? "" : `,"missingMethod":${quote(error.missingMethod)}`
   return `{"message":${quote(error.message)}${missing}}`
 }

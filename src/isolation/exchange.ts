@@ -3,6 +3,7 @@ import { Duration, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import {
+  CodePlace,
   ExecutionError,
   InvalidOutput,
   LoadError,
@@ -23,6 +24,8 @@ import type { Death } from "./Transport.ts"
 
 /** Characters of a reason that a plugin may have made up. */
 const maxReason = 8_192
+/** Characters of a path that it may have made up. */
+const maxPath = 1_024
 const reasonText = (reason: string): string => printable(shortened(reason, maxReason))
 /** What a plugin calls itself. */
 const nameText = (text: string): string => printableLine(shortened(text, 200))
@@ -31,6 +34,15 @@ const printableThrown = ({ name, message, stack }: ThrownValue): ThrownValue => 
   name: printable(name),
   message: printable(message),
   ...(stack === undefined ? {} : { stack: printable(stack) })
+})
+
+const pathOf = (path: string): string => printableLine(shortened(path, maxPath))
+
+const printablePlace = ({ file, line, column, frame }: CodePlace): CodePlace => ({
+  file: pathOf(file),
+  line,
+  column,
+  frame: printable(shortened(frame, maxReason))
 })
 
 export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
@@ -54,7 +66,9 @@ const Failure = Schema.fromJsonString(
   Schema.Struct({
     message: Schema.String,
     cause: Schema.optionalKey(ThrownValue),
-    missingMethod: Schema.optionalKey(Schema.String)
+    missingMethod: Schema.optionalKey(Schema.String),
+    importer: Schema.optionalKey(Schema.String),
+    place: Schema.optionalKey(CodePlace)
   })
 )
 const Text = Schema.fromJsonString(Schema.String)
@@ -94,18 +108,16 @@ const askToLoad = (
     })
   )
 
-const refused = (
-  spec: PluginSpec,
-  reason: string,
-  more?: Pick<typeof Failure.Type, "cause" | "missingMethod">
-): LoadError =>
+const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Type, "message">): LoadError =>
   new LoadError({
     plugin: spec.name,
     modulePath: spec.modulePath,
     reason: reasonText(reason),
     ...(more?.cause === undefined ? {} : { cause: printableThrown(more.cause) }),
     // What it lacks is what it was asked for: a plugin that says otherwise is not believed.
-    ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {})
+    ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {}),
+    ...(more?.importer === undefined ? {} : { importer: pathOf(more.importer) }),
+    ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
 /** A line of an isolate's to the plugin's modules. */

@@ -9,7 +9,7 @@ import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { Json, workspaceFolder } from "./Globals.ts"
 import { jsonText, line as onOneLine } from "./Output.ts"
-import { codeFrame, pathFromHere, type Place, placeText, problemOf } from "./PluginProblem.ts"
+import { frameLines, pathFromHere, type Place, placeText, problemOf } from "./PluginProblem.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "./SpecFlags.ts"
 
 /** What is wrong with a file. */
@@ -91,7 +91,7 @@ const candidatesOf = (
 
 const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
   `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${onOneLine(plugin)}": `}${message}`,
-  ...(place === undefined ? [] : ["", ...codeFrame(place, file), ""]),
+  ...(place === undefined ? [] : ["", ...frameLines(place, file), ""]),
   ...(hint === undefined ? [] : [`  Hint: ${hint}`])
 ]
 

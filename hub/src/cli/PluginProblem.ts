@@ -1,5 +1,10 @@
 /** An error of a plugin's as its author wants to read it: where it is, the lines of code there, and what to do. */
-import type { ConfiguredSpec, PluginError, PluginErrorCode } from "@agentlip/plugin-runtime"
+import {
+  codeFrame,
+  type ConfiguredSpec,
+  type PluginError,
+  type PluginErrorCode
+} from "@agentlip/plugin-runtime"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
@@ -148,13 +153,8 @@ const isAsWritten = (file: string, source: string): boolean => {
   }
 }
 
-const linesAround = 2
-
-/** Characters of a line of code that are shown. */
-const maxLine = 200
-
 /** The lines of code around a place, if they are of the module's folder and can be read. */
-export const codeFrame = ({ file, line, column }: Place, modulePath: string): ReadonlyArray<string> => {
+export const frameLines = ({ file, line, column }: Place, modulePath: string): ReadonlyArray<string> => {
   const folder = path.dirname(modulePath) + path.sep
   if (!path.resolve(file).startsWith(folder)) return []
   let source: string
@@ -168,17 +168,6 @@ export const codeFrame = ({ file, line, column }: Place, modulePath: string): Re
     return [
       "(The file has enums, namespaces or parameter properties: lines and columns are those of its compiled code.)"
     ]
-  const lines = source.split(/\r?\n/)
-  if (line < 1 || line > lines.length) return []
-  const first = Math.max(1, line - linesAround)
-  const last = Math.min(lines.length, line + linesAround)
-  const width = String(last).length
-  return lines.slice(first - 1, last).flatMap((code, index) => {
-    const number = first + index
-    const shown = printable(code.slice(0, maxLine)).replaceAll("\t", " ")
-    const row = `${number === line ? ">" : " "} ${String(number).padStart(width)} | ${shown}`.trimEnd()
-    return number === line && column <= maxLine
-      ? [row, `  ${" ".repeat(width)} | ${" ".repeat(Math.max(0, column - 1))}^`]
-      : [row]
-  })
+  const frame = codeFrame(source, line, column)
+  return frame === "" ? [] : frame.split("\n")
 }

@@ -10,7 +10,7 @@ import { CliOutput } from "effect/cli"
 import { rightsOf } from "../plugins/LoadReport.ts"
 import type { LogLine } from "./DryRun.ts"
 import { line as onOneLine, printable } from "./Output.ts"
-import { codeFrame, placeText, type PluginProblem } from "./PluginProblem.ts"
+import { frameLines, placeText, type PluginProblem } from "./PluginProblem.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 
 /** Times in milliseconds. */
@@ -151,6 +151,6 @@ export const renderProblem = (
   ...stack.map((frame) => `    at ${printable(frame.what) || "the module"} (${placeText(frame)})`),
   ...(place === undefined
     ? []
-    : [...(stack.length === 0 ? [`    at ${placeText(place)}`] : []), "", ...codeFrame(place, modulePath)]),
+    : [...(stack.length === 0 ? [`    at ${placeText(place)}`] : []), "", ...frameLines(place, modulePath)]),
   ...(hint === undefined ? [] : ["", `Hint: ${hint}`])
 ]

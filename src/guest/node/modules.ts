@@ -7,6 +7,7 @@ import * as nodeModule from "node:module"
 import { makeAsk, type ModuleText } from "../ahead.ts"
 import { denied, harmless } from "./facades.ts"
 import { cut, includes, startsWith } from "../intrinsics.ts"
+import { moduleProblem } from "../ModuleProblem.ts"
 import type { ModuleLine } from "../protocol.ts"
 
 const facadeScheme = "agentlip-builtin:"
@@ -85,8 +86,7 @@ export const installModuleHooks = (
       }
       const require = includes(context.conditions ?? [], "require")
       const answer = ask(line, { specifier, parent, require })
-      if ("error" in answer)
-        throw answer.syntax === true ? new SyntaxError(answer.error) : new Error(answer.error)
+      if ("error" in answer) throw moduleProblem(answer)
       answered[answer.url] = answer
       return {
         url: answer.url,

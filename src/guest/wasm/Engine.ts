@@ -164,7 +164,8 @@ export class Engine {
     // Before the first request it says hello.
     if (this.#over && type !== Reply.hello) return
     if (final.has(type)) this.#over = true
-    const said = explain(text, { limit: this.#memoryLimit, full: this.#isFull })
+    const memory = { limit: this.#memoryLimit, full: this.#isFull }
+    const said = explain(text, memory, (message) => this.#modules.originOf(message))
     this.#options.line.post(said)
     if (said[0] === Reply.crashed) this.#options.end(1)
   }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { makeAsk, type ModuleText } from "../ahead.ts"
-import type { ModuleLine } from "../protocol.ts"
+import type { ModuleLine, ProblemOrigin } from "../protocol.ts"
 
 /** The scheme of the guest's own modules; a plugin cannot import them. */
 export const own = "agentlip:/"
@@ -25,6 +25,9 @@ class ModuleProblem extends Error {
   }
 }
 
+/** A plugin may try to import for ever. */
+const maxOrigins = 100
+
 const remedy = 'on isolation "wasm"; isolation "process" and "thread" have'
 
 export class Modules {
@@ -32,6 +35,8 @@ export class Modules {
   readonly #answered = new Map<string, ModuleText>()
   readonly #ask = makeAsk()
   #refusal: unknown
+  /** Of the modules that could not be had, by what was said of each. */
+  readonly #origins = new Map<string, ProblemOrigin>()
 
   constructor(line: () => ModuleLine | undefined) {
     this.#line = line
@@ -45,12 +50,26 @@ export class Modules {
     const line = this.#line()
     if (line === undefined) throw new ModuleProblem("only a loaded plugin may import")
     const answer = this.#ask(line, { specifier, parent, require })
-    if ("error" in answer) throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
+    if ("error" in answer) {
+      const { importer, place } = answer
+      if (this.#origins.size < maxOrigins) {
+        this.#origins.set(answer.error, {
+          ...(importer === undefined ? {} : { importer }),
+          ...(place === undefined ? {} : { place })
+        })
+      }
+      throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
+    }
     if (answer.format === "wasm") {
       throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
     }
     this.#answered.set(answer.url, answer)
     return answer
+  }
+
+  /** Where a problem is from that an error inside QuickJS speaks of. */
+  originOf(message: string): ProblemOrigin | undefined {
+    return this.#origins.get(message)
   }
 
   /** As QuickJS names modules: by their URL. */

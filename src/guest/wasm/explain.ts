@@ -1,5 +1,5 @@
 /** What a reply says for those who read it: which level has a global that is missing here, and when memory ended. */
-import { Leftover, nonceLength, noNonce, Reply } from "../protocol.ts"
+import { Leftover, nonceLength, noNonce, type ProblemOrigin, Reply } from "../protocol.ts"
 
 /** Globals of Node that are not here. */
 const elsewhere: ReadonlySet<string> = new Set([
@@ -54,8 +54,22 @@ export interface Memory {
   readonly full: boolean
 }
 
+/** What its module was refused with, if that is what ended the load. */
+const withOrigin = (
+  failure: object,
+  originOf: (message: string) => ProblemOrigin | undefined
+): object | undefined => {
+  const message: unknown = Reflect.get(Object(Reflect.get(failure, "cause")), "message")
+  const origin = typeof message === "string" ? originOf(message) : undefined
+  return origin === undefined ? undefined : { ...failure, ...origin }
+}
+
 /** The same reply, or one that says more. */
-export const explain = (text: string, memory: Memory): string => {
+export const explain = (
+  text: string,
+  memory: Memory,
+  originOf: (message: string) => ProblemOrigin | undefined
+): string => {
   const type = text[0]
   const isOutput = type === Reply.output
   if (!isOutput && type !== Reply.thrown && type !== Reply.uncrossable && type !== Reply.loadFailed)
@@ -77,7 +91,13 @@ export const explain = (text: string, memory: Memory): string => {
     return `${Reply.crashed}${noNonce}${JSON.stringify(outOfMemoryReason(memory.limit))}`
   }
   const better = name === undefined || name === "ReferenceError" ? hinted(message) : undefined
-  if (better === undefined) return clean
+  if (better === undefined) {
+    const placed =
+      type === Reply.loadFailed && typeof said === "object" && said !== null
+        ? withOrigin(said, originOf)
+        : undefined
+    return placed === undefined ? clean : clean.slice(0, bodyAt) + JSON.stringify(placed)
+  }
   const body = typeof said === "string" ? better : { ...Object(said), message: better }
   return clean.slice(0, bodyAt) + JSON.stringify(body)
 }
