@@ -4,7 +4,7 @@ import { type AuditLine, type LogLevel, Request } from "../guest/protocol.ts"
 import type { Limits } from "../Plugin.ts"
 import { lineText, printable } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
-import { type LazySession, lazySession } from "./network.ts"
+import { type LazySession, lazySession } from "../net/LazySession.ts"
 import type { Conversation } from "./Requests.ts"
 import type { Subject, UngrantedUse } from "./Subject.ts"
 

@@ -6,7 +6,7 @@ import { createServer as createSecureServer } from "node:https"
 import type { AddressInfo, Server, Socket } from "node:net"
 import { parseNetGrants } from "../../src/capabilities/net.ts"
 import type { GuestMessage, HostMessage } from "../../src/guest/fetch/protocol.ts"
-import { netSession, type NetSessionOptions } from "../../src/isolation/net/NetSession.ts"
+import { netSession, type NetSessionOptions } from "../../src/net/NetSession.ts"
 
 export interface TestServer {
   readonly port: number

@@ -2,7 +2,7 @@
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import { type NetSession, netSession } from "./net/NetSession.ts"
+import { type NetSession, netSession } from "./NetSession.ts"
 
 export interface LazySession {
   /** Takes a message of the guest for the broker; answers what is wrong with it, if anything is. */

@@ -5,8 +5,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll } from "vitest"
-import { linkifier, PluginRuntime } from "../src/index.ts"
-import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
+import { linkifier, PluginRuntime } from "../../src/index.ts"
+import { layerRuntime, levels, message, specOn } from "../support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-flood-")))
 afterAll(() => fs.rmSync(folder, { recursive: true }))

@@ -7,8 +7,8 @@ import {
   opensAddress,
   parseNetEntry,
   parseNetGrants
-} from "../src/capabilities/net.ts"
-import { kindOf } from "../src/isolation/net/addresses.ts"
+} from "../../src/capabilities/net.ts"
+import { kindOf } from "../../src/net/addresses.ts"
 
 const grants = (...texts: ReadonlyArray<string>): ReadonlyArray<NetEntry> => {
   const { grants, problems } = parseNetGrants(texts)

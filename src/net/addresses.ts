@@ -1,6 +1,6 @@
 /** Which addresses are the public Internet's. Everything else is somebody's inside. */
 import { BlockList, isIP } from "node:net"
-import { isIn } from "../../capabilities/net.ts"
+import { isIn } from "../capabilities/net.ts"
 
 const listOf = (ranges: ReadonlyArray<string>): BlockList => {
   const list = new BlockList()

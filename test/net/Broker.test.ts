@@ -4,7 +4,7 @@ import { Deferred, Effect, Exit, Schema, Scope, Semaphore } from "effect"
 import { createServer } from "node:net"
 import * as tls from "node:tls"
 import * as zlib from "node:zlib"
-import { serve, serveRaw, serveSecure, startSession } from "./support/net.ts"
+import { serve, serveRaw, serveSecure, startSession } from "../support/net.ts"
 
 const answer = "hello from the server"
 const kib = 1024

@@ -3,11 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Logger, Queue } from "effect"
 import type { ServerResponse } from "node:http"
 import * as path from "node:path"
-import { linkifier } from "../src/Plugin.ts"
-import { PluginRuntime } from "../src/Runtime.ts"
-import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
-import { serve } from "./support/net.ts"
-import { dataOf, temporary, write } from "./support/plugins.ts"
+import { linkifier } from "../../src/Plugin.ts"
+import { PluginRuntime } from "../../src/Runtime.ts"
+import { layerRuntime, levels, message, specOn } from "../support/isolation.ts"
+import { serve } from "../support/net.ts"
+import { dataOf, temporary, write } from "../support/plugins.ts"
 
 /** "leave" asks and answers without waiting; "take" asks and answers with what it is told, and what came beside it. */
 const source = `

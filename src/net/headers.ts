@@ -1,6 +1,6 @@
 /** Which headers a plugin's request carries. */
 import type { IncomingMessage } from "node:http"
-import type { HeaderPair } from "../../guest/fetch/protocol.ts"
+import type { HeaderPair } from "../guest/fetch/protocol.ts"
 
 /** They say how bytes travel between the broker and the server, which is the broker's business. */
 const ofTheBroker = new Set([

@@ -3,8 +3,8 @@
  * limits, and end with the scope at the latest.
  */
 import { Duration, Effect, Fiber, FiberSet, Latch, Scope, Semaphore } from "effect"
-import type { NetGrants } from "../../capabilities/net.ts"
-import type { HostMessage } from "../../guest/fetch/protocol.ts"
+import type { NetGrants } from "../capabilities/net.ts"
+import type { HostMessage } from "../guest/fetch/protocol.ts"
 import { type Open, runExchange } from "./exchange.ts"
 import { makeGate, type Resolver, systemResolver } from "./gate.ts"
 import { readMessage } from "./messages.ts"

@@ -1,6 +1,6 @@
 /** Reads what a guest says to the broker. Nothing is assumed: whatever is not exactly a message is none. */
 import { Option, Schema } from "effect"
-import { type GuestMessage, maxChunk, maxMessageLength } from "../../guest/fetch/protocol.ts"
+import { type GuestMessage, maxChunk, maxMessageLength } from "../guest/fetch/protocol.ts"
 
 const Id = Schema.Int.check(Schema.isGreaterThan(0))
 const Token = Schema.String.check(Schema.isPattern(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/))

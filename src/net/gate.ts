@@ -11,7 +11,7 @@ import {
   type NetGrants,
   opensAddress,
   portOf
-} from "../../capabilities/net.ts"
+} from "../capabilities/net.ts"
 import { kindOf } from "./addresses.ts"
 import { codeOf, type FetchProblem, problem } from "./problem.ts"
 
