@@ -113,7 +113,13 @@ const remove = Command.make(
     const answer = yield* ask((api) => api.writes.changeMessage({ params: { id: message }, payload }))
     yield* show(answer, () => message)
   })
-).pipe(Command.withDescription("Delete a message; that it was there stays on record, what it said does not"))
+).pipe(
+  Command.withDescription(
+    "Delete a message: removes its text and findings. The event log and backups keep what it said; see " +
+      'docs/operations.md, "What a deletion removes"'
+  ),
+  Command.withExamples([{ command: "agentlip msg delete 019a3f2b7c4d00001 --actor ada" }])
+)
 
 const retopic = Command.make(
   "retopic",

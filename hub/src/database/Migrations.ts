@@ -239,16 +239,31 @@ const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
     WHERE state = 'pending' AND backfill_id IS NOT NULL`
 ]
 
+/** Which message an answer is about, so that its deletion finds it; see KeptAnswers.ts. */
+const answersOfMessages = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const messageId = sql.onDialectOrElse({
+    pg: () => "CASE WHEN answer <> '' THEN answer::json -> 'message' ->> 'id' END",
+    orElse: () => "CASE WHEN json_valid(answer) THEN json_extract(answer, '$.message.id') END"
+  })
+  yield* migration(() => [
+    `ALTER TABLE idempotency_keys ADD COLUMN message_id TEXT`,
+    `UPDATE idempotency_keys SET message_id = ${messageId}`,
+    `CREATE INDEX idempotency_keys_by_message ON idempotency_keys (message_id) WHERE message_id IS NOT NULL`
+  ])
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
   "0003_idempotency_keys": migration(idempotencyKeys),
   "0004_hubs": sharedOnPostgres,
-  "0005_operations": migration(operations)
+  "0005_operations": migration(operations),
+  "0006_answers_of_messages": answersOfMessages
 }
 
-/** The number of the last of them: databases of a newer hub have a higher one. */
-export const newest = Object.keys(migrations).length
+/** The number of the last of them, not the wire's `schema_version`: databases of a newer hub have a higher one. */
+export const tablesVersion = Object.keys(migrations).length
 
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
 export const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" })

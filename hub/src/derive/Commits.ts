@@ -44,6 +44,8 @@ const isCurrent = (
   message.content_raw === asked.content_raw
 
 const endOf = (outcome: Outcome, message: Current | undefined): End => {
+  // Whatever became of the run: an error may quote the text, which is gone.
+  if (message !== undefined && message.deleted_at !== null) return "stale"
   switch (outcome._tag) {
     case "Failed":
       return "failed"
@@ -102,7 +104,7 @@ export class Commits extends Context.Service<
           const ended_at = yield* timestamp
           const rows = ends.map(({ outcome, end }) => {
             const { message_id, content_version, plugin_name } = outcome.job
-            const error = outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
+            const error = end === "failed" && outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
             return { message_id, content_version, plugin_name, state: end, error_json: error }
           })
           const ended = yield* sql<JobKey>`
@@ -152,9 +154,9 @@ export class Commits extends Context.Service<
           )
           const enrichments: Array<Findings<EnrichmentDraft>> = []
           const attachments: Array<Findings<AttachmentDraft>> = []
-          for (const { outcome } of ended) {
+          for (const { outcome, end } of ended) {
             const { job } = outcome
-            if (outcome._tag === "Failed") yield* report(outcome)
+            if (end === "failed" && outcome._tag === "Failed") yield* report(outcome)
             const message = messages.get(job.message_id)
             if (!isCurrent(message, job)) continue
             const { topic_id, channel_id } = message

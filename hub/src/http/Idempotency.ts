@@ -7,6 +7,7 @@
  * - The answer is kept in the transaction of the change: a crash leaves both or neither.
  * - A refusal changes nothing and is not kept; the same key may be tried again.
  * - Of two requests that come at once with one key, the second waits for the first.
+ * - The deletion of a message puts its tombstone into the answers that hold it; see KeptAnswers.ts.
  */
 import { Clock, Duration, Effect, Layer, Schedule } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -15,6 +16,7 @@ import { createHash } from "node:crypto"
 import { Idempotency } from "./ApiMiddlewares.ts"
 import { InvalidInput } from "../core/ApiErrors.ts"
 import { bodyText } from "./Failures.ts"
+import { messageIdIn } from "../messages/KeptAnswers.ts"
 import { timestamp } from "../timestamp.ts"
 
 /** How long an answer is kept. */
@@ -57,7 +59,8 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
         if (begun.length === 0) {
           const [kept] = yield* sql<KeptAnswer>`
             SELECT body_digest, status, answer FROM idempotency_keys WHERE key = ${key}`
-          if (kept?.body_digest === body_digest) return replay(kept)
+          // No digest: the message was deleted since.
+          if (kept?.body_digest === body_digest || kept?.body_digest === "") return replay(kept)
           return yield* new InvalidInput({
             error: "Idempotency-Key: it came with another body before; take a new key for another request"
           })
@@ -65,7 +68,9 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
         const response = yield* handler
         const answer = bodyText(response) ?? ""
         yield* sql`
-          UPDATE idempotency_keys SET status = ${response.status}, answer = ${answer} WHERE key = ${key}`
+          UPDATE idempotency_keys
+          SET status = ${response.status}, answer = ${answer}, message_id = ${messageIdIn(answer)}
+          WHERE key = ${key}`
         return response
       }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
 

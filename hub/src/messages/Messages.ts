@@ -15,6 +15,7 @@ import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
 import type { Message } from "../core/Model.ts"
 import { Outbox } from "../derive/Outbox.ts"
+import { forgetContent } from "./KeptAnswers.ts"
 import { Topics } from "./Topics.ts"
 
 export const maxMessageBytes = 64 * 1024
@@ -63,7 +64,10 @@ export class Messages extends Context.Service<
       content_raw: string,
       expectedVersion?: number
     ) => Effect.Effect<Changed, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
-    /** Leaves a tombstone and nothing that was derived; on a deleted message it changes nothing. */
+    /**
+     * Leaves a tombstone: text, findings, errors of jobs and kept answers go in the same transaction. Events stay as
+     * they are, and so do attachments that a client posted. Changes nothing on a deleted message.
+     */
     readonly remove: (
       id: string,
       actor: string,
@@ -205,6 +209,8 @@ export class Messages extends Context.Service<
           WHERE id = ${id}`
         yield* derived.removeEnrichments(id)
         yield* derived.removeAttachments(id)
+        yield* sql`UPDATE derivations SET error_json = NULL WHERE message_id = ${id} AND error_json IS NOT NULL`
+        yield* forgetContent(sql, message)
         const event_id = yield* append("message.deleted", message, {
           message_id: id,
           deleted_by: actor,
