@@ -147,7 +147,7 @@ export const hostileDemo = Effect.gen(function* () {
     },
     {
       holds: hub.log().length < logLimit && !hub.log().includes("\u001b[2J"),
-      what: `its log is short and clean: ${Math.round(hub.log().length / 1024)} KiB, no control characters of theirs`
+      what: `its log is bounded and clean: ${Math.round(hub.log().length / 1024)} KiB of at most ${logLimit / 1024}, no control characters of theirs`
     },
     {
       holds: stopped.taken < longestStop && stopped.left.length === 0,

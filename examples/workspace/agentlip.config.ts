@@ -1,4 +1,4 @@
-// The operator's own code, read once at start-up. A type import only: it is gone when this file runs.
+// The operator's own code, read at the start and again when it changes. A type import only: it is gone when this file runs.
 import type { AgentlipConfig } from "@agentlip/plugin-runtime"
 
 // Each plugin runs in a process of its own, may reach nothing, and has 5 seconds for a message: unless it says

@@ -3,7 +3,6 @@ import {
   CircuitBreaker,
   type ConfiguredSpec,
   PluginRuntime,
-  Staleness,
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
@@ -87,9 +86,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer, Plugins.layer))
   )
-  const pipeline = Derive.layer(concurrency === undefined ? {} : { concurrency }).pipe(
-    Layer.provide(Staleness.layer)
-  )
+  const pipeline = Derive.layer(concurrency === undefined ? {} : { concurrency })
   const server = Server.layer({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),

@@ -1,11 +1,12 @@
 /** Copies of a hub's database: whole, sound, of one moment; and put back without a number given out twice. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Result } from "effect"
+import { ConfigProvider, Effect, Fiber, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Backup from "../src/database/Backup.ts"
 import * as Migrations from "../src/database/Migrations.ts"
+import { commandsOf } from "./cli.ts"
 import { agentlip } from "./hubProcess.ts"
 import { type Json, linkifierSpec, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
 
@@ -137,10 +138,50 @@ describe("On the command line", () => {
         assert.deepInclude(JSON.parse(restored.output), { file, messages: 2 })
         yield* startHub({ workspace })
         const locked = yield* ends("restore", file)
-        assert.strictEqual(locked.code, 2)
+        assert.strictEqual(locked.code, 10)
         assert.include(locked.output, "already runs")
       }),
     60_000
+  )
+})
+
+describe("On PostgreSQL", () => {
+  it.live("backup and restore refuse and name the tool, whatever SQLite file lies in the workspace", () =>
+    Effect.gen(function* () {
+      const workspace = yield* stopped(1)
+      const file = path.join(workspace, "copy")
+      yield* Backup.backup(workspace, file)
+      const run = commandsOf(workspace)
+      const refused = Effect.fnUntraced(function* (why: string) {
+        for (const [command, tool] of [
+          ["backup", "pg_dump"],
+          ["restore", "pg_restore"]
+        ] as const) {
+          const { code, err } = yield* run(command, command === "backup" ? `${file}2` : file)
+          assert.strictEqual(code, 1)
+          assert.include(err, tool)
+          assert.include(err, why)
+        }
+        assert.isFalse(fs.existsSync(`${file}2`))
+      })
+      const env = ConfigProvider.fromUnknown({ AGENTLIP_DATABASE: "postgres://somewhere/agentlip" })
+      yield* Effect.provideService(refused("AGENTLIP_DATABASE"), ConfigProvider.ConfigProvider, env)
+      const server = {
+        instance_id: "i",
+        db_id: "d",
+        host: "127.0.0.1",
+        port: 1,
+        auth_token: "t",
+        pid: 1,
+        started_at: "then",
+        database: "postgresql"
+      }
+      const serverFile = path.join(workspace, ".agentlip", "server.json")
+      fs.writeFileSync(serverFile, JSON.stringify(server), { mode: 0o600 })
+      yield* refused("the hub of this workspace")
+      fs.rmSync(serverFile)
+      assert.strictEqual((yield* run("backup", `${file}2`)).code, 0)
+    })
   )
 })
 
@@ -250,7 +291,7 @@ describe("A restore", () => {
       const source = yield* stopped(40)
       yield* Backup.backup(source, file)
       const db = new DatabaseSync(file)
-      db.exec(`INSERT INTO migrations (migration_id, name) VALUES (${Migrations.newest + 1}, 'later')`)
+      db.exec(`INSERT INTO migrations (migration_id, name) VALUES (${Migrations.tablesVersion + 1}, 'later')`)
       db.close()
       assert.include(yield* refused(file), "newer agentlip")
       yield* Backup.backup(source, file, { force: true })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { agentlipProcess, type Child, commandsOf, start } from "./cli.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import { client, eventually, makeTopic, readServerFile, startHub, tempWorkspace } from "./testHub.ts"
@@ -164,6 +165,36 @@ describe("agentlip init, up, doctor, down", () => {
         assert.strictEqual((yield* run("down")).code, 3)
       }),
     60_000
+  )
+
+  it.live(
+    "up on a workspace that another hub holds ends with the exit code of Agentlip v1",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub()
+        const { code, err } = yield* agentlipProcess(["up", "-w", hub.workspace, "--json"])
+        assert.strictEqual(code, 10)
+        assert.strictEqual(JSON.parse(err).code, "WORKSPACE_LOCKED")
+      }),
+    60_000
+  )
+
+  it.live("doctor says of a database of Agentlip v1 that it is not damaged, and advises no restore", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const run = commandsOf(workspace)
+      yield* run("init")
+      const file = path.join(workspace, ".agentlip", "db.sqlite3")
+      const db = new DatabaseSync(file)
+      for (const table of ["meta (key, value)", "channels (id)", "messages (id)", "topic_attachments (id)"]) {
+        db.exec(`CREATE TABLE ${table}`)
+      }
+      db.close()
+      const { code, out } = yield* run("doctor")
+      assert.strictEqual(code, 1)
+      assert.match(out, /problem +database: .*Agentlip v1\n +→ It is not damaged.*another workspace/)
+      assert.notInclude(out, "restore")
+    })
   )
 
   it.live("down leaves other processes alone, whatever number a stale file has", () =>

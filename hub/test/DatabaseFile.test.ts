@@ -96,7 +96,7 @@ describe("A hub does not start on", () => {
   it.live("a database of a newer hub", () =>
     Effect.gen(function* () {
       const workspace = yield* stopped
-      const newer = Migrations.newest + 3
+      const newer = Migrations.tablesVersion + 3
       change(
         databaseOf(workspace),
         `INSERT INTO migrations (migration_id, name) VALUES (${newer}, 'what_is_to_come')`
@@ -105,7 +105,7 @@ describe("A hub does not start on", () => {
         workspace,
         "NEWER",
         `version ${newer},`,
-        `up to ${Migrations.newest};`,
+        `up to ${Migrations.tablesVersion};`,
         "use a newer agentlip"
       )
     })

@@ -117,11 +117,18 @@ describe("Idempotency-Key", () => {
     Effect.gen(function* () {
       const { hub, body } = yield* setUp
       const refusal = refusing("idempotency_keys", "UPDATE", "true")
+      const counted = Effect.promise(async () => {
+        const text = await (await fetch(`${hub.url}/metrics`)).text()
+        return Number(/agentlip_messages_total\{change="create"\} (\d+)/.exec(text)?.[1] ?? 0)
+      })
+      const before = yield* counted
       yield* hub.rows(refusal.begin)
       assert.strictEqual((yield* hub.post("/api/v1/messages", body, keyed("one"))).status, 500)
       assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 0)
+      assert.strictEqual(yield* counted, before)
       yield* hub.rows(refusal.end)
       assert.strictEqual((yield* hub.post("/api/v1/messages", body, keyed("one"))).status, 201)
+      assert.strictEqual(yield* counted, before + 1)
     })
   )
 

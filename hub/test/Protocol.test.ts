@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { Api } from "../src/http/Api.ts"
 import { onPostgres } from "./testDatabase.ts"
 import { type Answer, type Json, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
 
@@ -560,4 +561,18 @@ describe("the workspace", () => {
       assert.include(error.message, "/no/such/folder")
     })
   )
+})
+
+describe("docs/protocol.md and docs/operations.md", () => {
+  it("name every route", () => {
+    const text = ["protocol", "operations"]
+      .map((page) => fs.readFileSync(new URL(`../../docs/${page}.md`, import.meta.url), "utf8"))
+      .join("\n")
+    const routes = Object.values(Api.groups).flatMap(({ endpoints }) => Object.values(endpoints))
+    assert.isAbove(routes.length, 20)
+    assert.deepStrictEqual(
+      routes.map(({ path }) => path).filter((path) => !text.includes(path)),
+      []
+    )
+  })
 })

@@ -11,7 +11,9 @@ const Server = Schema.Struct({
   port: Schema.Int,
   auth_token: Schema.RedactedFromValue(Schema.String, { label: "auth_token" }),
   pid: Schema.Int,
-  started_at: Schema.String
+  started_at: Schema.String,
+  /** Absent from the file of an older hub. */
+  database: Schema.optionalKey(Schema.Literals(["sqlite", "postgresql"]))
 })
 export type Server = typeof Server.Type
 

@@ -10,25 +10,30 @@ export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@age
   "DatabaseUnusable",
   {
     file: Schema.String,
-    problem: Schema.Literals(["DAMAGED", "FOREIGN", "NEWER", "LOCKED", "READ_ONLY", "UNREADABLE"]),
+    problem: Schema.Literals(["DAMAGED", "FOREIGN", "V1", "NEWER", "LOCKED", "READ_ONLY", "UNREADABLE"]),
     reason: Schema.String
   }
 ) {
   override get message(): string {
-    return [`The database ${this.file} cannot be used: ${this.reason}.`, ...remedies[this.problem]].join(" ")
+    return [`The database ${this.file} cannot be used: ${this.reason}.`, this.remedy].join(" ").trimEnd()
+  }
+  /** What to do about it; empty where the reason says it. */
+  get remedy(): string {
+    return remedies[this.problem]
   }
 }
 
 type Problem = DatabaseUnusable["problem"]
 
-const remedies: Readonly<Record<Problem, ReadonlyArray<string>>> = {
-  DAMAGED: ["Put back a backup (agentlip restore FILE), which keeps this one beside it."],
-  FOREIGN: ["Move it away, or choose another workspace."],
+const remedies: Readonly<Record<Problem, string>> = {
+  DAMAGED: "Put back a backup (agentlip restore FILE), which keeps this one beside it.",
+  FOREIGN: "Move it away, or choose another workspace.",
+  V1: "It is not damaged, but this hub cannot open it: keep the file for Agentlip v1 and choose another workspace.",
   // The reason says it, because it holds for a backup too.
-  NEWER: [],
-  LOCKED: ["End what has it open, such as a database shell, and start again."],
-  READ_ONLY: ["Let the hub's user write to it and to its folder, and start again."],
-  UNREADABLE: ["Make sure that its disk works and has room, and start again."]
+  NEWER: "",
+  LOCKED: "End what has it open, such as a database shell, and start again.",
+  READ_ONLY: "Let the hub's user write to it and to its folder, and start again.",
+  UNREADABLE: "Make sure that its disk works and has room, and start again."
 }
 
 const refuse = (file: string, problem: Problem, reason: string): never => {
@@ -60,11 +65,20 @@ export const unusable = (file: string, cause: unknown): DatabaseUnusable => {
 
 const numberIn = (db: DatabaseSync, query: string): number => Number(db.prepare(query).get()?.["n"] ?? 0)
 
+/** Which migration the tables of a hub are at; 0: they are not made yet. */
+export const tablesVersionOf = (db: DatabaseSync): number => {
+  const isThere = numberIn(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'migrations'") > 0
+  return isThere ? numberIn(db, "SELECT max(migration_id) AS n FROM migrations") : 0
+}
+
 /** The tables of a hub; a file that is new, or whose hub was killed as it made them, has none or only `migrations`. */
 const requireHub = (db: DatabaseSync, file: string): void => {
   const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all()
   const tables = names.map(({ name }) => String(name)).filter((name) => !name.startsWith("sqlite_"))
   const isHub = tables.includes("migrations") && (tables.length === 1 || tables.includes("meta"))
+  if (["meta", "channels", "topic_attachments"].every((table) => tables.includes(table))) {
+    refuse(file, "V1", "it is the database of Agentlip v1")
+  }
   if (tables.length > 0 && !isHub) {
     const some = `${tables.slice(0, 5).join(", ")}${tables.length > 5 ? ", …" : ""}`
     refuse(file, "FOREIGN", `it is not the database of a hub: it has the tables ${some}`)
@@ -74,9 +88,9 @@ const requireHub = (db: DatabaseSync, file: string): void => {
   if (!columns.some(({ name }) => name === "migration_id")) {
     refuse(file, "FOREIGN", "it is not the database of a hub: its migrations are none of a hub's")
   }
-  const version = numberIn(db, "SELECT max(migration_id) AS n FROM migrations")
-  if (version > Migrations.newest) {
-    const known = `this hub knows them up to ${Migrations.newest}; use a newer agentlip`
+  const version = tablesVersionOf(db)
+  if (version > Migrations.tablesVersion) {
+    const known = `this hub knows them up to ${Migrations.tablesVersion}; use a newer agentlip`
     refuse(file, "NEWER", `its tables are of version ${version}, and ${known}`)
   }
 }

@@ -1,8 +1,9 @@
 /** The HTTP interface over the hub's services: defaults, and nothing else. */
 import { Clock, Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { SqlClient } from "effect/sql"
 import { Api } from "./Api.ts"
-import { Identity, protocolVersion, schemaVersion } from "../workspace/HubIdentity.ts"
+import { Identity, protocolVersions } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
 import { Derivations } from "../derive/Derivations.ts"
 import { Derived } from "../derive/Derived.ts"
@@ -24,8 +25,7 @@ const HealthLive = HttpApiBuilder.group(
         status: "ok" as const,
         instance_id,
         db_id,
-        schema_version: schemaVersion,
-        protocol_version: protocolVersion,
+        ...protocolVersions,
         pid: process.pid,
         uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000)
       }))
@@ -91,27 +91,30 @@ const WritesLive = HttpApiBuilder.group(
     const topics = yield* Topics
     const messages = yield* Messages
     const attachments = yield* Attachments
+    const sql = yield* SqlClient.SqlClient
+    // With an idempotency key the change commits only after its handler.
+    const count = (change: Parameters<typeof messageChanged>[0]) => sql.afterCommit(messageChanged(change))
     return handlers.handleAll({
       createChannel: ({ payload }) =>
         topics.createChannel(payload.name, payload.description ?? undefined).pipe(storageIsDefect),
       createTopic: ({ payload }) => topics.create(payload.channel_id, payload.title).pipe(storageIsDefect),
       renameTopic: ({ params, payload }) => topics.rename(params.id, payload.title).pipe(storageIsDefect),
       createMessage: ({ payload }) =>
-        messages.create(payload).pipe(Effect.tap(messageChanged("create")), storageIsDefect),
+        messages.create(payload).pipe(Effect.tap(count("create")), storageIsDefect),
       changeMessage: ({ params: { id }, payload }) => {
         switch (payload.op) {
           case "edit":
             return messages
               .edit(id, payload.content_raw, payload.expected_version)
-              .pipe(Effect.tap(messageChanged("edit")), storageIsDefect)
+              .pipe(Effect.tap(count("edit")), storageIsDefect)
           case "delete":
             return messages
               .remove(id, payload.actor, payload.expected_version)
-              .pipe(Effect.tap(messageChanged("delete")), storageIsDefect)
+              .pipe(Effect.tap(count("delete")), storageIsDefect)
           case "move_topic":
             return messages
               .move(id, payload.to_topic_id, payload.mode, payload.expected_version)
-              .pipe(Effect.tap(messageChanged("move")), storageIsDefect)
+              .pipe(Effect.tap(count("move")), storageIsDefect)
         }
       },
       createAttachment: ({ params, payload }) =>

@@ -2,10 +2,11 @@
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
+import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { AuthToken } from "./AuthToken.ts"
-import { Identity, protocolVersion, schemaVersion } from "./HubIdentity.ts"
+import { Identity, protocolVersions } from "./HubIdentity.ts"
 import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
 
 const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
@@ -24,13 +25,14 @@ const ownerOf = (file: string): string | undefined => {
 export const layer: Layer.Layer<
   never,
   WorkspaceError,
-  Workspace | Identity | AuthToken | HttpServer.HttpServer
+  Workspace | Identity | AuthToken | HttpServer.HttpServer | SqlClient.SqlClient
 > = Layer.effectDiscard(
   Effect.gen(function* () {
     const { folder, serverFile } = yield* Workspace
     const { instance_id, db_id, started_at } = yield* Identity
     const { address } = yield* HttpServer.HttpServer
     const token = yield* AuthToken
+    const sql = yield* SqlClient.SqlClient
     if (!NetAddress.isInetAddress(address)) return yield* Effect.die("the hub listens on no internet address")
     const content = {
       instance_id,
@@ -40,8 +42,8 @@ export const layer: Layer.Layer<
       auth_token: Redacted.value(token),
       pid: process.pid,
       started_at,
-      protocol_version: protocolVersion,
-      schema_version: schemaVersion
+      ...protocolVersions,
+      database: sql.onDialectOrElse({ pg: () => "postgresql", orElse: () => "sqlite" })
     }
     const temporary = path.join(folder, `server.${instance_id}.tmp`)
     yield* Effect.acquireRelease(

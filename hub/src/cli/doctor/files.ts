@@ -2,6 +2,7 @@
 import { Effect, Result } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
+import * as DatabaseFile from "../../database/DatabaseFile.ts"
 import * as Migrations from "../../database/Migrations.ts"
 import { Workspace, type WorkspacePaths } from "../../workspace/Workspace.ts"
 import { holderOf, isAlive, lockFileOf } from "../../workspace/WriterLock.ts"
@@ -81,27 +82,21 @@ const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {
 const database = ({ database }: WorkspacePaths): Check => {
   const { ok, problem } = checkOf("database")
   if (!fs.existsSync(database)) return ok("there is none yet")
-  const restore = "stop the hub, then agentlip restore FILE puts a backup in its place"
   try {
     // Not read-only: that would leave SQLite's two files beside it behind.
     const db = new DatabaseSync(database, { timeout: 5_000 })
     try {
-      const version = Number(db.prepare("SELECT max(migration_id) AS n FROM migrations").get()?.["n"] ?? 0)
-      if (version > Migrations.newest) {
-        return problem(
-          `its tables are of version ${version}, and this agentlip knows them up to ${Migrations.newest}`,
-          "use the newer agentlip that made it"
-        )
-      }
-      const verdict = String(db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"])
-      if (verdict !== "ok") return problem(`it is damaged (${verdict})`, restore)
-      const behind = version < Migrations.newest ? `; the next start brings it to ${Migrations.newest}` : ""
+      DatabaseFile.examine(db, database)
+      const newest = Migrations.tablesVersion
+      const version = DatabaseFile.tablesVersionOf(db)
+      const behind = version < newest ? `; the next start brings it to ${newest}` : ""
       return ok(`sound, tables of version ${version}${behind}`)
     } finally {
       db.close()
     }
   } catch (cause) {
-    return problem(`${database} cannot be read: ${reasonOf(cause)}`, restore)
+    const { reason, remedy } = DatabaseFile.unusable(database, cause)
+    return problem(`${database}: ${reason}`, remedy === "" ? "use the newer agentlip that made it" : remedy)
   }
 }
 
