@@ -25,6 +25,42 @@ write("plugins/helper.ts", "export enum Colour { Red = 'red' }")
 write("plugins/old.cjs", "exports.parent = require('./older.cjs').name")
 write("plugins/older.cjs", "exports.name = require('path').sep")
 write("plugins/notes.txt", "not a module")
+write("plugins/esm.mjs", "export const value = 'of an ES module'")
+write("plugins/cycle-a.cjs", "exports.early = 1; exports.seen = { ...require('./cycle-b.cjs') }")
+write("plugins/cycle-b.cjs", "exports.early = { ...require('./cycle-a.cjs') }.early; exports.late = true")
+write(
+  "plugins/throws.cjs",
+  "exports.count = (globalThis.count = (globalThis.count ?? 0) + 1)\n\nthrow new Error('on line 3')"
+)
+write(
+  "plugins/common.cjs",
+  `#!/usr/bin/env node
+const attempt = (run) => { try { return run() } catch (error) { return error.code ?? error.message } }
+exports.named = "a name"
+exports.seen = {
+  this: this === exports, own: module.exports === exports, loaded: module.loaded,
+  file: __filename === module.filename && require.resolve("./common.cjs") === __filename,
+  folder: __dirname === module.path,
+  json: require("./data.json").own, same: require("./data.json") === require("./data.json"),
+  esm: require("./esm.mjs").value, builtin: require("node:path") === require("path"),
+  facade: require("fs") === require("node:fs"),
+  missing: attempt(() => require("./none.cjs")),
+  cycle: require("./cycle-a.cjs").seen,
+  throws: [attempt(() => require("./throws.cjs")), attempt(() => require("./throws.cjs")), globalThis.count],
+  cached: Object.keys(require.cache).includes(__filename),
+  plain: Object.getPrototypeOf(module) === Object.prototype
+}
+exports.later = () => import("./esm.mjs").then(({ value }) => value)
+exports.line = () => { try { require("./throws.cjs") } catch (error) { return error.stack.includes("throws.cjs:3:") } }`
+)
+write(
+  "plugins/uses-common.mjs",
+  `import whole, { named, seen, later, line } from "./common.cjs"
+export default {
+  enrich: async () => [{ kind: "x", span: { start: 0, end: 1 },
+    data: { ...seen, named, whole: whole.named, later: await later(), line: line() } }]
+}`
+)
 fs.symlinkSync(path.join(folder, "secret.json"), path.join(folder, "plugins/link.json"))
 write("plugins/node_modules/good/package.json", '{"name":"good","type":"module","exports":"./lib/index.js"}')
 write("plugins/node_modules/good/lib/index.js", 'export { value } from "../value.js"')
@@ -201,6 +237,36 @@ describe("modules", () => {
           assert.strictEqual(said[0]?.refused?.replaceAll("secret", "absent"), said[1]?.refused)
           assert.notInclude(said[0]?.refused, "Cannot find")
         })
+    )
+
+    it.effect("CommonJS is as in Node, but for Node's own module objects", () =>
+      Effect.gen(function* () {
+        const runtime = yield* PluginRuntime
+        const modulePath = path.join(folder, "plugins/uses-common.mjs")
+        const spec = makeSpec({ name: "uses-common", kind: linkifier, modulePath })
+        const [seen] = yield* runtime.run(spec, { message })
+        assert.deepStrictEqual<unknown>(seen?.data, {
+          this: true,
+          own: true,
+          loaded: false,
+          file: true,
+          folder: true,
+          json: "data",
+          same: true,
+          esm: "of an ES module",
+          builtin: true,
+          facade: true,
+          missing: "MODULE_NOT_FOUND",
+          cycle: { early: 1, late: true },
+          throws: ["on line 3", "on line 3", 2],
+          cached: true,
+          plain: true,
+          named: "a name",
+          whole: "a name",
+          later: "of an ES module",
+          line: true
+        })
+      })
     )
 
     it.effect("lends a linked folder's packages to nobody", () =>

@@ -6,7 +6,6 @@
 import * as asyncHooks from "node:async_hooks"
 import * as crypto from "node:crypto"
 import * as fs from "node:fs"
-import * as module from "node:module"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
@@ -208,7 +207,7 @@ export const globalCrypto = {
 /** What a plugin gets instead of the modules and of the process's environment. */
 export interface Facades {
   /** By module name, without `node:`. */
-  readonly modules: ReadonlyMap<string, object>
+  readonly modules: Map<string, object>
   readonly setEnv: (values: { readonly [name: string]: string }) => void
 }
 
@@ -236,7 +235,6 @@ export const makeFacades = (
       ["crypto", cryptoFacade],
       ["fs", files.fs],
       ["fs/promises", files.promises],
-      ["module", pick(module, ["createRequire", "builtinModules", "isBuiltin"])],
       ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
       ["perf_hooks", { performance: globalPerformance }],
       ["process", makeProcess(streams, watchedEnv)],

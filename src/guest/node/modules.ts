@@ -4,11 +4,13 @@
  */
 // By namespace: a runtime without hooks (Bun) must still be able to load this file.
 import * as nodeModule from "node:module"
+import { moduleNotFound } from "../commonjs.ts"
 import { makeAsk, type ModuleText } from "../ahead.ts"
-import { denied, harmless } from "./facades.ts"
 import { cut, includes, startsWith } from "../intrinsics.ts"
 import { moduleProblem } from "../ModuleProblem.ts"
 import type { ModuleLine } from "../protocol.ts"
+import { installCommonJs } from "./commonjs.ts"
+import { denied, harmless } from "./facades.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")
@@ -28,72 +30,90 @@ export const rehearsal = "agentlip:rehearsal"
 const rehearsalSource = `import "node:os"
 export default { name: "rehearsal", version: "1.0.0", enrich: ({ message }) => [...Object.keys(message)] }`
 
-/** Members of Node's `Module` that change how modules load, or look at the disk past the loader. */
-const closedModuleMembers = [
-  "registerHooks",
-  "register",
-  "setSourceMapsSupport",
-  "syncBuiltinESMExports",
-  "findPackageJSON",
-  "enableCompileCache",
-  "flushCompileCache"
-]
-
 /** Longer than any path; what is over it must not be copied to the host. */
 const maxSpecifier = 8_192
+
+/** A built-in's name without its scheme. */
+const nameOf = (specifier: string): string => (startsWith(specifier, "node:") ? cut(specifier, 5) : specifier)
+
+// Taken before the real process is stubbed.
+const { getBuiltinModule } = process
+const builtinNamed = (name: string): object | undefined => getBuiltinModule(`node:${name}`)
 
 /** Records without a prototype: nothing about them can be patched. */
 const record = <A>(): { [key: string]: A } => Object.create(null)
 
 /** Installs the hooks; `currentLine` answers once the guest has a plugin. */
 export const installModuleHooks = (
-  facades: ReadonlyMap<string, object>,
+  facades: Map<string, object>,
   currentLine: () => ModuleLine | undefined
 ): void => {
+  const answered = record<ModuleText>()
+  const ask = makeAsk()
+  // The function as it is now: the module's live export is for a plugin to change.
+  const { isBuiltin, registerHooks } = nodeModule
+
+  /** A module that is none of Node's, from the loader. */
+  const find = (specifier: string, parent: string | undefined, require: boolean): ModuleText => {
+    if (specifier.length > maxSpecifier) {
+      throw denied(
+        "a module",
+        `A specifier has ${maxSpecifier} characters at most, this has ${specifier.length}.`
+      )
+    }
+    const line = currentLine()
+    if (line === undefined || parent === undefined) {
+      throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
+    }
+    const answer = ask(line, { specifier, parent, require })
+    if ("error" in answer) {
+      const problem = moduleProblem(answer)
+      throw require && answer.syntax !== true ? moduleNotFound(problem) : problem
+    }
+    return (answered[answer.url] = answer)
+  }
+
+  const refuseBuiltin = (specifier: string): never => {
+    throw denied(`the built-in module "${specifier}"`, "Plugins may not use it on this isolation level.")
+  }
+
+  const commonJs = installCommonJs({
+    find: (specifier, parent) => find(specifier, parent, true),
+    sourceOf: (url) => String(answered[url]?.source ?? ""),
+    builtin: (specifier) => {
+      if (!isBuiltin(specifier)) return undefined
+      const name = nameOf(specifier)
+      return facades.get(name) ?? (harmless[name] === true ? builtinNamed(name) : refuseBuiltin(specifier))
+    }
+  })
+  facades.set("module", {
+    createRequire: commonJs.createRequire,
+    builtinModules: nodeModule.builtinModules,
+    isBuiltin
+  })
   Object.defineProperty(globalThis, facadeRegistry, { value: facades })
   const sources = record<string>()
   for (const [name, facade] of facades) sources[name] = facadeSource(name, facade)
   sources[rehearsal] = rehearsalSource
-  const answered = record<ModuleText>()
-  const ask = makeAsk()
-  // The function as it is now: the module's live export is for a plugin to change.
-  const { isBuiltin } = nodeModule
 
-  nodeModule.registerHooks({
+  registerHooks({
     resolve(specifier, context, next) {
+      const required = commonJs.required()
+      if (required !== undefined) return { ...required, shortCircuit: true }
       if (isBuiltin(specifier)) {
-        const name = startsWith(specifier, "node:") ? cut(specifier, 5) : specifier
+        const name = nameOf(specifier)
         if (sources[name] !== undefined) {
           return { url: facadeScheme + name, format: "module", shortCircuit: true }
         }
-        if (harmless[name] === true) return next(specifier, context)
-        throw denied(`the built-in module "${specifier}"`, "Plugins may not use it on this isolation level.")
+        return harmless[name] === true ? next(specifier, context) : refuseBuiltin(specifier)
       }
       if (startsWith(specifier, "data:")) return next(specifier, context)
-      if (specifier.length > maxSpecifier) {
-        throw denied(
-          "a module",
-          `A specifier has ${maxSpecifier} characters at most, this has ${specifier.length}.`
-        )
-      }
-      const line = currentLine()
-      if (line === undefined && specifier === rehearsal) {
+      if (specifier === rehearsal && currentLine() === undefined) {
         return { url: facadeScheme + rehearsal, format: "module", shortCircuit: true }
       }
-      const parent = context.parentURL
-      if (line === undefined || parent === undefined) {
-        throw denied(`the module "${specifier}"`, "Only a loaded plugin may import.")
-      }
       const require = includes(context.conditions ?? [], "require")
-      const answer = ask(line, { specifier, parent, require })
-      if ("error" in answer) throw moduleProblem(answer)
-      answered[answer.url] = answer
-      return {
-        url: answer.url,
-        format: answer.format,
-        shortCircuit: true,
-        importAttributes: context.importAttributes
-      }
+      const { url, format } = find(specifier, context.parentURL, require)
+      return { url, format, shortCircuit: true, importAttributes: context.importAttributes }
     },
     load(url, context, next) {
       if (startsWith(url, facadeScheme)) {
@@ -108,14 +128,4 @@ export const installModuleHooks = (
       throw denied(`the module "${url}"`, "Plugins may not use it on this isolation level.")
     }
   })
-
-  // A plugin that could add hooks of its own would be asked before these; the rest tells of files.
-  const refuse = (): never => {
-    throw denied("Node's module internals", "A plugin cannot change how modules load.")
-  }
-  for (const name of closedModuleMembers) {
-    if (name in nodeModule.Module) {
-      Object.defineProperty(nodeModule.Module, name, { value: refuse, writable: false, configurable: false })
-    }
-  }
 }

@@ -5,6 +5,7 @@ export const reach: ReadonlyArray<Rogue> = [
   ...files("ts", { expect: "OK", harm: "reaches" }, [
     "fs-read-token",
     "fs-probe",
+    "fs-probe-commonjs",
     "fs-import-token",
     "fs-require-token",
     "fs-symlink",
