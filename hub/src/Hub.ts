@@ -31,10 +31,14 @@ import * as Server from "./http/Server.ts"
 import * as SharedBreaker from "./plugins/SharedBreaker.ts"
 import { Specs } from "./plugins/Specs.ts"
 import { Topics } from "./messages/Topics.ts"
-import { Workspace } from "./workspace/Workspace.ts"
+import { Workspace, type WorkspaceOptions } from "./workspace/Workspace.ts"
 import { WriterLock } from "./workspace/WriterLock.ts"
 
-export interface HubOptions extends Server.ServerOptions, Derive.DeriveOptions, LiveOptions {
+export interface HubOptions
+  extends Server.ServerOptions,
+    Derive.DeriveOptions,
+    LiveOptions,
+    WorkspaceOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
   readonly workspace: string
   /** `postgres://…`: a database that other hubs may have too. Default a SQLite file in the workspace. */
@@ -107,7 +111,7 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
 const foundation = (options: HubOptions) =>
   Database.layer(options.database).pipe(
     Layer.provideMerge(WriterLock.layer),
-    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace), AuthToken.layer))
+    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace, options), AuthToken.layer))
   )
 
 /**

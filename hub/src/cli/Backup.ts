@@ -3,7 +3,7 @@ import { ByteSize, Config, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Backup from "../database/Backup.ts"
 import { CommandError, fromError } from "./CommandError.ts"
-import { workspaceFolder } from "./Globals.ts"
+import { Trust, workspaceFolder } from "./Globals.ts"
 import { show } from "./Output.ts"
 import { readServerFile } from "./ServerFile.ts"
 
@@ -49,7 +49,8 @@ export const restore = Command.make(
   Effect.fnUntraced(function* ({ file }) {
     const workspace = yield* workspaceFolder
     yield* requireSqlite(workspace, "agentlip restore puts back", "psql or pg_restore")
-    const restored = yield* Effect.mapError(Backup.restore(workspace, file), fromError)
+    const trust = yield* Trust
+    const restored = yield* Effect.mapError(Backup.restore(workspace, file, { trust }), fromError)
     const kept = restored.kept === undefined ? "" : `\nWhat was there is kept as ${restored.kept}`
     yield* show({ file, ...restored }, () => `Restored ${summary(restored)}.${kept}`)
   })

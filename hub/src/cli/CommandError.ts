@@ -39,12 +39,14 @@ export class CommandError extends Schema.TaggedError<CommandError>("@agentlip/hu
 
 /** Of an error of the hub's or of the library's, without its stack. */
 export const fromError = (error: Error): CommandError =>
-  error instanceof WorkspaceLocked
-    ? new CommandError({
-        reason: error.message,
-        code: "WORKSPACE_LOCKED",
-        exitCode: exitCodes.workspaceLocked
-      })
-    : new CommandError({
-        reason: error.message || (error.cause instanceof Error ? error.cause.message : error.name)
-      })
+  error instanceof CommandError
+    ? error
+    : error instanceof WorkspaceLocked
+      ? new CommandError({
+          reason: error.message,
+          code: "WORKSPACE_LOCKED",
+          exitCode: exitCodes.workspaceLocked
+        })
+      : new CommandError({
+          reason: error.message || (error.cause instanceof Error ? error.cause.message : error.name)
+        })

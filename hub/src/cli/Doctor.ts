@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
 import { type Check, checkOf } from "./doctor/Check.ts"
-import { fileChecks } from "./doctor/files.ts"
+import { fileChecks, trustCheck } from "./doctor/files.ts"
 import { pluginChecks } from "./doctor/plugins.ts"
-import { workspaceFolder } from "./Globals.ts"
+import { namedFolder, Trust } from "./Globals.ts"
 import { printable, show } from "./Output.ts"
 
 const oldest = [24, 6] as const
@@ -28,11 +28,13 @@ const render = ({ name, status, message, remedy }: Check): ReadonlyArray<string>
 
 export const doctor = Command.make("doctor", {}, () =>
   Effect.gen(function* () {
-    const workspace = yield* workspaceFolder
+    const workspace = yield* namedFolder
+    const owner = trustCheck(workspace)
+    const mayLook = owner.status === "ok" || (yield* Trust)
     const checks = [
       node(process.versions.node),
-      ...(yield* fileChecks(workspace)),
-      ...(yield* pluginChecks(workspace))
+      owner,
+      ...(mayLook ? [...(yield* fileChecks(workspace)), ...(yield* pluginChecks(workspace))] : [])
     ]
     const problems = checks.filter(({ status }) => status === "problem").length
     yield* show({ workspace, ok: problems === 0, checks }, () => checks.flatMap(render))

@@ -3,7 +3,9 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Workspace } from "../workspace/Workspace.ts"
+import * as SafeFiles from "../workspace/SafeFiles.ts"
+import { configNames } from "../workspace/Ownership.ts"
+import { requireShort, Workspace } from "../workspace/Workspace.ts"
 import { CommandError } from "./CommandError.ts"
 import { newWorkspaceFolder } from "./Globals.ts"
 import { show } from "./Output.ts"
@@ -50,15 +52,11 @@ export default linkifier<{ ignore?: ReadonlyArray<string> }>({
 
 const files = { "agentlip.config.ts": config, "plugins/hashtags.ts": plugin } as const
 
-/** Any of these is a config already, and a second one an error. */
-const configs = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
-
-const isThere = (file: string): boolean => fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
-
 /** Looks before it writes anything, so that a refusal leaves all as it was. */
 const make = (root: string): ReadonlyArray<string> => {
-  const taken = [...new Set([...configs, ...Object.keys(files)])].filter((name) =>
-    isThere(path.join(root, name))
+  // Any of the names is a config already, and a second one an error.
+  const taken = [...new Set([...configNames, ...Object.keys(files)])].filter(
+    (name) => SafeFiles.statOf(path.join(root, name)) !== undefined
   )
   if (taken.length > 0) {
     throw new CommandError({
@@ -66,15 +64,20 @@ const make = (root: string): ReadonlyArray<string> => {
       code: "EXISTS"
     })
   }
-  const { folder } = Workspace.pathsOf(root)
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-  fs.chmodSync(folder, 0o700)
+  const paths = Workspace.pathsOf(root)
+  requireShort(paths)
+  const ignore = path.join(paths.folder, ".gitignore")
+  SafeFiles.requireFolder(paths.folder)
+  SafeFiles.requireFolder(path.join(root, "plugins"))
+  const isIgnored = SafeFiles.requireFile(ignore)
+  fs.mkdirSync(root, { recursive: true })
+  SafeFiles.makeFolder(paths.folder)
   // The database and the token are nobody else's, a repository's neither.
-  fs.writeFileSync(path.join(folder, ".gitignore"), "*\n")
+  if (!isIgnored) SafeFiles.create(ignore, "*\n")
   return Object.entries(files).map(([name, text]) => {
     const file = path.join(root, name)
     fs.mkdirSync(path.dirname(file), { recursive: true })
-    fs.writeFileSync(file, text, { flag: "wx" })
+    SafeFiles.create(file, text, 0o666)
     return file
   })
 }
@@ -87,7 +90,9 @@ export const init = Command.make("init", {}, () =>
       catch: (cause) =>
         cause instanceof CommandError
           ? cause
-          : new CommandError({ reason: `${workspace} cannot be made a workspace: ${String(cause)}` })
+          : new CommandError({
+              reason: `${workspace} cannot be made a workspace: ${cause instanceof Error ? cause.message : String(cause)}`
+            })
     })
     yield* show({ workspace, created }, () => [
       ...created.map((file) => `made ${file}`),

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { CommandError } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
 import { show } from "./Output.ts"
@@ -77,8 +78,9 @@ export const pluginNew = Command.make(
     const file = path.join(yield* workspaceFolder, modulePath)
     yield* Effect.try({
       try: () => {
+        SafeFiles.requireFolder(path.dirname(file))
         fs.mkdirSync(path.dirname(file), { recursive: true })
-        fs.writeFileSync(file, templates[kind](name), { flag: "wx" })
+        SafeFiles.create(file, templates[kind](name), 0o666)
       },
       catch: (error) =>
         Reflect.get(Object(error), "code") === "EEXIST"

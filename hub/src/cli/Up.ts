@@ -9,7 +9,7 @@ import * as LoadReport from "../plugins/LoadReport.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 import { fromError } from "./CommandError.ts"
-import { workspaceFolder } from "./Globals.ts"
+import { Trust, workspaceFolder } from "./Globals.ts"
 import * as Log from "./Log.ts"
 import * as Stop from "./Stop.ts"
 
@@ -98,7 +98,8 @@ export const up = Command.make(
         ...(Option.isSome(database) ? { database: database.value } : {}),
         ...(Option.isSome(redis) ? { redis: redis.value } : {})
       }
-      const options = { workspace, port, rateLimits, plugins: specs, reload: defaults, ...shared }
+      const trust = yield* Trust
+      const options = { workspace, trust, port, rateLimits, plugins: specs, reload: defaults, ...shared }
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})

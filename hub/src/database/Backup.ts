@@ -16,7 +16,8 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { DatabaseUnusable, examine } from "./DatabaseFile.ts"
 import { timestamp } from "../timestamp.ts"
-import { Workspace } from "../workspace/Workspace.ts"
+import * as SafeFiles from "../workspace/SafeFiles.ts"
+import { Workspace, type WorkspaceOptions } from "../workspace/Workspace.ts"
 import { WriterLock } from "../workspace/WriterLock.ts"
 
 /** A database cannot be copied or put back; nothing has been changed. */
@@ -47,7 +48,10 @@ const attempt = <A>(file: string, run: () => A): Effect.Effect<A, BackupError> =
         ? cause
         : cause instanceof DatabaseUnusable
           ? new BackupError({ file: cause.file, reason: cause.reason })
-          : new BackupError({ file, reason: reasonOf(cause) })
+          : new BackupError({
+              file,
+              reason: cause instanceof SafeFiles.UnsafeFile ? cause.reason : reasonOf(cause)
+            })
   })
 
 const withDatabase = <A>(
@@ -134,6 +138,7 @@ export const backup = (
 ): Effect.Effect<Contents, BackupError> =>
   Effect.gen(function* () {
     const database = Workspace.pathsOf(workspace).database
+    yield* attempt(database, () => SafeFiles.requireDatabase(database))
     const target = path.resolve(file)
     const taken = new BackupError({ file, reason: "it is there already; --force replaces it" })
     if (!force && fs.existsSync(target)) return yield* taken
@@ -200,11 +205,14 @@ const renew = (copy: string, last: number): void =>
  * const { kept } = yield* Backup.restore(".", "monday.sqlite3")
  * ```
  */
-export const restore = (workspace: string, file: string) =>
+export const restore = (workspace: string, file: string, options: WorkspaceOptions = {}) =>
   Effect.gen(function* () {
     yield* attempt(file, () => inspect(path.resolve(file)))
-    const services = yield* Layer.build(WriterLock.layer.pipe(Layer.provideMerge(Workspace.layer(workspace))))
+    const services = yield* Layer.build(
+      WriterLock.layer.pipe(Layer.provideMerge(Workspace.layer(workspace, options)))
+    )
     const { database } = yield* Effect.provideContext(Workspace, services)
+    yield* attempt(database, () => SafeFiles.requireDatabase(database))
     const { copy, contents } = yield* copyBeside(path.resolve(file), database)
     const known = newestEventIn(database) ?? contents.newest_event + leftOut
     const last = Math.max(contents.newest_event, known)

@@ -34,6 +34,7 @@ const origin = (error: unknown): unknown =>
 const file = Effect.gen(function* () {
   const { database } = yield* Workspace
   yield* DatabaseFile.usable(database)
+  yield* DatabaseFile.prepare(database)
   return yield* Effect.mapError(Layer.build(sqlite(database)), (error) =>
     DatabaseFile.unusable(database, origin(error))
   )

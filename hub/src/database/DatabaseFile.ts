@@ -3,6 +3,7 @@ import { Effect, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as SafeFiles from "../workspace/SafeFiles.ts"
 import * as Migrations from "./Migrations.ts"
 
 /** A database that must not be written to; nothing has been changed. */
@@ -10,7 +11,16 @@ export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@age
   "DatabaseUnusable",
   {
     file: Schema.String,
-    problem: Schema.Literals(["DAMAGED", "FOREIGN", "V1", "NEWER", "LOCKED", "READ_ONLY", "UNREADABLE"]),
+    problem: Schema.Literals([
+      "DAMAGED",
+      "FOREIGN",
+      "V1",
+      "NEWER",
+      "LOCKED",
+      "READ_ONLY",
+      "UNREADABLE",
+      "UNSAFE"
+    ]),
     reason: Schema.String
   }
 ) {
@@ -33,6 +43,8 @@ const remedies: Readonly<Record<Problem, string>> = {
   NEWER: "",
   LOCKED: "End what has it open, such as a database shell, and start again.",
   READ_ONLY: "Let the hub's user write to it and to its folder, and start again.",
+  // The reason says what stands there, and what to do about it.
+  UNSAFE: "",
   UNREADABLE: "Make sure that its disk works and has room, and start again."
 }
 
@@ -52,6 +64,9 @@ const problems: Readonly<Record<number, Problem>> = {
 /** What SQLite threw, in these terms. */
 export const unusable = (file: string, cause: unknown): DatabaseUnusable => {
   if (cause instanceof DatabaseUnusable) return cause
+  if (cause instanceof SafeFiles.UnsafeFile) {
+    return new DatabaseUnusable({ file, problem: "UNSAFE", reason: cause.message })
+  }
   const code = cause instanceof Error && "errcode" in cause ? Number(cause.errcode) & 0xff : 0
   const reason = cause instanceof Error ? cause.message : String(cause)
   return code === 26
@@ -128,7 +143,7 @@ export const examine = (
 export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
   Effect.try({
     try: () => {
-      if (!fs.existsSync(file)) return
+      if (!SafeFiles.requireDatabase(file)) return
       requireWritable(file)
       // Whoever may write ends by writing the log into the file; a rollback of a killed hub is its due, though.
       const readOnly = !fs.existsSync(`${file}-journal`)
@@ -147,3 +162,7 @@ export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
       times: 100
     })
   )
+
+/** Makes the file, or closes the one that is there and those beside it to others: what it holds is the owner's. */
+export const prepare = (file: string): Effect.Effect<void, DatabaseUnusable> =>
+  Effect.try({ try: () => SafeFiles.prepareDatabase(file), catch: (cause) => unusable(file, cause) })

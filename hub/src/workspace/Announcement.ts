@@ -4,9 +4,9 @@ import { HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { AuthToken } from "./AuthToken.ts"
 import { Identity, protocolVersions } from "./HubIdentity.ts"
+import * as SafeFiles from "./SafeFiles.ts"
 import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
 
 const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
@@ -14,7 +14,7 @@ const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.Str
 /** Whose file it is now: another hub may have taken the workspace over. */
 const ownerOf = (file: string): string | undefined => {
   try {
-    return Schema.decodeUnknownSync(ServerFile)(fs.readFileSync(file, "utf8")).instance_id
+    return Schema.decodeUnknownSync(ServerFile)(SafeFiles.read(file)).instance_id
   } catch {
     // Gone or unreadable: nobody's that this hub could remove.
     return undefined
@@ -45,12 +45,8 @@ export const layer: Layer.Layer<
       ...protocolVersions,
       database: sql.onDialectOrElse({ pg: () => "postgresql", orElse: () => "sqlite" })
     }
-    const temporary = path.join(folder, `server.${instance_id}.tmp`)
     yield* Effect.acquireRelease(
-      attempt(folder, () => {
-        fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: "wx" })
-        fs.renameSync(temporary, serverFile)
-      }),
+      attempt(folder, () => SafeFiles.replace(serverFile, `${JSON.stringify(content, null, 2)}\n`)),
       () =>
         Effect.sync(() => {
           if (ownerOf(serverFile) === instance_id) fs.rmSync(serverFile, { force: true })

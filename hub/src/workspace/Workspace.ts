@@ -2,6 +2,8 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { requireTrusted } from "./Ownership.ts"
+import * as SafeFiles from "./SafeFiles.ts"
 
 /** The workspace's folder cannot be used. */
 export class WorkspaceError extends Schema.TaggedError<WorkspaceError>("@agentlip/hub/WorkspaceError")(
@@ -20,6 +22,24 @@ export const attempt = <A>(folder: string, run: () => A): Effect.Effect<A, Works
     catch: (cause) =>
       new WorkspaceError({ folder, reason: cause instanceof Error ? cause.message : String(cause) })
   })
+
+export interface WorkspaceOptions {
+  /** Use files of other users too. Default `false`. */
+  readonly trust?: boolean
+}
+
+/** Bytes of a workspace's path: SQLite takes 512 for a file's, and adds to it for files of its own. */
+export const longestRoot = 440
+
+/** Throws for a path that SQLite would call a file that cannot be opened. */
+export const requireShort = ({ root }: WorkspacePaths): void => {
+  const length = Buffer.byteLength(root)
+  if (length > longestRoot) {
+    throw new Error(
+      `the workspace's path has ${length} bytes, and the database takes ${longestRoot} at most; move the workspace nearer to /`
+    )
+  }
+}
 
 /** Where the hub keeps what belongs to a workspace. */
 export interface WorkspacePaths {
@@ -42,17 +62,20 @@ export class Workspace extends Context.Service<Workspace, WorkspacePaths>()("@ag
     }
   }
 
-  /** Makes `.agentlip/` in an existing folder, closed to everybody else. */
-  static readonly layer = (root: string): Layer.Layer<Workspace, WorkspaceError> =>
+  /** Makes `.agentlip/` in an existing folder, closed to everybody else, and refuses files of other users. */
+  static readonly layer = (
+    root: string,
+    { trust = false }: WorkspaceOptions = {}
+  ): Layer.Layer<Workspace, WorkspaceError> =>
     Layer.effect(
       Workspace,
       Effect.gen(function* () {
         const paths = Workspace.pathsOf(root)
         yield* attempt(paths.folder, () => {
+          requireShort(paths)
           if (!fs.statSync(paths.root).isDirectory()) throw new Error(`${paths.root} is not a folder`)
-          fs.mkdirSync(paths.folder, { recursive: true, mode: 0o700 })
-          // The mode above is cut by the umask and does not touch a folder that was there.
-          fs.chmodSync(paths.folder, 0o700)
+          if (!trust) requireTrusted(paths.root)
+          SafeFiles.makeFolder(paths.folder)
         })
         return Workspace.of(paths)
       })

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { timestamp } from "../timestamp.ts"
+import * as SafeFiles from "./SafeFiles.ts"
 import { Workspace } from "./Workspace.ts"
 
 /** Who holds a workspace, as its lock file says it. */
@@ -51,18 +52,6 @@ const decodeServer = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, instance_id: Schema.String }))
 )
 
-const isMissing = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-
-const readIfThere = (file: string): string | undefined => {
-  try {
-    return fs.readFileSync(file, "utf8")
-  } catch (cause) {
-    if (isMissing(cause)) return undefined
-    throw cause
-  }
-}
-
 /** When a process started, `null` where the system does not tell; `undefined` when it is gone or a zombie. */
 const startOf = (pid: number): string | null | undefined => {
   try {
@@ -95,13 +84,13 @@ export const lockFileOf = (folder: string): string => path.join(folder, "locks",
 
 /** Who holds a workspace or left its lock behind; `undefined`: nobody. Throws where that cannot be read. */
 export const holderOf = (folder: string): Holder | undefined => {
-  const text = readIfThere(lockFileOf(folder))
+  const text = SafeFiles.read(lockFileOf(folder))
   return text === undefined ? undefined : decodeHolder(text)
 }
 
 const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: string } => {
   try {
-    return Option.match(decodeServer(readIfThere(serverFile)), {
+    return Option.match(decodeServer(SafeFiles.read(serverFile)), {
       onNone: () => ({}),
       onSome: ({ host, port, instance_id: owner }) =>
         owner === instance_id ? { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` } : {}
@@ -118,10 +107,10 @@ const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: st
  */
 const alone = <A>(folder: string, run: () => A): A => {
   const file = path.join(folder, "writer.mutex")
+  SafeFiles.prepareDatabase(file)
   const mutex = new DatabaseSync(file, { timeout: 5_000 })
   try {
     mutex.exec("BEGIN EXCLUSIVE")
-    fs.chmodSync(file, 0o600)
     return run()
   } finally {
     mutex.close()
@@ -153,14 +142,11 @@ export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip
         new LockUnusable({ file, reason: cause instanceof Error ? cause.message : String(cause) })
 
       const take = (): Holder | undefined => {
-        fs.mkdirSync(locks, { recursive: true, mode: 0o700 })
-        fs.chmodSync(locks, 0o700)
+        SafeFiles.makeFolder(locks)
         return alone(locks, () => {
           const other = holder()
           if (other !== undefined && isAlive(other)) return other
-          const temporary = path.join(locks, `writer.${mine.instance_id}.tmp`)
-          fs.writeFileSync(temporary, `${JSON.stringify(mine, null, 2)}\n`, { mode: 0o600, flag: "wx" })
-          fs.renameSync(temporary, file)
+          SafeFiles.replace(file, `${JSON.stringify(mine, null, 2)}\n`)
           return undefined
         })
       }

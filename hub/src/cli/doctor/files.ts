@@ -4,7 +4,9 @@ import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import * as DatabaseFile from "../../database/DatabaseFile.ts"
 import * as Migrations from "../../database/Migrations.ts"
-import { Workspace, type WorkspacePaths } from "../../workspace/Workspace.ts"
+import { requireTrusted } from "../../workspace/Ownership.ts"
+import * as SafeFiles from "../../workspace/SafeFiles.ts"
+import { requireShort, Workspace, type WorkspacePaths } from "../../workspace/Workspace.ts"
 import { holderOf, isAlive, lockFileOf } from "../../workspace/WriterLock.ts"
 import { connectTo } from "../HubClient.ts"
 import { urlOf } from "../ServerFile.ts"
@@ -14,19 +16,25 @@ import { type Check, checkOf, reasonOf } from "./Check.ts"
 const openTo = ({ mode }: fs.Stats): string | undefined =>
   process.platform === "win32" || (mode & 0o077) === 0 ? undefined : (mode & 0o777).toString(8)
 
-const folder = ({ root, folder }: WorkspacePaths): Check => {
+const folder = (paths: WorkspacePaths): Check => {
+  const { root, folder } = paths
   const { ok, warning, problem } = checkOf("workspace")
   if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
     return problem(`${root} is not a folder`, `make a workspace of it: agentlip init --workspace ${root}`)
   }
-  const stats = fs.statSync(folder, { throwIfNoEntry: false })
+  const stats = SafeFiles.statOf(folder)
   if (stats === undefined) {
     return warning(
       `${root} has no .agentlip/ yet`,
       "agentlip init or agentlip up makes it; or say another with --workspace"
     )
   }
-  if (!stats.isDirectory()) return problem(`${folder} is not a folder`, "move it away")
+  try {
+    requireShort(paths)
+    SafeFiles.requireFolder(folder)
+  } catch (cause) {
+    return problem(reasonOf(cause), "see above")
+  }
   const mode = openTo(stats)
   if (mode !== undefined) return problem(`${folder} is open to others (mode ${mode})`, `chmod 700 ${folder}`)
   try {
@@ -39,9 +47,9 @@ const folder = ({ root, folder }: WorkspacePaths): Check => {
 
 const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
   const { ok, warning, problem } = checkOf("hub")
-  const stats = fs.statSync(serverFile, { throwIfNoEntry: false })
+  const stats = SafeFiles.statOf(serverFile)
   if (stats === undefined) return ok("no hub runs")
-  const mode = openTo(stats)
+  const mode = stats.isFile() ? openTo(stats) : undefined
   if (mode !== undefined) {
     return problem(
       `${serverFile}, which holds the token, is open to others (mode ${mode})`,
@@ -80,23 +88,38 @@ const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {
 }
 
 const database = ({ database }: WorkspacePaths): Check => {
-  const { ok, problem } = checkOf("database")
-  if (!fs.existsSync(database)) return ok("there is none yet")
+  const { ok, warning, problem } = checkOf("database")
   try {
+    if (!SafeFiles.requireDatabase(database)) return ok("there is none yet")
     // Not read-only: that would leave SQLite's two files beside it behind.
     const db = new DatabaseSync(database, { timeout: 5_000 })
     try {
       DatabaseFile.examine(db, database)
       const newest = Migrations.tablesVersion
       const version = DatabaseFile.tablesVersionOf(db)
+      const mode = openTo(fs.statSync(database))
+      if (mode !== undefined)
+        return warning(`${database} is open to others (mode ${mode})`, `chmod 600 ${database}`)
       const behind = version < newest ? `; the next start brings it to ${newest}` : ""
       return ok(`sound, tables of version ${version}${behind}`)
     } finally {
       db.close()
     }
   } catch (cause) {
+    if (cause instanceof SafeFiles.UnsafeFile) return problem(cause.message, "then start the hub again")
     const { reason, remedy } = DatabaseFile.unusable(database, cause)
     return problem(`${database}: ${reason}`, remedy === "" ? "use the newer agentlip that made it" : remedy)
+  }
+}
+
+/** Whether the workspace's files may be used at all; the other checks read and run them. */
+export const trustCheck = (root: string): Check => {
+  const { ok, problem } = checkOf("owner")
+  try {
+    requireTrusted(root)
+    return ok("no file of the workspace belongs to another user")
+  } catch (cause) {
+    return problem(reasonOf(cause), "nothing else of it was looked at; with --trust it is")
   }
 }
 
