@@ -1,5 +1,6 @@
 /** Writes docs/capabilities.md from the table that the library enforces. */
 import * as fs from "node:fs"
+import { holes, toInstall } from "../src/capabilities/engines.ts"
 import { fileURLToPath } from "node:url"
 import {
   enforces,
@@ -54,6 +55,14 @@ const examples = [
   unenforceable("thread", 'sandbox "bubblewrap"', linux)
 ]
 
+const holeRows = holes.map(({ what, fixedIn, letsOut, heldBy }) =>
+  row([
+    what,
+    Object.values(fixedIn).join(", "),
+    heldBy ?? `refused: ${letsOut.map((level) => `\`${level}\``).join(", ")}`
+  ])
+)
+
 /** The whole file. */
 export const document = `# Capabilities by level and platform
 
@@ -63,9 +72,17 @@ A cell says by what means a level enforces something. Where it names systems, it
 
 ${table.join("\n")}
 
-On Bun, processes need a Node of 24 or newer on the machine, and then are as above. The other levels on Bun, and on Node before 24.6:
+On Bun, processes need ${toInstall()}, on the machine, and then are as above. The other levels on Bun, and on a Node with known holes (below) where \`trusted: true\` lets threads run:
 
 ${losses.join("\n")}
+
+## Versions of Node
+
+Supported: ${toInstall()}. Made from src/capabilities/engines.ts, which the levels, \`agentlip doctor\` and the \`engines\` of the packages go by. A level that a hole would let plugins out of is refused; the others are closed by this library too, and the hub and \`agentlip doctor\` say so.
+
+| in Node | fixed in | here |
+| --- | --- | --- |
+${holeRows.join("\n")}
 
 ## What cannot be enforced is refused
 

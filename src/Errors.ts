@@ -255,6 +255,6 @@ export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>(
   reason: Schema.String
 }) {
   override get message(): string {
-    return `No plugin can run here (${this.runtime}): ${this.reason}. Run the hub on Node 24.6 or newer.`
+    return `No plugin can run here (${this.runtime}): ${this.reason}.`
   }
 }

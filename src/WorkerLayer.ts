@@ -12,6 +12,7 @@ import {
   resolveGrants,
   type ResolvedGrants
 } from "./Capabilities.ts"
+import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
 import { thisHost } from "./capabilities/matrix.ts"
 import {
   InvalidOutput,
@@ -23,6 +24,7 @@ import {
 } from "./Errors.ts"
 import type { PluginInfo } from "./guest/protocol.ts"
 import { makeAudits } from "./isolation/Audits.ts"
+import { bootProblem } from "./isolation/boot.ts"
 import type { Level } from "./isolation/Level.ts"
 import { processLevel, threadLevel, wasmLevel } from "./isolation/levels.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
@@ -187,11 +189,22 @@ const layerOf = (
     Effect.suspend(() => makeWorkers(options, levels))
   ).pipe(Layer.provide([ModuleLoader.layer, metricsLayer]))
 
+/** This runtime's name. */
+const runtimeName =
+  process.versions.bun === undefined ? `Node ${process.versions.node}` : `Bun ${process.versions.bun}`
+
 /** The runtime's name, if threads have no permissions of their own on it. */
-const permissionlessRuntime = (): string | undefined => {
-  const { bun, node } = process.versions
-  if (thisHost.runtime === "node") return undefined
-  return bun === undefined ? `Node ${node}` : `Bun ${bun}`
+const permissionlessRuntime = (): string | undefined =>
+  thisHost.runtime === "node" ? undefined : runtimeName
+
+const untrustedThreads = (runtime: string): string => {
+  const onBun = {
+    what: `isolation "thread" confines nothing on ${runtime}`,
+    remedy: `run the hub on ${toInstall()}`
+  }
+  const isBun = process.versions.bun !== undefined
+  const notice = (isBun ? undefined : engineProblem("thread", process.versions.node)) ?? onBun
+  return `${noticeText(notice)}, use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
 }
 
 /** A level that can run plugins here, or why it cannot. */
@@ -199,13 +212,13 @@ type FoundLevel = Level | { readonly problem: string }
 
 const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<FoundLevel> => {
   const runtime = permissionlessRuntime()
+  if (bootProblem !== undefined && (runtime === undefined || name === "process"))
+    return Effect.succeed({ problem: bootProblem })
   switch (name) {
     case "thread":
       return Effect.succeed(
         runtime !== undefined && options.trusted !== true
-          ? {
-              problem: `isolation "thread" confines nothing on ${runtime}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
-            }
+          ? { problem: untrustedThreads(runtime) }
           : threadLevel(runtime === undefined, options.inspectable)
       )
     case "process":
@@ -259,7 +272,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
     }
     if (pools.size === 0) {
       return yield* new UnsupportedRuntime({
-        runtime: runtime ?? `Node ${process.versions.node}`,
+        runtime: runtimeName,
         level: wanted.join(", "),
         reason: [...problems.values()].join("; ")
       })

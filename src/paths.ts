@@ -15,6 +15,12 @@ export const contains = (parent: string, child: string): boolean => {
 export const isHubPrivate = (file: string): boolean =>
   file.split(path.sep).some((segment) => segment.toLowerCase() === hubFolder)
 
+/**
+ * Whether Node's permission flags would take a path for a pattern: from the first `*` on, wherever it is, they match
+ * every path that begins like it. No other character means anything to them, nor to bubblewrap's arguments.
+ */
+export const isPattern = (file: string): boolean => file.includes("*")
+
 /** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
 export const realOf = (file: string): string => {
   try {

@@ -28,7 +28,7 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   it("is refused, and told what to do", async () => {
     assert.deepStrictEqual(await run("untrusted", "words"), {
       code: "UnsupportedRuntime",
-      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; use isolation "process", or say \`trusted: true\` of plugins you wrote yourself. Run the hub on Node 24.6 or newer.`
+      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; run the hub on Node 24.18.1 or 26.5.1, or newer, use isolation "process", or say \`trusted: true\` of plugins you wrote yourself.`
     })
   })
 
@@ -52,7 +52,10 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   it("says what a process takes where there is no Node", async () => {
     const { code, message } = await run("process", "words", { PATH: "" })
     assert.strictEqual(code, "LOAD_ERROR")
-    assert.match(String(message), /needs Node, and no `node` is on the PATH; install Node 24 or newer/)
+    assert.match(
+      String(message),
+      /needs Node, and no `node` is on the PATH; install Node 24\.18\.1 or 26\.5\.1, or newer/
+    )
   })
 
   describe.each(["process", "wasm"] as const)("on level %s", (level) => {

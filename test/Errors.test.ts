@@ -180,7 +180,7 @@ describe("Errors: messages", () => {
     ],
     [
       new UnsupportedRuntime({ runtime: "Bun 1.4.5", level: "thread", reason: "threads confine nothing" }),
-      "No plugin can run here (Bun 1.4.5): threads confine nothing. Run the hub on Node 24.6 or newer."
+      "No plugin can run here (Bun 1.4.5): threads confine nothing."
     ]
   ]
   it.each(texts)("%#: %s", (error, text) => {

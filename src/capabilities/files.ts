@@ -4,7 +4,7 @@
  */
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
-import { contains, hubFolder, isHubPrivate } from "../paths.ts"
+import { contains, hubFolder, isHubPrivate, isPattern } from "../paths.ts"
 
 /** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
 const virtualRoots = ["/proc", "/dev", "/sys"]
@@ -93,8 +93,15 @@ export const resolveFile = async (
     real = await fs.realpath(absolute)
     isFolder = (await fs.stat(real)).isDirectory()
   } catch {
+    const hint = isPattern(given)
+      ? "name a folder: grants are not patterns"
+      : "create it first or correct the path"
+    return { problem: `${quoted} does not exist (looked at ${absolute}); ${hint}` }
+  }
+  if (isPattern(real)) {
+    const where = real === absolute ? "" : ` (it is ${real})`
     return {
-      problem: `${quoted} does not exist (looked at ${absolute}); create it first or correct the path`
+      problem: `${quoted} has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
     }
   }
   if (isHubPrivate(real)) return { problem: `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}` }
@@ -108,4 +115,33 @@ export const resolveFile = async (
     }
   }
   return { path: isFolder ? real + path.sep : real }
+}
+
+/** What a path stands for, or `undefined` if there is nothing. */
+const standing = async (granted: string): Promise<string | undefined> => {
+  try {
+    const real = await fs.realpath(granted)
+    return (await fs.stat(real)).isDirectory() ? real + path.sep : real
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Why granted paths no longer stand for what was looked at when they were granted, or `undefined`. A guest that boots
+ * would follow a link that was put in their place since, and a file that became a folder would grant all below it.
+ */
+export const movedProblem = async (files: {
+  readonly read: ReadonlyArray<string>
+  readonly write: ReadonlyArray<string>
+}): Promise<string | undefined> => {
+  for (const grant of ["read", "write"] as const) {
+    for (const granted of files[grant]) {
+      const now = await standing(granted)
+      if (now === granted) continue
+      const what = now === undefined ? "is gone or cannot be read" : `stands for ${now}`
+      return `grants.${grant} "${granted}" has changed since it was granted: it ${what} now; put back what was there, or start again to have the new path checked`
+    }
+  }
+  return undefined
 }

@@ -3,6 +3,8 @@
  * docs/capabilities.md is made from.
  */
 
+import { engineProblem } from "./engines.ts"
+
 /** The levels, as columns of the table. */
 export type Level = "thread" | "process" | "wasm"
 export const levels: ReadonlyArray<Level> = ["thread", "process", "wasm"]
@@ -13,12 +15,11 @@ export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
 /** What a hub runs on. */
 export interface Host {
   readonly platform: Platform
-  /** Node from 24.6 is `node`: there, threads have permissions of their own and say what they have used. */
+  /** `oldNode` has known holes in the permissions of its threads, or none (engines.ts). */
   readonly runtime: "node" | "oldNode" | "bun"
 }
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-const currentNode = major > 24 || (major === 24 && minor >= 6) ? "node" : "oldNode"
+const currentNode = engineProblem("thread", process.versions.node) === undefined ? "node" : "oldNode"
 
 /** What this hub runs on. */
 export const thisHost: Host = {
@@ -163,7 +164,7 @@ export const names = {
   darwin: "macOS",
   other: "other systems",
   node: "Node",
-  oldNode: "Node before 24.6",
+  oldNode: "a Node with known holes",
   bun: "Bun"
 } as const
 

@@ -7,6 +7,7 @@
  */
 import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
+import { movedProblem } from "../capabilities/files.ts"
 import { LoadError, NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import type { IsolateCounts, PluginMetrics } from "../Metrics.ts"
@@ -151,10 +152,12 @@ export const makePool = (
     /** Boots an isolate, or takes a spare, and has it load the plugin; uninterruptible but where it says so. */
     const makeWarm = (subject: Subject, entry: string, labels: Labels): Effect.Effect<Warm, PluginError> =>
       Effect.gen(function* () {
-        const { spec } = subject
-        const birth = yield* Effect.mapError(level.birthOf(spec, subject.grants), (reason) =>
-          refused(spec, reason)
-        )
+        const { spec, grants } = subject
+        if (grants.read.length + grants.write.length > 0) {
+          const moved = yield* Effect.promise(() => movedProblem(grants))
+          if (moved !== undefined) return yield* refused(spec, moved)
+        }
+        const birth = yield* Effect.mapError(level.birthOf(spec, grants), (reason) => refused(spec, reason))
         const spares = sparesOf(birth, spec.reuse)
         const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
         watch?.begin(isolate, spec.limits, metrics.of(spec).used)

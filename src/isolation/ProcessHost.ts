@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
+import { engineProblem, noticeText, toInstall } from "../capabilities/engines.ts"
 import { bootReads } from "./boot.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
 import type { ProcessHost } from "./process.ts"
@@ -9,26 +10,34 @@ import type { ProcessHost } from "./process.ts"
 /** Whom guests run as, where the hub is root: nobody, as every Unix has it. */
 const nobody: User = { uid: 65534, gid: 65534 }
 
-const oldestNode = 24
+const remedy = `install ${toInstall()}, or name its path as the option \`node\``
 
-/** A Node for guests: the one this is, or (on Bun) one that is installed. Fails with the remedy. */
-const findNode: Effect.Effect<string, string> = Effect.suspend(() => {
-  if (process.versions.bun === undefined) return Effect.succeed(process.execPath)
-  const node = findExecutable("node")
-  const remedy = `install Node ${oldestNode} or newer, or name its path as the option \`node\``
-  if (node === undefined)
-    return Effect.fail(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
-  return Effect.callback<string, string>((resume) => {
+/** The version of a Node, by asking it. */
+const askVersion = (node: string): Effect.Effect<string, string> =>
+  Effect.callback((resume) => {
     execFile(node, ["--version"], { timeout: 5_000 }, (error, stdout) => {
-      const major = Number(/^v(\d+)/.exec(stdout)?.[1])
-      if (error === null && major >= oldestNode) return resume(Effect.succeed(node))
-      const found = error === null ? stdout.trim() : error.message
-      resume(
-        Effect.fail(`isolation "process" needs Node ${oldestNode} or newer, ${node} is ${found}; ${remedy}`)
-      )
+      const version = /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+      if (error === null && version !== undefined) return resume(Effect.succeed(version))
+      const found = error === null ? stdout.trim().slice(0, 200) : error.message
+      resume(Effect.fail(`isolation "process" needs Node, and ${node} is ${found}; ${remedy}`))
     })
   })
-})
+
+/** A Node for guests: one that is named, the one this is, or (on Bun) one that is installed. Fails with the remedy. */
+const findNode = (named: string | undefined): Effect.Effect<string, string> =>
+  Effect.gen(function* () {
+    const isNode = process.versions.bun === undefined
+    const node = named ?? (isNode ? process.execPath : findExecutable("node"))
+    if (node === undefined)
+      return yield* Effect.fail(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
+    if (!fs.existsSync(node))
+      return yield* Effect.fail(`isolation "process": there is no file ${node}; correct the option \`node\``)
+    const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
+    const problem = engineProblem("process", version)
+    return problem === undefined
+      ? node
+      : yield* Effect.fail(`${noticeText(problem)}, or name another as the option \`node\` (this is ${node})`)
+  })
 
 /** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
 const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
@@ -57,9 +66,7 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
       return yield* Effect.fail('isolation "process" is not available on Windows; use "thread" or "wasm"')
     }
     const setpriv = yield* findSetpriv
-    const node = options.node ?? (yield* findNode)
-    if (!fs.existsSync(node))
-      return yield* Effect.fail(`isolation "process": there is no file ${node}; correct the option \`node\``)
+    const node = yield* findNode(options.node)
     const host = { node, ...(setpriv === undefined ? {} : { setpriv }) }
     if (typeof options.user === "object") return { ...host, user: options.user }
     if (options.user === "host" || process.getuid?.() !== 0) return host

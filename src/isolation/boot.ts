@@ -2,6 +2,7 @@
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Birth } from "./Level.ts"
+import { isPattern } from "../paths.ts"
 import { packageFile } from "./packageFile.ts"
 
 // Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
@@ -20,6 +21,13 @@ export const bootReads: ReadonlyArray<string> = [
   fileURLToPath(guestFolder),
   packageFile(fileURLToPath(bootFile("bootThread"))) ?? path.dirname(fileURLToPath(guestFolder))
 ]
+
+const patternRead = bootReads.find(isPattern)
+
+/** Why guests cannot be confined to the boot's files, wherever this library is installed; `undefined` if they can. */
+export const bootProblem: string | undefined =
+  patternRead &&
+  `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
 
 /** Node's own permissions: nothing but the boot's files and what was granted. */
 export const permissionFlags = ({ read, write, audit }: Birth): Array<string> => [

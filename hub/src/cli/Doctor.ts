@@ -1,4 +1,5 @@
 /** `agentlip doctor`: what is wrong with a workspace or a machine, and what to do about it. */
+import { engineProblem, engineWarning } from "@agentlip/plugin-runtime"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
@@ -8,14 +9,12 @@ import { pluginChecks } from "./doctor/plugins.ts"
 import { namedFolder, Trust } from "./Globals.ts"
 import { printable, show } from "./Output.ts"
 
-const oldest = [24, 6] as const
-
 const node = (version: string): Check => {
-  const { ok, problem } = checkOf("node")
-  const [major = 0, minor = 0] = version.split(".").map(Number)
-  return major > oldest[0] || (major === oldest[0] && minor >= oldest[1])
-    ? ok(`Node ${version}`)
-    : problem(`Node ${version} is too old`, `install Node ${oldest.join(".")} or newer`)
+  const { ok, warning, problem } = checkOf("node")
+  const broken = engineProblem("process", version)
+  if (broken !== undefined) return problem(broken.what, broken.remedy)
+  const known = engineWarning(version)
+  return known === undefined ? ok(`Node ${version}`) : warning(known.what, known.remedy)
 }
 
 /** Further lines are below the first. */

@@ -1,5 +1,5 @@
 /** `agentlip up`: the hub of a workspace, until it is stopped. */
-import { loadConfig } from "@agentlip/plugin-runtime"
+import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
 import { Config, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
@@ -107,6 +107,8 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
+      const known = engineWarning(process.versions.node)
+      if (known !== undefined) yield* Effect.logWarning(noticeText(known))
       yield* Effect.provideContext(announce(logFormat), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"

@@ -47,7 +47,7 @@ const isForWantOfLevel = ({ spec, result }: LoadResult): boolean =>
   result.failure.reason.startsWith(`isolation "${spec.isolation}"`)
 
 const whatToDo = [
-  "  Plugins that name no isolation level are processes, which takes Linux or macOS and Node 24 or newer; a hub",
+  "  Plugins that name no isolation level are processes, which takes Linux or macOS; a hub",
   '  on Bun looks for it on the PATH, or is told: --node FILE. Or give them another level: isolation: "wasm".'
 ]
 
