@@ -52,6 +52,12 @@ link("nowhere", "dangling/link")
 link("../data", "linked-data/words")
 link("hub/.agentlip", "to-private")
 link("data", "to-data")
+write("*/words.txt")
+write("stars/a*b/c/words.txt")
+write("stars/notes*.txt")
+link("stars/a*b", "to-star")
+link("data", "star-*-named")
+write("odd, names/--allow-fs-read=?[a]{b}\\ $(x) 'q' \"\n/words.txt")
 
 const linux: Host = { platform: "linux", runtime: "node" }
 const environment = { HOME: "/home/ana", EMPTY: "", AGENTLIP_TOKEN: "secret" }
@@ -78,7 +84,9 @@ describe("Capabilities: grants that are given", () => {
     ["a folder with links to other folders", "linked-data", `${at("linked-data")}/`],
     ["a folder that links to itself", "round", `${at("round")}/`],
     ["a folder with a link to nothing", "dangling", `${at("dangling")}/`],
-    ["a name that only begins like the hub's", "agentlip", `${at("agentlip")}/`]
+    ["a name that only begins like the hub's", "agentlip", `${at("agentlip")}/`],
+    ["a link with an asterisk to a path without", "star-*-named", `${at("data")}/`],
+    ["every character that is no asterisk", "odd, names", `${at("odd, names")}/`]
   ]
   it.effect.each(rows)("%s", ([, given, real]) =>
     Effect.gen(function* () {
@@ -172,6 +180,26 @@ describe("Capabilities: grants that are refused", () => {
       "a link to nothing",
       { write: ["dangling/link"] },
       `grants.write "dangling/link" does not exist (looked at ${at("dangling/link")}); create it first or correct the path`
+    ],
+    ...(
+      [
+        ["a folder that is an asterisk", "*", ""],
+        ["a folder below one with an asterisk", "stars/a*b/c", ""],
+        ["a file with an asterisk", "stars/notes*.txt", ""],
+        ["a link to an asterisk", "to-star", ` (it is ${at("stars/a*b")})`]
+      ] as const
+    ).map(
+      ([name, given, where]) =>
+        [
+          name,
+          { read: [given] },
+          `grants.read "${given}" has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
+        ] as const
+    ),
+    [
+      "a pattern",
+      { read: ["data/*.txt"] },
+      `grants.read "data/*.txt" does not exist (looked at ${at("data/*.txt")}); name a folder: grants are not patterns`
     ],
     [
       "the hub's folder",

@@ -13,14 +13,17 @@ const isHeld = (version: string): boolean =>
   engineProblem("thread", version) === undefined && engineProblem("process", version) === undefined
 
 describe("versions of Node", () => {
-  it.each(["20.20.0", "22.19.0", "24.6.0", "24.18.0", "25.9.9", "26.0.0", "26.5.0"])("%s is refused", (version) => {
-    assert.isFalse(isHeld(version))
-    for (const level of ["thread", "process"] as const) {
-      const problem = engineProblem(level, version)
-      assert.include(problem?.what, "a grant of /a can also grant /ab")
-      assert.strictEqual(problem?.remedy, "install Node 24.18.1 or 26.5.1, or newer")
+  it.each(["20.20.0", "22.19.0", "24.6.0", "24.18.0", "25.9.9", "26.0.0", "26.5.0"])(
+    "%s is refused",
+    (version) => {
+      assert.isFalse(isHeld(version))
+      for (const level of ["thread", "process"] as const) {
+        const problem = engineProblem(level, version)
+        assert.include(problem?.what, "a grant of /a can also grant /ab")
+        assert.strictEqual(problem?.remedy, "install Node 24.18.1 or 26.5.1, or newer")
+      }
     }
-  })
+  )
 
   it.each(["24.18.1", "24.21.0", "24.22.0", "26.5.1", "26.10.0", "26.12.0"])(
     "%s is supported, with a warning that names its holes and what holds instead",
@@ -33,10 +36,13 @@ describe("versions of Node", () => {
     }
   )
 
-  it.each(["24.22.1", "24.30.0", "26.12.1", "26.100.0", "27.0.0", "28.1.0-nightly2027"])("%s is sound", (version) => {
-    assert.isTrue(isHeld(version))
-    assert.isUndefined(engineWarning(version))
-  })
+  it.each(["24.22.1", "24.30.0", "26.12.1", "26.100.0", "27.0.0", "28.1.0-nightly2027"])(
+    "%s is sound",
+    (version) => {
+      assert.isTrue(isHeld(version))
+      assert.isUndefined(engineWarning(version))
+    }
+  )
 
   it("each hole lets plugins out of a level, or names what holds in its place", () => {
     for (const { what, letsOut, heldBy } of holes) {
@@ -49,10 +55,21 @@ describe("versions of Node", () => {
     assert.strictEqual(manifest.engines.node, range)
     assert.strictEqual(JSON.parse(read("package-lock.json")).packages[""].engines.node, range)
     assert.isTrue(isHeld(manifest.devDependencies.node))
-    for (const file of ["README.md", "docs/operations.md", "docs/plugin-authors.md", "docs/capabilities.md"]) {
+    for (const file of [
+      "README.md",
+      "docs/operations.md",
+      "docs/plugin-authors.md",
+      "docs/capabilities.md"
+    ]) {
       assert.include(read(file), toInstall(), file)
-      const others = [...read(file).matchAll(/Node (\d+\.\d+[.\d]*)/g)].filter(([, version]) => !floors.includes(version ?? ""))
-      assert.deepStrictEqual(others.map(([text]) => text), [], file)
+      const others = [...read(file).matchAll(/Node (\d+\.\d+[.\d]*)/g)].filter(
+        ([, version]) => !floors.includes(version ?? "")
+      )
+      assert.deepStrictEqual(
+        others.map(([text]) => text),
+        [],
+        file
+      )
     }
     const [, gate = ""] = /node@(24\.[\d.]+)/.exec(read(".ci/run")) ?? []
     assert.isTrue(isHeld(gate), "the gate's Node 24")
@@ -79,6 +96,8 @@ describe("a Node for processes that is named", () => {
   )
 
   it.live("is refused if it does not say what it is", () =>
-    Effect.map(load("hello"), (error) => assert.match(error.message, /needs Node, and .*node is hello; install/))
+    Effect.map(load("hello"), (error) =>
+      assert.match(error.message, /needs Node, and .*node is hello; install/)
+    )
   )
 })

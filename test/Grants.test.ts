@@ -209,6 +209,54 @@ const onLevel = (level: Level): void => {
     )
   })
 
+  if (level.isolation !== "wasm") {
+    block("granted files", (live) => {
+      /** A spec is kept: what its grants stand for is found out once. */
+      const reader = (granted: string) => {
+        const spec = specOn(
+          { ...level, reuse: "never" },
+          { name: granted, kind: linkifier, modulePath: good("files.ts"), grants: { read: [granted] } }
+        )
+        return (file: string) =>
+          Effect.flatMap(PluginRuntime, (runtime) =>
+            runtime.run(spec, { message: { ...message, content_raw: `read ${file}` } })
+          )
+      }
+
+      live(
+        "a granted folder that becomes a link, or a file that becomes a folder, is not followed",
+        Effect.gen(function* () {
+          const folder = yield* temporary
+          const data = path.join(folder, "data")
+          const secret = write(path.join(folder, "elsewhere", "notes.txt"), "secret")
+          const notes = write(path.join(data, "notes.txt"), "notes")
+          const list = write(path.join(folder, "list"), "list")
+          const readData = reader(data)
+          const readList = reader(list)
+          assert.strictEqual(dataOf(yield* readData(notes))["text"], "notes")
+          assert.strictEqual(dataOf(yield* readList(list))["text"], "list")
+
+          fs.renameSync(data, `${data}-before`)
+          fs.symlinkSync(path.dirname(secret), data)
+          const moved = yield* refusal(readData(notes), "LOAD_ERROR")
+          assert.include(moved, `grants.read "${data}/" has changed since it was granted`)
+          assert.include(moved, path.dirname(secret))
+          fs.rmSync(list)
+          write(path.join(list, "inner"), "secret")
+          assert.include(
+            yield* refusal(readList(path.join(list, "inner")), "LOAD_ERROR"),
+            `it stands for ${list}/ now`
+          )
+          fs.rmSync(data)
+          assert.include(yield* refusal(readData(notes), "LOAD_ERROR"), "is gone")
+
+          fs.renameSync(`${data}-before`, data)
+          assert.strictEqual(dataOf(yield* readData(notes))["text"], "notes")
+        })
+      )
+    })
+  }
+
   // Both are asked as a plugin is loaded, however long its isolate lives.
   if (level.reuse === "plugin") {
     block("declared capabilities", (live) => {

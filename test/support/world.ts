@@ -46,6 +46,28 @@ const listing = (folder: string): Set<string> => {
   return found
 }
 
+/** Folders that can be granted, beside others that begin like them. */
+const makeGranted = (folder: string): void => {
+  const own = ["*", "*/inner", "a", "a*", "a*b", "abc/d", "north-1", "north-2", "north-11", "w", "w*"]
+  const others = ["ab", "abc", "abc/de", "axx", "north", "north-", "north-3", "north-10", "w-other"]
+  for (const [names, file, text] of [
+    [own, "own.txt", "own"],
+    [others, "secret.json", secrets.outside]
+  ] as const) {
+    for (const name of names) {
+      fs.mkdirSync(path.join(folder, name), { recursive: true })
+      fs.writeFileSync(path.join(folder, name, file), text)
+    }
+  }
+  for (const file of ["a.json", "w.json", "beside.json"])
+    fs.writeFileSync(path.join(folder, file), secrets.outside)
+  fs.writeFileSync(path.join(folder, "notes*.json"), "own")
+  fs.symlinkSync("a*", path.join(folder, "linked-asterisk"))
+  // What holds is to be the permissions of Node, not those of the system.
+  for (const name of ["", "w", "w*", "w-other", "w.json", "w/own.txt"])
+    fs.chmodSync(path.join(folder, name), 0o777)
+}
+
 /** Makes one; rogues lie in `<workspace>/plugins`, with links to what is none of theirs beside them. */
 export const makeWorld = async (): Promise<World> => {
   const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "zoo-")))
@@ -72,6 +94,7 @@ export const makeWorld = async (): Promise<World> => {
   fs.symlinkSync(token, path.join(plugins, "linked-server.json"))
   fs.symlinkSync(path.dirname(token), path.join(plugins, "linked-folder"))
   fs.symlinkSync(outside, path.join(plugins, "linked-outside.json"))
+  makeGranted(path.join(workspace, "granted"))
   fs.mkdirSync(path.join(plugins, "node_modules"))
   fs.symlinkSync(workspace, path.join(plugins, "node_modules", "escape"))
 

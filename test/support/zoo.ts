@@ -4,6 +4,7 @@
  */
 import { crashes } from "./zoo/crashes.ts"
 import { forgeries } from "./zoo/forgeries.ts"
+import { grants } from "./zoo/grants.ts"
 import { leftovers } from "./zoo/leftovers.ts"
 import { liveness } from "./zoo/liveness.ts"
 import { loads } from "./zoo/loads.ts"
@@ -29,6 +30,7 @@ export const zoo: ReadonlyArray<Rogue> = [
   ...outputs,
   ...throws,
   ...reach,
+  ...grants,
   ...network,
   ...work
 ]
