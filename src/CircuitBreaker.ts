@@ -5,8 +5,8 @@
  * **Details**
  *
  * - A success sets the count to 0; any failure counts, defects too (they are raised again as they came).
- * - Interruption counts nothing and frees the probe's place. So do `CIRCUIT_OPEN` of a breaker inside and
- *   `NotBegun`: nothing was executed.
+ * - Interruption counts nothing and frees the probe's place. So does `CIRCUIT_OPEN` of a breaker inside: nothing was
+ *   executed.
  * - Admission and result are one atomic step each: at most one probe, no lost count, and a run that was
  *   admitted before a transition changes nothing after it.
  *
@@ -36,7 +36,7 @@ import {
 } from "effect"
 import * as Circuit from "./breaker/Circuit.ts"
 import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
-import { CircuitOpen, NotBegun } from "./Errors.ts"
+import { CircuitOpen } from "./Errors.ts"
 import type { BreakerPolicy } from "./Plugin.ts"
 
 export type { BreakerState, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
@@ -51,6 +51,8 @@ export interface BreakerChange {
 
 /** Leave to run, until it is said how it ended. */
 export interface Pass {
+  /** Whether the circuit is still as it was at admission; if not, the pass no longer counts. */
+  readonly isCurrent: () => boolean
   readonly leave: (exit: Exit.Exit<unknown, unknown>, now: number) => Effect.Effect<void>
 }
 
@@ -75,15 +77,16 @@ export class CircuitBreaker extends Context.Service<
       policy?: BreakerOptions
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
     /**
-     * The two ends of `protect`, for a caller that runs no effect between them: whoever is let in says once how it
-     * ended, at the time `now` (milliseconds since the epoch).
+     * Admits one run at the time `now` (milliseconds since the epoch); its caller says once, by the pass, how it ended.
+     * For callers that run no effect in between; others use `protect`. If the run has to wait before it starts, ask the
+     * pass again then.
      */
     readonly enter: (
       name: string,
       policy: BreakerOptions | undefined,
       now: number
     ) => Effect.Effect<Pass, CircuitOpen>
-    /** Fails as `protect` would right now, and changes nothing: for callers that would otherwise queue first. */
+    /** Fails as `protect` would right now, and changes nothing. */
     readonly check: (name: string) => Effect.Effect<void, CircuitOpen>
     /** A name that was never used is closed. */
     readonly state: (name: string) => Effect.Effect<Circuit.BreakerState>
@@ -120,10 +123,8 @@ export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome =>
   if (Exit.isSuccess(exit)) return "success"
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)
-  // Neither executed anything.
-  const ignored =
-    Option.isSome(error) && (error.value instanceof CircuitOpen || error.value instanceof NotBegun)
-  return ignored ? "ignored" : "failure"
+  // It executed nothing.
+  return Option.isSome(error) && error.value instanceof CircuitOpen ? "ignored" : "failure"
 }
 
 const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>
@@ -192,6 +193,7 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
     )
     if (!admission.admitted) return Effect.fail(refusal(name, admission))
     return Effect.succeed<Pass>({
+      isCurrent: () => Ref.getUnsafe(circuitOf(name)).generation === admission.generation,
       leave: (exit, now) => {
         step(name, now, (circuit, now) => [
           undefined,

@@ -30,22 +30,6 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("@agentlip/plugin-r
 }
 
 /**
- * The isolate's use ended before a run began, as far as the host was told, and the run can be given in again.
- * `PluginRuntime` does so by itself; only who uses `WorkerLayer` directly meets it. Counts nothing for the breaker.
- *
- * **Gotchas**: an isolate that is ended while it goes from one run to the next may have begun this one already. A
- * plugin that writes somewhere should bear to be called again.
- */
-export class NotBegun extends Schema.TaggedError<NotBegun>("@agentlip/plugin-runtime/NotBegun")(
-  "NotBegun",
-  {}
-) {
-  override get message(): string {
-    return "The isolate's use ended before the run began; run it again."
-  }
-}
-
-/**
  * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting
  * in a queue does not count). The isolate is gone. Counts for the breaker.
  *

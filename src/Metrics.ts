@@ -72,7 +72,7 @@ export interface IsolateRecorder {
 export class PluginMetrics extends Context.Service<
   PluginMetrics,
   {
-    /** Made once a spec and found again in a few nanoseconds. */
+    /** One for each name, kind and level; ask once and keep it. */
     readonly of: (spec: PluginSpec) => PluginRecorder
     readonly isolates: (level: IsolationLevel) => IsolateRecorder
     /** A circuit went to a state. */
@@ -140,7 +140,7 @@ const make = Effect.gen(function* () {
   const registry = Registry.of(yield* Effect.context())
   const clock = yield* Clock.Clock
   const owns = new Map<string, Own>()
-  const recorders = new WeakMap<PluginSpec, PluginRecorder>()
+  const recorders = new Map<string, PluginRecorder>()
 
   const ownOf = (plugin: string): Own => {
     const known = owns.get(plugin)
@@ -184,10 +184,11 @@ const make = Effect.gen(function* () {
 
   const metrics = PluginMetrics.of({
     of: (spec) => {
-      const known = recorders.get(spec)
+      const key = JSON.stringify([spec.name, spec.kind.name, spec.isolation])
+      const known = recorders.get(key)
       if (known !== undefined) return known
       const recorder = recorderOf(spec)
-      recorders.set(spec, recorder)
+      recorders.set(key, recorder)
       return recorder
     },
     isolates: (name) => {

@@ -1,50 +1,87 @@
-/** A run under way, on its way from the queue through the breaker to an isolate and back. */
+/** A run under way: what was asked, where it has got to, and what the pool and the metrics are told of it. */
 import { Clock, type Effect, type Fiber } from "effect"
 import type { Pass } from "./CircuitBreaker.ts"
+import type { PluginError } from "./Errors.ts"
+import type { PluginRecorder, RunOutcome } from "./Metrics.ts"
 import type { InputOf, PluginSpec } from "./Plugin.ts"
-import { Place } from "./RunQueue.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
-import type { Call } from "./WorkerLayer.ts"
+import type { PreparedPlugin, Submission } from "./WorkerLayer.ts"
+
+/** A spec and what it has come to on this host. */
+export interface Plugin {
+  readonly spec: PluginSpec
+  readonly workers: PreparedPlugin
+  readonly metrics: PluginRecorder
+}
 
 interface Asked<Spec extends PluginSpec> {
   readonly spec: Spec
-  readonly input: InputOf<Spec>
-  /** The input's JSON. */
-  readonly text: string
+  readonly value: InputOf<Spec>
+  /** The value's JSON, as the plugin is given it. */
+  readonly input: string
   /** What its log lines and its span call it. */
   readonly id: string
-  /** Keeps an output that was found right. */
+  /** Keeps an output that was decoded. */
   readonly keep?: (output: string) => Effect.Effect<void>
 }
 
-export class Run<Spec extends PluginSpec> implements Call {
+export class Run<Spec extends PluginSpec> implements Submission {
+  readonly plugin: Plugin
   readonly asked: Asked<Spec>
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly traceparent: string | undefined
-  readonly place = new Place()
-  /** As `performance.now()` counts. */
-  readonly since = performance.now()
   begun: number | undefined
-  /** Of the circuit breaker, while it is let in. */
+  /** Of the circuit breaker, once it is let in. */
   pass: Pass | undefined
   outputLength = 0
+  answer: Submission["answer"] = () => {}
+  readonly #since = performance.now()
+  readonly #enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
 
-  constructor(asked: Asked<Spec>, fiber: Fiber.Fiber<unknown, unknown>) {
+  constructor(
+    plugin: Plugin,
+    asked: Asked<Spec>,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    /** Lets it in by the circuit breaker, or refuses it. */
+    enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
+  ) {
+    this.plugin = plugin
     this.asked = asked
     this.fiber = fiber
     this.traceparent = traceparentOf(fiber)
+    this.#enter = enter
   }
 
   get spec(): Spec {
     return this.asked.spec
   }
 
-  get labels(): Call["labels"] {
+  get input(): string {
+    return this.asked.input
+  }
+
+  get labels(): Submission["labels"] {
     return { plugin: this.asked.spec.name, run: this.asked.id }
   }
 
   /** By the caller's clock, in milliseconds since the epoch. */
   get now(): number {
     return this.fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+  }
+
+  /** The circuit may have opened while it waited. */
+  readmit(): Effect.Effect<void, PluginError> | undefined {
+    return this.pass?.isCurrent() === true ? undefined : this.#enter(this)
+  }
+
+  ended(outcome: RunOutcome): void {
+    const { begun } = this
+    this.plugin.metrics.ended({
+      outcome,
+      queued: begun === undefined ? undefined : begun - this.#since,
+      ran: begun === undefined ? undefined : performance.now() - begun,
+      bytesIn: begun === undefined ? 0 : this.asked.input.length,
+      bytesOut: this.outputLength
+    })
   }
 }

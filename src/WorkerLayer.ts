@@ -1,53 +1,25 @@
-/**
- * Where plugin code runs: a service that runs a spec's plugin on an input's JSON. Levels are Layers, and so are the
- * fakes of a test.
- */
+/** Where plugin code runs. Each isolation level is a Layer, and so are the fakes of a test. */
 import { Context, Duration, Effect, Layer } from "effect"
 import * as os from "node:os"
-import * as path from "node:path"
-import {
-  type Grants,
-  type IsolationLevel,
-  requestsProblem,
-  resolveGrants,
-  type ResolvedGrants
-} from "./Capabilities.ts"
+import type { IsolationLevel } from "./Capabilities.ts"
 import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
 import { thisHost } from "./capabilities/matrix.ts"
-import {
-  InvalidOutput,
-  LoadError,
-  type NotBegun,
-  type PluginError,
-  PluginTimeout,
-  UnsupportedRuntime
-} from "./Errors.ts"
-import type { PluginInfo } from "./guest/protocol.ts"
+import { LoadError, UnsupportedRuntime } from "./Errors.ts"
 import { makeAudits } from "./isolation/Audits.ts"
 import { bootProblem } from "./isolation/boot.ts"
+import { type FakePlugin, makeFakes } from "./isolation/fakes.ts"
 import type { Level } from "./isolation/Level.ts"
 import { processLevel, threadLevel, wasmLevel } from "./isolation/levels.ts"
 import { ModuleLoader } from "./isolation/ModuleLoader.ts"
-import { makePool, type Pool, type PoolOptions, type PoolStats } from "./isolation/Pool.ts"
+import { makePools, type PoolOptions, type Pools } from "./isolation/Pools.ts"
 import { findProcessHost } from "./isolation/ProcessHost.ts"
-import type { Subject } from "./isolation/Subject.ts"
-import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 import { makeUsageWatch } from "./isolation/UsageWatch.ts"
-import type { Answer, Call } from "./isolation/Warm.ts"
-import { WarmBudget } from "./isolation/WarmBudget.ts"
-import type { PluginSpec } from "./Plugin.ts"
+import { WarmMemory } from "./isolation/WarmMemory.ts"
+import { unavailable, type Workers } from "./isolation/Workers.ts"
+import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 
-export type { Answer, Call } from "./isolation/Warm.ts"
-export type { PoolStats } from "./isolation/Pool.ts"
-
-/** How many isolates there are. */
-export interface WorkerStats {
-  /** All of them, spares and zombies included. */
-  readonly isolates: number
-  readonly zombies: number
-  /** By level, and by what they are doing; empty of fakes. */
-  readonly levels: ReadonlyMap<IsolationLevel, PoolStats>
-}
+export type { FakePlugin } from "./isolation/fakes.ts"
+export type { PoolStats, PreparedPlugin, Submission, Workers, WorkerStats } from "./isolation/Workers.ts"
 
 /** How isolates are kept, on every level. */
 export interface WorkerOptions {
@@ -100,50 +72,10 @@ export interface WorkerOptions {
   readonly user?: "host" | { readonly uid: number; readonly gid: number }
 }
 
-/** What a fake plugin does: `input` is what the real one would be called with. */
-export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
-
 /** Runs plugins in isolates; see the static members for its Layers. */
-export class WorkerLayer extends Context.Service<
-  WorkerLayer,
-  {
-    /** Runs that an isolate may be handed at once; it executes them one at a time. */
-    readonly handedAhead: number
-    /**
-     * Calls the plugin's method with the input's JSON; answers the output's JSON, not yet validated. Runs are handed
-     * over to an isolate ahead and executed one at a time; the spec's timeout counts from when the run begins.
-     * Fails with `NotBegun` when the isolate's use ended before that, so that the run can be given in again; what it
-     * did, if its guest had come to it just then, is not undone. Interruption ends the isolate of a run that has begun, and returns once it is gone or cannot be
-     * waited for any longer.
-     */
-    readonly run: (
-      spec: PluginSpec,
-      input: string,
-      call: Call
-    ) => Effect.Effect<string, PluginError | NotBegun>
-    /**
-     * As `run`, but at once or not at all: `undefined` if no isolate is ready for it. Otherwise `answer` is called
-     * once, with the output or why there is none, and what comes back does what interruption of `run` does.
-     */
-    readonly hand: (
-      spec: PluginSpec,
-      input: string,
-      call: Call,
-      answer: Answer
-    ) => Effect.Effect<void> | undefined
-    /** Loads the plugin, if no isolate is warm for it, and says who it is. */
-    readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
-    readonly stats: Effect.Effect<WorkerStats>
-    /** How many isolates of a plugin were to die and have not. */
-    readonly zombies: (plugin: string) => number
-    /** Whether a version of the plugin has loaded that it can go on with, should its files change and not load. */
-    readonly hasEarlier: (spec: PluginSpec) => boolean
-    /** By plugin that goes on as it was, because its changed files do not load: why they do not. */
-    readonly outdated: Effect.Effect<ReadonlyMap<string, PluginError>>
-    /** By plugin: what those in audit mode have used without a grant, as the grants they would need. */
-    readonly audits: Effect.Effect<ReadonlyMap<string, Grants>>
-  }
->()("@agentlip/plugin-runtime/WorkerLayer") {
+export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
+  "@agentlip/plugin-runtime/WorkerLayer"
+) {
   /**
    * Worker threads with permissions of their own; see docs/security.md for what they hold against.
    *
@@ -177,7 +109,7 @@ export class WorkerLayer extends Context.Service<
    * ```
    */
   static readonly layerTest = (plugins: { readonly [name: string]: FakePlugin }): Layer.Layer<WorkerLayer> =>
-    Layer.succeed(WorkerLayer, makeTest(plugins))
+    Layer.succeed(WorkerLayer, makeFakes(plugins))
 }
 
 const layerOf = (
@@ -245,10 +177,12 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       maxRuns: options.maxRuns ?? 100_000,
       maxAge: Duration.fromInputUnsafe(options.maxAge ?? "1 hour"),
       maxZombies: options.maxZombies ?? 3,
-      keepLastGood: options.keepLastGood ?? false
+      keepLastGood: options.keepLastGood ?? false,
+      grantsBase: options.grantsBase ?? process.cwd()
     }
-    const budget = new WarmBudget(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
-    const pools = new Map<IsolationLevel, Pool>()
+    const audits = makeAudits()
+    const memory = new WarmMemory(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
+    const pools = new Map<IsolationLevel, Pools>()
     const problems = new Map<IsolationLevel, string>()
     for (const name of wanted) {
       const level = yield* findLevel(name, options)
@@ -260,14 +194,15 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       const bare = name === "thread" && runtime !== undefined
       pools.set(
         name,
-        yield* makePool(
-          poolOptions,
+        yield* makePools({
+          options: poolOptions,
           level,
-          budget,
+          memory,
           metrics,
-          bare ? undefined : loader,
-          bare ? undefined : watch
-        )
+          audit: audits.of,
+          loader: bare ? undefined : loader,
+          watch: bare ? undefined : watch
+        })
       )
     }
     if (pools.size === 0) {
@@ -278,61 +213,23 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
       })
     }
     for (const name of options.prepare ?? (wanted.length === 1 ? wanted : (["thread"] as const)))
-      yield* pools.get(name)?.prepare ?? Effect.void
-
-    const base = options.grantsBase ?? process.cwd()
-    // Asked once a spec: what a grant's path stood for when the plugin was first run is what it stands for.
-    const grantsOf = (spec: PluginSpec): Effect.Effect<ResolvedGrants, string> => {
-      const problem = requestsProblem(spec)
-      return problem === undefined ? resolveGrants(spec.isolation, spec.grants, base) : Effect.fail(problem)
-    }
-
-    const audits = makeAudits()
-
-    const refused = (spec: PluginSpec, reason: string): LoadError =>
-      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
-
-    /** What a spec comes to on this host; found out once. */
-    interface Found {
-      readonly pool: Pool
-      readonly subject: Subject
-      readonly entry: string
-    }
-    const found = new WeakMap<PluginSpec, Found>()
-    const find = (spec: PluginSpec): Effect.Effect<Found, LoadError> => {
-      const pool = pools.get(spec.isolation)
-      if (pool === undefined) {
-        return Effect.fail(
-          refused(
-            spec,
-            problems.get(spec.isolation) ??
-              `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
-          )
-        )
-      }
-      return Effect.map(
-        Effect.mapError(grantsOf(spec), (reason) => refused(spec, reason)),
-        (grants) => {
-          const subject: Subject = { spec, grants, base, audit: audits.of(spec.name) }
-          const one: Found = { pool, subject, entry: path.resolve(spec.modulePath) }
-          found.set(spec, one)
-          return one
-        }
-      )
-    }
-    const withFound = <A, E>(
-      spec: PluginSpec,
-      use: (found: Found) => Effect.Effect<A, E>
-    ): Effect.Effect<A, E | LoadError> => {
-      const known = found.get(spec)
-      return known === undefined ? Effect.flatMap(find(spec), use) : use(known)
-    }
+      yield* pools.get(name)?.bootSpares ?? Effect.void
 
     return WorkerLayer.of({
-      handedAhead: 64,
+      prepare: (spec) =>
+        pools.get(spec.isolation)?.prepare(spec) ??
+        unavailable(
+          new LoadError({
+            plugin: spec.name,
+            modulePath: spec.modulePath,
+            reason:
+              problems.get(spec.isolation) ??
+              `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
+          })
+        ),
       stats: Effect.map(
-        Effect.forEach([...pools], ([name, pool]) =>
-          Effect.map(pool.stats, (stats) => [name, stats] as const)
+        Effect.forEach([...pools], ([name, { stats }]) =>
+          Effect.map(stats, (stats) => [name, stats] as const)
         ),
         (levels) => {
           const all = levels.map(([, stats]) => stats)
@@ -347,71 +244,13 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         }
       ),
       zombies: (plugin) => {
-        let zombies = 0
-        for (const pool of pools.values()) zombies += pool.zombies.count(plugin)
-        return zombies
+        let count = 0
+        for (const { zombies } of pools.values()) count += zombies.count(plugin)
+        return count
       },
-      hasEarlier: ({ isolation, modulePath }) =>
-        pools.get(isolation)?.lastGood.kept.has(path.resolve(modulePath)) ?? false,
       outdated: Effect.sync(
         () => new Map([...pools.values()].flatMap(({ lastGood }) => [...lastGood.outdated]))
       ),
-      audits: Effect.sync(audits.all),
-      run: (spec, input, call) =>
-        withFound(spec, ({ pool, subject, entry }) => pool.run(subject, entry, input, call)),
-      hand: (spec, input, call, answer) => {
-        const known = found.get(spec)
-        return known?.pool.hand(known.subject, input, call, answer)
-      },
-      load: (spec) => withFound(spec, ({ pool, subject, entry }) => pool.load(subject, entry))
+      audits: Effect.sync(audits.all)
     })
   })
-
-const makeTest = (plugins: { readonly [name: string]: FakePlugin }): WorkerLayer["Service"] => {
-  const find = (spec: PluginSpec): Effect.Effect<FakePlugin, LoadError> => {
-    const plugin = plugins[spec.name]
-    if (plugin !== undefined) return Effect.succeed(plugin)
-    const known = Object.keys(plugins).map((name) => `"${name}"`)
-    return Effect.fail(
-      new LoadError({
-        plugin: spec.name,
-        modulePath: spec.modulePath,
-        reason: `layerTest has no plugin of that name; it has ${known.join(", ") || "none"}`
-      })
-    )
-  }
-  const textOf = (spec: PluginSpec, output: unknown): Effect.Effect<string, InvalidOutput> =>
-    Effect.try({
-      try: () => JSON.stringify(output) ?? "undefined",
-      catch: (error) =>
-        new InvalidOutput({
-          plugin: spec.name,
-          issue: `expected a value that can be written as JSON, got one that cannot (${String(error)})`
-        })
-    })
-  return {
-    handedAhead: 1,
-    stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
-    zombies: () => 0,
-    hasEarlier: () => false,
-    outdated: Effect.succeed(new Map()),
-    audits: Effect.succeed(new Map()),
-    // A fake is no faster for being asked in another way.
-    hand: () => undefined,
-    load: (spec) => Effect.map(find(spec), () => ({ name: spec.name, version: "test" })),
-    run: (spec, input, call) =>
-      Effect.flatMap(find(spec), (plugin) =>
-        Effect.suspend(() => {
-          call.begun = performance.now()
-          return Effect.annotateLogs(plugin({ ...JSON.parse(input), config: spec.config }), call.labels)
-        })
-      ).pipe(
-        Effect.flatMap((output) => textOf(spec, output)),
-        Effect.timeoutOrElse({
-          duration: spec.timeout,
-          orElse: () =>
-            Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "run" }))
-        })
-      )
-  }
-}

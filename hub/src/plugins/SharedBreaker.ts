@@ -47,13 +47,15 @@ const probeWait = Duration.seconds(1)
 
 const outcomes = { success: "Success", failure: "Failure", ignored: "Ignored" } as const
 
-const uncounted: Pass = { leave: () => Effect.void }
+const uncounted: Pass = { isCurrent: () => true, leave: () => Effect.void }
 
 const make = Effect.fnUntraced(function* (base: Policy) {
   const store = yield* Circuits.CircuitBreakerStore
   const redis = yield* Redis.Redis
   const policies = new Map<string, Policy>()
   const failures = new Map<string, number>()
+  /** How many transitions of a circuit this process has made. */
+  const transitions = new Map<string, number>()
   const changes = yield* Effect.acquireRelease(PubSub.sliding<BreakerChange>(256), PubSub.shutdown)
   let reached = true
 
@@ -96,6 +98,7 @@ const make = Effect.fnUntraced(function* (base: Policy) {
 
   const announce = (name: string, transition: Circuits.Transition | undefined, now: number) => {
     if (transition === undefined) return Effect.void
+    transitions.set(name, (transitions.get(name) ?? 0) + 1)
     const { from, to } = transition
     const circuit = { key: name, retryAfter: policyOf(name).cooldown, consecutiveOpenings: 1, probing: true }
     return PubSub.publish(changes, {
@@ -142,7 +145,9 @@ const make = Effect.fnUntraced(function* (base: Policy) {
     )
     if (admission === undefined) return uncounted
     yield* announce(name, admission.transition, now)
+    const seen = transitions.get(name)
     const pass: Pass = {
+      isCurrent: () => transitions.get(name) === seen,
       leave: (exit, now) => {
         const { failureThreshold } = policyOf(name)
         return Effect.asVoid(

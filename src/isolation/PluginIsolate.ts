@@ -1,9 +1,9 @@
 /**
- * An isolate that has loaded its plugin. It takes runs ahead and sees to the deadline of the one that its guest is
- * at: one watchdog for all of them, asleep until the first of their deadlines.
+ * An isolate that has loaded its plugin. It is handed several runs ahead and enforces the deadline of the one that its
+ * guest is at: one watchdog for all of them, asleep until the first of their deadlines.
  */
-import { Clock, Duration, Effect, Fiber } from "effect"
-import { NotBegun, type PluginError, PluginTimeout } from "../Errors.ts"
+import { Clock, Duration, Effect, type Fiber } from "effect"
+import { type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginInfo } from "../guest/protocol.ts"
 import { crashed, meaning } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
@@ -11,49 +11,60 @@ import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
 import { Talk } from "./Talk.ts"
 import type { Death } from "./Transport.ts"
+import type { Submission } from "./Workers.ts"
 
-/** One value for all: nothing is to be told from it but that. */
-export const notBegun = Effect.fail(new NotBegun())
-
-/** Takes a run's output, or why there is none. */
-export type Answer = (answer: Effect.Effect<string, PluginError | NotBegun>) => void
-
-/** One run, as its caller knows it. */
-export interface Call {
-  /** Whose log its log lines are in, and whose clock says when its time is over. */
-  readonly fiber: Fiber.Fiber<unknown, unknown>
-  /** What log lines are annotated with. */
-  readonly labels: { readonly plugin: string; readonly run: string }
-  /** Of the trace that the run is part of, as W3C Trace Context writes it: 55 characters. */
-  readonly traceparent: string | undefined
-  /** When an isolate began it, as `performance.now()` counts; set then. */
-  begun: number | undefined
+/** A run that an isolate is handed. */
+export interface HandedRun {
+  readonly submission: Submission
+  /** Called once, unless the run is returned. */
+  readonly answer: (answer: Effect.Effect<string, PluginError>) => void
+  /** The isolate's use ended before the run began, as far as the host was told. */
+  readonly returned: () => void
 }
 
-/** What an isolate needs of the pool it is from. */
-export interface Keeper {
-  /** Starts something that ends with the pool. */
+/** Whom an isolate tells what it is doing. */
+export interface IsolateOwner {
+  /** Starts something that ends with the level. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   /** It has something to do, or has nothing left to do. */
-  readonly busy: (warm: Warm) => void
+  readonly busy: (isolate: PluginIsolate) => void
   /** May be told more than once. */
-  readonly idle: (warm: Warm) => void
+  readonly idle: (isolate: PluginIsolate) => void
   /** Takes note that it would not die. */
-  readonly undead: (warm: Warm) => Effect.Effect<void>
+  readonly undead: (isolate: PluginIsolate) => Effect.Effect<void>
 }
 
 /** Milliseconds without a run after which its watchdog goes too: asleep it would keep the host's process alive. */
 const watchless = 100
 
-export class Warm {
+interface PluginIsolateOptions {
   readonly isolate: Isolate
+  readonly subject: Subject
+  readonly info: PluginInfo
+  /** Whether its plugin's files are other than those it has loaded. */
+  readonly changed: Effect.Effect<boolean>
+  readonly refill: Effect.Effect<void>
+  readonly owner: IsolateOwner
+  /** Milliseconds since the epoch, by the caller's clock. */
+  readonly now: number
+}
+
+export class PluginIsolate {
+  readonly isolate: Isolate
+  readonly subject: Subject
   readonly info: PluginInfo
   readonly changed: Effect.Effect<boolean>
+  /** Boots a spare in place of the one that it was. */
+  readonly refill: Effect.Effect<void>
   readonly born: number
-  readonly #keeper: Keeper
+  readonly #owner: IsolateOwner
   runs = 0
   lastUsed: number
   lastChecked: number
+  /** Its files are being looked at, before it is handed a run. */
+  isChecked = false
+  /** Another spare has been started in place of the one it was. */
+  isReplaced = false
   /** Set when it must not be handed another run. */
   retired = false
   #current: Run | undefined
@@ -63,18 +74,13 @@ export class Warm {
   #unwatch: NodeJS.Timeout | undefined
   #stopping = false
 
-  constructor(
-    isolate: Isolate,
-    info: PluginInfo,
-    /** Whether its plugin's files are other than those it has loaded. */
-    changed: Effect.Effect<boolean>,
-    keeper: Keeper,
-    now: number
-  ) {
+  constructor({ isolate, subject, info, changed, refill, owner, now }: PluginIsolateOptions) {
     this.isolate = isolate
+    this.subject = subject
     this.info = info
     this.changed = changed
-    this.#keeper = keeper
+    this.refill = refill
+    this.#owner = owner
     this.born = this.lastUsed = this.lastChecked = now
     // Nobody else would hear of an end between two runs.
     isolate.whenGone = () => this.left()
@@ -95,30 +101,22 @@ export class Warm {
   }
 
   /**
-   * Hands a run over; `answer` is called once, with its output's JSON or why there is none. What comes back gives the
-   * run up: one that has not begun will not; under one that has the isolate ends, and it returns once that is gone or
-   * cannot be waited for any longer.
+   * Hands a run over. The returned effect gives it up: a run that has not begun never will; if it has, the isolate is
+   * ended, and the effect returns when that is gone or cannot be waited for any longer.
    */
-  hand(subject: Subject, input: string, call: Call, answer: Answer): Effect.Effect<void> {
-    const run = new Run(this, subject, call, answer)
-    if (this.isolate.handed === 0) this.#keeper.busy(this)
-    this.isolate.run(input, call.traceparent, run)
+  hand(handed: HandedRun): Effect.Effect<void> {
+    const run = new Run(this, handed)
+    if (this.isolate.handed === 0) this.#owner.busy(this)
+    this.isolate.run(handed.submission.input, handed.submission.traceparent, run)
     return Effect.suspend(() => run.after(this.#giveUp(run)))
-  }
-
-  /** Hands a run over and waits for its output's JSON; interruption gives it up. */
-  run(subject: Subject, input: string, call: Call): Effect.Effect<string, PluginError | NotBegun> {
-    return Effect.callback<string, PluginError | NotBegun>((resume) =>
-      this.open ? this.hand(subject, input, call, resume) : resume(notBegun)
-    )
   }
 
   begun(run: Run): void {
     const now = run.clock.currentTimeMillisUnsafe()
-    run.call.begun = performance.now()
+    run.submission.begun = performance.now()
     run.deadline = now + run.timeout
     this.#current = run
-    if (run.givenUp) this.#keeper.fork(this.#giveUp(run))
+    if (run.givenUp) this.#owner.fork(this.#giveUp(run))
     else if (run.deadline < this.#wakesAt || run.clock !== this.#watchClock) this.#watch(run.clock)
   }
 
@@ -140,7 +138,7 @@ export class Warm {
     if (this.isolate.handed > 0) return
     this.#current = undefined
     this.#relax()
-    this.#keeper.idle(this)
+    this.#owner.idle(this)
   }
 
   #giveUp(run: Run): Effect.Effect<void> {
@@ -155,11 +153,11 @@ export class Warm {
     this.#endWatch()
     const over = Effect.sync(() => {
       this.#current = undefined
-      this.#keeper.idle(this)
+      this.#owner.idle(this)
       tell()
     })
     return this.isolate
-      .stop(run.grace, (gone) => (gone ? over : Effect.andThen(this.#keeper.undead(this), over)))
+      .stop(run.grace, (gone) => (gone ? over : Effect.andThen(this.#owner.undead(this), over)))
       .pipe(
         // Told again it is deaf; a pool that closes meanwhile must not leave it untold.
         Effect.ensuring(over),
@@ -188,7 +186,7 @@ export class Warm {
   #watch(clock: Clock.Clock): void {
     this.#watchdog?.interruptUnsafe()
     this.#watchClock = clock
-    const watchdog = this.#keeper.fork(this.#look(clock))
+    const watchdog = this.#owner.fork(this.#look(clock))
     this.#watchdog = this.#stopping ? undefined : watchdog
   }
 
@@ -211,53 +209,55 @@ export class Warm {
 
 /** A run that was handed over. */
 class Run extends Talk implements Ask {
-  readonly call: Call
+  readonly submission: Submission
   readonly clock: Clock.Clock
   readonly timeout: number
   readonly grace: Duration.Duration
   deadline = Number.POSITIVE_INFINITY
   /** Whether its caller has stopped waiting. */
   givenUp = false
-  readonly #warm: Warm
-  readonly #subject: Subject
-  readonly #answer: Answer
+  readonly #isolate: PluginIsolate
+  readonly #handed: HandedRun
 
-  constructor(warm: Warm, subject: Subject, call: Call, answer: Answer) {
-    super(warm.isolate, subject, call)
-    this.call = call
-    this.clock = call.fiber.getRef(Clock.Clock)
-    this.timeout = Duration.toMillis(subject.spec.timeout)
-    this.grace = subject.spec.grace
-    this.#warm = warm
-    this.#subject = subject
-    this.#answer = answer
+  constructor(isolate: PluginIsolate, handed: HandedRun) {
+    super(isolate.isolate, isolate.subject, handed.submission)
+    this.submission = handed.submission
+    this.clock = this.submission.fiber.getRef(Clock.Clock)
+    this.timeout = Duration.toMillis(this.submission.spec.timeout)
+    this.grace = this.submission.spec.grace
+    this.#isolate = isolate
+    this.#handed = handed
   }
 
   begun(): void {
-    this.#warm.begun(this)
+    this.#isolate.begun(this)
   }
 
   replied(reply: GuestReply): void {
-    this.#warm.done(this)
-    this.#answer(this.after(meaning(this.#subject.spec, reply)))
+    this.#isolate.done(this)
+    this.#answer(meaning(this.submission.spec, reply))
   }
 
   died(death: Death): void {
-    this.#warm.done(this)
-    this.#answer(this.after(Effect.fail(crashed(this.#subject.spec, death))))
+    this.#isolate.done(this)
+    this.#answer(Effect.fail(crashed(this.submission.spec, death)))
   }
 
   unbegun(): void {
-    this.#warm.left()
-    this.#answer(notBegun)
+    this.#isolate.left()
+    this.#handed.returned()
   }
 
   defect(defect: unknown): void {
-    this.#answer(this.after(Effect.die(defect)))
+    this.#answer(Effect.die(defect))
   }
 
   timedOut(): void {
-    const { name, timeout } = this.#subject.spec
-    this.#answer(this.after(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" }))))
+    const { name, timeout } = this.submission.spec
+    this.#answer(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" })))
+  }
+
+  #answer(answer: Effect.Effect<string, PluginError>): void {
+    this.#handed.answer(this.after(answer))
   }
 }

@@ -1,16 +1,14 @@
-/** Which specs can share warm isolates. */
+/** Which specs can share isolates. */
 import { Duration } from "effect"
 import type { PluginSpec } from "../Plugin.ts"
 
-const keys = new WeakMap<PluginSpec, string>()
-
 /** Two specs with the same key are the same to an isolate that has loaded one of them. */
-export const warmKeyOf = (spec: PluginSpec): string => {
-  const known = keys.get(spec)
-  if (known !== undefined) return known
-  const {
+export const isolateKeyOf = (spec: PluginSpec): string => {
+  const { name, kind, modulePath, config, grants, isolation, reuse, limits, enforcement } = spec
+  return JSON.stringify([
     name,
-    kind,
+    kind.name,
+    kind.method,
     modulePath,
     config,
     grants,
@@ -18,24 +16,10 @@ export const warmKeyOf = (spec: PluginSpec): string => {
     reuse,
     limits,
     enforcement,
-    sandbox,
-    integrity
-  } = spec
-  const key = JSON.stringify([
-    name,
-    kind.name,
-    kind.method,
-    modulePath,
-    config,
-    grants,
-    reuse,
-    limits,
-    enforcement,
-    sandbox,
-    integrity,
+    spec.sandbox,
+    spec.integrity,
+    spec.concurrency,
     // Told to the guest as it loads; the other levels are stopped from outside alone.
     isolation === "wasm" ? [Duration.toMillis(spec.timeout), Duration.toMillis(spec.grace)] : []
   ])
-  keys.set(spec, key)
-  return key
 }

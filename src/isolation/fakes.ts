@@ -1,0 +1,95 @@
+/** Fake plugins for tests: functions instead of isolates, with the same rules for deadlines and outputs. */
+import { Effect, Fiber, Semaphore } from "effect"
+import { InvalidOutput, LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
+import type { PluginSpec } from "../Plugin.ts"
+import { type PreparedPlugin, type Submission, unavailable, type Workers } from "./Workers.ts"
+
+/** What a fake plugin does: `input` is what the real one would be called with. */
+export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
+
+type Fakes = { readonly [name: string]: FakePlugin }
+
+const missing = (fakes: Fakes, { name, modulePath }: PluginSpec): LoadError => {
+  const known = Object.keys(fakes).map((name) => `"${name}"`)
+  return new LoadError({
+    plugin: name,
+    modulePath,
+    reason: `layerTest has no plugin of that name; it has ${known.join(", ") || "none"}`
+  })
+}
+
+const textOf = (plugin: string, output: unknown): Effect.Effect<string, InvalidOutput> =>
+  Effect.try({
+    try: () => JSON.stringify(output) ?? "undefined",
+    catch: (error) =>
+      new InvalidOutput({
+        plugin,
+        issue: `expected a value that can be written as JSON, got one that cannot (${String(error)})`
+      })
+  })
+
+const runFake = (fake: FakePlugin, run: Submission): Effect.Effect<string, PluginError> =>
+  Effect.suspend(() => {
+    const { name, config, timeout } = run.spec
+    run.begun = performance.now()
+    return fake({ ...JSON.parse(run.input), config }).pipe(
+      Effect.annotateLogs(run.labels),
+      Effect.flatMap((output) => textOf(name, output)),
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () => Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" }))
+      })
+    )
+  })
+
+/** One at a time, or as many as its spec's `concurrency` says; the others wait, as they would for isolates. */
+const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): PreparedPlugin => {
+  const places = Semaphore.makeUnsafe(concurrency)
+  let submitted = 0
+  const running = (run: Submission): Effect.Effect<string, PluginError> =>
+    Effect.suspend(() => {
+      const waits = submitted++ >= concurrency
+      const readmitted = Effect.suspend(() => (waits ? (run.readmit() ?? Effect.void) : Effect.void))
+      return Semaphore.withPermit(places, Effect.andThen(readmitted, runFake(fake, run)))
+    })
+  return {
+    submit: (run) => {
+      let isCancelled = false
+      const fiber = Effect.runForkWith(run.fiber.context)(
+        Effect.onExit(running(run), (exit) =>
+          Effect.sync(() => {
+            submitted--
+            if (!isCancelled) run.answer(exit)
+          })
+        )
+      )
+      return Effect.suspend(() => {
+        isCancelled = true
+        return Effect.asVoid(Fiber.interrupt(fiber))
+      })
+    },
+    load: Effect.succeed({ name, version: "test" }),
+    waiting: () => Math.max(0, submitted - concurrency),
+    hasEarlier: () => false
+  }
+}
+
+export const makeFakes = (fakes: Fakes): Workers => {
+  const prepared = new Map<string, PreparedPlugin>()
+  return {
+    prepare: (spec) => {
+      const fake = fakes[spec.name]
+      if (fake === undefined) return unavailable(missing(fakes, spec))
+      const key = `${spec.concurrency} ${spec.name}`
+      const known = prepared.get(key)
+      if (known !== undefined) return known
+      const plugin = prepareFake(fake, spec)
+      prepared.set(key, plugin)
+      return plugin
+    },
+    stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
+    zombies: () => 0,
+    outdated: Effect.succeed(new Map()),
+    audits: Effect.succeed(new Map())
+  }
+}
