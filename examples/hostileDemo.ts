@@ -109,7 +109,7 @@ export const hostileDemo = Effect.gen(function* () {
 
   const posted = yield* post(hub)
   const fates = yield* fatesOf(rogues, posted, hub)
-  const health = yield* Effect.option(hub.api.health.health())
+  const health = yield* Effect.option(hub.api.health.health({ query: {} }))
   yield* look
   const { memory, most, processes, pids } = seen
   const stopped = yield* stop(hub, pids)

@@ -5,7 +5,15 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { gallery } from "../../examples/hostile/gallery.ts"
 import { agentlip, run, shows } from "./hubProcess.ts"
-import { derivationsOf, client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+import {
+  derivationsOf,
+  client,
+  eventually,
+  type Json,
+  makeTopic,
+  readServerFile,
+  tempWorkspace
+} from "./testHub.ts"
 
 const config = `export default {
   linkifiers: [
@@ -45,9 +53,26 @@ describe("agentlip up", () => {
           .output()
           .split("\n")
           .filter((line) => /^ {2}(post|CHANNEL|TOPIC|curl)/.test(line))
-        const posted = execFileSync("sh", ["-c", commands.join("\n")], { encoding: "utf8" })
+        // What everybody on the machine can read of a process.
+        const seen = path.join(workspace, "arguments")
+        const bin = path.join(workspace, "bin")
+        fs.mkdirSync(bin)
+        const curl = execFileSync("sh", ["-c", "command -v curl"], { encoding: "utf8" }).trim()
+        const wrapper = `#!/bin/sh\nprintf '%s\\n' "$@" >>'${seen}'\nexec '${curl}' "$@"\n`
+        fs.writeFileSync(path.join(bin, "curl"), wrapper, { mode: 0o755 })
+        const env = { ...process.env, PATH: `${bin}:${process.env["PATH"]}` }
+        const pasted = () => execFileSync("sh", ["-c", commands.join("\n")], { encoding: "utf8", env })
+        const posted = pasted()
         const [message] = posted.split("\n")
         const { message: posting } = JSON.parse(message ?? "")
+        assert.notInclude(fs.readFileSync(seen, "utf8"), auth_token)
+        // Pasted once more, it posts to the same topic.
+        const [again, events] = pasted()
+          .trim()
+          .split("\n")
+          .map((line): Json => JSON.parse(line))
+        assert.strictEqual(again.message.topic_id, posting.topic_id)
+        assert.isAbove(events.events.length, 0)
         assert.strictEqual(posting.content_raw, "@ana, see https://example.com")
 
         const jobs = yield* eventually(

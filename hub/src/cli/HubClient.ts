@@ -5,11 +5,12 @@ import {
   HttpClient,
   type HttpClientError,
   HttpClientRequest,
-  type HttpClientResponse
+  HttpClientResponse
 } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
-import { Api, type HealthStatus } from "../http/Api.ts"
+import { Api, HealthStatus } from "../http/Api.ts"
 import { Authorization } from "../http/ApiMiddlewares.ts"
+import { isProof, newChallenge } from "../workspace/Proof.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"
 import { notRunning, readServerFile, type Server, urlOf } from "./ServerFile.ts"
@@ -76,23 +77,60 @@ const checked = (workspace: string) =>
       )
   )
 
-const makeApi = (workspace: string, server: Server) =>
-  Effect.gen(function* () {
-    const httpClient = (yield* HttpClient.HttpClient).pipe(
-      HttpClient.mapRequest(HttpClientRequest.prependUrl(urlOf(server))),
-      checked(workspace)
-    )
-    return yield* HttpApiClient.makeWith(Api, { httpClient })
-  }).pipe(
-    Effect.provide(
-      Layer.merge(
-        FetchHttpClient.layer,
-        HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
-          next(HttpClientRequest.bearerToken(request, Redacted.value(server.auth_token)))
-        )
-      )
-    )
+/** No hub redirects; what does could lead a request, and the token in it, elsewhere. */
+const fetching = Layer.provide(
+  FetchHttpClient.layer,
+  Layer.succeed(FetchHttpClient.RequestInit, { redirect: "error" })
+)
+
+const clientOf = (workspace: string, server: Server) =>
+  Effect.map(HttpClient.HttpClient, (client) =>
+    client.pipe(HttpClient.mapRequest(HttpClientRequest.prependUrl(urlOf(server))), checked(workspace))
+  ).pipe(Effect.provide(fetching))
+
+/** Asks whoever has the port to prove that it is the hub of `server.json`. It is told nothing but the challenge. */
+const verify = Effect.fnUntraced(function* (workspace: string, server: Server) {
+  const client = yield* clientOf(workspace, server)
+  const challenge = newChallenge()
+  const health = yield* client.get("/health", { urlParams: { challenge } }).pipe(
+    Effect.flatMap(HttpClientResponse.schemaBodyJson(HealthStatus)),
+    Effect.mapError(notUnderstood),
+    Effect.timeoutOrElse({
+      duration: healthWithin,
+      orElse: () => Effect.fail(notRunning(workspace, `what is at ${urlOf(server)} does not answer`))
+    })
   )
+  const { instance_id, pid, proof } = health
+  if (instance_id !== server.instance_id) {
+    return yield* notRunning(workspace, "its .agentlip/server.json is stale, another hub has the port now")
+  }
+  const unproven = `What is at ${urlOf(server)} does not prove that it is the hub of ${workspace}, so it is told nothing`
+  if (proof === undefined) {
+    return yield* new CommandError({
+      reason: `${unproven}. If it is a hub of an older agentlip, restart it; else start the hub again: agentlip up`,
+      code: "NOT_THE_HUB",
+      exitCode: exitCodes.notRunning
+    })
+  }
+  if (!isProof(Redacted.value(server.auth_token), { challenge, instance_id, pid }, proof)) {
+    return yield* new CommandError({
+      reason: `${unproven}: it does not have the token of .agentlip/server.json. Start the hub again: agentlip up`,
+      code: "INVALID_AUTH",
+      exitCode: exitCodes.notAuthorised
+    })
+  }
+  return health
+})
+
+const makeApi = (workspace: string, server: Server) => {
+  const withToken = HttpClientRequest.bearerToken(Redacted.value(server.auth_token))
+  return Effect.flatMap(clientOf(workspace, server), (client) =>
+    HttpApiClient.makeWith(Api, { httpClient: HttpClient.mapRequest(client, withToken) })
+  ).pipe(
+    // Every request has the token already.
+    Effect.provide(HttpApiMiddleware.layerClient(Authorization, ({ next, request }) => next(request)))
+  )
+}
 
 type HubApi = Effect.Success<ReturnType<typeof makeApi>>
 
@@ -115,17 +153,8 @@ export interface HubClient {
 /** Finds the hub of a folder, and makes sure that it is the one that `server.json` is of. */
 export const connectTo = Effect.fnUntraced(function* (workspace: string) {
   const server = yield* readServerFile(workspace)
+  const health = yield* verify(workspace, server)
   const api = yield* makeApi(workspace, server)
-  const health = yield* api.health.health().pipe(
-    Effect.mapError(notUnderstood),
-    Effect.timeoutOrElse({
-      duration: healthWithin,
-      orElse: () => Effect.fail(notRunning(workspace, `what is at ${urlOf(server)} does not answer`))
-    })
-  )
-  if (health.instance_id !== server.instance_id) {
-    return yield* notRunning(workspace, "its .agentlip/server.json is stale, another hub has the port now")
-  }
   const ask: HubClient["ask"] = (question) =>
     question(api).pipe(
       Effect.mapError(notUnderstood),

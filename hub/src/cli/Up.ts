@@ -15,19 +15,25 @@ import * as Stop from "./Stop.ts"
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
-const inJson = (field: string): string => `sed 's/.*"${field}":{"id":"\\([^"]*\\)".*/\\1/'`
+/** The id of the one of its list that has these fields after it. */
+const idOf = (rest: string): string => `sed 's/.*{"id":"\\([^"]*\\)",${rest}.*/\\1/'`
 
-/** Commands to paste into a shell: they read the token from the file, so that it is never on a screen. */
+/**
+ * Commands to paste into a shell, as often as one likes. The token goes from the file to curl by a pipe: it is neither
+ * on a screen nor among the arguments of a process, which everybody on the machine can read.
+ */
 const howToPost = (url: string, serverFile: string, topic: string | undefined): ReadonlyArray<string> => [
-  `  post() { curl -sS "${url}/api/v1/$1" -H "Authorization: Bearer $(sed -n 's/.*"auth_token": "\\(.*\\)".*/\\1/p' ${quoted(serverFile)})" -H 'Content-Type: application/json' -d "$2"; echo; }`,
+  `  post() { sed -n 's/.*"auth_token": "\\(.*\\)".*/Authorization: Bearer \\1/p' ${quoted(serverFile)} | curl -sS -H @- -H 'Content-Type: application/json' "${url}/api/v1/$1" \${2:+-d "$2"}; echo; }`,
   ...(topic === undefined
     ? [
-        `  CHANNEL=$(post channels '{"name":"general"}' | ${inJson("channel")})`,
-        `  TOPIC=$(post topics '{"channel_id":"'$CHANNEL'","title":"hello"}' | ${inJson("topic")})`
+        `  post channels '{"name":"general"}' >/dev/null`,
+        `  CHANNEL=$(post channels | ${idOf('"name":"general"')})`,
+        `  post topics '{"channel_id":"'$CHANNEL'","title":"hello"}' >/dev/null`,
+        `  TOPIC=$(post channels/$CHANNEL/topics | ${idOf('"channel_id":"[^"]*","title":"hello"')})`
       ]
     : [`  TOPIC=${topic}`]),
   `  post messages '{"topic_id":"'$TOPIC'","sender":"me","content_raw":"@ana, see https://example.com"}'`,
-  `  curl -sS '${url}/api/v1/events?tail=5'`
+  "  post 'events?tail=5'"
 ]
 
 const announce = Effect.fnUntraced(function* (format: Log.Format) {

@@ -21,6 +21,7 @@ import {
 } from "../core/Model.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
 import { PluginDetails, PluginSummary } from "../plugins/PluginDetails.ts"
+import { challengePattern } from "../workspace/Proof.ts"
 
 const text = (longest: number) =>
   Schema.String.check(
@@ -48,15 +49,21 @@ export const HealthStatus = Schema.Struct({
   schema_version: Schema.Int,
   protocol_version: Schema.String,
   pid: Schema.Int,
-  uptime_seconds: Schema.Finite
+  uptime_seconds: Schema.Finite,
+  /** Of a request with `challenge`: that the hub has the token of its `server.json`; see Proof.ts. */
+  proof: Schema.optionalKey(Schema.String)
 })
 export type HealthStatus = typeof HealthStatus.Type
 
-export class Health extends HttpApiGroup.make("health").add(
-  HttpApiEndpoint.get("health", "/health", {
-    success: HealthStatus
-  })
-) {}
+export class Health extends HttpApiGroup.make("health")
+  .add(
+    HttpApiEndpoint.get("health", "/health", {
+      query: { challenge: Schema.optional(Schema.String.check(Schema.isPattern(challengePattern))) },
+      success: HealthStatus,
+      error: InvalidInput
+    })
+  )
+  .middleware(Validation) {}
 
 export class Reads extends HttpApiGroup.make("reads")
   .add(

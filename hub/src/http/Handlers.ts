@@ -1,8 +1,10 @@
 /** The HTTP interface over the hub's services: defaults, and nothing else. */
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { SqlClient } from "effect/sql"
 import { Api } from "./Api.ts"
+import { AuthToken } from "../workspace/AuthToken.ts"
+import { proofOf } from "../workspace/Proof.ts"
 import { Identity, protocolVersions } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
 import { Derivations } from "../derive/Derivations.ts"
@@ -20,14 +22,17 @@ const HealthLive = HttpApiBuilder.group(
   "health",
   Effect.fnUntraced(function* (handlers) {
     const { instance_id, db_id, started_at } = yield* Identity
-    return handlers.handle("health", () =>
+    const token = Redacted.value(yield* AuthToken)
+    const { pid } = process
+    return handlers.handle("health", ({ query: { challenge } }) =>
       Effect.map(Clock.currentTimeMillis, (now) => ({
         status: "ok" as const,
         instance_id,
         db_id,
         ...protocolVersions,
-        pid: process.pid,
-        uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000)
+        pid,
+        uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000),
+        ...(challenge === undefined ? {} : { proof: proofOf(token, { challenge, instance_id, pid }) })
       }))
     )
   })

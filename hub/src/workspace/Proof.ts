@@ -1,0 +1,34 @@
+/**
+ * How a hub shows that it has the token of its `server.json`, before a client sends that token or a message to it:
+ * after a crash, another user's process can take the port and repeat what `/health` used to say.
+ *
+ * **Details**: the client sends a random challenge, the hub returns an HMAC of it under the token. Instance and process
+ * are part of it, so that an answer passed on from another hub does not fit.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+
+/** What the answer is about. */
+export interface Claim {
+  readonly challenge: string
+  readonly instance_id: string
+  readonly pid: number
+}
+
+/** What a challenge may look like: 16 to 128 characters of base64url. */
+export const challengePattern = /^[A-Za-z0-9_-]{16,128}$/
+
+/** A challenge that was never used. */
+export const newChallenge = (): string => randomBytes(24).toString("base64url")
+
+/** HMAC-SHA256 in hex of the lines `agentlip-health`, challenge, instance and process id. */
+export const proofOf = (token: string, { challenge, instance_id, pid }: Claim): string =>
+  createHmac("sha256", token)
+    .update(["agentlip-health", challenge, instance_id, pid].join("\n"))
+    .digest("hex")
+
+/** Whether a proof is what the holder of the token would say, in the same time wherever it differs. */
+export const isProof = (token: string, claim: Claim, proof: string): boolean => {
+  const expected = Buffer.from(proofOf(token, claim))
+  const given = Buffer.from(proof)
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}
