@@ -10,28 +10,28 @@
  */
 import { type Duration, Effect, Result, Schema, Stream } from "effect"
 import * as path from "node:path"
-import type { Grants, IsolationLevel } from "./Capabilities.ts"
+import type { IsolationLevel } from "./Capabilities.ts"
 import { fileNames, filesOf, findConfigFile, importDefault } from "./config/file.ts"
 import { realOf } from "./paths.ts"
-import { problemsOf } from "./config/problems.ts"
-import { type ConfigTime, configSchema, crossProblems, type Entry } from "./config/schema.ts"
+import { configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { ConfigError } from "./Errors.ts"
 import { type FileStates, haveChanged, statesOf } from "./fileStates.ts"
-import {
-  type Enforcement,
-  extractor,
-  type Limits,
-  linkifier,
-  makeSpec,
-  type PluginSpec,
-  type Reuse,
-  type Sandbox
-} from "./Plugin.ts"
+import { extractor, linkifier, makeSpec, type PluginSpec } from "./Plugin.ts"
+import { problemsOf } from "./spec/problems.ts"
+import type { breaker, limits, optionalLimits, optionalSettings, settings } from "./spec/settings.ts"
+import type { ConfigTime, Given } from "./spec/values.ts"
 
-export type { ConfigTime } from "./config/schema.ts"
+export type { ConfigTime } from "./spec/values.ts"
 
-/** One plugin in a config file. */
-export interface PluginEntry {
+type Written<Fields extends { readonly [key: string]: { readonly Type: unknown } }> = Given<
+  Fields,
+  ConfigTime
+>
+
+/** One plugin in a config file. `isolation` is by default what `loadConfig` is told; `agentlip up` says `"process"`. */
+export interface PluginEntry
+  extends Omit<Written<typeof settings>, "config">,
+    Written<typeof optionalSettings> {
   /** Unique in the file; names the plugin's breaker, its logs and its rows. */
   readonly name: string
   /**
@@ -39,33 +39,12 @@ export interface PluginEntry {
    * (`"@agentlip/plugins/url-linkifier"`). Never outside the workspace, never in `.agentlip/`.
    */
   readonly modulePath: string
-  /** Longest time of one run. Default 5 seconds. */
-  readonly timeout?: ConfigTime
-  /** How long a run has between its abort signal and the kill. Default 0. */
-  readonly grace?: ConfigTime
   /** What the plugin gets as `config`: JSON values. Default `{}`. */
   readonly config?: { readonly [key: string]: Schema.Json }
-  /** Default: what `loadConfig` is told, `"thread"` if nothing; a hub of `agentlip up` says `"process"`. */
-  readonly isolation?: IsolationLevel
-  /** `"plugin"`: isolates stay warm; `"never"`: a fresh one for each run. Default `"plugin"`. */
-  readonly reuse?: Reuse
-  /** Runs side by side. Default 1. */
-  readonly concurrency?: number
-  /** MiB an isolate may take; short for `limits.memory`. Default 128. */
+  /** Short for `limits.memory`. */
   readonly memory?: number
-  readonly limits?: Partial<Limits>
-  /** What the plugin may reach; relative paths are taken from the workspace. Default nothing. */
-  readonly grants?: Grants
-  /** `"audit"`: what the grants would refuse is let through and reported, to find out what to grant. Default `"enforce"`. */
-  readonly enforcement?: Enforcement
-  /** Bubblewrap around the process of isolation `"process"`; `"auto"`: where it works. Default `"none"`. */
-  readonly sandbox?: Sandbox
-  /** `sha256-…` of the plugin's module graph; any other is refused. Default: whatever is there is run. */
-  readonly integrity?: string
-  /** Its output follows from the content, its config and its modules alone, and may be remembered. Default `false`. */
-  readonly cache?: boolean
-  /** What differs from the hub's breaker: failures in a row (default 3), time to the next try (default 60 seconds). */
-  readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: ConfigTime }
+  readonly limits?: Written<typeof limits & typeof optionalLimits>
+  readonly breaker?: Written<typeof breaker>
   /** `false`: checked, but not run. Default `true`. */
   readonly enabled?: boolean
 }

@@ -5,11 +5,20 @@
  * answer. `linkifier` and `extractor` are two of them; a hub can make its own with `makeKind`. A *spec* is
  * one configured plugin of some kind; the type of its output follows from the kind.
  */
-import { Duration, Schema } from "effect"
-import type { Grants, IsolationLevel } from "./Capabilities.ts"
-import { defaultLimits, type Limits, maxMemory, maxOutputDepth } from "./Limits.ts"
+import { Duration, Result, Schema } from "effect"
+import { problemsOf, type SpecProblem } from "./spec/problems.ts"
+import {
+  type breaker,
+  contradictions,
+  type limits,
+  type optionalLimits,
+  type optionalSettings,
+  Settings,
+  type settings
+} from "./spec/settings.ts"
+import { type Given, text, type Values } from "./spec/values.ts"
 
-export * from "./Limits.ts"
+export { maxMemory, maxOutputDepth } from "./spec/settings.ts"
 
 const Trimmed = Schema.String.check(
   Schema.makeFilter((text) => text.trim().length > 0 || "a string that is not blank")
@@ -135,84 +144,66 @@ export const extractor = makeKind({
 })
 
 /** When a plugin's breaker opens, and for how long. */
-export interface BreakerPolicy {
-  /** Failures in a row that open the circuit. Default 3. */
-  readonly failureThreshold: number
-  /** How long it stays open before one probe may run. Default 60 seconds. */
-  readonly cooldown: Duration.Duration
-}
+export interface BreakerPolicy extends Values<typeof breaker> {}
+
+/** What a run may take and give; every limit is enforced. */
+export interface Limits extends Values<typeof limits>, Partial<Values<typeof optionalLimits>> {}
 
 /** `"plugin"`: isolates stay warm for their plugin. `"never"`: a fresh isolate for each run. */
-export type Reuse = "plugin" | "never"
+export type Reuse = (typeof settings.reuse)["Type"]
 
 /** Whether a process is put into a bubblewrap sandbox; `"auto"`: where bubblewrap is installed and works. */
-export type Sandbox = "bubblewrap" | "none" | "auto"
+export type Sandbox = (typeof settings.sandbox)["Type"]
 
 /** `"audit"`: what its grants would refuse is let through and logged; what is the hub's own stays refused. */
-export type Enforcement = "enforce" | "audit"
+export type Enforcement = (typeof settings.enforcement)["Type"]
 
-/** One configured plugin. */
-export interface PluginSpec<Kind extends AnyKind = AnyKind> {
-  /** Unique in a hub; names the breaker, the logs and the rows. */
-  readonly name: string
-  readonly kind: Kind
-  /** Absolute path of the module. */
-  readonly modulePath: string
-  readonly config: { readonly [key: string]: unknown }
-  readonly timeout: Duration.Duration
-  /** How long a plugin has between its abort signal and the kill. Default 0. */
-  readonly grace: Duration.Duration
-  readonly isolation: IsolationLevel
-  readonly reuse: Reuse
-  /** How many runs of this plugin go side by side, each in an isolate of its own. Default 1. */
-  readonly concurrency: number
-  readonly grants: Grants
-  readonly enforcement: Enforcement
-  /** For isolation `"process"`. */
-  readonly sandbox: Sandbox
-  /** `sha256-…` of the plugin's module graph; any other graph is refused. */
-  readonly integrity?: string
-  /**
-   * Its output follows from the content, its config and its modules alone, and may be given again without a run.
-   * It is given nothing but the content, and loads nothing that its module graph does not name literally.
-   */
-  readonly cache: boolean
+/** The settings of a configured plugin. */
+export interface PluginSettings extends Values<typeof settings>, Partial<Values<typeof optionalSettings>> {
   readonly limits: Limits
   /** What differs from the hub's breaker policy. */
   readonly breaker: Partial<BreakerPolicy>
 }
 
+/** One configured plugin. */
+export interface PluginSpec<Kind extends AnyKind = AnyKind> extends PluginSettings {
+  /** Unique in a hub; names the breaker, the logs and the rows. */
+  readonly name: string
+  readonly kind: Kind
+  /** Absolute path of the module. */
+  readonly modulePath: string
+}
+
+type GivenInCode<Fields extends { readonly [key: string]: { readonly Type: unknown } }> = Given<
+  Fields,
+  Duration.Input,
+  undefined
+>
+
+/** The settings of a plugin as they are given in code; what is left out has its default. */
+export interface PluginSettingsOptions
+  extends GivenInCode<typeof settings>,
+    GivenInCode<typeof optionalSettings> {
+  readonly limits?: GivenInCode<typeof limits & typeof optionalLimits> | undefined
+  readonly breaker?: GivenInCode<typeof breaker> | undefined
+}
+
 /** What a spec is made from: name, kind and module path; the rest has defaults. */
-export interface PluginSpecOptions<Kind extends AnyKind> {
+export interface PluginSpecOptions<Kind extends AnyKind> extends PluginSettingsOptions {
   readonly name: string
   readonly kind: Kind
   readonly modulePath: string
-  readonly config?: { readonly [key: string]: unknown }
-  /** Default 5 seconds. */
-  readonly timeout?: Duration.Input
-  /** Default 0. */
-  readonly grace?: Duration.Input
-  /** Default `"thread"`. */
-  readonly isolation?: IsolationLevel
-  /** Default `"plugin"`. */
-  readonly reuse?: Reuse
-  /** Default 1. */
-  readonly concurrency?: number
-  /** Default none. */
-  readonly grants?: Grants
-  /** Default `"enforce"`. */
-  readonly enforcement?: Enforcement
-  /** Default `"none"`. */
-  readonly sandbox?: Sandbox
-  /** Default: whatever is there is run. */
-  readonly integrity?: string
-  /** Default `false`. */
-  readonly cache?: boolean
-  readonly limits?: Partial<Limits>
-  readonly breaker?: { readonly failureThreshold?: number; readonly cooldown?: Duration.Input }
 }
 
-export const defaultTimeout = Duration.seconds(5)
+/** What a spec has if nothing is said. */
+export const defaultSettings: PluginSettings = Settings.make({})
+
+export const defaultLimits: Limits = defaultSettings.limits
+
+/** Without what is `undefined`, so that it hides no default. */
+const given = <A extends object>(values: A): { readonly [Key in keyof A]?: Exclude<A[Key], undefined> } =>
+  // The keys that are left have the types that they had.
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as A
 
 /**
  * Makes a spec, filling in the defaults.
@@ -222,91 +213,50 @@ export const defaultTimeout = Duration.seconds(5)
  * const urls = makeSpec({ name: "urls", kind: linkifier, modulePath: "/srv/plugins/urls.ts", timeout: "2 seconds" })
  * ```
  */
-export const makeSpec = <Kind extends AnyKind>(options: PluginSpecOptions<Kind>): PluginSpec<Kind> => ({
-  name: options.name,
-  kind: options.kind,
-  modulePath: options.modulePath,
-  config: options.config ?? {},
-  timeout: options.timeout === undefined ? defaultTimeout : Duration.fromInputUnsafe(options.timeout),
-  grace: Duration.fromInputUnsafe(options.grace ?? 0),
-  isolation: options.isolation ?? "thread",
-  reuse: options.reuse ?? "plugin",
-  concurrency: options.concurrency ?? 1,
-  grants: options.grants ?? {},
-  enforcement: options.enforcement ?? "enforce",
-  sandbox: options.sandbox ?? "none",
-  ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
-  cache: options.cache ?? false,
-  limits: { ...defaultLimits, ...options.limits },
+export const makeSpec = <Kind extends AnyKind>({
+  name,
+  kind,
+  modulePath,
+  timeout = defaultSettings.timeout,
+  grace = defaultSettings.grace,
+  limits = {},
+  breaker: { failureThreshold, cooldown } = {},
+  ...settings
+}: PluginSpecOptions<Kind>): PluginSpec<Kind> => ({
+  ...defaultSettings,
+  ...given(settings),
+  name,
+  kind,
+  modulePath,
+  timeout: Duration.fromInputUnsafe(timeout),
+  grace: Duration.fromInputUnsafe(grace),
+  limits: { ...defaultLimits, ...given(limits) },
   breaker: {
-    ...(options.breaker?.failureThreshold === undefined
-      ? {}
-      : { failureThreshold: options.breaker.failureThreshold }),
-    ...(options.breaker?.cooldown === undefined
-      ? {}
-      : { cooldown: Duration.fromInputUnsafe(options.breaker.cooldown) })
+    ...(failureThreshold === undefined ? {} : { failureThreshold }),
+    ...(cooldown === undefined ? {} : { cooldown: Duration.fromInputUnsafe(cooldown) })
   }
 })
 
-const isPositiveInt = (value: number): boolean => Number.isSafeInteger(value) && value > 0
+/** A spec as a schema, its kind apart, which is code: what config files write decodes to what a spec holds. */
+export const PluginSpec = Schema.Struct({ name: text, modulePath: text, ...Settings.fields })
 
-const isJson = (value: unknown): boolean => {
-  try {
-    return JSON.stringify(value) !== undefined
-  } catch {
-    // Cyclic or with a BigInt: not JSON, which is the answer.
-    return false
-  }
+const decodeSpec = Schema.decodeUnknownResult(Schema.toType(PluginSpec), { errors: "all" })
+
+/** All that is wrong with a spec that was made in code, each with the place where it is. */
+export const specProblems = (spec: PluginSpec): ReadonlyArray<SpecProblem> => {
+  const decoded = decodeSpec(spec)
+  return [
+    ...(Result.isFailure(decoded) ? problemsOf(spec, decoded.failure.issue) : []),
+    ...contradictions({ ...spec })
+  ]
 }
 
-/** Why a spec's outputs cannot be remembered, or `undefined`. */
-export const cacheProblem = (spec: Pick<PluginSpec, "grants" | "enforcement">): string | undefined => {
-  const granted = (["read", "write", "net", "env"] as const).filter(
-    (kind) => (spec.grants[kind] ?? []).length > 0
-  )
-  if (granted.length > 0) {
-    return `cache: true contradicts grants.${granted.join(", grants.")}: what it reaches may change while its input does not; remove one of them`
-  }
-  if (spec.enforcement === "audit") {
-    return 'cache: true contradicts enforcement "audit": what is answered without a run is not audited; remove one of them'
-  }
-  return undefined
-}
-
-/** What is wrong with a spec that was made in code rather than read by `loadConfig`, or `undefined`. */
+/** The same in one line, or `undefined`. */
 export const specProblem = (spec: PluginSpec): string | undefined => {
-  if (spec.name.trim() === "") return "its name is blank; give it one that is unique in the hub"
-  if (!isJson(spec.config))
-    return "its config cannot be written as JSON; use plain objects, arrays, strings, numbers"
-  if (!Duration.isFinite(spec.timeout) || Duration.toMillis(spec.timeout) <= 0) {
-    return "its timeout must be a finite time above 0"
-  }
-  if (!Duration.isFinite(spec.grace)) return "its grace must be a finite time"
-  if (!isPositiveInt(spec.concurrency)) return "its concurrency must be a whole number from 1"
-  for (const [limit, value] of Object.entries(spec.limits)) {
-    if (value !== undefined && !isPositiveInt(value)) return `limits.${limit} must be a whole number from 1`
-  }
-  if (spec.limits.memory > maxMemory) {
-    return `limits.memory must be at most ${maxMemory} MiB: nearer to the engine's own limit the host could not stop it in time`
-  }
-  if (spec.limits.outputDepth > maxOutputDepth) {
-    return `limits.outputDepth must be at most ${maxOutputDepth}: deeper values cannot be decoded safely`
-  }
-  if (spec.integrity !== undefined && !/^sha256-[A-Za-z0-9+/]{43}=$/.test(spec.integrity)) {
-    return 'its integrity must be "sha256-" and 44 characters of base64, as `agentlip plugin integrity FILE` prints it'
-  }
-  if (spec.cache) {
-    const problem = cacheProblem(spec)
-    if (problem !== undefined) return problem
-  }
-  const { failureThreshold, cooldown } = spec.breaker
-  if (failureThreshold !== undefined && !isPositiveInt(failureThreshold)) {
-    return "breaker.failureThreshold must be a whole number from 1"
-  }
-  if (cooldown !== undefined && (!Duration.isFinite(cooldown) || Duration.toMillis(cooldown) <= 0)) {
-    return "breaker.cooldown must be a finite time above 0"
-  }
-  return undefined
+  const problems = specProblems(spec)
+  return problems.length === 0
+    ? undefined
+    : problems.map(({ path, problem }) => `${path}: ${problem}`).join("; ")
 }
 
 // oxlint-disable typescript/no-explicit-any -- matched, never used: the kind's parameters go both ways

@@ -243,6 +243,12 @@ describe("a mistake in an entry", () => {
     ["sandbox: true", "sandbox", 'expected "bubblewrap" | "none" | "auto", got true'],
     ['integrity: "sha512-abc"', "integrity", "as `agentlip plugin integrity FILE` prints it"],
     ["memory: 64, limits: { memory: 64 }", "memory", "is given as limits.memory too; keep one of them"],
+    ["memory: 4096", "memory", "expected at most 512: nearer to the engine's own limit"],
+    ["limits: { memory: 513 }", "limits.memory", "expected at most 512: "],
+    ["limits: { outputDepth: 501 }", "limits.outputDepth", "expected at most 500: "],
+    ["limits: { logLines: 0 }", "limits.logLines", "expected an integer of at least 1, got 0"],
+    ['cache: true, grants: { net: ["example.com"] }', "cache", "true contradicts grants.net"],
+    ['cache: true, enforcement: "audit"', "cache", 'true contradicts enforcement "audit"'],
     ["breaker: 3", "breaker", "expected an object, got 3"],
     ["breaker: { failureThreshold: 0 }", "breaker.failureThreshold", "expected an integer of at least 1"],
     ['breaker: { cooldown: "" }', "breaker.cooldown", "expected a time longer than 0"],
@@ -414,7 +420,10 @@ it("lists all problems at once, in one error with one line for each", async () =
   const root = withConfig(`export default {
     linkifers: [],
     linkifiers: [
-      { name: "a", modulePath: "../a.ts", timeout: 0, memory: 1, limits: { memory: 1 } },
+      {
+        name: "a", modulePath: "../a.ts", timeout: 0, memory: 1, limits: { memory: 1, outputDepth: 501 },
+        cache: true, grants: { env: ["HOME"] }
+      },
       { name: "a", modulePath: "./a.ts", breaker: { cooldown: -1, failures: 2 } }
     ],
     extractors: [{ name: "a" }]
@@ -427,16 +436,18 @@ it("lists all problems at once, in one error with one line for each", async () =
       "linkifers",
       "linkifiers[0].modulePath",
       "linkifiers[0].timeout",
+      "linkifiers[0].limits.outputDepth",
       "linkifiers[1].breaker.failures",
       "linkifiers[1].breaker.cooldown",
       "extractors[0].modulePath",
       "linkifiers[0].memory",
+      "linkifiers[0].cache",
       "linkifiers[1].name",
       "extractors[0].name"
     ]
   )
-  assert.match(refused?.message ?? "", /has 9 problems:\n {2}linkifers: /)
-  assert.strictEqual(refused?.message.split("\n").length, 10)
+  assert.match(refused?.message ?? "", /has 11 problems:\n {2}linkifers: /)
+  assert.strictEqual(refused?.message.split("\n").length, 12)
 })
 
 it.effect("does not repeat what objects and long texts hold: configs may carry secrets", () =>

@@ -38,7 +38,7 @@ const named = (module: object, from: string): string =>
 const hubPreamble = [
   'import { Duration, Effect, Fiber, Layer, Logger, Metric, Result, Schedule, Schema, Stream } from "effect"',
   'import { SqlClient } from "effect/sql"',
-  'import type { InputOf, MessageSnapshot, OutputOf, PluginSpec } from "@agentlip/plugin-runtime"',
+  'import type { InputOf, MessageSnapshot, OutputOf } from "@agentlip/plugin-runtime"',
   named(Library, "@agentlip/plugin-runtime"),
   named(Promises, "@agentlip/plugin-runtime/promise"),
   named(Testing, "@agentlip/plugin-runtime/testing"),

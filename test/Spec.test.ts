@@ -16,7 +16,8 @@ import {
   type MessageInput,
   type OutputOf,
   type PluginSpec,
-  specProblem
+  specProblem,
+  specProblems
 } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
@@ -29,10 +30,10 @@ const limit = (change: Partial<typeof defaultLimits>) => ({ limits: { ...default
 const breaker = (policy: Partial<BreakerPolicy>) => ({ breaker: policy })
 
 const bad: ReadonlyArray<readonly [string, Partial<PluginSpec<typeof linkifier>>, string]> = [
-  ["no name", { name: "" }, "its name is blank; give it one that is unique in the hub"],
-  ["a blank name", { name: " \n" }, "its name is blank; give it one that is unique in the hub"],
-  ["a config with a cycle", { config: cyclic }, "its config cannot be written as JSON"],
-  ["a config with a bigint", { config: { n: 1n } }, "its config cannot be written as JSON"],
+  ["no name", { name: "" }, 'name: expected a text that is not blank, got ""'],
+  ["a blank name", { name: " \n" }, 'name: expected a text that is not blank, got " \\n"'],
+  ["a config with a cycle", { config: cyclic }, "config: expected an object that JSON can hold"],
+  ["a config with a bigint", { config: { n: 1n } }, "config: expected an object that JSON can hold"],
   [
     "a config that throws",
     {
@@ -42,35 +43,43 @@ const bad: ReadonlyArray<readonly [string, Partial<PluginSpec<typeof linkifier>>
         }
       }
     },
-    "its config cannot be written as JSON"
+    "config: expected an object that JSON can hold"
   ],
-  ["a timeout of 0", { timeout: Duration.zero }, "its timeout must be a finite time above 0"],
-  ["an endless timeout", { timeout: Duration.infinity }, "its timeout must be a finite time above 0"],
-  ["an endless grace", { grace: Duration.infinity }, "its grace must be a finite time"],
-  ["a concurrency of 0", { concurrency: 0 }, "its concurrency must be a whole number from 1"],
-  ["half a run at once", { concurrency: 0.5 }, "its concurrency must be a whole number from 1"],
-  ["endless concurrency", { concurrency: Infinity }, "its concurrency must be a whole number from 1"],
-  ["too little memory", limit({ memory: 0 }), "limits.memory must be a whole number from 1"],
-  ["too much memory", limit({ memory: 513 }), "limits.memory must be at most 512 MiB"],
+  ["a timeout of 0", { timeout: Duration.zero }, "timeout: expected a time longer than 0, got"],
+  ["an endless timeout", { timeout: Duration.infinity }, "timeout: expected a time longer than 0, got"],
+  ["an endless grace", { grace: Duration.infinity }, "grace: expected a time of 0 or more, got"],
+  ["a concurrency of 0", { concurrency: 0 }, "concurrency: expected an integer of at least 1, got"],
+  ["half a run at once", { concurrency: 0.5 }, "concurrency: expected an integer of at least 1, got"],
+  ["endless concurrency", { concurrency: Infinity }, "concurrency: expected an integer of at least 1, got"],
+  ["too little memory", limit({ memory: 0 }), "limits.memory: expected an integer of at least 1, got"],
+  ["too much memory", limit({ memory: 513 }), "limits.memory: expected at most 512: "],
   [
     "no number of items",
     limit({ outputItems: Number.NaN }),
-    "limits.outputItems must be a whole number from 1"
+    "limits.outputItems: expected an integer of at least 1, got"
   ],
-  ["a negative length", limit({ outputLength: -1 }), "limits.outputLength must be a whole number from 1"],
-  ["a depth of a half", limit({ outputDepth: 1.5 }), "limits.outputDepth must be a whole number from 1"],
-  ["too deep", limit({ outputDepth: 501 }), "limits.outputDepth must be at most 500"],
-  ["endless logs", limit({ logLines: Infinity }), "limits.logLines must be a whole number from 1"],
-  ["no log characters", limit({ logLength: 0 }), "limits.logLength must be a whole number from 1"],
+  [
+    "a negative length",
+    limit({ outputLength: -1 }),
+    "limits.outputLength: expected an integer of at least 1, got"
+  ],
+  [
+    "a depth of a half",
+    limit({ outputDepth: 1.5 }),
+    "limits.outputDepth: expected an integer of at least 1, got"
+  ],
+  ["too deep", limit({ outputDepth: 501 }), "limits.outputDepth: expected at most 500: "],
+  ["endless logs", limit({ logLines: Infinity }), "limits.logLines: expected an integer of at least 1, got"],
+  ["no log characters", limit({ logLength: 0 }), "limits.logLength: expected an integer of at least 1, got"],
   [
     "a threshold of 0",
     breaker({ failureThreshold: 0 }),
-    "breaker.failureThreshold must be a whole number from 1"
+    "breaker.failureThreshold: expected an integer of at least 1, got 0"
   ],
   [
     "an endless cooldown",
     breaker({ cooldown: Duration.infinity }),
-    "breaker.cooldown must be a finite time above 0"
+    "breaker.cooldown: expected a time longer than 0, got"
   ],
   [
     "a cache with the network",
@@ -78,10 +87,28 @@ const bad: ReadonlyArray<readonly [string, Partial<PluginSpec<typeof linkifier>>
     "cache: true contradicts grants.net, grants.env"
   ],
   ["a cache in audit", { cache: true, enforcement: "audit" }, 'cache: true contradicts enforcement "audit"'],
-  ["no cooldown", breaker({ cooldown: Duration.zero }), "breaker.cooldown must be a finite time above 0"]
+  [
+    "no cooldown",
+    breaker({ cooldown: Duration.zero }),
+    "breaker.cooldown: expected a time longer than 0, got"
+  ]
 ]
 
 describe("Spec: makeSpec", () => {
+  it("takes undefined for what is left out", () => {
+    const { name, kind, modulePath } = base
+    const options = {
+      timeout: undefined,
+      isolation: undefined,
+      integrity: undefined,
+      limits: { memory: undefined }
+    }
+    assert.deepStrictEqual(
+      makeSpec({ name, kind, modulePath, ...options, breaker: { cooldown: undefined } }),
+      base
+    )
+  })
+
   it("fills in what is left out", () => {
     assert.deepStrictEqual(base, {
       name: "p",
@@ -173,6 +200,21 @@ describe("Spec: problems", () => {
     assert.strictEqual(error.modulePath, "/plugins/p.ts")
     assert.isTrue(error.reason.startsWith(problem), error.reason)
   }
+
+  it("are all named at once, each with its place", () => {
+    const spec = makeSpec({
+      ...base,
+      timeout: 0,
+      limits: { memory: 4096, queue: 0 },
+      cache: true,
+      grants: { net: ["example.com"] },
+      enforcement: "audit"
+    })
+    assert.deepStrictEqual(
+      specProblems(spec).map(({ path }) => path),
+      ["timeout", "limits.memory", "limits.queue", "cache", "cache"]
+    )
+  })
 
   it.effect.each(bad)(
     "%s: LOAD_ERROR by run and load, never a defect, no failure of the plugin's",

@@ -1,59 +1,15 @@
 /** What a config file may say, decoded strictly; texts that name files come out as absolute paths. */
-import { Duration, Effect, Option, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { Effect, Schema, SchemaGetter, SchemaIssue, Struct } from "effect"
 import * as path from "node:path"
-import { Grants, IsolationLevel } from "../Capabilities.ts"
+import { Grants } from "../Capabilities.ts"
 import type { ConfigProblem } from "../Errors.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
-import { resolveModule } from "./modulePath.ts"
+import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"
+import { isObject, text } from "../spec/values.ts"
 import { pathText, shown } from "../text.ts"
-
-/** A time in a config file: milliseconds, or a text such as `"2 seconds"`. */
-export type ConfigTime = number | `${number} ${Duration.Unit}`
-
-const parseTime = (value: unknown): Option.Option<Duration.Duration> =>
-  typeof value === "number" || typeof value === "string"
-    ? // A text that is no duration is answered with none.
-      Option.filter(Duration.fromInput(value as Duration.Input), Duration.isFinite)
-    : Option.none()
-
-const time = (allows: (duration: Duration.Duration) => boolean, expected: string) =>
-  Schema.declare((value): value is ConfigTime => Option.exists(parseTime(value), allows), {
-    expected: `${expected}: milliseconds or a text such as "2 seconds"`
-  })
-const positiveTime = time(Duration.isPositive, "a time longer than 0")
-const anyTime = time((duration) => !Duration.isNegative(duration), "a time of 0 or more")
-
-const positive = Schema.declare(
-  (value): value is number => typeof value === "number" && Number.isSafeInteger(value) && value > 0,
-  { expected: "an integer of at least 1" }
-)
-
-const text = Schema.declare(
-  (value): value is string => typeof value === "string" && value.trim().length > 0,
-  { expected: "a text that is not blank" }
-)
+import { resolveModule } from "./modulePath.ts"
 
 const json = Schema.Json.annotate({ expected: "a JSON value" })
-
-const limits = Schema.Struct({
-  memory: Schema.optionalKey(positive),
-  outputItems: Schema.optionalKey(positive),
-  outputLength: Schema.optionalKey(positive),
-  outputDepth: Schema.optionalKey(positive),
-  outputValues: Schema.optionalKey(positive),
-  logLines: Schema.optionalKey(positive),
-  logLength: Schema.optionalKey(positive),
-  messageRate: Schema.optionalKey(positive),
-  fetchBytes: Schema.optionalKey(positive),
-  fetchConcurrency: Schema.optionalKey(positive),
-  queue: Schema.optionalKey(positive),
-  cpu: Schema.optionalKey(positive)
-})
-
-const integrity = Schema.declare(
-  (value): value is string => typeof value === "string" && /^sha256-[A-Za-z0-9+/]{43}=$/.test(value),
-  { expected: '"sha256-" and 44 characters of base64, as `agentlip plugin integrity FILE` prints it' }
-)
 
 /** A text that `resolve` turns into a path, or says what is wrong with as a predicate. */
 const resolved = (resolve: (given: string) => Effect.Effect<string, string>) =>
@@ -80,29 +36,15 @@ export const configSchema = (root: string) => {
   const entry = Schema.Struct({
     name: text,
     modulePath: resolved((given) => resolveModule(root, given)),
-    timeout: Schema.optionalKey(positiveTime),
-    grace: Schema.optionalKey(anyTime),
+    ...Struct.map(Settings.fields, Schema.optionalKey),
     config: Schema.optionalKey(Schema.Record(Schema.String, json)),
-    isolation: Schema.optionalKey(IsolationLevel),
-    reuse: Schema.optionalKey(Schema.Literals(["plugin", "never"])),
-    concurrency: Schema.optionalKey(positive),
-    memory: Schema.optionalKey(positive),
-    limits: Schema.optionalKey(limits),
+    limits: Schema.optionalKey(Schema.Struct(Struct.map(Limits.fields, Schema.optionalKey))),
+    memory: Schema.optionalKey(limits.memory),
     grants: Schema.optionalKey(
       Schema.Struct({
         ...Grants.fields,
         read: Schema.optionalKey(Schema.Array(granted)),
         write: Schema.optionalKey(Schema.Array(granted))
-      })
-    ),
-    enforcement: Schema.optionalKey(Schema.Literals(["enforce", "audit"])),
-    sandbox: Schema.optionalKey(Schema.Literals(["bubblewrap", "none", "auto"])),
-    integrity: Schema.optionalKey(integrity),
-    cache: Schema.optionalKey(Schema.Boolean),
-    breaker: Schema.optionalKey(
-      Schema.Struct({
-        failureThreshold: Schema.optionalKey(positive),
-        cooldown: Schema.optionalKey(positiveTime)
       })
     ),
     enabled: Schema.optionalKey(Schema.Boolean)
@@ -115,9 +57,6 @@ export const configSchema = (root: string) => {
 
 /** One plugin, decoded. */
 export type Entry = NonNullable<ReturnType<typeof configSchema>["Type"]["linkifiers"]>[number]
-
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Rules between fields. They look at the raw value, so that a mistake elsewhere does not hide theirs. */
 export const crossProblems = (config: unknown): Array<ConfigProblem> => {
@@ -139,6 +78,7 @@ export const crossProblems = (config: unknown): Array<ConfigProblem> => {
       }
       if ("memory" in entry && isObject(entry["limits"]) && "memory" in entry["limits"])
         problems.push({ path: at("memory"), problem: "is given as limits.memory too; keep one of them" })
+      problems.push(...contradictions(entry).map(({ path, problem }) => ({ path: at(path), problem })))
     }
   }
   return problems

@@ -1,7 +1,13 @@
-/** From a schema's issue to the problems an operator reads: where in the file, what is wrong, what to write. */
+/** From a schema's issue to the problems that people read: where it is, what is wrong, what to write. */
 import { SchemaAST, SchemaIssue } from "effect"
-import type { ConfigProblem } from "../Errors.ts"
 import { pathText, shown } from "../text.ts"
+
+/** One thing that is wrong with a spec or with a config file. */
+export interface SpecProblem {
+  /** `limits.memory`; empty: all of it. */
+  readonly path: string
+  readonly problem: string
+}
 
 type Path = ReadonlyArray<PropertyKey>
 
@@ -47,11 +53,7 @@ const plainWords = [
 ] as const
 
 /** Every problem of `issue`, found while `root` was decoded. */
-export const problemsOf = (
-  root: unknown,
-  issue: SchemaIssue.Issue,
-  path: Path = []
-): Array<ConfigProblem> => {
+export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path = []): Array<SpecProblem> => {
   switch (issue._tag) {
     case "Pointer":
       return problemsOf(root, issue.issue, [...path, ...issue.path])
