@@ -5,44 +5,38 @@
 import { Duration, Effect, Layer, ManagedRuntime } from "effect"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import type { Grants, IsolationLevel } from "./Capabilities.ts"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginErrorCode } from "./Errors.ts"
 import {
-  type Enforcement,
   extractor,
-  type Limits,
   linkifier,
   makeSpec,
   type MessageInput,
+  type PluginSettingsOptions,
   type PluginSpec,
-  type Reuse,
-  type Sandbox
+  specProblems
 } from "./Plugin.ts"
 import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
-/** One plugin, one input. */
-export interface RunPluginOptions {
+/** One plugin, one input, and any setting of a spec: times in milliseconds, `config` beside the message. */
+export interface RunPluginOptions
+  extends Omit<PluginSettingsOptions, "config" | "timeout" | "grace" | "breaker"> {
   readonly type: "linkifier" | "extractor"
   /** Path or `file:` URL of the plugin's module. */
   readonly modulePath: string
   readonly input: MessageInput & { readonly config?: { readonly [key: string]: unknown } }
-  /** Default 5,000. */
-  readonly timeoutMs?: number
   /** Names the circuit breaker and the errors. Default: the module's file name without its extension. */
-  readonly pluginName?: string
-  readonly isolation?: IsolationLevel
-  /** Default `"plugin"`: isolates stay warm. */
-  readonly reuse?: Reuse
-  readonly grants?: Grants
-  readonly enforcement?: Enforcement
-  readonly sandbox?: Sandbox
-  readonly integrity?: string
-  /** Default `false`; see `PluginSpec`. A host remembers in memory. */
-  readonly cache?: boolean
-  readonly limits?: Partial<Limits>
+  readonly pluginName?: string | undefined
+  /** Wall clock, for loading and for each run. Default 5,000. */
+  readonly timeoutMs?: number | undefined
+  /** Time between the abort signal and the kill; at 0 there is no signal. Default 0. */
+  readonly graceMs?: number | undefined
+  /** What differs from the host's breaker policy. */
+  readonly breaker?:
+    | { readonly failureThreshold?: number | undefined; readonly cooldownMs?: number | undefined }
+    | undefined
 }
 
 export type RunPluginResult<T> =
@@ -80,28 +74,45 @@ const unusable = (options: RunPluginOptions, error: unknown): LoadError => {
 /** How many specs a host remembers; over it the oldest are made anew. */
 const maxSpecs = 1_000
 
-const specOf = (options: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
-  if (!Object.hasOwn(kinds, options.type)) {
-    throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(options.type)}`)
+/** What settings of a spec are called here. */
+const names: { readonly [path: string]: string } = {
+  name: "pluginName",
+  config: "input.config",
+  timeout: "timeoutMs",
+  grace: "graceMs",
+  "breaker.cooldown": "breaker.cooldownMs"
+}
+
+const millis = (value: number | undefined): Duration.Duration | undefined =>
+  value === undefined ? undefined : Duration.millis(value)
+
+const specOf = ({
+  type,
+  modulePath: given,
+  input,
+  pluginName,
+  timeoutMs,
+  graceMs,
+  breaker: { failureThreshold, cooldownMs } = {},
+  ...settings
+}: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
+  if (!Object.hasOwn(kinds, type)) {
+    throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(type)}`)
   }
-  const modulePath = options.modulePath.startsWith("file:")
-    ? fileURLToPath(options.modulePath)
-    : path.resolve(options.modulePath)
-  return makeSpec({
-    name: options.pluginName ?? path.parse(modulePath).name,
-    kind: kinds[options.type],
+  const modulePath = given.startsWith("file:") ? fileURLToPath(given) : path.resolve(given)
+  const spec = makeSpec({
+    ...settings,
+    name: pluginName ?? path.parse(modulePath).name,
+    kind: kinds[type],
     modulePath,
-    ...(options.input.config === undefined ? {} : { config: options.input.config }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: Duration.millis(options.timeoutMs) }),
-    ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
-    ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
-    ...(options.grants === undefined ? {} : { grants: options.grants }),
-    ...(options.enforcement === undefined ? {} : { enforcement: options.enforcement }),
-    ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
-    ...(options.integrity === undefined ? {} : { integrity: options.integrity }),
-    ...(options.cache === undefined ? {} : { cache: options.cache }),
-    ...(options.limits === undefined ? {} : { limits: options.limits })
+    config: input.config,
+    timeout: millis(timeoutMs),
+    grace: millis(graceMs),
+    breaker: { failureThreshold, cooldown: millis(cooldownMs) }
   })
+  const problems = specProblems(spec).map(({ path, problem }) => `${names[path] ?? path}: ${problem}`)
+  if (problems.length > 0) throw new TypeError(problems.join("; "))
+  return spec
 }
 
 /**

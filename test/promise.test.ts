@@ -113,9 +113,27 @@ describe("runPlugin", () => {
       "a timeout of 0",
       options("words", { timeoutMs: 0 }),
       "LOAD_ERROR",
-      /its timeout must be a finite time above 0/
+      /timeoutMs: expected a time longer than 0, got 0/
     ],
-    ["a timeout that is no number", options("words", { timeoutMs: Number.NaN }), "LOAD_ERROR", /its timeout/],
+    [
+      "a timeout that is no number",
+      options("words", { timeoutMs: Number.NaN }),
+      "LOAD_ERROR",
+      /timeoutMs: expected a time/
+    ],
+    [
+      "several settings at once",
+      options("words", {
+        graceMs: -1,
+        concurrency: 0,
+        limits: { memory: 4096 },
+        cache: true,
+        grants: { env: ["HOME"] },
+        breaker: { failureThreshold: 0, cooldownMs: 0 }
+      }),
+      "LOAD_ERROR",
+      /graceMs: .*concurrency: .*limits\.memory: expected at most 512.*breaker\.failureThreshold: .*breaker\.cooldownMs: .*cache: true contradicts grants\.env/
+    ],
     ["a grant of the network", options("words", { grants: { net: ["*"] } }), "LOAD_ERROR", /grants\.net/],
     ["a message without content", untyped({ input: { message: {} } }), "EXECUTION_ERROR", /InvalidInput/]
   ]
@@ -165,6 +183,16 @@ describe("circuitBreaker", () => {
     assert.strictEqual(await codeOf(), "EXECUTION_ERROR")
     await circuitBreaker.trip("broken")
     assert.strictEqual(await codeOf(), "CIRCUIT_OPEN")
+  })
+
+  it("follows the policy that a plugin's own options say", async () => {
+    const breaker = { failureThreshold: 1, cooldownMs: 60_000 }
+    const codes: Array<string> = []
+    for (let n = 0; n < 2; n++) {
+      const result = await runPlugin(options("throws", { pluginName: "touchy", breaker }))
+      codes.push(result.ok ? "ok" : result.code)
+    }
+    assert.deepStrictEqual(codes, ["EXECUTION_ERROR", "CIRCUIT_OPEN"])
   })
 
   it("a success in between sets the count to 0", async () => {

@@ -1,5 +1,5 @@
 /** From a schema's issue to the problems that people read: where it is, what is wrong, what to write. */
-import { SchemaAST, SchemaIssue } from "effect"
+import { Duration, SchemaAST, SchemaIssue } from "effect"
 import { pathText, shown } from "../text.ts"
 
 /** One thing that is wrong with a spec or with a config file. */
@@ -43,6 +43,9 @@ const unknownKey = (ast: SchemaAST.AST, key: string): string => {
     : `is not a known key; did you mean "${near}"?`
 }
 
+const valueText = (value: unknown): string =>
+  Duration.isDuration(value) ? Duration.format(value) : shown(value)
+
 const describe = SchemaIssue.makeFormatterDefault()
 
 const plainWords = [
@@ -67,7 +70,7 @@ export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path =
       return [{ path: pathText(path), problem: unknownKey(issue.ast, String(path.at(-1))) }]
     default: {
       const text = plainWords.reduce((text, [schemas, ours]) => text.replace(schemas, ours), describe(issue))
-      const problem = text.startsWith("expected") ? `${text}, got ${shown(valueAt(root, path))}` : text
+      const problem = text.startsWith("expected") ? `${text}, got ${valueText(valueAt(root, path))}` : text
       return [{ path: pathText(path), problem }]
     }
   }
