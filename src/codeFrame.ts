@@ -1,4 +1,7 @@
 /** The lines of code around a place, for errors that an author reads. */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { contains, isHubPrivate } from "./paths.ts"
 import { printable } from "./text.ts"
 
 const linesAround = 2
@@ -35,4 +38,43 @@ export const codeFrame = (source: string, line: number, column: number): string 
         : [row]
     })
     .join("\n")
+}
+
+/** Bytes of a file that is read for its lines. */
+const maxBytes = 256 * 1024
+
+const isModule = /\.[mc]?[jt]s$/
+
+/**
+ * The text of a module in the folder of a plugin's entry; `undefined` for any other file. A plugin can name any file in
+ * a stack: what it could not import is not read, and neither is what is no regular file.
+ */
+export const sourceOf = (file: string, entry: string): string | undefined => {
+  try {
+    const real = fs.realpathSync.native(file)
+    const folder = path.dirname(fs.realpathSync.native(entry))
+    if (!isModule.test(real) || !contains(folder, real) || isHubPrivate(real)) return undefined
+    const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants
+    const descriptor = fs.openSync(real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+    try {
+      const stat = fs.fstatSync(descriptor)
+      if (!stat.isFile() || stat.size > maxBytes) return undefined
+      const bytes = Buffer.alloc(stat.size)
+      return bytes.toString("utf8", 0, fs.readSync(descriptor, bytes, 0, stat.size, 0))
+    } finally {
+      fs.closeSync(descriptor)
+    }
+  } catch {
+    // Not there, or not to be read: its place is known without its lines.
+    return undefined
+  }
+}
+
+/** The lines around a place in a plugin's own file; empty for a file that is not the plugin's, or cannot be read. */
+export const frameAt = (
+  { file, line, column }: { readonly file: string; readonly line: number; readonly column: number },
+  entry: string
+): string => {
+  const source = sourceOf(file, entry)
+  return source === undefined ? "" : codeFrame(source, line, column)
 }

@@ -3,7 +3,7 @@
  * staleness-guarded commits. The README shows how the Layers compose.
  */
 export * from "./CircuitBreaker.ts"
-export { codeFrame } from "./codeFrame.ts"
+export { codeFrame, frameAt } from "./codeFrame.ts"
 export { Grants, IsolationLevel } from "./Capabilities.ts"
 export { grantsSnippet } from "./capabilities/declared.ts"
 export { type EngineNotice, engineProblem, engineWarning, noticeText } from "./capabilities/engines.ts"

@@ -102,7 +102,7 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
       assert.strictEqual(failed.code, 1)
       assert.isFalse(failed.json.ok)
       assert.strictEqual(failed.json.error.code, "EXECUTION_ERROR")
-      assert.deepStrictEqual(failed.json.error.place, { file: at("throws.ts"), line: 4, column: 7 })
+      assert.deepInclude(failed.json.error.place, { file: at("throws.ts"), line: 4, column: 7 })
       assert.deepStrictEqual(failed.json.error.error.cause.name, "RangeError")
       assert.strictEqual(JSON.parse(failed.err).code, "EXECUTION_ERROR")
     })
@@ -189,9 +189,10 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
       const frame = "\n> 3 |     const a: = 3\n    |              ^\n"
       assert.include(yield* failure("syntax.ts"), frame)
       assert.include(yield* failure("syntax.mjs"), "\n> 3 |     const a = = 3\n    |               ^\n")
-      const rewritten = yield* failure("enums.ts")
-      assert.include(rewritten, "of its compiled code")
-      assert.notInclude(rewritten, ">")
+      assert.include(
+        yield* failure("enums.ts"),
+        "\n> 4 |     throw new Error(String(A.B))\n    |           ^\n"
+      )
     })
   )
 
@@ -212,7 +213,12 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
       /INVALID_OUTPUT: \[0\]\.span\.end/,
       /UTF-16/
     ],
-    ["reaches out", "await fetch('https://example.com')", /EXECUTION_ERROR: .*grants\.net/, /--allow-net/]
+    [
+      "reaches out",
+      "await fetch('https://example.com')",
+      /EXECUTION_ERROR: .*grants\.net/,
+      /^grant it here with --allow-net example\.com$/m
+    ]
   ] as const)("says what became of a plugin that %s, and what to do", ([, body, says, hint]) =>
     Effect.gen(function* () {
       const { at, run } = yield* workspaceWith({ "p.ts": plugin(body) })

@@ -8,7 +8,12 @@ export const parse = JSON.parse
 export const stringify = JSON.stringify
 export const string = String
 
-const { indexOf: stringIndexOf, slice, startsWith: stringStartsWith } = String.prototype
+const {
+  indexOf: stringIndexOf,
+  lastIndexOf: stringLastIndexOf,
+  slice,
+  startsWith: stringStartsWith
+} = String.prototype
 const { includes: arrayIncludes } = Array.prototype
 
 /**
@@ -22,6 +27,7 @@ export const isProxy: (value: unknown) => boolean =
 export const cut = (text: string, from: number, to?: number): string => apply(slice, text, [from, to])
 export const indexOf = (text: string, what: string, from: number): number =>
   apply(stringIndexOf, text, [what, from])
+export const lastIndexOf = (text: string, what: string): number => apply(stringLastIndexOf, text, [what])
 export const startsWith = (text: string, start: string): boolean => apply(stringStartsWith, text, [start])
 export const includes = (list: ReadonlyArray<string>, item: string): boolean =>
   apply(arrayIncludes, list, [item])

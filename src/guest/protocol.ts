@@ -7,7 +7,7 @@
  */
 
 /** Raised when either side no longer understands the other. */
-export const protocolVersion = 3
+export const protocolVersion = 4
 
 export const nonceLength = 36
 
@@ -40,9 +40,14 @@ export const Reply = {
   log: "G",
   /** A part of a `fetch`; body: JSON for the network broker. */
   net: "N",
+  /** While it loads: it has nothing to do but wait; body: `Waiting`. */
+  waiting: "W",
   /** In audit mode: a use that no grant covers; body: `AuditLine`. */
   audit: "A"
 } as const
+
+/** What a load waits for: the module's own top-level `await`, or a promise of its `configSchema`. */
+export const Waiting = { module: "M", config: "C" } as const
 
 /** Stands before a reply's body: did the run leave anything behind in its isolate? */
 export const Leftover = { none: "0", some: "1" } as const

@@ -15,7 +15,8 @@ import {
   protocolVersion,
   Reply,
   Request,
-  traceparentLength
+  traceparentLength,
+  Waiting
 } from "./protocol.ts"
 
 type LogMethod = (...args: ReadonlyArray<unknown>) => void
@@ -48,6 +49,8 @@ export interface Realm {
   /** Told of the plugin before it is imported. */
   readonly begin: (request: LoadRequest) => void
   readonly importPlugin: (entry: string) => Promise<object>
+  /** Calls back once nothing has happened for a while, unless what it returns is called before. */
+  readonly whenIdle: (tell: () => void) => () => void
   /** How many timers, sockets and the like are open. */
   readonly activeResources: () => number
   /** Whether to count the globals after this run, which takes longer than to count what is open. */
@@ -210,14 +213,18 @@ export const serve = (realm: Realm): void => {
   const load = async (nonce: string, request: LoadRequest): Promise<void> => {
     realm.setNonce(nonce)
     logs.begin(request.limits)
+    let waitsFor: string = Waiting.module
+    const settled = realm.whenIdle(() => line.post(Reply.waiting + nonce + waitsFor))
     try {
       realm.begin(request)
       const namespace = await realm.importPlugin(request.entry)
       const { plugin, run } = pluginOf(namespace, request.method)
       const capabilities = capabilitiesOf(plugin)
+      waitsFor = Waiting.config
       const config = await configOf(plugin, request.config)
       const name = stringOr(Reflect.get(plugin, "name"), request.name)
       const version = stringOr(Reflect.get(plugin, "version"), "0.0.0")
+      settled()
       loaded = {
         plugin,
         method: run,
@@ -228,6 +235,7 @@ export const serve = (realm: Realm): void => {
       }
       answer(`${Reply.loaded}${nonce}{"name":${quote(name)},"version":${quote(version)}${capabilities}}`)
     } catch (error) {
+      settled()
       answer(`${Reply.loadFailed}${nonce}${failureOf(error)}`)
     }
   }

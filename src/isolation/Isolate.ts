@@ -3,6 +3,7 @@
  * bound to its reply by a nonce. Whatever else a guest sends is a violation, and the end of the isolate.
  */
 import { Duration, Effect } from "effect"
+import type { PluginTimeout } from "../Errors.ts"
 import {
   Leftover,
   lineEnd,
@@ -12,7 +13,8 @@ import {
   noNonce,
   protocolVersion,
   Reply,
-  Request as ToGuest
+  Request as ToGuest,
+  Waiting
 } from "../guest/protocol.ts"
 import { defaultLimits } from "../Plugin.ts"
 import { type Ask, deaf, giveBack, type Request, Requests } from "./Requests.ts"
@@ -50,6 +52,7 @@ export class Isolate {
   /** Whether its last word was that it crashed between two requests. */
   #crashedIdle = false
   #undead = false
+  #waitsFor: PluginTimeout["waitingFor"]
   /** Told once it is gone, and whoever waited for an answer has been told. */
   whenGone: () => void = () => {}
   /** Messages that answer nothing, and the second they came in. */
@@ -71,6 +74,11 @@ export class Isolate {
   /** Requests that it has not answered. */
   get handed(): number {
     return this.#requests.length
+  }
+
+  /** What its load was waiting for when its guest had nothing else to do. */
+  get waitsFor(): PluginTimeout["waitingFor"] {
+    return this.#waitsFor
   }
 
   /** Whether it is to die: there is no more asking it for anything. */
@@ -221,7 +229,7 @@ export class Isolate {
     const nonce = message.slice(1, 1 + nonceLength)
     if (!this.#greeted) return this.#greet(type, nonce, message)
     const { first } = this.#requests
-    if (type === Reply.log || type === Reply.net || type === Reply.audit) {
+    if (type === Reply.log || type === Reply.net || type === Reply.audit || type === Reply.waiting) {
       return this.#aside(first, type, nonce, message)
     }
     if (type === Reply.crashed) return this.#crashed(nonce, message)
@@ -281,6 +289,10 @@ export class Isolate {
     if (pending === undefined || nonce !== pending.nonce) return
     if (type === Reply.log) return this.#log(pending, message)
     const body = message.slice(1 + nonceLength)
+    if (type === Reply.waiting) {
+      this.#waitsFor = body === Waiting.config ? "configSchema" : "top-level await"
+      return
+    }
     if (type === Reply.audit) return this.#audit(pending.ask, body)
     const problem = pending.ask.net(body)
     if (problem !== undefined) this.#violation(problem)

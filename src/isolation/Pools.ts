@@ -127,7 +127,13 @@ export const makePools = ({
           Effect.timeoutOrElse({
             duration: spec.timeout,
             orElse: () =>
-              Effect.fail(new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "load" }))
+              Effect.suspend(() => {
+                const { waitsFor } = isolate
+                const why = waitsFor === undefined ? {} : { waitingFor: waitsFor }
+                return Effect.fail(
+                  new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "load", ...why })
+                )
+              })
           }),
           // All around it is uninterruptible, so that no isolate is ever between two owners.
           Effect.interruptible,

@@ -5,6 +5,7 @@ import type { Limits } from "../Plugin.ts"
 import { lineText, printable } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
 import { type LazySession, lazySession } from "../net/LazySession.ts"
+import { withoutGuestFrames } from "./ownStack.ts"
 import type { Conversation } from "./Requests.ts"
 import type { Subject, UngrantedUse } from "./Subject.ts"
 
@@ -31,7 +32,7 @@ export class Talk implements Conversation {
   }
 
   log(level: LogLevel, text: string): void {
-    this.#say(Effect.logWithLevel(level)(printable(text)))
+    this.#say(Effect.logWithLevel(level)(printable(withoutGuestFrames(text))))
   }
 
   net(json: string): string | undefined {

@@ -7,7 +7,7 @@ import { packageFile } from "./packageFile.ts"
 
 // Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
 // times as long as the boot itself.
-const guestFolder = new URL(
+export const guestFolder = new URL(
   import.meta.url.endsWith(".ts") ? "../../dist/guest/" : "../guest/",
   import.meta.url
 )

@@ -19,6 +19,8 @@ import type { Isolate } from "./Isolate.ts"
 import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
+import { placed } from "./loadPlace.ts"
+import { ownStack } from "./ownStack.ts"
 import { Talk } from "./Talk.ts"
 import type { Death } from "./Transport.ts"
 
@@ -30,11 +32,15 @@ const reasonText = (reason: string): string => printable(shortened(reason, maxRe
 /** What a plugin calls itself. */
 const nameText = (text: string): string => printableLine(shortened(text, 200))
 
-const printableThrown = ({ name, message, stack }: ThrownValue): ThrownValue => ({
-  name: printable(name),
-  message: printable(message),
-  ...(stack === undefined ? {} : { stack: printable(stack) })
-})
+const printableThrown = (thrown: ThrownValue): ThrownValue => {
+  const { name, message } = thrown
+  const stack = ownStack(name, message, thrown.stack)
+  return {
+    name: printable(name),
+    message: printable(message),
+    ...(stack === undefined ? {} : { stack: printable(stack) })
+  }
+}
 
 const pathOf = (path: string): string => printableLine(shortened(path, maxPath))
 
@@ -168,7 +174,8 @@ export const loadPlugin = (
     )
     if (reply.type === Reply.loadFailed) {
       const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
-      return yield* refused(spec, failure.message, failure)
+      const { reason, ...where } = placed(failure, entry)
+      return yield* refused(spec, reason, { ...failure, ...where })
     }
     if (reply.type !== Reply.loaded) return yield* brokenReply(spec)
     const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>

@@ -1,5 +1,11 @@
 /** `agentlip plugin check`: whether plugins load with what they are given, as a compiler would say it. */
-import { type ConfigError, type ConfiguredSpec, loadConfig, PluginRuntime } from "@agentlip/plugin-runtime"
+import {
+  type CodePlace,
+  type ConfigError,
+  type ConfiguredSpec,
+  loadConfig,
+  PluginRuntime
+} from "@agentlip/plugin-runtime"
 import { Console, Effect, Option, Result } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
@@ -9,7 +15,7 @@ import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { Json, workspaceFolder } from "./Globals.ts"
 import { jsonText, line as onOneLine } from "./Output.ts"
-import { frameLines, pathFromHere, type Place, placeText, problemOf } from "./PluginProblem.ts"
+import { pathFromHere, placeText, problemOf } from "./PluginProblem.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "./SpecFlags.ts"
 
 /** What is wrong with a file. */
@@ -20,7 +26,9 @@ interface Finding {
   readonly code: string
   readonly message: string
   /** May be in another file, which it imports. */
-  readonly place?: Place
+  readonly place?: CodePlace
+  /** The file that asked for a module that could not be had. */
+  readonly importer?: string
   readonly hint?: string
 }
 
@@ -46,16 +54,17 @@ const check = ({ spec, configured, anyKind }: Candidate) =>
     const checked: Checked = { spec: asIs, loaded }
     return checked
   }).pipe(
-    Effect.catch((error) =>
-      Effect.map(problemOf(error, spec), ({ code, message, place, hint }): Checked => {
-        const more = {
-          ...(configured ? { plugin: spec.name } : {}),
-          ...(place === undefined ? {} : { place }),
-          ...(hint === undefined ? {} : { hint })
-        }
-        return { spec, finding: { file: spec.modulePath, code, message, ...more } }
-      })
-    )
+    Effect.catch((error) => {
+      const { code, message, place, importer, hint } = problemOf(error, spec)
+      const more = {
+        ...(configured ? { plugin: spec.name } : {}),
+        ...(place === undefined ? {} : { place }),
+        ...(importer === undefined ? {} : { importer }),
+        ...(hint === undefined ? {} : { hint })
+      }
+      const checked: Checked = { spec, finding: { file: spec.modulePath, code, message, ...more } }
+      return Effect.succeed(checked)
+    })
   )
 
 const ofConfig = ({ file, problems }: ConfigError): ReadonlyArray<Finding> =>
@@ -91,7 +100,7 @@ const candidatesOf = (
 
 const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
   `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${onOneLine(plugin)}": `}${message}`,
-  ...(place === undefined ? [] : ["", ...frameLines(place, file), ""]),
+  ...(place === undefined || place.frame === "" ? [] : ["", ...place.frame.split("\n"), ""]),
   ...(hint === undefined ? [] : [`  Hint: ${hint}`])
 ]
 

@@ -1,17 +1,14 @@
 /** An error of a plugin's as its author wants to read it: where it is, the lines of code there, and what to do. */
 import {
-  codeFrame,
+  type CodePlace,
   type ConfiguredSpec,
+  frameAt,
   type PluginError,
   type PluginErrorCode
 } from "@agentlip/plugin-runtime"
-import { Effect } from "effect"
-import * as fs from "node:fs"
-import { stripTypeScriptTypes } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { printable } from "./Output.ts"
-import { syntaxPlace } from "./syntaxPlace.ts"
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {
@@ -28,57 +25,64 @@ export interface Frame extends Place {
 export interface PluginProblem {
   readonly code: PluginErrorCode
   readonly message: string
-  readonly place?: Place
+  readonly place?: CodePlace
+  /** The file that asked for a module that could not be had. */
+  readonly importer?: string
   /** Of the plugin's own files; what called it is left out. */
   readonly stack: ReadonlyArray<Frame>
   readonly hint?: string
 }
 
-const fileOf = (url: string): string | undefined => {
+const fileOf = (where: string): string | undefined => {
   try {
-    return fileURLToPath(url)
+    return where.startsWith("file:") ? fileURLToPath(where) : where
   } catch {
     // A URL that a plugin has made up: no file.
     return undefined
   }
 }
 
-/** What serves the plugin in its isolate stands on its stack too. */
-const isGuest = (url: string): boolean => /\/guest\/(?:node|wasm)\/\w+\.js$/.test(url)
+/** Of a source that was compiled into another shape the runtime gives a path, of others a URL. */
+const framePattern = /^\s+at (?:(.+) \()?((?:file:\/\/|\/|[A-Za-z]:\\).+?):(\d+):(\d+)\)?$/
 
-const framePattern = /^\s+at (?:(.+) \()?(file:\/\/.+?):(\d+):(\d+)\)?$/
+/** What engines call the code of a module itself. */
+const atTop: ReadonlySet<string> = new Set(["Object.<anonymous>", "<anonymous>"])
 
 const framesOf = (stack: string): ReadonlyArray<Frame> =>
   stack.split("\n").flatMap((line) => {
-    const [, what = "", url = "", atLine, atColumn] = framePattern.exec(line) ?? []
-    const file = isGuest(url) ? undefined : fileOf(url)
-    return file === undefined ? [] : [{ what, file, line: Number(atLine), column: Number(atColumn) }]
+    const [, what = "", where = "", atLine, atColumn] = framePattern.exec(line) ?? []
+    const file = where === "" ? undefined : fileOf(where)
+    if (file === undefined) return []
+    return [{ what: atTop.has(what) ? "" : what, file, line: Number(atLine), column: Number(atColumn) }]
   })
 
-/** Compilers name the place before the message; QuickJS after it. */
-const placeBefore = /^(?:SyntaxError: )?(\/.+?|[A-Za-z]:\\.+?):(\d+):(\d+): /
-const placeAfter = / \((file:\/\/.+?):(\d+):(\d+)\)$/
+/** The flag for a grant that an error names as the line of a config file. */
+const grantFlag = (message: string): string | undefined => {
+  const [, capability, entry] =
+    /[Gg]rant it with grants\.(read|write|net|env): \["([^"]+)"\]/.exec(message) ?? []
+  return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
+}
 
-/** Where a text says that it is about, and the text without that. */
-const placeIn = (text: string): { readonly place?: Place; readonly text: string } => {
-  const before = placeBefore.exec(text)
-  const after = before === null ? placeAfter.exec(text) : null
-  const [, where = "", line, column] = before ?? after ?? []
-  const file = before === null ? fileOf(where) : where
-  if (file === undefined) return { text }
-  return {
-    place: { file, line: Number(line), column: Number(column) },
-    text: before === null ? text.replace(placeAfter, "") : text.replace(placeBefore, "SyntaxError: ")
-  }
+/** As a shell takes it. */
+const shellWord = (text: string): string =>
+  /^[\w./:@%+=-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", "'\\''")}'`
+
+/** The flags for what a plugin declares to need: `net a.com, b.com; read ./data`. */
+const declaredFlags = (reason: string): string | undefined => {
+  const [, needs] = /what it is not granted: (.+?)\. To grant it/s.exec(reason) ?? []
+  if (needs === undefined) return undefined
+  const flags = needs.split("; ").flatMap((need) => {
+    const [capability = "", ...entries] = need.split(/,? /)
+    return entries.map((entry) => `--allow-${capability} ${shellWord(entry)}`)
+  })
+  return `grant it here with ${flags.join(" ")}`
 }
 
 const hintOf = (error: PluginError): string | undefined => {
   switch (error._tag) {
     case "LOAD_ERROR": {
       if (error.reason.includes("configSchema refuses")) return "give it a config: --config '{…}'"
-      if (error.reason.includes("what it is not granted"))
-        return "grant it here with --allow-read, --allow-write, --allow-net, --allow-env"
-      return undefined
+      return declaredFlags(error.reason)
     }
     case "TIMEOUT":
       return "look where it is with --inspect; if it only needs longer: --timeout '30 seconds'"
@@ -94,9 +98,7 @@ const hintOf = (error: PluginError): string | undefined => {
         : undefined
     }
     case "EXECUTION_ERROR":
-      return /not granted|access denied|ERR_ACCESS_DENIED/i.test(error.cause.message)
-        ? "grant it here with --allow-read, --allow-write, --allow-net, --allow-env"
-        : undefined
+      return grantFlag(error.cause.message)
     case "CIRCUIT_OPEN":
       return undefined
   }
@@ -116,22 +118,28 @@ const messageOf = (error: PluginError): string => {
   }
 }
 
-export const problemOf = Effect.fnUntraced(function* (error: PluginError, spec: ConfiguredSpec) {
+const placeOf = (error: PluginError, stack: ReadonlyArray<Frame>, entry: string): CodePlace | undefined => {
+  if (error._tag === "LOAD_ERROR") return error.place
+  const [first] = stack
+  if (first === undefined) return undefined
+  const { file, line, column } = first
+  return { file, line, column, frame: frameAt(first, entry) }
+}
+
+export const problemOf = (error: PluginError, spec: ConfiguredSpec): PluginProblem => {
   const cause = error._tag === "LOAD_ERROR" || error._tag === "EXECUTION_ERROR" ? error.cause : undefined
-  const { place, text } = placeIn(messageOf(error))
   const stack = framesOf(cause?.stack ?? "")
-  const isSyntax = error._tag === "LOAD_ERROR" && cause?.name === "SyntaxError"
-  const at = place ?? stack[0] ?? (isSyntax ? yield* syntaxPlace(spec.modulePath) : undefined)
+  const place = placeOf(error, stack, spec.modulePath)
   const hint = hintOf(error)
-  const problem: PluginProblem = {
+  return {
     code: error._tag,
-    message: printable(text),
+    message: printable(messageOf(error)),
     stack,
-    ...(at === undefined ? {} : { place: { file: at.file, line: at.line, column: at.column } }),
+    ...(place === undefined ? {} : { place }),
+    ...(error._tag === "LOAD_ERROR" && error.importer !== undefined ? { importer: error.importer } : {}),
     ...(hint === undefined ? {} : { hint })
   }
-  return problem
-})
+}
 
 /** As one would type it from here. */
 export const pathFromHere = (file: string): string => {
@@ -140,34 +148,3 @@ export const pathFromHere = (file: string): string => {
 }
 
 export const placeText = ({ file, line, column }: Place): string => `${pathFromHere(file)}:${line}:${column}`
-
-/** Whether its lines are those that run: TypeScript with enums and the like is rewritten. */
-const isAsWritten = (file: string, source: string): boolean => {
-  if (!/\.[mc]?ts$/.test(file)) return true
-  try {
-    stripTypeScriptTypes(source)
-    return true
-  } catch (error) {
-    // A file that does not parse is not rewritten either: that is what it is shown for.
-    return Reflect.get(Object(error), "code") !== "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"
-  }
-}
-
-/** The lines of code around a place, if they are of the module's folder and can be read. */
-export const frameLines = ({ file, line, column }: Place, modulePath: string): ReadonlyArray<string> => {
-  const folder = path.dirname(modulePath) + path.sep
-  if (!path.resolve(file).startsWith(folder)) return []
-  let source: string
-  try {
-    source = fs.readFileSync(file, "utf8")
-  } catch {
-    // Gone meanwhile, or named by a plugin that made it up: there is nothing to show.
-    return []
-  }
-  if (!isAsWritten(file, source))
-    return [
-      "(The file has enums, namespaces or parameter properties: lines and columns are those of its compiled code.)"
-    ]
-  const frame = codeFrame(source, line, column)
-  return frame === "" ? [] : frame.split("\n")
-}

@@ -166,7 +166,7 @@ const runs = Effect.fnUntraced(function* (
 
 const document = Effect.fnUntraced(function* (report: RunReport) {
   const { spec, info, text, output, error, logs, times, snippet } = report
-  const problem = error === undefined ? undefined : yield* problemOf(error, spec)
+  const problem = error === undefined ? undefined : problemOf(error, spec)
   return {
     ok: error === undefined,
     plugin: {
@@ -223,9 +223,9 @@ export const pluginRun = Command.make(
     const json = yield* Json
     yield* Console.log(json ? jsonText(yield* document(report)) : render(report, paper()).join("\n"))
     if (report.error === undefined) return
-    const problem = yield* problemOf(report.error, report.spec)
+    const problem = problemOf(report.error, report.spec)
     return yield* new CommandError({
-      reason: json ? problem.message : renderProblem(problem, report.spec.modulePath).join("\n"),
+      reason: json ? problem.message : renderProblem(problem).join("\n"),
       code: report.error._tag
     })
   })

@@ -1,6 +1,7 @@
 /** What became of a plugin's run, in lines of text. */
 import type {
   Attachment,
+  CodePlace,
   ConfiguredSpec,
   Enrichment,
   PluginError,
@@ -10,7 +11,7 @@ import { CliOutput } from "effect/cli"
 import { rightsOf } from "../plugins/LoadReport.ts"
 import type { LogLine } from "./DryRun.ts"
 import { line as onOneLine, printable } from "./Output.ts"
-import { frameLines, placeText, type PluginProblem } from "./PluginProblem.ts"
+import { pathFromHere, placeText, type PluginProblem } from "./PluginProblem.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 
 /** Times in milliseconds. */
@@ -143,14 +144,24 @@ const logged = (level: string, text: string): ReadonlyArray<string> => {
 }
 
 /** The error, its place in the code, its stack and what to do about it. */
-export const renderProblem = (
-  { code, message, place, stack, hint }: PluginProblem,
-  modulePath: string
-): ReadonlyArray<string> => [
+export const renderProblem = ({
+  code,
+  message,
+  place,
+  importer,
+  stack,
+  hint
+}: PluginProblem): ReadonlyArray<string> => [
   `${code}: ${message}`,
-  ...stack.map((frame) => `    at ${printable(frame.what) || "the module"} (${placeText(frame)})`),
-  ...(place === undefined
+  ...(importer === undefined || importer === place?.file
     ? []
-    : [...(stack.length === 0 ? [`    at ${placeText(place)}`] : []), "", ...frameLines(place, modulePath)]),
+    : [`    imported by ${pathFromHere(importer)}`]),
+  ...stack.map((frame) => `    at ${printable(frame.what) || "the module"} (${placeText(frame)})`),
+  ...(place === undefined ? [] : placeLines(place, stack.length === 0)),
   ...(hint === undefined ? [] : ["", `Hint: ${hint}`])
+]
+
+const placeLines = (place: CodePlace, isNew: boolean): ReadonlyArray<string> => [
+  ...(isNew ? [`    at ${placeText(place)}`] : []),
+  ...(place.frame === "" ? [] : ["", ...place.frame.split("\n")])
 ]

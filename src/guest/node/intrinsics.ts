@@ -13,6 +13,17 @@ const { postMessage, ref, start } = MessagePort.prototype
 const { getActiveResourcesInfo } = realProcess
 export const later = setImmediate
 
+/** How long nothing has to happen, in milliseconds. */
+const idleAfter = 100
+const { setTimeout: startTimer, clearTimeout: endTimer } = globalThis
+
+/** Calls back when the event loop is free and `idleAfter` is over; the timer keeps nothing alive. */
+export const whenIdle = (tell: () => void): (() => void) => {
+  const timer = startTimer(tell, idleAfter)
+  timer.unref()
+  return () => endTimer(timer)
+}
+
 /** Ends the isolate without an event that a plugin could answer. */
 export const endNow = (code: number): void => {
   if (typeof reallyExit === "function") apply(reallyExit, realProcess, [code])

@@ -6,9 +6,9 @@
 import * as nodeModule from "node:module"
 import { moduleNotFound } from "../commonjs.ts"
 import { makeAsk, type ModuleText } from "../ahead.ts"
-import { cut, includes, startsWith } from "../intrinsics.ts"
-import { moduleProblem } from "../ModuleProblem.ts"
-import type { ModuleLine } from "../protocol.ts"
+import { apply, cut, includes, lastIndexOf, startsWith } from "../intrinsics.ts"
+import { moduleProblem, originOf, rememberOrigin } from "../ModuleProblem.ts"
+import type { ModuleLine, ModulePlace } from "../protocol.ts"
 import { installCommonJs } from "./commonjs.ts"
 import { denied, harmless } from "./facades.ts"
 
@@ -33,6 +33,40 @@ export default { name: "rehearsal", version: "1.0.0", enrich: ({ message }) => [
 /** Longer than any path; what is over it must not be copied to the host. */
 const maxSpecifier = 8_192
 
+const mapComment = "//# sourceMappingURL=data:"
+
+/** Whether a source's last line is its map, as the host's compiler writes it. */
+const hasSourceMap = (source: string): boolean => {
+  const at = lastIndexOf(source, "\n") + 1
+  return cut(source, at, at + mapComment.length) === mapComment
+}
+
+export interface InstalledHooks {
+  /** V8 tells where a module does not parse to its console only: has it found out by Node's other parser. */
+  readonly placeSyntaxError: (error: unknown) => void
+}
+
+const { exec } = RegExp.prototype
+/** How that parser's errors begin: file and line, some lines of code, and `^` below the last of them. */
+const shownSyntax = /^(file:\S+):(\d+)\n(?:.*\n)*?( *)\^/
+
+const syntaxPlace = (
+  url: string,
+  source: string,
+  parse: typeof nodeModule.stripTypeScriptTypes
+): ModulePlace | undefined => {
+  try {
+    parse(source, { sourceUrl: url })
+    return undefined
+  } catch (error) {
+    const stack: unknown = error instanceof Error ? error.stack : undefined
+    const found: RegExpExecArray | null = typeof stack === "string" ? apply(exec, shownSyntax, [stack]) : null
+    const [, where, line, before] = found ?? []
+    if (where === undefined || before === undefined) return undefined
+    return { file: where, line: Number(line), column: before.length + 1, frame: "" }
+  }
+}
+
 /** A built-in's name without its scheme. */
 const nameOf = (specifier: string): string => (startsWith(specifier, "node:") ? cut(specifier, 5) : specifier)
 
@@ -47,11 +81,23 @@ const record = <A>(): { [key: string]: A } => Object.create(null)
 export const installModuleHooks = (
   facades: Map<string, object>,
   currentLine: () => ModuleLine | undefined
-): void => {
+): InstalledHooks => {
   const answered = record<ModuleText>()
   const ask = makeAsk()
   // The function as it is now: the module's live export is for a plugin to change.
-  const { isBuiltin, registerHooks } = nodeModule
+  const { isBuiltin, registerHooks, setSourceMapsSupport, stripTypeScriptTypes } = nodeModule
+  /** What was handed over last: a module that does not parse fails right after that. */
+  let last: ModuleText | undefined
+  /** Stacks in the author's own lines, from the first source that does not have them. */
+  let mapsSources = false
+  const handedOver = (text: ModuleText): ModuleText => {
+    last = text
+    if (!mapsSources && typeof text.source === "string" && hasSourceMap(text.source)) {
+      mapsSources = true
+      setSourceMapsSupport(true, { nodeModules: true })
+    }
+    return text
+  }
 
   /** A module that is none of Node's, from the loader. */
   const find = (specifier: string, parent: string | undefined, require: boolean): ModuleText => {
@@ -79,7 +125,10 @@ export const installModuleHooks = (
 
   const commonJs = installCommonJs({
     find: (specifier, parent) => find(specifier, parent, true),
-    sourceOf: (url) => String(answered[url]?.source ?? ""),
+    sourceOf: (url) => {
+      const text = answered[url]
+      return text === undefined ? "" : String(handedOver(text).source)
+    },
     builtin: (specifier) => {
       if (!isBuiltin(specifier)) return undefined
       const name = nameOf(specifier)
@@ -120,7 +169,10 @@ export const installModuleHooks = (
         return { format: "module", source: sources[cut(url, facadeScheme.length)] ?? "", shortCircuit: true }
       }
       const answer = answered[url]
-      if (answer !== undefined) return { format: answer.format, source: answer.source, shortCircuit: true }
+      if (answer !== undefined) {
+        const { format, source } = handedOver(answer)
+        return { format, source, shortCircuit: true }
+      }
       // The last word, whatever became of the first: only what is harmless is loaded from Node.
       if (startsWith(url, "data:") || (startsWith(url, "node:") && harmless[cut(url, 5)] === true)) {
         return next(url, context)
@@ -128,4 +180,13 @@ export const installModuleHooks = (
       throw denied(`the module "${url}"`, "Plugins may not use it on this isolation level.")
     }
   })
+
+  return {
+    placeSyntaxError: (error) => {
+      if (!(error instanceof SyntaxError) || originOf(error) !== undefined) return
+      if (typeof last?.source !== "string" || last.format === "json") return
+      const place = syntaxPlace(last.url, last.source, stripTypeScriptTypes)
+      if (place !== undefined) rememberOrigin(error, { place })
+    }
+  }
 }

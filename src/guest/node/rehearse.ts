@@ -43,6 +43,7 @@ export const rehearse = (): void => {
     setNonce: nothing,
     begin: nothing,
     importPlugin: (entry) => import(entry),
+    whenIdle: () => nothing,
     activeResources,
     countsGlobals: () => true
   })

@@ -11,8 +11,8 @@ import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
-import { activeResources, endNow, later } from "./intrinsics.ts"
-import { installModuleHooks } from "./modules.ts"
+import { activeResources, endNow, later, whenIdle } from "./intrinsics.ts"
+import { type InstalledHooks, installModuleHooks } from "./modules.ts"
 import { makeNet } from "./net.ts"
 
 /** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
@@ -38,10 +38,11 @@ export const start = (host: Line, confined: boolean): void => {
   let setEnv = (values: { readonly [name: string]: string }): void => {
     Object.assign(realProcess.env, values)
   }
+  let placeSyntaxError: InstalledHooks["placeSyntaxError"] = () => {}
   if (confined) {
     const facades = makeFacades(guestConsole, audit)
     setEnv = facades.setEnv
-    installModuleHooks(facades.modules, line.modules)
+    placeSyntaxError = installModuleHooks(facades.modules, line.modules).placeSyntaxError
     harden(guestConsole, facades.modules, net)
   }
 
@@ -57,7 +58,15 @@ export const start = (host: Line, confined: boolean): void => {
       setEnv(request.env)
       if (request.audit !== undefined) audit.begin(request.audit)
     },
-    importPlugin: (entry) => import(entry),
+    importPlugin: async (entry) => {
+      try {
+        return await import(entry)
+      } catch (error) {
+        placeSyntaxError(error)
+        throw error
+      }
+    },
+    whenIdle,
     activeResources: () => activeResources() - line.turns(),
     // Of runs that follow one another without a pause, one in several.
     countsGlobals: () => line.turns() === 0

@@ -44,6 +44,9 @@ const final: ReadonlySet<string> = new Set([
   Reply.crashed
 ])
 
+/** The replies that may hold a stack. */
+const showsPlaces: ReadonlySet<string> = new Set([Reply.thrown, Reply.loadFailed, Reply.log])
+
 /** The end of the isolate, with what becomes its cause of death. */
 class Lost extends Error {}
 
@@ -166,7 +169,7 @@ export class Engine {
     if (final.has(type)) this.#over = true
     const memory = { limit: this.#memoryLimit, full: this.#isFull }
     const said = explain(text, memory, (message) => this.#modules.originOf(message))
-    this.#options.line.post(said)
+    this.#options.line.post(showsPlaces.has(said.charAt(0)) ? this.#modules.inAuthorLines(said) : said)
     if (said[0] === Reply.crashed) this.#options.end(1)
   }
 

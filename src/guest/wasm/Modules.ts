@@ -1,5 +1,5 @@
 /** Where modules inside QuickJS come from: the guest's own from its folder, a plugin's from the host's loader. */
-import { isBuiltin } from "node:module"
+import { isBuiltin, SourceMap } from "node:module"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -25,6 +25,48 @@ class ModuleProblem extends Error {
   }
 }
 
+const missingExport = /^Could not find export '(.+)' in module '(.+)'$/
+const placeInText = /(file:\/\/[^\s()"\\]+?):(\d+):(\d+)/g
+const mapComment = "//# sourceMappingURL=data:application/json;base64,"
+
+/** Characters of a map, which may be the plugin's own: what it becomes is many times as large. */
+const maxMap = 512 * 1024
+
+/** The map that is a source's last line, as the host's compiler writes it. */
+const sourceMapOf = (source: string | Uint8Array | undefined): SourceMap | undefined => {
+  if (typeof source !== "string") return undefined
+  const at = source.lastIndexOf("\n") + 1
+  if (!source.startsWith(mapComment, at) || source.length - at > maxMap) return undefined
+  try {
+    const json = Buffer.from(source.slice(at + mapComment.length), "base64").toString("utf8")
+    return new SourceMap(JSON.parse(json))
+  } catch {
+    // Not the host's: lines stay as they are.
+    return undefined
+  }
+}
+
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/** Characters of a source that is searched for an import. */
+const maxSearched = 256 * 1024
+
+/** Line and column of a name in the statement that takes it from a module. */
+const importPlace = (
+  source: string,
+  name: string,
+  specifier: string
+): readonly [line: number, column: number] | undefined => {
+  if (source.length > maxSearched) return undefined
+  const statement = new RegExp(
+    `\\b(?:import|export)\\b[^;'"]*?\\b${escapeRegExp(name)}\\b[^;'"]*?\\bfrom\\s*["']${escapeRegExp(specifier)}["']`
+  ).exec(source)
+  if (statement === null) return undefined
+  const at = statement.index + Math.max(0, statement[0].search(new RegExp(`\\b${escapeRegExp(name)}\\b`)))
+  const before = source.slice(0, at).split("\n")
+  return [before.length, (before.at(-1)?.length ?? 0) + 1]
+}
+
 /** A plugin may try to import for ever. */
 const maxOrigins = 100
 
@@ -34,7 +76,10 @@ export class Modules {
   readonly #line: () => ModuleLine | undefined
   readonly #answered = new Map<string, ModuleText>()
   readonly #ask = makeAsk()
+  /** By URL, of what was asked for; there is none of a source that has its author's lines. */
+  readonly #maps = new Map<string, SourceMap | undefined>()
   #refusal: unknown
+  readonly #asked: Array<{ readonly specifier: string; readonly parent: string; readonly url: string }> = []
   /** Of the modules that could not be had, by what was said of each. */
   readonly #origins = new Map<string, ProblemOrigin>()
 
@@ -64,12 +109,43 @@ export class Modules {
       throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
     }
     this.#answered.set(answer.url, answer)
+    this.#asked.push({ specifier, parent, url: answer.url })
     return answer
   }
 
   /** Where a problem is from that an error inside QuickJS speaks of. */
   originOf(message: string): ProblemOrigin | undefined {
-    return this.#origins.get(message)
+    const [, name, url] = missingExport.exec(message) ?? []
+    return name === undefined ? this.#origins.get(message) : this.#importOf(name, url)
+  }
+
+  /** Which module imports a name that another does not export: QuickJS says the other's name only. */
+  #importOf(name: string, url: string | undefined): ProblemOrigin | undefined {
+    for (const asked of this.#asked) {
+      const source = this.#answered.get(asked.parent)?.source
+      if (asked.url !== url || typeof source !== "string") continue
+      const [line, column] = importPlace(source, name, asked.specifier) ?? []
+      if (line === undefined || column === undefined) continue
+      const file = fileURLToPath(asked.parent)
+      return { importer: file, place: { file, line, column, frame: "" } }
+    }
+    return undefined
+  }
+
+  /** A text with places in compiled sources, such as a stack in a reply: with the author's own. */
+  inAuthorLines(text: string): string {
+    if (!text.includes("file://")) return text
+    return text.replaceAll(placeInText, (place: string, url: string, line: string, column: string) => {
+      const found = this.#mapOf(url)?.findOrigin(Number(line), Number(column))
+      return found !== undefined && "lineNumber" in found
+        ? `${url}:${found.lineNumber}:${found.columnNumber}`
+        : place
+    })
+  }
+
+  #mapOf(url: string): SourceMap | undefined {
+    if (!this.#maps.has(url)) this.#maps.set(url, sourceMapOf(this.#answered.get(url)?.source))
+    return this.#maps.get(url)
   }
 
   /** As QuickJS names modules: by their URL. */

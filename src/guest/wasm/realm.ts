@@ -12,7 +12,7 @@ import { makeConsole } from "./console.ts"
 import { host, Idle } from "./host.ts"
 import { makeProcess } from "./process.ts"
 import { encode } from "./text.ts"
-import { tick } from "./timers.ts"
+import { clearTimeout, setTimeout, tick } from "./timers.ts"
 
 let nonce = noNonce
 const logs = makeConsole((level, text) =>
@@ -75,6 +75,10 @@ serve({
     } catch (error) {
       throw placed(error)
     }
+  },
+  whenIdle: (tell) => {
+    const timer = setTimeout(tell, 100)
+    return () => clearTimeout(timer)
   },
   // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
   activeResources: () => 0,

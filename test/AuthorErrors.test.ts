@@ -1,0 +1,196 @@
+/** What the author of a plugin is told of a mistake: what happened, where in their own file, and what to do. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Duration, Effect, Logger, References } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import type { LoadError } from "../src/Errors.ts"
+import { linkifier, PluginRuntime } from "../src/index.ts"
+import type { PluginSpecOptions } from "../src/Plugin.ts"
+import { layerRuntime, levels, message, specOn, type Level } from "./support/isolation.ts"
+import { failing, temporary, write } from "./support/plugins.ts"
+
+const plugin = (enrich: string): string =>
+  `export default { name: "mine", version: "1.0.0", enrich: ${enrich} }\n`
+
+/** Runs a plugin made of these files; the first is its entry. */
+const run = Effect.fnUntraced(function* (
+  level: Level,
+  files: Readonly<Record<string, string>>,
+  options: Partial<PluginSpecOptions<typeof linkifier>> = {}
+) {
+  const folder = yield* temporary
+  for (const [name, text] of Object.entries(files)) write(path.join(folder, name), text)
+  const spec = specOn(level, {
+    name: "mine",
+    kind: linkifier,
+    modulePath: path.join(folder, Object.keys(files)[0] ?? ""),
+    timeout: Duration.seconds(20),
+    ...options
+  })
+  const runtime = yield* PluginRuntime
+  return { folder, run: runtime.run(spec, { message }) }
+})
+
+const loadError = (error: { readonly _tag: string }): LoadError => error as LoadError
+
+describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on $name", (level) => {
+  layer(layerRuntime(), { excludeTestServices: true })((it) => {
+    it.effect("a missing export: who imports it, where, and that it is a type", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "entry.ts": `import "./middle.ts"\n${plugin("() => []")}`,
+          "middle.ts": `// first\nimport { real, Shape } from "./shapes.ts"\nexport const it = real\n`,
+          "shapes.ts": "export interface Shape { a: number }\nexport const real = 1\n"
+        })
+        const error = loadError(yield* failing(ran, "LOAD_ERROR"))
+        const file = path.join(folder, "middle.ts")
+        assert.strictEqual(error.importer, file)
+        assert.deepStrictEqual(
+          { ...error.place, frame: error.place?.frame.split("\n").slice(0, 3) },
+          {
+            file,
+            line: 2,
+            column: 16,
+            frame: [
+              "  1 | // first",
+              '> 2 | import { real, Shape } from "./shapes.ts"',
+              "    |                ^"
+            ]
+          }
+        )
+        assert.include(error.reason, "import type { Shape }")
+        assert.include(error.message, `${file}:2:16`)
+      })
+    )
+
+    it.effect("a missing export that is no type is not called one", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, {
+          "entry.ts": `import { reel } from "./shapes.ts"\n${plugin("() => reel")}`,
+          "shapes.ts": "export const real = 1\n"
+        })
+        const error = loadError(yield* failing(ran, "LOAD_ERROR"))
+        assert.include(error.reason, "reel")
+        assert.include(error.reason, "shapes.ts must export it")
+        assert.notInclude(error.reason, "import type")
+      })
+    )
+
+    it.effect("what throws at import: the line that threw, and no file of the guest's", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "entry.ts": `interface A { a: string }\nconst fail = (a: A): never => {\n  throw new RangeError(a.a)\n}\nfail({ a: "at once" })\n${plugin("() => []")}`
+        })
+        const error = loadError(yield* failing(ran, "LOAD_ERROR"))
+        assert.strictEqual(error.place?.file, path.join(folder, "entry.ts"))
+        assert.strictEqual(error.place?.line, 3)
+        assert.include(error.place?.frame, "> 3 |   throw new RangeError(a.a)")
+        const frames = error.cause?.stack?.split("\n").filter((line) => line.startsWith("    at ")) ?? []
+        assert.lengthOf(frames, 2)
+        for (const frame of frames) assert.include(frame, "entry.ts:")
+      })
+    )
+
+    it.effect.each(["entry.mjs", "entry.ts"])("a syntax error in %s has its line", (name) =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          [name]: `const a = 1\nconst b = = 2\n${plugin("() => []")}`
+        })
+        const error = loadError(yield* failing(ran, "LOAD_ERROR"))
+        assert.strictEqual(error.place?.file, path.join(folder, name))
+        assert.strictEqual(error.place?.line, 2)
+        assert.include(error.place?.frame, "> 2 | const b = = 2")
+      })
+    )
+
+    it.effect("a top-level await that never settles is named", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(
+          level,
+          { "entry.ts": `await new Promise(() => {})\n${plugin("() => []")}` },
+          { timeout: Duration.seconds(3) }
+        )
+        const error = yield* failing(ran, "TIMEOUT")
+        assert.deepInclude({ ...error }, { phase: "load", waitingFor: "top-level await" })
+        assert.include(error.message, 'top-level "await"')
+      })
+    )
+
+    it.effect("a configSchema that never returns is named", () =>
+      Effect.gen(function* () {
+        const schema = `{ "~standard": { version: 1, vendor: "x", validate: () => new Promise(() => {}) } }`
+        const { run: ran } = yield* run(
+          level,
+          { "entry.ts": `export default { configSchema: ${schema}, enrich: () => [] }` },
+          { timeout: Duration.seconds(3) }
+        )
+        assert.deepInclude({ ...(yield* failing(ran, "TIMEOUT")) }, { waitingFor: "configSchema" })
+      })
+    )
+
+    it.effect("a module that is busy for ever is not said to wait", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(
+          level,
+          { "entry.ts": `for (;;) {}\n${plugin("() => []")}` },
+          { timeout: Duration.seconds(3) }
+        )
+        const error = yield* failing(ran, "TIMEOUT")
+        assert.notProperty(error, "waitingFor")
+      })
+    )
+
+    it.effect("an enum does not move the lines of a stack, and the guest is not on it", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "entry.ts": `enum Colour { Red, Green }\nconst fail = (at: number): never => {\n  throw new TypeError(Colour[at])\n}\nexport default { name: "mine", version: "1.0.0",\n  enrich: () => fail(Colour.Green) }\n`
+        })
+        const error = yield* failing(ran, "EXECUTION_ERROR")
+        const stack = error._tag === "EXECUTION_ERROR" ? (error.cause.stack ?? "") : ""
+        const [head, first, second, ...more] = stack.split("\n")
+        assert.strictEqual(head, "TypeError: Green")
+        assert.include(first, `${path.join(folder, "entry.ts")}:3:`)
+        assert.include(second, `${path.join(folder, "entry.ts")}:6:`)
+        assert.isEmpty(more)
+      })
+    )
+
+    it.effect("a logged error shows the plugin's frames alone", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const { run: ran } = yield* run(level, {
+          "entry.ts": plugin(`(_, { log }) => {\n  log.error(new Error("seen"))\n  return []\n}`)
+        })
+        yield* ran.pipe(
+          Effect.provideService(References.MinimumLogLevel, "All"),
+          Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
+        )
+        const frames = lines
+          .join("\n")
+          .split("\n")
+          .filter((line) => line.startsWith("    at "))
+        assert.lengthOf(frames, 1)
+        assert.include(frames[0], "entry.ts:2:")
+      })
+    )
+
+    it.effect("a stack that a plugin makes up shows it no file that it could not import", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "plugin/entry.ts":
+            `const error = new Error("made up")\nerror.stack = "Error: made up\\n    at f (file://" + FILE + ":1:1)"\nthrow error`.replace(
+              "FILE",
+              'new URL("../secret.ts", import.meta.url).pathname'
+            ),
+          "secret.ts": "const password = 'hunter2'\n"
+        })
+        const error = loadError(yield* failing(ran, "LOAD_ERROR"))
+        // It did name the file: what follows would be shown if it were the plugin's.
+        assert.strictEqual(error.place?.file, path.join(folder, "secret.ts"))
+        assert.isTrue(fs.existsSync(path.join(folder, "secret.ts")))
+        assert.strictEqual(error.place?.frame, "")
+        assert.notInclude(JSON.stringify(error), "hunter2")
+      })
+    )
+  })
+})
