@@ -5,7 +5,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Derivation, Enrichment, Message } from "../hub/src/core/Model.ts"
+import type { Derivation, Enrichment, Message } from "@agentlip/protocol"
 import { hostileDemo } from "./hostileDemo.ts"
 import { messages } from "./messages.ts"
 import { startHub, temporaryWorkspace } from "./runningHub.ts"

@@ -1,5 +1,5 @@
 /** The hostile demo's report, for a terminal. */
-import type { CircuitState, Message } from "../hub/src/core/Model.ts"
+import type { CircuitState, Message } from "@agentlip/protocol"
 import { styleText } from "node:util"
 import type { Rogue } from "./hostile/gallery.ts"
 

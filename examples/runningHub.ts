@@ -7,8 +7,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { Api } from "../hub/src/http/Api.ts"
-import { Authorization } from "../hub/src/http/ApiMiddlewares.ts"
+import { Api, Authorization } from "@agentlip/protocol"
 
 const at = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
 

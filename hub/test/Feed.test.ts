@@ -4,7 +4,7 @@ import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
-import type { HubEvent } from "../src/core/Model.ts"
+import type { HubEvent } from "@agentlip/protocol"
 
 interface Log {
   newest: number

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Api } from "../src/http/Api.ts"
+import { Api } from "@agentlip/protocol"
 import { onPostgres } from "./testDatabase.ts"
 import { type Answer, type Json, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
 

@@ -1,7 +1,7 @@
 /** `agentlip attachment`: facts of a topic. */
 import { Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { JsonObject } from "../core/Model.ts"
+import { JsonObject } from "@agentlip/protocol"
 import { CommandError } from "./CommandError.ts"
 import { textArgument, textOf } from "./Given.ts"
 import { connect } from "./HubClient.ts"

@@ -1,7 +1,7 @@
 /** `agentlip backfill`: asks plugins about messages once more, and shows how far that is. */
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Backfill } from "../core/Model.ts"
+import type { Backfill } from "@agentlip/protocol"
 import { Json } from "./Globals.ts"
 import { connect, type HubClient } from "./HubClient.ts"
 import { show } from "./Output.ts"

@@ -8,8 +8,7 @@ import {
   HttpClientResponse
 } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
-import { Api, HealthStatus } from "../http/Api.ts"
-import { Authorization } from "../http/ApiMiddlewares.ts"
+import { Api, Authorization, HealthStatus } from "@agentlip/protocol"
 import { isProof, newChallenge } from "../workspace/Proof.ts"
 import { CommandError, exitCodes } from "./CommandError.ts"
 import { workspaceFolder } from "./Globals.ts"

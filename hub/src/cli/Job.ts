@@ -1,7 +1,7 @@
 /** `agentlip job`: what plugins have not done, or not managed. */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type Derivation, DerivationState } from "../core/Model.ts"
+import { type Derivation, DerivationState } from "@agentlip/protocol"
 import { connect } from "./HubClient.ts"
 import { show, table } from "./Output.ts"
 

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
 import type { HubClient } from "./HubClient.ts"
-import type { Channel, Topic } from "../core/Model.ts"
+import type { Channel, Topic } from "@agentlip/protocol"
 
 export const channelArgument = Argument.String("CHANNEL").pipe(
   Argument.withDescription("A channel, by its name or its id")

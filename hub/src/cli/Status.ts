@@ -1,7 +1,7 @@
 /** `agentlip status`: how the hub of a workspace is. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { PluginSummary } from "../plugins/PluginDetails.ts"
+import type { PluginSummary } from "@agentlip/protocol"
 import { connect } from "./HubClient.ts"
 import { printable, show, table } from "./Output.ts"
 import { urlOf } from "./ServerFile.ts"

@@ -1,7 +1,7 @@
 /** `agentlip msg tail`: a topic as it is talked in. */
 import { Effect, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Message } from "../core/Model.ts"
+import { Message } from "@agentlip/protocol"
 import { Json } from "./Globals.ts"
 import { connect } from "./HubClient.ts"
 import { writeLines } from "./Lines.ts"

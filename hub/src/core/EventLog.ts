@@ -1,14 +1,13 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
+import type { EventData, EventName, HubEvent } from "@agentlip/protocol"
 import { Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { timestamp } from "../timestamp.ts"
-import type { HubEvent } from "./Model.ts"
 
-/** An event that has not happened yet: number and time come from the log. */
-export interface NewEvent {
-  readonly name: string
+interface Event<Name extends EventName> {
+  readonly name: Name
   /** What no channel is concerned by has none. */
   readonly scope: {
     readonly channel_id: string | null
@@ -19,8 +18,11 @@ export interface NewEvent {
     readonly type: "channel" | "topic" | "message" | "attachment" | "plugin"
     readonly id: string
   }
-  readonly data: { readonly [key: string]: unknown }
+  readonly data: EventData<Name>
 }
+
+/** An event that has not happened yet: number and time come from the log. */
+export type NewEvent = { readonly [Name in EventName]: Event<Name> }[EventName]
 
 export interface EventQuery {
   /** Only events after this number. */

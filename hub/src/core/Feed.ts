@@ -12,7 +12,7 @@ import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, 
 import type { SqlError } from "effect/sql"
 import { EventLog } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
-import type { HubEvent } from "./Model.ts"
+import type { HubEvent } from "@agentlip/protocol"
 
 /** A listener did not keep up and was let go; it comes back with the last `event_id` it has. */
 export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(

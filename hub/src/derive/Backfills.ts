@@ -11,12 +11,11 @@
  */
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { type NotFound, notFound } from "../core/ApiErrors.ts"
+import { type Backfill, type NotFound, notFound } from "@agentlip/protocol"
 import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import type { Backfill } from "../core/Model.ts"
 import { Outbox } from "./Outbox.ts"
 import { Specs } from "../plugins/Specs.ts"
 

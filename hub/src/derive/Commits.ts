@@ -17,7 +17,7 @@ import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { timestamp } from "../timestamp.ts"
-import type { DerivationError } from "../core/Model.ts"
+import type { DerivationError } from "@agentlip/protocol"
 import type { Job, JobKey, JobMessage } from "./Outbox.ts"
 
 /** What became of a run. */
@@ -132,16 +132,16 @@ export class Commits extends Context.Service<
           if ((end !== "failed" && end !== "stale") || message === undefined) return []
           const { message_id, plugin_name, content_version } = outcome.job
           const about = { message_id, plugin_name, content_version }
+          const place = {
+            scope: { channel_id: message.channel_id, topic_id: message.topic_id },
+            entity: { type: "message", id: message_id }
+          } as const
+          if (end === "failed" && outcome._tag === "Failed") {
+            const { code, message: text } = outcome.error
+            return [{ ...place, name: "plugin.failed", data: { ...about, code, message: text } }]
+          }
           const reason = message.deleted_at === null ? "CONTENT_CHANGED" : "DELETED"
-          const { code, message: text } = outcome._tag === "Failed" ? outcome.error : {}
-          return [
-            {
-              name: `plugin.${end}`,
-              scope: { channel_id: message.channel_id, topic_id: message.topic_id },
-              entity: { type: "message", id: message_id },
-              data: end === "failed" ? { ...about, code, message: text } : { ...about, reason }
-            }
-          ]
+          return [{ ...place, name: "plugin.stale", data: { ...about, reason } }]
         }
 
         const commit = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
-import { type Derivation, DerivationError, type DerivationState } from "../core/Model.ts"
+import { type Derivation, DerivationError, type DerivationState } from "@agentlip/protocol"
 
 /** How a job ends. */
 export type End = Exclude<DerivationState, "pending" | "waiting">

@@ -12,7 +12,7 @@ import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import type { Attachment, Enrichment } from "../core/Model.ts"
+import type { Attachment, Enrichment, EventData } from "@agentlip/protocol"
 
 /** Where a message is at the time of a commit. */
 export interface Place {
@@ -163,7 +163,7 @@ export class Derived extends Context.Service<
         for (const { place, plugin: plugin_name, found } of findings) {
           if (found.length === 0) continue
           const { message_id, topic_id, channel_id } = place
-          const enrichments: Array<object> = []
+          const enrichments: Array<EventData<"message.enriched">["enrichments"][number]> = []
           const enrichment_ids: Array<string> = []
           for (const { kind, span, data, data_json } of found) {
             const id = nextId()

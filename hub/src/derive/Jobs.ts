@@ -2,7 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { Derivations, type DerivationRow } from "./Derivations.ts"
-import type { Derivation, DerivationState } from "../core/Model.ts"
+import type { Derivation, DerivationState } from "@agentlip/protocol"
 import { type JobKey, Outbox } from "./Outbox.ts"
 import { Specs } from "../plugins/Specs.ts"
 

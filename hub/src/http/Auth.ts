@@ -1,8 +1,7 @@
 /** Who has the hub's token; it is compared in constant time. */
 import { Effect, Layer, Redacted } from "effect"
 import { createHash, timingSafeEqual } from "node:crypto"
-import { Authorization } from "./ApiMiddlewares.ts"
-import { InvalidAuth, MissingAuth } from "../core/ApiErrors.ts"
+import { Authorization, InvalidAuth, MissingAuth } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
 
 /** Digests are of one length, so that the comparison tells nothing about the token's. */

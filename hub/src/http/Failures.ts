@@ -3,8 +3,7 @@ import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
-import { Validation } from "./ApiMiddlewares.ts"
-import { InvalidInput } from "../core/ApiErrors.ts"
+import { InvalidInput, Validation } from "@agentlip/protocol"
 import { storageFailure } from "../database/StorageFailure.ts"
 
 /** Room for a message of 64 KiB with every character escaped. */

@@ -2,7 +2,7 @@
 import { CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api } from "./Api.ts"
+import { Api } from "@agentlip/protocol"
 import { Backfills } from "../derive/Backfills.ts"
 import { Jobs } from "../derive/Jobs.ts"
 import { Plugins } from "../plugins/Plugins.ts"

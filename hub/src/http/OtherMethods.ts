@@ -2,7 +2,7 @@
 import { Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi } from "effect/http-api"
-import { Api } from "./Api.ts"
+import { Api } from "@agentlip/protocol"
 import { refusal } from "./Failures.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const

@@ -1,12 +1,17 @@
 /** A topic's attachments as clients post and read them; those that plugins derive are in Derived.ts. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { InvalidInput, type NotFound, PayloadTooLarge } from "../core/ApiErrors.ts"
+import {
+  type Attachment,
+  InvalidInput,
+  type JsonObject,
+  type NotFound,
+  PayloadTooLarge
+} from "@agentlip/protocol"
 import * as Dialect from "../database/Dialect.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import type { Attachment, JsonObject } from "../core/Model.ts"
 import { Topics } from "./Topics.ts"
 
 export const maxAttachmentBytes = 16 * 1024

@@ -1,7 +1,7 @@
 /** Kept answers to requests with an `Idempotency-Key`, as far as they hold a message. */
 import { Effect, Option, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { Message } from "../core/Model.ts"
+import type { Message } from "@agentlip/protocol"
 
 const decodeAnswer = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ message: Schema.Struct({ id: Schema.String }) }))

@@ -4,16 +4,16 @@ import { SqlClient, type SqlError } from "effect/sql"
 import {
   CrossChannelMove,
   InvalidInput,
+  type Message,
   type NotFound,
   notFound,
   PayloadTooLarge,
   VersionConflict
-} from "../core/ApiErrors.ts"
+} from "@agentlip/protocol"
 import { Derived } from "../derive/Derived.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import type { Message } from "../core/Model.ts"
 import { Outbox } from "../derive/Outbox.ts"
 import { forgetContent } from "./KeptAnswers.ts"
 import { Topics } from "./Topics.ts"
@@ -130,13 +130,8 @@ export class Messages extends Context.Service<
         return text
       })
 
-      const append = (name: string, message: Message, data: { readonly [key: string]: unknown }) =>
-        events.append({
-          name,
-          scope: { channel_id: message.channel_id, topic_id: message.topic_id },
-          entity: { type: "message", id: message.id },
-          data
-        })
+      const about = ({ id, channel_id, topic_id }: Message) =>
+        ({ scope: { channel_id, topic_id }, entity: { type: "message", id } }) as const
 
       const create = Effect.fnUntraced(function* (given: {
         readonly topic_id: string
@@ -158,7 +153,11 @@ export class Messages extends Context.Service<
           deleted_by: null
         }
         yield* sql`INSERT INTO messages ${sql.insert({ ...message, content_version: 1 })}`
-        const event_id = yield* append("message.created", message, { message })
+        const event_id = yield* events.append({
+          ...about(message),
+          name: "message.created",
+          data: { message }
+        })
         yield* outbox.offer({ message_id: message.id, content_version: 1 })
         return { message, event_id }
       }, sql.withTransaction)
@@ -182,11 +181,15 @@ export class Messages extends Context.Service<
           WHERE id = ${id} RETURNING content_version`
         if (row === undefined) return yield* notFound("message", id)
         yield* derived.removeEnrichments(id)
-        const event_id = yield* append("message.edited", message, {
-          message_id: id,
-          old_content: before.content_raw,
-          new_content: content_raw,
-          version: message.version
+        const event_id = yield* events.append({
+          ...about(message),
+          name: "message.edited",
+          data: {
+            message_id: id,
+            old_content: before.content_raw,
+            new_content: content_raw,
+            version: message.version
+          }
         })
         yield* outbox.offer({ message_id: id, content_version: row.content_version })
         return { message, event_id }
@@ -211,10 +214,10 @@ export class Messages extends Context.Service<
         yield* derived.removeAttachments(id)
         yield* sql`UPDATE derivations SET error_json = NULL WHERE message_id = ${id} AND error_json IS NOT NULL`
         yield* forgetContent(sql, message)
-        const event_id = yield* append("message.deleted", message, {
-          message_id: id,
-          deleted_by: actor,
-          version: message.version
+        const event_id = yield* events.append({
+          ...about(message),
+          name: "message.deleted",
+          data: { message_id: id, deleted_by: actor, version: message.version }
         })
         return { message, event_id }
       }, sql.withTransaction)

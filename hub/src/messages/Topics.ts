@@ -1,11 +1,10 @@
 /** Channels and the topics in them. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { InvalidInput, NotFound, notFound } from "../core/ApiErrors.ts"
+import { type Channel, InvalidInput, NotFound, notFound, type Topic } from "@agentlip/protocol"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import type { Channel, Topic } from "../core/Model.ts"
 
 type Refused = InvalidInput | NotFound | SqlError.SqlError
 

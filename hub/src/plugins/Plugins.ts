@@ -12,15 +12,15 @@ import {
   WorkerLayer
 } from "@agentlip/plugin-runtime"
 import { Context, Effect, Layer, Schema } from "effect"
-import { NotFound } from "../core/ApiErrors.ts"
-import type { CircuitState, PluginStatus } from "../core/Model.ts"
 import {
+  type CircuitState,
+  NotFound,
   type PluginDetails,
   type PluginFailure,
-  type PluginSummary,
-  restOf,
-  summaryOf
-} from "./PluginDetails.ts"
+  type PluginStatus,
+  type PluginSummary
+} from "@agentlip/protocol"
+import { restOf, summaryOf } from "./PluginDetails.ts"
 import { Specs } from "./Specs.ts"
 import { withoutSecrets } from "./Secrets.ts"
 import { Workspace } from "../workspace/Workspace.ts"

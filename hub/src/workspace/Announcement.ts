@@ -1,20 +1,21 @@
 /** `.agentlip/server.json`: where clients find the running hub. */
+import { protocolVersions, ServerFile } from "@agentlip/protocol"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import { AuthToken } from "./AuthToken.ts"
-import { Identity, protocolVersions } from "./HubIdentity.ts"
+import { Identity } from "./HubIdentity.ts"
 import * as SafeFiles from "./SafeFiles.ts"
 import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
 
-const ServerFile = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
+const Owner = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
 
 /** Whose file it is now: another hub may have taken the workspace over. */
 const ownerOf = (file: string): string | undefined => {
   try {
-    return Schema.decodeUnknownSync(ServerFile)(SafeFiles.read(file)).instance_id
+    return Schema.decodeUnknownSync(Owner)(SafeFiles.read(file)).instance_id
   } catch {
     // Gone or unreadable: nobody's that this hub could remove.
     return undefined
@@ -34,7 +35,7 @@ export const layer: Layer.Layer<
     const token = yield* AuthToken
     const sql = yield* SqlClient.SqlClient
     if (!NetAddress.isInetAddress(address)) return yield* Effect.die("the hub listens on no internet address")
-    const content = {
+    const content: ServerFile = {
       instance_id,
       db_id,
       host: NetAddress.formatIp(address.address),

@@ -12,12 +12,6 @@ export interface HubIdentity {
 
 export class Identity extends Context.Service<Identity, HubIdentity>()("@agentlip/hub/Identity") {}
 
-/**
- * What `/health` and `server.json` say of the wire protocol (docs/protocol.md). `schema_version` is that of the
- * protocol's entities. The version of the database's tables is `Migrations.tablesVersion`, and not on the wire.
- */
-export const protocolVersions = { protocol_version: "v1", schema_version: 1 } as const
-
 /** The instance is the one that the workspace's lock names. */
 export const layer: Layer.Layer<Identity, SqlError.SqlError, SqlClient.SqlClient | WriterLock> = Layer.effect(
   Identity,

@@ -14,9 +14,6 @@ export interface Claim {
   readonly pid: number
 }
 
-/** What a challenge may look like: 16 to 128 characters of base64url. */
-export const challengePattern = /^[A-Za-z0-9_-]{16,128}$/
-
 /** A challenge that was never used. */
 export const newChallenge = (): string => randomBytes(24).toString("base64url")
 

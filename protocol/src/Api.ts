@@ -1,27 +1,12 @@
 /** The hub's HTTP interface, as shared with clients: paths, inputs, answers and refusals. */
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import {
-  CrossChannelMove,
-  InvalidInput,
-  NotFound,
-  PayloadTooLarge,
-  VersionConflict
-} from "../core/ApiErrors.ts"
-import { Authorization, Idempotency, Validation } from "./ApiMiddlewares.ts"
-import {
-  Attachment,
-  Channel,
-  Derivation,
-  Enrichment,
-  HubEvent,
-  JsonObject,
-  Message,
-  Topic
-} from "../core/Model.ts"
+import { CrossChannelMove, InvalidInput, NotFound, PayloadTooLarge, VersionConflict } from "./Errors.ts"
+import { Authorization, Idempotency, Validation } from "./Middlewares.ts"
+import { Attachment, Channel, Derivation, Enrichment, JsonObject, Message, Topic } from "./Entities.ts"
+import { HubEvent } from "./Events.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
-import { PluginDetails, PluginSummary } from "../plugins/PluginDetails.ts"
-import { challengePattern } from "../workspace/Proof.ts"
+import { PluginDetails, PluginSummary } from "./Plugins.ts"
 
 const text = (longest: number) =>
   Schema.String.check(
@@ -40,6 +25,9 @@ const expected_version = Schema.optionalKey(Schema.Int)
 const event_id = Schema.Int
 
 const writing = [InvalidInput, NotFound, PayloadTooLarge, VersionConflict, CrossChannelMove] as const
+
+/** What a challenge to `/health` may look like: 16 to 128 characters of base64url. */
+const challengePattern = /^[A-Za-z0-9_-]{16,128}$/
 
 /** Which hub answers. */
 export const HealthStatus = Schema.Struct({

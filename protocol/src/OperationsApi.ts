@@ -1,10 +1,10 @@
 /** What operators ask of a hub and tell it: its jobs, circuits and backfills. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { NotFound } from "../core/ApiErrors.ts"
-import { Authorization, Idempotency, Validation } from "./ApiMiddlewares.ts"
-import { Backfill, Derivation, DerivationState } from "../core/Model.ts"
-import { PluginSummary } from "../plugins/PluginDetails.ts"
+import { NotFound } from "./Errors.ts"
+import { Authorization, Idempotency, Validation } from "./Middlewares.ts"
+import { Backfill, Derivation, DerivationState } from "./Entities.ts"
+import { PluginSummary } from "./Plugins.ts"
 
 const byId = { id: Schema.String }
 const byName = { name: Schema.String }

@@ -1,5 +1,4 @@
-/** What the hub keeps and shows, as clients see it on the wire. */
-import { Grants, IsolationLevel } from "@agentlip/plugin-runtime"
+/** What a hub keeps and shows: channels, topics, messages, and what plugins found in them. */
 import { Schema } from "effect"
 
 /** A JSON object, such as an attachment's fact. */
@@ -112,39 +111,3 @@ export const Backfill = Schema.Struct({
   ended_at: Schema.NullOr(Schema.String)
 })
 export type Backfill = typeof Backfill.Type
-
-export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
-export type CircuitState = typeof CircuitState.Type
-
-/** A configured plugin: its rights, its circuit, and in audit mode the grants it would need. */
-export const PluginStatus = Schema.Struct({
-  name: Schema.String,
-  kind: Schema.String,
-  isolation: IsolationLevel,
-  /** Of isolation `process`; `null` on the others. */
-  sandbox: Schema.NullOr(Schema.Literals(["bubblewrap", "none", "auto"])),
-  enforcement: Schema.Literals(["enforce", "audit"]),
-  grants: Grants,
-  circuit: Schema.Struct({ state: CircuitState, failures: Schema.Int }),
-  /** Why the plugin does not load as its files and its entry are now, while it goes on as it was; `null`: it does. */
-  outdated: Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String })),
-  /** `snippet` is for the config file; empty if nothing is needed. `null`: not in audit mode. */
-  audit: Schema.NullOr(Schema.Struct({ needs: Grants, snippet: Schema.String }))
-})
-export type PluginStatus = typeof PluginStatus.Type
-
-export const EventScope = Schema.Struct({
-  channel_id: Schema.NullOr(Schema.String),
-  topic_id: Schema.NullOr(Schema.String),
-  topic_id2: Schema.NullOr(Schema.String)
-})
-
-export const HubEvent = Schema.Struct({
-  event_id: Schema.Int,
-  ts: Schema.String,
-  name: Schema.String,
-  data_json: JsonObject,
-  scope: EventScope,
-  entity: Schema.Struct({ type: Schema.String, id: Schema.String })
-})
-export type HubEvent = typeof HubEvent.Type
