@@ -6,13 +6,9 @@ import { Effect, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effec
 import { InvalidOutput } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import { jsonSize } from "./jsonSize.ts"
+import { maxPath, shapeIssue, tooDeep, tooMany } from "./output/shape.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
-
-const tooDeep = ({ outputDepth }: Limits): string =>
-  `expected at most ${outputDepth} levels of nesting (limits.outputDepth), got more`
-const tooMany = ({ outputValues }: Limits): string =>
-  `expected at most ${outputValues} JSON values (limits.outputValues), got more`
 
 /** A text longer than this is measured before it is parsed, parsed in one turn and looked at in the next. */
 const longText = 64 * 1024
@@ -31,40 +27,11 @@ const sizeIssue = (text: string, limits: Limits): string | undefined => {
   return size.values > limits.outputValues ? tooMany(limits) : undefined
 }
 
-/** What is wrong with the shape of parsed JSON, whatever the kind. Walks level by level, without recursion. */
-const shapeIssue = (value: unknown, limits: Limits): string | undefined => {
-  let level: Array<object> = typeof value === "object" && value !== null ? [value] : []
-  let values = 1
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > limits.outputDepth) return tooDeep(limits)
-    const inner: Array<object> = []
-    for (const container of level) {
-      if (Array.isArray(container)) {
-        values += container.length
-        for (const child of container) if (typeof child === "object" && child !== null) inner.push(child)
-      } else {
-        for (const key of Object.keys(container)) {
-          values++
-          if (key === "__proto__") return 'expected no key "__proto__", got one'
-          const child: unknown = Reflect.get(container, key)
-          if (typeof child === "object" && child !== null) inner.push(child)
-        }
-      }
-    }
-    if (values > limits.outputValues) return tooMany(limits)
-    level = inner
-  }
-  return Array.isArray(value) && value.length > limits.outputItems
-    ? `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
-    : undefined
-}
-
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => (issue._tag === "MissingKey" ? "a value" : SchemaIssue.defaultLeafHook(issue))
 })
 
-/** The most of a path, and of what was expected, that an issue repeats. */
-const maxPath = 300
+/** The most of what was expected that an issue repeats. */
 const maxExpected = 500
 
 /** A schema's refusal of `value`, or of a list's part: where, what was expected and what came. */
@@ -166,7 +133,7 @@ export const decodeOutput = <Input, Output>(
     return problem === undefined ? Effect.succeed(output as Output) : invalid(problem)
   }
   const judge = (): Effect.Effect<Output, InvalidOutput> => {
-    const issue = shapeIssue(value, spec.limits)
+    const issue = shapeIssue(value, spec.limits, text.includes("\\u"))
     if (issue !== undefined) return invalid(issue)
     const decoded = decoderOf(spec.kind)(value)
     const done = successOf(decoded)

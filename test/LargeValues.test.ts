@@ -30,14 +30,17 @@ const parts = [
   "\u2028\u2029",
   "é漢",
   "😀",
-  "\ud800",
+  "\u{10ffff}",
   '"\\',
-  "\0\x7f",
+  "\x01\x7f",
   "</script>"
 ]
 const textOf = (n: number, length: number): string => {
   const some = `${n} ${parts.slice(n % parts.length).join("")}${parts.slice(0, n % parts.length).join("")}`
-  return some.repeat(Math.ceil(length / some.length)).slice(0, length)
+  return some
+    .repeat(Math.ceil(length / some.length))
+    .slice(0, length)
+    .toWellFormed()
 }
 const hash = (text: unknown): string =>
   createHash("sha256")

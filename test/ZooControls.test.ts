@@ -17,12 +17,23 @@ beforeAll(async () => {
 afterAll(() => world.close())
 
 const isOutput = Schema.is(linkifier.output)
+const isOdd = (value: unknown): boolean =>
+  typeof value === "number"
+    ? !Number.isFinite(value)
+    : typeof value === "string" && (!value.isWellFormed() || value.includes("\0"))
+const hasOdd = (value: unknown): boolean =>
+  isOdd(value) ||
+  (typeof value === "object" &&
+    value !== null &&
+    Object.entries(value).some(([key, inner]) => isOdd(key) || hasOdd(inner)))
+
 const isLie = (value: unknown): boolean =>
   !isOutput(value) ||
   value.length > 1000 ||
   linkifier.check?.(value, { message }) !== undefined ||
   JSON.stringify(value).length > 1e6 ||
-  /__proto__|(\[){20}/.test(JSON.stringify(value))
+  /__proto__|(\[){20}/.test(JSON.stringify(value)) ||
+  hasOdd(value)
 
 /** MiB that a host with a worker that does nothing stays far below: it has 80. */
 const most = 140

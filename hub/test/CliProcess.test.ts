@@ -1,3 +1,4 @@
+import { engineWarning } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -154,7 +155,9 @@ describe("agentlip init, up, doctor, down", () => {
         assert.strictEqual(healthy.code, 0, healthy.out)
         const statusOf = (name: string) =>
           healthy.json.checks.find((check: { name: string }) => check.name === name)?.status
-        for (const name of ["node", "workspace", "hub", "lock", "database", "config", "plugin hashtags"]) {
+        const known = engineWarning(process.versions.node)
+        assert.strictEqual(statusOf("node"), known === undefined ? "ok" : "warning")
+        for (const name of ["workspace", "hub", "lock", "database", "config", "plugin hashtags"]) {
           assert.strictEqual(statusOf(name), "ok", name)
         }
 

@@ -41,7 +41,18 @@ const badValues: ReadonlyArray<string> = [
   "__proto__ key deep down",
   "__proto__ item",
   "toJSON of another shape",
-  "raw JSON"
+  "raw JSON",
+  "raw 1e999",
+  "raw -1e999 deep down",
+  "raw number of 400 digits",
+  "lone surrogate",
+  "lone surrogate in a kind",
+  "lone surrogate in a key",
+  "lone surrogate in raw JSON",
+  "surrogates the wrong way round",
+  "U+0000 in a text",
+  "U+0000 in a kind",
+  "U+0000 in a key"
 ] // prettier-ignore
 // JSON itself cannot write these: a bare host would have to live with the error, or without an answer.
 const unwritable = [
@@ -57,7 +68,8 @@ const goodValues = [
   "map as data",
   "getter",
   "toJSON of the right shape",
-  "lone surrogate",
+  "a pair of surrogates",
+  "raw -0",
   "excess keys",
   "a proxy of a list",
   "null prototype",

@@ -1,0 +1,88 @@
+/** What is wrong with parsed JSON of a plugin's, whatever its kind: too much of it, or values that no JSON should have. */
+import type { Limits } from "../Limits.ts"
+import { pathText, shortened } from "../text.ts"
+
+export const tooDeep = ({ outputDepth }: Limits): string =>
+  `expected at most ${outputDepth} levels of nesting (limits.outputDepth), got more`
+export const tooMany = ({ outputValues }: Limits): string =>
+  `expected at most ${outputValues} JSON values (limits.outputValues), got more`
+
+/** U+0000 ends texts in C and cannot be stored by PostgreSQL; half a surrogate pair is no character at all. */
+const textIssue = (text: string): string | undefined => {
+  if (!text.isWellFormed()) return "well-formed Unicode, got half a surrogate pair"
+  return text.includes("\0") ? "text without U+0000, got one" : undefined
+}
+
+/** What is wrong with a number or a text; one that is too large for a number becomes Infinity when it is parsed. */
+const scalarIssue = (value: unknown): string | undefined => {
+  if (typeof value === "string") return textIssue(value)
+  return typeof value === "number" && !Number.isFinite(value) ? `a finite number, got ${value}` : undefined
+}
+
+/** Where in `root` a container is, by a search of all of it: only for what is refused anyway. */
+const pathOf = (root: object, container: object): ReadonlyArray<PropertyKey> => {
+  let level: Array<readonly [object, ReadonlyArray<PropertyKey>]> = [[root, []]]
+  while (level.length > 0) {
+    const inner: typeof level = []
+    for (const [parent, path] of level) {
+      if (parent === container) return path
+      for (const [key, child] of Object.entries(parent)) {
+        if (typeof child === "object" && child !== null) {
+          inner.push([child, [...path, Array.isArray(parent) ? Number(key) : key]])
+        }
+      }
+    }
+    level = inner
+  }
+  return []
+}
+
+/** The most of a path that an issue repeats. */
+export const maxPath = 300
+
+/**
+ * Walks parsed JSON level by level, without recursion, and says what is wrong with it. A zero loses its sign, which
+ * JSON.stringify would not have written. Texts are looked at only where the JSON had `escapes`: none other can hold
+ * what is refused in them.
+ */
+export const shapeIssue = (value: unknown, limits: Limits, escapes: boolean): string | undefined => {
+  if (typeof value !== "object" || value === null) {
+    const issue = scalarIssue(value)
+    return issue === undefined ? undefined : `expected ${issue}`
+  }
+  const at = (container: object, key: PropertyKey, issue: string): string =>
+    `${shortened(pathText([...pathOf(value, container), key]), maxPath)}: expected ${issue}`
+  let level: Array<object> = [value]
+  let values = 1
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > limits.outputDepth) return tooDeep(limits)
+    const inner: Array<object> = []
+    for (const container of level) {
+      const isList = Array.isArray(container)
+      const keys = isList ? [] : Object.keys(container)
+      const length = isList ? container.length : keys.length
+      values += length
+      for (let n = 0; n < length; n++) {
+        const key = isList ? n : (keys[n] ?? "")
+        if (key === "__proto__") return 'expected no key "__proto__", got one'
+        const child: unknown = Reflect.get(container, key)
+        if (typeof child === "object") {
+          if (child !== null) inner.push(child)
+        } else if (escapes || typeof child === "number") {
+          const issue = scalarIssue(child)
+          if (issue !== undefined) return at(container, key, issue)
+          if (Object.is(child, -0)) Reflect.set(container, key, 0)
+        }
+        if (escapes && typeof key === "string") {
+          const issue = textIssue(key)
+          if (issue !== undefined) return at(container, key, `a key in ${issue}`)
+        }
+      }
+    }
+    if (values > limits.outputValues) return tooMany(limits)
+    level = inner
+  }
+  return Array.isArray(value) && value.length > limits.outputItems
+    ? `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
+    : undefined
+}
