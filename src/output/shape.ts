@@ -1,5 +1,5 @@
 /** What is wrong with parsed JSON of a plugin's, whatever its kind: too much of it, or values that no JSON should have. */
-import type { Limits } from "../Limits.ts"
+import type { Limits } from "../Plugin.ts"
 import { pathText, shortened } from "../text.ts"
 
 export const tooDeep = ({ outputDepth }: Limits): string =>
