@@ -281,6 +281,14 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
       assert.match(audited.out, /config file: grants: \{ read: \[".*secret\.txt"\] \}/)
       for (const wrong of ["[]", "{", "@missing.json"])
         assert.strictEqual((yield* run(at("p.ts"), "--text", "x", "--config", wrong)).code, 1)
+      const soon = yield* run(at("p.ts"), "--text", "x", "--timeout", "soon")
+      assert.include(
+        soon.err,
+        '--timeout: expected a time longer than 0: milliseconds or a text such as "2 seconds"'
+      )
+      assert.include(soon.err, 'got "soon"')
+      const help = yield* run("--help")
+      assert.include(help.out, "Wall clock, for loading and for each run")
     })
   )
 

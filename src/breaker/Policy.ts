@@ -23,7 +23,7 @@ export class InvalidBreakerPolicy extends Schema.TaggedError<InvalidBreakerPolic
   }
 }
 
-export const defaultPolicy: BreakerPolicy = { failureThreshold: 3, cooldown: Duration.seconds(60) }
+export { defaultPolicy } from "../spec/settings.ts"
 
 /** `options` over `base`; throws `InvalidBreakerPolicy` rather than follow half a policy. */
 export const makePolicy = (options: BreakerOptions, base: BreakerPolicy): BreakerPolicy => {

@@ -82,13 +82,19 @@ export const optionalLimits = {
 /** What a run may take and give. Every limit is enforced, with the error that its description names. */
 export const Limits = Schema.Struct({ ...limits, ...optionalLimits })
 
+/** What a breaker does if nobody says otherwise. */
+export const defaultPolicy = { failureThreshold: 3, cooldown: Duration.seconds(60) }
+
 export const breaker = {
   /** Failures in a row that open the circuit. Default: the hub's, 3. */
-  failureThreshold: optional(positive, "Failures in a row that open the circuit. Default: the hub's, 3"),
+  failureThreshold: optional(
+    positive,
+    `Failures in a row that open the circuit. Default: the hub's, ${defaultPolicy.failureThreshold}`
+  ),
   /** How long it stays open before one probe may run. Default: the hub's, 60 seconds. */
   cooldown: optional(
     positiveTime,
-    "How long it stays open before one probe may run. Default: the hub's, 60 seconds"
+    `How long it stays open before one probe may run. Default: the hub's, ${Duration.toSeconds(defaultPolicy.cooldown)} seconds`
   )
 }
 

@@ -1,12 +1,15 @@
 /** What a command that runs one plugin is told of it: as flags, or by its entry of the config file. */
 import {
   type ConfiguredSpec,
+  defaultSettings,
+  type Enforcement,
   extractor,
   type Grants,
-  IsolationLevel,
+  type IsolationLevel,
   linkifier,
   loadConfig,
-  makeSpec
+  makeSpec,
+  PluginSpec
 } from "@agentlip/plugin-runtime"
 import { Duration, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
@@ -23,6 +26,23 @@ const paths = (name: string, does: string) =>
     Flag.atLeast(0)
   )
 
+const { fields } = PluginSpec
+
+/** What a setting means, as its declaration says it. */
+const describe = (setting: Schema.Constraint): string =>
+  (Schema.resolveAnnotationsKey(setting)?.description ?? "").replace(/[`"]/g, "")
+
+/** A flag for a setting that is one of some words. */
+const oneOf = <const Words extends ReadonlyArray<string>>(
+  name: string,
+  setting: Schema.withConstructorDefault<Schema.Literals<Words>>,
+  initial: string
+) =>
+  Flag.Literals(name, setting.schema.literals).pipe(
+    Flag.withDescription(`${describe(setting)}. Default: ${initial}`),
+    Flag.optional
+  )
+
 export const specFlags = {
   kind: Flag.Literals("kind", [linkifier.name, extractor.name]).pipe(
     Flag.withDescription("What it is, if its module has the methods of both"),
@@ -33,13 +53,12 @@ export const specFlags = {
     Flag.withDescription("What it gets as `config`: a JSON object, or @FILE that holds one"),
     Flag.optional
   ),
-  isolation: Flag.Literals("isolation", IsolationLevel.literals).pipe(
-    Flag.withDescription("Where it runs. Default: process, as in a hub"),
-    Flag.optional
-  ),
+  isolation: oneOf("isolation", fields.isolation, "process, as in a hub"),
   timeout: Flag.String("timeout").pipe(
     Flag.withMetavar("TIME"),
-    Flag.withDescription('Its time: milliseconds, or a text such as "2 seconds". Default: 5 seconds'),
+    Flag.withDescription(
+      `${describe(fields.timeout)}: milliseconds, or a text such as "2 seconds". Default: ${Duration.toSeconds(defaultSettings.timeout)} seconds`
+    ),
     Flag.optional
   ),
   read: paths("allow-read", "read"),
@@ -54,10 +73,7 @@ export const specFlags = {
     Flag.withDescription("Grant: an environment variable to see; may be repeated"),
     Flag.atLeast(0)
   ),
-  enforcement: Flag.Literals("enforcement", ["enforce", "audit"]).pipe(
-    Flag.withDescription("audit lets through what is not granted, and says what it would take"),
-    Flag.optional
-  )
+  enforcement: oneOf("enforcement", fields.enforcement, defaultSettings.enforcement)
 }
 
 /** What those flags say. */
@@ -70,7 +86,7 @@ export interface SpecFlags {
   readonly write: ReadonlyArray<string>
   readonly net: ReadonlyArray<string>
   readonly env: ReadonlyArray<string>
-  readonly enforcement: Option.Option<"enforce" | "audit">
+  readonly enforcement: Option.Option<Enforcement>
 }
 
 /** A file's text, or why there is none. */
@@ -90,14 +106,12 @@ const configOf = Effect.fnUntraced(function* (given: string) {
   )
 })
 
-const decodeDuration = Schema.decodeOption(Schema.DurationFromString)
+const decodeTimeout = Schema.decodeUnknownEffect(fields.timeout)
 
-const timeoutOf = (given: string) => {
-  const timeout = decodeDuration(/^\d+$/.test(given) ? `${given} millis` : given)
-  return Option.isSome(timeout) && Duration.isFinite(timeout.value) && Duration.isPositive(timeout.value)
-    ? Effect.succeed(timeout.value)
-    : Effect.fail(invalid(`--timeout takes milliseconds or a text such as "2 seconds", got "${given}"`))
-}
+const timeoutOf = (given: string) =>
+  Effect.mapError(decodeTimeout(/^\d+$/.test(given) ? Number(given) : given), ({ message }) =>
+    invalid(`--timeout: ${message.replace(/^Expected/, "expected")}, got ${JSON.stringify(given)}`)
+  )
 
 const grantsOf = ({ read, write, net, env }: SpecFlags): Grants => ({
   ...(read.length === 0 ? {} : { read: read.map((file) => path.resolve(file)) }),
