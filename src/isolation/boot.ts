@@ -39,6 +39,9 @@ export const permissionFlags = ({ read, write, audit }: Birth): Array<string> =>
         ...write.map((file) => `--allow-fs-write=${file}`)
       ]),
   "--no-addons",
+  // A timer carries the number of its asynchronous context about. With checks a plugin that writes another there
+  // ends the whole process; without, it confuses itself.
+  "--no-force-async-hooks-checks",
   "--no-warnings",
   "--no-experimental-websocket",
   "--no-experimental-global-navigator"

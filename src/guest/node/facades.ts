@@ -12,9 +12,7 @@ import type { Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { isProxy } from "../intrinsics.ts"
 import type { Audit } from "./audit.ts"
-
-const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
-  Object.fromEntries(names.filter((name) => name in from).map((name) => [name, Reflect.get(from, name)]))
+import { makeParts, pick } from "./builtins.ts"
 
 /** An error that Node's own permission errors look like, so that a plugin may handle both alike. */
 export const denied = (what: string, remedy: string): Error =>
@@ -231,6 +229,7 @@ export const makeFacades = (
       Object.assign(env, values)
     },
     modules: new Map<string, object>([
+      ...makeParts(),
       ["async_hooks", pick(asyncHooks, ["AsyncLocalStorage"])],
       ["crypto", cryptoFacade],
       ["fs", files.fs],
@@ -242,25 +241,3 @@ export const makeFacades = (
     ])
   }
 }
-
-/** Built-ins that compute and touch nothing outside the isolate. Without a prototype that a plugin could patch. */
-export const harmless: { readonly [name: string]: true } = Object.assign(Object.create(null), {
-  assert: true,
-  "assert/strict": true,
-  buffer: true,
-  events: true,
-  path: true,
-  "path/posix": true,
-  "path/win32": true,
-  punycode: true,
-  querystring: true,
-  stream: true,
-  "stream/consumers": true,
-  "stream/promises": true,
-  string_decoder: true,
-  timers: true,
-  "timers/promises": true,
-  url: true,
-  util: true,
-  "util/types": true
-})

@@ -9,6 +9,8 @@ import type { GuestConsole } from "./console.ts"
 import { denied, globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
 import type { Net } from "./net.ts"
+import { replaceStringDecoder } from "./StringDecoder.ts"
+import { TextDecoder } from "./TextDecoder.ts"
 
 /** Globals that compute and touch nothing outside the isolate. What is not here is deleted. */
 const allowedGlobals = new Set<PropertyKey>([
@@ -103,7 +105,6 @@ const allowedGlobals = new Set<PropertyKey>([
   "TransformStream",
   "TransformStreamDefaultController",
   "URL",
-  "URLPattern",
   "URLSearchParams",
   "WritableStream",
   "WritableStreamDefaultController",
@@ -173,6 +174,10 @@ const replace = (target: object, name: PropertyKey, value: unknown): void => {
   Object.defineProperty(target, name, { value, writable: false, enumerable: false, configurable: false })
 }
 
+/** By these Node has an object cross to another thread. */
+const isTransfer = ({ description }: symbol): boolean =>
+  /^messaging_|^kMakeTransferable$/.test(description ?? "")
+
 /**
  * Node's own stream holds the thread's internal port. Its stand-in has to answer to what the thread itself
  * calls on it, by symbols: nothing waits for those answers.
@@ -180,7 +185,8 @@ const replace = (target: object, name: PropertyKey, value: unknown): void => {
 const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
   for (let proto: unknown = realProcess[name]; typeof proto === "object" && proto !== null; ) {
     for (const symbol of Object.getOwnPropertySymbols(proto)) {
-      if (typeof Reflect.get(proto, symbol) !== "function" || symbol in standIn) continue
+      if (typeof Reflect.get(proto, symbol) !== "function" || symbol in standIn || isTransfer(symbol))
+        continue
       Object.defineProperty(standIn, symbol, { value: () => undefined })
     }
     proto = Object.getPrototypeOf(proto)
@@ -202,10 +208,27 @@ const clearBuffers = (): void => {
   }
 }
 
+/** Called by hand they hand out message ports, and with those clones of anything. `URL` names native `Blob`s. */
+const removeTransfers = (): void => {
+  for (const name of Reflect.ownKeys(globalThis)) {
+    const of: unknown = allowedGlobals.has(name) ? Reflect.get(globalThis, name) : undefined
+    if (typeof of !== "function") continue
+    for (const holder of [of, of.prototype]) {
+      if (holder === undefined) continue
+      for (const symbol of Object.getOwnPropertySymbols(holder)) {
+        if (isTransfer(symbol)) Reflect.deleteProperty(holder, symbol)
+      }
+    }
+  }
+  for (const name of ["createObjectURL", "revokeObjectURL"]) Reflect.deleteProperty(URL, name)
+}
+
 /** Hardens this isolate, once. */
 export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>, net: Net): void => {
   sealMessagePorts()
   clearBuffers()
+  replaceStringDecoder()
+  removeTransfers()
 
   for (const key of Reflect.ownKeys(globalThis)) {
     if (
@@ -228,6 +251,7 @@ export const harden = (console: GuestConsole, facades: ReadonlyMap<string, objec
   define("Headers", net.Headers)
   define("Request", net.Request)
   define("Response", net.Response)
+  define("TextDecoder", TextDecoder)
 
   for (const name of stubbedProcessMembers) {
     if (!(name in realProcess)) continue

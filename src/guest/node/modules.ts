@@ -9,8 +9,9 @@ import { makeAsk, type ModuleText } from "../ahead.ts"
 import { apply, cut, includes, lastIndexOf, startsWith } from "../intrinsics.ts"
 import { moduleProblem, originOf, rememberOrigin } from "../ModuleProblem.ts"
 import type { ModuleLine, ModulePlace } from "../protocol.ts"
+import { harmless } from "./builtins.ts"
 import { installCommonJs } from "./commonjs.ts"
-import { denied, harmless } from "./facades.ts"
+import { denied } from "./facades.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")

@@ -22,7 +22,8 @@ export const forgeries: ReadonlyArray<Rogue> = [
     "forge-reflect",
     "forge-globals",
     "forge-allowlist",
-    "forge-cloned-handle"
+    "forge-cloned-handle",
+    "forge-transfer-symbols"
   ]),
   ...files("ts", { expect: "OK", harm: { none: "promises settle once, in any host" } }, [
     "forge-thenable-twice"

@@ -1,0 +1,30 @@
+/**
+ * The Web's `TextDecoder` over Node's: that carries a native object about, and ends the whole process when a plugin
+ * has put another value in its place.
+ */
+import { apply } from "../intrinsics.ts"
+
+const Real = globalThis.TextDecoder
+const { decode } = Real.prototype
+
+export class TextDecoder {
+  readonly #real: InstanceType<typeof Real>
+  readonly encoding: string
+  readonly fatal: boolean
+  readonly ignoreBOM: boolean
+
+  constructor(...args: ConstructorParameters<typeof Real>) {
+    this.#real = new Real(...args)
+    this.encoding = this.#real.encoding
+    this.fatal = this.#real.fatal
+    this.ignoreBOM = this.#real.ignoreBOM
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "TextDecoder"
+  }
+
+  decode(...args: Parameters<typeof decode>): string {
+    return apply(decode, this.#real, args)
+  }
+}
