@@ -8,7 +8,7 @@ const condition = "@agentlip/source"
 // The same few files, in hundreds of processes that tests start: they are compiled once.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(os.tmpdir(), "agentlip-tests-compiled")
 
-const everything = "{test,protocol/test,plugins/test,hub/test}/**/*.test.ts"
+const everything = "{test,protocol/test,client/test,plugins/test,hub/test}/**/*.test.ts"
 
 /** The hub's tests once more, on the server that `scripts/with-postgres.sh` starts. */
 const onPostgres = {

@@ -1,0 +1,146 @@
+/** A hub's events, one after another, through every interruption: read as server-sent events. */
+import type { AgentlipEvent, EventName, LiveEvent } from "@agentlip/protocol"
+import { createParser } from "eventsource-parser"
+import { HubError, refusalIn } from "./HubError.ts"
+
+export interface EventOptions {
+  /** Start after the event of this number; 0: with the first there is. Default: with the next that happens. */
+  readonly after?: number
+  /** Ids of channels: only events of these channels, or of these `topics`. */
+  readonly channels?: ReadonlyArray<string>
+  /** Ids of topics. */
+  readonly topics?: ReadonlyArray<string>
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal
+  /** Told when the connection is up, and when it is lost; events are still to come then. */
+  readonly onConnection?: (state: "open" | "lost", reason?: HubError) => void
+}
+
+/** What the loop needs of a client. */
+export interface EventSource {
+  /** Opens the stream; rejects with a `HubError`. */
+  readonly open: (query: string, signal: AbortSignal) => Promise<Response>
+  /** The number of the newest event. */
+  readonly newest: () => Promise<number>
+}
+
+/** The hub sends a comment every 15 seconds; a connection that is silent for longer is dead. Milliseconds. */
+const silence = 40_000
+
+/** Waits between two attempts, in milliseconds: doubling from the first to the last. */
+const firstWait = 200
+const lastWait = 5_000
+
+/** What another attempt cannot mend: the hub understood and refused. */
+const isFinal = ({ status }: HubError): boolean => status >= 400 && status < 500 && status !== 429
+
+const queryOf = ({ channels = [], topics = [] }: EventOptions, after: number): string => {
+  const query = new URLSearchParams({ after: String(after) })
+  for (const id of channels) query.append("channel_id", id)
+  for (const id of topics) query.append("topic_id", id)
+  return query.toString()
+}
+
+const sleep = (millis: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", done)
+      resolve()
+    }
+    const timer = setTimeout(done, millis)
+    signal.addEventListener("abort", done)
+  })
+
+const lost = (cause: unknown): HubError =>
+  cause instanceof HubError
+    ? cause
+    : new HubError("The event stream was cut", { code: "UNREACHABLE", status: 0, cause })
+
+/** Reads one connection to its end. */
+async function* read(response: Response, signal: AbortSignal, cut: () => void): AsyncGenerator<LiveEvent> {
+  if (response.body === null) return
+  let arrived: Array<LiveEvent> = []
+  const parser = createParser({
+    // The hub made the text, and it is the one that the client chose to trust.
+    onEvent: ({ data }) => arrived.push(JSON.parse(data) as LiveEvent)
+  })
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let watch = setTimeout(cut, silence)
+  try {
+    while (!signal.aborted) {
+      const { done, value } = await reader.read()
+      if (done) return
+      clearTimeout(watch)
+      watch = setTimeout(cut, silence)
+      parser.feed(decoder.decode(value, { stream: true }))
+      const events = arrived
+      arrived = []
+      // What has arrived is not silence, however long its reader takes.
+      clearTimeout(watch)
+      for (const event of events) yield event
+      watch = setTimeout(cut, silence)
+    }
+  } finally {
+    clearTimeout(watch)
+    await reader.cancel().catch(() => {})
+  }
+}
+
+/**
+ * Every event once and in order. A connection that is lost is opened again after the last event, with growing waits.
+ * Ends when `signal` is aborted; rejects with a `HubError` if the hub refuses.
+ */
+export async function* follow(source: EventSource, options: EventOptions): AsyncGenerator<LiveEvent> {
+  const stopped = options.signal ?? new AbortController().signal
+  let after = options.after
+  let wait = firstWait
+  while (!stopped.aborted) {
+    const connection = new AbortController()
+    const cut = (): void => connection.abort()
+    stopped.addEventListener("abort", cut)
+    let isOpen = false
+    try {
+      after ??= await source.newest()
+      const response = await source.open(queryOf(options, after), connection.signal)
+      if (!response.ok) throw refusalIn(response.status, await response.text())
+      isOpen = true
+      options.onConnection?.("open")
+      for await (const event of read(response, connection.signal, cut)) {
+        wait = firstWait
+        // A proxy may repeat what it has sent.
+        if (event.event_id <= after) continue
+        after = event.event_id
+        yield event
+      }
+      throw new HubError("The hub ended the event stream", { code: "UNREACHABLE", status: 0 })
+    } catch (cause) {
+      if (stopped.aborted) return
+      const error = lost(cause)
+      if (isFinal(error)) throw error
+      options.onConnection?.("lost", error)
+      if (!isOpen) wait = Math.min(lastWait, wait * 2)
+      await sleep(wait / 2 + (Math.random() * wait) / 2, stopped)
+    } finally {
+      stopped.removeEventListener("abort", cut)
+      connection.abort()
+    }
+  }
+}
+
+/**
+ * Whether an event has this name; its data is typed then.
+ *
+ * @example
+ * ```ts
+ * for await (const event of hub.follow()) {
+ *   if (isEvent(event, "message.created")) console.log(event.data.message.content_raw)
+ * }
+ * ```
+ */
+export const isEvent = <Name extends EventName>(
+  event: { readonly name: string },
+  name: Name
+): event is AgentlipEvent<Name> => event.name === name
