@@ -1,8 +1,8 @@
 /** A run's requests on the network: the broker's session, opened with the first of them. */
-import { Effect, Exit, Scope, Semaphore } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import { type NetSession, netSession } from "./NetSession.ts"
+import { makeTraffic, type NetSession, netSession, type Traffic } from "./NetSession.ts"
 
 export interface LazySession {
   /** Takes a message of the guest for the broker; answers what is wrong with it, if anything is. */
@@ -11,14 +11,14 @@ export interface LazySession {
   readonly close: Effect.Effect<void>
 }
 
-/** The turns of a plugin's requests, however many of its isolates make them. */
-const turnsOf = new WeakMap<PluginSpec, Semaphore.Semaphore>()
-const takeTurns = (spec: PluginSpec): Semaphore.Semaphore => {
-  const known = turnsOf.get(spec)
+/** What a plugin's requests share, however many of its isolates make them. */
+const trafficOf = new WeakMap<PluginSpec, Traffic>()
+const sharedTraffic = (spec: PluginSpec): Traffic => {
+  const known = trafficOf.get(spec)
   if (known !== undefined) return known
-  const turns = Semaphore.makeUnsafe(spec.limits.fetchConcurrency)
-  turnsOf.set(spec, turns)
-  return turns
+  const traffic = makeTraffic(spec.limits.fetchConcurrency)
+  trafficOf.set(spec, traffic)
+  return traffic
 }
 
 /** A session that costs nothing until the plugin's first `fetch`. */
@@ -35,7 +35,7 @@ export const lazySession = (
     const session = netSession({
       grants: net,
       limits: spec.limits,
-      turns: takeTurns(spec),
+      traffic: sharedTraffic(spec),
       send,
       ...(audit === undefined ? {} : { audit })
     })

@@ -2,14 +2,17 @@
  * The host's end of a plugin's `fetch` for one run: requests go out from here, under the plugin's grants and
  * limits, and end with the scope at the latest.
  */
-import { Duration, Effect, Fiber, FiberSet, Latch, Scope, Semaphore } from "effect"
+import { Duration, Effect, Fiber, FiberSet, Scope, Semaphore } from "effect"
 import type { NetGrants } from "../capabilities/net.ts"
 import type { HostMessage } from "../guest/fetch/protocol.ts"
 import { type Open, runExchange } from "./exchange.ts"
-import { makeGate, type Resolver, systemResolver } from "./gate.ts"
+import { makeGate } from "./gate.ts"
+import { PluginTime, RunTime } from "./HostTime.ts"
 import { readMessage } from "./messages.ts"
 import { FetchProblem, problem } from "./problem.ts"
+import { Room } from "./relay.ts"
 import { RequestBody } from "./RequestBody.ts"
+import { type Resolver, systemResolver } from "./resolve.ts"
 
 /** Requests that may wait for their turn. */
 const maxWaiting = 64
@@ -30,10 +33,22 @@ export interface NetSessionOptions {
   readonly audit?: (what: string) => void
   /** Takes a text to the guest's `fetch`. */
   readonly send: (json: string) => void
-  /** Turns that a plugin's sessions share. Default: this session has `fetchConcurrency` of its own. */
-  readonly turns?: Semaphore.Semaphore
+  /** What a plugin's sessions share. Default: this session has all of it. */
+  readonly traffic?: Traffic
   readonly resolve?: Resolver
 }
+
+/** What the requests of one plugin have, whichever of its runs make them. */
+export interface Traffic {
+  /** Connections and look-ups at once. */
+  readonly turns: Semaphore.Semaphore
+  readonly time: PluginTime
+}
+
+export const makeTraffic = (fetchConcurrency: number): Traffic => ({
+  turns: Semaphore.makeUnsafe(fetchConcurrency),
+  time: new PluginTime()
+})
 
 export interface NetSession {
   /** Takes a text of the guest's `fetch`; answers how it broke the protocol, if it did. */
@@ -42,7 +57,7 @@ export interface NetSession {
 
 interface Live {
   readonly body: RequestBody | undefined
-  readonly room: Latch.Latch
+  readonly room: Room
   readonly fiber: Fiber.Fiber<void>
 }
 
@@ -50,7 +65,7 @@ interface Live {
 export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { limits } = options
-    const turns = options.turns ?? Semaphore.makeUnsafe(limits.fetchConcurrency)
+    const { turns, time: pluginTime } = options.traffic ?? makeTraffic(limits.fetchConcurrency)
     const timeout = Duration.fromInputUnsafe(limits.fetchTimeout ?? "30 seconds")
     const fork = yield* FiberSet.makeRuntime<never, void, never>()
     const live = new Map<number, Live>()
@@ -80,8 +95,20 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
           }
     )
 
+    const time = new RunTime(pluginTime, () => {
+      const { spent } = time
+      if (closed || spent === undefined) return
+      for (const [id, { fiber }] of live) {
+        fail(id, spent)
+        fiber.interruptUnsafe()
+      }
+      live.clear()
+    })
+
     const start = (open: Open): void => {
       const { id } = open
+      const { spent } = time
+      if (spent !== undefined) return fail(id, spent)
       if (live.size >= limits.fetchConcurrency + maxWaiting) {
         return fail(
           id,
@@ -89,8 +116,8 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
         )
       }
       const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
-      const room = Latch.makeUnsafe(true)
-      const exchange = runExchange({ open, body, room, gate, send, maxBytes: limits.fetchBytes }).pipe(
+      const room = new Room()
+      const exchange = runExchange({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
         Effect.timeoutOrElse({
           duration: timeout,
           orElse: () =>
@@ -111,31 +138,36 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
       live.set(id, { body, room, fiber: fork(Effect.andThen(Effect.yieldNow, exchange)) })
     }
 
+    const take = (json: string): string | undefined => {
+      const message = readMessage(json)
+      if (message === undefined) return "a fetch message of another shape"
+      const { op, id } = message
+      if (op === "open") {
+        if (id <= lastId) return "a fetch that had been opened before"
+        lastId = id
+        start(message)
+        return undefined
+      }
+      if (id > lastId) return "a message for a fetch that was never opened"
+      const of = live.get(id)
+      // It has ended meanwhile, and the guest does not know yet.
+      if (of === undefined) return undefined
+      if (op === "pull") of.room.give()
+      else if (op === "cancel") {
+        live.delete(id)
+        of.fiber.interruptUnsafe()
+      } else {
+        const chunk = op === "body" ? Buffer.from(message.data, "base64") : undefined
+        if (of.body?.arrive(chunk) !== true) return "a request body that nobody had asked for"
+      }
+      return undefined
+    }
+
     return {
       receive: (json) => {
         if (closed) return undefined
-        const message = readMessage(json)
-        if (message === undefined) return "a fetch message of another shape"
-        const { op, id } = message
-        if (op === "open") {
-          if (id <= lastId) return "a fetch that had been opened before"
-          lastId = id
-          start(message)
-          return undefined
-        }
-        if (id > lastId) return "a message for a fetch that was never opened"
-        const of = live.get(id)
-        // It has ended meanwhile, and the guest does not know yet.
-        if (of === undefined) return undefined
-        if (op === "pull") of.room.openUnsafe()
-        else if (op === "cancel") {
-          live.delete(id)
-          of.fiber.interruptUnsafe()
-        } else {
-          const chunk = op === "body" ? Buffer.from(message.data, "base64") : undefined
-          if (of.body?.arrive(chunk) !== true) return "a request body that nobody had asked for"
-        }
-        return undefined
+        if (time.overdrawn) return "fetch messages although the run's requests had taken all their time"
+        return time.measure(() => take(json))
       }
     }
   })

@@ -1,13 +1,15 @@
 /** One `fetch` of a plugin, from its first request over redirects to the last byte of its answer. */
-import { Effect, type Latch } from "effect"
+import { Effect } from "effect"
 import type { IncomingMessage } from "node:http"
-import { pipeline, type Readable, type Transform } from "node:stream"
-import * as zlib from "node:zlib"
-import { type GuestMessage, type HostMessage, maxChunk } from "../guest/fetch/protocol.ts"
+import { pipeline, type Readable } from "node:stream"
+import { createGunzip } from "node:zlib"
+import type { GuestMessage, HostMessage } from "../guest/fetch/protocol.ts"
 import { type Gate, targetOf } from "./gate.ts"
 import { headersProblem, requestHeaders, responseHeaders } from "./headers.ts"
 import { type Hop, sendRequest } from "./hop.ts"
-import { codeOf, FetchProblem, problem } from "./problem.ts"
+import type { RunTime } from "./HostTime.ts"
+import { type FetchProblem, problem } from "./problem.ts"
+import { relay, type Room } from "./relay.ts"
 import type { RequestBody } from "./RequestBody.ts"
 
 const maxRedirects = 10
@@ -17,15 +19,15 @@ export type Open = Extract<GuestMessage, { readonly op: "open" }>
 export interface Exchange {
   readonly open: Open
   readonly body: RequestBody | undefined
-  /** Open while the guest has room for a chunk. */
-  readonly room: Latch.Latch
+  readonly room: Room
+  readonly time: RunTime
   readonly gate: Gate
   readonly send: (message: HostMessage) => void
   /** The most bytes of the response's body, decompressed. */
   readonly maxBytes: number
 }
 
-type Request = Omit<Hop, "addresses">
+type Request = Pick<Hop, "url" | "method" | "headers" | "body">
 
 const noBodyStatuses = new Set([101, 204, 205, 304])
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
@@ -83,13 +85,6 @@ const redirected = (request: Request, status: number, url: URL): Request => {
   return { url, method: "GET", headers, body: undefined }
 }
 
-const decoders: { readonly [encoding: string]: () => Transform } = {
-  gzip: () => zlib.createGunzip(),
-  "x-gzip": () => zlib.createGunzip(),
-  deflate: () => zlib.createInflate(),
-  br: () => zlib.createBrotliDecompress()
-}
-
 /** Fails once more has come through than is allowed. */
 const capped = (maxBytes: number, tooMuch: FetchProblem) =>
   async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -102,51 +97,30 @@ const capped = (maxBytes: number, tooMuch: FetchProblem) =>
   }
 
 /**
- * The body as the server meant it; an encoding nobody asked for is left as it is, as browsers do. Capped before
- * the decoder too, or one could be kept busy with what decodes to nothing.
+ * The body as the server meant it. Capped before the decoder too, or one could be kept busy with what decodes to
+ * nothing.
  */
-const decoded = (response: IncomingMessage, maxBytes: number, tooMuch: FetchProblem): Readable => {
-  const encodings = (response.headers["content-encoding"] ?? "").toLowerCase().split(",")
-  const [encoding = "", ...more] = encodings.map((name) => name.trim())
-  const known = more.length === 0 && Object.hasOwn(decoders, encoding)
-  // Nothing at all is no valid gzip, but a valid answer.
-  const decoder = known && response.headers["content-length"] !== "0" ? decoders[encoding]?.() : undefined
-  if (decoder === undefined) return response
-  // Errors come out of the last stream, where they are read.
-  return pipeline(response, capped(maxBytes, tooMuch), decoder, () => {})
-}
-
-/** Hands the body on, a chunk for each the guest has room for. */
-const relay = (
-  { open: { id }, room, send, maxBytes }: Exchange,
+const decoded = (
   response: IncomingMessage,
-  url: URL
-): Effect.Effect<void, FetchProblem> =>
-  Effect.gen(function* () {
-    const tooMuch = problem(
-      `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
+  url: URL,
+  maxBytes: number,
+  tooMuch: FetchProblem
+): Effect.Effect<Readable, FetchProblem> => {
+  const encoding = (response.headers["content-encoding"] ?? "").trim().toLowerCase()
+  // Nothing at all is no valid gzip, but a valid answer.
+  if (encoding === "" || encoding === "identity" || response.headers["content-length"] === "0") {
+    return Effect.succeed(response)
+  }
+  if (encoding !== "gzip" && encoding !== "x-gzip") {
+    return Effect.fail(
+      problem(
+        `the response of ${targetOf(url)} is encoded as "${encoding.slice(0, 100)}", though gzip or nothing was asked for; have the server send either`
+      )
     )
-    const body = yield* Effect.acquireRelease(
-      Effect.sync(() => decoded(response, maxBytes, tooMuch)),
-      // A decoder may have read all of the response and still hold much of it.
-      (body) => Effect.sync(() => body.destroy())
-    )
-    const chunks: AsyncIterator<Buffer> = capped(maxBytes, tooMuch)(body)
-    const next = Effect.tryPromise({
-      try: () => chunks.next(),
-      catch: (error) =>
-        error instanceof FetchProblem
-          ? error
-          : problem(`the response of ${targetOf(url)} broke off (${codeOf(error)})`)
-    })
-    for (let read = yield* next; read.done !== true; read = yield* next) {
-      for (let at = 0; at < read.value.length; at += maxChunk) {
-        yield* room.await
-        room.closeUnsafe()
-        send({ op: "chunk", id, data: read.value.subarray(at, at + maxChunk).toString("base64") })
-      }
-    }
-  }).pipe(Effect.scoped)
+  }
+  // Errors come out of the last stream, where they are read.
+  return Effect.sync(() => pipeline(response, capped(maxBytes, tooMuch), createGunzip(), () => {}))
+}
 
 /** Makes one request and deals with its answer; answers the request that is to follow, if one is. */
 const step = (
@@ -157,8 +131,11 @@ const step = (
   Effect.gen(function* () {
     const { id, redirect } = exchange.open
     const { url } = request
+    const { maxBytes, time } = exchange
+    const refused = time.request()
+    if (refused !== undefined) return yield* refused
     const addresses = yield* exchange.gate(url)
-    const response = yield* sendRequest({ ...request, addresses })
+    const response = yield* sendRequest({ ...request, addresses, time, maxBytes })
     const status = response.statusCode ?? 0
     const { location } = response.headers
     if (redirect !== "manual" && redirectStatuses.has(status) && location !== undefined) {
@@ -166,6 +143,17 @@ const step = (
       if (redirects === maxRedirects) return yield* problem(`more than ${maxRedirects} redirects`)
       return redirected(request, status, yield* parseUrl(location, url))
     }
+    const tooMuch = problem(
+      `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
+    )
+    const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
+    const body = hasBody
+      ? yield* Effect.acquireRelease(
+          decoded(response, url, maxBytes, tooMuch),
+          // A decoder may have read all of the response and still hold much of it.
+          (body) => Effect.sync(() => body.destroy())
+        )
+      : undefined
     exchange.send({
       op: "head",
       id,
@@ -175,8 +163,10 @@ const step = (
       url: url.href,
       redirected: redirects > 0
     })
-    const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
-    if (hasBody) yield* relay(exchange, response, url)
+    if (body !== undefined) {
+      const { room, send } = exchange
+      yield* relay({ id, body, room, time, send, maxBytes, tooMuch, target: targetOf(url) })
+    }
     exchange.send({ op: "end", id })
     return undefined
   }).pipe(Effect.scoped)

@@ -1,7 +1,6 @@
 /** Decides whether a plugin may talk to a URL, and to which addresses: asked anew for every redirect. */
 import { Effect } from "effect"
 import type { LookupAddress } from "node:dns"
-import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import {
   entryFor,
@@ -14,12 +13,10 @@ import {
 } from "../capabilities/net.ts"
 import { kindOf } from "./addresses.ts"
 import { codeOf, type FetchProblem, problem } from "./problem.ts"
+import type { Resolver } from "./resolve.ts"
 
-/** All addresses of a name. */
-export type Resolver = (host: string) => Promise<ReadonlyArray<LookupAddress>>
-
-/** The system's own resolver, its hosts file included. */
-export const systemResolver: Resolver = (host) => lookup(host, { all: true })
+/** Addresses of one name that are looked at and tried; a server could name thousands. */
+const maxAddresses = 32
 
 /** The addresses a request for this URL may connect to, every one of them looked at. */
 export type Gate = (url: URL) => Effect.Effect<ReadonlyArray<LookupAddress>, FetchProblem>
@@ -68,13 +65,14 @@ export const makeGate =
         audit(entry)
       }
       const literal = literalOf(hostOf(url))
-      const addresses =
+      const all =
         literal === undefined
           ? yield* Effect.tryPromise({
-              try: () => resolve(hostOf(url)),
+              try: (signal) => resolve(hostOf(url), signal),
               catch: (error) => problem(`${targetOf(url)} could not be resolved (${codeOf(error)})`)
             })
           : [{ address: literal, family: isIP(literal) }]
+      const addresses = all.slice(0, maxAddresses)
       if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
       for (const { address } of addresses) {
         const found = addressProblem(grants, url, address)

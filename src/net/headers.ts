@@ -17,7 +17,8 @@ const ofTheBroker = new Set([
   "via"
 ])
 
-const maxHeaders = 256
+/** Of a request or a response. */
+export const maxHeaders = 256
 
 /** What is wrong with a plugin's headers, or `undefined`. */
 export const headersProblem = (headers: ReadonlyArray<HeaderPair>): string | undefined => {
@@ -34,7 +35,8 @@ export const requestHeaders = (pairs: ReadonlyArray<HeaderPair>): Headers => {
   for (const [name, value] of pairs) headers.append(name, value)
   if (!headers.has("accept")) headers.set("accept", "*/*")
   if (!headers.has("user-agent")) headers.set("user-agent", "agentlip-plugin-runtime")
-  headers.set("accept-encoding", "gzip, deflate, br")
+  // Not `deflate`, `br` or `zstd`: a flaw of a decoder would be the hub's, within reach of any server.
+  headers.set("accept-encoding", "gzip")
   return headers
 }
 

@@ -1,9 +1,10 @@
 /** The host's net broker against real servers on the loopback. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Schema, Scope, Semaphore } from "effect"
+import { Deferred, Effect, Exit, Schema, Scope } from "effect"
 import { createServer } from "node:net"
 import * as tls from "node:tls"
 import * as zlib from "node:zlib"
+import { makeTraffic } from "../../src/net/NetSession.ts"
 import { serve, serveRaw, serveSecure, startSession } from "../support/net.ts"
 
 const answer = "hello from the server"
@@ -370,27 +371,43 @@ describe("redirects", () => {
 })
 
 describe("responses", () => {
-  it.live("are decompressed", () =>
+  it.live("are decompressed if they are gzip, and refused if they are anything else", () =>
     Effect.gen(function* () {
       const text = "compressed ".repeat(20_000)
       const answers: { readonly [path: string]: readonly [string, Buffer | string] } = {
         "/gzip": ["gzip", zlib.gzipSync(text)],
+        "/x-gzip": ["X-GZip", zlib.gzipSync(text)],
+        "/identity": ["identity", text],
+        "/empty": ["gzip", ""],
         "/deflate": ["deflate", zlib.deflateSync(text)],
         "/br": ["br", zlib.brotliCompressSync(text)],
-        "/empty": ["gzip", ""],
+        "/zstd": ["zstd", zlib.zstdCompressSync(text)],
+        "/twice": ["gzip, gzip", zlib.gzipSync(zlib.gzipSync(text))],
         "/unknown": ["zoo", text]
       }
+      const asked = new Set<string | undefined>()
       const server = yield* serve((request, response) => {
+        asked.add(request.headers["accept-encoding"]?.toString())
         const [encoding, bytes] = answers[request.url ?? ""] ?? ["", ""]
         response.setHeader("content-encoding", encoding)
         response.end(bytes)
       })
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
-      for (const path of ["gzip", "deflate", "br", "unknown"]) {
+      for (const path of ["gzip", "x-gzip", "identity"]) {
         const { body, error } = yield* guest.get(`${server.origin}/${path}`)
         assert.isUndefined(error)
         assert.strictEqual(body.toString(), text, path)
       }
+      for (const path of ["deflate", "br", "zstd", "twice", "unknown"]) {
+        const encoding = String(answers[`/${path}`]?.[0])
+        const { head, error } = yield* guest.get(`${server.origin}/${path}`)
+        assert.isUndefined(head)
+        assert.strictEqual(
+          error,
+          `TypeError: the response of 127.0.0.1:${server.port} is encoded as "${encoding}", though gzip or nothing was asked for; have the server send either`
+        )
+      }
+      assert.deepStrictEqual([...asked], ["gzip"])
       const empty = yield* guest.get(`${server.origin}/empty`)
       assert.isUndefined(empty.error)
       assert.strictEqual(empty.body.length, 0)
@@ -504,7 +521,7 @@ describe("responses", () => {
         const { error, head } = yield* guest.get(`${server.origin}${path}`)
         assert.match(
           error ?? "",
-          /^TypeError: the (request to|response of) 127\.0\.0\.1:\d+ (failed|broke off) \(.+\)$/
+          /^TypeError: (the (request to|response of) 127\.0\.0\.1:\d+ (failed|broke off) \(.+\)|the headers of 127\.0\.0\.1:\d+'s response are over 16384 bytes)$/
         )
         assert.strictEqual(head === undefined, !["/short", "/chunked", "/gzip"].includes(path), path)
       }
@@ -701,8 +718,7 @@ describe("limits", () => {
           response.end(answer)
         }, 20)
       })
-      const turns = Semaphore.makeUnsafe(1)
-      const options = { grants: [`127.0.0.1:${server.port}`], turns }
+      const options = { grants: [`127.0.0.1:${server.port}`], traffic: makeTraffic(1) }
       const guests = yield* Effect.all([startSession(options), startSession(options)])
       yield* Effect.all(
         guests.flatMap((guest) => [guest.get(server.origin), guest.get(server.origin)]),

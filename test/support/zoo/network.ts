@@ -4,6 +4,23 @@ import { files, type Rogue } from "./rogue.ts"
 const baited: Pick<Rogue, "grants"> = { grants: ({ bait }) => ({ net: [bait] }) }
 const slow = 700
 
+/** Their servers answer with what costs most to take; the routes are in bait.ts. */
+const flooded = (
+  route: string,
+  harm: Rogue["harm"],
+  { config, ...more }: Partial<Omit<Rogue, "name" | "file" | "harm">> = {}
+): Rogue => ({
+  name: `net-flooded: ${route}`,
+  file: "net-flooded.ts",
+  config: { route, ...config },
+  ...baited,
+  expect: "OK",
+  // Half a second for each of two runs is their budget.
+  hostTime: 1_500,
+  harm,
+  ...more
+})
+
 export const network: ReadonlyArray<Rogue> = [
   ...files("ts", { expect: "OK", hostTime: 1_500, harm: "connects" }, [
     "net-fetch-addresses",
@@ -40,5 +57,16 @@ export const network: ReadonlyArray<Rogue> = [
   ]),
   ...files("ts", { ...baited, expect: "EXECUTION_ERROR", says: /request body is over/, harm: "hangs" }, [
     "net-fetch-upload"
-  ])
+  ]),
+  flooded("/hints", "hangs"),
+  flooded("/crumbs", "hangs"),
+  flooded("/extensions", "hangs"),
+  flooded("/burdened", "hangs"),
+  flooded("/continues", { none: "Node's own fetch takes no 100 that it did not ask for" }),
+  flooded("/trailers", "hangs"),
+  flooded("/head", "hangs"),
+  flooded("/brotli", "reaches"),
+  flooded("/drip", "hangs", { expect: "TIMEOUT", timeout: slow }),
+  flooded("/deaf", "hangs", { expect: "TIMEOUT", timeout: slow, config: { upload: true } }),
+  ...files("ts", { ...baited, expect: "OK", hostTime: 1_500, harm: "hangs" }, ["net-fetch-messages"])
 ]
