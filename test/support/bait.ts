@@ -70,7 +70,7 @@ const routes: Record<string, (request: http.IncomingMessage, response: http.Serv
   // For longer than anybody waits; a socket that is never read would not hear that the other end is gone.
   "/deaf": (request) => {
     request.socket.pause()
-    setTimeout(() => request.socket.resume(), 3_000)
+    setTimeout(() => request.socket.destroy(), 3_000)
   },
   "/many-headers": (_, response) => {
     for (let n = 0; n < 200; n++) response.setHeader(`x-${n}`, "v".repeat(60))
