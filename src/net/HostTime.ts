@@ -158,9 +158,15 @@ export class RunTime {
       : this.spent
   }
 
-  /** Takes a slice when it is this plugin's turn. */
-  queue(slice: () => void): void {
-    this.#plugin.queue(() => this.measure(slice))
+  /** Takes a slice when it is this plugin's turn; `failed` is told what it throws, which is nobody else's. */
+  queue(slice: () => void, failed: (error: Error) => void): void {
+    this.#plugin.queue(() => {
+      try {
+        this.measure(slice)
+      } catch (error) {
+        failed(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
   }
 
   /** Does work that cannot wait for its turn, and counts what it takes. */

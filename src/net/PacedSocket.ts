@@ -54,10 +54,13 @@ export class PacedSocket extends Duplex {
   #queue(): void {
     if (this.#queued || !this.#wanted) return
     this.#queued = true
-    this.#time.queue(() => {
-      this.#queued = false
-      if (!this.destroyed && this.#wanted) this.#take()
-    })
+    this.#time.queue(
+      () => {
+        this.#queued = false
+        if (!this.destroyed && this.#wanted) this.#take()
+      },
+      (error) => this.destroy(error)
+    )
   }
 
   #take(): void {
@@ -66,12 +69,7 @@ export class PacedSocket extends Duplex {
     if (!(chunk instanceof Buffer)) return
     this.#bytesLeft -= chunk.length
     if (this.#bytesLeft < 0) return void this.destroy(this.#tooMuch)
-    try {
-      this.#wanted = this.push(chunk)
-    } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error(String(error)))
-      return
-    }
+    this.#wanted = this.push(chunk)
     if (this.#socket.readableLength > 0) this.#queue()
   }
 }

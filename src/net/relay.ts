@@ -50,7 +50,7 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
       if (queued || !room.free) return
       queued = true
       // Small pieces that come while it waits go out as one.
-      time.queue(take)
+      time.queue(take, (error) => body.destroy(error))
     }
     const take = (): void => {
       queued = false
@@ -60,6 +60,8 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
       if (!(chunk instanceof Buffer)) return
       bytesLeft -= chunk.length
       if (bytesLeft < 0) return resume(Effect.fail(tooMuch))
+      // One that has ended says so only when it is asked for more.
+      if (body.readableLength === 0) body.read(0)
       room.take()
       send({ op: "chunk", id, data: chunk.toString("base64") })
     }
