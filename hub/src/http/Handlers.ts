@@ -21,17 +21,18 @@ const HealthLive = HttpApiBuilder.group(
   Api,
   "health",
   Effect.fnUntraced(function* (handlers) {
-    const { instance_id, db_id, started_at } = yield* Identity
+    const { instance_id, db_id } = yield* Identity
     const token = Redacted.value(yield* AuthToken)
     const { pid } = process
+    const started = yield* Clock.monotonicTimeNanos
     return handlers.handle("health", ({ query: { challenge } }) =>
-      Effect.map(Clock.currentTimeMillis, (now) => ({
+      Effect.map(Clock.monotonicTimeNanos, (now) => ({
         status: "ok" as const,
         instance_id,
         db_id,
         ...protocolVersions,
         pid,
-        uptime_seconds: Math.max(0, (now - Date.parse(started_at)) / 1000),
+        uptime_seconds: Math.round(Number(now - started) / 1e6) / 1_000,
         ...(challenge === undefined ? {} : { proof: proofOf(token, { challenge, instance_id, pid }) })
       }))
     )

@@ -1,7 +1,6 @@
 /** How many requests a hub takes in a second. */
-import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Clock, Effect, Option, type Redacted, Schema } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
-import { RateLimiter } from "effect/persistence"
 import { isToken } from "./Auth.ts"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
@@ -24,11 +23,43 @@ export class RateLimitRefused extends Schema.TaggedError<RateLimitRefused>("@age
   }
 }
 
-const window = "1 second"
+/** Holds as many tokens as may be spent in a second, and gets them back in a second. Times are in milliseconds. */
+class Bucket {
+  readonly #limit: number
+  #tokens: number
+  #at: number
 
-const tooMany = (retryAfter: Duration.Duration) => {
+  constructor(limit: number, now: number) {
+    this.#limit = limit
+    this.#tokens = limit
+    this.#at = now
+  }
+
+  isFull(now: number): boolean {
+    this.#refill(now)
+    return this.#tokens >= this.#limit
+  }
+
+  /** Spends a token and returns 0, or returns how long it takes until there is one. */
+  spend(now: number): number {
+    this.#refill(now)
+    if (this.#tokens < 1) return ((1 - this.#tokens) * 1_000) / this.#limit
+    this.#tokens--
+    return 0
+  }
+
+  #refill(now: number): void {
+    this.#tokens = Math.min(this.#limit, this.#tokens + ((now - this.#at) * this.#limit) / 1_000)
+    this.#at = now
+  }
+}
+
+/** Clients that are remembered before those are forgotten that have not asked for a second. */
+const manyClients = 1_024
+
+const tooMany = (retryAfterMillis: number) => {
   // Whole seconds are what the header can say.
-  const seconds = Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))
+  const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1_000))
   return refusal(429, "RATE_LIMITED", `Too many requests; try again in ${seconds} s`, {
     "retry-after": String(seconds)
   })
@@ -42,39 +73,45 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, token: Redacted.
   return `${address} ${given !== undefined && isToken(token, given) ? "token" : "no token"}`
 }
 
+/** Whoever watches the hub learns that it lives, however much others ask of it. */
+const isHealth = ({ url }: HttpServerRequest.HttpServerRequest): boolean => /^\/health(?:$|[?#])/.test(url)
+
 type Limited = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
-/** What puts limits around a handler; what is over a client's limit does not count. `false` sets none. */
-export const make = Effect.fnUntraced(
-  function* (limits: RateLimits | false) {
-    const unlimited: Limited = (handler) => handler
-    if (limits === false) return unlimited
-    const { perClient = 100, total = 1_000 } = limits
-    for (const limit of [perClient, total]) {
-      if (!(limit >= 1 && Number.isFinite(limit))) return yield* new RateLimitRefused({ limit })
+/** Puts limits around a handler; a request over a client's limit does not count. `false` sets none. */
+export const make = Effect.fnUntraced(function* (limits: RateLimits | false) {
+  const unlimited: Limited = (handler) => handler
+  if (limits === false) return unlimited
+  const { perClient = 100, total = 1_000 } = limits
+  for (const limit of [perClient, total]) {
+    if (!(limit >= 1 && Number.isFinite(limit))) return yield* new RateLimitRefused({ limit })
+  }
+  const token = yield* AuthToken
+  // The wall clock may be set back, and then nobody would have a token until it has caught up.
+  const clock = yield* Clock.Clock
+  const millis = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const all = new Bucket(total, millis())
+  const buckets = new Map<string, Bucket>()
+
+  const bucketOf = (client: string, now: number): Bucket => {
+    const known = buckets.get(client)
+    if (known !== undefined) return known
+    if (buckets.size >= manyClients) {
+      for (const [name, bucket] of buckets) if (bucket.isFull(now)) buckets.delete(name)
     }
-    const limiter = yield* RateLimiter.RateLimiter
-    const token = yield* AuthToken
-    const consume = (key: string, limit: number) =>
-      limiter.consume({ algorithm: "token-bucket", onExceeded: "fail", window, key, limit })
-    const limited: Limited = (handler) =>
-      Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const refused = yield* consume(`client ${clientOf(request, token)}`, perClient).pipe(
-          Effect.andThen(consume("total", total)),
-          Effect.as(undefined),
-          Effect.catch(({ reason }) =>
-            // The other reason is a store that fails; this one is a Map.
-            reason._tag === "RateLimitExceeded"
-              ? Effect.succeed(tooMany(reason.retryAfter))
-              : Effect.die(reason)
-          )
-        )
-        return refused ?? (yield* handler)
-      })
-    return limited
-  },
-  Effect.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory)))
-)
+    const bucket = new Bucket(perClient, now)
+    buckets.set(client, bucket)
+    return bucket
+  }
+
+  const limited: Limited = (handler) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      if (isHealth(request)) return handler
+      const now = millis()
+      const wait = bucketOf(clientOf(request, token), now).spend(now) || all.spend(now)
+      return wait > 0 ? Effect.succeed(tooMany(wait)) : handler
+    })
+  return limited
+})
