@@ -79,7 +79,16 @@ export const pluginsLayer = (
     )
   )
 
-const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...live }: HubOptions) => {
+const core = ({
+  plugins = [],
+  host,
+  port,
+  rateLimits,
+  connections,
+  concurrency,
+  reload,
+  ...live
+}: HubOptions) => {
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
@@ -94,7 +103,8 @@ const core = ({ plugins = [], host, port, rateLimits, concurrency, reload, ...li
   const server = Server.layer({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
-    ...(rateLimits === undefined ? {} : { rateLimits })
+    ...(rateLimits === undefined ? {} : { rateLimits }),
+    ...(connections === undefined ? {} : { connections })
   })
   return Announcement.layer.pipe(
     Layer.provideMerge(server),

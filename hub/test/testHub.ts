@@ -132,6 +132,7 @@ export const startHub = Effect.fnUntraced(function* (
     readonly live?: LiveOptions
     /** Default none: tests ask as fast as they can. */
     readonly rateLimits?: Hub.HubOptions["rateLimits"]
+    readonly connections?: Hub.HubOptions["connections"]
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
@@ -142,6 +143,7 @@ export const startHub = Effect.fnUntraced(function* (
       plugins: options.plugins ?? [],
       ...options.live,
       rateLimits: options.rateLimits ?? false,
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )

@@ -1,5 +1,6 @@
 /** Who has the hub's token; it is compared in constant time. */
 import { Effect, Layer, Redacted } from "effect"
+import type { HttpServerRequest } from "effect/http"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { Authorization, InvalidAuth, MissingAuth } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
@@ -10,6 +11,15 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
 /** Whether a token is the hub's, in the same time wherever they differ. */
 export const isToken = (token: Redacted.Redacted<string>, given: string): boolean =>
   timingSafeEqual(digest(given), digest(Redacted.value(token)))
+
+/** Whether a request has the hub's token in its header. */
+export const hasToken = (
+  { headers }: HttpServerRequest.HttpServerRequest,
+  token: Redacted.Redacted<string>
+): boolean => {
+  const given = /^Bearer +(.*)$/i.exec(headers["authorization"] ?? "")?.[1]
+  return given !== undefined && isToken(token, given)
+}
 
 /** Whether this is the hub's token; `where` says to clients where it belongs. */
 export const check: Effect.Effect<

@@ -1,6 +1,7 @@
 /** Node's HTTP server, which answers also what is no HTTP in the protocol's shape. */
 import { createServer, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
+import { type ConnectionOptions, withTimeouts } from "./Connections.ts"
 import { securityHeaders } from "./Guard.ts"
 
 const statusOf = (error: NodeJS.ErrnoException): number => {
@@ -41,5 +42,5 @@ const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
 }
 
 /** A request without a Host is left to the guard, which says what is wrong with it. */
-export const createHubServer = (): Server =>
-  createServer({ requireHostHeader: false }).on("clientError", answer)
+export const createHubServer = (connections: ConnectionOptions): Server =>
+  withTimeouts(createServer({ requireHostHeader: false }).on("clientError", answer), connections)

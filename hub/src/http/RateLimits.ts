@@ -1,7 +1,7 @@
 /** How many requests a hub takes in a second. */
 import { Clock, Effect, Option, type Redacted, Schema } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
-import { isToken } from "./Auth.ts"
+import { hasToken } from "./Auth.ts"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 
@@ -68,9 +68,8 @@ const tooMany = (retryAfterMillis: number) => {
 /** An address with the token and without are two clients: who does not know the token locks nobody out who does. */
 const clientOf = (request: HttpServerRequest.HttpServerRequest, token: Redacted.Redacted<string>): string => {
   const address = Option.getOrElse(request.remoteAddress, () => "unknown")
-  const given = /^Bearer +(.*)$/i.exec(request.headers["authorization"] ?? "")?.[1]
   // Wrong tokens are not told apart, or each would be a client with a limit of its own.
-  return `${address} ${given !== undefined && isToken(token, given) ? "token" : "no token"}`
+  return `${address} ${hasToken(request, token) ? "token" : "no token"}`
 }
 
 /** Whoever watches the hub learns that it lives, however much others ask of it. */

@@ -6,12 +6,14 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "@agentlip/protocol"
 import { AuthorizationLive } from "./Auth.ts"
 import { createHubServer } from "./BrokenRequests.ts"
+import type { ConnectionOptions } from "./Connections.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
 import { Feed } from "../core/Feed.ts"
 import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
 import { IdempotencyLive } from "./Idempotency.ts"
+import * as InFlight from "./InFlight.ts"
 import * as MetricsRoute from "./MetricsRoute.ts"
 import { OperationHandlersLive } from "./OperationHandlers.ts"
 import * as OtherMethods from "./OtherMethods.ts"
@@ -39,14 +41,16 @@ export interface ServerOptions {
   readonly port?: number
   /** What is more is refused with 429. Default 100 requests a second of a client, 1,000 in all; `false`: no limits. */
   readonly rateLimits?: RateLimits.RateLimits | false
+  /** How long connections are kept that wait, or that take nothing. */
+  readonly connections?: ConnectionOptions
 }
 
 /** Around every route, those that do not exist included. */
 const everyRequest = (rateLimits: RateLimits.RateLimits | false) =>
   Layer.unwrap(
-    Effect.map(RateLimits.make(rateLimits), (limited) =>
+    Effect.zipWith(RateLimits.make(rateLimits), InFlight.make, (limited, bounded) =>
       HttpRouter.middleware(
-        (handler) => handler.pipe(limited, admitted, Failures.answered, Effect.map(secured)),
+        (handler) => handler.pipe(bounded, limited, admitted, Failures.answered, Effect.map(secured)),
         { global: true }
       )
     )
@@ -69,7 +73,7 @@ const routes = (rateLimits: RateLimits.RateLimits | false) =>
 const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
 
 /** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
-export const layer = ({ host = "127.0.0.1", port = 0, rateLimits = {} }: ServerOptions) =>
+export const layer = ({ host = "127.0.0.1", port = 0, rateLimits = {}, connections = {} }: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
@@ -81,7 +85,12 @@ export const layer = ({ host = "127.0.0.1", port = 0, rateLimits = {} }: ServerO
       return farewell.pipe(
         Layer.provideMerge(serve),
         Layer.provideMerge(
-          NodeHttpServer.layer(createHubServer, { host, port, gracefulShutdownTimeout, websocket })
+          NodeHttpServer.layer(() => createHubServer(connections), {
+            host,
+            port,
+            gracefulShutdownTimeout,
+            websocket
+          })
         )
       )
     })

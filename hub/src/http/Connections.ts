@@ -1,0 +1,34 @@
+/** How long the hub keeps a connection: one that waits for its next request, and one that takes nothing. */
+import { Duration } from "effect"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+
+export interface ConnectionOptions {
+  /**
+   * How long a connection may wait for its next request. Clients are told so in the header `Keep-Alive`. Default 75
+   * seconds: longer than clients keep theirs, so that they close it and no request meets a connection that is closing.
+   */
+  readonly keepAlive?: Duration.Input
+  /** How long a client may take nothing of an answer that waits for it. Default 15 seconds. */
+  readonly writeTimeout?: Duration.Input
+}
+
+/** Cuts a client that takes nothing. What keeps an answer waiting may also be the hub: then it stays. */
+const cutIfStuck = (socket: Socket): void => {
+  if (socket.writableLength > 0) socket.destroy()
+}
+
+/** Sets the timeouts of a server that nobody has connected to yet. */
+export const withTimeouts = (
+  server: Server,
+  { keepAlive = "75 seconds", writeTimeout = "15 seconds" }: ConnectionOptions
+): Server => {
+  const patience = Duration.toMillis(writeTimeout)
+  const watch = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    // Node sets it back when the answer is out: from then on the connection waits for its next request.
+    socket.setTimeout(patience)
+    response.on("timeout", cutIfStuck)
+  }
+  server.keepAliveTimeout = Duration.toMillis(keepAlive)
+  return server.on("request", watch).on("checkContinue", watch)
+}
