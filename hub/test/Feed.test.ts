@@ -2,9 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { EventLog } from "../src/core/EventLog.ts"
+import { EventLog, type LoggedEvent } from "../src/core/EventLog.ts"
 import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
-import type { HubEvent } from "@agentlip/protocol"
 
 interface Log {
   newest: number
@@ -14,13 +13,16 @@ interface Log {
   readonly commit: () => void
 }
 
-const event = (event_id: number): HubEvent => ({
+const event = (event_id: number): LoggedEvent => ({
   event_id,
   ts: "2026-01-01T00:00:00.000Z",
   name: "message.created",
-  data_json: {},
-  scope: { channel_id: "c", topic_id: event_id % 2 === 0 ? "even" : "odd", topic_id2: null },
-  entity: { type: "message", id: String(event_id) }
+  data_json: "{}",
+  channel_id: "c",
+  topic_id: event_id % 2 === 0 ? "even" : "odd",
+  topic_id2: null,
+  entity_type: "message",
+  entity_id: String(event_id)
 })
 
 const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
@@ -41,17 +43,21 @@ const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
       append: unused,
       appendAll: unused,
       arrivals,
+      newest: Effect.sync(() => log.newest),
       list: ({ after, limit, topics }) =>
         Effect.sync(() => {
           log.before()
-          const events: Array<HubEvent> = []
-          for (let id = after + 1; id <= log.newest && events.length < limit; id++) {
+          const events: Array<LoggedEvent> = []
+          let has_more = false
+          for (let id = after + 1; id <= log.newest && !has_more; id++) {
             const found = event(id)
-            if (topics.length === 0 || topics.includes(found.scope.topic_id ?? "")) events.push(found)
+            if (topics.length > 0 && !topics.includes(found.topic_id ?? "")) continue
+            if (events.length === limit) has_more = true
+            else events.push(found)
           }
           const replay_until = log.newest
           log.after()
-          return { events, replay_until }
+          return { events, replay_until, has_more }
         })
     })
   )

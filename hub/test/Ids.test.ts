@@ -58,7 +58,7 @@ describe("Ids, when the clock is set back", () => {
       const { events } = yield* Context.get(services, EventLog).list(all)
       const created = events.filter(({ name }) => name === "message.created")
       assert.deepStrictEqual(
-        created.map(({ entity }) => entity.id),
+        created.map(({ entity_id }) => entity_id),
         ids
       )
       assert.deepStrictEqual(

@@ -111,7 +111,11 @@ export class Reads extends HttpApiGroup.make("reads")
         channel_id: Schema.optional(Schema.Array(Schema.String)),
         topic_id: Schema.optional(Schema.Array(Schema.String))
       },
-      success: Schema.Struct({ replay_until: Schema.Int, events: Schema.Array(HubEvent) })
+      success: Schema.Struct({
+        replay_until: Schema.Int,
+        has_more: Schema.Boolean,
+        events: Schema.Array(HubEvent)
+      })
     })
   )
   .middleware(Validation)

@@ -1,9 +1,10 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
 import type { EventData, EventName, HubEvent } from "@agentlip/protocol"
 import { Context, Effect, Latch, Layer, Option } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
+import { Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 
 interface Event<Name extends EventName> {
@@ -30,13 +31,16 @@ export interface EventQuery {
   /** The first so many of them. */
   readonly limit: number
   /** The last so many of them, instead of the first. */
-  readonly tail?: number
+  readonly tail?: number | undefined
+  /** Of all of them together, as JSON; at least one is given. Default 1 MiB. */
+  readonly maxBytes?: number
   /** Only events of these channels or topics; none given means all. */
   readonly channels: ReadonlyArray<string>
   readonly topics: ReadonlyArray<string>
 }
 
-interface EventRow {
+/** An event as the log has it: `data_json` is the text that was written, which nobody needs to read here. */
+export interface LoggedEvent {
   readonly event_id: number
   readonly ts: string
   readonly name: string
@@ -48,31 +52,44 @@ interface EventRow {
   readonly data_json: string
 }
 
-const toEvent = (row: EventRow): HubEvent => ({
-  event_id: row.event_id,
-  ts: row.ts,
-  name: row.name,
-  data_json: JSON.parse(row.data_json),
-  scope: { channel_id: row.channel_id, topic_id: row.topic_id, topic_id2: row.topic_id2 },
-  entity: { type: row.entity_type, id: row.entity_id }
+/** What has happened and where, as clients see it beside the data. */
+export const envelopeOf = ({ ts, channel_id, topic_id, topic_id2, entity_type, entity_id }: LoggedEvent) => ({
+  ts,
+  scope: { channel_id, topic_id, topic_id2 },
+  entity: { type: entity_type, id: entity_id }
 })
+
+export interface EventPage {
+  /**
+   * All events that were asked for and have a number up to this are on the page, unless it has as many as were asked
+   * for. It is the newest event's number, or where bytes have ended the page its last event's.
+   */
+  readonly replay_until: number
+  /** In ascending order. */
+  readonly events: ReadonlyArray<LoggedEvent>
+  /** There are others that were asked for: after these, or with `tail` before these. */
+  readonly has_more: boolean
+}
+
+/** Scopes that are looked for in one statement. */
+const scopesAtOnce = 64
+
+type Scope = readonly [column: "channel_id" | "topic_id" | "topic_id2", id: string]
 
 export class EventLog extends Context.Service<
   EventLog,
   {
     /** Appends an event and answers its number; call it inside the transaction that makes the change. */
     readonly append: (event: NewEvent) => Effect.Effect<number, SqlError.SqlError>
-    /** Appends events in their order, as one statement. */
-    readonly appendAll: (events: ReadonlyArray<NewEvent>) => Effect.Effect<void, SqlError.SqlError>
+    /** Appends events in their order, as one statement, and answers their numbers. */
+    readonly appendAll: (
+      events: ReadonlyArray<NewEvent>
+    ) => Effect.Effect<ReadonlyArray<number>, SqlError.SqlError>
     /** Open after a commit that brought events; whoever reads them closes it first. */
     readonly arrivals: Latch.Latch
-    /** Events in ascending order, and the number of the newest event there is. */
-    readonly list: (
-      query: EventQuery
-    ) => Effect.Effect<
-      { readonly replay_until: number; readonly events: ReadonlyArray<HubEvent> },
-      SqlError.SqlError
-    >
+    /** The number of the newest event there is; 0 where there is none. */
+    readonly newest: Effect.Effect<number, SqlError.SqlError>
+    readonly list: (query: EventQuery) => Effect.Effect<EventPage, SqlError.SqlError>
   }
 >()("@agentlip/hub/EventLog") {
   static readonly layer: Layer.Layer<EventLog, never, SqlClient.SqlClient | Hubs> = Layer.effect(
@@ -80,6 +97,7 @@ export class EventLog extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const hubs = yield* Hubs
+      const pages = yield* Pages
       const givenEvents = Dialect.given(sql, {
         name: "text",
         channel_id: "text",
@@ -89,8 +107,8 @@ export class EventLog extends Context.Service<
         entity_id: "text",
         data_json: "text"
       })
+      const givenNumbers = Dialect.given(sql, { id: "integer" })
       const arrivals = Latch.makeUnsafe(false)
-      const told = hubs.tell("events")
       const toldNumber = hubs.tell("events", "event_id")
       hubs.listen("events", () => arrivals.openUnsafe())
       const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
@@ -113,7 +131,7 @@ export class EventLog extends Context.Service<
       }, inTransaction)
 
       const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
-        if (events.length === 0) return
+        if (events.length === 0) return []
         const ts = yield* timestamp
         const rows = events.map(({ name, scope, entity, data }) => ({
           ...scope,
@@ -122,34 +140,100 @@ export class EventLog extends Context.Service<
           entity_id: entity.id,
           data_json: JSON.stringify(data)
         }))
-        yield* sql`
+        const numbered = yield* sql<{ event_id: number }>`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
           SELECT ${ts}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
-          FROM ${givenEvents(rows)} ORDER BY position${told}`
+          FROM ${givenEvents(rows)} ORDER BY position${toldNumber}`
         yield* announce
+        return numbered.map(({ event_id }) => event_id).sort((one, other) => one - other)
       }, inTransaction)
 
-      const list = Effect.fnUntraced(function* ({ after, limit, tail, channels, topics }: EventQuery) {
-        const scopes = [
-          ...(channels.length > 0 ? [sql.in("channel_id", channels)] : []),
-          ...(topics.length > 0 ? [sql.in("topic_id", topics), sql.in("topic_id2", topics)] : [])
-        ]
-        // First, so that it promises no event that the rows below do not have.
-        const [newest] = yield* sql<{ event_id: number }>`
-          SELECT COALESCE(max(event_id), 0) AS event_id FROM events`
-        const replay_until = newest?.event_id ?? 0
-        const filter = sql.and([
-          sql`event_id > ${after} AND event_id <= ${replay_until}`,
-          ...(scopes.length > 0 ? [sql.or(scopes)] : [])
-        ])
-        const order = sql.literal(tail === undefined ? "ASC" : "DESC")
-        const rows = yield* sql<EventRow>`
-          SELECT * FROM events WHERE ${filter} ORDER BY event_id ${order} LIMIT ${tail ?? limit}`
-        const events = rows.map(toEvent)
-        return { replay_until, events: tail === undefined ? events : events.reverse() }
+      const newest = Effect.map(
+        sql<{ event_id: number }>`SELECT COALESCE(max(event_id), 0) AS event_id FROM events`,
+        ([row]) => row?.event_id ?? 0
+      )
+
+      /** Numbers of events of some scopes, in order: what the indexes have, merged, and no more read than is wanted. */
+      const numbersOf = (
+        scopes: ReadonlyArray<Scope>,
+        range: Statement.Fragment,
+        order: string,
+        count: number
+      ) =>
+        sql<{ event_id: number }>`
+          ${Dialect.merged(
+            sql,
+            scopes.map(
+              ([column, id]) => sql`SELECT event_id FROM events WHERE ${sql(column)} = ${id} AND ${range}`
+            ),
+            `ORDER BY event_id ${order}`,
+            count
+          )}`
+
+      /** The numbers of matching events, as many as are wanted, from the side that is read first. */
+      const matching = Effect.fnUntraced(function* (
+        scopes: ReadonlyArray<Scope>,
+        range: Statement.Fragment,
+        descending: boolean,
+        count: number
+      ) {
+        const found = new Set<number>()
+        for (let at = 0; at < scopes.length; at += scopesAtOnce) {
+          const some = scopes.slice(at, at + scopesAtOnce)
+          const numbers = yield* numbersOf(some, range, descending ? "DESC" : "ASC", count)
+          for (const { event_id } of numbers) found.add(event_id)
+          yield* Effect.yieldNow
+        }
+        const numbers = [...found].sort((one, other) => (descending ? other - one : one - other))
+        return numbers.slice(0, count)
       })
 
-      return EventLog.of({ append, appendAll, arrivals, list })
+      const list = Effect.fnUntraced(function* ({ after, tail, channels, topics, ...query }: EventQuery) {
+        // First, so that it promises no event that the rows below do not have.
+        const last = yield* newest
+        const limit = tail ?? query.limit
+        const descending = tail !== undefined
+        const order = sql.literal(descending ? "DESC" : "ASC")
+        const scopes: ReadonlyArray<Scope> = [
+          ...new Set(channels).values().map((id): Scope => ["channel_id", id]),
+          ...new Set(topics).values().flatMap(
+            (id): ReadonlyArray<Scope> => [
+              ["topic_id", id],
+              ["topic_id2", id]
+            ]
+          )
+        ]
+        const inRange = sql`event_id > ${after} AND event_id <= ${last}`
+        const numbers =
+          scopes.length === 0 ? undefined : yield* matching(scopes, inRange, descending, limit + 1)
+
+        const rest = (row: LoggedEvent | undefined) =>
+          row === undefined
+            ? inRange
+            : descending
+              ? sql`event_id > ${after} AND event_id < ${row.event_id}`
+              : sql`event_id > ${row.event_id} AND event_id <= ${last}`
+        const { rows, has_more } = yield* pages.page<LoggedEvent, SqlError.SqlError, never>({
+          limit,
+          maxBytes: query.maxBytes,
+          read: (count, row, index) =>
+            numbers === undefined
+              ? sql`SELECT * FROM events WHERE ${rest(row)} ORDER BY event_id ${order} LIMIT ${count}`
+              : sql`
+                  SELECT * FROM events
+                  WHERE event_id IN (SELECT id FROM ${givenNumbers(
+                    numbers.slice(index, index + count).map((id) => ({ id }))
+                  )}) ORDER BY event_id ${order}`
+        })
+        const ended = has_more && rows.length < limit
+        return {
+          replay_until: ended && !descending ? (rows.at(-1)?.event_id ?? last) : last,
+          events: descending ? rows.toReversed() : rows,
+          has_more
+        }
+      })
+
+      return EventLog.of({ append, appendAll, arrivals, newest, list })
     })
-  )
+  ).pipe(Layer.provide(Pages.layer))
 }

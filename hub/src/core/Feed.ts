@@ -10,9 +10,8 @@
  */
 import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
-import { EventLog } from "./EventLog.ts"
+import { envelopeOf, EventLog, type LoggedEvent } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
-import type { HubEvent } from "@agentlip/protocol"
 
 /** A listener did not keep up and was let go; it comes back with the last `event_id` it has. */
 export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(
@@ -47,15 +46,15 @@ export interface LiveOptions {
 type Failure = Backpressure | SqlError.SqlError
 
 interface Listener {
-  readonly wants: (event: HubEvent) => boolean
+  readonly wants: (event: LoggedEvent) => boolean
   readonly arrivals: Latch.Latch
   readonly ended: Deferred.Deferred<never, Failure>
   buffered: Array<FeedEvent>
   size: number
 }
 
-/** Events that are read together. */
-const pageSize = 64
+/** What is read at once: each client that catches up has so much in memory. */
+const page = { limit: 64, maxBytes: 256 * 1024 } as const
 
 /** How long a client may take nothing at all. */
 const patience = Duration.seconds(15)
@@ -69,18 +68,19 @@ export const unlessStalled = <A, E, R>(
 ): Effect.Effect<A, E | Backpressure, R> =>
   Effect.timeoutOrElse(write, { duration: patience, orElse: () => Effect.fail(new Backpressure()) })
 
-const toWire = ({ event_id, ts, name, scope, entity, data_json }: HubEvent): FeedEvent => ({
-  event_id,
-  name,
-  text: JSON.stringify({ type: "event", event_id, ts, name, scope, entity, data: data_json })
-})
+const toWire = (event: LoggedEvent): FeedEvent => {
+  const { event_id, name, data_json } = event
+  const { ts, scope, entity } = envelopeOf(event)
+  const head = JSON.stringify({ type: "event", event_id, ts, name, scope, entity })
+  return { event_id, name, text: `${head.slice(0, -1)},"data":${data_json}}` }
+}
 
-const matcher = (subscriptions: Subscriptions | undefined): ((event: HubEvent) => boolean) => {
+const matcher = (subscriptions: Subscriptions | undefined): ((event: LoggedEvent) => boolean) => {
   if (subscriptions === undefined) return () => true
   const channels = new Set<string | null>(subscriptions.channels)
   const topics = new Set<string | null>(subscriptions.topics)
-  return ({ scope }) =>
-    channels.has(scope.channel_id) || topics.has(scope.topic_id) || topics.has(scope.topic_id2)
+  return ({ channel_id, topic_id, topic_id2 }) =>
+    channels.has(channel_id) || topics.has(topic_id) || topics.has(topic_id2)
 }
 
 export class Feed extends Context.Service<
@@ -129,10 +129,7 @@ export class Feed extends Context.Service<
         let last = 0
 
         const everything = { channels: [], topics: [] }
-        const newest = Effect.map(
-          log.list({ after: 0, limit: 0, ...everything }),
-          ({ replay_until }) => replay_until
-        )
+        const { newest } = log
 
         const end = (listener: Listener, failure: Failure): void => {
           listeners.delete(listener)
@@ -140,7 +137,7 @@ export class Feed extends Context.Service<
           Deferred.doneUnsafe(listener.ended, Effect.fail(failure))
         }
 
-        const publish = (event: HubEvent): void => {
+        const publish = (event: LoggedEvent): void => {
           let wire: FeedEvent | undefined
           for (const listener of listeners) {
             if (!listener.wants(event)) continue
@@ -155,12 +152,12 @@ export class Feed extends Context.Service<
         /** Holds `reading`. */
         const readNew = Effect.gen(function* () {
           while (listeners.size > 0) {
-            const { events } = yield* log.list({ after: last, limit: pageSize, ...everything })
+            const { events, has_more } = yield* log.list({ after: last, ...page, ...everything })
             for (const event of events) {
               publish(event)
               last = event.event_id
             }
-            if (events.length < pageSize) return
+            if (!has_more) return
             yield* Effect.yieldNow
           }
         })
@@ -206,11 +203,11 @@ export class Feed extends Context.Service<
           /** What the log has after the cursor, up to an event or up to its end. */
           const replay = Effect.fnUntraced(function* (until: number) {
             while (cursor < until) {
-              const page = yield* log.list({ after: cursor, limit: pageSize, channels, topics })
-              const events = page.events.filter(({ event_id }) => event_id <= until)
+              const found = yield* log.list({ after: cursor, ...page, channels, topics })
+              const events = found.events.filter(({ event_id }) => event_id <= until)
               if (events.length > 0) yield* send(events.map(toWire))
-              if (events.length < pageSize) {
-                cursor = Math.min(until, page.replay_until)
+              if (!found.has_more || events.length < found.events.length) {
+                cursor = Math.min(until, found.replay_until)
                 return
               }
               cursor = events.at(-1)?.event_id ?? cursor

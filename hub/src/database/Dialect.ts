@@ -1,6 +1,26 @@
 /** Where SQL of SQLite and of PostgreSQL differ: one statement for both is made of these. */
 import type { SqlClient, Statement } from "effect/sql"
 
+/**
+ * The first of what several queries on one column have together, each once. Each query goes through an index in that
+ * order, and none reads more of it than is wanted.
+ */
+export const merged = (
+  sql: SqlClient.SqlClient,
+  queries: ReadonlyArray<Statement.Fragment>,
+  order: string,
+  count: number
+): Statement.Fragment => {
+  const end = sql`${sql.literal(order)} LIMIT ${count}`
+  // SQLite merges as it goes; PostgreSQL reads each query to its end before it looks for what comes twice.
+  const parts = sql.onDialectOrElse({
+    pg: () => (queries.length > 1 ? queries.map((query) => sql`(${query} ${end})`) : queries),
+    orElse: () => queries
+  })
+  const all = parts.reduce((before, part) => sql`${before} UNION ${part}`)
+  return sql`${all} ${end}`
+}
+
 type Columns = { readonly [name: string]: "text" | "integer" }
 
 /** What is given, row by row; what a row lacks is NULL. */

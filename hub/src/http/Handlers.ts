@@ -1,5 +1,6 @@
 /** The HTTP interface over the hub's services: defaults, and nothing else. */
 import { Clock, Effect, Layer, Redacted } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { SqlClient } from "effect/sql"
 import { Api, protocolVersions } from "@agentlip/protocol"
@@ -9,7 +10,7 @@ import { Identity } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
 import { Derivations } from "../derive/Derivations.ts"
 import { Derived } from "../derive/Derived.ts"
-import { EventLog } from "../core/EventLog.ts"
+import { envelopeOf, EventLog, type EventPage } from "../core/EventLog.ts"
 import { messageChanged } from "../core/HubMetrics.ts"
 import { Messages } from "../messages/Messages.ts"
 import { Plugins } from "../plugins/Plugins.ts"
@@ -38,6 +39,17 @@ const HealthLive = HttpApiBuilder.group(
     )
   })
 )
+
+/** A page of the log; the data of its events is JSON already, and goes out as it is. */
+const eventsJson = ({ replay_until, events, has_more }: EventPage): string => {
+  const texts = events.map((event) => {
+    const { event_id, name, data_json } = event
+    const { ts, scope, entity } = envelopeOf(event)
+    const head = JSON.stringify({ event_id, ts, name, scope, entity })
+    return `${head.slice(0, -1)},"data_json":${data_json}}`
+  })
+  return `{"replay_until":${replay_until},"has_more":${has_more},"events":[${texts.join(",")}]}`
+}
 
 const ReadsLive = HttpApiBuilder.group(
   Api,
@@ -77,15 +89,12 @@ const ReadsLive = HttpApiBuilder.group(
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
-        events
-          .list({
-            after,
-            limit,
-            channels: channel_id,
-            topics: topic_id,
-            ...(tail === undefined ? {} : { tail })
-          })
-          .pipe(Effect.orDie)
+        events.list({ after, limit, tail, channels: channel_id, topics: topic_id }).pipe(
+          Effect.map((page) =>
+            HttpServerResponse.text(eventsJson(page), { contentType: "application/json" })
+          ),
+          Effect.orDie
+        )
     })
   })
 )
