@@ -56,7 +56,7 @@ const demo = Effect.gen(function* () {
     )
   )
   const derivationsOf = ({ id }: Message) =>
-    reads.derivations({ params: { id } }).pipe(
+    reads.derivations({ params: { id }, query: {} }).pipe(
       Effect.map(({ derivations }) => derivations),
       Effect.repeat({ until: (found) => found.every(hasSpoken), schedule: Schedule.spaced("50 millis") })
     )
@@ -64,7 +64,7 @@ const demo = Effect.gen(function* () {
   const { attachments } = yield* reads.attachments({ params: { id: topic.id }, query: {} })
 
   for (const [at, message] of posted.entries()) {
-    const { enrichments } = yield* reads.enrichments({ params: { id: message.id } })
+    const { enrichments } = yield* reads.enrichments({ params: { id: message.id }, query: {} })
     yield* Console.log(`${message.sender}:`)
     yield* Console.log(underline(message.content_raw, enrichments).join("\n"))
     for (const { plugin_name, kind, span, data } of enrichments) {

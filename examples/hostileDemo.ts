@@ -51,13 +51,13 @@ const post = ({ api: { writes, reads } }: RunningHub) =>
       })
     )
     const derivations = yield* Effect.forEach(posted, ({ id }) =>
-      Effect.map(reads.derivations({ params: { id } }), (answer) => answer.derivations).pipe(
+      Effect.map(reads.derivations({ params: { id }, query: {} }), (answer) => answer.derivations).pipe(
         Effect.repeat({ until: (found) => found.every(hasSpoken), schedule: Schedule.spaced("100 millis") })
       )
     ).pipe(Effect.timeout(longestWait))
     const { attachments } = yield* reads.attachments({ params: { id: topic.id }, query: {} })
     const enrichments = yield* Effect.forEach(posted, ({ id }) =>
-      Effect.map(reads.enrichments({ params: { id } }), (answer) => answer.enrichments)
+      Effect.map(reads.enrichments({ params: { id }, query: {} }), (answer) => answer.enrichments)
     )
     return {
       posted,

@@ -31,7 +31,8 @@ describe("agentlip on a running hub", () => {
         new RegExp(`^ID +NAME +CREATED +DESCRIPTION\n${channel} +general +\\S+ +All things\n$`)
       )
       const asJson = yield* run("channel", "list", "--json")
-      assert.deepStrictEqual(asJson.json, (yield* hub.get("/api/v1/channels")).body)
+      const { body } = yield* hub.get("/api/v1/channels")
+      assert.deepStrictEqual(asJson.json, { channels: body.channels })
 
       assert.include((yield* run("topic", "list", channel)).out, "a/b topic")
       assert.strictEqual(id(yield* run("topic", "rename", "general/a/b topic", "c")), topic)

@@ -155,9 +155,13 @@ describe("Outbox", () => {
       const { services, rows, post } = yield* make
       const id = yield* post("A")
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 0)
-      const shown = yield* Context.get(services, Derivations).list(id)
+      const shown = yield* Context.get(services, Derivations).list(id, {})
       assert.deepStrictEqual(
-        shown.map(({ plugin_name, state, content_version }) => [plugin_name, state, content_version]),
+        shown.derivations.map(({ plugin_name, state, content_version }) => [
+          plugin_name,
+          state,
+          content_version
+        ]),
         [
           ["shouts", "pending", 1],
           ["tags", "pending", 1]

@@ -55,7 +55,10 @@ describe("channels", () => {
         topic_id: null,
         topic_id2: null
       })
-      assert.deepStrictEqual((yield* hub.get("/api/v1/channels")).body, { channels: [created.body.channel] })
+      assert.deepStrictEqual((yield* hub.get("/api/v1/channels")).body, {
+        channels: [created.body.channel],
+        has_more: false
+      })
       refused(yield* hub.post("/api/v1/channels", { name: "general" }), 400, "INVALID_INPUT")
       for (const name of ["", "  ", "x".repeat(101), 7, null]) {
         refused(yield* hub.post("/api/v1/channels", { name }), 400, "INVALID_INPUT")

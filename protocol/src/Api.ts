@@ -7,18 +7,12 @@ import { Attachment, Channel, Derivation, Enrichment, JsonObject, Message, Topic
 import { HubEvent } from "./Events.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
 import { PluginDetails, PluginSummary } from "./Plugins.ts"
+import * as Texts from "./Texts.ts"
 
-const text = (longest: number) =>
-  Schema.String.check(
-    Schema.makeFilter((given) => given.trim().length > 0 || "must not be blank"),
-    Schema.isMaxLength(longest)
-  )
-const NotBlank = Schema.String.check(
-  Schema.makeFilter((given) => given.trim().length > 0 || "must not be blank")
-)
 const count = (smallest: number, largest: number) =>
   Schema.Int.check(Schema.isBetween({ minimum: smallest, maximum: largest }))
 const position = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const byOffset = { limit: Schema.optional(count(1, 1000)), offset: Schema.optional(position) }
 const created = { httpApiStatus: 201 }
 const byId = { id: Schema.String }
 const expected_version = Schema.optionalKey(Schema.Int)
@@ -56,11 +50,12 @@ export class Health extends HttpApiGroup.make("health")
 export class Reads extends HttpApiGroup.make("reads")
   .add(
     HttpApiEndpoint.get("channels", "/channels", {
-      success: Schema.Struct({ channels: Schema.Array(Channel) })
+      query: { limit: Schema.optional(count(1, 1000)), after_id: Schema.optional(Schema.String) },
+      success: Schema.Struct({ channels: Schema.Array(Channel), has_more: Schema.Boolean })
     }),
     HttpApiEndpoint.get("topics", "/channels/:id/topics", {
       params: byId,
-      query: { limit: Schema.optional(count(1, 1000)), offset: Schema.optional(position) },
+      query: byOffset,
       success: Schema.Struct({ topics: Schema.Array(Topic), has_more: Schema.Boolean }),
       error: [NotFound, InvalidInput]
     }),
@@ -77,18 +72,24 @@ export class Reads extends HttpApiGroup.make("reads")
     }),
     HttpApiEndpoint.get("enrichments", "/messages/:id/enrichments", {
       params: byId,
-      success: Schema.Struct({ enrichments: Schema.Array(Enrichment) }),
+      query: byOffset,
+      success: Schema.Struct({ enrichments: Schema.Array(Enrichment), has_more: Schema.Boolean }),
       error: NotFound
     }),
     HttpApiEndpoint.get("derivations", "/messages/:id/derivations", {
       params: byId,
-      success: Schema.Struct({ derivations: Schema.Array(Derivation) }),
+      query: byOffset,
+      success: Schema.Struct({ derivations: Schema.Array(Derivation), has_more: Schema.Boolean }),
       error: NotFound
     }),
     HttpApiEndpoint.get("attachments", "/topics/:id/attachments", {
       params: byId,
-      query: { kind: Schema.optional(Schema.String) },
-      success: Schema.Struct({ attachments: Schema.Array(Attachment) }),
+      query: {
+        kind: Schema.optional(Schema.String),
+        limit: Schema.optional(count(1, 1000)),
+        after_id: Schema.optional(Schema.String)
+      },
+      success: Schema.Struct({ attachments: Schema.Array(Attachment), has_more: Schema.Boolean }),
       error: NotFound
     }),
     HttpApiEndpoint.get("plugins", "/plugins", {
@@ -124,23 +125,26 @@ export class Reads extends HttpApiGroup.make("reads")
 export class Writes extends HttpApiGroup.make("writes")
   .add(
     HttpApiEndpoint.post("createChannel", "/channels", {
-      payload: Schema.Struct({ name: text(100), description: Schema.optional(Schema.NullOr(Schema.String)) }),
+      payload: Schema.Struct({
+        name: Texts.channelName,
+        description: Schema.optional(Schema.NullOr(Texts.description))
+      }),
       success: Schema.Struct({ channel: Channel, event_id }).annotate(created),
       error: writing
     }),
     HttpApiEndpoint.post("createTopic", "/topics", {
-      payload: Schema.Struct({ channel_id: Schema.String, title: text(200) }),
+      payload: Schema.Struct({ channel_id: Texts.id, title: Texts.title }),
       success: Schema.Struct({ topic: Topic, event_id }).annotate(created),
       error: writing
     }),
     HttpApiEndpoint.patch("renameTopic", "/topics/:id", {
       params: byId,
-      payload: Schema.Struct({ title: text(200) }),
+      payload: Schema.Struct({ title: Texts.title }),
       success: Schema.Struct({ topic: Topic, event_id }),
       error: writing
     }),
     HttpApiEndpoint.post("createMessage", "/messages", {
-      payload: Schema.Struct({ topic_id: Schema.String, sender: NotBlank, content_raw: Schema.String }),
+      payload: Schema.Struct({ topic_id: Texts.id, sender: Texts.sender, content_raw: Schema.String }),
       success: Schema.Struct({ message: Message, event_id }).annotate(created),
       error: writing
     }),
@@ -148,10 +152,10 @@ export class Writes extends HttpApiGroup.make("writes")
       params: byId,
       payload: Schema.Union([
         Schema.Struct({ op: Schema.Literal("edit"), content_raw: Schema.String, expected_version }),
-        Schema.Struct({ op: Schema.Literal("delete"), actor: NotBlank, expected_version }),
+        Schema.Struct({ op: Schema.Literal("delete"), actor: Texts.actor, expected_version }),
         Schema.Struct({
           op: Schema.Literal("move_topic"),
-          to_topic_id: Schema.String,
+          to_topic_id: Texts.id,
           mode: Schema.Literals(["one", "later", "all"]),
           expected_version
         })
@@ -165,11 +169,11 @@ export class Writes extends HttpApiGroup.make("writes")
     HttpApiEndpoint.post("createAttachment", "/topics/:id/attachments", {
       params: byId,
       payload: Schema.Struct({
-        kind: NotBlank,
-        key: Schema.optional(Schema.String),
+        kind: Texts.kind,
+        key: Schema.optional(Texts.key),
         value_json: JsonObject,
-        dedupe_key: Schema.optional(NotBlank),
-        source_message_id: Schema.optional(Schema.String)
+        dedupe_key: Schema.optional(Texts.dedupeKey),
+        source_message_id: Schema.optional(Texts.id)
       }),
       success: [
         Schema.Struct({ attachment: Attachment, event_id }).annotate(created),

@@ -5,6 +5,7 @@ import { NotFound } from "./Errors.ts"
 import { Authorization, Idempotency, Validation } from "./Middlewares.ts"
 import { Backfill, Derivation, DerivationState } from "./Entities.ts"
 import { PluginSummary } from "./Plugins.ts"
+import * as Texts from "./Texts.ts"
 
 const byId = { id: Schema.String }
 const byName = { name: Schema.String }
@@ -42,15 +43,15 @@ export class Operations extends HttpApiGroup.make("operations")
     }),
     HttpApiEndpoint.post("retry", "/jobs/retry", {
       payload: Schema.Struct({
-        plugin: Schema.optionalKey(Schema.String),
-        message_id: Schema.optionalKey(Schema.String)
+        plugin: Schema.optionalKey(Texts.id),
+        message_id: Schema.optionalKey(Texts.id)
       }),
       /** `more`: there are others, to be asked for when these are done. */
       success: Schema.Struct({ retried: Schema.Int, more: Schema.Boolean })
     }),
     HttpApiEndpoint.post("beginBackfill", "/backfills", {
       payload: Schema.Struct({
-        plugin: Schema.optionalKey(Schema.String),
+        plugin: Schema.optionalKey(Texts.id),
         since_event: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
       }),
       success: [

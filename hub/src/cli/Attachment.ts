@@ -1,7 +1,7 @@
 /** `agentlip attachment`: facts of a topic. */
 import { Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { JsonObject } from "@agentlip/protocol"
+import { type Attachment, JsonObject } from "@agentlip/protocol"
 import { CommandError } from "./CommandError.ts"
 import { textArgument, textOf } from "./Given.ts"
 import { connect } from "./HubClient.ts"
@@ -19,12 +19,17 @@ const list = Command.make(
   Effect.fnUntraced(function* ({ topic, kind }) {
     const hub = yield* connect
     const id = yield* topicIdOf(hub, topic)
-    const query = { kind: Option.getOrUndefined(kind) }
-    const answer = yield* hub.ask((api) => api.reads.attachments({ params: { id }, query }))
-    yield* show(answer, () =>
+    const attachments: Array<Attachment> = []
+    for (let more = true; more; ) {
+      const query = { kind: Option.getOrUndefined(kind), after_id: attachments.at(-1)?.id }
+      const page = yield* hub.ask((api) => api.reads.attachments({ params: { id }, query }))
+      attachments.push(...page.attachments)
+      more = page.has_more
+    }
+    yield* show({ attachments }, () =>
       table(
         ["ID", "CREATED", "KIND", "KEY", "VALUE"],
-        answer.attachments.map(({ id, created_at, kind, key, value_json }) => [
+        attachments.map(({ id, created_at, kind, key, value_json }) => [
           id,
           created_at,
           kind,

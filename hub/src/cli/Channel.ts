@@ -2,16 +2,16 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { connect } from "./HubClient.ts"
+import { channelsOf } from "./Names.ts"
 import { show, table } from "./Output.ts"
 
 const list = Command.make("list", {}, () =>
   Effect.gen(function* () {
-    const { ask } = yield* connect
-    const answer = yield* ask((api) => api.reads.channels())
-    yield* show(answer, () =>
+    const channels = yield* channelsOf(yield* connect)
+    yield* show({ channels }, () =>
       table(
         ["ID", "NAME", "CREATED", "DESCRIPTION"],
-        answer.channels.map(({ id, name, created_at, description }) => [id, name, created_at, description])
+        channels.map(({ id, name, created_at, description }) => [id, name, created_at, description])
       )
     )
   })

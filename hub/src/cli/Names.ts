@@ -29,15 +29,20 @@ const unknown = (what: string, given: string, remedy: string): CommandError =>
     code: "NOT_FOUND"
   })
 
-const channels = ({ ask }: HubClient) =>
-  Effect.map(
-    ask((api) => api.reads.channels()),
-    ({ channels }) => channels
-  )
+/** All channels, however many. */
+export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
+  const channels: Array<Channel> = []
+  while (true) {
+    const after_id = channels.at(-1)?.id
+    const page = yield* ask((api) => api.reads.channels({ query: { after_id } }))
+    channels.push(...page.channels)
+    if (!page.has_more) return channels
+  }
+})
 
 /** An id comes before a name, so that nobody can take a channel's place by a name. */
 export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
-  const all = yield* channels(hub)
+  const all = yield* channelsOf(hub)
   const found = all.find(({ id }) => id === given) ?? all.find(({ name }) => name === given)
   return found ?? (yield* unknown("channel", given, "agentlip channel list shows those there are"))
 })
@@ -60,7 +65,7 @@ export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel
 export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
   // An id has no slash; whether it is one is for the hub to say.
   if (!given.includes("/")) return given
-  for (const channel of yield* channels(hub)) {
+  for (const channel of yield* channelsOf(hub)) {
     if (!given.startsWith(`${channel.name}/`)) continue
     const title = given.slice(channel.name.length + 1)
     const found = (yield* topicsOf(hub, channel)).find((topic) => topic.title === title)

@@ -1,5 +1,5 @@
 /** The log of everything that happened: appended to in the transaction of the change, never changed. */
-import type { EventData, EventName, HubEvent } from "@agentlip/protocol"
+import type { EventData, EventName } from "@agentlip/protocol"
 import { Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"

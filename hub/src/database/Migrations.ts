@@ -253,13 +253,24 @@ const answersOfMessages = Effect.gen(function* () {
   ])
 })
 
+/** Every list that a client may ask for has an index that gives it in its order. */
+const reads = (): ReadonlyArray<string> => [
+  `CREATE INDEX derivations_ended ON derivations (state, plugin_name, message_id, content_version)
+    WHERE state <> 'pending'`,
+  `DROP INDEX derivations_stale`,
+  `CREATE INDEX topics_in_order ON topics (channel_id, id)`,
+  `CREATE INDEX attachments_in_order ON attachments (topic_id, id)`,
+  `CREATE INDEX attachments_of_kind ON attachments (topic_id, kind, id)`
+]
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
   "0003_idempotency_keys": migration(idempotencyKeys),
   "0004_hubs": sharedOnPostgres,
   "0005_operations": migration(operations),
-  "0006_answers_of_messages": answersOfMessages
+  "0006_answers_of_messages": answersOfMessages,
+  "0007_reads": migration(reads)
 }
 
 /** The number of the last of them, not the wire's `schema_version`: databases of a newer hub have a higher one. */

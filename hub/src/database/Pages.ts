@@ -30,6 +30,14 @@ export interface PageOptions<Row, E, R> {
   ) => Effect.Effect<ReadonlyArray<Row>, E, R>
 }
 
+/** Which part of a list that has no better way to go on. */
+export interface Offset {
+  /** Default: as many as a page has bytes for. */
+  readonly limit?: number | undefined
+  /** How many come before. Default 0. */
+  readonly offset?: number | undefined
+}
+
 export interface Page<Row> {
   readonly rows: ReadonlyArray<Row>
   /** There are other rows after these. */

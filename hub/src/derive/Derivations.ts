@@ -2,6 +2,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
+import { type Offset, Pages } from "../database/Pages.ts"
 import { type Derivation, DerivationError, type DerivationState } from "@agentlip/protocol"
 
 /** How a job ends. */
@@ -20,16 +21,25 @@ export class Derivations extends Context.Service<
     /** Shows every open job of a plugin, and those that come, as `waiting` until `resume`. */
     readonly wait: (plugin: string, error: DerivationError) => void
     readonly resume: (plugin: string) => void
+    /** Whether `wait` was said of a plugin, and not yet `resume`. */
+    readonly isWaiting: (plugin: string) => boolean
     /** A row as clients see it. */
     readonly toDerivation: (row: DerivationRow) => Derivation
     /** Newest content first. */
-    readonly list: (messageId: string) => Effect.Effect<ReadonlyArray<Derivation>, SqlError.SqlError>
+    readonly list: (
+      messageId: string,
+      page: Offset
+    ) => Effect.Effect<
+      { readonly derivations: ReadonlyArray<Derivation>; readonly has_more: boolean },
+      SqlError.SqlError
+    >
   }
 >()("@agentlip/hub/Derivations") {
   static readonly layer: Layer.Layer<Derivations, never, SqlClient.SqlClient> = Layer.effect(
     Derivations,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const pages = yield* Pages
       const plugins = Dialect.elements(sql, "plugins_json")
       // Of this process, as its breakers are: a breaker that opens need not touch every job that is open.
       const waiting = new Map<string, DerivationError>()
@@ -41,24 +51,27 @@ export class Derivations extends Context.Service<
           : { ...row, state: "waiting", error }
       }
 
-      const list = (messageId: string) =>
-        Effect.map(
-          sql<DerivationRow>`
+      const list = Effect.fnUntraced(function* (messageId: string, { limit, offset = 0 }: Offset) {
+        const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
+          limit,
+          read: (count, _, index) => sql`
             SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
             FROM derivations WHERE message_id = ${messageId}
             UNION ALL
             SELECT message_id, content_version, value, 'pending', NULL, created_at, NULL
             FROM outbox, ${plugins} WHERE message_id = ${messageId}
-            ORDER BY content_version DESC, plugin_name`,
-          (rows) => rows.map(toDerivation)
-        )
+            ORDER BY content_version DESC, plugin_name LIMIT ${count} OFFSET ${offset + index}`
+        })
+        return { derivations: rows.map(toDerivation), has_more }
+      })
 
       return Derivations.of({
         wait: (plugin, error) => void waiting.set(plugin, error),
         resume: (plugin) => void waiting.delete(plugin),
+        isWaiting: (plugin) => waiting.has(plugin),
         toDerivation,
         list
       })
     })
-  )
+  ).pipe(Layer.provide(Pages.layer))
 }

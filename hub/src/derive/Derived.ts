@@ -11,6 +11,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
+import { type Offset, Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 import type { Attachment, Enrichment, EventData } from "@agentlip/protocol"
 
@@ -112,7 +113,14 @@ export class Derived extends Context.Service<
     readonly removeEnrichments: (messageId: string, plugin?: string) => Write
     /** Takes a message away from behind the attachments derived from it. */
     readonly removeAttachments: (messageId: string, plugin?: string) => Write
-    readonly enrichments: (messageId: string) => Effect.Effect<ReadonlyArray<Enrichment>, SqlError.SqlError>
+    /** In the order of the text. */
+    readonly enrichments: (
+      messageId: string,
+      page: Offset
+    ) => Effect.Effect<
+      { readonly enrichments: ReadonlyArray<Enrichment>; readonly has_more: boolean },
+      SqlError.SqlError
+    >
   }
 >()("@agentlip/hub/Derived") {
   static readonly layer: Layer.Layer<Derived, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
@@ -121,6 +129,7 @@ export class Derived extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const events = yield* EventLog
       const ids = yield* Ids
+      const pages = yield* Pages
 
       const run = { message_id: "text", plugin_name: "text" } as const
       const givenRuns = Dialect.given(sql, run)
@@ -302,19 +311,24 @@ export class Derived extends Context.Service<
         )
       })
 
-      const enrichments = Effect.fnUntraced(function* (messageId: string) {
-        const rows = yield* sql<EnrichmentRow>`
-          SELECT * FROM enrichments WHERE message_id = ${messageId} ORDER BY span_start, span_end, id`
-        return rows.map(
+      const enrichments = Effect.fnUntraced(function* (messageId: string, { limit, offset = 0 }: Offset) {
+        const { rows, has_more } = yield* pages.page<EnrichmentRow, SqlError.SqlError, never>({
+          limit,
+          read: (count, _, index) => sql`
+            SELECT * FROM enrichments WHERE message_id = ${messageId} ORDER BY span_start, span_end, id
+            LIMIT ${count} OFFSET ${offset + index}`
+        })
+        const enrichments = rows.map(
           ({ span_start, span_end, data_json, ...row }): Enrichment => ({
             ...row,
             span: { start: span_start, end: span_end },
             data: JSON.parse(data_json)
           })
         )
+        return { enrichments, has_more }
       })
 
       return Derived.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments })
     })
-  )
+  ).pipe(Layer.provide(Pages.layer))
 }

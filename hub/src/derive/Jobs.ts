@@ -1,6 +1,8 @@
 /** The jobs of all messages, for operators: which are open, which failed, and those once more. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
+import * as Dialect from "../database/Dialect.ts"
+import { Pages } from "../database/Pages.ts"
 import { Derivations, type DerivationRow } from "./Derivations.ts"
 import type { Derivation, DerivationState } from "@agentlip/protocol"
 import { type JobKey, Outbox } from "./Outbox.ts"
@@ -51,41 +53,84 @@ export class Jobs extends Context.Service<
         const derivations = yield* Derivations
         const outbox = yield* Outbox
         const specs = yield* Specs
+        const pages = yield* Pages
+        const givenJobs = Dialect.given(sql, {
+          message_id: "text",
+          content_version: "integer",
+          plugin_name: "text"
+        })
 
-        /** The first of a page among those for which a condition holds, each of which has an index. */
-        const some = (condition: Statement.Fragment, { before, limit }: JobQuery) => {
+        /** The first jobs after a position, of those of one plugin for which a condition holds: both have an index. */
+        const some = (condition: Statement.Fragment, plugin: string, { before, limit }: JobQuery) => {
           const [message_id = "", version = "0", ...name] = before?.split("/") ?? []
           const rest =
             before === undefined
               ? sql`TRUE`
               : sql`(message_id, content_version, plugin_name) < (${message_id}, ${Number(version)}, ${name.join("/")})`
-          return sql<DerivationRow>`
-            SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
-            FROM derivations WHERE ${condition} AND ${rest}
+          return sql<JobKey>`
+            SELECT message_id, content_version, plugin_name
+            FROM derivations WHERE ${condition} AND plugin_name = ${plugin} AND ${rest}
             ORDER BY message_id DESC, content_version DESC, plugin_name DESC LIMIT ${limit + 1}`
         }
 
-        const list = Effect.fnUntraced(function* (query: JobQuery) {
+        const ended = (state: DerivationState) =>
+          sql`state <> 'pending' AND state = ${sql.literal(`'${state}'`)}`
+
+        /** Every plugin that has had jobs which ended so, also those that are no longer configured. */
+        const pluginsWith = Effect.fnUntraced(function* (state: DerivationState) {
+          const names: Array<string> = []
+          while (true) {
+            const [row] = yield* sql<{ name: string | null }>`
+              SELECT min(plugin_name) AS name FROM derivations
+              WHERE ${ended(state)} AND plugin_name > ${names.at(-1) ?? ""}`
+            if (typeof row?.name !== "string") return names
+            names.push(row.name)
+          }
+        })
+
+        const keysOf = Effect.fnUntraced(function* (query: JobQuery) {
           const { state: states = ["pending", "waiting", "failed"], plugin, limit } = query
-          const found: Array<DerivationRow> = []
-          const names = plugin === undefined ? specs.current().map(({ name }) => name) : [plugin]
+          const keys: Array<JobKey> = []
+          const add = Effect.fnUntraced(function* (condition: Statement.Fragment, name: string) {
+            keys.push(...(yield* some(condition, name, query)))
+            // Of many plugins, no more is kept than can be on the page.
+            if (keys.length > 4 * limit) keys.sort(newestFirst).splice(limit + 1)
+            yield* Effect.yieldNow
+          })
           if (states.some(isOpen)) {
-            for (const name of names) {
-              found.push(...(yield* some(sql`state = 'pending' AND plugin_name = ${name}`, query)))
+            for (const name of plugin === undefined ? specs.current().map(({ name }) => name) : [plugin]) {
+              if (states.includes(derivations.isWaiting(name) ? "waiting" : "pending"))
+                yield* add(sql`state = 'pending'`, name)
             }
           }
-          const ofPlugin = plugin === undefined ? sql`TRUE` : sql`plugin_name = ${plugin}`
           for (const state of new Set(states)) {
-            if (!isOpen(state))
-              found.push(...(yield* some(sql`state = ${sql.literal(`'${state}'`)} AND ${ofPlugin}`, query)))
+            if (isOpen(state)) continue
+            for (const name of plugin === undefined ? yield* pluginsWith(state) : [plugin]) {
+              yield* add(ended(state), name)
+            }
           }
-          const jobs = found
-            .sort(newestFirst)
-            .map(derivations.toDerivation)
-            .filter(({ state }) => states.includes(state))
-          const page = jobs.slice(0, limit)
-          const last = page.at(-1)
-          return { jobs: page, next: jobs.length > limit && last !== undefined ? positionOf(last) : null }
+          return keys.sort(newestFirst)
+        })
+
+        const list = Effect.fnUntraced(function* (query: JobQuery) {
+          const keys = yield* keysOf(query)
+          const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
+            limit: query.limit,
+            read: (count, _, index) =>
+              Effect.map(
+                sql<DerivationRow>`
+                  SELECT d.message_id, d.content_version, d.plugin_name, state, error_json, created_at, ended_at
+                  FROM ${givenJobs(keys.slice(index, index + count))} JOIN derivations AS d
+                    ON d.message_id = given.message_id AND d.content_version = given.content_version
+                      AND d.plugin_name = given.plugin_name`,
+                (found) => found.toSorted(newestFirst)
+              )
+          })
+          const last = rows.at(-1)
+          return {
+            jobs: rows.map(derivations.toDerivation),
+            next: has_more && last !== undefined ? positionOf(last) : null
+          }
         })
 
         const retry = Effect.fnUntraced(function* (which: {
@@ -101,12 +146,12 @@ export class Jobs extends Context.Service<
             SELECT d.message_id, d.content_version, d.plugin_name FROM derivations AS d
             JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
             WHERE ${chosen} AND m.deleted_at IS NULL
-            ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name LIMIT ${retriedAtOnce + 1}`
+            ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name DESC LIMIT ${retriedAtOnce + 1}`
           const retried = yield* outbox.offerAgain(failed.slice(0, retriedAtOnce))
           return { retried, more: failed.length > retriedAtOnce }
         }, sql.withTransaction)
 
         return Jobs.of({ list, retry })
       })
-    )
+    ).pipe(Layer.provide(Pages.layer))
 }

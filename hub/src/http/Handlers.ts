@@ -64,27 +64,15 @@ const ReadsLive = HttpApiBuilder.group(
     const plugins = yield* Plugins
     const specs = yield* Specs
     return handlers.handleAll({
-      channels: () => Effect.map(topics.channels, (channels) => ({ channels })).pipe(Effect.orDie),
+      channels: ({ query }) => topics.channels(query).pipe(Effect.orDie),
       topics: ({ params, query: { limit = 50, offset = 0 } }) =>
         topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
       messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
-      enrichments: ({ params: { id } }) =>
-        messages.get(id).pipe(
-          Effect.andThen(derived.enrichments(id)),
-          Effect.map((enrichments) => ({ enrichments })),
-          storageIsDefect
-        ),
-      derivations: ({ params: { id } }) =>
-        messages.get(id).pipe(
-          Effect.andThen(derivations.list(id)),
-          Effect.map((derivations) => ({ derivations })),
-          storageIsDefect
-        ),
-      attachments: ({ params, query }) =>
-        attachments.list(params.id, query.kind).pipe(
-          Effect.map((attachments) => ({ attachments })),
-          storageIsDefect
-        ),
+      enrichments: ({ params: { id }, query }) =>
+        messages.get(id).pipe(Effect.andThen(derived.enrichments(id, query)), storageIsDefect),
+      derivations: ({ params: { id }, query }) =>
+        messages.get(id).pipe(Effect.andThen(derivations.list(id, query)), storageIsDefect),
+      attachments: ({ params, query }) => attachments.list(params.id, query).pipe(storageIsDefect),
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),

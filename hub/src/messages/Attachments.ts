@@ -11,6 +11,7 @@ import {
 import * as Dialect from "../database/Dialect.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
+import { Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 import { Topics } from "./Topics.ts"
 
@@ -22,6 +23,13 @@ export interface NewAttachment {
   readonly value_json: JsonObject
   readonly dedupe_key?: string | undefined
   readonly source_message_id?: string | undefined
+}
+
+export interface AttachmentQuery {
+  readonly kind?: string | undefined
+  /** Default: all, as far as a page has bytes for them. */
+  readonly limit?: number | undefined
+  readonly after_id?: string | undefined
 }
 
 interface AttachmentRow extends Omit<Attachment, "value_json"> {
@@ -36,11 +44,14 @@ const toAttachment = (row: AttachmentRow): Attachment => ({ ...row, value_json: 
 export class Attachments extends Context.Service<
   Attachments,
   {
-    /** Oldest first. */
+    /** Oldest first; those after the attachment `after_id`. */
     readonly list: (
       topicId: string,
-      kind: string | undefined
-    ) => Effect.Effect<ReadonlyArray<Attachment>, NotFound | SqlError.SqlError>
+      query: AttachmentQuery
+    ) => Effect.Effect<
+      { readonly attachments: ReadonlyArray<Attachment>; readonly has_more: boolean },
+      NotFound | SqlError.SqlError
+    >
     /** Adds an attachment, or answers the one that is there already with `event_id: null`. */
     readonly post: (
       topicId: string,
@@ -59,6 +70,7 @@ export class Attachments extends Context.Service<
         const events = yield* EventLog
         const ids = yield* Ids
         const topics = yield* Topics
+        const pages = yield* Pages
         const givenFact = Dialect.given(sql, {
           topic_id: "text",
           kind: "text",
@@ -67,13 +79,18 @@ export class Attachments extends Context.Service<
         })
         const sameAttachment = Dialect.sameAttachment(sql)
 
-        const list = Effect.fnUntraced(function* (topicId: string, kind: string | undefined) {
+        const list = Effect.fnUntraced(function* (topicId: string, query: AttachmentQuery) {
+          const { kind, limit, after_id = "" } = query
           yield* topics.get(topicId)
-          const ofKind = kind === undefined ? sql`1 = 1` : sql`kind = ${kind}`
-          const rows = yield* sql<AttachmentRow>`
-            SELECT ${sql.literal(columns)} FROM attachments
-            WHERE topic_id = ${topicId} AND ${ofKind} ORDER BY id`
-          return rows.map(toAttachment)
+          const ofKind = kind === undefined ? sql`TRUE` : sql`kind = ${kind}`
+          const { rows, has_more } = yield* pages.page<AttachmentRow, SqlError.SqlError, never>({
+            limit,
+            read: (count, last) => sql`
+              SELECT ${sql.literal(columns)} FROM attachments
+              WHERE topic_id = ${topicId} AND ${ofKind} AND id > ${last?.id ?? after_id}
+              ORDER BY id LIMIT ${count}`
+          })
+          return { attachments: rows.map(toAttachment), has_more }
         })
 
         const requireSource = Effect.fnUntraced(function* (messageId: string, topicId: string) {
@@ -131,5 +148,5 @@ export class Attachments extends Context.Service<
 
         return Attachments.of({ list, post })
       })
-    )
+    ).pipe(Layer.provide(Pages.layer))
 }

@@ -10,11 +10,13 @@ import {
   PayloadTooLarge,
   VersionConflict
 } from "@agentlip/protocol"
+import * as Dialect from "../database/Dialect.ts"
 import { Derived } from "../derive/Derived.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
 import { Outbox } from "../derive/Outbox.ts"
+import { Pages } from "../database/Pages.ts"
 import { forgetContent } from "./KeptAnswers.ts"
 import { Topics } from "./Topics.ts"
 
@@ -37,6 +39,9 @@ interface Changed {
   readonly event_id: number
 }
 
+/** Messages that are moved in one statement. */
+const movedAtOnce = 500
+
 type Storage = SqlError.SqlError
 
 const columns =
@@ -45,7 +50,7 @@ const columns =
 export class Messages extends Context.Service<
   Messages,
   {
-    /** Newest first. */
+    /** Newest first; as many as are asked for, or as a page has bytes for. */
     readonly list: (
       query: MessageQuery
     ) => Effect.Effect<
@@ -101,6 +106,8 @@ export class Messages extends Context.Service<
       const topics = yield* Topics
       const derived = yield* Derived
       const outbox = yield* Outbox
+      const pages = yield* Pages
+      const givenIds = Dialect.given(sql, { id: "text" })
 
       const get = Effect.fnUntraced(function* (id: string) {
         const [message] = yield* sql<Message>`
@@ -241,25 +248,35 @@ export class Messages extends Context.Service<
           later: sql`topic_id = ${topic_id} AND id >= ${id}`,
           all: sql`topic_id = ${topic_id}`
         }[mode]
-        const moved = yield* sql<{ id: string; version: number }>`
-          UPDATE messages SET topic_id = ${target.id}, version = version + 1 WHERE ${which} RETURNING id, version`
-        const inOrder = moved.toSorted((one, other) => (one.id < other.id ? -1 : 1))
-        const event_ids = yield* Effect.forEach(inOrder, (row) =>
-          events.append({
-            name: "message.moved_topic",
-            scope: { channel_id, topic_id, topic_id2: target.id },
-            entity: { type: "message", id: row.id },
-            data: {
-              message_id: row.id,
-              old_topic_id: topic_id,
-              new_topic_id: target.id,
-              channel_id,
-              mode,
-              version: row.version
-            }
-          })
-        )
-        return { affected_count: moved.length, event_ids }
+        const event_ids: Array<number> = []
+        let last = ""
+        while (true) {
+          const some = yield* sql<{ id: string; version: number }>`
+            SELECT id, version FROM messages WHERE ${which} AND id > ${last} ORDER BY id LIMIT ${movedAtOnce}`
+          yield* sql`
+            UPDATE messages SET topic_id = ${target.id}, version = version + 1
+            WHERE id IN (SELECT id FROM ${givenIds(some)})`
+          const numbers = yield* events.appendAll(
+            some.map((row) => ({
+              name: "message.moved_topic",
+              scope: { channel_id, topic_id, topic_id2: target.id },
+              entity: { type: "message", id: row.id },
+              data: {
+                message_id: row.id,
+                old_topic_id: topic_id,
+                new_topic_id: target.id,
+                channel_id,
+                mode,
+                version: row.version + 1
+              }
+            }))
+          )
+          event_ids.push(...numbers)
+          last = some.at(-1)?.id ?? last
+          if (some.length < movedAtOnce) return { affected_count: event_ids.length, event_ids }
+          // Whoever needs no database is served meanwhile.
+          yield* Effect.yieldNow
+        }
       }, sql.withTransaction)
 
       const list = Effect.fnUntraced(function* (query: MessageQuery) {
@@ -267,19 +284,25 @@ export class Messages extends Context.Service<
         if (topic_id === undefined && channel_id === undefined) {
           return yield* new InvalidInput({ error: "topic_id or channel_id is required" })
         }
-        const rows = yield* sql<Message>`
-          SELECT ${sql.literal(columns)} FROM messages
-          WHERE ${sql.and([
-            ...(topic_id === undefined ? [] : [sql`topic_id = ${topic_id}`]),
-            ...(channel_id === undefined ? [] : [sql`channel_id = ${channel_id}`]),
-            ...(before_id === undefined ? [] : [sql`id < ${before_id}`]),
-            ...(after_id === undefined ? [] : [sql`id > ${after_id}`])
-          ])}
-          ORDER BY id DESC LIMIT ${limit + 1}`
-        return { messages: rows.slice(0, limit), has_more: rows.length > limit }
+        const { rows, has_more } = yield* pages.page<Message, SqlError.SqlError, never>({
+          limit,
+          read: (count, last) => {
+            const before = last?.id ?? before_id
+            return sql`
+              SELECT ${sql.literal(columns)} FROM messages
+              WHERE ${sql.and([
+                ...(topic_id === undefined ? [] : [sql`topic_id = ${topic_id}`]),
+                ...(channel_id === undefined ? [] : [sql`channel_id = ${channel_id}`]),
+                ...(before === undefined ? [] : [sql`id < ${before}`]),
+                ...(after_id === undefined ? [] : [sql`id > ${after_id}`])
+              ])}
+              ORDER BY id DESC LIMIT ${count}`
+          }
+        })
+        return { messages: rows, has_more }
       })
 
       return Messages.of({ list, get, create, edit, remove, move })
     })
-  )
+  ).pipe(Layer.provide(Pages.layer))
 }

@@ -4,6 +4,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { type Channel, InvalidInput, NotFound, notFound, type Topic } from "@agentlip/protocol"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
+import { Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 
 type Refused = InvalidInput | NotFound | SqlError.SqlError
@@ -11,7 +12,14 @@ type Refused = InvalidInput | NotFound | SqlError.SqlError
 export class Topics extends Context.Service<
   Topics,
   {
-    readonly channels: Effect.Effect<ReadonlyArray<Channel>, SqlError.SqlError>
+    /** Oldest first; those after the channel `after_id`. */
+    readonly channels: (page: {
+      readonly limit?: number | undefined
+      readonly after_id?: string | undefined
+    }) => Effect.Effect<
+      { readonly channels: ReadonlyArray<Channel>; readonly has_more: boolean },
+      SqlError.SqlError
+    >
     readonly createChannel: (
       name: string,
       description: string | undefined
@@ -38,6 +46,7 @@ export class Topics extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const events = yield* EventLog
       const ids = yield* Ids
+      const pages = yield* Pages
 
       const unlessTaken =
         (what: string) =>
@@ -122,13 +131,36 @@ export class Topics extends Context.Service<
         { limit, offset }: { readonly limit: number; readonly offset: number }
       ) {
         yield* requireChannel(channelId)
-        const rows = yield* sql<Topic>`
-          SELECT * FROM topics WHERE channel_id = ${channelId} ORDER BY id LIMIT ${limit + 1} OFFSET ${offset}`
-        return { topics: rows.slice(0, limit), has_more: rows.length > limit }
+        const { rows, has_more } = yield* pages.page<Topic, SqlError.SqlError, never>({
+          limit,
+          read: (count, last) =>
+            last === undefined
+              ? sql`
+                  SELECT * FROM topics WHERE channel_id = ${channelId} ORDER BY id LIMIT ${count} OFFSET ${offset}`
+              : sql`
+                  SELECT * FROM topics WHERE channel_id = ${channelId} AND id > ${last.id} ORDER BY id LIMIT ${count}`
+        })
+        return { topics: rows, has_more }
       })
 
+      const channels = ({
+        limit,
+        after_id = ""
+      }: {
+        readonly limit?: number | undefined
+        readonly after_id?: string | undefined
+      }) =>
+        Effect.map(
+          pages.page<Channel, SqlError.SqlError, never>({
+            limit,
+            read: (count, last) =>
+              sql`SELECT * FROM channels WHERE id > ${last?.id ?? after_id} ORDER BY id LIMIT ${count}`
+          }),
+          ({ rows, has_more }) => ({ channels: rows, has_more })
+        )
+
       return Topics.of({
-        channels: sql<Channel>`SELECT * FROM channels ORDER BY id`,
+        channels,
         createChannel,
         create,
         rename,
@@ -136,5 +168,5 @@ export class Topics extends Context.Service<
         get
       })
     })
-  )
+  ).pipe(Layer.provide(Pages.layer))
 }
