@@ -255,12 +255,12 @@ const answersOfMessages = Effect.gen(function* () {
 
 /** Every list that a client may ask for has an index that gives it in its order. */
 const reads = (): ReadonlyArray<string> => [
-  `CREATE INDEX derivations_ended ON derivations (state, plugin_name, message_id, content_version)
+  `CREATE INDEX IF NOT EXISTS derivations_ended ON derivations (state, plugin_name, message_id, content_version)
     WHERE state <> 'pending'`,
-  `DROP INDEX derivations_stale`,
-  `CREATE INDEX topics_in_order ON topics (channel_id, id)`,
-  `CREATE INDEX attachments_in_order ON attachments (topic_id, id)`,
-  `CREATE INDEX attachments_of_kind ON attachments (topic_id, kind, id)`
+  `DROP INDEX IF EXISTS derivations_stale`,
+  `CREATE INDEX IF NOT EXISTS topics_in_order ON topics (channel_id, id)`,
+  `CREATE INDEX IF NOT EXISTS attachments_in_order ON attachments (topic_id, id)`,
+  `CREATE INDEX IF NOT EXISTS attachments_of_kind ON attachments (topic_id, kind, id)`
 ]
 
 const migrations = {
