@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { LoadError } from "./Errors.ts"
-import { hashModules } from "./isolation/hashModules.ts"
+import { hashModules } from "./modules/hashModules.ts"
 
 /**
  * Hashes a plugin's module and every module it reaches by literal names in `import` and `require`, those of

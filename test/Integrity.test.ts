@@ -10,8 +10,8 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import { LoadError } from "../src/Errors.ts"
 import { moduleIntegrity } from "../src/integrity.ts"
-import { loaderFlags } from "../src/isolation/loaderFlags.ts"
-import { ModuleSources } from "../src/isolation/ModuleSource.ts"
+import { ModuleSources } from "../src/modules/ModuleSource.ts"
+import { Manifests } from "../src/modules/packageManifest.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { layerRuntime, levels, specOn, message } from "./support/isolation.ts"
@@ -20,7 +20,7 @@ const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-i
 let thread: Worker
 beforeAll(() => {
   const file = fileURLToPath(new URL("./fixtures/integrity/graphThread.ts", import.meta.url))
-  thread = new Worker(file, { execArgv: loaderFlags() })
+  thread = new Worker(file)
 })
 afterAll(async () => {
   await thread.terminate()
@@ -182,7 +182,7 @@ describe("integrity: the graph", () => {
     const of = async (file: string): Promise<string | undefined> =>
       (await ask({ type: "graph", entry: path.join(root, file) })).refused
     assert.match((await of("gone.ts")) ?? "", /no such file/)
-    assert.match((await of("app/plugin")) ?? "", /is not a file/)
+    assert.match((await of("app/plugin")) ?? "", /not a regular file/)
     write(root, { "broken.ts": "enum {", "broken.mjs": "import './nothing.mjs' }" })
     assert.match((await of("broken.ts")) ?? "", /broken\.ts:1:/)
     // The engine will say it better when it is run; it has no imports that anybody could read.
@@ -353,7 +353,7 @@ describe("moduleIntegrity", () => {
       const missing = yield* Effect.flip(moduleIntegrity(path.join(root, "gone.ts")))
       assert.instanceOf(missing, LoadError)
       assert.strictEqual(missing.reason, "there is no such file; correct the modulePath")
-      assert.match((yield* Effect.flip(moduleIntegrity(root))).reason, /is not a file/)
+      assert.match((yield* Effect.flip(moduleIntegrity(root))).reason, /not a regular file/)
     })
   )
 })
@@ -365,15 +365,16 @@ describe("sources", () => {
     for (const file of files) fs.writeFileSync(file, " ".repeat(100))
     const [a = "", b = "", c = ""] = files
     const sources = new ModuleSources(undefined, 250)
-    const first = await sources.get(a)
-    const second = await sources.get(b)
-    assert.strictEqual(await sources.get(a), first)
-    await sources.get(c)
-    assert.strictEqual(await sources.get(a), first)
-    assert.notStrictEqual(await sources.get(b), second)
+    const get = (file: string) => sources.get(file, new Manifests())
+    const first = await get(a)
+    const second = await get(b)
+    assert.strictEqual(await get(a), first)
+    await get(c)
+    assert.strictEqual(await get(a), first)
+    assert.notStrictEqual(await get(b), second)
     fs.writeFileSync(a, "changed")
-    assert.strictEqual((await sources.get(a)).source, "changed")
+    assert.strictEqual((await get(a)).source, "changed")
     fs.writeFileSync(c, " ".repeat(300))
-    assert.strictEqual((await sources.get(c)).size, 300)
+    assert.strictEqual((await get(c)).size, 300)
   })
 })

@@ -1,7 +1,6 @@
 /** The module loader under load: what one plugin's files take is not for others to wait. */
-import { assert, it, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -14,7 +13,6 @@ import {
   PluginRuntime,
   WorkerLayer
 } from "../src/index.ts"
-import { ModuleLoader } from "../src/isolation/ModuleLoader.ts"
 import { message } from "./support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-loader-")))
@@ -53,38 +51,6 @@ const Live = PluginRuntime.layer.pipe(
 )
 
 describe("loader", () => {
-  it.live("serves others while a huge module is compiled, and while hundreds are hashed", () =>
-    Effect.gen(function* () {
-      const loader = yield* ModuleLoader
-      const huge = write("huge/plugin.ts", filler(1_200_000) + answers("'huge'"))
-      for (let index = 0; index < 150; index++) {
-        write(`many/part${index}.ts`, `export { value } from "./part${index + 1}.ts"\n${filler(2_000)}`)
-      }
-      write("many/part150.ts", "export const value = 'many'")
-      const many = write("many/plugin.ts", `import { value } from "./part0.ts"\n${answers("value")}`)
-      const small = write("small/plugin.ts", answers("'small'"))
-
-      const served: Array<string> = []
-      const entryOf = (entry: string, integrity?: string) =>
-        Effect.gen(function* () {
-          const options = { framed: false, ...(integrity === undefined ? {} : { integrity }) }
-          const { port } = (yield* loader.open(entry, options)).channel
-          const [answer] = yield* Effect.promise(() => once(port, "message"))
-          served.push(path.basename(path.dirname(entry)))
-          port.close()
-          return answer
-        })
-      const [hugeAnswer, manyAnswer] = yield* Effect.all(
-        [entryOf(huge), entryOf(many, "sha256-none"), entryOf(small)],
-        { concurrency: "unbounded" }
-      )
-      assert.strictEqual(served[0], "small")
-      assert.strictEqual(served.length, 3)
-      assert.include(hugeAnswer.source, "'huge'")
-      assert.match(manyAnswer.error, /not those its integrity was made from/)
-    }).pipe(Effect.provide(ModuleLoader.layer))
-  )
-
   layer(Live, { excludeTestServices: true })((it) => {
     it.effect("a large module loads as any other, and as its integrity says", () =>
       Effect.gen(function* () {

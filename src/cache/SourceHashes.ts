@@ -7,7 +7,7 @@
 import { Deferred, Effect, Exit } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { hashModules } from "../isolation/hashModules.ts"
+import { hashModules } from "../modules/hashModules.ts"
 
 /** How often files are looked at for changes, in milliseconds; as often as those of warm isolates. */
 const checkInterval = 1_000

@@ -7,44 +7,35 @@
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
-// As a namespace: runtimes that lack `registerHooks` can still load this module.
-import * as Module from "node:module"
+import { isBuiltin } from "node:module"
 import * as path from "node:path"
+import { pathToFileURL } from "node:url"
+import { conditionsWith, hostConditions } from "../modules/conditions.ts"
+import { LoadProblem } from "../modules/LoadProblem.ts"
+import { ModulePolicy } from "../modules/ModulePolicy.ts"
+import { ModuleResolver } from "../modules/ModuleResolver.ts"
 import { contains, hubFolder, isHubPrivate, realOf } from "../paths.ts"
 
-/**
- * Resolves as `import` does from the workspace's config file. `require.resolve` alone would miss packages
- * that export for `import` only, and `import.meta.resolve` takes no parent; so the hook swaps the condition,
- * registered for this one synchronous call.
- */
+/** Resolves as `import` does from the workspace's config file, within the package that is named. */
 const resolvePackage = (root: string, specifier: string): string => {
-  const hooks = Module.registerHooks({
-    resolve: (given, context, next) =>
-      next(given, {
-        ...context,
-        conditions: context.conditions.map((name) => (name === "require" ? "import" : name))
-      })
-  })
-  try {
-    return Module.createRequire(path.join(root, "agentlip.config.ts")).resolve(specifier)
-  } finally {
-    hooks.deregister()
-  }
+  const resolver = new ModuleResolver(ModulePolicy.ofFolder(root), conditionsWith(hostConditions()))
+  const parent = pathToFileURL(path.join(root, "agentlip.config.ts")).href
+  return resolver.resolve({ specifier, parent, require: false }).file
 }
 
 const inPackage = (root: string, given: string): Effect.Effect<string, string> => {
-  if (Module.isBuiltin(given))
+  if (isBuiltin(given))
     return Effect.fail("is a module of the runtime itself; give a path or a package instead")
   if (/^[a-z][a-z\d+.-]*:/i.test(given)) return Effect.fail("is a URL; give a path or a package instead")
   if (given.split(/[/\\]/).some((segment) => segment === ".." || segment === "."))
     return Effect.fail('leaves its package; name one of the package\'s exports, without ".."')
   return Effect.try({
-    try: () => fs.realpathSync(resolvePackage(root, given)),
+    try: () => resolvePackage(root, given),
     catch: (error) => (error instanceof Error ? error : new Error(String(error)))
   }).pipe(
     Effect.catch((error) => {
       // Not installed: like a file that is missing, that is one plugin's LOAD_ERROR and stops no other.
-      if (!("code" in error && error.code === "MODULE_NOT_FOUND"))
+      if (!(error instanceof LoadProblem && error.missing))
         return Effect.fail(`cannot be resolved: ${error.message}`)
       return fs.existsSync(path.join(root, given))
         ? Effect.fail(`is taken for a package; for the file in the workspace write "./${given}"`)

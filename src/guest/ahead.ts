@@ -3,7 +3,14 @@
  * so that a guest waits once and not for each module.
  */
 import { parse } from "./intrinsics.ts"
-import type { ModuleAnswer, ModuleLine, ModuleRequest } from "./protocol.ts"
+import type {
+  FrameHead,
+  ModuleAnswer,
+  ModuleFormat,
+  ModuleFrame,
+  ModuleLine,
+  ModuleRequest
+} from "./protocol.ts"
 
 export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
 
@@ -11,35 +18,43 @@ export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
 export const keyOf = ({ specifier, parent, require }: ModuleRequest): string =>
   `${require ? "require" : "import"}\n${parent}\n${specifier}`
 
-/** An answer that holds more than was asked for. */
-export interface AheadAnswer {
+/** A module that has come, and is made a text when it is asked for. */
+interface Come {
+  readonly frame: ModuleFrame
   readonly url: string
-  readonly format: "ahead"
-  /** JSON of an `Ahead`: of all that is in it, nothing is bytes. */
-  readonly source: string
+  readonly format: ModuleFormat
+  readonly from: number
+  readonly to: number
 }
 
-export interface Ahead {
-  readonly asked: ModuleText
-  readonly more: ReadonlyArray<readonly [key: string, module: ModuleText]>
-}
-
-const isAhead = (answer: ModuleAnswer | AheadAnswer): answer is AheadAnswer =>
-  !("error" in answer) && answer.format === "ahead"
+const textOf = ({ frame, url, format, from, to }: Come): ModuleText => ({
+  url,
+  format,
+  source: format === "wasm" ? frame.bytes(from, to) : frame.text(from, to)
+})
 
 /** Asks a line, unless the answer has come ahead. Without prototypes, which a plugin could patch. */
 export const makeAsk = (): ((line: ModuleLine, request: ModuleRequest) => ModuleAnswer) => {
-  const known: { [key: string]: ModuleText } = Object.create(null)
+  const known: { [key: string]: Come } = Object.create(null)
   return (line, request) => {
-    const here = known[keyOf(request)]
-    if (here !== undefined) return here
-    const answer: ModuleAnswer | AheadAnswer = line.ask(request)
-    if (!isAhead(answer)) return answer
-    const { asked, more }: Ahead = parse(answer.source)
-    for (let at = 0; at < more.length; at++) {
-      const next = more[at]
-      if (next !== undefined) known[next[0]] = next[1]
+    const asked = keyOf(request)
+    const here = known[asked]
+    if (here !== undefined) return textOf(here)
+    const frame = line.ask(request)
+    const head: FrameHead = parse(frame.head)
+    if ("error" in head) return head
+    const { modules } = head
+    let answer: Come | undefined
+    let from = 0
+    for (let at = 0; at < modules.length; at++) {
+      const module = modules[at]
+      if (module === undefined) break
+      const to = from + module[3]
+      const come = { frame, url: module[1], format: module[2], from, to }
+      from = to
+      if (at === 0) answer = come
+      else known[module[0]] = come
     }
-    return asked
+    return answer === undefined ? { error: "the loader answered nothing" } : textOf(answer)
   }
 }

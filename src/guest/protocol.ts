@@ -141,10 +141,10 @@ export interface Line {
 
 /** A synchronous line to the host's module loader. */
 export interface ModuleLine {
-  readonly ask: (request: ModuleRequest) => ModuleAnswer
+  readonly ask: (request: ModuleRequest) => ModuleFrame
 }
 
-/** How a thread is given its module line: a request over the port, sleep on the flag, take the answer. */
+/** How a thread is given its module line: a request over the port, sleep on the flag, take the frame. */
 export interface ModuleChannel {
   readonly port: import("node:worker_threads").MessagePort
   readonly flag: SharedArrayBuffer
@@ -157,12 +157,14 @@ export interface ModuleRequest {
   readonly require: boolean
 }
 
-/** What a loader answers. To a process: this as JSON without `source`, but with `bytes`, a line feed, and so many bytes. */
-export type ModuleAnswer =
+export type ModuleFormat = "module" | "commonjs" | "json" | "wasm"
+
+/** JSON at the head of a frame: the module that was asked for, and others that will be, in the order of their bytes. */
+export type FrameHead =
   | {
-      readonly url: string
-      readonly format: "module" | "commonjs" | "json" | "wasm"
-      readonly source: string | Uint8Array
+      readonly modules: ReadonlyArray<
+        readonly [key: string, url: string, format: ModuleFormat, bytes: number]
+      >
     }
   | ModuleRefused
 
@@ -171,3 +173,16 @@ export interface ModuleRefused extends ProblemOrigin {
   readonly error: string
   readonly syntax?: true
 }
+
+/** What a loader answers. To a process: the head, a line feed, and as many bytes as its modules have. */
+export interface ModuleFrame {
+  readonly head: string
+  /** UTF-8 between two offsets. */
+  readonly text: (from: number, to: number) => string
+  readonly bytes: (from: number, to: number) => Uint8Array
+}
+
+/** What a guest makes of it. */
+export type ModuleAnswer =
+  | { readonly url: string; readonly format: ModuleFormat; readonly source: string | Uint8Array }
+  | ModuleRefused

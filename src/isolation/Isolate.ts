@@ -8,7 +8,6 @@ import {
   Leftover,
   lineEnd,
   type LogLevel,
-  type ModuleChannel,
   nonceLength,
   noNonce,
   protocolVersion,
@@ -16,6 +15,7 @@ import {
   Request as ToGuest,
   Waiting
 } from "../guest/protocol.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
 import { defaultLimits } from "../Plugin.ts"
 import { type Ask, deaf, giveBack, type Request, Requests } from "./Requests.ts"
 import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
@@ -53,6 +53,7 @@ export class Isolate {
   #crashedIdle = false
   #undead = false
   #waitsFor: PluginTimeout["waitingFor"]
+  #modules: GuestModules | undefined
   /** Told once it is gone, and whoever waited for an answer has been told. */
   whenGone: () => void = () => {}
   /** Messages that answer nothing, and the second they came in. */
@@ -91,11 +92,6 @@ export class Isolate {
     return this.#undead && this.#death === undefined
   }
 
-  /** Whether it is answered with frames of bytes when it asks for modules. */
-  get framed(): boolean {
-    return this.#transport.framed
-  }
-
   readonly usage = (): Promise<Usage> => this.#transport.usage()
 
   /** Tells the guest something that asks for no reply. */
@@ -119,6 +115,7 @@ export class Isolate {
   }
 
   get #end(): Effect.Effect<boolean> {
+    this.#modules?.close()
     return Effect.tap(this.#transport.kill, (gone) =>
       Effect.sync(() => {
         this.#undead = !gone
@@ -146,7 +143,8 @@ export class Isolate {
   }
 
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
-  load(body: string, modules: ModuleChannel | undefined, outputLength: number, ask: Ask): void {
+  load(body: string, modules: GuestModules | undefined, outputLength: number, ask: Ask): void {
+    this.#modules = modules
     this.#transport.load(ToGuest.load + this.#add(ask) + body, modules, outputLength)
     this.#beginIfFirst()
   }
@@ -207,6 +205,7 @@ export class Isolate {
   }
 
   #died(death: Death): void {
+    this.#modules?.close()
     this.#death = this.#condemned === undefined ? death : { ...death, reason: this.#condemned }
     this.#hello.settle(Effect.fail(this.#death))
     const rest = this.#requests.detach()

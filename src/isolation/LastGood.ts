@@ -2,7 +2,7 @@
 import { Effect, Fiber, Option } from "effect"
 import { LoadError, type PluginError } from "../Errors.ts"
 import type { PluginSpec } from "../Plugin.ts"
-import type { GuestModules } from "./ModuleLoader.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
 
 export interface LastGood {
   /** Entries of which a version has loaded and is kept. */

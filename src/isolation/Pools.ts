@@ -16,7 +16,9 @@ import { crashed, loadPlugin, openModules } from "./exchange.ts"
 import { isolateKeyOf } from "./isolateKey.ts"
 import { type LastGood, makeLastGood, soon } from "./LastGood.ts"
 import type { Level } from "./Level.ts"
-import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
+import { runtimeClosed } from "../modules/LoaderPool.ts"
+import type { ModuleLoader } from "../modules/ModuleLoader.ts"
 import { type IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
 import { type PoolHost, PluginPool } from "./PluginPool.ts"
 import { makePopulation, type PopulationOptions } from "./Population.ts"
@@ -120,7 +122,7 @@ export const makePools = ({
         const began = performance.now()
         let modules: GuestModules | undefined
         const load = Effect.gen(function* () {
-          if (loader !== undefined) modules = yield* openModules(isolate, subject, entry, loader)
+          if (loader !== undefined) modules = yield* openModules(subject, entry, loader, options.keepLastGood)
           return yield* loadPlugin(isolate, subject, entry, modules, labels)
         })
         const loaded = yield* load.pipe(

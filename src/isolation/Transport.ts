@@ -1,6 +1,6 @@
 /** What an isolation level supplies: a way to talk to a guest, and a way to end it for certain. */
 import type { Effect } from "effect"
-import type { ModuleChannel } from "../guest/protocol.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
 
 /** How an isolate came to its end. */
 export interface Death {
@@ -28,9 +28,7 @@ export interface Usage {
 export interface Transport {
   readonly send: (text: string) => void
   /** Sends the request to load; from then on the guest asks `modules` for its modules. */
-  readonly load: (text: string, modules: ModuleChannel | undefined, outputLength: number) => void
-  /** Whether the guest is answered with frames of bytes when it asks for modules. */
-  readonly framed: boolean
+  readonly load: (text: string, modules: GuestModules | undefined, outputLength: number) => void
   /** Whether the host's process stays alive for this isolate. */
   readonly hold: (held: boolean) => void
   /**

@@ -16,7 +16,9 @@ import { type LoadRequest, type PluginInfo, Reply } from "../guest/protocol.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { lineText, printable, printableLine, shortened } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
-import { type GuestModules, type ModuleLoader, runtimeClosed } from "./ModuleLoader.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
+import { runtimeClosed } from "../modules/LoaderPool.ts"
+import type { ModuleLoader } from "../modules/ModuleLoader.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
 import { placed } from "./loadPlace.ts"
@@ -126,16 +128,17 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
-/** A line of an isolate's to the plugin's modules. */
+/** The plugin's modules, for one isolate. */
 export const openModules = (
-  isolate: Isolate,
   { spec }: Subject,
   entry: string,
-  loader: ModuleLoader["Service"]
+  loader: ModuleLoader["Service"],
+  /** Whether the plugin is to go on as it was if its files change and do not load. */
+  keep: boolean
 ): Effect.Effect<GuestModules, PluginError> =>
   Effect.mapError(
     loader.open(entry, {
-      framed: isolate.framed,
+      keep,
       ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
     }),
     (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(spec, reason))
@@ -170,7 +173,7 @@ export const loadPlugin = (
     }
     const body = JSON.stringify(request)
     const reply = yield* askToLoad(isolate, subject, labels, (ask) =>
-      isolate.load(body, modules?.channel, outputLength, ask)
+      isolate.load(body, modules, outputLength, ask)
     )
     if (reply.type === Reply.loadFailed) {
       const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))

@@ -3,12 +3,12 @@ import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { Socket } from "node:net"
 import { fileURLToPath } from "node:url"
-import type { MessagePort } from "node:worker_threads"
 import { bootFile, bootReads, permissionFlags } from "./boot.ts"
 import { bubblewrapArguments } from "./bubblewrap.ts"
 import type { User } from "./executables.ts"
 import type { Birth } from "./Level.ts"
 import { LineDecoder } from "./lines.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
 import { usageOf } from "./procfs.ts"
 import { type Death, deathWait, type Transport, type TransportEvents, type Usage } from "./Transport.ts"
 
@@ -101,21 +101,23 @@ const socketAt = (child: ChildProcess, descriptor: number): Socket => {
 /** Bytes of modules: a few of the largest there can be. */
 const maxUnread = 64 * 1024 * 1024
 
-/** Passes requests for modules on to the loader's port, and its frames back. */
-const bridge = (line: Socket, port: MessagePort, broken: (what: string) => void): void => {
-  const requests = new LineDecoder(
-    helloLength,
-    (request) => port.postMessage(request),
-    (length) => broken(`a request for a module of ${length} bytes`)
+/** Passes requests for modules on, and the answers back. */
+const serveGuest = (line: Socket, modules: GuestModules, broken: (what: string) => void): void => {
+  const ask = modules.serve({
+    send: ({ head, body }) => {
+      line.cork()
+      line.write(`${head}\n`)
+      line.write(body)
+      line.uncork()
+      // A guest waits for each answer; one that does not read has asked in some other way.
+      if (line.writableLength > maxUnread) broken("requests for modules whose answers it does not read")
+    },
+    broken
+  })
+  const requests = new LineDecoder(helloLength, ask, (length) =>
+    broken(`a request for a module of ${length} bytes`)
   )
   line.on("data", (chunk: Buffer) => requests.push(chunk))
-  port.on("message", (frame: Uint8Array) => {
-    line.write(frame)
-    // A guest waits for each answer; one that does not read has asked in some other way.
-    if (line.writableLength > maxUnread) broken("requests for modules whose answers it does not read")
-  })
-  port.unref()
-  line.on("close", () => port.close())
 }
 
 /** Starts a process; it is ready once its hello has come. */
@@ -196,12 +198,11 @@ export const startProcess =
 
     return {
       send: (text) => toGuest.write(`${text}\n`),
-      load: (text, channel, outputLength) => {
+      load: (text, plugin, outputLength) => {
         decoder.maxLength = bytesPerCharacter * outputLength + otherLength
-        if (channel !== undefined) bridge(modules, channel.port, events.broken)
+        if (plugin !== undefined) serveGuest(modules, plugin, events.broken)
         toGuest.write(`${text}\n`)
       },
-      framed: true,
       hold,
       kill,
       usage: async (): Promise<Usage> => {

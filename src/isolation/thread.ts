@@ -1,7 +1,8 @@
 /** The thread level: a worker with permission flags of its own, talked to over a private port. */
 import { Effect } from "effect"
-import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads"
-import type { WithModules } from "../guest/node/threadLine.ts"
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads"
+import type { PostedFrame, WithModules } from "../guest/node/threadLine.ts"
+import type { GuestModules } from "../modules/GuestModules.ts"
 import { bootFile, permissionFlags } from "./boot.ts"
 import type { Birth } from "./Level.ts"
 import { type Death, deathWait, type Transport, type TransportEvents } from "./Transport.ts"
@@ -23,6 +24,35 @@ const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return `an uncaught ${error === null ? "null" : typeof error} was thrown`
   if (Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") return "it ran out of memory"
   return `uncaught ${text(error.name)}: ${text(error.message)}`
+}
+
+// Made ahead: of all that a load takes on the host's side, this takes longest.
+let nextChannel: MessageChannel | undefined
+const takeChannel = (): MessageChannel => {
+  const taken = nextChannel ?? new MessageChannel()
+  nextChannel = undefined
+  setImmediate(() => (nextChannel ??= new MessageChannel())).unref()
+  return taken
+}
+
+/** Passes a guest's requests for modules on, and wakes it with the answers. */
+const serveGuest = (
+  port: MessagePort,
+  shared: SharedArrayBuffer,
+  modules: GuestModules,
+  broken: (what: string) => void
+): void => {
+  const flag = new Int32Array(shared)
+  const ask = modules.serve({
+    send: ({ head, body }) => {
+      port.postMessage({ head, body } satisfies PostedFrame, [body.buffer])
+      Atomics.store(flag, 0, 1)
+      Atomics.notify(flag, 0)
+    },
+    broken
+  })
+  port.on("message", ask)
+  port.unref()
 }
 
 /** What a thread is started with. */
@@ -123,9 +153,15 @@ export const startWorker =
       send: (text) => port1.postMessage(text),
       load: (text, modules) => {
         if (modules === undefined) port1.postMessage(text)
-        else port1.postMessage({ text, modules } satisfies WithModules, [modules.port])
+        else {
+          const { port1: asked, port2: asking } = takeChannel()
+          const flag = new SharedArrayBuffer(4)
+          serveGuest(asked, flag, modules, events.broken)
+          worker.once("exit", () => asked.close())
+          const channel = { port: asking, flag }
+          port1.postMessage({ text, modules: channel } satisfies WithModules, [asking])
+        }
       },
-      framed: false,
       hold: (held) => (held && !gone ? worker.ref() : worker.unref()),
       kill,
       usage: async () => {

@@ -23,6 +23,17 @@ export const whenIdle = (tell: () => void): (() => void) => {
   timer.unref()
   return () => endTimer(timer)
 }
+const { utf8Slice } = Buffer.prototype as Buffer & {
+  // Node's own and not in its types: `toString` looks it up where a plugin could replace it.
+  readonly utf8Slice: (start: number, end: number) => string
+}
+const { slice } = Uint8Array.prototype
+/** UTF-8 in bytes, between two offsets. */
+export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
+  apply(utf8Slice, bytes, [from, to])
+/** A copy of the bytes between two offsets. */
+export const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
+  apply(slice, bytes, [from, to])
 
 /** Ends the isolate without an event that a plugin could answer. */
 export const endNow = (code: number): void => {

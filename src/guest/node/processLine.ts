@@ -5,8 +5,8 @@
 import { readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { apply, parse, stringify } from "../intrinsics.ts"
-import type { Line, ModuleAnswer, ModuleLine } from "../protocol.ts"
-import { endNow } from "./intrinsics.ts"
+import type { FrameHead, Line, ModuleFrame, ModuleLine } from "../protocol.ts"
+import { bytesIn, endNow, textIn } from "./intrinsics.ts"
 
 /** Descriptors, as the host lays them out (isolation/process.ts). */
 const fromHost = 3
@@ -14,10 +14,7 @@ const toHost = 4
 const modulesLine = 5
 
 const lineFeed = 10
-const { indexOf, utf8Slice, copy } = Buffer.prototype as Buffer & {
-  // Node's own and not in its types: `toString` looks it up where a plugin could replace it.
-  readonly utf8Slice: (start: number, end: number) => string
-}
+const { indexOf, copy } = Buffer.prototype
 const { allocUnsafeSlow } = Buffer
 const { defineProperties } = Object
 /**
@@ -26,7 +23,6 @@ const { defineProperties } = Object
  */
 const allocate = (size: number): Buffer =>
   defineProperties(allocUnsafeSlow(size), { length: { value: size }, byteLength: { value: size } })
-const slice = (bytes: Buffer, from: number, to: number): string => apply(utf8Slice, bytes, [from, to])
 const endOfLine = (bytes: Buffer, from: number, to: number): number => {
   const at: number = apply(indexOf, bytes, [lineFeed, from])
   return at < to ? at : -1
@@ -61,7 +57,7 @@ class Pending {
       this.#seen = this.#to
       return undefined
     }
-    const text = slice(this.#bytes, this.#from, end)
+    const text = textIn(this.#bytes, this.#from, end)
     this.#from = this.#seen = end + 1
     return text
   }
@@ -90,15 +86,25 @@ const makeModules = (): ModuleLine => {
     }
   }
   return {
-    ask: (request): ModuleAnswer => {
+    ask: (request): ModuleFrame => {
       writeSync(modulesLine, `${stringify(request)}\n`)
-      const head = parse(until(() => pending.line()))
-      if ("error" in head) return head
-      const bytes = until(() => pending.take(head.bytes))
-      const source = head.format === "wasm" ? bytes : slice(bytes, 0, head.bytes)
-      return { url: head.url, format: head.format, source }
+      const head = until(() => pending.line())
+      const body = until(() => pending.take(lengthOf(parse(head))))
+      return {
+        head,
+        text: (from, to) => textIn(body, from, to),
+        bytes: (from, to) => bytesIn(body, from, to)
+      }
     }
   }
+}
+
+/** Bytes that follow a head. */
+const lengthOf = (head: FrameHead): number => {
+  if ("error" in head) return 0
+  let length = 0
+  for (let at = 0; at < head.modules.length; at++) length += head.modules[at]?.[3] ?? 0
+  return length
 }
 
 export const processLine = (): Line => {

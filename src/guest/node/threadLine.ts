@@ -1,14 +1,27 @@
 /** A thread's line to its host: a private port, and for modules another with a flag to sleep on. */
 import type { MessagePort } from "node:worker_threads"
 import { stringify } from "../intrinsics.ts"
-import type { Line, ModuleChannel, ModuleLine } from "../protocol.ts"
-import { listenTo, postTo, store, takeMessage, waitFor } from "./intrinsics.ts"
+import type { Line, ModuleChannel, ModuleFrame, ModuleLine } from "../protocol.ts"
+import { bytesIn, listenTo, postTo, store, takeMessage, textIn, waitFor } from "./intrinsics.ts"
 
 /** What a thread is sent instead of a text, once: the request to load, with its modules' channel. */
 export interface WithModules {
   readonly text: string
   readonly modules: ModuleChannel
 }
+
+/** A frame as the host posts it. */
+export interface PostedFrame {
+  readonly head: string
+  readonly body: Uint8Array<ArrayBuffer>
+}
+
+/** The host's own word: it posts nothing else there. */
+const frameIn = ({ head, body }: PostedFrame): ModuleFrame => ({
+  head,
+  text: (from, to) => textIn(body, from, to),
+  bytes: (from, to) => bytesIn(body, from, to)
+})
 
 const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
   const flag = new Int32Array(shared)
@@ -18,7 +31,7 @@ const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
       postTo(port, stringify(request))
       for (;;) {
         const answer = takeMessage(port)
-        if (answer !== undefined) return answer.message
+        if (answer !== undefined) return frameIn(answer.message)
         waitFor(flag, 0, 0)
         store(flag, 0, 0)
       }

@@ -1,10 +1,9 @@
 /** What guests have asked for after their entry, by plugin: the next guest will ask for it too. */
-import { keyOf } from "../guest/ahead.ts"
-import type { ModuleRequest } from "../guest/protocol.ts"
 
 interface Known {
-  readonly requests: Map<string, ModuleRequest>
-  /** Characters of all keys. */
+  /** JSON of requests. */
+  readonly requests: Set<string>
+  /** Characters of all of them. */
   length: number
 }
 
@@ -17,27 +16,26 @@ export class KnownRequests {
   /** Those not asked for longest make room for others: a map keeps the order its keys came in. */
   readonly #byPlugin = new Map<string, Known>()
 
-  of(plugin: string): Known["requests"] {
-    return this.#of(plugin).requests
+  of(plugin: string): ReadonlyArray<string> {
+    return [...this.#of(plugin).requests]
   }
 
-  add(plugin: string, request: ModuleRequest): void {
+  add(plugin: string, request: string): void {
     const known = this.#of(plugin)
-    const key = keyOf(request)
-    if (known.requests.has(key) || known.requests.size >= maxRequests) return
-    if (known.length + key.length > maxLength) return
-    known.requests.set(key, request)
-    known.length += key.length
+    if (known.requests.has(request) || known.requests.size >= maxRequests) return
+    if (known.length + request.length > maxLength) return
+    known.requests.add(request)
+    known.length += request.length
   }
 
   /** It leads nowhere any more. */
-  drop(plugin: string, key: string): void {
+  drop(plugin: string, request: string): void {
     const known = this.#of(plugin)
-    if (known.requests.delete(key)) known.length -= key.length
+    if (known.requests.delete(request)) known.length -= request.length
   }
 
   #of(plugin: string): Known {
-    const known = this.#byPlugin.get(plugin) ?? { requests: new Map(), length: 0 }
+    const known = this.#byPlugin.get(plugin) ?? { requests: new Set(), length: 0 }
     this.#byPlugin.delete(plugin)
     this.#byPlugin.set(plugin, known)
     for (const oldest of this.#byPlugin.keys()) {

@@ -87,11 +87,9 @@ const find = ({ format, source }: ModuleSource): Imports => {
 
 const known = new WeakMap<ModuleSource, Imports>()
 
-export const hasImports = (source: ModuleSource): boolean => known.has(source)
-
-/** What a source asks for, found once; `imports` if it was found elsewhere. */
-export const importsOf = (source: ModuleSource, imports?: Imports): Imports => {
-  const found = imports ?? known.get(source) ?? find(source)
+/** What a source asks for, found once. */
+export const importsOf = (source: ModuleSource): Imports => {
+  const found = known.get(source) ?? find(source)
   known.set(source, found)
   return found
 }

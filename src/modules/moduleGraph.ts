@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
-import { setImmediate as nextTurn } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../guest/protocol.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
-import { isLibrary, ModulePolicy, ModuleRefusal } from "./ModulePolicy.ts"
+import { LoadProblem } from "./LoadProblem.ts"
+import { isLibrary, type ModulePolicy } from "./ModulePolicy.ts"
+import type { ModuleResolver } from "./ModuleResolver.ts"
 import type { ModuleSource, ModuleSources } from "./ModuleSource.ts"
-import { hasTrapped } from "./typescript.ts"
+import { CompilerTrap } from "./typescript.ts"
 
 /** A module that may be loaded. */
 export interface Module {
@@ -20,7 +21,7 @@ export interface Module {
   readonly source: ModuleSource
 }
 
-/** Answers what a plugin's modules ask for; throws a `ModuleRefusal`, or Node's own error. */
+/** Answers what a plugin's modules ask for; throws a `LoadProblem`. */
 export interface Modules {
   readonly get: (request: ModuleRequest) => Promise<Module>
 }
@@ -32,10 +33,7 @@ export interface ModuleGraph extends Modules {
   readonly files: ReadonlySet<string>
 }
 
-/** How long the modules of one plugin keep a loader from those of others, in milliseconds. */
-const slice = 5
-
-/** More than that is no plugin; the loader would be busy with it for seconds. */
+/** More than that is no plugin; it would take seconds to read. */
 const maxModules = 5_000
 const maxBytes = 128 * 1024 * 1024
 
@@ -51,32 +49,38 @@ interface Reached {
   readonly edges: ReadonlyMap<string, Module>
 }
 
-const reach = async (policy: ModulePolicy, sources: ModuleSources): Promise<Reached> => {
-  const modules = new Map<string, ModuleSource>([[policy.entry, await sources.get(policy.entry, true)]])
+/** What modules are found, judged and read with. */
+export interface ModuleTools {
+  readonly policy: ModulePolicy
+  readonly resolver: ModuleResolver
+  readonly sources: ModuleSources
+}
+
+const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reached> => {
+  const { manifests } = policy
+  const modules = new Map<string, ModuleSource>([[policy.entry, await sources.get(policy.entry, manifests)]])
   const edges = new Map<string, Module>()
   let bytes = 0
-  let begun = performance.now()
   // A map goes on to what is added to it meanwhile.
   for (const [parent, source] of modules) {
-    if (performance.now() - begun > slice) {
-      await nextTurn()
-      begun = performance.now()
-    }
     bytes += source.size
     if (modules.size > maxModules || bytes > maxBytes) {
-      throw new ModuleRefusal(
+      throw new LoadProblem(
         `The plugin has more than ${maxModules} modules or ${maxBytes} bytes of them, too many to be hashed; bundle what it needs.`
       )
     }
     for (const asked of importsOf(source).imports) {
       if (isElsewhere(asked.specifier)) continue
       try {
-        const found = policy.resolve({ ...asked, parent: pathToFileURL(parent).href })
-        const module = { ...found, source: modules.get(found.file) ?? (await sources.get(found.file, true)) }
+        const found = resolver.resolve({ ...asked, parent: pathToFileURL(parent).href })
+        const module = {
+          ...found,
+          source: modules.get(found.file) ?? (await sources.get(found.file, manifests))
+        }
         edges.set(keyOf(parent, asked), module)
         if (!isLibrary(found.file)) modules.set(found.file, module.source)
       } catch (error) {
-        if (hasTrapped(error)) throw error
+        if (error instanceof CompilerTrap) throw error
         // Absent, as optional dependencies are, or refused: so it will be when the plugin asks for it.
       }
     }
@@ -108,14 +112,14 @@ const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
 }
 
 /** Reads and hashes a plugin's modules. */
-export const moduleGraph = async (entry: string, sources: ModuleSources): Promise<ModuleGraph> => {
-  const policy = new ModulePolicy(entry)
-  const reached = await reach(policy, sources)
+export const moduleGraph = async (tools: ModuleTools): Promise<ModuleGraph> => {
+  const { policy, resolver, sources } = tools
+  const reached = await reach(tools)
   const { modules, edges } = reached
   const refuse = ({ specifier, parent }: ModuleRequest): never => {
     const asking = parent.startsWith("file:") ? modules.get(fileURLToPath(parent)) : undefined
     const problem = asking === undefined ? undefined : importsOf(asking).problem
-    throw new ModuleRefusal(
+    throw new LoadProblem(
       `Cannot load "${specifier}": it is not among the modules that the plugin's \`integrity\` covers. Those are found by literal names in \`import\` and \`require\`${problem === undefined ? "" : `; the names in the module that asks could not be read (${problem})`}.`
     )
   }
@@ -128,34 +132,30 @@ export const moduleGraph = async (entry: string, sources: ModuleSources): Promis
         ? edges.get(keyOf(fileURLToPath(parent), { specifier, require }))
         : undefined
       if (known !== undefined) return known
-      const found = policy.resolve(request)
+      const found = resolver.resolve(request)
       const hashed = modules.get(found.file)
       if (hashed !== undefined) return { ...found, source: hashed }
       // Of a module that does not even compile, that is what there is to say.
-      const source = await sources.get(found.file)
+      const source = await sources.get(found.file, policy.manifests)
       return isLibrary(found.file) ? { ...found, source } : refuse(request)
     }
   }
 }
 
 /** What a plugin may load: with `integrity`, exactly the modules that it was made from; or else what its policy admits. */
-export const openModules = async (
-  entry: string,
-  sources: ModuleSources,
-  integrity: string | undefined
-): Promise<Modules> => {
+export const openModules = async (tools: ModuleTools, integrity: string | undefined): Promise<Modules> => {
+  const { policy, resolver, sources } = tools
   if (integrity === undefined) {
-    const policy = new ModulePolicy(entry)
     return {
       get: async (request) => {
-        const found = policy.resolve(request)
-        return { ...found, source: await sources.get(found.file) }
+        const found = resolver.resolve(request)
+        return { ...found, source: await sources.get(found.file, policy.manifests) }
       }
     }
   }
-  const graph = await moduleGraph(entry, sources)
+  const graph = await moduleGraph(tools)
   if (graph.integrity === integrity) return graph
-  throw new ModuleRefusal(
-    `The plugin's modules are not those its integrity was made from: expected ${integrity}, found ${graph.integrity}. If you know of the change and trust it, put what \`agentlip plugin integrity ${entry}\` prints into the config.`
+  throw new LoadProblem(
+    `The plugin's modules are not those its integrity was made from: expected ${integrity}, found ${graph.integrity}. If you know of the change and trust it, put what \`agentlip plugin integrity ${policy.entry}\` prints into the config.`
   )
 }

@@ -1,0 +1,188 @@
+/** One guest's modules, seen from the host: what it asks for, what it was given, and what becomes of that. */
+import { Effect } from "effect"
+import { type FileStates } from "../fileStates.ts"
+import type { PostedFrame } from "../guest/node/threadLine.ts"
+import type { KeptVersions, Look } from "./KeptVersions.ts"
+import { Version } from "./KeptVersions.ts"
+import type { KnownRequests } from "./KnownRequests.ts"
+import type { LoaderPool } from "./LoaderPool.ts"
+import type { Given, LoaderJob, LoaderResult, PluginModules } from "./loaderMessages.ts"
+import type { Roots } from "./ModulePolicy.ts"
+
+/** Where a guest's answers go. */
+export interface ModuleReceiver {
+  /** Takes a frame, which is its own from then on. */
+  readonly send: (frame: PostedFrame) => void
+  /** Told that the guest asks in a way that no guest does. */
+  readonly broken: (what: string) => void
+}
+
+/** Modules that one guest may be given. */
+const maxModules = 5_000
+
+/** Bytes of them. */
+const maxBytes = 256 * 1024 * 1024
+
+/** Requests that a guest may have open: it waits for each. */
+const maxOpen = 16
+
+export interface GuestModulesOptions {
+  readonly guest: number
+  readonly plugin: PluginModules
+  readonly pool: LoaderPool
+  readonly known: KnownRequests
+  readonly kept: KeptVersions
+  /** Whether what it is given is kept, to go on with if its files change and do not load. */
+  readonly keep: boolean
+}
+
+const failed = (message: string): PostedFrame => ({
+  head: JSON.stringify({ error: message }),
+  body: new Uint8Array()
+})
+
+const copyOf = ({ head, body }: PostedFrame): PostedFrame => ({ head, body: body.slice() })
+
+export class GuestModules {
+  readonly #options: GuestModulesOptions
+  readonly #key: string
+  readonly #version: Version
+  /** Given instead of its files, and what these were when they did not load. */
+  #instead: { readonly version: Version; readonly states: FileStates } | undefined
+  #roots: Roots = []
+  #given = 0
+  #open = 0
+  #last: Promise<unknown> = Promise.resolve()
+  #cancel: () => void = () => {}
+  #closed = false
+
+  constructor(options: GuestModulesOptions) {
+    this.#options = options
+    this.#key = JSON.stringify([options.plugin.entry, options.plugin.integrity])
+    this.#version = new Version(options.plugin.integrity, options.keep)
+  }
+
+  /** Begins with the entry; what is returned takes the guest's requests, the first of which asks for that. */
+  serve({ send, broken }: ModuleReceiver): (request: unknown) => void {
+    let isEntry = true
+    const answer = (work: () => Promise<PostedFrame>): void => {
+      if (this.#open >= maxOpen) return broken("requests for modules whose answers it does not wait for")
+      this.#open++
+      this.#last = this.#last.then(async () => {
+        const frame = await work()
+        this.#open--
+        if (!this.#closed) send(frame)
+      })
+    }
+    answer(() => this.#first())
+    return (request) => {
+      // Answered before it came.
+      if (isEntry) isEntry = false
+      else answer(() => this.#next(String(request)))
+    }
+  }
+
+  /** Whether a file that the guest has loaded is other than it was then. */
+  readonly changed: Effect.Effect<boolean> = Effect.callback<boolean>((resume) => {
+    const states = this.#instead?.states ?? this.#version.files
+    const cancel = this.#options.pool.submit(this.#key, { type: "changed", states }, (result) =>
+      resume(Effect.succeed(result.type !== "changed" || result.changed))
+    )
+    return Effect.sync(cancel)
+  })
+
+  /** To be told that it has loaded: its version is kept. Whether that is an earlier one than the files'. */
+  readonly loaded: Effect.Effect<boolean> = Effect.sync(() => {
+    if (this.#instead !== undefined) return true
+    this.#options.kept.loaded(this.#options.plugin.entry, this.#version)
+    return false
+  })
+
+  /** To be told that it has not. Whether another guest would get an earlier version. */
+  readonly failed: Effect.Effect<boolean> = Effect.promise(
+    async () =>
+      this.#instead === undefined &&
+      (await this.#options.kept.failed(this.#options.plugin.entry, this.#version, this.#look))
+  )
+
+  /** The guest is gone: what is being done for it is ended. */
+  close(): void {
+    this.#closed = true
+    this.#cancel()
+  }
+
+  readonly #look: Look = {
+    haveChanged: async (states) => {
+      const result = await this.#ask({ type: "changed", states })
+      return result.type !== "changed" || result.changed
+    },
+    statesOf: async (files) => {
+      const result = await this.#ask({ type: "states", files })
+      return result.type === "states" ? result.states : new Map()
+    }
+  }
+
+  #ask(job: LoaderJob): Promise<LoaderResult> {
+    return new Promise((resolve) => {
+      this.#cancel = this.#options.pool.submit(this.#key, job, resolve)
+    })
+  }
+
+  async #first(): Promise<PostedFrame> {
+    const { plugin, guest, known, kept } = this.#options
+    if (kept.isBroken(plugin.entry)) {
+      this.#instead = await kept.insteadOf(plugin.entry, plugin.integrity, this.#look)
+      if (this.#instead !== undefined) return this.#again("")
+    }
+    const result = await this.#ask({
+      type: "load",
+      guest,
+      plugin,
+      known: known.of(this.#key),
+      watch: kept.watchedOf(plugin.entry)
+    })
+    return this.#take("", result)
+  }
+
+  async #next(request: string): Promise<PostedFrame> {
+    if (this.#closed) return failed("the isolate has ended")
+    if (this.#instead !== undefined) return this.#again(request)
+    const { plugin, guest } = this.#options
+    const refused = this.#tooMuch()
+    if (refused !== undefined) return failed(refused)
+    return this.#take(request, await this.#ask({ type: "ask", guest, plugin, roots: this.#roots, request }))
+  }
+
+  #tooMuch(): string | undefined {
+    if (this.#version.files.size <= maxModules && this.#given <= maxBytes) return undefined
+    return `the plugin has loaded more than ${maxModules} modules or ${maxBytes} bytes of them; bundle what it needs`
+  }
+
+  async #take(request: string, result: LoaderResult): Promise<PostedFrame> {
+    if (result.type !== "given") {
+      return failed(result.type === "problem" ? `Its modules cannot be had: ${result.problem}.` : "no answer")
+    }
+    const { frame, refused, roots, stale } = result
+    this.#roots = roots
+    this.#given += frame.body.length
+    for (const text of stale) this.#options.known.drop(this.#key, text)
+    if (request !== "" && !refused) this.#options.known.add(this.#key, request)
+    await this.#record(request, result)
+    return frame
+  }
+
+  /** What is imported later is of this version as long as its files are. */
+  async #record(request: string, given: Given): Promise<void> {
+    const version = this.#version
+    if (version.whole && this.#options.keep && (await this.#look.haveChanged(version.files))) return
+    version.add(request, given)
+  }
+
+  #again(request: string): PostedFrame {
+    const frame = this.#instead?.version.frames.get(request)
+    if (frame !== undefined) return copyOf(frame)
+    return failed(
+      `Cannot load ${request}: the plugin's files have changed and do not load, and the version that goes on had not asked for it.`
+    )
+  }
+}

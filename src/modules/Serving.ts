@@ -1,0 +1,176 @@
+/** What one guest is served: its plugin's entry, what that asks for, and what of it is sent ahead. */
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { type FileStates, statesOf } from "../fileStates.ts"
+import { keyOf } from "../guest/ahead.ts"
+import type { FrameHead, ModulePlace, ModuleRefused, ModuleRequest } from "../guest/protocol.ts"
+import { importPlace } from "./importPlace.ts"
+import type { Conditions } from "./conditions.ts"
+import { LoadProblem, messageOf } from "./LoadProblem.ts"
+import type { Given, PluginModules } from "./loaderMessages.ts"
+import { type Module, type Modules, openModules } from "./moduleGraph.ts"
+import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
+import { ModuleResolver } from "./ModuleResolver.ts"
+import { maxBytes, type ModuleSources } from "./ModuleSource.ts"
+import { readPlain } from "./plainFiles.ts"
+import { CompilerTrap } from "./typescript.ts"
+
+/** Bytes of sources that are sent ahead. */
+const maxAhead = 8 * 1024 * 1024
+
+/** What a guest asks; the text is a plugin's as much as anyone's. */
+export const requestIn = (text: string): ModuleRequest | undefined => {
+  try {
+    const { specifier, parent, require } = JSON.parse(text)
+    const sound = typeof specifier === "string" && typeof parent === "string" && typeof require === "boolean"
+    return sound ? { specifier, parent, require } : undefined
+  } catch {
+    // Not JSON, or not an object: no request.
+    return undefined
+  }
+}
+
+interface Asked {
+  readonly request: ModuleRequest
+  readonly module: Module
+}
+
+const bytesOf = (source: string | Uint8Array): Uint8Array =>
+  typeof source === "string" ? Buffer.from(source) : source
+
+export class Serving {
+  readonly #policy: ModulePolicy
+  readonly #opened: Promise<Modules>
+
+  constructor(
+    { entry, integrity }: PluginModules,
+    sources: ModuleSources,
+    conditions: Conditions,
+    roots: Roots = []
+  ) {
+    this.#policy = ModulePolicy.ofPlugin(entry, roots)
+    const resolver = new ModuleResolver(this.#policy, conditions)
+    this.#opened = openModules({ policy: this.#policy, resolver, sources }, integrity)
+    // Whoever asks is told.
+    this.#opened.catch(() => {})
+  }
+
+  async #get(request: ModuleRequest): Promise<Asked> {
+    return { request, module: await (await this.#opened).get(request) }
+  }
+
+  /** The entry, with what guests of the same plugin have asked for before; every one decided anew. */
+  async first(known: ReadonlyArray<string>, watch: ReadonlyArray<string>): Promise<Given> {
+    const watched = statesOf(watch)
+    const request: ModuleRequest = { specifier: this.#policy.entryUrl, parent: "", require: false }
+    try {
+      const asked = [await this.#get(request)]
+      let size = asked[0]?.module.source.size ?? 0
+      const stale: Array<string> = []
+      for (const text of known) {
+        const more = await this.#ahead(text)
+        if (more === undefined) {
+          stale.push(text)
+          continue
+        }
+        size += more.module.source.size
+        if (size > maxAhead) break
+        asked.push(more)
+      }
+      return this.#given(asked, watched, stale)
+    } catch (error) {
+      return { ...this.#failed(request, error), watched: [...watched] }
+    }
+  }
+
+  /** What cannot be had is not sent ahead: whoever asks for it is told why. */
+  async #ahead(text: string): Promise<Asked | undefined> {
+    const request = requestIn(text)
+    if (request === undefined) return undefined
+    try {
+      return await this.#get(request)
+    } catch (error) {
+      if (error instanceof CompilerTrap) throw error
+      return undefined
+    }
+  }
+
+  async answer(request: ModuleRequest): Promise<Given> {
+    try {
+      return this.#given([await this.#get(request)])
+    } catch (error) {
+      return this.#failed(request, error)
+    }
+  }
+
+  #given(
+    asked: ReadonlyArray<Asked>,
+    watched: FileStates = new Map(),
+    stale: ReadonlyArray<string> = []
+  ): Given {
+    const bodies = asked.map(({ module }) => bytesOf(module.source.source))
+    const body = new Uint8Array(bodies.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const bytes of bodies) {
+      body.set(bytes, at)
+      at += bytes.length
+    }
+    const head: FrameHead = {
+      modules: asked.map(({ request, module }, index) => [
+        keyOf(request),
+        module.url,
+        module.source.format,
+        bodies[index]?.length ?? 0
+      ])
+    }
+    const files = new Map(asked.map(({ module }) => [module.file, module.source.stamp]))
+    const folders = new Set(Array.from(files.keys(), (file) => path.dirname(file)))
+    return {
+      type: "given",
+      frame: { head: JSON.stringify(head), body },
+      files: [...files],
+      watched: [...watched, ...statesOf(folders)],
+      stale,
+      roots: this.#policy.roots,
+      refused: false
+    }
+  }
+
+  #failed(request: ModuleRequest, error: unknown): Given {
+    if (error instanceof CompilerTrap) throw error
+    return refusal(refusedWith(request, error), this.#policy.roots)
+  }
+}
+
+/** An answer that is none, for a guest to throw. */
+export const refusal = (refused: ModuleRefused, roots: Roots = []): Given => ({
+  type: "given",
+  frame: { head: JSON.stringify(refused satisfies FrameHead), body: new Uint8Array() },
+  files: [],
+  watched: [],
+  stale: [],
+  roots,
+  refused: true
+})
+
+/** Why it is refused, who asked, and where. */
+const refusedWith = ({ specifier, parent }: ModuleRequest, error: unknown): ModuleRefused => {
+  const { place: own, syntax = false } = error instanceof LoadProblem ? error : {}
+  const importer = parent.startsWith("file:") ? fileURLToPath(parent) : undefined
+  const place = own ?? (importer === undefined ? undefined : importIn(importer, specifier))
+  return {
+    error: messageOf(error),
+    ...(syntax ? { syntax } : {}),
+    ...(importer === undefined ? {} : { importer }),
+    ...(place === undefined ? {} : { place })
+  }
+}
+
+const importIn = (importer: string, specifier: string): ModulePlace | undefined => {
+  try {
+    return importPlace(importer, readPlain(importer, maxBytes).bytes.toString("utf8"), specifier)
+  } catch {
+    // It may have gone meanwhile; the message says who asked.
+    return undefined
+  }
+}

@@ -1,0 +1,16 @@
+/** Where a source names a module that it asks for. */
+import { codeFrame } from "../codeFrame.ts"
+import type { ModulePlace } from "../guest/protocol.ts"
+
+/** The first place where a source names it literally. */
+export const importPlace = (file: string, source: string, specifier: string): ModulePlace | undefined => {
+  for (const quote of ['"', "'", "`"]) {
+    const at = source.indexOf(quote + specifier + quote)
+    if (at < 0) continue
+    const above = source.slice(0, at).split("\n")
+    const line = above.length
+    const column = (above.at(-1)?.length ?? 0) + 1
+    return { file, line, column, frame: codeFrame(source, line, column) }
+  }
+  return undefined
+}

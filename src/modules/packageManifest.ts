@@ -1,0 +1,74 @@
+/** package.json files, which a plugin or a package may have made: read within bounds, and once. */
+import { statSync } from "node:fs"
+import * as path from "node:path"
+import { LoadProblem } from "./LoadProblem.ts"
+import { readPlain } from "./plainFiles.ts"
+
+export interface Manifest {
+  readonly file: string
+  readonly folder: string
+  readonly name: unknown
+  readonly main: unknown
+  readonly type: unknown
+  readonly exports: unknown
+  readonly imports: unknown
+  readonly sideEffects: unknown
+}
+
+/** Bytes of a package.json. */
+const maxBytes = 1024 * 1024
+
+const isThere = (file: string): boolean => statSync(file, { throwIfNoEntry: false }) !== undefined
+
+const read = (folder: string): Manifest | undefined => {
+  const file = path.join(folder, "package.json")
+  if (!isThere(file)) return undefined
+  const text = readPlain(file, maxBytes).bytes.toString("utf8")
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new LoadProblem(`${file} is not valid JSON; correct it.`)
+  }
+  const field = (name: string): unknown =>
+    typeof json === "object" && json !== null && Object.hasOwn(json, name)
+      ? Reflect.get(json, name)
+      : undefined
+  return {
+    file,
+    folder,
+    name: field("name"),
+    main: field("main"),
+    type: field("type"),
+    exports: field("exports"),
+    imports: field("imports"),
+    sideEffects: field("sideEffects")
+  }
+}
+
+/** What is in package.json files, as they were when they were first asked for. */
+export class Manifests {
+  readonly #byFolder = new Map<string, Manifest | undefined>()
+
+  /** That of a folder; throws a `LoadProblem` if it cannot be read. */
+  of(folder: string): Manifest | undefined {
+    if (this.#byFolder.has(folder)) return this.#byFolder.get(folder)
+    const manifest = read(folder)
+    this.#byFolder.set(folder, manifest)
+    return manifest
+  }
+
+  /** That which a file belongs to, by Node's rules: the nearest above it, up to a `node_modules`. */
+  above(file: string): Manifest | undefined {
+    for (
+      let folder = path.dirname(file);
+      path.basename(folder) !== "node_modules";
+      folder = path.dirname(folder)
+    ) {
+      const manifest = this.of(folder)
+      if (manifest !== undefined) return manifest
+      if (folder === path.dirname(folder)) break
+    }
+    return undefined
+  }
+}

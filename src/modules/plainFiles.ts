@@ -1,0 +1,71 @@
+/**
+ * Reads files that a plugin may have put there: regular ones only, never more bytes than allowed, and without waiting.
+ * A FIFO, a device or a socket is refused before it is opened.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats, statSync } from "node:fs"
+import { LoadProblem } from "./LoadProblem.ts"
+
+export interface PlainFile {
+  readonly bytes: Buffer
+  /** Changes when the file does. */
+  readonly stamp: string
+}
+
+/** A file's identity, as far as a change of content shows in it. */
+const stampOf = ({ ino, size, mtimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}`
+
+const kindOf = (stat: BigIntStats): string => {
+  if (stat.isDirectory()) return "a folder"
+  if (stat.isFIFO()) return "a FIFO"
+  if (stat.isSocket()) return "a socket"
+  return stat.isFile() ? "a file" : "a device"
+}
+
+const mustBePlain = (file: string, stat: BigIntStats, maxBytes: number): void => {
+  if (!stat.isFile()) {
+    throw new LoadProblem(`Cannot load "${file}": it is ${kindOf(stat)}, not a regular file.`)
+  }
+  if (stat.size > maxBytes) throw tooLarge(file, `it has ${stat.size} bytes`, maxBytes)
+}
+
+const tooLarge = (file: string, has: string, maxBytes: number): LoadProblem =>
+  new LoadProblem(`Cannot load "${file}": ${has}, ${maxBytes} are allowed.`)
+
+/** The stamp of a file that `readPlain` would read. */
+export const stampOfPlain = (
+  file: string,
+  maxBytes: number
+): { readonly stamp: string; readonly size: number } => {
+  const stat = statSync(file, { bigint: true })
+  mustBePlain(file, stat, maxBytes)
+  return { stamp: stampOf(stat), size: Number(stat.size) }
+}
+
+// Windows has no such flags, and no FIFOs in folders.
+const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
+
+/** Reads a whole file; throws a `LoadProblem` if it is not a regular file or too large, or the system's own error. */
+export const readPlain = (file: string, maxBytes: number): PlainFile => {
+  // Opening a device can have effects of its own.
+  stampOfPlain(file, maxBytes)
+  const descriptor = openSync(file, flags)
+  try {
+    // It may have become another one meanwhile.
+    const stat = fstatSync(descriptor, { bigint: true })
+    mustBePlain(file, stat, maxBytes)
+    // One byte more than it says it has: it may be growing.
+    const bytes = Buffer.allocUnsafeSlow(Number(stat.size) + 1)
+    let length = 0
+    for (;;) {
+      const read = readSync(descriptor, bytes, length, bytes.length - length, null)
+      length += read
+      if (read === 0 || length === bytes.length) break
+    }
+    if (length === bytes.length) {
+      throw new LoadProblem(`Cannot load "${file}": it grows while it is read; try again once it is written.`)
+    }
+    return { bytes: bytes.subarray(0, length), stamp: stampOf(stat) }
+  } finally {
+    closeSync(descriptor)
+  }
+}

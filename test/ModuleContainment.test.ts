@@ -1,0 +1,185 @@
+/** Loading a hostile plugin costs itself only: others load, import lazily and end meanwhile, and the host stays small. */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, ManagedRuntime, Result, Scope } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { linkifier, moduleIntegrity, PluginRuntime } from "../src/index.ts"
+import { hostileModules, makeHostileModules } from "./support/hostileModules.ts"
+import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
+
+const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-containment-")))
+const outside = path.join(root, "outside.json")
+beforeAll(() => {
+  fs.writeFileSync(outside, '{"secret":"outside"}')
+  makeHostileModules(path.join(root, "hostile"), outside)
+  fs.mkdirSync(path.join(root, "good"))
+  fs.writeFileSync(path.join(root, "good/late.ts"), "export const value: string = 'late'")
+  fs.writeFileSync(
+    path.join(root, "good/plugin.ts"),
+    `export default { name: "good", version: "1.0.0",
+      async enrich({ message }) {
+        const data = message.content_raw === "late" ? { ...(await import("./late.ts")) } : {}
+        return [{ kind: "good", span: { start: 0, end: 1 }, data }]
+      } }`
+  )
+})
+afterAll(() => fs.rmSync(root, { recursive: true }))
+
+type Name = keyof typeof hostileModules
+
+/** What keeps a loader busy until it is ended. */
+const endless: ReadonlyArray<Name> = ["exponential", "exponentialDependency"]
+
+/** What is refused, and by what words. */
+const refused: { readonly [name in Name]?: RegExp } = {
+  fifoManifest: /package\.json": it is a FIFO, not a regular file/,
+  zeroManifest: /package\.json": it is a device, not a regular file/,
+  hugeManifest: /package\.json": it has 734003200 bytes, 1048576 are allowed/,
+  fifoDependency: /package\.json": it is a FIFO/,
+  zeroDependency: /package\.json": it is a device/,
+  hugeDependency: /package\.json": it has 734003200 bytes/,
+  fifoEntry: /plugin\.mjs": it is a FIFO/,
+  fifoModule: /part\.mjs": it is a FIFO.*\(at .*fifo-module\/plugin\.mjs:1:8\)/,
+  zeroModule: /leads outside the plugin's folder/,
+  hugeModule: /part\.mjs": it has 734003200 bytes, 16777216 are allowed/,
+  hugeTypeScript: /plugin\.ts": it has \d+ bytes, 4194304 are allowed/,
+  nested: /the TypeScript compiler gave up on it/,
+  outsideMain: /leads outside the plugin's folder/,
+  outsideExports: /Invalid "exports" target/,
+  nestedManifest: /./
+}
+
+const [thread] = levels
+const ones = levels.filter(({ reuse }) => reuse === "plugin")
+
+for (const level of ones) {
+  describe(`Modules on ${level.isolation}`, () => {
+    let runtime: ManagedRuntime.ManagedRuntime<PluginRuntime, unknown>
+    beforeAll(() => {
+      runtime = ManagedRuntime.make(layerRuntime())
+    })
+    afterAll(() => runtime.dispose())
+
+    const run = (modulePath: string, name: string, more: object = {}, text = "hello") =>
+      Effect.gen(function* () {
+        const plugins = yield* PluginRuntime
+        const spec = specOn(level, { name, kind: linkifier, modulePath, timeout: "20 seconds", ...more })
+        const [found] = yield* plugins.run(spec, { message: { ...message, content_raw: text } })
+        return found?.data
+      })
+    const hostile = (name: Name, more: object = {}) =>
+      run(path.join(root, "hostile", hostileModules[name]), name, more)
+    const good = path.join(root, "good/plugin.ts")
+
+    for (const [name, says] of Object.entries(refused) as Array<[Name, RegExp]>) {
+      it(`refuses ${name}, and the host does not grow`, async () => {
+        await runtime.runPromise(run(good, "good"))
+        const before = process.memoryUsage.rss()
+        const error = await runtime.runPromise(Effect.flip(hostile(name)))
+        assert.strictEqual(error._tag, "LOAD_ERROR", String(error))
+        assert.match(error.message, says)
+        assert.isBelow(process.memoryUsage.rss() - before, 300 * 1024 * 1024)
+      })
+    }
+
+    for (const name of endless) {
+      it(`others load and import lazily while ${name} is loaded, which ends at its deadline`, async () => {
+        await runtime.runPromise(
+          Effect.gen(function* () {
+            // Warm before: what it imports later comes from a loader that did not load it.
+            yield* run(good, "warm")
+            const stuck = yield* Effect.forkChild(
+              Effect.forEach([1, 2], () => Effect.flip(hostile(name, { timeout: "3 seconds" })))
+            )
+            const [first] = yield* Effect.all(
+              [
+                Effect.exit(hostile(name, { timeout: "3 seconds", concurrency: 4 })),
+                Effect.gen(function* () {
+                  yield* Effect.sleep("500 millis")
+                  assert.deepStrictEqual(yield* run(good, "warm", {}, "late"), { value: "late" })
+                  assert.deepStrictEqual(yield* run(good, "fresh", { reuse: "never" }, "late"), {
+                    value: "late"
+                  })
+                  assert.isUndefined(stuck.pollUnsafe())
+                })
+              ],
+              { concurrency: 2 }
+            )
+            assert.isTrue(Exit.isFailure(first))
+            const errors = yield* Fiber.join(stuck)
+            for (const error of errors) {
+              assert.strictEqual(error._tag, "TIMEOUT")
+              assert.include(error.message, "was still loading")
+            }
+            // The same plugin's files, once they are good, load again.
+            assert.deepStrictEqual(yield* run(good, "warm", {}, "late"), { value: "late" })
+          })
+        )
+      })
+    }
+  })
+}
+
+describe("Modules", () => {
+  const level = thread ?? assert.fail("there is no level")
+  const specOf = (name: Name, more: object = {}) =>
+    specOn(level, {
+      name,
+      kind: linkifier,
+      modulePath: path.join(root, "hostile", hostileModules[name]),
+      timeout: "60 seconds",
+      ...more
+    })
+
+  it.live("a runtime that closes ends a loader that is stuck", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const fiber = yield* Effect.forkIn(
+        Effect.gen(function* () {
+          const plugins = yield* PluginRuntime
+          yield* plugins.load(specOf("exponential"))
+        }).pipe(Effect.provide(layerRuntime())),
+        scope
+      )
+      yield* Effect.sleep("1 second")
+      const began = performance.now()
+      yield* Fiber.interrupt(fiber)
+      yield* Scope.close(scope, Exit.void)
+      assert.isBelow(performance.now() - began, 5_000)
+    })
+  )
+
+  it.live("a thousand TypeScript modules with an integrity hold nobody up", () =>
+    Effect.gen(function* () {
+      const plugins = yield* PluginRuntime
+      const many = specOf("manyTypeScript", { integrity: `sha256-${"A".repeat(43)}=` })
+      const good = specOn(level, {
+        name: "good",
+        kind: linkifier,
+        modulePath: path.join(root, "good/plugin.ts"),
+        reuse: "never"
+      })
+      yield* plugins.run(good, { message })
+      const order: Array<string> = []
+      const error = yield* Effect.all(
+        [
+          Effect.tap(Effect.flip(plugins.load(many)), () => Effect.sync(() => order.push("many"))),
+          Effect.tap(plugins.run(good, { message }), () => Effect.sync(() => order.push("good")))
+        ],
+        { concurrency: 2 }
+      )
+      assert.match(error[0].message, /not those its integrity was made from/)
+      assert.deepStrictEqual(order, ["good", "many"])
+    }).pipe(Effect.provide(layerRuntime(undefined, 1)))
+  )
+
+  it.live("hashing a hostile module says why it has no hash", () =>
+    Effect.gen(function* () {
+      for (const name of ["fifoManifest", "zeroManifest", "hugeManifest", "nested"] as const) {
+        const hashed = yield* Effect.result(moduleIntegrity(specOf(name).modulePath))
+        assert.isTrue(Result.isFailure(hashed))
+      }
+    })
+  )
+})
