@@ -11,6 +11,7 @@ import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { rightsOf } from "../plugins/LoadReport.ts"
+import { namedRedactorOf } from "../plugins/Secrets.ts"
 import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { Json, workspaceFolder } from "./Globals.ts"
@@ -51,7 +52,11 @@ const check = ({ spec, configured, anyKind }: Candidate) =>
   Effect.gen(function* () {
     const asIs = anyKind ? yield* withItsKind(spec) : spec
     const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
-    const checked: Checked = { spec: asIs, loaded }
+    const { text } = namedRedactorOf(asIs)
+    const checked: Checked = {
+      spec: asIs,
+      loaded: { name: text(loaded.name), version: text(loaded.version) }
+    }
     return checked
   }).pipe(
     Effect.catch((error) => {
