@@ -68,7 +68,7 @@ for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm"
             pieces.map((piece) => decoder.write(Buffer.from(piece, "hex"))).join("") + decoder.end()
           const whole = new TextDecoder().decode(Buffer.from(pieces.join(""), "hex"))
           assert.deepStrictEqual(
-            decoded[at],
+            [...(decoded[at] ?? [])],
             [text, whole].map((it) => Buffer.from(it, "utf16le").toString("hex")),
             `${encoding} ${pieces.join(" ")}`
           )
