@@ -8,9 +8,13 @@ import * as crypto from "node:crypto"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
+import { cut } from "../intrinsics.ts"
+import { looksLikeVariable } from "../variables.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { makeFs } from "./files.ts"
+
+const { hasOwn } = Object
 
 /** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
 const makeProcess = (
@@ -101,11 +105,11 @@ export const makeFacades = (
   audit: Audit
 ): Facades => {
   const env: Record<string, string> = {}
-  // In audit mode a variable that is not granted stays unset; that it was looked for is reported.
+  // A variable that is not granted stays unset, in audit mode too; that it was looked for is reported.
   const watchedEnv = new Proxy(env, {
     get: (target, name, receiver) => {
-      if (audit.active() && typeof name === "string" && !Object.hasOwn(target, name)) {
-        audit.report({ capability: "env", what: name.slice(0, 200) })
+      if (typeof name === "string" && !hasOwn(target, name) && (audit.active() || looksLikeVariable(name))) {
+        audit.report({ capability: "env", what: cut(name, 0, 200) })
       }
       return Reflect.get(target, name, receiver)
     }
