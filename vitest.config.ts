@@ -37,8 +37,7 @@ const onPostgres = {
       "StorageFailures",
       "Underline",
       "Up",
-      "WriterLock",
-      "fuzz/Restore"
+      "WriterLock"
     ].map((name) => `hub/test/${name}.test.ts`),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }
   }

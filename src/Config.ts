@@ -87,6 +87,11 @@ export interface LoadedConfig {
 export interface LoadConfigOptions {
   /** The isolation level of plugins that name none. Default `"thread"`. */
   readonly isolation?: IsolationLevel
+  /**
+   * Files of plugins that the hub brings along, by the `modulePath` that names them, such as
+   * `"@agentlip/plugins/url-linkifier"`. A package that is installed in the workspace comes first. Default none.
+   */
+  readonly shipped?: { readonly [modulePath: string]: string }
 }
 
 const toSpec = <Kind extends typeof linkifier | typeof extractor>(
@@ -96,7 +101,7 @@ const toSpec = <Kind extends typeof linkifier | typeof extractor>(
 ): PluginSpec<Kind> => {
   const { enabled: _, memory, ...options } = entry
   return makeSpec({
-    ...defaults,
+    ...(defaults.isolation === undefined ? {} : { isolation: defaults.isolation }),
     ...options,
     kind,
     ...(memory === undefined ? {} : { limits: { ...options.limits, memory } })
@@ -125,7 +130,10 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   if (file === undefined) return { file, specs: [], disabled: [] }
   const config = yield* importDefault(file)
   const decoded = yield* Effect.result(
-    Schema.decodeUnknownEffect(configSchema(root), { errors: "all", onExcessProperty: "error" })(config)
+    Schema.decodeUnknownEffect(configSchema(root, options.shipped), {
+      errors: "all",
+      onExcessProperty: "error"
+    })(config)
   )
   const problems = crossProblems(config)
   if (Result.isFailure(decoded)) problems.unshift(...problemsOf(config, decoded.failure.issue))

@@ -367,6 +367,19 @@ describe("a module path", () => {
     )
   })
 
+  it("is a plugin that the hub brings along, unless the workspace has installed it", async () => {
+    const shipped = { "pkg/any": "/hub/any.js" }
+    const modulePathOf = async (root: string) => {
+      const { specs } = await Effect.runPromise(loadConfig(root, { shipped }))
+      return specs.map((spec) => spec.modulePath)
+    }
+    const root = withModule("pkg/any", installed)
+    assert.deepStrictEqual(await modulePathOf(root), [path.join(root, "node_modules/pkg/any.js")])
+    assert.deepStrictEqual(await modulePathOf(withModule("pkg/any", {})), ["/hub/any.js"])
+    const other = withModule("toString", {})
+    assert.deepStrictEqual(await modulePathOf(other), [path.join(other, "node_modules/toString")])
+  })
+
   it("may be absolute inside the workspace", async () => {
     const root = workspace({})
     const modulePath = path.join(root, "a.ts")

@@ -123,9 +123,9 @@ describe("A guest that is handed runs ahead", () => {
             on.send(runText(sent))
             while (on.begun.length === on.posted.length) on.turn()
           }
-          if (end === "leftover") on.answer(Reply.output, Leftover.resources)
+          if (end === "leftover") on.answer(Reply.output, Leftover.some)
           else if (end === "uncrossable") on.answer(Reply.uncrossable, Leftover.none)
-          else on.answer(Reply.thrown, Leftover.resources)
+          else on.answer(Reply.thrown, Leftover.some)
         }
         const begun = on.begun.length
         play(on, after, sent + 1)

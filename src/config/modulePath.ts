@@ -23,7 +23,10 @@ const resolvePackage = (root: string, specifier: string): string => {
   return resolver.resolve({ specifier, parent, require: false }).file
 }
 
-const inPackage = (root: string, given: string): Effect.Effect<string, string> => {
+/** Files to use for packages that a workspace has not installed, by the `modulePath` that names them. */
+export type ShippedPackages = { readonly [modulePath: string]: string }
+
+const inPackage = (root: string, given: string, shipped: ShippedPackages): Effect.Effect<string, string> => {
   if (isBuiltin(given))
     return Effect.fail("is a module of the runtime itself; give a path or a package instead")
   if (/^[a-z][a-z\d+.-]*:/i.test(given)) return Effect.fail("is a URL; give a path or a package instead")
@@ -37,6 +40,8 @@ const inPackage = (root: string, given: string): Effect.Effect<string, string> =
       // Not installed: like a file that is missing, that is one plugin's LOAD_ERROR and stops no other.
       if (!(error instanceof LoadProblem && error.missing))
         return Effect.fail(`cannot be resolved: ${error.message}`)
+      const own = Object.hasOwn(shipped, given) ? shipped[given] : undefined
+      if (own !== undefined) return Effect.succeed(own)
       return fs.existsSync(path.join(root, given))
         ? Effect.fail(`is taken for a package; for the file in the workspace write "./${given}"`)
         : Effect.succeed(path.join(root, "node_modules", given))
@@ -57,9 +62,15 @@ const inWorkspace = (root: string, given: string): Effect.Effect<string, string>
  * The real path of a configured module, which need not exist; or what is wrong with `given` as a predicate
  * (`leaves the workspace …`). `root` is the workspace's real path.
  */
-export const resolveModule = (root: string, given: string): Effect.Effect<string, string> =>
+export const resolveModule = (
+  root: string,
+  given: string,
+  shipped: ShippedPackages = {}
+): Effect.Effect<string, string> =>
   Effect.suspend(() =>
-    given.startsWith(".") || path.isAbsolute(given) ? inWorkspace(root, given) : inPackage(root, given)
+    given.startsWith(".") || path.isAbsolute(given)
+      ? inWorkspace(root, given)
+      : inPackage(root, given, shipped)
   ).pipe(
     Effect.filterOrFail(
       (file) => !isHubPrivate(file),

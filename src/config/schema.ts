@@ -7,7 +7,7 @@ import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"
 import { isObject, text } from "../spec/values.ts"
 import { pathText, shown } from "../text.ts"
-import { resolveModule } from "./modulePath.ts"
+import { resolveModule, type ShippedPackages } from "./modulePath.ts"
 
 const json = Schema.Json.annotate({ expected: "a JSON value" })
 
@@ -26,7 +26,7 @@ const resolved = (resolve: (given: string) => Effect.Effect<string, string>) =>
   )
 
 /** The schema of a config file; `root` is the workspace's real path. */
-export const configSchema = (root: string) => {
+export const configSchema = (root: string, shipped?: ShippedPackages) => {
   const granted = resolved((given) => {
     const file = path.resolve(root, given)
     return isHubPrivate(realOf(file))
@@ -35,7 +35,7 @@ export const configSchema = (root: string) => {
   })
   const entry = Schema.Struct({
     name: text,
-    modulePath: resolved((given) => resolveModule(root, given)),
+    modulePath: resolved((given) => resolveModule(root, given, shipped)),
     ...Struct.map(Settings.fields, Schema.optionalKey),
     config: Schema.optionalKey(Schema.Record(Schema.String, json)),
     limits: Schema.optionalKey(Schema.Struct(Struct.map(Limits.fields, Schema.optionalKey))),

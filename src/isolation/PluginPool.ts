@@ -380,13 +380,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     return Effect.mapBoth(grants, {
       onFailure: (reason) => new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason }),
       onSuccess: (grants): Subject =>
-        (this.#subject = {
-          spec,
-          grants,
-          base,
-          audit: this.#host.audit(spec.name),
-          noticed: new Set()
-        })
+        (this.#subject = { spec, grants, base, audit: this.#host.audit(spec.name) })
     })
   }
 

@@ -8,8 +8,7 @@ export interface GuestReply {
   readonly type: string
   /** JSON, not yet parsed. */
   readonly body: string
-  /** A `Leftover`. */
-  readonly leftover: string
+  readonly leftover: boolean
 }
 
 /** What a guest may do while it works on a request. */

@@ -2,7 +2,6 @@
  * What rogues are after: a workspace with a hub's secret, a server on this machine, a variable in the host's
  * environment, a file the host has open. `harm` says what became of it.
  */
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -21,8 +20,6 @@ const secrets = {
 
 export interface World {
   readonly plugins: string
-  /** A folder of things that are no files. */
-  readonly pipes: string
   /** `host:port` of the server that rogues are granted, if they are granted any. */
   readonly bait: string
   /** What every rogue is told, as its config. */
@@ -101,13 +98,6 @@ export const makeWorld = async (): Promise<World> => {
   fs.mkdirSync(path.join(plugins, "node_modules"))
   fs.symlinkSync(workspace, path.join(plugins, "node_modules", "escape"))
 
-  // Whoever guests run as, they may use what is in there.
-  const pipes = path.join(workspace, "pipes")
-  fs.mkdirSync(pipes)
-  execFileSync("mkfifo", [path.join(pipes, "pipe")])
-  for (const file of [pipes, path.join(pipes, "pipe")]) fs.chmodSync(file, 0o777)
-  const socket = net.createServer().listen(path.join(pipes, "socket"))
-
   // Open in the host for as long as the world stands, as a hub's database is.
   const database = path.join(workspace, ".agentlip", "database")
   fs.writeFileSync(database, secrets.descriptor)
@@ -136,7 +126,6 @@ export const makeWorld = async (): Promise<World> => {
   let seen = listing(root)
   return {
     plugins,
-    pipes,
     bait: `127.0.0.1:${baitPort}`,
     config: {
       token,
@@ -145,7 +134,6 @@ export const makeWorld = async (): Promise<World> => {
       database,
       descriptor,
       plant,
-      pipes,
       elsewhere,
       port,
       bait: baitPort,
@@ -176,7 +164,6 @@ export const makeWorld = async (): Promise<World> => {
     close: async () => {
       delete process.env.ZOO_SECRET
       fs.closeSync(descriptor)
-      socket.close()
       for (const socket of sockets) socket.destroy()
       await bait.terminate()
       await new Promise((resolve) => server.close(resolve))

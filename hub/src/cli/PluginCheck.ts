@@ -11,7 +11,7 @@ import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { rightsOf } from "../plugins/LoadReport.ts"
-import { namedRedactorOf } from "../plugins/Secrets.ts"
+import { configDefaults } from "../plugins/configDefaults.ts"
 import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { Json, workspaceFolder } from "./Globals.ts"
@@ -52,11 +52,7 @@ const check = ({ spec, configured, anyKind }: Candidate) =>
   Effect.gen(function* () {
     const asIs = anyKind ? yield* withItsKind(spec) : spec
     const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
-    const { text } = namedRedactorOf(asIs)
-    const checked: Checked = {
-      spec: asIs,
-      loaded: { name: text(loaded.name), version: text(loaded.version) }
-    }
+    const checked: Checked = { spec: asIs, loaded }
     return checked
   }).pipe(
     Effect.catch((error) => {
@@ -125,7 +121,7 @@ export const pluginCheck = Command.make(
   },
   Effect.fnUntraced(function* ({ files, ...flags }) {
     const workspace = yield* workspaceFolder
-    const config = yield* Effect.result(loadConfig(workspace, { isolation: "process" }))
+    const config = yield* Effect.result(loadConfig(workspace, configDefaults))
     const inConfig = Result.isFailure(config) ? ofConfig(config.failure) : []
     const { file, specs } = Result.getOrElse(config, () => ({ file: "", specs: [] }))
     if (file === undefined && files.length === 0)

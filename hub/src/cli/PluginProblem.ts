@@ -8,7 +8,6 @@ import {
 } from "@agentlip/plugin-runtime"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { namedRedactorOf } from "../plugins/Secrets.ts"
 import { printable } from "./Output.ts"
 
 /** A place in a file; lines and columns count from 1. */
@@ -134,7 +133,7 @@ export const problemOf = (error: PluginError, spec: ConfiguredSpec): PluginProbl
   const hint = hintOf(error)
   return {
     code: error._tag,
-    message: printable(namedRedactorOf(spec).text(messageOf(error))),
+    message: printable(messageOf(error)),
     stack,
     ...(place === undefined ? {} : { place }),
     ...(error._tag === "LOAD_ERROR" && error.importer !== undefined ? { importer: error.importer } : {}),

@@ -15,6 +15,7 @@ import { Duration, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { configDefaults } from "../plugins/configDefaults.ts"
 import { CommandError, fromError } from "./CommandError.ts"
 
 export const invalid = (reason: string): CommandError => new CommandError({ reason, code: "INVALID_INPUT" })
@@ -154,10 +155,7 @@ export const specOfFile = (file: string): ConfiguredSpec =>
 
 /** The workspace's entry of that name. */
 export const specOfName = Effect.fnUntraced(function* (workspace: string, name: string) {
-  const { file, specs, disabled } = yield* Effect.mapError(
-    loadConfig(workspace, { isolation: "process" }),
-    fromError
-  )
+  const { file, specs, disabled } = yield* Effect.mapError(loadConfig(workspace, configDefaults), fromError)
   const spec = specs.find((spec) => spec.name === name)
   if (spec !== undefined) return spec
   if (file === undefined) return yield* invalid(`${workspace} has no agentlip.config.ts; name a file instead`)

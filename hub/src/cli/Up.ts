@@ -5,6 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as Hub from "../Hub.ts"
+import { configDefaults } from "../plugins/configDefaults.ts"
 import * as LoadReport from "../plugins/LoadReport.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
 import { Workspace } from "../workspace/Workspace.ts"
@@ -97,15 +98,22 @@ export const up = Command.make(
   Effect.fnUntraced(
     function* ({ port, rateLimit, database, redis, node, otlp, logFormat }) {
       const workspace = yield* workspaceFolder
-      const defaults = { isolation: "process" } as const
-      const { file, specs, disabled } = yield* loadConfig(workspace, defaults)
+      const { file, specs, disabled } = yield* loadConfig(workspace, configDefaults)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
       const shared = {
         ...(Option.isSome(database) ? { database: database.value } : {}),
         ...(Option.isSome(redis) ? { redis: redis.value } : {})
       }
       const trust = yield* Trust
-      const options = { workspace, trust, port, rateLimits, plugins: specs, reload: defaults, ...shared }
+      const options = {
+        workspace,
+        trust,
+        port,
+        rateLimits,
+        plugins: specs,
+        reload: configDefaults,
+        ...shared
+      }
       const telemetry = Telemetry.layer({
         ...process.env,
         ...(Option.isSome(otlp) ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.value } : {})

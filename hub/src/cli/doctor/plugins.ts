@@ -9,15 +9,19 @@ import {
 import { Effect, Logger, Result } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../../Hub.ts"
+import { configDefaults } from "../../plugins/configDefaults.ts"
 import * as LoadReport from "../../plugins/LoadReport.ts"
-import { namedRedactorOf } from "../../plugins/Secrets.ts"
 import { type Check, checkOf } from "./Check.ts"
+
+const probeFile = fileURLToPath(
+  new URL(`./probe.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+)
 
 const probe = (isolation: "process" | "wasm" | "thread", sandbox: "none" | "bubblewrap") =>
   makeSpec({
     name: sandbox === "none" ? isolation : sandbox,
     kind: linkifier,
-    modulePath: fileURLToPath(new URL("./probe.ts", import.meta.url)),
+    modulePath: probeFile,
     isolation,
     ...(isolation === "process" ? { sandbox } : {})
   })
@@ -43,13 +47,9 @@ const level = ({ spec, result }: LoadReport.LoadResult): Check => {
 
 const plugin = ({ spec, result }: LoadReport.LoadResult): Check => {
   const { ok, problem } = checkOf(`plugin ${spec.name}`)
-  const { text } = namedRedactorOf(spec)
   return Result.isSuccess(result)
-    ? ok(`${text(result.success.name)} ${text(result.success.version)} loads, on isolation ${spec.isolation}`)
-    : problem(
-        `${result.failure._tag}: ${text(why(result.failure))}`,
-        `agentlip plugin check ${spec.modulePath}`
-      )
+    ? ok(`${result.success.name} ${result.success.version} loads, on isolation ${spec.isolation}`)
+    : problem(`${result.failure._tag}: ${why(result.failure)}`, `agentlip plugin check ${spec.modulePath}`)
 }
 
 /** Loads them as a hub does, in isolates that end with it. */
@@ -62,7 +62,7 @@ const load = (workspace: string, specs: ReadonlyArray<ConfiguredSpec>) =>
 export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
   const { ok, warning, problem } = checkOf("config")
   const levels = (yield* load(workspace, probes)).map(level)
-  const config = yield* Effect.result(loadConfig(workspace, { isolation: "process" }))
+  const config = yield* Effect.result(loadConfig(workspace, configDefaults))
   if (Result.isFailure(config)) return [...levels, problem(config.failure.message, "correct the file")]
   const { file, specs } = config.success
   if (file === undefined) {

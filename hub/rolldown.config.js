@@ -1,0 +1,110 @@
+/**
+ * Builds what `npm i @agentlip/hub` installs: the hub and the command line as a few files, so that a command starts in
+ * milliseconds, with everything in them but QuickJS and the TypeScript compiler.
+ *
+ *   dist/agentlip.js    hub, command line, library, protocol and Effect
+ *   dist/runtime/       code of the library that runs elsewhere: threads of the host, and guests
+ *   dist/plugins/       the shipped plugins
+ *
+ * Needs the library and the plugins to be built: it takes guests, threads and plugins from their `dist`.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { defineConfig } from "rolldown"
+
+const root = path.resolve(import.meta.dirname, "..")
+const dist = path.join(import.meta.dirname, "dist")
+const library = path.join(root, "src") + path.sep
+
+/** Installed beside the hub: QuickJS because guests are granted its files by path, the compiler because it is large. */
+const external = [
+  /^node:/,
+  /^bun:/,
+  /^amaro$/,
+  /^quickjs-emscripten-core/,
+  /^@jitl\//,
+  /^bufferutil$/,
+  /^utf-8-validate$/,
+  /^pg-native$/
+]
+
+const moduleUrl = "\0agentlip:moduleUrl"
+
+/**
+ * Code of the library finds its threads and guests by its own URL. In the bundle that URL would be the bundle's: a module
+ * `src/a/b.ts` is told that it is `dist/runtime/a/b.js`, where `runtime` below puts those files.
+ */
+const ownUrls = {
+  name: "own-urls",
+  resolveId: (id) => (id === moduleUrl ? id : undefined),
+  load: (id) =>
+    id === moduleUrl
+      ? 'const runtime = new URL("./runtime/", import.meta.url)\nexport const moduleUrl = (file) => new URL(file, runtime).href\n'
+      : undefined,
+  transform: (code, id) => {
+    if (!id.startsWith(library) || !code.includes("import.meta.url")) return undefined
+    const file = path.relative(library, id).replaceAll(path.sep, "/").replace(/\.ts$/, ".js")
+    const own = `moduleUrl(${JSON.stringify(file)})`
+    return `import { moduleUrl } from ${JSON.stringify(moduleUrl)}\n${code.replaceAll("import.meta.url", own)}`
+  }
+}
+
+/** Files that the library starts threads with, as modules of `src` name them. */
+const threads = fs
+  .readdirSync(library, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts"))
+  .flatMap((file) =>
+    [...fs.readFileSync(path.join(library, file), "utf8").matchAll(/new URL\(\s*`\.\/(\w+)\.\$\{/g)].map(
+      ([, name]) => path.join(path.dirname(file), `${name}.js`)
+    )
+  )
+  .filter((file) => file !== "author.js")
+
+const options = {
+  platform: "node",
+  external,
+  resolve: { conditionNames: ["@agentlip/source", "import", "node", "default"] }
+}
+const chunk = (input, file) => ({
+  ...options,
+  input,
+  output: { file: path.join(dist, file), format: "esm", codeSplitting: false }
+})
+
+/** What is not bundled, because its text is what counts. */
+const copies = {
+  name: "copies",
+  buildStart: () => {
+    fs.rmSync(dist, { recursive: true, force: true })
+    fs.cpSync(path.join(root, "dist", "guest"), path.join(dist, "runtime", "guest"), {
+      recursive: true,
+      filter: (file) => fs.statSync(file).isDirectory() || file.endsWith(".js")
+    })
+    fs.cpSync(path.join(root, "dist", "author.js"), path.join(dist, "runtime", "author.js"))
+    fs.cpSync(path.join(root, "plugins", "dist"), path.join(dist, "plugins"), { recursive: true })
+    const manifest = JSON.stringify({ type: "module" })
+    for (const folder of ["runtime", "plugins"]) {
+      fs.writeFileSync(path.join(dist, folder, "package.json"), `${manifest}\n`)
+    }
+  }
+}
+
+export default defineConfig([
+  {
+    ...options,
+    input: { agentlip: path.join(import.meta.dirname, "src", "main.ts") },
+    plugins: [copies, ownUrls],
+    output: { dir: dist, format: "esm", chunkFileNames: "chunks/[name].js" }
+  },
+  {
+    ...options,
+    input: Object.fromEntries(
+      threads.map((file) => [
+        file.replaceAll(path.sep, "/").replace(/\.js$/, ""),
+        path.join(root, "dist", file)
+      ])
+    ),
+    output: { dir: path.join(dist, "runtime"), format: "esm", chunkFileNames: "chunks/[name].js" }
+  },
+  chunk(path.join(import.meta.dirname, "src", "cli", "doctor", "probe.ts"), "probe.js")
+])
