@@ -84,6 +84,7 @@ const core = ({
   host,
   port,
   rateLimits,
+  readAuth,
   connections,
   concurrency,
   reload,
@@ -104,6 +105,7 @@ const core = ({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(rateLimits === undefined ? {} : { rateLimits }),
+    ...(readAuth === undefined ? {} : { readAuth }),
     ...(connections === undefined ? {} : { connections })
   })
   return Announcement.layer.pipe(

@@ -132,6 +132,7 @@ export const startHub = Effect.fnUntraced(function* (
     readonly live?: LiveOptions
     /** Default none: tests ask as fast as they can. */
     readonly rateLimits?: Hub.HubOptions["rateLimits"]
+    readonly readAuth?: boolean
     readonly connections?: Hub.HubOptions["connections"]
   } = {}
 ) {
@@ -143,6 +144,7 @@ export const startHub = Effect.fnUntraced(function* (
       plugins: options.plugins ?? [],
       ...options.live,
       rateLimits: options.rateLimits ?? false,
+      readAuth: options.readAuth ?? false,
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { CrossChannelMove, InvalidInput, NotFound, PayloadTooLarge, VersionConflict } from "./Errors.ts"
-import { Authorization, Idempotency, Validation } from "./Middlewares.ts"
+import { Authorization, Idempotency, Validation, TextBody } from "./Middlewares.ts"
 import { Attachment, Channel, Derivation, Enrichment, JsonObject, Message, Topic } from "./Entities.ts"
 import { HubEvent } from "./Events.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
@@ -32,6 +32,8 @@ export const HealthStatus = Schema.Struct({
   protocol_version: Schema.String,
   pid: Schema.Int,
   uptime_seconds: Schema.Finite,
+  /** Whether reads need the token too. */
+  read_auth: Schema.optionalKey(Schema.Boolean),
   /** Of a request with `challenge`: that the hub has the token of its `server.json`; see Proof.ts. */
   proof: Schema.optionalKey(Schema.String)
 })
@@ -183,6 +185,7 @@ export class Writes extends HttpApiGroup.make("writes")
     })
   )
   .middleware(Idempotency)
+  .middleware(TextBody)
   .middleware(Validation)
   .middleware(Authorization)
   .prefix("/api/v1") {}

@@ -21,3 +21,8 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@agentl
 export class Idempotency extends HttpApiMiddleware.Service<Idempotency>()("@agentlip/protocol/Idempotency", {
   error: InvalidInput
 }) {}
+
+/** Refuses bodies that are not JSON in UTF-8, or have texts that are no well-formed Unicode. */
+export class TextBody extends HttpApiMiddleware.Service<TextBody>()("@agentlip/protocol/TextBody", {
+  error: InvalidInput
+}) {}

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { NotFound } from "./Errors.ts"
-import { Authorization, Idempotency, Validation } from "./Middlewares.ts"
+import { Authorization, Idempotency, Validation, TextBody } from "./Middlewares.ts"
 import { Backfill, Derivation, DerivationState } from "./Entities.ts"
 import { PluginSummary } from "./Plugins.ts"
 import * as Texts from "./Texts.ts"
@@ -69,6 +69,7 @@ export class Operations extends HttpApiGroup.make("operations")
     })
   )
   .middleware(Idempotency)
+  .middleware(TextBody)
   .middleware(Validation)
   .middleware(Authorization)
   .prefix("/api/v1") {}

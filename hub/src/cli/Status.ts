@@ -56,6 +56,12 @@ export const troubles = (found: {
     : ["", `The config is not what the hub goes by: ${printable(found.config_problem)}`])
 ]
 
+/** Who can read from the hub. */
+export const readersText = (readAuth: boolean): string =>
+  readAuth
+    ? "Reads need the token, which the owner of .agentlip/ has."
+    : "Reads are open to every local user; agentlip up --read-auth asks for the token."
+
 export const status = Command.make("status", {}, () =>
   Effect.gen(function* () {
     const { workspace, server, health, ask } = yield* connect
@@ -63,6 +69,7 @@ export const status = Command.make("status", {}, () =>
     const url = urlOf(server)
     yield* show({ workspace, url, health, ...found }, () => [
       `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
+      readersText(health.read_auth === true),
       "",
       ...pluginTable(found.plugins),
       ...troubles(found)

@@ -12,6 +12,7 @@ import { Workspace } from "../workspace/Workspace.ts"
 import { fromError } from "./CommandError.ts"
 import { Trust, workspaceFolder } from "./Globals.ts"
 import * as Log from "./Log.ts"
+import { readersText } from "./Status.ts"
 import * as Stop from "./Stop.ts"
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
@@ -37,7 +38,7 @@ const howToPost = (url: string, serverFile: string, topic: string | undefined): 
   "  post 'events?tail=5'"
 ]
 
-const announce = Effect.fnUntraced(function* (format: Log.Format) {
+const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
   const { root, serverFile } = yield* Workspace
   const { address } = yield* HttpServer.HttpServer
   const sql = yield* SqlClient.SqlClient
@@ -47,9 +48,10 @@ const announce = Effect.fnUntraced(function* (format: Log.Format) {
     format,
     [
       `The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`,
-      ...howToPost(url, serverFile, topic?.id)
+      ...howToPost(url, serverFile, topic?.id),
+      `\n${readersText(readAuth)}`
     ],
-    [["the hub is up", { workspace: root, url, pid: process.pid }]]
+    [["the hub is up", { workspace: root, url, pid: process.pid, read_auth: readAuth }]]
   )
 })
 
@@ -89,6 +91,12 @@ export const up = Command.make(
       ),
       Flag.optional
     ),
+    readAuth: Flag.Boolean("read-auth").pipe(
+      Flag.withDescription(
+        "Reads need the token too, live events and metrics among them. Default: every user of the machine can read"
+      ),
+      Flag.withDefault(false)
+    ),
     logFormat: Log.logFormat,
     node: Flag.File("node", { mustExist: true }).pipe(
       Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
@@ -96,7 +104,7 @@ export const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, database, redis, node, otlp, logFormat }) {
+    function* ({ port, rateLimit, readAuth, database, redis, node, otlp, logFormat }) {
       const workspace = yield* workspaceFolder
       const { file, specs, disabled } = yield* loadConfig(workspace, configDefaults)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
@@ -110,6 +118,7 @@ export const up = Command.make(
         trust,
         port,
         rateLimits,
+        readAuth,
         plugins: specs,
         reload: configDefaults,
         ...shared
@@ -123,7 +132,7 @@ export const up = Command.make(
       )
       const known = engineWarning(process.versions.node)
       if (known !== undefined) yield* Effect.logWarning(noticeText(known))
-      yield* Effect.provideContext(announce(logFormat), services)
+      yield* Effect.provideContext(announce(logFormat, readAuth), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
       const source = file ?? "no agentlip.config.ts: none"
       yield* Log.say(

@@ -1,5 +1,5 @@
 /** Node's HTTP server, which answers also what is no HTTP in the protocol's shape. */
-import { createServer, type Server, STATUS_CODES } from "node:http"
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { type ConnectionOptions, withTimeouts } from "./Connections.ts"
 import { securityHeaders } from "./Guard.ts"
@@ -15,6 +15,19 @@ const statusOf = (error: NodeJS.ErrnoException): number => {
   }
 }
 
+/** Refuses by hand what never becomes a request of the server. */
+const refuse = (socket: Duplex, status: number, code: string, error: string): void => {
+  const body = JSON.stringify({ error, code })
+  const headers = {
+    ...securityHeaders,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close"
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`, ...lines, "", body].join("\r\n"))
+}
+
 const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   // Gone, or in the middle of an answer that nothing can be put into.
   if (
@@ -27,20 +40,21 @@ const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   }
   const status = statusOf(error)
   const text = STATUS_CODES[status] ?? "Bad Request"
-  const body = JSON.stringify({
-    error: `The request is no HTTP that can be read: ${text}`,
-    code: "INVALID_INPUT"
-  })
-  const headers = {
-    ...securityHeaders,
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    connection: "close"
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-  socket.end([`HTTP/1.1 ${status} ${text}`, ...lines, "", body].join("\r\n"))
+  refuse(socket, status, "INVALID_INPUT", `The request is no HTTP that can be read: ${text}`)
 }
+
+const refuseTunnel = (_: IncomingMessage, socket: Duplex): void =>
+  refuse(socket, 405, "NOT_FOUND", "The hub is no proxy: it has no CONNECT")
+
+const refuseExpectation = ({ socket }: IncomingMessage): void =>
+  refuse(socket, 417, "INVALID_INPUT", "Expect: only 100-continue is understood")
 
 /** A request without a Host is left to the guard, which says what is wrong with it. */
 export const createHubServer = (connections: ConnectionOptions): Server =>
-  withTimeouts(createServer({ requireHostHeader: false }).on("clientError", answer), connections)
+  withTimeouts(
+    createServer({ requireHostHeader: false })
+      .on("clientError", answer)
+      .on("connect", refuseTunnel)
+      .on("checkExpectation", refuseExpectation),
+    connections
+  )

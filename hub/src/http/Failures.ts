@@ -1,5 +1,5 @@
 /** Makes every refusal, whoever it comes from, `{error, code, details?}` in JSON. */
-import { ByteSize, Cause, Effect, type Layer, SchemaIssue } from "effect"
+import { ByteSize, Cause, Clock, Effect, type Layer, SchemaIssue } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
@@ -74,16 +74,40 @@ const isNoText = (cause: Cause.Cause<unknown>): boolean =>
       reason.defect.reason.cause.code === "22021"
   )
 
-const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+/** A failure that lasts would fill the log, a line for each request: the same line is logged once in this time. */
+const quietMillis = 10_000
+
+type Say = (failure: string, log: (more: string) => Effect.Effect<void>) => Effect.Effect<void>
+
+/** Logs a failure unless it was logged a moment ago; the next line says how often that was. */
+const makeSay = (): Say => {
+  const failures = new Map<string, { until: number; leftOut: number }>()
+  return (failure, log) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const known = failures.get(failure)
+      if (known !== undefined && now < known.until && now >= known.until - quietMillis) {
+        known.leftOut++
+        return Effect.void
+      }
+      // They are few, but their number is not up to this file.
+      if (failures.size >= 100) failures.clear()
+      failures.set(failure, { until: now + quietMillis, leftOut: 0 })
+      const leftOut = known?.leftOut ?? 0
+      return log(leftOut === 0 ? "" : ` (and ${leftOut} times more since the last line)`)
+    })
+}
+
+const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: Say) {
   const storage = storageFailure(cause)
   if (storage !== undefined) {
-    yield* Effect.logWarning(`request refused: ${storage.text}`)
+    yield* say(storage.text, (more) => Effect.logWarning(`request refused: ${storage.text}${more}`))
     return refusal(503, "SERVICE_UNAVAILABLE", storage.text, { "retry-after": String(storage.retryAfter) })
   }
-  if (isNoText(cause))
-    return byStatus(400, "The request has the character U+0000, which PostgreSQL cannot keep")
+  if (isNoText(cause)) return byStatus(400, "The request has the character U+0000")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)
-  if (status >= 500) yield* Effect.logError("request failed", cause)
+  // By what failed: another failure is logged at once.
+  if (status >= 500)
+    yield* say(String(Cause.squash(cause)), (more) => Effect.logError(`request failed${more}`, cause))
   return byStatus(status, undefined)
 })
 
@@ -94,14 +118,22 @@ export const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): strin
 const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>
   body._tag === "Uint8Array" && body.contentType.startsWith("application/json")
 
-/** Refusals of a handler, whoever they come from, in the protocol's shape. */
-export const answered = <E, R>(
+type Answered = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  handler.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
-    Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause))),
-    Effect.map((response) =>
-      response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+
+/** Makes what puts refusals of a handler, whoever they come from, into the protocol's shape. */
+export const make: Effect.Effect<Answered> = Effect.sync(() => {
+  const say = makeSay()
+  const answered: Answered = (handler) =>
+    handler.pipe(
+      Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause, say)
+      ),
+      Effect.map((response) =>
+        response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
+      )
     )
-  )
+  return answered
+})

@@ -1,4 +1,5 @@
 /** What is asked of every request before any route sees it, and said with every answer. */
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { refusal } from "./Failures.ts"
@@ -24,18 +25,29 @@ const isEncoded = (url: string): boolean => {
   }
 }
 
+const hostsOf = (request: HttpServerRequest.HttpServerRequest): number => {
+  const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+  return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
+}
+
 /** Why a request is refused whatever it asks for. */
-const objection = ({
-  headers,
-  url
-}: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse | undefined => {
-  const { host = "", origin } = headers
+const objection = (
+  request: HttpServerRequest.HttpServerRequest
+): HttpServerResponse.HttpServerResponse | undefined => {
+  const { headers, url } = request
+  const { host = "", origin, "sec-fetch-site": site } = headers
+  // Node keeps the first of them; what is between it and the client may go by the last.
+  if (hostsOf(request) > 1) return refusal(400, "INVALID_INPUT", "There must be one Host header")
   if (!localHost.test(host)) {
     return refusal(403, "INVALID_INPUT", "The Host header must be 127.0.0.1, localhost or [::1]")
   }
   // Browsers name the page that asks; programs name nothing.
   if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
     return refusal(403, "INVALID_INPUT", "Pages of other origins are not answered")
+  }
+  // They say so also of requests that have no Origin: images, scripts, links. Another port here is `same-site`.
+  if (site !== undefined && site !== "same-origin" && site !== "none") {
+    return refusal(403, "INVALID_INPUT", "Pages of other sites are not answered; open the address itself")
   }
   return isEncoded(url)
     ? undefined

@@ -18,27 +18,29 @@ import { Specs } from "../plugins/Specs.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
 import { Topics } from "../messages/Topics.ts"
 
-const HealthLive = HttpApiBuilder.group(
-  Api,
-  "health",
-  Effect.fnUntraced(function* (handlers) {
-    const { instance_id, db_id } = yield* Identity
-    const token = Redacted.value(yield* AuthToken)
-    const { pid } = process
-    const started = yield* Clock.monotonicTimeNanos
-    return handlers.handle("health", ({ query: { challenge } }) =>
-      Effect.map(Clock.monotonicTimeNanos, (now) => ({
-        status: "ok" as const,
-        instance_id,
-        db_id,
-        ...protocolVersions,
-        pid,
-        uptime_seconds: Math.round(Number(now - started) / 1e6) / 1_000,
-        ...(challenge === undefined ? {} : { proof: proofOf(token, { challenge, instance_id, pid }) })
-      }))
-    )
-  })
-)
+const HealthLive = (read_auth: boolean) =>
+  HttpApiBuilder.group(
+    Api,
+    "health",
+    Effect.fnUntraced(function* (handlers) {
+      const { instance_id, db_id } = yield* Identity
+      const token = Redacted.value(yield* AuthToken)
+      const { pid } = process
+      const started = yield* Clock.monotonicTimeNanos
+      return handlers.handle("health", ({ query: { challenge } }) =>
+        Effect.map(Clock.monotonicTimeNanos, (now) => ({
+          status: "ok" as const,
+          instance_id,
+          db_id,
+          ...protocolVersions,
+          pid,
+          uptime_seconds: Math.round(Number(now - started) / 1e6) / 1_000,
+          ...(read_auth ? { read_auth } : {}),
+          ...(challenge === undefined ? {} : { proof: proofOf(token, { challenge, instance_id, pid }) })
+        }))
+      )
+    })
+  )
 
 /** A page of the log; the data of its events is JSON already, and goes out as it is. */
 const eventsJson = ({ replay_until, events, has_more }: EventPage): string => {
@@ -131,4 +133,5 @@ const WritesLive = HttpApiBuilder.group(
   })
 )
 
-export const HandlersLive = Layer.mergeAll(HealthLive, ReadsLive, WritesLive)
+/** `readAuth` is what `/health` says of reads. */
+export const HandlersLive = (readAuth: boolean) => Layer.mergeAll(HealthLive(readAuth), ReadsLive, WritesLive)

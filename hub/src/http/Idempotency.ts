@@ -10,7 +10,7 @@
  * - The deletion of a message puts its tombstone into the answers that hold it; see KeptAnswers.ts.
  */
 import { Clock, Duration, Effect, Layer, Schedule } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { createHash } from "node:crypto"
 import { Idempotency, InvalidInput } from "@agentlip/protocol"
@@ -23,6 +23,11 @@ const keptFor = Duration.hours(24)
 const sweepEvery = Duration.hours(1)
 
 const isKey = (key: string): boolean => /^[\x21-\x7e]{1,255}$/.test(key)
+
+/** The route's path: to the router `/API/v1/%6dessages/` is `/api/v1/messages`, and so it is to a key. */
+const canonicalPath = Effect.map(HttpRouter.RouteContext, ({ route, params }) =>
+  route.path.replaceAll(/:(\w+)/g, (_, name: string) => params[name] ?? "")
+)
 
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex")
 
@@ -96,8 +101,7 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
         }
         // All of it has come before anything is begun: nobody's slow line is to hold a transaction open.
         const body = yield* Effect.orDie(request.text)
-        const path = request.url.replace(/[?#].*$/s, "")
-        return yield* once(`${request.method} ${path} ${key}`, handler, digestOf(body))
+        return yield* once(`${request.method} ${yield* canonicalPath} ${key}`, handler, digestOf(body))
       })
     )
   })

@@ -18,7 +18,9 @@ import * as MetricsRoute from "./MetricsRoute.ts"
 import { OperationHandlersLive } from "./OperationHandlers.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
+import * as ReadAuth from "./ReadAuth.ts"
 import * as Socket from "./Socket.ts"
+import { TextBodyLive } from "./TextBodies.ts"
 
 /** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
 export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/HostRefused")("HostRefused", {
@@ -41,44 +43,56 @@ export interface ServerOptions {
   readonly port?: number
   /** What is more is refused with 429. Default 100 requests a second of a client, 1,000 in all; `false`: no limits. */
   readonly rateLimits?: RateLimits.RateLimits | false
+  /** Whether reads need the token too, `/health` apart. Default `false`: every user of the machine can read. */
+  readonly readAuth?: boolean
   /** How long connections are kept that wait, or that take nothing. */
   readonly connections?: ConnectionOptions
 }
 
 /** Around every route, those that do not exist included. */
-const everyRequest = (rateLimits: RateLimits.RateLimits | false) =>
+const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
   Layer.unwrap(
-    Effect.zipWith(RateLimits.make(rateLimits), InFlight.make, (limited, bounded) =>
-      HttpRouter.middleware(
-        (handler) => handler.pipe(bounded, limited, admitted, Failures.answered, Effect.map(secured)),
+    Effect.gen(function* () {
+      const limited = yield* RateLimits.make(rateLimits)
+      const bounded = yield* InFlight.make
+      const authorized = yield* ReadAuth.make(readAuth)
+      const answered = yield* Failures.make
+      return HttpRouter.middleware(
+        (handler) => handler.pipe(authorized, bounded, limited, admitted, answered, Effect.map(secured)),
         { global: true }
       )
-    )
+    })
   )
 
-const routes = (rateLimits: RateLimits.RateLimits | false) =>
+const routes = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
     MetricsRoute.layer,
     Socket.layer,
     EventStream.layer,
     OtherMethods.layer,
-    everyRequest(rateLimits)
+    everyRequest(rateLimits, readAuth)
   ).pipe(
-    Layer.provide([HandlersLive, OperationHandlersLive]),
-    Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive])
+    Layer.provide([HandlersLive(readAuth), OperationHandlersLive]),
+    Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive])
   )
 
 /** Built after the server, so that it lets the clients go before the server waits for them. */
 const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
 
 /** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
-export const layer = ({ host = "127.0.0.1", port = 0, rateLimits = {}, connections = {} }: ServerOptions) =>
+export const layer = ({
+  host = "127.0.0.1",
+  port = 0,
+  rateLimits = {},
+  readAuth = false,
+  connections = {}
+}: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       const websocket = { maxPayload: Socket.maxPayload }
-      const serve = HttpRouter.serve(routes(rateLimits), {
+      const serve = HttpRouter.serve(routes(rateLimits, readAuth), {
         disableLogger: true,
         disableListenLog: true
       })

@@ -1,0 +1,35 @@
+/** Reads with the token only, as an option: any user of the machine can reach the hub's port. */
+import { Effect } from "effect"
+import { HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { AuthToken } from "../workspace/AuthToken.ts"
+import { hasToken, isToken } from "./Auth.ts"
+import { refusal } from "./Failures.ts"
+
+type Guarded = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
+
+/** Where the token may stand in the query: clients of live events cannot always set a header. */
+const takesQuery = /^\/(?:ws|api\/v1\/events\/stream)\/*\?/
+
+/** Whoever watches the hub, or looks for it, needs no token for that. */
+const isHealth = (url: string): boolean => /^\/health(?:$|[?#])/.test(url)
+
+/** Lets requests through that have the token, and `/health`; all requests if reads are open. */
+export const make = (readAuth: boolean): Effect.Effect<Guarded, never, AuthToken> =>
+  Effect.map(AuthToken, (token): Guarded => {
+    if (!readAuth) return (handler) => handler
+    return (handler) =>
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const { url, headers } = request
+        if (isHealth(url) || hasToken(request, token)) return yield* handler
+        const inQuery = takesQuery.test(url)
+          ? new URLSearchParams(url.slice(url.indexOf("?"))).get("token")
+          : null
+        if (inQuery !== null && isToken(token, inQuery)) return yield* handler
+        return headers["authorization"] === undefined && inQuery === null
+          ? refusal(401, "MISSING_AUTH", "This hub's reads need the header Authorization: Bearer <token>")
+          : refusal(401, "INVALID_AUTH", "The token is not this hub's")
+      })
+  })
