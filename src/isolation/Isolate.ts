@@ -87,6 +87,10 @@ export class Isolate {
     return this.#condemned !== undefined
   }
 
+  get gone(): boolean {
+    return this.#death !== undefined
+  }
+
   /** Whether it was to die and has not, for longer than a host waits. */
   get undead(): boolean {
     return this.#undead && this.#death === undefined

@@ -23,6 +23,10 @@ export interface Usage {
   readonly memory: number
   /** Processor time in milliseconds; `undefined` where the level cannot see it. */
   readonly cpu: number | undefined
+  /** Of an isolate in the host's own process: bytes that its engine accounts for, in use or not. */
+  readonly accounted?: number
+  /** Whether it may have memory up to its limit beside that. */
+  readonly hasMore?: boolean
 }
 
 export interface Transport {

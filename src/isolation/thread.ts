@@ -168,7 +168,9 @@ export const startWorker =
         const [heap, cpu] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage?.()])
         return {
           memory: heap.used_heap_size + heap.malloced_memory + (buffers ? heap.external_memory : 0),
-          cpu: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1000
+          cpu: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1000,
+          accounted: heap.total_heap_size + heap.malloced_memory + heap.external_memory,
+          hasMore: !buffers
         }
       }
     }

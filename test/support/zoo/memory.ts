@@ -61,6 +61,12 @@ export const memory: ReadonlyArray<Rogue> = [
     "mem-slowly",
     "mem-random-bytes"
   ]),
+  // Native objects: the engine sees little of them, the process all. Not every level and Node has them.
+  ...files("ts", { ...ended, expect: ["WORKER_CRASH", "TIMEOUT", "EXECUTION_ERROR"], timeout: 8_000 }, [
+    "mem-intl",
+    "mem-temporal",
+    "mem-text-decoders"
+  ]),
   // Code is slow to make: the deadline may come first.
   ...files("ts", ended, ["mem-functions"]),
   // One text that is more than its heap may be; V8 may refuse it, or end.
