@@ -153,14 +153,21 @@ export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-r
   }
 }
 
-/** The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker. */
+/**
+ * The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker.
+ *
+ * With `inputRefused` nothing ran: the input is not one of the plugin's kind, and `cause` says why. That is the caller's
+ * mistake and does not count.
+ */
 export class ExecutionError extends Schema.TaggedError<ExecutionError>(
   "@agentlip/plugin-runtime/ExecutionError"
 )("EXECUTION_ERROR", {
   plugin,
-  cause: ThrownValue
+  cause: ThrownValue,
+  inputRefused: Schema.optionalKey(Schema.Literal(true))
 }) {
   override get message(): string {
+    if (this.inputRefused) return `Plugin "${this.plugin}" was not run: ${this.cause.message}`
     return `Plugin "${this.plugin}" threw ${this.cause.name}: ${this.cause.message}`
   }
 }

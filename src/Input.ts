@@ -20,6 +20,7 @@ export const encodeInput = (spec: PluginSpec, input: unknown): Effect.Effect<str
     Effect.fail(
       new ExecutionError({
         plugin: spec.name,
+        inputRefused: true,
         cause: { name: "InvalidInput", message: `the input is not a ${spec.kind.name}'s: ${why}` }
       })
     )

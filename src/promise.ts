@@ -6,8 +6,10 @@ import { Duration, Effect, Layer, ManagedRuntime } from "effect"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
-import { LoadError, type PluginErrorCode } from "./Errors.ts"
+import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
 import {
+  type Attachment,
+  type Enrichment,
   extractor,
   linkifier,
   makeSpec,
@@ -18,6 +20,7 @@ import {
 } from "./Plugin.ts"
 import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
+import { shown } from "./text.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
 /** One plugin, one input, and any setting of a spec: times in milliseconds, `config` beside the message. */
@@ -27,7 +30,10 @@ export interface RunPluginOptions
   /** Path or `file:` URL of the plugin's module. */
   readonly modulePath: string
   readonly input: MessageInput & { readonly config?: { readonly [key: string]: unknown } }
-  /** Names the circuit breaker and the errors. Default: the module's file name without its extension. */
+  /**
+   * Names the circuit breaker and the errors. Default: the module's file name without its extension; with as many of
+   * its folders as it takes (`b/plugin`) if the host knows another module by that name.
+   */
   readonly pluginName?: string | undefined
   /** Wall clock, for loading and for each run. Default 5,000. */
   readonly timeoutMs?: number | undefined
@@ -37,6 +43,30 @@ export interface RunPluginOptions
   readonly breaker?:
     | { readonly failureThreshold?: number | undefined; readonly cooldownMs?: number | undefined }
     | undefined
+}
+
+/** What plugins of each type return. */
+export interface PluginOutputs {
+  readonly linkifier: ReadonlyArray<Enrichment>
+  readonly extractor: ReadonlyArray<Attachment>
+}
+
+/** The type of plugin that returns `T`; either, if `T` says nothing of its items. */
+export type PluginTypeOf<T> =
+  T extends ReadonlyArray<infer Item>
+    ? Item extends { readonly span: unknown }
+      ? "linkifier"
+      : Item extends { readonly value_json: unknown }
+        ? "extractor"
+        : keyof PluginOutputs
+    : keyof PluginOutputs
+
+/** The result's type follows from `type`; a type that is given must be one that such a plugin returns. */
+export interface RunPlugin {
+  <Type extends keyof PluginOutputs>(
+    options: RunPluginOptions & { readonly type: Type }
+  ): Promise<RunPluginResult<PluginOutputs[Type]>>
+  <T>(options: RunPluginOptions & { readonly type: PluginTypeOf<T> }): Promise<RunPluginResult<T>>
 }
 
 export type RunPluginResult<T> =
@@ -52,7 +82,7 @@ export interface PluginHostOptions extends WorkerOptions {
 
 /** Runs plugins until it is closed. */
 export interface PluginHost {
-  readonly runPlugin: <T>(options: RunPluginOptions) => Promise<RunPluginResult<T>>
+  readonly runPlugin: RunPlugin
   readonly circuitBreaker: {
     readonly state: (pluginName: string) => Promise<BreakerState>
     readonly trip: (pluginName: string) => Promise<void>
@@ -64,11 +94,43 @@ export interface PluginHost {
 
 const kinds = { linkifier, extractor }
 
-/** Options that make no spec: nothing can be loaded with them. */
-const unusable = (options: RunPluginOptions, error: unknown): LoadError => {
-  const modulePath = String(options.modulePath)
+/** Options that make no spec: nothing can be loaded with them. Whatever they are. */
+const unusable = (options: unknown, error: unknown): LoadError => {
+  const { pluginName, modulePath } = fieldsOf(options)
+  const path = String(modulePath)
   const reason = error instanceof Error ? error.message : String(error)
-  return new LoadError({ plugin: options.pluginName ?? modulePath, modulePath, reason })
+  return new LoadError({
+    plugin: typeof pluginName === "string" ? pluginName : path,
+    modulePath: path,
+    reason
+  })
+}
+
+/** The fields of what may not be the object that it should be. */
+const fieldsOf = (options: unknown): { readonly [name: string]: unknown } => {
+  try {
+    return { ...Object(options) }
+  } catch {
+    // A getter throws: nothing is known of it.
+    return {}
+  }
+}
+
+/** Names of modules without one, each for one path. */
+const makeNames = (): ((modulePath: string) => string) => {
+  const named = new Map<string, string>()
+  const taken = new Map<string, string>()
+  return (modulePath) => {
+    const known = named.get(modulePath)
+    if (known !== undefined) return known
+    const { dir, name } = path.parse(modulePath)
+    const parts = [...dir.split(path.sep).filter((part) => part !== ""), name]
+    const shorter = parts.map((_, index) => parts.slice(-1 - index).join("/"))
+    const found = shorter.find((candidate) => !taken.has(candidate)) ?? modulePath
+    named.set(modulePath, found)
+    taken.set(found, modulePath)
+    return found
+  }
 }
 
 /** How many specs a host remembers; over it the oldest are made anew. */
@@ -86,26 +148,34 @@ const names: { readonly [path: string]: string } = {
 const millis = (value: number | undefined): Duration.Duration | undefined =>
   value === undefined ? undefined : Duration.millis(value)
 
-const specOf = ({
-  type,
-  modulePath: given,
-  input,
-  pluginName,
-  timeoutMs,
-  graceMs,
-  breaker: { failureThreshold, cooldownMs } = {},
-  ...settings
-}: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
+const specOf = (
+  {
+    type,
+    modulePath: given,
+    input,
+    pluginName,
+    timeoutMs,
+    graceMs,
+    breaker: { failureThreshold, cooldownMs } = {},
+    ...settings
+  }: RunPluginOptions,
+  nameOf: (modulePath: string) => string
+): PluginSpec<typeof linkifier | typeof extractor> => {
   if (!Object.hasOwn(kinds, type)) {
     throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(type)}`)
+  }
+  if (typeof given !== "string") {
+    throw new TypeError(
+      `modulePath must be the path or file: URL of the plugin's module, not ${shown(given)}`
+    )
   }
   const modulePath = given.startsWith("file:") ? fileURLToPath(given) : path.resolve(given)
   const spec = makeSpec({
     ...settings,
-    name: pluginName ?? path.parse(modulePath).name,
+    name: pluginName ?? nameOf(modulePath),
     kind: kinds[type],
     modulePath,
-    config: input.config,
+    config: input?.config,
     timeout: millis(timeoutMs),
     grace: millis(graceMs),
     breaker: { failureThreshold, cooldown: millis(cooldownMs) }
@@ -115,13 +185,19 @@ const specOf = ({
   return spec
 }
 
+/** A problem in the words of this face: what the spec calls `timeout` is `timeoutMs` here. */
+const messageOf = (error: PluginError): string =>
+  error._tag === "TIMEOUT"
+    ? error.message.replace('raise its "timeout"', 'raise its "timeoutMs"')
+    : error.message
+
 /**
  * Makes a host of its own, with its own isolates and breakers.
  *
  * @example
  * ```ts
  * const host = createPluginHost({ failureThreshold: 5 })
- * const result = await host.runPlugin<Enrichment[]>({ type: "linkifier", modulePath, input: { message } })
+ * const result = await host.runPlugin({ type: "linkifier", modulePath, input: { message } })
  * await host.close()
  * ```
  */
@@ -141,12 +217,13 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
   )
   // The same plugin with the same options keeps its warm isolates.
   const specs = new Map<string, PluginSpec<typeof linkifier | typeof extractor>>()
+  const nameOf = makeNames()
   const remember = (given: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
     const { input, ...rest } = given
-    const key = JSON.stringify([rest, input.config])
+    const key = JSON.stringify([rest, input?.config])
     const known = specs.get(key)
     if (known !== undefined) return known
-    const spec = specOf(given)
+    const spec = specOf(given, nameOf)
     const oldest = specs.size >= maxSpecs ? specs.keys().next().value : undefined
     if (oldest !== undefined) specs.delete(oldest)
     specs.set(key, spec)
@@ -154,20 +231,20 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
   }
 
   return {
-    runPlugin: <T>(given: RunPluginOptions) =>
+    runPlugin: <T>(given: RunPluginOptions): Promise<RunPluginResult<T>> =>
       runtime.runPromise(
-        Effect.suspend(() => {
-          const { message } = given.input
-          return Effect.try({ try: () => remember(given), catch: (error) => unusable(given, error) }).pipe(
-            Effect.flatMap((spec) =>
-              Effect.flatMap(PluginRuntime, (plugins) => plugins.run(spec, { message }))
-            )
-          )
-        }).pipe(
+        Effect.try({ try: () => remember(given), catch: (error) => unusable(given, error) }).pipe(
+          Effect.flatMap((spec) =>
+            Effect.flatMap(PluginRuntime, (plugins) => plugins.run(spec, { message: given.input?.message }))
+          ),
           Effect.match({
             // The output has been decoded with its kind's schema; `T` is how the caller spells that type.
             onSuccess: (data): RunPluginResult<T> => ({ ok: true, data: data as T }),
-            onFailure: (error): RunPluginResult<T> => ({ ok: false, error: error.message, code: error._tag })
+            onFailure: (error): RunPluginResult<T> => ({
+              ok: false,
+              error: messageOf(error),
+              code: error._tag
+            })
           })
         )
       ),
@@ -185,15 +262,16 @@ let shared: PluginHost | undefined
 const host = (): PluginHost => (shared ??= createPluginHost())
 
 /**
- * Runs a plugin with a timeout, a circuit breaker and validated output. Never rejects for what a plugin does.
+ * Runs a plugin with a timeout, a circuit breaker and validated output. Never rejects for what a plugin does, or
+ * for options that make no sense: those are a `LOAD_ERROR`.
  *
  * @example
  * ```ts
- * const result = await runPlugin<Enrichment[]>({ type: "linkifier", modulePath: "./urls.ts", input: { message, config: {} } })
+ * const result = await runPlugin({ type: "linkifier", modulePath: "./urls.ts", input: { message, config: {} } })
  * if (!result.ok) console.error(result.code, result.error)
  * ```
  */
-export const runPlugin = <T>(options: RunPluginOptions): Promise<RunPluginResult<T>> =>
+export const runPlugin: RunPlugin = <T>(options: RunPluginOptions & { readonly type: PluginTypeOf<T> }) =>
   host().runPlugin<T>(options)
 
 /** The shared host's circuit breaker. */

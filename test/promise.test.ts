@@ -1,5 +1,8 @@
 /** The face for hubs without Effect, on real threads: as the integration guide has it. */
 import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import type { Attachment, Enrichment } from "../src/Plugin.ts"
@@ -52,7 +55,7 @@ describe("runPlugin", () => {
   })
 
   it("ok: true and the data of an extractor", async () => {
-    const result = await runPlugin<Attachment[]>(options("words", { type: "extractor" }))
+    const result = await runPlugin<Attachment[]>({ ...options("words"), type: "extractor" })
     assert.deepStrictEqual(result, {
       ok: true,
       data: [{ kind: "length", key: "length", value_json: { length: 12 } }]
@@ -135,7 +138,13 @@ describe("runPlugin", () => {
       /graceMs: .*concurrency: .*limits\.memory: expected at most 512.*breaker\.failureThreshold: .*breaker\.cooldownMs: .*cache: true contradicts grants\.env/
     ],
     ["a grant of the network", options("words", { grants: { net: ["*"] } }), "LOAD_ERROR", /grants\.net/],
-    ["a message without content", untyped({ input: { message: {} } }), "EXECUTION_ERROR", /InvalidInput/]
+    [
+      "a message without content",
+      untyped({ input: { message: {} } }),
+      "EXECUTION_ERROR",
+      /was not run: the input is not a linkifier's: /
+    ],
+    ["no input", untyped({ input: undefined }), "EXECUTION_ERROR", /was not run: /]
   ]
   it.each(refused)("does not reject for %s", async (_, given, code, text) => {
     const result = await runPlugin({ ...given, pluginName: `refused: ${_}` })
@@ -144,9 +153,65 @@ describe("runPlugin", () => {
     assert.match(result.error, text)
   })
 
+  it("does not reject for options that are none at all", async () => {
+    const throwing = {
+      get modulePath(): string {
+        throw new Error("a getter")
+      }
+    }
+    // What a JavaScript hub could hand in, whatever the types say.
+    for (const none of [{}, undefined, null, 5, throwing]) {
+      const result = await runPlugin(none as unknown as RunPluginOptions)
+      if (result.ok) return assert.fail("it ran")
+      assert.strictEqual(result.code, "LOAD_ERROR")
+    }
+  })
+
+  it("speaks of timeoutMs, as the option is called", async () => {
+    const result = await runPlugin(options("sleeps", { timeoutMs: 200 }))
+    assert.include(result.ok ? "" : result.error, 'raise its "timeoutMs"')
+  })
+
+  it("modules of the same name never share a circuit", async () => {
+    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "promise-")))
+    const at = (name: string, enrich: string): string => {
+      const file = path.join(folder, name, "plugin.ts")
+      fs.mkdirSync(path.dirname(file))
+      fs.writeFileSync(file, `export default { name: "p", version: "1.0.0", enrich: ${enrich} }`)
+      return file
+    }
+    const broken = at("a", "() => { throw new Error('broken') }")
+    const fine = at("b", "() => []")
+    try {
+      await withHost(async (host) => {
+        for (let run = 0; run < 4; run++) {
+          const failed = await host.runPlugin({ ...options("words"), modulePath: broken })
+          assert.strictEqual(failed.ok ? "" : failed.code, run < 3 ? "EXECUTION_ERROR" : "CIRCUIT_OPEN")
+        }
+        assert.deepStrictEqual(await host.runPlugin({ ...options("words"), modulePath: fine }), {
+          ok: true,
+          data: []
+        })
+        assert.strictEqual((await host.circuitBreaker.state("plugin"))._tag, "Open")
+        assert.strictEqual((await host.circuitBreaker.state("b/plugin"))._tag, "Closed")
+      })
+    } finally {
+      fs.rmSync(folder, { recursive: true })
+    }
+  })
+
+  it("a result's type is that of the plugin's type", async () => {
+    const linked = await runPlugin({ ...options("words"), type: "linkifier" })
+    const starts: ReadonlyArray<number> = linked.ok ? linked.data.map(({ span }) => span.start) : []
+    assert.deepStrictEqual(starts, [0, 7])
+    // @ts-expect-error -- an extractor returns no enrichments
+    const wrong = await runPlugin<Enrichment[]>({ ...options("words"), type: "extractor" })
+    assert.isTrue(wrong.ok)
+  })
+
   it("keeps a plugin's isolate warm for the same options, a fresh one each for reuse: never", async () => {
     const calls = async (change: Partial<RunPluginOptions>) => {
-      const result = await runPlugin<ReadonlyArray<Enrichment>>(options("calls", change))
+      const result = await runPlugin({ ...options("calls", change), type: "linkifier" })
       return result.ok ? result.data[0]?.data["calls"] : result.error
     }
     assert.deepStrictEqual([await calls({}), await calls({}), await calls({})], [1, 2, 3])
@@ -253,10 +318,10 @@ describe("createPluginHost", () => {
         await one.circuitBreaker.trip("calls")
         const refused = await one.runPlugin(options("calls"))
         assert.strictEqual(refused.ok ? "ok" : refused.code, "CIRCUIT_OPEN")
-        const first = await other.runPlugin<ReadonlyArray<Enrichment>>(options("calls"))
+        const first = await other.runPlugin({ ...options("calls"), type: "linkifier" })
         assert.strictEqual(first.ok && first.data[0]?.data["calls"], 1)
         await one.circuitBreaker.reset("calls")
-        const own = await one.runPlugin<ReadonlyArray<Enrichment>>(options("calls"))
+        const own = await one.runPlugin({ ...options("calls"), type: "linkifier" })
         assert.strictEqual(own.ok && own.data[0]?.data["calls"], 1)
       })
     ))
