@@ -10,6 +10,21 @@ describe("Settings", () => {
     assert.strictEqual(textOf("README.md"), document)
   })
 
+  it("have the defaults that docs/operations.md names for the config file", () => {
+    const rows = Array.from(
+      textOf("docs/operations.md").matchAll(/^\| `(\w+)` \| ([^|]+) \|/gm),
+      (found) => found
+    )
+    const named = new Map(
+      rows.map(([, name = "", text = ""]) => [name === "memory" ? "limits.memory" : name, text])
+    )
+    const compared = settings.filter(
+      ({ name }) => named.has(name) && !["config", "isolation", "integrity"].includes(name)
+    )
+    assert.isAtLeast(compared.length, 7)
+    for (const { name, default: text } of compared) assert.strictEqual(named.get(name)?.trim(), text, name)
+  })
+
   it.each(settings)("$name: its comment, for editors, says what it means and its default", (setting) => {
     const { name, description, default: text } = setting
     const comments = Array.from(

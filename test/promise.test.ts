@@ -338,7 +338,7 @@ describe("createPluginHost", () => {
         const reason = await host.runPlugin(options("words")).then(() => "answered", String)
         assert.include(
           reason,
-          "A circuit breaker's failureThreshold must be an integer of at least 1, not -1."
+          "A circuit breaker's failureThreshold: expected an integer of at least 1, got -1."
         )
       },
       { failureThreshold: -1 }

@@ -51,12 +51,10 @@ export interface HubOptions
   readonly reload?: Reload.ReloadOptions
 }
 
-const policy = { failureThreshold: 3, cooldown: "60 seconds" } as const
-
 const breakerLayer = (
   redis: Redacted.Redacted | undefined
 ): Layer.Layer<CircuitBreaker, SharedBreaker.RedisUnusable> =>
-  redis === undefined ? CircuitBreaker.layer(policy) : SharedBreaker.layer(redis, policy)
+  redis === undefined ? CircuitBreaker.layer() : SharedBreaker.layer(redis)
 
 /**
  * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
