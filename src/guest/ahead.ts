@@ -9,6 +9,7 @@ import type {
   ModuleFormat,
   ModuleFrame,
   ModuleLine,
+  ModuleRefused,
   ModuleRequest
 } from "./protocol.ts"
 
@@ -33,28 +34,43 @@ const textOf = ({ frame, url, format, from, to }: Come): ModuleText => ({
   source: format === "wasm" ? frame.bytes(from, to) : frame.text(from, to)
 })
 
+type Known = { [key: string]: Come }
+
+/** Takes what is in a frame; returns what was asked for. By index: a plugin can patch what iterates. */
+const take = (
+  known: Known,
+  frame: ModuleFrame,
+  { modules, requests }: Exclude<FrameHead, ModuleRefused>
+): Come | undefined => {
+  const come: { [index: number]: Come } = Object.create(null)
+  let from = 0
+  for (let at = 0; at < modules.length; at++) {
+    const module = modules[at]
+    if (module === undefined) break
+    const to = from + module[2]
+    come[at] = { frame, url: module[0], format: module[1], from, to }
+    from = to
+  }
+  for (let at = 0; at < requests.length; at++) {
+    const request = requests[at]
+    const module = request === undefined ? undefined : come[request[3]]
+    if (request === undefined || module === undefined) break
+    const parent = typeof request[0] === "string" ? request[0] : (come[request[0]]?.url ?? "")
+    known[keyOf({ specifier: request[1], parent, require: request[2] === 1 })] = module
+  }
+  return come[0]
+}
+
 /** Asks a line, unless the answer has come ahead. Without prototypes, which a plugin could patch. */
 export const makeAsk = (): ((line: ModuleLine, request: ModuleRequest) => ModuleAnswer) => {
-  const known: { [key: string]: Come } = Object.create(null)
+  const known: Known = Object.create(null)
   return (line, request) => {
-    const asked = keyOf(request)
-    const here = known[asked]
+    const here = known[keyOf(request)]
     if (here !== undefined) return textOf(here)
     const frame = line.ask(request)
     const head: FrameHead = parse(frame.head)
     if ("error" in head) return head
-    const { modules } = head
-    let answer: Come | undefined
-    let from = 0
-    for (let at = 0; at < modules.length; at++) {
-      const module = modules[at]
-      if (module === undefined) break
-      const to = from + module[3]
-      const come = { frame, url: module[1], format: module[2], from, to }
-      from = to
-      if (at === 0) answer = come
-      else known[module[0]] = come
-    }
+    const answer = take(known, frame, head)
     return answer === undefined ? { error: "the loader answered nothing" } : textOf(answer)
   }
 }

@@ -162,8 +162,10 @@ export type ModuleFormat = "module" | "commonjs" | "json" | "wasm"
 /** JSON at the head of a frame: the module that was asked for, and others that will be, in the order of their bytes. */
 export type FrameHead =
   | {
-      readonly modules: ReadonlyArray<
-        readonly [key: string, url: string, format: ModuleFormat, bytes: number]
+      readonly modules: ReadonlyArray<readonly [url: string, format: ModuleFormat, bytes: number]>
+      /** What asks for them: a module of the frame by its index, or another by its URL. */
+      readonly requests: ReadonlyArray<
+        readonly [parent: number | string, specifier: string, require: 0 | 1, module: number]
       >
     }
   | ModuleRefused

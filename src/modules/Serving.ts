@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import { type FileStates, statesOf } from "../fileStates.ts"
 import { keyOf } from "../guest/ahead.ts"
 import type { FrameHead, ModulePlace, ModuleRefused, ModuleRequest } from "../guest/protocol.ts"
+import { eagerImports, lexerReady } from "./eagerImports.ts"
 import { importPlace } from "./importPlace.ts"
 import type { Conditions } from "./conditions.ts"
 import { LoadProblem, messageOf } from "./LoadProblem.ts"
@@ -15,8 +16,13 @@ import { maxBytes, type ModuleSources } from "./ModuleSource.ts"
 import { readPlain } from "./plainFiles.ts"
 import { CompilerTrap } from "./typescript.ts"
 
-/** Bytes of sources that are sent ahead. */
-const maxAhead = 8 * 1024 * 1024
+/** Bytes of sources that are sent ahead, and how many they are. */
+const maxAhead = 12 * 1024 * 1024
+const maxAheadModules = 2_500
+const maxAheadRequests = 25_000
+
+/** Milliseconds after which a guest gets what has been found by then, and asks for the rest. */
+const maxAheadTime = 1_000
 
 /** What a guest asks; the text is a plugin's as much as anyone's. */
 export const requestIn = (text: string): ModuleRequest | undefined => {
@@ -37,6 +43,46 @@ interface Asked {
 
 const bytesOf = (source: string | Uint8Array): Uint8Array =>
   typeof source === "string" ? Buffer.from(source) : source
+
+/** What is sent with the entry, each once. */
+class Ahead {
+  readonly #asked = new Map<string, Asked>()
+  readonly #modules = new Set<string>()
+  readonly #begun = performance.now()
+  #size = 0
+
+  constructor(entry: Asked) {
+    this.add(entry)
+  }
+
+  /** The entry first; goes on to what is added meanwhile. */
+  get asked(): Iterable<Asked> {
+    return this.#asked.values()
+  }
+
+  get isFull(): boolean {
+    return (
+      this.#size > maxAhead ||
+      this.#modules.size > maxAheadModules ||
+      this.#asked.size > maxAheadRequests ||
+      performance.now() - this.#begun > maxAheadTime
+    )
+  }
+
+  has(request: ModuleRequest): boolean {
+    return this.#asked.has(keyOf(request))
+  }
+
+  add(asked: Asked): void {
+    const key = keyOf(asked.request)
+    if (this.#asked.has(key)) return
+    this.#asked.set(key, asked)
+    const { url, source } = asked.module
+    if (this.#modules.has(url)) return
+    this.#modules.add(url)
+    this.#size += source.size
+  }
+}
 
 export class Serving {
   readonly #policy: ModulePolicy
@@ -59,39 +105,43 @@ export class Serving {
     return { request, module: await (await this.#opened).get(request) }
   }
 
-  /** The entry, with what guests of the same plugin have asked for before; every one decided anew. */
+  /** The entry, what it reaches, and what guests of the same plugin have asked for beside that. */
   async first(known: ReadonlyArray<string>, watch: ReadonlyArray<string>): Promise<Given> {
     const watched = statesOf(watch)
     const request: ModuleRequest = { specifier: this.#policy.entryUrl, parent: "", require: false }
     try {
-      const asked = [await this.#get(request)]
-      let size = asked[0]?.module.source.size ?? 0
+      const entry = await this.#get(request)
+      await lexerReady
+      const ahead = new Ahead(entry)
       const stale: Array<string> = []
       for (const text of known) {
-        const more = await this.#ahead(text)
-        if (more === undefined) {
-          stale.push(text)
-          continue
-        }
-        size += more.module.source.size
-        if (size > maxAhead) break
-        asked.push(more)
+        const asked = requestIn(text)
+        if (asked !== undefined && !(await this.#sendAhead(ahead, asked))) stale.push(text)
       }
-      return this.#given(asked, watched, stale)
+      const looked = new Set<string>()
+      for (const { module } of ahead.asked) {
+        if (looked.has(module.url)) continue
+        looked.add(module.url)
+        for (const found of eagerImports(module.source)) {
+          if (ahead.isFull) break
+          await this.#sendAhead(ahead, { ...found, parent: module.url })
+        }
+      }
+      return this.#given([...ahead.asked], watched, stale)
     } catch (error) {
       return { ...this.#failed(request, error), watched: [...watched] }
     }
   }
 
   /** What cannot be had is not sent ahead: whoever asks for it is told why. */
-  async #ahead(text: string): Promise<Asked | undefined> {
-    const request = requestIn(text)
-    if (request === undefined) return undefined
+  async #sendAhead(ahead: Ahead, request: ModuleRequest): Promise<boolean> {
+    if (ahead.isFull || ahead.has(request)) return true
     try {
-      return await this.#get(request)
+      ahead.add(await this.#get(request))
+      return true
     } catch (error) {
       if (error instanceof CompilerTrap) throw error
-      return undefined
+      return false
     }
   }
 
@@ -108,20 +158,29 @@ export class Serving {
     watched: FileStates = new Map(),
     stale: ReadonlyArray<string> = []
   ): Given {
-    const bodies = asked.map(({ module }) => bytesOf(module.source.source))
+    const modules = new Map(asked.map(({ module }) => [module.url, module]))
+    const indexes = new Map(Array.from(modules.keys(), (url, index) => [url, index]))
+    const bodies = Array.from(modules.values(), ({ source }) => bytesOf(source.source))
+    const head: FrameHead = {
+      modules: Array.from(modules.values(), ({ url, source }, index) => [
+        url,
+        source.format,
+        bodies[index]?.length ?? 0
+      ]),
+      requests: asked
+        .slice(1)
+        .map(({ request: { parent, specifier, require }, module }) => [
+          indexes.get(parent) ?? parent,
+          specifier,
+          require ? 1 : 0,
+          indexes.get(module.url) ?? 0
+        ])
+    }
     const body = new Uint8Array(bodies.reduce((sum, { length }) => sum + length, 0))
     let at = 0
     for (const bytes of bodies) {
       body.set(bytes, at)
       at += bytes.length
-    }
-    const head: FrameHead = {
-      modules: asked.map(({ request, module }, index) => [
-        keyOf(request),
-        module.url,
-        module.source.format,
-        bodies[index]?.length ?? 0
-      ])
     }
     const files = new Map(asked.map(({ module }) => [module.file, module.source.stamp]))
     const folders = new Set(Array.from(files.keys(), (file) => path.dirname(file)))

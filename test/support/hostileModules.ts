@@ -38,8 +38,8 @@ const deep = 100_000
 /** Of a size that is only on paper. */
 const huge = 700 * 1024 * 1024
 
-/** Makes them all; `outside` is a JSON file that none of them may read. */
-export const makeHostileModules = (root: string, outside: string): void => {
+/** Makes them; `outside` is a JSON file that none of them may read. Without `numerous`, those of thousands of files are left out. */
+export const makeHostileModules = (root: string, outside: string, numerous = true): void => {
   const write = (file: string, text: string): string => {
     const full = path.join(root, file)
     fs.mkdirSync(path.dirname(full), { recursive: true })
@@ -94,6 +94,7 @@ export const makeHostileModules = (root: string, outside: string): void => {
     `{"name":"dependency","exports":${'{"node":'.repeat(20_000)}"./index.js"${"}".repeat(20_000)}}`
   )
 
+  if (!numerous) return
   write("deep-chain/plugin.mjs", `import "./part0.mjs"\n${plugin()}`)
   for (let index = 0; index < 6_000; index++) {
     write(`deep-chain/part${index}.mjs`, `import "./part${index + 1}.mjs"`)

@@ -8,6 +8,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
+import { makeHostileModules } from "./hostileModules.ts"
 
 const fixtures = fileURLToPath(new URL("../fixtures/rogues/", import.meta.url))
 
@@ -91,6 +92,7 @@ export const makeWorld = async (): Promise<World> => {
     JSON.stringify({ name: "workspace", type: "module" })
   )
   fs.cpSync(fixtures, plugins, { recursive: true })
+  makeHostileModules(path.join(plugins, "hostile"), outside, false)
   fs.symlinkSync(token, path.join(plugins, "linked-server.json"))
   fs.symlinkSync(path.dirname(token), path.join(plugins, "linked-folder"))
   fs.symlinkSync(outside, path.join(plugins, "linked-outside.json"))

@@ -103,7 +103,7 @@ const makeModules = (): ModuleLine => {
 const lengthOf = (head: FrameHead): number => {
   if ("error" in head) return 0
   let length = 0
-  for (let at = 0; at < head.modules.length; at++) length += head.modules[at]?.[3] ?? 0
+  for (let at = 0; at < head.modules.length; at++) length += head.modules[at]?.[2] ?? 0
   return length
 }
 

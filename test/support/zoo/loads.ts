@@ -1,8 +1,41 @@
 /** Rogues that cannot be loaded, or lie about themselves while they are. */
+import { hostileModules } from "../hostileModules.ts"
 import { files, hanging, type Rogue } from "./rogue.ts"
 
 const harmlessLoad = { none: "a plugin that does not load harms nobody but itself" }
+
+/** Hostile by its files alone. */
+const byFiles = (
+  name: keyof typeof hostileModules,
+  says: RegExp,
+  harm: Rogue["harm"],
+  more: Partial<Rogue> = {}
+): Rogue => ({
+  name: `load-${name}`,
+  file: `hostile/${hostileModules[name]}`,
+  expect: "LOAD_ERROR",
+  says,
+  harm,
+  ...more
+})
+
+const endless: Partial<Rogue> = { expect: "TIMEOUT", timeout: hanging }
+
 export const loads: ReadonlyArray<Rogue> = [
+  byFiles("fifoManifest", /it is a FIFO/, "hangs"),
+  byFiles("zeroManifest", /it is a device/, "grows"),
+  byFiles("hugeManifest", /1048576 are allowed/, "grows"),
+  byFiles("fifoDependency", /it is a FIFO/, "hangs"),
+  byFiles("zeroDependency", /it is a device/, "grows"),
+  byFiles("hugeDependency", /1048576 are allowed/, "grows"),
+  byFiles("fifoEntry", /it is a FIFO/, "hangs"),
+  byFiles("fifoModule", /it is a FIFO/, "hangs"),
+  byFiles("zeroModule", /outside the plugin's folder/, "grows"),
+  byFiles("hugeModule", /16777216 are allowed/, "grows"),
+  byFiles("exponential", /still loading/, "hangs", endless),
+  byFiles("exponentialDependency", /still loading/, "hangs", endless),
+  byFiles("nested", /the TypeScript compiler gave up/, "dies"),
+  byFiles("outsideMain", /outside the plugin's folder/, "reaches"),
   ...files("mjs", { expect: "LOAD_ERROR", harm: harmlessLoad }, [
     "load-syntax",
     "load-throws",
