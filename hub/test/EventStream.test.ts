@@ -190,6 +190,26 @@ describe("GET /api/v1/events/stream", () => {
     })
   )
 
+  it.live("leaves half of the places to those who have the token", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub({ live: { maxSockets: 5 } })
+      const status = (query = "", headers: Record<string, string> = {}) =>
+        Effect.map(listen(hub, query, headers), ({ head }) => head.statusCode)
+      // As many as may be without it, and one more.
+      const without = yield* Effect.forEach([1, 2, 3, 4], () => status())
+      assert.deepStrictEqual(without, [200, 200, 200, 503])
+      assert.strictEqual(yield* status("", { authorization: `Bearer ${hub.token}` }), 200)
+      assert.strictEqual(yield* status(`?token=${hub.token}`), 200)
+      assert.strictEqual(yield* status(`?token=${hub.token}`), 503)
+      for (const wrong of [
+        yield* status("?token=wrong"),
+        yield* status("", { authorization: "Bearer no" })
+      ]) {
+        assert.strictEqual(wrong, 401)
+      }
+    })
+  )
+
   it.live(
     "cuts a client that stops reading, and the others get everything",
     () =>

@@ -195,18 +195,18 @@ describe("Feed", () => {
       Effect.gen(function* () {
         const { feed } = yield* build({ maxSockets: 2 })
         const place = yield* Scope.make()
-        assert.isTrue(yield* feed.admit.pipe(Scope.provide(place)))
+        assert.isTrue(yield* feed.admit(true).pipe(Scope.provide(place)))
         const following = yield* Effect.forkChild(feed.follow(0, undefined, () => Effect.void))
         const stop = yield* Effect.forkChild(feed.stop)
         yield* TestClock.adjust(1)
         yield* Fiber.join(following)
-        assert.isFalse(yield* feed.admit)
+        assert.isFalse(yield* feed.admit(true))
         assert.isUndefined(stop.pollUnsafe())
         yield* Scope.close(place, Exit.void)
         yield* Fiber.join(stop)
 
         const other = yield* build()
-        yield* other.feed.admit
+        yield* other.feed.admit(true)
         const bounded = yield* Effect.forkChild(other.feed.stop)
         yield* TestClock.adjust("800 millis")
         yield* Fiber.join(bounded)

@@ -37,7 +37,7 @@ export interface FeedEvent {
 }
 
 export interface LiveOptions {
-  /** Sockets and event streams that are open at once. Default 100. */
+  /** Sockets and event streams that are open at once, of which those without the token are half at most. Default 100. */
   readonly maxSockets?: number
   /** Characters of JSON that wait for one client before it is cut. Default 16 Mi. */
   readonly maxBuffered?: number
@@ -105,8 +105,11 @@ export class Feed extends Context.Service<
       subscriptions: Subscriptions | undefined,
       send: (events: ReadonlyArray<FeedEvent>) => Effect.Effect<void, E, R>
     ) => Effect.Effect<void, E | Failure, R>
-    /** A place among the clients until the scope closes; `false` when all are taken or the hub stops. */
-    readonly admit: Effect.Effect<boolean, never, Scope.Scope>
+    /**
+     * A place among the clients until the scope closes; `false` when all are taken or the hub stops. Clients without
+     * the hub's token have half of the places at most.
+     */
+    readonly admit: (hasToken: boolean) => Effect.Effect<boolean, never, Scope.Scope>
     /** Done when the hub stops. */
     readonly stopping: Effect.Effect<void>
     /** Ends every `follow` and waits, for 0.8 s at most, until the clients have left. */
@@ -122,6 +125,7 @@ export class Feed extends Context.Service<
       Effect.gen(function* () {
         const log = yield* EventLog
         const places = yield* Semaphore.make(maxSockets)
+        const placesWithoutToken = yield* Semaphore.make(Math.ceil(maxSockets / 2))
         const reading = yield* Semaphore.make(1)
         const stopped = yield* Deferred.make<void>()
         const listeners = new Set<Listener>()
@@ -249,14 +253,34 @@ export class Feed extends Context.Service<
             return listening(open)
           })
 
-        const admit = Effect.acquireRelease(
+        /** A place in each of these, or in none. */
+        const takeAll = (needed: ReadonlyArray<Semaphore.Semaphore>): Effect.Effect<boolean> =>
           Effect.gen(function* () {
-            if (Deferred.isDoneUnsafe(stopped) || !(yield* places.takeIfAvailable(1))) return false
-            yield* counted(1)
-            return true
-          }),
-          (admitted) => (admitted ? Effect.andThen(places.release(1), counted(-1)) : Effect.void)
-        )
+            const [first, ...others] = needed
+            if (first === undefined) return true
+            if (!(yield* first.takeIfAvailable(1))) return false
+            if (yield* takeAll(others)) return true
+            yield* first.release(1)
+            return false
+          })
+
+        const admit = (hasToken: boolean) => {
+          const needed = hasToken ? [places] : [placesWithoutToken, places]
+          return Effect.acquireRelease(
+            Effect.gen(function* () {
+              if (Deferred.isDoneUnsafe(stopped) || !(yield* takeAll(needed))) return false
+              yield* counted(1)
+              return true
+            }),
+            (admitted) =>
+              admitted
+                ? Effect.andThen(
+                    Effect.forEach(needed, (place) => place.release(1), { discard: true }),
+                    counted(-1)
+                  )
+                : Effect.void
+          )
+        }
 
         const stop = Deferred.succeed(stopped, undefined).pipe(
           Effect.andThen(places.take(maxSockets)),

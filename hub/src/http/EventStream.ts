@@ -3,6 +3,8 @@ import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect, type Layer, Queue, Schema, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as Auth from "./Auth.ts"
+import type { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
 
@@ -16,7 +18,12 @@ const greeting = "retry: 1000\n\n"
 const Position = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
 const Filter = Schema.optional(Schema.Union([Schema.Array(Schema.String), Schema.String]))
 const decodeQuery = Schema.decodeUnknownEffect(
-  Schema.Struct({ after: Schema.optional(Position), channel_id: Filter, topic_id: Filter })
+  Schema.Struct({
+    after: Schema.optional(Position),
+    token: Schema.optional(Schema.String),
+    channel_id: Filter,
+    topic_id: Filter
+  })
 )
 
 const listed = (filter: typeof Filter.Type): ReadonlyArray<string> =>
@@ -25,66 +32,75 @@ const listed = (filter: typeof Filter.Type): ReadonlyArray<string> =>
 const toSse = ({ event_id, name, text }: FeedEvent): string =>
   Sse.encoder.write({ _tag: "Event", id: String(event_id), event: name, data: text })
 
-/** Needs no token, as every read. */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed> = HttpRouter.use((router) =>
-  Effect.gen(function* () {
-    const feed = yield* Feed
-    yield* router.add(
-      "GET",
-      "/api/v1/events/stream",
-      Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const query = yield* HttpServerRequest.ParsedSearchParams
-        // A client that comes back has the header, and in its URL what it began with.
-        const after = request.headers["last-event-id"] || query["after"]
-        const { channel_id, topic_id, ...given } = yield* decodeQuery({ ...query, after })
-        const channels = listed(channel_id)
-        const topics = listed(topic_id)
-        if (!(yield* feed.admit))
-          return refusal(503, "SERVICE_UNAVAILABLE", "No more streams, try again later")
+/** Needs no token, as every read. With one, in the header or the query, a client has a place kept for it. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | AuthToken> = HttpRouter.use(
+  (router) =>
+    Effect.gen(function* () {
+      const feed = yield* Feed
+      const check = yield* Auth.check
+      yield* router.add(
+        "GET",
+        "/api/v1/events/stream",
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const query = yield* HttpServerRequest.ParsedSearchParams
+          // A client that comes back has the header, and in its URL what it began with.
+          const after = request.headers["last-event-id"] || query["after"]
+          const { channel_id, topic_id, token = "", ...given } = yield* decodeQuery({ ...query, after })
+          const bearer = /^Bearer +(.*)$/i.exec(request.headers["authorization"] ?? "")?.[1]
+          const credential = bearer ?? token
+          if (credential !== "") yield* check(credential, "the hub's token, or none")
+          const channels = listed(channel_id)
+          const topics = listed(topic_id)
+          if (!(yield* feed.admit(credential !== "")))
+            return refusal(503, "SERVICE_UNAVAILABLE", "No more streams, try again later")
 
-        const newest = yield* Effect.orDie(feed.newest)
-        const response = NodeHttpServerRequest.toServerResponse(request)
-        const events = Stream.callback<string>(
-          Effect.fnUntraced(function* (queue) {
-            yield* feed
-              .follow(
-                Math.min(given.after ?? 0, newest),
-                channels.length + topics.length === 0 ? undefined : { channels, topics },
-                (events) => unlessStalled(Queue.offerAll(queue, events.map(toSse)))
-              )
-              .pipe(
-                // It cannot be told why: the head is long gone. It comes back with its Last-Event-ID.
-                Effect.catch((failure) =>
-                  Effect.andThen(
-                    Effect.logWarning("an event stream was cut", failure),
-                    Effect.sync(() => response.destroy())
+          const newest = yield* Effect.orDie(feed.newest)
+          const response = NodeHttpServerRequest.toServerResponse(request)
+          const events = Stream.callback<string>(
+            Effect.fnUntraced(function* (queue) {
+              yield* feed
+                .follow(
+                  Math.min(given.after ?? 0, newest),
+                  channels.length + topics.length === 0 ? undefined : { channels, topics },
+                  (events) => unlessStalled(Queue.offerAll(queue, events.map(toSse)))
+                )
+                .pipe(
+                  // It cannot be told why: the head is long gone. It comes back with its Last-Event-ID.
+                  Effect.catch((failure) =>
+                    Effect.andThen(
+                      Effect.logWarning("an event stream was cut", failure),
+                      Effect.sync(() => response.destroy())
+                    )
                   )
                 )
-              )
-            yield* Queue.end(queue)
+              yield* Queue.end(queue)
+            }),
+            { bufferSize: 16, strategy: "suspend" }
+          )
+          const comments = Stream.map(Stream.drop(Stream.tick(commentEvery), 1), () => comment)
+          return HttpServerResponse.stream(
+            Stream.make(greeting).pipe(
+              Stream.concat(Stream.merge(events, comments, { haltStrategy: "left" })),
+              Stream.encodeText
+            ),
+            { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
+          )
+        }).pipe(
+          Effect.catchTags({
+            MISSING_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
+            INVALID_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error))
           }),
-          { bufferSize: 16, strategy: "suspend" }
-        )
-        const comments = Stream.map(Stream.drop(Stream.tick(commentEvery), 1), () => comment)
-        return HttpServerResponse.stream(
-          Stream.make(greeting).pipe(
-            Stream.concat(Stream.merge(events, comments, { haltStrategy: "left" })),
-            Stream.encodeText
-          ),
-          { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
-        )
-      }).pipe(
-        Effect.catchTag("SchemaError", () =>
-          Effect.succeed(
-            refusal(
-              400,
-              "INVALID_INPUT",
-              "after or Last-Event-ID: expected the number of an event; channel_id and topic_id: expected ids"
+          Effect.catchTag("SchemaError", () =>
+            Effect.succeed(
+              refusal(
+                400,
+                "INVALID_INPUT",
+                "after or Last-Event-ID: expected the number of an event; channel_id and topic_id: expected ids"
+              )
             )
           )
         )
       )
-    )
-  })
+    })
 )

@@ -144,7 +144,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Ide
           }
           const problem = handshakeProblem(request)
           if (problem !== undefined) return refusal(400, "INVALID_INPUT", problem)
-          if (!(yield* feed.admit))
+          if (!(yield* feed.admit(true)))
             return refusal(503, "SERVICE_UNAVAILABLE", "No more sockets, try again later")
           yield* serve(request, { feed, instance_id })
           return HttpServerResponse.empty()
