@@ -1,6 +1,7 @@
 /** Who works on which job, where two hubs have one PostgreSQL. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Statement } from "effect/sql"
 import { Commits, type Outcome } from "../src/derive/Commits.ts"
 import * as Database from "../src/database/Database.ts"
 import { Derivations } from "../src/derive/Derivations.ts"
@@ -12,7 +13,16 @@ import { type Job, Outbox } from "../src/derive/Outbox.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
-import { eventually, linkifierSpec, rowsOf, tempWorkspace } from "./testHub.ts"
+import {
+  eventually,
+  type Json,
+  linkifierSpec,
+  makeTopic,
+  rowsOf,
+  startHub as startWholeHub,
+  tempWorkspace,
+  type TestHub
+} from "./testHub.ts"
 
 const specs = [linkifierSpec("shouts")]
 
@@ -122,6 +132,86 @@ describe.runIf(onPostgres)("jobs of two hubs", () => {
       yield* eventually(Effect.sync(one.outbox.arrived), (count) => count > arrived, 2_000)
       assert.deepStrictEqual(idsOf(yield* one.take), [id])
       assert.strictEqual((yield* rows("SELECT id FROM hubs")).length, 1)
+    })
+  )
+})
+
+describe.runIf(onPostgres)("jobs of a plugin whose circuit is open at one hub", () => {
+  const plugins = [linkifierSpec("moody")]
+  const breaker = { failureThreshold: 1, cooldown: "1 hour" } as const
+  const states = (rows: (sql: string) => Effect.Effect<ReadonlyArray<Json>>) =>
+    rows("SELECT state, owner, attempts, count(*) AS n FROM derivations GROUP BY 1, 2, 3 ORDER BY 1")
+  const postMany = Effect.fnUntraced(function* (hub: TestHub) {
+    const { topic } = yield* makeTopic(hub)
+    yield* Effect.forEach(
+      Array.from({ length: 80 }),
+      (_, at) => hub.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw: `${at}` }),
+      { concurrency: 8 }
+    )
+  })
+
+  it.live("are done by another hub, whose circuit is closed", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const { database = Redacted.make("") } = databaseOf(workspace)
+      const ran: Array<string> = []
+      const one = yield* startWholeHub({
+        workspace,
+        plugins,
+        breaker,
+        fakes: { moody: () => Effect.sync(() => void ran.push("one")) }
+      })
+      yield* postMany(one)
+      // Those that ran before the first had failed have failed, and all others are nobody's.
+      const settled = yield* eventually(
+        states(one.rows),
+        (all) => all.length > 1 && all.every(({ state, owner }) => state !== "pending" || owner === null)
+      )
+      const [failed, pending] = settled
+      const failures = ran.length
+      assert.isBelow(failures, 20)
+      assert.deepStrictEqual([failed.state, Number(failed.n)], ["failed", failures])
+      assert.deepStrictEqual([pending.state, pending.attempts, settled.length], ["pending", 0, 2])
+      const found = [{ kind: "k", span: { start: 0, end: 1 }, data: {} }]
+      yield* startWholeHub({ database, plugins, breaker, fakes: { moody: () => Effect.succeed(found) } })
+      yield* eventually(
+        one.rows("SELECT count(*) AS n FROM derivations WHERE state = 'committed'"),
+        ([row]) => Number(row.n) === 80 - failures
+      )
+      assert.strictEqual(ran.length, failures)
+    })
+  )
+
+  it.live("wait in peace where the circuits of all hubs are open", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const { database = Redacted.make("") } = databaseOf(workspace)
+      let statements = 0
+      const count: Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          statements++
+          return statement
+        })
+      const fakes = { moody: () => Effect.succeed("no list") }
+      const both = Effect.gen(function* () {
+        const one = yield* startWholeHub({ workspace, plugins, breaker, fakes })
+        const other = yield* startWholeHub({ database, plugins, breaker, fakes })
+        return [one, other] as const
+      })
+      const [one] = yield* Effect.provideService(both, Statement.CurrentTransformer, count)
+      yield* postMany(one)
+      yield* eventually(
+        one.rows("SELECT count(*) AS n FROM derivations WHERE state = 'failed'"),
+        ([row]) => row.n >= 2
+      )
+      yield* eventually(
+        states(one.rows),
+        (all) => all.length > 1 && all.every(({ state, owner }) => state !== "pending" || owner === null)
+      )
+      const before = statements
+      yield* Effect.sleep("1 second")
+      // Leases are renewed, and each hub looks for news now and then.
+      assert.isBelow(statements - before, 40)
     })
   )
 })

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Deferred, Effect, Fiber } from "effect"
+import { SqlClient } from "effect/sql"
+import { onPostgres } from "./testDatabase.ts"
 import { eventually, extractorSpec, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
 
 /** The text that a scraper gets, by the series. */
@@ -12,7 +14,7 @@ const scraped = (url: string) =>
       const at = line.lastIndexOf(" ")
       if (line !== "" && !line.startsWith("#")) series.set(line.slice(0, at), Number(line.slice(at + 1)))
     }
-    return { type: response.headers.get("content-type"), text, series }
+    return { status: response.status, type: response.headers.get("content-type"), text, series }
   })
 
 describe("GET /metrics", () => {
@@ -83,5 +85,73 @@ describe("GET /metrics", () => {
       // No label says whose message it was.
       for (const id of posted) assert.notInclude(text, id)
     })
+  )
+
+  it.live("is there without the database, with what was counted last and a mark that says so", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub({
+        plugins: [linkifierSpec("waits")],
+        fakes: { waits: () => Effect.never }
+      })
+      const { topic } = yield* makeTopic(hub)
+      for (const content_raw of ["a", "b"]) {
+        yield* hub.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw })
+      }
+      const before = yield* eventually(
+        scraped(hub.url),
+        ({ series }) => series.get('agentlip_jobs{plugin="waits"}') === 2
+      )
+      assert.strictEqual(before.series.get("agentlip_database_up"), 1)
+      yield* hub.rows("ALTER TABLE derivations RENAME TO gone")
+      const without = yield* scraped(hub.url)
+      assert.strictEqual(without.status, 200)
+      assert.strictEqual(without.series.get("agentlip_database_up"), 0)
+      assert.strictEqual(without.series.get('agentlip_jobs{plugin="waits"}'), 2)
+      yield* hub.rows("ALTER TABLE gone RENAME TO derivations")
+      assert.strictEqual((yield* scraped(hub.url)).series.get("agentlip_database_up"), 1)
+    })
+  )
+
+  it.live("does not wait for a database that does not answer", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const sql = Context.get(hub.services, SqlClient.SqlClient)
+      const held = yield* Deferred.make<void>()
+      const letGo = yield* Deferred.make<void>()
+      // On SQLite a transaction has the one connection; on PostgreSQL nobody waits for it.
+      const holding = yield* Effect.forkChild(
+        sql.withTransaction(Effect.andThen(Deferred.succeed(held, undefined), Deferred.await(letGo)))
+      )
+      yield* Deferred.await(held)
+      const { series, status } = yield* scraped(hub.url)
+      assert.strictEqual(status, 200)
+      assert.strictEqual(series.get("agentlip_database_up"), onPostgres ? 1 : 0)
+      yield* Deferred.succeed(letGo, undefined)
+      yield* Fiber.join(holding)
+    })
+  )
+
+  it.live(
+    "has three hundred plugins and 1,500 open posts, while others post as fast as they can",
+    () =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: 300 }, (_, at) => `plugin${at}`)
+        const hub = yield* startHub({
+          plugins: names.map((name) => linkifierSpec(name)),
+          fakes: Object.fromEntries(names.map((name) => [name, () => Effect.never])),
+          concurrency: 1
+        })
+        const { topic } = yield* makeTopic(hub)
+        const post = hub.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw: "x" })
+        yield* Effect.forEach(Array.from({ length: 1_500 }), () => post, { concurrency: 16, discard: true })
+        const posting = yield* Effect.forkChild(
+          Effect.forEach([1, 2, 3, 4], () => Effect.forever(post), { concurrency: 4, discard: true })
+        )
+        const { series } = yield* scraped(hub.url)
+        yield* Fiber.interrupt(posting)
+        assert.isAtLeast(series.get('agentlip_jobs{plugin="plugin299"}') ?? 0, 1_500)
+        assert.strictEqual(series.get("agentlip_database_up"), 1)
+      }),
+    60_000
   )
 })

@@ -24,12 +24,16 @@ const growing = [
   "idempotency_keys"
 ]
 
+/** Indexes of rows that do not stay: of jobs that are open, or failed. */
+const partial = /USING (COVERING )?INDEX derivations_(pending|failed)/
+
 /** Sorting what is never much. */
 const mayBeSorted: ReadonlyArray<readonly [RegExp, string]> = [
   [/FROM enrichments WHERE message_id/, "of one message"],
   [/FROM derivations WHERE message_id/, "of one message"],
   [/FROM backfills/, "as many as an operator began"],
   [/FROM outbox/, "jobs that nobody has looked at yet"],
+  [/\) UNION \(/, "of each scope as many numbers as are wanted"],
   [/ORDER BY position/, "what the statement was given"],
   [/FROM plugin_results/, "a cache's batch"]
 ]
@@ -52,11 +56,13 @@ const everyStatement = Effect.gen(function* () {
     fakes: {
       links: () => Effect.succeed([url]),
       tags: () => Effect.succeed([{ kind: "tag", value_json: { tag: "x" } }]),
-      fails: () => Effect.die("no"),
+      fails: () => Effect.succeed("no list"),
       none: () => Effect.succeed([])
     },
     breaker: { failureThreshold: 1_000 }
   }).pipe(Effect.provideService(Statement.CurrentTransformer, record))
+  // What brings an old database up to date is done once.
+  recorded.clear()
   const { channel, topic } = yield* makeTopic(hub)
   const other = String(
     (yield* hub.post("/api/v1/topics", { channel_id: channel, title: "other" })).body.topic.id
@@ -137,7 +143,7 @@ const objection = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, { text,
     const steps = explained.map(({ detail }) => String(detail))
     const table = steps.find((step) => {
       const [, name = ""] = /^SCAN (\w+)/.exec(step) ?? []
-      return growing.includes(name) || /^[admse]$/.test(name)
+      return (growing.includes(name) || /^[admse]$/.test(name)) && !partial.test(step)
     })
     if (table !== undefined) return table
     return mayBe(text, mayBeSorted) ? undefined : steps.find((step) => step.includes("TEMP B-TREE"))

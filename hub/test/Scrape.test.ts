@@ -6,7 +6,7 @@ import { scrape } from "../src/http/Scrape.ts"
 describe("the text", () => {
   it.live("is what Effect writes in one go, with every family described once, and lets others run", () =>
     Effect.gen(function* () {
-      for (let plugin = 0; plugin < 100; plugin++) {
+      for (let plugin = 0; plugin < 2_000; plugin++) {
         const attributes = { plugin: `${plugin}` }
         yield* Metric.update(Metric.counter("one", { description: "# a\n# b", attributes }), plugin)
         yield* Metric.update(Metric.histogram("other", { boundaries: [1, 2], attributes }), plugin)

@@ -134,6 +134,7 @@ export const startHub = Effect.fnUntraced(function* (
     readonly rateLimits?: Hub.HubOptions["rateLimits"]
     readonly readAuth?: boolean
     readonly connections?: Hub.HubOptions["connections"]
+    readonly concurrency?: number
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
@@ -145,6 +146,7 @@ export const startHub = Effect.fnUntraced(function* (
       ...options.live,
       rateLimits: options.rateLimits ?? false,
       readAuth: options.readAuth ?? false,
+      ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))

@@ -1,7 +1,6 @@
 /** What the hub counts beside what its plugin runtime does. Labels are bounded: never ids. */
-import { Effect, Metric } from "effect"
+import { Effect, Metric, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import * as Dialect from "../database/Dialect.ts"
 
 const posts = Metric.counter("agentlip_messages_total", {
   description: "Changes of messages that clients made: create, edit, delete or move.",
@@ -21,10 +20,15 @@ const jobs = Metric.gauge("agentlip_jobs", {
 const sockets = Metric.gauge("agentlip_sockets", {
   description: "WebSockets and event streams that are open."
 })
+const database = Metric.gauge("agentlip_database_up", {
+  description: "1 if the database answered this scrape; 0 if not: then agentlip_jobs is as it was before."
+})
 const closed = Metric.counter("agentlip_sockets_closed_total", {
   description: "WebSockets that the hub closed, by close code.",
   incremental: true
 })
+
+const decodeNames = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.String)))
 
 /** So many clients listen to events now. */
 export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
@@ -48,19 +52,27 @@ export const jobEnded = (
     derived === 0 ? Effect.void : Metric.update(Metric.withAttributes(rows, { plugin }), derived)
   )
 
+/** Says whether the database answered when the open jobs were to be counted. */
+export const databaseAnswered = (answered: boolean): Effect.Effect<void> =>
+  Metric.update(database, answered ? 1 : 0)
+
 /** Counts the jobs of these plugins that are open now; done when somebody reads, not as they come and go. */
 export const countJobs = (
   plugins: ReadonlyArray<string>
 ): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    const open = new Map<string, number>()
+    const add = (plugin: string, count: number): void =>
+      void open.set(plugin, (open.get(plugin) ?? 0) + count)
     const found = yield* sql<{ plugin_name: string; open: number }>`
-      SELECT plugin_name, CAST(sum(jobs) AS INTEGER) AS open FROM (
-        SELECT plugin_name, count(*) AS jobs FROM derivations WHERE state = 'pending' GROUP BY plugin_name
-        UNION ALL
-        SELECT value, count(*) FROM outbox, ${Dialect.elements(sql, "plugins_json")} GROUP BY value
-      ) AS counted GROUP BY plugin_name`
-    const open = new Map(found.map((row) => [row.plugin_name, row.open]))
+      SELECT plugin_name, CAST(count(*) AS INTEGER) AS open FROM derivations
+      WHERE state = 'pending' GROUP BY plugin_name`
+    for (const row of found) add(row.plugin_name, row.open)
+    // Posts that came while the same plugins were configured name the same.
+    const waiting = yield* sql<{ plugins_json: string; open: number }>`
+      SELECT plugins_json, CAST(count(*) AS INTEGER) AS open FROM outbox GROUP BY plugins_json`
+    for (const row of waiting) for (const plugin of decodeNames(row.plugins_json)) add(plugin, row.open)
     for (const plugin of plugins) {
       yield* Metric.update(Metric.withAttributes(jobs, { plugin }), open.get(plugin) ?? 0)
     }

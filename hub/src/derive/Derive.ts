@@ -9,7 +9,8 @@
  *   committed by itself, so that one that cannot be committed takes no other with it.
  * - What a plugin had derived from the message before is replaced, also when it now fails: nothing of an
  *   earlier content is left behind once the jobs of the newest have ended.
- * - While a plugin's breaker is open its jobs wait, and nobody else's do.
+ * - While a plugin's breaker is open its jobs wait, and nobody else's do. Where other hubs have the database too, they
+ *   are given back: the breaker of another hub may be closed.
  */
 import {
   CircuitBreaker,
@@ -21,7 +22,7 @@ import {
   PluginRuntime,
   type PluginSpec
 } from "@agentlip/plugin-runtime"
-import { Cause, type Duration, Effect, Latch, Layer, Result, Schema, Semaphore, Stream } from "effect"
+import { Cause, Duration, Effect, Latch, Layer, Result, Schema, Semaphore, Stream } from "effect"
 import { Commits, type Outcome } from "./Commits.ts"
 import { Derivations } from "./Derivations.ts"
 import { draftAttachment, draftEnrichment } from "./Derived.ts"
@@ -32,6 +33,7 @@ import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
 import { withoutSecrets } from "../plugins/Secrets.ts"
 import { Specs } from "../plugins/Specs.ts"
+import { Hubs } from "../database/Hubs.ts"
 import { storageFailure } from "../database/StorageFailure.ts"
 import * as Trace from "../core/Trace.ts"
 
@@ -43,6 +45,9 @@ export interface DeriveOptions {
 /** A job that was begun so often and never ended takes its process down, or its database is broken. */
 const maxDeliveries = 5
 const restAfterFailure = "1 second"
+
+/** Jobs that are given back are not taken again sooner, however short the plugin's cooldown is. */
+const shortestRest = Duration.millis(50)
 
 /** Jobs that are read ahead for a plugin, so that a batch of them costs as many statements as one. */
 const readAhead = 32
@@ -113,6 +118,7 @@ const unlessInterrupted = <A, E, R, R2>(
 
 const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   const specs = yield* Specs
+  const hubs = yield* Hubs
   const outbox = yield* Outbox
   const derivations = yield* Derivations
   const commits = yield* Commits
@@ -162,7 +168,31 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
       )
     )
 
-  /** Runs until the breaker has it. */
+  /** Gives back what was read ahead for a plugin. */
+  const giveBackAhead = (line: Line) =>
+    Effect.suspend(() => {
+      const ahead = line.ahead.splice(0)
+      return Effect.onError(outbox.giveBack(ahead), () => Effect.sync(() => line.ahead.unshift(...ahead)))
+    })
+
+  /** Leaves the jobs of a plugin to other hubs until its breaker may let one through. */
+  const rest = (line: Line, retryAfter: Duration.Duration) =>
+    Effect.suspend(() => {
+      if (line.resting) return Effect.void
+      line.resting = true
+      const goOn = Effect.sync(() => {
+        line.resting = false
+        line.emptyAt = -1
+        outbox.arrivals.openUnsafe()
+      })
+      return untilRetry(line.spec.name, Duration.max(retryAfter, shortestRest)).pipe(
+        Effect.andThen(goOn),
+        Effect.forkIn(scope),
+        Effect.andThen(giveBackAhead(line))
+      )
+    })
+
+  /** Runs until the breaker has it; `undefined`: it is given back. */
   const outcomeOf = Effect.fnUntraced(function* (line: Line, job: Job) {
     if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
     const { deleted_at, content_version } = job.message
@@ -188,6 +218,11 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
         return { _tag: "Failed", job, error } satisfies Outcome
       }
       derivations.wait(spec.name, error)
+      if (!hubs.alone) {
+        yield* rest(line, result.failure.retryAfter)
+        yield* outbox.giveBack([job])
+        return undefined
+      }
       yield* untilRetry(spec.name, result.failure.retryAfter)
     }
   })
@@ -213,6 +248,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   const begin = (line: Line, job: Job) => {
     line.begun++
     const work = Effect.zipWith(outcomeOf(line, job), Trace.current, (outcome, traceparent) => {
+      if (outcome === undefined) return leave(line, job)
       ready.push({ line, outcome, chars: charsOf(outcome), traceparent })
       isReady.openUnsafe()
     }).pipe(
@@ -315,6 +351,8 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
       line.ahead.push(job)
       line.emptyAt = -1
     }
+    // Its breaker opened while they were read.
+    for (const line of short) if (line.resting) yield* giveBackAhead(line)
     if (!more) return
     readAgain()
     outbox.arrivals.openUnsafe()

@@ -12,9 +12,11 @@ export interface Line {
   begun: number
   /** The count of arrivals at which the outbox had nothing for it. */
   emptyAt: number
+  /** Its breaker is open, and other hubs may have its jobs: none is begun here meanwhile. */
+  resting: boolean
 }
 
-export const hasPlace = ({ begun, places }: Line): boolean => begun < places
+export const hasPlace = ({ begun, places, resting }: Line): boolean => !resting && begun < places
 
 export class Lines {
   readonly #concurrency: number
@@ -38,7 +40,14 @@ export class Lines {
     const share = Math.floor(this.#concurrency / Math.max(1, specs.length))
     const before = new Map(this.#all.map((line) => [line.spec.name, line]))
     this.#all = specs.map((spec) => {
-      const line = before.get(spec.name) ?? { spec, places: 0, ahead: [], begun: 0, emptyAt: -1 }
+      const line = before.get(spec.name) ?? {
+        spec,
+        places: 0,
+        ahead: [],
+        begun: 0,
+        emptyAt: -1,
+        resting: false
+      }
       before.delete(spec.name)
       line.spec = spec
       // One more than there are isolates: one run takes it, the next is prepared or committed meanwhile.
