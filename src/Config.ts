@@ -14,7 +14,8 @@ import type { IsolationLevel } from "./Capabilities.ts"
 import { fileNames, filesOf, findConfigFile, importDefault } from "./config/file.ts"
 import { realOf } from "./paths.ts"
 import { configSchema, crossProblems, type Entry } from "./config/schema.ts"
-import { ConfigError } from "./Errors.ts"
+import { snapshotOf } from "./config/snapshot.ts"
+import { ConfigError, type ConfigProblem } from "./Errors.ts"
 import { type FileStates, haveChanged, statesOf } from "./fileStates.ts"
 import { extractor, linkifier, makeSpec, type PluginSpec } from "./Plugin.ts"
 import { problemsOf } from "./spec/problems.ts"
@@ -128,7 +129,9 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   const root = realOf(path.resolve(workspaceRoot))
   const file = yield* findConfigFile(root)
   if (file === undefined) return { file, specs: [], disabled: [] }
-  const config = yield* importDefault(file)
+  const unreadable: Array<ConfigProblem> = []
+  const config = snapshotOf(yield* importDefault(file), unreadable)
+  if (unreadable.length > 0) return yield* new ConfigError({ file, problems: unreadable })
   const decoded = yield* Effect.result(
     Schema.decodeUnknownEffect(configSchema(root, options.shipped), {
       errors: "all",

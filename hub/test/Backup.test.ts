@@ -303,4 +303,34 @@ describe("A restore", () => {
       assert.isTrue(Result.isFailure(yield* Effect.result(Backup.restore(folder, file))))
     })
   )
+
+  for (const [what, statement, reason] of [
+    [
+      "a trigger that rewrites messages",
+      "CREATE TRIGGER sneaky AFTER INSERT ON messages BEGIN UPDATE messages SET content_raw = 'owned' WHERE id = NEW.id; END",
+      /trigger sneaky, which no hub makes/
+    ],
+    ["a view", "CREATE VIEW peek AS SELECT * FROM messages", /view peek, which no hub makes/],
+    [
+      "another trigger under a name of the hub's",
+      "DROP TRIGGER events_never_go; CREATE TRIGGER events_never_go BEFORE DELETE ON events BEGIN SELECT 1; END",
+      /trigger events_never_go, which is not as a hub makes it/
+    ],
+    ["a trigger less", "DROP TRIGGER events_never_go", /no trigger events_never_go/]
+  ] as const) {
+    it.live(`a restore refuses a file with ${what}, and changes nothing`, () =>
+      Effect.gen(function* () {
+        const workspace = yield* stopped(1)
+        const file = path.join(workspace, "backup.sqlite3")
+        yield* Backup.backup(workspace, file)
+        const db = new DatabaseSync(file)
+        db.exec(statement)
+        db.close()
+        const before = fs.readFileSync(path.join(workspace, ".agentlip/db.sqlite3"))
+        const error = yield* Effect.flip(Backup.restore(workspace, file))
+        assert.match(error.message, reason)
+        assert.isTrue(before.equals(fs.readFileSync(path.join(workspace, ".agentlip/db.sqlite3"))))
+      })
+    )
+  }
 })

@@ -12,6 +12,12 @@ import { realOf } from "../paths.ts"
 
 export const fileNames = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
 
+/** Bytes of a config file. */
+const mostBytes = 1024 * 1024
+
+/** How long a config file may take to load; it may ask a vault for secrets. */
+const deadline = "30 seconds"
+
 const refused = (file: string, problem: string): ConfigError =>
   new ConfigError({ file, problems: [{ path: "", problem }] })
 
@@ -82,7 +88,10 @@ export const importDefault = Effect.fnUntraced(function* (file: string) {
   const { url, evaluation } = yield* Effect.try({
     try: () => {
       const real = realOf(file)
-      // Says better than an import what cannot be read, and why.
+      // Says better than an import what cannot be read, and why; a pipe would be waited for.
+      const stats = fs.statSync(real)
+      if (!stats.isFile() && !stats.isDirectory()) throw new Error("it is not a regular file")
+      if (stats.size > mostBytes) throw new Error(`it is larger than ${mostBytes} bytes`)
       fs.readFileSync(real)
       const last = evaluations.get(real)
       const isSame = last !== undefined && !last.failed && !haveChanged(last.states)
@@ -100,12 +109,25 @@ export const importDefault = Effect.fnUntraced(function* (file: string) {
     Effect.sync(() => watchImports(evaluation)),
     () =>
       Effect.tryPromise({
-        try: () => import(/* @vite-ignore */ url),
+        // A promise as the default export is waited for, as `await` in the file is.
+        try: async () => {
+          const namespace: { readonly default?: unknown } = await import(/* @vite-ignore */ url)
+          return "default" in namespace ? { default: await namespace.default } : {}
+        },
         catch: (error) => {
           evaluation.failed = true
           return refused(file, `cannot be loaded: ${thrown(error, url)}`)
         }
-      }),
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: deadline,
+          orElse: () => {
+            evaluation.failed = true
+            const problem = `was not loaded within ${deadline}: what it, or a file that it imports, awaits does not settle`
+            return Effect.fail(refused(file, problem))
+          }
+        })
+      ),
     (stop) => Effect.sync(stop)
   )
   if ("default" in namespace) return namespace.default

@@ -16,6 +16,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { DatabaseUnusable, examine } from "./DatabaseFile.ts"
 import { timestamp } from "../timestamp.ts"
+import { foreignCode } from "./StoredCode.ts"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { Workspace, type WorkspaceOptions } from "../workspace/Workspace.ts"
 import { WriterLock } from "../workspace/WriterLock.ts"
@@ -198,7 +199,7 @@ const renew = (copy: string, last: number): void =>
 /**
  * Puts a copy in the place of a workspace's database, which is kept beside it under a name with the date.
  *
- * **Errors**: `BackupError` where the file is no sound database of a hub; `WorkspaceLocked` while a hub runs.
+ * **Errors**: `BackupError` if the file is no sound database of a hub, or has triggers or views that no hub makes; `WorkspaceLocked` while a hub runs.
  *
  * @example
  * ```ts
@@ -208,6 +209,13 @@ const renew = (copy: string, last: number): void =>
 export const restore = (workspace: string, file: string, options: WorkspaceOptions = {}) =>
   Effect.gen(function* () {
     yield* attempt(file, () => inspect(path.resolve(file)))
+    const foreign = yield* foreignCode(path.resolve(file))
+    if (foreign.length > 0) {
+      return yield* new BackupError({
+        file,
+        reason: `it is not as a hub made it: it has ${foreign.join(", ")}. Restore another backup`
+      })
+    }
     const services = yield* Layer.build(
       WriterLock.layer.pipe(Layer.provideMerge(Workspace.layer(workspace, options)))
     )

@@ -279,6 +279,13 @@ export const tablesVersion = Object.keys(migrations).length
 /** Brings the database to this version of the hub; does nothing to one that is there already. */
 export const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" })
 
+/** Brings a database to an earlier version, or to none: what one of that version is compared with. */
+export const migrateTo = (version: number) =>
+  Migrator.make({})({
+    loader: Migrator.fromRecord(Object.fromEntries(Object.entries(migrations).slice(0, version))),
+    table: "migrations"
+  })
+
 /** `migrate`, before anything that needs the tables. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
   Layer.effectDiscard(migrate)
