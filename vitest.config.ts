@@ -37,7 +37,8 @@ const onPostgres = {
       "StorageFailures",
       "Underline",
       "Up",
-      "WriterLock"
+      "WriterLock",
+      "fuzz/Restore"
     ].map((name) => `hub/test/${name}.test.ts`),
     env: { AGENTLIP_TEST_DATABASE: "PostgreSQL" }
   }

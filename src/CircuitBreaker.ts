@@ -13,34 +13,30 @@
  * **Gotchas**
  *
  * - Put a timeout inside `protect`: outside, it is an interruption and counts nothing.
- * - The state lives in the Layer: it is gone with it and not shared with other processes.
+ * - `layer` keeps circuits in memory: they are gone with it and not shared with other processes. `layerStore` keeps
+ *   them where you say.
  *
  * | default | |
  * | --- | --- |
  * | `failureThreshold` | 3 |
  * | `cooldown` | 60 seconds |
  */
-import {
-  Cause,
-  Clock,
-  Context,
-  Effect,
-  Exit,
-  Layer,
-  MutableRef,
-  Option,
-  PubSub,
-  Ref,
-  Stream,
-  type Take
-} from "effect"
+import { Cause, Clock, Context, Effect, Exit, Layer, Option, PubSub, Stream, type Take } from "effect"
 import * as Circuit from "./breaker/Circuit.ts"
 import { type BreakerOptions, defaultPolicy, makePolicy } from "./breaker/Policy.ts"
+import {
+  type BreakerStore,
+  makeMemory,
+  type Step,
+  type StepOf,
+  type StoreUnreachable
+} from "./breaker/Store.ts"
 import { CircuitOpen } from "./Errors.ts"
 import type { BreakerPolicy } from "./Plugin.ts"
 
-export type { BreakerState, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
+export type { BreakerState, Circuit, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
 export { type BreakerOptions, InvalidBreakerPolicy } from "./breaker/Policy.ts"
+export { type BreakerStore, type Step, type StepOf, StoreUnreachable } from "./breaker/Store.ts"
 
 /** One circuit went from one state to another. */
 export interface BreakerChange {
@@ -51,8 +47,12 @@ export interface BreakerChange {
 
 /** Leave to run, until it is said how it ended. */
 export interface Pass {
-  /** Whether the circuit is still as it was at admission; if not, the pass no longer counts. */
+  /**
+   * Whether the circuit is still as it was at admission, as far as this process knows; if not, the pass no longer
+   * counts.
+   */
   readonly isCurrent: () => boolean
+  /** To be called once, and what it returns to be run: the circuit knows by then. */
   readonly leave: (exit: Exit.Exit<unknown, unknown>, now: number) => Effect.Effect<void>
 }
 
@@ -77,15 +77,20 @@ export class CircuitBreaker extends Context.Service<
       policy?: BreakerOptions
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
     /**
-     * Admits one run at the time `now` (milliseconds since the epoch); its caller says once, by the pass, how it ended.
-     * For callers that run no effect in between; others use `protect`. If the run has to wait before it starts, ask the
-     * pass again then.
+     * Admits one run when it is run, as at the time `now` (milliseconds since the epoch); its caller says once, by the
+     * pass, how it ended. Others use `protect`. If the run has to wait before it starts, ask the pass again then.
      */
     readonly enter: (
       name: string,
       policy: BreakerOptions | undefined,
       now: number
     ) => Effect.Effect<Pass, CircuitOpen>
+    /** The same at once, for callers in a hurry; absent where the store has to be waited for. */
+    readonly enterNow?: (
+      name: string,
+      policy: BreakerOptions | undefined,
+      now: number
+    ) => Exit.Exit<Pass, CircuitOpen>
     /** Fails as `protect` would right now, and changes nothing. */
     readonly check: (name: string) => Effect.Effect<void, CircuitOpen>
     /** A name that was never used is closed. */
@@ -114,12 +119,25 @@ export class CircuitBreaker extends Context.Service<
   static readonly layer = (options: BreakerOptions = {}): Layer.Layer<CircuitBreaker> =>
     Layer.effect(
       CircuitBreaker,
-      Effect.suspend(() => make(options))
+      Effect.suspend(() => make(makeMemory(), options))
+    )
+
+  /**
+   * Circuits in a store of your own, such as one that hubs share. While it cannot be reached, runs go through
+   * uncounted, and the log says so once. Dies with `InvalidBreakerPolicy`.
+   */
+  static readonly layerStore = (
+    store: BreakerStore,
+    options: BreakerOptions = {}
+  ): Layer.Layer<CircuitBreaker> =>
+    Layer.effect(
+      CircuitBreaker,
+      Effect.suspend(() => make(store, options))
     )
 }
 
-/** How a run's end counts to its circuit; for breakers of your own. */
-export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
+/** How a run's end counts to its circuit. */
+const countOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   if (Exit.isSuccess(exit)) return "success"
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)
@@ -130,82 +148,141 @@ export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome =>
 const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>
   new CircuitOpen({ plugin: name, failures, retryAfter })
 
-const make = Effect.fnUntraced(function* (options: BreakerOptions) {
+/** What this process knows of a circuit: its policy here, and its generation when it was seen last. */
+interface Known {
+  readonly name: string
+  policy: BreakerPolicy
+  generation: number
+}
+
+/** Of a run that was let in while the store could not be asked. */
+const uncounted: Pass = { isCurrent: () => true, leave: () => Effect.void }
+
+const make = Effect.fnUntraced(function* (store: BreakerStore, options: BreakerOptions) {
   const basePolicy = makePolicy(options, defaultPolicy)
   /** Specs keep their options from run to run, so they are checked once. */
-  const policies = new WeakMap<BreakerOptions, BreakerPolicy>()
-  const circuits = new Map<string, Ref.Ref<Circuit.Circuit>>()
+  const checked = new WeakMap<BreakerOptions, BreakerPolicy>()
+  /** Every circuit that was used. */
+  const known = new Map<string, Known>()
   const changes = yield* Effect.acquireRelease(PubSub.sliding<Take.Take<BreakerChange>>(256), (pubsub) =>
     PubSub.end(pubsub, Exit.void)
   )
+  let reached = true
 
-  const policyOf = (options: BreakerOptions): BreakerPolicy => {
-    const known = policies.get(options)
-    if (known !== undefined) return known
-    const policy = makePolicy(options, basePolicy)
-    policies.set(options, policy)
-    return policy
+  const policyOf = (name: string): BreakerPolicy => known.get(name)?.policy ?? basePolicy
+
+  const knownAs = (name: string): Known => {
+    const there = known.get(name)
+    if (there !== undefined) return there
+    const made: Known = { name, policy: basePolicy, generation: 0 }
+    known.set(name, made)
+    return made
   }
 
-  const circuitOf = (name: string): Ref.Ref<Circuit.Circuit> => {
-    const known = circuits.get(name)
-    if (known !== undefined) return known
-    const circuit = Ref.makeUnsafe(Circuit.make(basePolicy))
-    circuits.set(name, circuit)
+  /** With these options from here on. */
+  const following = (name: string, options: BreakerOptions | undefined): Known => {
+    const circuit = knownAs(name)
+    if (options === undefined) return circuit
+    const policy = checked.get(options) ?? makePolicy(options, basePolicy)
+    if (policy !== circuit.policy) {
+      checked.set(options, policy)
+      circuit.policy = policy
+    }
     return circuit
   }
 
-  /** One atomic step of a circuit, announced within it: later, two fibers could announce in the wrong order. */
-  const step = <A>(
-    name: string,
-    now: number,
-    transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
-  ): A => {
-    const ref = circuitOf(name)
-    const before = Ref.getUnsafe(ref)
-    const [answer, after] = transition(before, now)
-    if (after === before) return answer
-    MutableRef.set(ref.ref, after)
+  /** Takes note of a step, and announces it within it: later, two fibers could announce in the wrong order. */
+  const noted = <A>(circuit: Known, { answer, before, after }: Step<A>): A => {
+    circuit.generation = after.generation
     if (after.state._tag !== before.state._tag) {
       // A sliding PubSub never waits, so that this can be part of the step.
-      Effect.runSync(PubSub.publish(changes, [{ name, from: before.state, to: after.state }]))
+      Effect.runSync(PubSub.publish(changes, [{ name: circuit.name, from: before.state, to: after.state }]))
     }
     return answer
   }
+
+  /** Where the store cannot be asked, which is logged once until it can be again. */
+  const reaching =
+    <B>(otherwise: B) =>
+    <A>(question: Effect.Effect<A, StoreUnreachable>): Effect.Effect<A | B> =>
+      question.pipe(
+        Effect.tap(Effect.sync(() => (reached = true))),
+        Effect.catch((error) => {
+          const first = reached
+          reached = false
+          return first
+            ? Effect.as(Effect.logWarning("plugins run uncounted", error), otherwise)
+            : Effect.succeed(otherwise)
+        })
+      )
+
+  const { modifyNow } = store
+  const stepOf = <A>(
+    { name, policy }: Known,
+    now: number,
+    transition: StepOf<A>["transition"]
+  ): StepOf<A> => ({ name, policy, now, transition })
+  const step = <A>(circuit: Known, now: number, transition: StepOf<A>["transition"]) =>
+    Effect.map(store.modify(stepOf(circuit, now, transition)), (step) => noted(circuit, step))
+
+  const passOf = (circuit: Known, admission: Circuit.Admission): Exit.Exit<Pass, CircuitOpen> => {
+    if (!admission.admitted) return Exit.fail(refusal(circuit.name, admission))
+    const { generation } = admission
+    return Exit.succeed<Pass>({
+      isCurrent: () => circuit.generation === generation,
+      leave: (exit, now) => {
+        const record = (circuit: Circuit.Circuit, now: number) =>
+          [undefined, Circuit.record(circuit, generation, countOf(exit), now)] as const
+        if (modifyNow === undefined) return reaching(undefined)(step(circuit, now, record))
+        noted(circuit, modifyNow(stepOf(circuit, now, record)))
+        return Effect.void
+      }
+    })
+  }
+
+  const enterNow =
+    modifyNow &&
+    ((name: string, options: BreakerOptions | undefined, now: number) => {
+      const circuit = following(name, options)
+      return passOf(circuit, noted(circuit, modifyNow(stepOf(circuit, now, Circuit.admit))))
+    })
+
+  const enter = (name: string, options: BreakerOptions | undefined, now: number) =>
+    Effect.suspend((): Effect.Effect<Pass, CircuitOpen> => {
+      if (enterNow !== undefined) return enterNow(name, options, now)
+      const circuit = following(name, options)
+      return Effect.flatMap(
+        reaching(undefined)(step(circuit, now, Circuit.admit)),
+        (admission): Exit.Exit<Pass, CircuitOpen> =>
+          admission === undefined ? Exit.succeed(uncounted) : passOf(circuit, admission)
+      )
+    })
+
+  const read = (names: ReadonlyArray<string>) =>
+    Clock.clockWith((clock) => {
+      const wanted = names.map((name) => ({ name, policy: policyOf(name) }))
+      const unknown = wanted.map(({ policy }) => Circuit.make(policy))
+      return reaching(unknown)(store.read(wanted, clock.currentTimeMillisUnsafe()))
+    })
+  const readOne = (name: string) =>
+    Effect.map(read([name]), ([circuit = Circuit.make(policyOf(name))]) => circuit)
 
   const update = (
     name: string,
     transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
   ): Effect.Effect<void> =>
     Clock.clockWith((clock) =>
-      Effect.sync(() =>
-        step(name, clock.currentTimeMillisUnsafe(), (circuit, now) => [undefined, transition(circuit, now)])
+      reaching(undefined)(
+        step(knownAs(name), clock.currentTimeMillisUnsafe(), (circuit, now) => [
+          undefined,
+          transition(circuit, now)
+        ])
       )
     )
 
-  const enter = (
-    name: string,
-    options: BreakerOptions | undefined,
-    now: number
-  ): Effect.Effect<Pass, CircuitOpen> => {
-    const admission = step(name, now, (circuit, now) =>
-      Circuit.admit(options === undefined ? circuit : Circuit.withPolicy(circuit, policyOf(options)), now)
-    )
-    if (!admission.admitted) return Effect.fail(refusal(name, admission))
-    return Effect.succeed<Pass>({
-      isCurrent: () => Ref.getUnsafe(circuitOf(name)).generation === admission.generation,
-      leave: (exit, now) => {
-        step(name, now, (circuit, now) => [
-          undefined,
-          Circuit.record(circuit, admission.generation, outcomeOf(exit), now)
-        ])
-        return Effect.void
-      }
-    })
-  }
-
   return CircuitBreaker.of({
     enter,
+    ...(enterNow === undefined ? {} : { enterNow }),
     protect:
       (name, options) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -219,22 +296,26 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
           )
         ),
     check: (name) =>
-      Clock.clockWith((clock) => {
-        const circuit = circuits.get(name)
-        if (circuit === undefined) return Effect.void
-        const [admission] = Circuit.admit(Ref.getUnsafe(circuit), clock.currentTimeMillisUnsafe())
-        return admission.admitted ? Effect.void : Effect.fail(refusal(name, admission))
-      }),
-    state: (name) =>
-      Effect.suspend(() => {
-        const circuit = circuits.get(name)
-        return circuit === undefined
-          ? Effect.succeed(Circuit.make(basePolicy).state)
-          : Effect.map(Ref.get(circuit), ({ state }) => state)
-      }),
-    states: Effect.sync(
-      () => new Map(Array.from(circuits, ([name, circuit]) => [name, Ref.getUnsafe(circuit).state]))
-    ),
+      Clock.clockWith((clock) =>
+        Effect.flatMap(readOne(name), (circuit) => {
+          const [admission] = Circuit.admit(circuit, clock.currentTimeMillisUnsafe())
+          return admission.admitted ? Effect.void : Effect.fail(refusal(name, admission))
+        })
+      ),
+    state: (name) => Effect.map(readOne(name), ({ state }) => state),
+    states: Effect.suspend(() => {
+      const names = [...known.keys()]
+      return Effect.map(
+        read(names),
+        (circuits) =>
+          new Map(
+            names.flatMap((name, index) => {
+              const circuit = circuits[index]
+              return circuit === undefined ? [] : [[name, circuit.state] as const]
+            })
+          )
+      )
+    }),
     changes: Stream.fromPubSubTake(changes),
     trip: (name) => update(name, Circuit.trip),
     reset: (name) => update(name, Circuit.reset)

@@ -6,7 +6,7 @@ import { Effect, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effec
 import { InvalidOutput } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import { jsonSize } from "./jsonSize.ts"
-import { maxPath, shapeIssue, tooDeep, tooMany } from "./output/shape.ts"
+import { maxPath, shapeIssue, tooDeep, tooMany, tooManyItems } from "./output/shape.ts"
 import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
 
@@ -24,6 +24,8 @@ const sizeIssue = (text: string, limits: Limits): string | undefined => {
   if (text.length <= longText) return undefined
   const size = jsonSize(text, { values: limits.outputValues, depth: limits.outputDepth })
   if (size.depth > limits.outputDepth) return tooDeep(limits)
+  // Many items have many values: to be told of those first would send an author to the wrong limit.
+  if (text[0] === "[" && size.items > limits.outputItems) return tooManyItems(limits, "more")
   return size.values > limits.outputValues ? tooMany(limits) : undefined
 }
 

@@ -112,9 +112,11 @@ const make = Effect.gen(function* () {
 
   const enter = (run: Run<PluginSpec>): Effect.Effect<void, PluginError> => {
     const { name, breaker: policy } = run.spec
-    const entered = breaker.enter(name, policy, run.now)
+    const entered = breaker.enterNow?.(name, policy, run.now) ?? breaker.enter(name, policy, run.now)
     const admitted = successOf(entered)
-    if (admitted === undefined) return Effect.map(entered, (pass) => void (run.pass = pass))
+    // Who is let in says how it ended: nothing may come in between.
+    if (admitted === undefined)
+      return Effect.uninterruptible(Effect.map(entered, (pass) => void (run.pass = pass)))
     run.pass = admitted.value
     return Effect.void
   }

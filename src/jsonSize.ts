@@ -11,6 +11,8 @@ const closeObject = 0x7d
 export interface JsonSize {
   /** Values, inner ones included; keys are not values. */
   readonly values: number
+  /** Of the outermost list or object. */
+  readonly items: number
   /** Levels of lists and objects. */
   readonly depth: number
 }
@@ -19,12 +21,13 @@ export interface JsonSize {
  * The size of a JSON text, exact if it is one. Stops counting once it is past `limit`, and answers what it
  * has by then. Of a text that is no JSON it answers something, as fast.
  */
-export const jsonSize = (text: string, limit: JsonSize): JsonSize => {
+export const jsonSize = (text: string, limit: Omit<JsonSize, "items">): JsonSize => {
   // Read several times as fast as the string itself, above all before the engine has compiled the loop.
   const bytes = Buffer.from(text, "utf16le")
   const units = new Uint16Array(bytes.buffer, bytes.byteOffset, text.length)
   const end = units.length
   let values = 1
+  let items = 0
   let depth = 0
   let deepest = 0
   let opened = false
@@ -34,25 +37,29 @@ export const jsonSize = (text: string, limit: JsonSize): JsonSize => {
     if (code <= 0x20) continue
     if (opened) {
       opened = false
-      if (code !== closeList && code !== closeObject) values++
+      if (code !== closeList && code !== closeObject) {
+        values++
+        if (depth === 1) items++
+      }
     }
     switch (code) {
       case quote:
         for (at++; at < end && units[at] !== quote; at++) if (units[at] === backslash) at++
         break
       case comma:
-        if (++values > limit.values) return { values, depth: deepest }
+        if (depth === 1) items++
+        if (++values > limit.values) return { values, items, depth: deepest }
         break
       case openList:
       case openObject:
         opened = true
         if (++depth > deepest) deepest = depth
-        if (deepest > limit.depth) return { values, depth: deepest }
+        if (deepest > limit.depth) return { values, items, depth: deepest }
         break
       case closeList:
       case closeObject:
         depth--
     }
   }
-  return { values, depth: deepest }
+  return { values, items, depth: deepest }
 }

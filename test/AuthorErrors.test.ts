@@ -192,5 +192,140 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
         assert.notInclude(JSON.stringify(error), "hunter2")
       })
     )
+
+    const enriches = (data: string): string =>
+      `() => [{ kind: "k", span: { start: 0, end: 1 }, data: ${data} }]`
+    const losses: ReadonlyArray<readonly [string, string, string]> = [
+      ["NaN", enriches("{ score: NaN }"), "[0].data.score: expected a finite number, got NaN"],
+      [
+        "Infinity",
+        enriches('{ "a b": [1, Infinity] }'),
+        '[0].data["a b"][1]: expected a finite number, got Infinity'
+      ],
+      ["a Map", enriches("{ tags: new Map([[1, 2]]) }"), "[0].data.tags: expected JSON, got a Map"],
+      [
+        "a Set in a list",
+        enriches("{ tags: [{}, new Set([1])] }"),
+        "[0].data.tags[1]: expected JSON, got a Set"
+      ],
+      [
+        "undefined in a list",
+        enriches("{ list: [1, undefined] }"),
+        "[0].data.list[1]: expected JSON, got undefined"
+      ],
+      [
+        "a function in a list",
+        enriches("{ list: [() => {}] }"),
+        "[0].data.list[0]: expected JSON, got a function"
+      ],
+      [
+        "a promise",
+        enriches("{ title: Promise.resolve(1) }"),
+        "[0].data.title: expected JSON, got a Promise; await it"
+      ],
+      ["a BigInt", enriches("{ a: { id: 1n } }"), "[0].data.a.id: expected JSON, which has no BigInt"],
+      [
+        "an iterator",
+        "({ message }) => message.content_raw.matchAll(/o/g).map(() => 1)",
+        "expected an array, got an iterator"
+      ],
+      ["a generator", "function* () {}", ".toArray()"],
+      ["an async generator", "async function* () {}", "Array.fromAsync"],
+      ["a Set", "() => new Set()", "expected JSON, got a Set; return [...set]"]
+    ]
+    it.effect.each(losses)("%s in an output is refused with its path", ([, enrich, issue]) =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, { "entry.ts": plugin(enrich) })
+        const error = yield* failing(ran, "INVALID_OUTPUT")
+        assert.include(error._tag === "INVALID_OUTPUT" ? error.issue : "", issue)
+      })
+    )
+
+    it.effect(
+      "what JSON leaves out or keeps is no loss: null, {}, dates, members that are undefined or functions",
+      () =>
+        Effect.gen(function* () {
+          const data =
+            "{ a: null, b: {}, c: [null, {}, []], d: new Date(0), e: undefined, f() {}, g: Object.create(null), h: '{}null' }"
+          const { run: ran } = yield* run(level, { "entry.ts": plugin(enriches(data)) })
+          assert.deepStrictEqual((yield* ran)[0]?.data, {
+            a: null,
+            b: {},
+            c: [null, {}, []],
+            d: "1970-01-01T00:00:00.000Z",
+            g: {},
+            h: "{}null"
+          })
+        })
+    )
+
+    it.effect("5,000 items are over the limit of items, whatever they hold", () =>
+      Effect.gen(function* () {
+        for (const item of ["1", "{ kind: 'k', span: { start: 0, end: 1 }, data: { a: [1, 2, 3] } }"]) {
+          const { run: ran } = yield* run(level, { "entry.ts": plugin(`() => Array(5000).fill(${item})`) })
+          const error = yield* failing(ran, "INVALID_OUTPUT")
+          assert.include(error.message, "limits.outputItems")
+        }
+      })
+    )
+
+    /** What a run logs as warnings. */
+    const warnings = Effect.fnUntraced(function* <A, E, R>(ran: Effect.Effect<A, E, R>, times = 1) {
+      const lines: Array<string> = []
+      yield* Effect.replicateEffect(Effect.exit(ran), times).pipe(
+        Effect.provide(
+          Logger.layer([
+            Logger.make(({ logLevel, message }) => {
+              if (logLevel === "Warn") lines.push(String(message))
+            })
+          ])
+        )
+      )
+      return lines
+    })
+
+    it.effect("a variable that is not granted is named, once, with the line that grants it", () =>
+      Effect.gen(function* () {
+        const enrich =
+          "() => { void process.env.GITHUB_TOKEN; void process.env.NODE_ENV; void process.env.toJSON; return [] }"
+        const files = { "entry.ts": plugin(enrich) }
+        const missed = yield* run(level, files)
+        assert.deepStrictEqual(yield* warnings(missed.run, 3), [
+          'process.env.GITHUB_TOKEN is undefined, because it is not granted; grant it with grants.env: ["GITHUB_TOKEN"]'
+        ])
+        const granted = yield* run(level, files, { grants: { env: ["GITHUB_TOKEN"] } })
+        assert.isEmpty(yield* warnings(granted.run))
+      })
+    )
+
+    it.effect("a fetch that is not granted rejects on the author's line, with the line that grants it", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "entry.ts": plugin(
+            `async ({ message }, { fetch }) => {\n  await null\n  await fetch("https://api.example.com/a")\n}`
+          )
+        })
+        const error = yield* failing(ran, "EXECUTION_ERROR")
+        const cause = error._tag === "EXECUTION_ERROR" ? error.cause : undefined
+        assert.include(cause?.message, 'grants.net: ["api.example.com"]')
+        const [head, first] = cause?.stack?.split("\n") ?? []
+        assert.strictEqual(head, `TypeError: ${cause?.message}`)
+        assert.include(first, `${path.join(folder, "entry.ts")}:3:`)
+      })
+    )
+
+    // Inside QuickJS nothing is left: the memory is put back.
+    it.effect("a timer left behind is told of, once, with what it costs", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, {
+          "entry.ts": plugin("() => { setTimeout(() => {}, 60_000); return [] }")
+        })
+        const told = yield* warnings(ran, 2)
+        if (level.isolation === "wasm") return assert.isEmpty(told)
+        assert.lengthOf(told, 1)
+        assert.include(told[0], "a timer")
+        assert.include(told[0], "the next run takes a new one")
+      })
+    )
   })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { type BreakerState, CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { closed, halfOpen, open, plugin, withBreaker } from "./support/circuit.ts"
@@ -65,6 +65,25 @@ describe("CircuitBreaker: states and time", () => {
       yield* fail
       assert.deepStrictEqual(yield* state, open(121_000, 4))
       assert.deepStrictEqual(yield* refusal, { failures: 4, retryAfter: 60_000 })
+    }).pipe(withBreaker())
+  )
+
+  it.effect("enter admits when it is run, and enterNow at once", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker
+      const { enterNow } = breaker
+      if (enterNow === undefined) return assert.fail("circuits in memory are there at once")
+      yield* breaker.trip("p")
+      yield* TestClock.adjust("60 seconds")
+      const now = yield* Clock.currentTimeMillis
+      const entering = breaker.enter("p", undefined, now)
+      assert.strictEqual((yield* breaker.state("p"))._tag, "Open")
+      yield* entering
+      assert.deepStrictEqual(yield* breaker.state("p"), halfOpen(true, 0))
+      assert.isTrue(Exit.isFailure(enterNow("p", undefined, now)))
+      yield* breaker.trip("q")
+      assert.isTrue(Exit.isSuccess(enterNow("q", undefined, now + 60_000)))
+      assert.deepStrictEqual(yield* breaker.state("q"), halfOpen(true, 0))
     }).pipe(withBreaker())
   )
 

@@ -67,10 +67,9 @@ for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm"
           const text =
             pieces.map((piece) => decoder.write(Buffer.from(piece, "hex"))).join("") + decoder.end()
           const whole = new TextDecoder().decode(Buffer.from(pieces.join(""), "hex"))
-          // What leaves a plugin is well-formed.
           assert.deepStrictEqual(
-            decoded[at]?.map((text) => text.toWellFormed()),
-            [text.toWellFormed(), whole],
+            [...(decoded[at] ?? [])],
+            [text, whole].map((it) => Buffer.from(it, "utf16le").toString("hex")),
             `${encoding} ${pieces.join(" ")}`
           )
         })

@@ -123,9 +123,9 @@ describe("A guest that is handed runs ahead", () => {
             on.send(runText(sent))
             while (on.begun.length === on.posted.length) on.turn()
           }
-          if (end === "leftover") on.answer(Reply.output, Leftover.some)
+          if (end === "leftover") on.answer(Reply.output, Leftover.resources)
           else if (end === "uncrossable") on.answer(Reply.uncrossable, Leftover.none)
-          else on.answer(Reply.thrown, Leftover.some)
+          else on.answer(Reply.thrown, Leftover.resources)
         }
         const begun = on.begun.length
         play(on, after, sent + 1)

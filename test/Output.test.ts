@@ -203,7 +203,8 @@ describe("Output: refused, and the issue says where, what was expected and what 
         "at most 60 characters of JSON (limits.outputLength), got 61"
       )
       assert.include(yield* issueOf([[[]]]), "at most 2 levels of nesting (limits.outputDepth)")
-      assert.include(yield* issueOf([1, 2, [], {}]), "at most 4 JSON values (limits.outputValues)")
+      assert.include(yield* issueOf([[1, 2, 3, 4]]), "at most 4 JSON values (limits.outputValues)")
+      assert.include(yield* issueOf([1, 2, [], {}]), "at most 1 items (limits.outputItems), got 4")
     })
   )
 })

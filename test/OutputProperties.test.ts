@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Schema } from "effect"
 import { InvalidOutput } from "../src/Errors.ts"
-import { jsonSize } from "../src/jsonSize.ts"
+import { type JsonSize, jsonSize } from "../src/jsonSize.ts"
 import { decodeOutput } from "../src/Output.ts"
 import { type AnyKind, extractor, type Limits, linkifier, makeKind, makeSpec } from "../src/Plugin.ts"
 import { pathText, printable, printableLine, shortened, shown } from "../src/text.ts"
@@ -194,10 +194,11 @@ describe("Whatever a plugin's text", () => {
 })
 
 /** What `jsonSize` foretells, counted on the parsed value. */
-const sizeOf = (value: unknown): { readonly values: number; readonly depth: number } => {
-  if (typeof value !== "object" || value === null) return { values: 1, depth: 0 }
+const sizeOf = (value: unknown): JsonSize => {
+  if (typeof value !== "object" || value === null) return { values: 1, items: 0, depth: 0 }
   const inner = Object.values(value).map(sizeOf)
   return {
+    items: inner.length,
     values: inner.reduce((sum, { values }) => sum + values, 1),
     depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth))
   }
@@ -229,7 +230,11 @@ describe("The size of a JSON text", () => {
   )
 
   it("is not looked for any further once it is past the limit", () => {
-    assert.deepStrictEqual(jsonSize("[".repeat(1_000_000), { values: 10, depth: 5 }), { values: 6, depth: 6 })
+    assert.deepStrictEqual(jsonSize("[".repeat(1_000_000), { values: 10, depth: 5 }), {
+      values: 6,
+      items: 1,
+      depth: 6
+    })
     assert.strictEqual(jsonSize(`[${"0,".repeat(1_000_000)}`, { values: 10, depth: 5 }).values, 11)
   })
 })

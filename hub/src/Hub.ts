@@ -29,6 +29,7 @@ import * as Reload from "./plugins/Reload.ts"
 import * as ResultCacheStore from "./derive/ResultCacheStore.ts"
 import * as Server from "./http/Server.ts"
 import * as SharedBreaker from "./plugins/SharedBreaker.ts"
+import * as Secrets from "./plugins/Secrets.ts"
 import { Specs } from "./plugins/Specs.ts"
 import { Topics } from "./messages/Topics.ts"
 import { Workspace, type WorkspaceOptions } from "./workspace/Workspace.ts"
@@ -117,11 +118,13 @@ const core = ({
   )
 }
 
-/** What a hub keeps: its workspace, which it holds alone before it opens the database in it. */
+/** What a hub keeps: its workspace, which it holds alone before it opens the database in it, and its secrets. */
 const foundation = (options: HubOptions) =>
   Database.layer(options.database).pipe(
     Layer.provideMerge(WriterLock.layer),
-    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace, options), AuthToken.layer))
+    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace, options), AuthToken.layer)),
+    Layer.provideMerge(Secrets.logLayer),
+    Layer.provideMerge(Secrets.Secrets.layer(options.plugins))
   )
 
 /**

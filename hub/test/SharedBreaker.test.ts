@@ -1,7 +1,15 @@
 /** Circuits in a real Redis (`redis-server` on the PATH, or named by AGENTLIP_TEST_REDIS_SERVER), shared by two hubs. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitOpen } from "@agentlip/plugin-runtime"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import {
+  type BreakerOptions,
+  CircuitBreaker,
+  CircuitOpen,
+  InvalidBreakerPolicy
+} from "@agentlip/plugin-runtime"
+import { NodeRedis } from "@effect/platform-node"
+import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { Redis } from "effect/persistence"
+import { TestClock } from "effect/testing"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -54,15 +62,11 @@ const startRedis = (port: number) =>
       })
   )
 
-const cooldown = Duration.millis(400)
+const cooldown = Duration.millis(1_500)
 
-const breakerAt = (port: number) =>
+const breakerAt = (port: number, options: BreakerOptions = { failureThreshold: 3, cooldown }) =>
   Effect.map(
-    Layer.build(
-      Layer.fresh(
-        SharedBreaker.layer(Redacted.make(`redis://127.0.0.1:${port}`), { failureThreshold: 3, cooldown })
-      )
-    ),
+    Layer.build(Layer.fresh(SharedBreaker.layer(Redacted.make(`redis://127.0.0.1:${port}`), options))),
     (services) => Context.get(services, CircuitBreaker)
   )
 
@@ -144,6 +148,79 @@ describe.runIf(available)("circuits in Redis", () => {
       yield* eventually(Effect.exit(one.check("p")), Exit.isSuccess)
       yield* Effect.exit(one.protect("p")(Effect.interrupt))
       assert.strictEqual(yield* succeed(other), "fine")
+    })
+  )
+
+  it.live("lose no failure among many at once, and each hub sees the count of both", () =>
+    Effect.gen(function* () {
+      const { one, other } = yield* makeTwo
+      const policy = { failureThreshold: 61, cooldown: "1 minute" } as const
+      const failing = [one, other].flatMap((breaker) =>
+        Array.from({ length: 30 }, () => Effect.exit(breaker.protect("p", policy)(Effect.fail("broken"))))
+      )
+      yield* Effect.all(failing, { concurrency: "unbounded" })
+      for (const breaker of [one, other]) {
+        assert.deepStrictEqual(yield* breaker.state("p"), { _tag: "Closed", failures: 60 })
+      }
+      yield* Effect.exit(one.protect("p", policy)(Effect.fail("broken")))
+      assert.deepInclude(yield* other.state("p"), { _tag: "Open", failures: 61 })
+    })
+  )
+
+  it.live("let one of many in after the cooldown, from whichever hub they come", () =>
+    Effect.gen(function* () {
+      const { one, other } = yield* makeTwo
+      yield* one.trip("p")
+      yield* eventually(Effect.exit(one.check("p")), Exit.isSuccess)
+      const asking = [one, other].flatMap((breaker) =>
+        Array.from({ length: 20 }, () => Effect.exit(breaker.enter("p", undefined, Date.now())))
+      )
+      const answers = yield* Effect.all(asking, { concurrency: "unbounded" })
+      assert.lengthOf(answers.filter(Exit.isSuccess), 1)
+    })
+  )
+
+  it.live("give the place of a probe away whose hub has been gone for a minute", () =>
+    Effect.gen(function* () {
+      const { port, one, other } = yield* makeTwo
+      yield* one.trip("p")
+      yield* eventually(Effect.exit(one.check("p")), Exit.isSuccess)
+      yield* one.enter("p", undefined, Date.now())
+      yield* refusalOf(succeed(other))
+      const services = yield* Layer.build(NodeRedis.layer({ url: `redis://127.0.0.1:${port}` }))
+      const redis = Context.get(services, Redis.Redis)
+      const kept = JSON.parse(yield* redis.send<string>("GET", "agentlip:breaker:p"))
+      kept.state.since -= 61_000
+      yield* redis.send("SET", "agentlip:breaker:p", JSON.stringify(kept))
+      assert.strictEqual(yield* succeed(other), "fine")
+      assert.strictEqual((yield* one.state("p"))._tag, "Closed")
+    })
+  )
+
+  it.live("refuse a policy that cannot be followed, as those in memory do", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      yield* startRedis(port)
+      const dies = <A, E>(exit: Exit.Exit<A, E>) =>
+        assert.instanceOf(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, InvalidBreakerPolicy)
+      dies(yield* Effect.exit(breakerAt(port, { failureThreshold: 0 })))
+      const breaker = yield* breakerAt(port)
+      dies(yield* Effect.exit(breaker.protect("p", { cooldown: 0 })(Effect.die("must not run"))))
+    })
+  )
+
+  it.effect("agree on times though the clocks of their hubs differ", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      yield* TestClock.withLive(startRedis(port))
+      const long = { failureThreshold: 1, cooldown: "1 hour" } as const
+      const [one, other] = yield* Effect.all([breakerAt(port, long), breakerAt(port, long)])
+      yield* one.trip("p")
+      // Both read the test's clock, which is some fifty years behind Redis's, and is moved for the other alone.
+      yield* TestClock.adjust("3 hours")
+      const { retryAfter } = yield* refusalOf(succeed(other))
+      assert.isAtMost(Duration.toMinutes(retryAfter), 60)
+      assert.isAtLeast(Duration.toMinutes(retryAfter), 55)
     })
   )
 

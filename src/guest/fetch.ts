@@ -6,6 +6,7 @@ import { CapturedPromise, type FetchOptions, makeEnvironment } from "./fetch/env
 import { Content, takeContent } from "./fetch/body.ts"
 import { Headers, pairsOf } from "./fetch/headers.ts"
 import { Line } from "./fetch/Line.ts"
+import { cut, indexOf } from "./intrinsics.ts"
 import {
   makeMessages,
   type Request,
@@ -14,6 +15,24 @@ import {
   type Response,
   type ResponseConstructor
 } from "./fetch/messages.ts"
+
+const CapturedError = Error
+const { defineProperty } = Object
+
+/** Gives an error the frames of another, so that it shows the line that it is about. */
+const takeFrames = (error: unknown, from: Error): void => {
+  if (!(error instanceof CapturedError)) return
+  try {
+    const { stack } = from
+    if (typeof stack !== "string") return
+    // V8 begins with the error, QuickJS with its frames.
+    const framesAt = stack[0] === "E" ? indexOf(stack, "\n", 0) : -1
+    const value = `${error.name}: ${error.message}\n${cut(stack, framesAt + 1)}`
+    defineProperty(error, "stack", { value, writable: true, configurable: true })
+  } catch {
+    // A plugin has its own ideas of stacks: it keeps the one there is.
+  }
+}
 
 export type { FetchOptions, Request, RequestInit, Response }
 
@@ -53,8 +72,17 @@ export const makeFetch = (options: FetchOptions): GuestFetch => {
       content,
       request.signal
     )
+    // What rejects it comes from the host, when the plugin's own frames are long gone.
+    const here = new CapturedError("fetch")
     return new CapturedPromise((resolve, reject) => {
-      exchange.start((head) => resolve(fromNetwork(head, new Content(exchange.source))), reject)
+      exchange.start(
+        (head) => resolve(fromNetwork(head, new Content(exchange.source))),
+        (error) => {
+          // The reason of its own signal is the plugin's.
+          if (request.signal?.aborted !== true) takeFrames(error, here)
+          reject(error)
+        }
+      )
     })
   }
 

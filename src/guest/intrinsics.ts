@@ -3,7 +3,10 @@
  * afterwards it patches for itself only. ECMAScript alone: this runs in Node and in QuickJS.
  */
 export const apply = Reflect.apply
-const { keys } = Object
+export const { keys, getPrototypeOf: prototypeOf } = Object
+const { toString } = Object.prototype
+/** `[object Map]` */
+export const tagOf = (value: object): string => apply(toString, value, [])
 export const parse = JSON.parse
 export const stringify = JSON.stringify
 export const string = String

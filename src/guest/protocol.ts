@@ -49,8 +49,16 @@ export const Reply = {
 /** What a load waits for: the module's own top-level `await`, or a promise of its `configSchema`. */
 export const Waiting = { module: "M", config: "C" } as const
 
-/** Stands before a reply's body: did the run leave anything behind in its isolate? */
-export const Leftover = { none: "0", some: "1" } as const
+/** Stands before a reply's body: what the run left behind in its isolate. */
+export const Leftover = {
+  none: "0",
+  /** Timers, sockets and the like. */
+  resources: "1",
+  /** Requests on the network. */
+  requests: "2",
+  /** Global variables. */
+  globals: "3"
+} as const
 
 /** Who a plugin says it is. */
 export interface PluginInfo {

@@ -4,6 +4,7 @@
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
 import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
+import { findLoss, lossIn } from "./losses.ts"
 import { originJson } from "./ModuleProblem.ts"
 import {
   type GuestLimits,
@@ -183,6 +184,16 @@ const capabilitiesOf = (plugin: object): string => {
 const stringOr = (value: unknown, fallback: string): string =>
   typeof value === "string" ? cut(value, 0, 200) : fallback
 
+/** Why an output is no JSON, where that is for a value in it. */
+const lossOf = (output: unknown): string | undefined => {
+  try {
+    return findLoss(output)
+  } catch {
+    // A getter throws: that is why.
+    return undefined
+  }
+}
+
 /** Serves the line for as long as the isolate lives. */
 export const serve = (realm: Realm): void => {
   const { line, logs, net } = realm
@@ -204,10 +215,16 @@ export const serve = (realm: Realm): void => {
   const leftover = (of: Loaded): string => {
     const resources = realm.activeResources()
     const left =
-      resources > of.resources || net.active() > 0 || (realm.countsGlobals() && globalKeys() !== of.globals)
+      net.active() > 0
+        ? Leftover.requests
+        : resources > of.resources
+          ? Leftover.resources
+          : realm.countsGlobals() && globalKeys() !== of.globals
+            ? Leftover.globals
+            : Leftover.none
     // What the load still had under way is no allowance for a run.
     if (resources < of.resources) of.resources = resources
-    return left ? Leftover.some : Leftover.none
+    return left
   }
 
   const load = async (nonce: string, request: LoadRequest): Promise<void> => {
@@ -262,9 +279,11 @@ export const serve = (realm: Realm): void => {
         problem = `expected JSON, got ${output === undefined ? "nothing (undefined)" : `a ${typeof output}`}`
       else if (text.length > of.limits.outputLength) {
         problem = `expected at most ${of.limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
-      }
+      } else problem = lossIn(output, text)
     } catch (thrown) {
-      problem = `expected a value that can be written as JSON, got one that cannot (${describeReason(thrown)})`
+      problem =
+        lossOf(output) ??
+        `expected a value that can be written as JSON, got one that cannot (${describeReason(thrown)})`
     }
     answer(
       problem === undefined

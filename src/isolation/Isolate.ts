@@ -242,9 +242,9 @@ export class Isolate {
     const bodyAt = 1 + nonceLength + (hasMark(type) ? 1 : 0)
     const room = type === Reply.output ? first.ask.limits.outputLength : otherReplyLength
     if (message.length - bodyAt > room) return this.#violation(`a reply of ${message.length} characters`)
-    const leftover = hasMark(type) && message[bodyAt - 1] !== Leftover.none
+    const leftover = hasMark(type) ? message.charAt(bodyAt - 1) : Leftover.none
     // As its guest does: it begins nothing any more.
-    const rest = leftover || type === Reply.uncrossable ? this.#spend() : undefined
+    const rest = leftover !== Leftover.none || type === Reply.uncrossable ? this.#spend() : undefined
     if (type !== Reply.loaded) this.#answered++
     this.#shift()
     first.outcome.replied({ type, body: message.slice(bodyAt), leftover })

@@ -4,7 +4,7 @@
  */
 import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../Errors.ts"
-import type { PluginInfo } from "../guest/protocol.ts"
+import { Leftover, type PluginInfo } from "../guest/protocol.ts"
 import { crashed, meaning } from "./exchange.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
@@ -235,6 +235,7 @@ class Run extends Talk implements Ask {
 
   replied(reply: GuestReply): void {
     this.#isolate.done(this)
+    if (reply.leftover !== Leftover.none) this.leftover(reply.leftover)
     this.#answer(meaning(this.submission.spec, reply))
   }
 

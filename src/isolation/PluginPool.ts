@@ -380,7 +380,13 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     return Effect.mapBoth(grants, {
       onFailure: (reason) => new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason }),
       onSuccess: (grants): Subject =>
-        (this.#subject = { spec, grants, base, audit: this.#host.audit(spec.name) })
+        (this.#subject = {
+          spec,
+          grants,
+          base,
+          audit: this.#host.audit(spec.name),
+          noticed: new Set()
+        })
     })
   }
 

@@ -8,7 +8,8 @@ export interface GuestReply {
   readonly type: string
   /** JSON, not yet parsed. */
   readonly body: string
-  readonly leftover: boolean
+  /** A `Leftover`. */
+  readonly leftover: string
 }
 
 /** What a guest may do while it works on a request. */

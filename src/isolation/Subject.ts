@@ -12,4 +12,6 @@ export interface Subject {
   readonly base: string
   /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
   readonly audit: (use: UngrantedUse) => boolean
+  /** What its operator has been told of once, by keys. */
+  readonly noticed: Set<string>
 }

@@ -1,6 +1,6 @@
 /** What a guest may say while it works on a request: log lines, parts of a `fetch`, and what an audit is to report. */
 import { Effect, type Fiber } from "effect"
-import { type AuditLine, type LogLevel, Request } from "../guest/protocol.ts"
+import { type AuditLine, Leftover, type LogLevel, Request } from "../guest/protocol.ts"
 import type { Limits } from "../Plugin.ts"
 import { lineText, printable } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
@@ -15,6 +15,29 @@ export interface Asker {
   /** Annotations of log lines, beside the fiber's own. */
   readonly labels: { readonly [label: string]: string }
 }
+
+/** Of one plugin. */
+const maxNotices = 50
+
+const leftBehind: { readonly [what: string]: string } = {
+  [Leftover.resources]: "something open (a timer, for example: clear it, or await it)",
+  [Leftover.requests]: "a request open (await it, and read or cancel its body)",
+  [Leftover.globals]: "a change of the global variables"
+}
+
+/** What libraries look for, whatever they are used for. */
+const usualVariables: ReadonlySet<string> = new Set([
+  "CI",
+  "COLORTERM",
+  "DEBUG",
+  "FORCE_COLOR",
+  "NODE_DEBUG",
+  "NODE_DISABLE_COLORS",
+  "NODE_ENV",
+  "NO_COLOR",
+  "READABLE_STREAM",
+  "TERM"
+])
 
 /** Log lines are Effect logs of the fiber that asked; requests on the network end with the answer. */
 export class Talk implements Conversation {
@@ -46,7 +69,18 @@ export class Talk implements Conversation {
   }
 
   audit(line: AuditLine): void {
-    this.#report(line)
+    if (this.#inAudit) this.#report(line)
+    else if (line.capability === "env") this.#variableMissing(line.what)
+  }
+
+  /** Tells the operator what a run has left behind, and what that costs; once. */
+  leftover(what: string): void {
+    if (this.#subject.spec.reuse === "never") return
+    const left = leftBehind[what] ?? leftBehind[Leftover.resources]
+    this.#notice(
+      `leftover ${what}`,
+      `it left ${left} when it returned: its isolate was ended, and the next run takes a new one, which takes many times as long`
+    )
   }
 
   /** The answer, once what it left open on the network is closed. */
@@ -57,6 +91,25 @@ export class Talk implements Conversation {
   #say(log: Effect.Effect<void>): void {
     const { fiber, labels } = this.#asker
     Effect.runSyncWith(fiber.context)(Effect.annotateLogs(log, labels))
+  }
+
+  /** Says something once, however often it happens. */
+  #notice(key: string, text: string, log = Effect.logWarning): void {
+    const { noticed } = this.#subject
+    if (noticed.has(key) || noticed.size >= maxNotices) return
+    noticed.add(key)
+    this.#say(log(text))
+  }
+
+  #variableMissing(given: string): void {
+    const name = lineText(given)
+    // Granted, and not set in the host's environment.
+    if (this.#subject.spec.grants.env?.includes(name) === true) return
+    this.#notice(
+      `env ${name}`,
+      `process.env.${name} is undefined, because it is not granted; grant it with grants.env: ["${name}"]`,
+      usualVariables.has(name) ? Effect.logDebug : Effect.logWarning
+    )
   }
 
   // Whoever is not in audit mode has nothing to report.

@@ -7,6 +7,9 @@ export const tooDeep = ({ outputDepth }: Limits): string =>
 export const tooMany = ({ outputValues }: Limits): string =>
   `expected at most ${outputValues} JSON values (limits.outputValues), got more`
 
+export const tooManyItems = ({ outputItems }: Limits, got: number | "more"): string =>
+  `expected at most ${outputItems} items (limits.outputItems), got ${got}`
+
 /** U+0000 ends texts in C and cannot be stored by PostgreSQL; half a surrogate pair is no character at all. */
 const textIssue = (text: string): string | undefined => {
   if (!text.isWellFormed()) return "well-formed Unicode, got half a surrogate pair"
@@ -50,6 +53,7 @@ export const shapeIssue = (value: unknown, limits: Limits, escapes: boolean): st
     const issue = scalarIssue(value)
     return issue === undefined ? undefined : `expected ${issue}`
   }
+  if (Array.isArray(value) && value.length > limits.outputItems) return tooManyItems(limits, value.length)
   const at = (container: object, key: PropertyKey, issue: string): string =>
     `${shortened(pathText([...pathOf(value, container), key]), maxPath)}: expected ${issue}`
   let level: Array<object> = [value]
@@ -82,7 +86,5 @@ export const shapeIssue = (value: unknown, limits: Limits, escapes: boolean): st
     if (values > limits.outputValues) return tooMany(limits)
     level = inner
   }
-  return Array.isArray(value) && value.length > limits.outputItems
-    ? `expected at most ${limits.outputItems} items (limits.outputItems), got ${value.length}`
-    : undefined
+  return undefined
 }

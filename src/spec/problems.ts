@@ -55,6 +55,16 @@ const plainWords = [
   [/^Expected/, "expected"]
 ] as const
 
+/** Characters of a text in a plugin's config that can be shown: a longer one may be a secret. */
+const shownOfConfig = 7
+
+/** What stands there. Of what a plugin is to get as its config, which may be a secret, only the type is named. */
+const found = (root: unknown, path: Path): string => {
+  const value = valueAt(root, path)
+  const isSecret = path.includes("config") && typeof value === "string" && value.length > shownOfConfig
+  return isSecret ? "a text" : valueText(value)
+}
+
 /** Every problem of `issue`, found while `root` was decoded. */
 export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path = []): Array<SpecProblem> => {
   switch (issue._tag) {
@@ -70,7 +80,7 @@ export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path =
       return [{ path: pathText(path), problem: unknownKey(issue.ast, String(path.at(-1))) }]
     default: {
       const text = plainWords.reduce((text, [schemas, ours]) => text.replace(schemas, ours), describe(issue))
-      const problem = text.startsWith("expected") ? `${text}, got ${valueText(valueAt(root, path))}` : text
+      const problem = text.startsWith("expected") ? `${text}, got ${found(root, path)}` : text
       return [{ path: pathText(path), problem }]
     }
   }

@@ -2,6 +2,7 @@
  * What rogues are after: a workspace with a hub's secret, a server on this machine, a variable in the host's
  * environment, a file the host has open. `harm` says what became of it.
  */
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -21,6 +22,8 @@ const secrets = {
 
 export interface World {
   readonly plugins: string
+  /** A folder of things that are no files. */
+  readonly pipes: string
   /** `host:port` of the server that rogues are granted, if they are granted any. */
   readonly bait: string
   /** What every rogue is told, as its config. */
@@ -100,6 +103,13 @@ export const makeWorld = async (): Promise<World> => {
   fs.mkdirSync(path.join(plugins, "node_modules"))
   fs.symlinkSync(workspace, path.join(plugins, "node_modules", "escape"))
 
+  // Whoever guests run as, they may use what is in there.
+  const pipes = path.join(workspace, "pipes")
+  fs.mkdirSync(pipes)
+  execFileSync("mkfifo", [path.join(pipes, "pipe")])
+  for (const file of [pipes, path.join(pipes, "pipe")]) fs.chmodSync(file, 0o777)
+  const socket = net.createServer().listen(path.join(pipes, "socket"))
+
   // Open in the host for as long as the world stands, as a hub's database is.
   const database = path.join(workspace, ".agentlip", "database")
   fs.writeFileSync(database, secrets.descriptor)
@@ -128,6 +138,7 @@ export const makeWorld = async (): Promise<World> => {
   let seen = listing(root)
   return {
     plugins,
+    pipes,
     bait: `127.0.0.1:${baitPort}`,
     config: {
       token,
@@ -136,6 +147,7 @@ export const makeWorld = async (): Promise<World> => {
       database,
       descriptor,
       plant,
+      pipes,
       elsewhere,
       port,
       bait: baitPort,
@@ -166,6 +178,7 @@ export const makeWorld = async (): Promise<World> => {
     close: async () => {
       delete process.env.ZOO_SECRET
       fs.closeSync(descriptor)
+      socket.close()
       for (const socket of sockets) socket.destroy()
       await bait.terminate()
       await new Promise((resolve) => server.close(resolve))

@@ -11,6 +11,7 @@ import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { rightsOf } from "../plugins/LoadReport.ts"
+import { namedRedactorOf } from "../plugins/Secrets.ts"
 import { configDefaults } from "../plugins/configDefaults.ts"
 import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
@@ -52,7 +53,11 @@ const check = ({ spec, configured, anyKind }: Candidate) =>
   Effect.gen(function* () {
     const asIs = anyKind ? yield* withItsKind(spec) : spec
     const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
-    const checked: Checked = { spec: asIs, loaded }
+    const { text } = namedRedactorOf(asIs)
+    const checked: Checked = {
+      spec: asIs,
+      loaded: { name: text(loaded.name), version: text(loaded.version) }
+    }
     return checked
   }).pipe(
     Effect.catch((error) => {

@@ -8,6 +8,7 @@ import {
 } from "@agentlip/plugin-runtime"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { namedRedactorOf } from "../plugins/Secrets.ts"
 import { printable } from "./Output.ts"
 
 /** A place in a file; lines and columns count from 1. */
@@ -133,7 +134,7 @@ export const problemOf = (error: PluginError, spec: ConfiguredSpec): PluginProbl
   const hint = hintOf(error)
   return {
     code: error._tag,
-    message: printable(messageOf(error)),
+    message: printable(namedRedactorOf(spec).text(messageOf(error))),
     stack,
     ...(place === undefined ? {} : { place }),
     ...(error._tag === "LOAD_ERROR" && error.importer !== undefined ? { importer: error.importer } : {}),

@@ -11,6 +11,7 @@ import {
 } from "@agentlip/plugin-runtime"
 import { Console, Duration, Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { namedRedactorOf } from "../plugins/Secrets.ts"
 import { CommandError } from "./CommandError.ts"
 import { type LogLine, runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { textOf } from "./Given.ts"
@@ -116,6 +117,7 @@ const runs = Effect.fnUntraced(function* (
 ) {
   const runtime = yield* PluginRuntime
   const workers = yield* WorkerLayer
+  const redact = namedRedactorOf(spec).text
   const logs: Array<LogLine> = []
   const times: Array<number> = []
   const timed = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -144,7 +146,7 @@ const runs = Effect.fnUntraced(function* (
     }
     return { info, load, output: error === undefined ? output : undefined, error }
   }).pipe(
-    withLog((line) => logs.push(line)),
+    withLog(({ level, text }) => logs.push({ level, text: redact(text) })),
     Effect.catch((error: PluginError) =>
       Effect.succeed({ info: undefined, load: 0, output: undefined, error })
     )
@@ -153,7 +155,10 @@ const runs = Effect.fnUntraced(function* (
   const isUsed = Object.values(needs).some((what) => what.length > 0)
   const report: RunReport = {
     spec,
-    info: result.info,
+    info:
+      result.info === undefined
+        ? undefined
+        : { ...result.info, name: redact(result.info.name), version: redact(result.info.version) },
     text: message.content_raw,
     output: result.output,
     error: result.error,
@@ -183,7 +188,12 @@ const document = Effect.fnUntraced(function* (report: RunReport) {
     error:
       error === undefined || problem === undefined
         ? null
-        : { ...problem, error: yield* Effect.orDie(Schema.encodeEffect(PluginErrorJson)(error)) },
+        : {
+            ...problem,
+            error: namedRedactorOf(spec).json(
+              yield* Effect.orDie(Schema.encodeEffect(PluginErrorJson)(error))
+            )
+          },
     logs,
     times: times ?? null,
     ...(snippet === "" ? {} : { audit: { snippet } })

@@ -31,7 +31,7 @@ import type { DerivationError } from "@agentlip/protocol"
 import { type Job, Outbox } from "./Outbox.ts"
 import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
-import { withoutSecrets } from "../plugins/Secrets.ts"
+import { type Redactor, Secrets } from "../plugins/Secrets.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { storageFailure } from "../database/StorageFailure.ts"
@@ -75,11 +75,12 @@ const isExtractor = (spec: ConfiguredSpec): spec is PluginSpec<typeof extractor>
 
 const encodeError = Schema.encodeEffect(PluginErrorJson)
 
-const describe = (spec: ConfiguredSpec, error: PluginError): Effect.Effect<DerivationError> =>
-  Effect.map(Effect.orDie(encodeError(error)), (json) => {
-    const clean = withoutSecrets(spec)
-    return { code: error._tag, message: String(clean(error.message)), error: clean(json) }
-  })
+const describe = (error: PluginError, { text, json }: Redactor): Effect.Effect<DerivationError> =>
+  Effect.map(Effect.orDie(encodeError(error)), (encoded) => ({
+    code: error._tag,
+    message: text(error.message),
+    error: json(encoded)
+  }))
 
 const undeliverable: DerivationError = {
   code: "DELIVERY_FAILED",
@@ -119,6 +120,7 @@ const unlessInterrupted = <A, E, R, R2>(
 const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   const specs = yield* Specs
   const hubs = yield* Hubs
+  const secrets = yield* Secrets
   const outbox = yield* Outbox
   const derivations = yield* Derivations
   const commits = yield* Commits
@@ -212,7 +214,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
         derivations.resume(spec.name)
         return result.success
       }
-      const error = yield* describe(spec, result.failure)
+      const error = yield* describe(result.failure, secrets.of(spec.name))
       if (result.failure._tag !== "CIRCUIT_OPEN") {
         derivations.resume(spec.name)
         return { _tag: "Failed", job, error } satisfies Outcome

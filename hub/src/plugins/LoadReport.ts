@@ -1,6 +1,7 @@
 /** What a hub says of its plugins at start-up: who loaded and with what rights, who did not and why. */
 import { type ConfiguredSpec, type PluginError, PluginRuntime } from "@agentlip/plugin-runtime"
 import { Effect, Result } from "effect"
+import { redactorOf } from "./Secrets.ts"
 
 export interface LoadResult {
   readonly spec: ConfiguredSpec
@@ -51,16 +52,26 @@ const whatToDo = [
   '  on Bun looks for it on the PATH, or is told: --node FILE. Or give them another level: isolation: "wasm".'
 ]
 
+/** What a plugin says of itself, or of why it did not load, without what it was told in confidence. */
+const saidBy = ({ spec, result }: LoadResult) => {
+  const { text } = redactorOf(spec)
+  return Result.isSuccess(result)
+    ? { name: text(result.success.name), version: text(result.success.version) }
+    : { code: result.failure._tag, reason: text(result.failure.message) }
+}
+
 /** The report in lines of text. */
 export const render = (
   results: ReadonlyArray<LoadResult>,
   disabled: ReadonlyArray<string>
 ): ReadonlyArray<string> => [
-  ...results.map(({ spec, result }) =>
-    Result.isSuccess(result)
-      ? `  ok      ${spec.kind.name} ${spec.name} (${result.success.name} ${result.success.version}): ${rightsOf(spec)}`
-      : `  failed  ${spec.kind.name} ${spec.name}: ${result.failure._tag}: ${result.failure.message}`
-  ),
+  ...results.map((loaded) => {
+    const { spec } = loaded
+    const said = saidBy(loaded)
+    return "code" in said
+      ? `  failed  ${spec.kind.name} ${spec.name}: ${said.code}: ${said.reason}`
+      : `  ok      ${spec.kind.name} ${spec.name} (${said.name} ${said.version}): ${rightsOf(spec)}`
+  }),
   ...disabled.map((name) => `  off     ${name} (enabled: false)`),
   ...(results.some(isForWantOfLevel) ? whatToDo : [])
 ]
@@ -70,14 +81,13 @@ export const entries = (
   results: ReadonlyArray<LoadResult>,
   disabled: ReadonlyArray<string>
 ): ReadonlyArray<readonly [message: string, about: { readonly [key: string]: unknown }]> => [
-  ...results.map(({ spec, result }) => {
+  ...results.map((loaded) => {
+    const { spec } = loaded
     const about = { plugin: spec.name, kind: spec.kind.name }
-    return Result.isSuccess(result)
-      ? (["plugin loaded", { ...about, version: result.success.version, rights: rightsOf(spec) }] as const)
-      : ([
-          "plugin not loaded",
-          { ...about, code: result.failure._tag, reason: result.failure.message }
-        ] as const)
+    const said = saidBy(loaded)
+    return "code" in said
+      ? (["plugin not loaded", { ...about, ...said }] as const)
+      : (["plugin loaded", { ...about, version: said.version, rights: rightsOf(spec) }] as const)
   }),
   ...disabled.map((plugin) => ["plugin is switched off", { plugin }] as const)
 ]

@@ -22,7 +22,7 @@ import {
 } from "@agentlip/protocol"
 import { restOf, summaryOf } from "./PluginDetails.ts"
 import { Specs } from "./Specs.ts"
-import { withoutSecrets } from "./Secrets.ts"
+import { type Redactor, Secrets } from "./Secrets.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
 const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = {
@@ -51,7 +51,7 @@ export class Plugins extends Context.Service<
   static readonly layer: Layer.Layer<
     Plugins,
     never,
-    CircuitBreaker | PluginStats | Specs | WorkerLayer | Workspace
+    CircuitBreaker | PluginStats | Secrets | Specs | WorkerLayer | Workspace
   > = Layer.effect(
     Plugins,
     Effect.gen(function* () {
@@ -59,13 +59,14 @@ export class Plugins extends Context.Service<
       const breaker = yield* CircuitBreaker
       const workers = yield* WorkerLayer
       const stats = yield* PluginStats
+      const secrets = yield* Secrets
       const { root } = yield* Workspace
 
       const statusOf = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
         const circuit = yield* breaker.state(spec.name)
         const needs = used((yield* workers.audits).get(spec.name) ?? {})
         const outdated = specs.refused().get(spec.name)?.error ?? (yield* workers.outdated).get(spec.name)
-        return describe(spec, circuit, needs, root, outdated)
+        return describe(spec, circuit, needs, root, outdated, secrets.of(spec.name))
       })
 
       const list = Effect.suspend(() =>
@@ -85,7 +86,7 @@ export class Plugins extends Context.Service<
         const details: PluginDetails = {
           ...summaryOf(yield* statusOf(spec), report),
           ...restOf(spec, report),
-          last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(spec, past))
+          last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(past, secrets.of(name)))
         }
         return details
       })
@@ -98,12 +99,22 @@ export class Plugins extends Context.Service<
   )
 }
 
+/** A plugin chooses the names of what it asks for. */
+const withoutSecretsIn = (needs: Grants, text: Redactor["text"]): Grants =>
+  Object.fromEntries(Object.entries(needs).map(([capability, what]) => [capability, what.map(text)]))
+
+const auditOf = (spec: ConfiguredSpec, needs: Grants, root: string) => ({
+  needs,
+  snippet: snippetOf(spec, needs, root)
+})
+
 const describe = (
   spec: ConfiguredSpec,
   circuit: BreakerState,
   needs: Grants,
   root: string,
-  outdated: PluginError | undefined
+  outdated: PluginError | undefined,
+  { text }: Redactor
 ): PluginStatus => ({
   name: spec.name,
   kind: spec.kind.name,
@@ -112,20 +123,19 @@ const describe = (
   enforcement: spec.enforcement,
   grants: spec.grants,
   circuit: { state: circuitStates[circuit._tag], failures: circuit.failures },
-  outdated: outdated === undefined ? null : { code: outdated._tag, message: outdated.message },
-  audit: spec.enforcement === "audit" ? { needs, snippet: snippetOf(spec, needs, root) } : null
+  outdated: outdated === undefined ? null : { code: outdated._tag, message: text(outdated.message) },
+  audit: spec.enforcement === "audit" ? auditOf(spec, withoutSecretsIn(needs, text), root) : null
 })
 
 const encodeError = Schema.encodeEffect(PluginErrorJson)
 
-const failureOf = Effect.fnUntraced(function* (spec: ConfiguredSpec, { at, error }: PastError) {
-  const json = yield* Effect.orDie(encodeError(error))
-  const clean = withoutSecrets(spec)
+const failureOf = Effect.fnUntraced(function* ({ at, error }: PastError, { text, json }: Redactor) {
+  const encoded = yield* Effect.orDie(encodeError(error))
   const failure: PluginFailure = {
     at: new Date(at).toISOString(),
     code: error._tag,
-    message: String(clean(error.message)),
-    error: clean(json)
+    message: text(error.message),
+    error: json(encoded)
   }
   return failure
 })

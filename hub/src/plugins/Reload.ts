@@ -19,6 +19,7 @@ import {
 } from "@agentlip/plugin-runtime"
 import { Duration, Effect, Layer, Result, Stream } from "effect"
 import * as fs from "node:fs"
+import { Secrets } from "./Secrets.ts"
 import { type Refused, Specs } from "./Specs.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
@@ -46,6 +47,7 @@ const summary = (before: ReadonlyArray<ConfiguredSpec>, after: ReadonlyArray<Con
 
 const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }: ReloadOptions) {
   const specs = yield* Specs
+  const secrets = yield* Secrets
   const runtime = yield* PluginRuntime
   const workers = yield* WorkerLayer
   const { root } = yield* Workspace
@@ -75,6 +77,8 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     if (known !== undefined && textOf(known) === textOf(spec)) return known
     // Before it is loaded: a module that comes meanwhile has changed since.
     states.set(keyOf(spec), yield* stateOf(spec))
+    // Before it is loaded too: what it says from now on may hold what it is told.
+    secrets.learn([spec])
     const loaded = yield* Effect.result(runtime.load(spec))
     if (Result.isSuccess(loaded)) return spec
     const { message } = loaded.failure
@@ -107,7 +111,7 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
   const followConfig = watchConfig(root, { interval, ...options }).pipe(
     Stream.runForEach((found) => {
       if (Result.isSuccess(found)) return takeUp(found.success)
-      const { message } = found.failure
+      const message = secrets.config().text(found.failure.message)
       return Effect.andThen(
         specs.setProblem(message),
         Effect.logError(`the config cannot be used; all plugins go on as they were. ${message}`)

@@ -1,25 +1,26 @@
 /**
- * The library's `CircuitBreaker` over Effect's store in Redis: hubs that name the same Redis count a plugin's failures
- * together, open its circuit together, and send one probe.
+ * Circuits in Redis: hubs that name the same Redis count a plugin's failures together, open its circuit together, and
+ * send one probe. The breaker is the library's; this is its store.
  *
  * **Details**
  *
- * - A run asks Redis before and tells it after. While Redis cannot be reached, runs go through uncounted.
- * - `changes` has the transitions that runs of this process make, and `failures` are those that it has seen.
- * - A probe whose process is gone holds its place for a minute.
+ * - A step reads the circuit and puts the next one in its place if it is still the same, or begins anew.
+ * - Times are Redis's: hubs whose clocks differ agree on when a circuit may be tried.
+ * - A circuit holds no policy: each hub has its own.
+ * - A probe whose process is gone holds its place for a minute, and a circuit that nobody uses is kept for an hour.
  */
 import {
-  type BreakerChange,
   type BreakerOptions,
-  type BreakerState,
+  type BreakerStore,
+  type Circuit,
   CircuitBreaker,
-  CircuitOpen,
-  outcomeOf,
-  type Pass
+  type Step,
+  type StepOf,
+  StoreUnreachable
 } from "@agentlip/plugin-runtime"
 import { NodeRedis } from "@effect/platform-node"
-import { Clock, Duration, Effect, Layer, PubSub, Redacted, Schema, Stream } from "effect"
-import { CircuitBreaker as Circuits, Redis } from "effect/persistence"
+import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Redis } from "effect/persistence"
 
 /** Redis cannot be reached, or it does not let the hub in. */
 export class RedisUnusable extends Schema.TaggedError<RedisUnusable>("@agentlip/hub/RedisUnusable")(
@@ -31,185 +32,131 @@ export class RedisUnusable extends Schema.TaggedError<RedisUnusable>("@agentlip/
   }
 }
 
-interface Policy {
-  readonly failureThreshold: number
-  readonly cooldown: Duration.Duration
-}
-
-const prefix = "agentlip:circuit:"
-const probeLease = Duration.minutes(1)
+const prefix = "agentlip:breaker:"
+const probeLease = Duration.toMillis("1 minute")
+const keptFor = Duration.toMillis("1 hour")
 
 /** A run waits for Redis no longer than this. */
 const patience = Duration.seconds(1)
 
-/** What a run that meets a probe is told to wait, as the breaker of one process has it. */
-const probeWait = Duration.seconds(1)
+/** Circuits as Redis has them, and Redis's time in milliseconds. */
+const readScript = Redis.script((...keys: ReadonlyArray<string>) => keys, {
+  numberOfKeys: (...keys) => keys.length,
+  lua: `
+    local time = redis.call("TIME")
+    return { redis.call("MGET", unpack(KEYS)), time[1] * 1000 + math.floor(time[2] / 1000) }`
+}).withReturnType<readonly [ReadonlyArray<string | null>, number]>()
 
-const outcomes = { success: "Success", failure: "Failure", ignored: "Ignored" } as const
-
-const uncounted: Pass = { isCurrent: () => true, leave: () => Effect.void }
-
-const make = Effect.fnUntraced(function* (base: Policy) {
-  const store = yield* Circuits.CircuitBreakerStore
-  const redis = yield* Redis.Redis
-  const policies = new Map<string, Policy>()
-  const failures = new Map<string, number>()
-  /** How many transitions of a circuit this process has made. */
-  const transitions = new Map<string, number>()
-  const changes = yield* Effect.acquireRelease(PubSub.sliding<BreakerChange>(256), PubSub.shutdown)
-  let reached = true
-
-  const failuresOf = (name: string): number => failures.get(name) ?? 0
-  const policyOf = (name: string): Policy => policies.get(name) ?? base
-
-  const follow = (name: string, options: BreakerOptions | undefined): void => {
-    if (options === undefined && policies.has(name)) return
-    const { failureThreshold = base.failureThreshold, cooldown = base.cooldown } = options ?? {}
-    policies.set(name, { failureThreshold, cooldown: Duration.fromInputUnsafe(cooldown) })
+/** Puts one circuit in the place of another, unless that is no longer there. */
+const replaceScript = Redis.script(
+  (key: string, before: string, after: string, keptFor: number) => [key, before, after, keptFor],
+  {
+    numberOfKeys: 1,
+    lua: `
+      if (redis.call("GET", KEYS[1]) or "") ~= ARGV[1] then return 0 end
+      redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3])
+      return 1`
   }
+).withReturnType<number>()
 
-  /** Where Redis cannot be asked, which is logged once until it can be again. */
-  const otherwise =
-    <B>(answer: B) =>
-    <A, E, R>(question: Effect.Effect<A, E, R>): Effect.Effect<A | B, never, R> =>
-      question.pipe(
-        Effect.timeout(patience),
-        Effect.tap(Effect.sync(() => (reached = true))),
-        Effect.catch((error) => {
-          const first = reached
-          reached = false
-          return first
-            ? Effect.as(Effect.logWarning("Redis cannot be asked; plugins run uncounted", error), answer)
-            : Effect.succeed(answer)
-        })
-      )
+const failures = Schema.Int
 
-  const stateOf = (name: string, state: Circuits.State, now: number): BreakerState => {
-    const seen = { failures: failuresOf(name) }
-    switch (state._tag) {
-      case "Closed":
-        return { _tag: "Closed", ...seen }
-      case "HalfOpen":
-        return { _tag: "HalfOpen", probing: state.probing, ...seen }
-      case "Open":
-        return { _tag: "Open", until: now + Duration.toMillis(state.retryAfter), ...seen }
-    }
-  }
-
-  const announce = (name: string, transition: Circuits.Transition | undefined, now: number) => {
-    if (transition === undefined) return Effect.void
-    transitions.set(name, (transitions.get(name) ?? 0) + 1)
-    const { from, to } = transition
-    const circuit = { key: name, retryAfter: policyOf(name).cooldown, consecutiveOpenings: 1, probing: true }
-    return PubSub.publish(changes, {
-      name,
-      from: stateOf(name, { _tag: from, ...circuit }, now),
-      to: stateOf(name, { _tag: to, ...circuit }, now)
-    })
-  }
-
-  const refusal = (plugin: string, retryAfter: Duration.Duration): CircuitOpen =>
-    new CircuitOpen({ plugin, failures: failuresOf(plugin), retryAfter })
-
-  const record = Effect.fnUntraced(function* (
-    key: string,
-    { generation }: Circuits.Admission,
-    outcome: keyof typeof outcomes,
-    threshold: number,
-    now: number
-  ) {
-    if (outcome === "success") failures.delete(key)
-    if (outcome === "failure") failures.set(key, failuresOf(key) + 1)
-    const told = { key, generation, outcome: outcomes[outcome], openFor: policyOf(key).cooldown }
-    const transition = yield* store.record({ ...told, tripPolicy: Circuits.consecutive(threshold) })
-    yield* announce(key, transition, now)
-  })
-
-  // The place of a probe is not renewed: of a run that is interrupted here nobody would know to give it back.
-  const admit = (name: string) => Effect.timeout(Effect.scoped(store.admit(name)), patience)
-
-  const enter = Effect.fnUntraced(function* (name: string, options: BreakerOptions | undefined, now: number) {
-    follow(name, options)
-    const admission = yield* admit(name).pipe(
-      Effect.catch((error) => {
-        const reason = error._tag === "TimeoutError" ? error : error.reason
-        switch (reason._tag) {
-          case "CircuitOpen":
-            return Effect.fail(refusal(name, reason.retryAfter))
-          case "CircuitHalfOpen":
-            return Effect.fail(refusal(name, Duration.min(policyOf(name).cooldown, probeWait)))
-          default:
-            return otherwise(undefined)(Effect.fail(reason))
-        }
+/** Times are Redis's. `since`: when the probe was let in. */
+const Kept = Schema.fromJsonString(
+  Schema.Struct({
+    generation: Schema.Int,
+    state: Schema.Union([
+      Schema.Struct({ _tag: Schema.Literal("Closed"), failures }),
+      Schema.Struct({ _tag: Schema.Literal("Open"), failures, until: Schema.Finite }),
+      Schema.Struct({
+        _tag: Schema.Literal("HalfOpen"),
+        failures,
+        probing: Schema.Boolean,
+        since: Schema.Finite
       })
-    )
-    if (admission === undefined) return uncounted
-    yield* announce(name, admission.transition, now)
-    const seen = transitions.get(name)
-    const pass: Pass = {
-      isCurrent: () => transitions.get(name) === seen,
-      leave: (exit, now) => {
-        const { failureThreshold } = policyOf(name)
-        return Effect.asVoid(
-          otherwise(undefined)(record(name, admission, outcomeOf(exit), failureThreshold, now))
-        )
+    ])
+  })
+)
+const decodeKept = Schema.decodeUnknownOption(Kept)
+const encodeKept = Schema.encodeSync(Kept)
+
+/** A circuit out of its text; `time` is Redis's and `now` that of this process, at the same moment. */
+const circuitOf = (
+  text: string,
+  policy: Circuit["policy"],
+  { time, now }: { readonly time: number; readonly now: number }
+): Circuit => {
+  // What nobody understands (another version's, or nothing) is a circuit that was never used.
+  const kept = Option.getOrElse(decodeKept(text), (): typeof Kept.Type => ({
+    generation: 0,
+    state: { _tag: "Closed", failures: 0 }
+  }))
+  const { generation, state } = kept
+  switch (state._tag) {
+    case "Closed":
+      return { policy, generation, state }
+    case "Open":
+      return { policy, generation, state: { ...state, until: state.until - time + now } }
+    case "HalfOpen": {
+      const { _tag, failures, since } = state
+      return {
+        policy,
+        generation,
+        state: { _tag, failures, probing: state.probing && time < since + probeLease }
       }
     }
-    return pass
-  })
+  }
+}
 
-  const state = Effect.fnUntraced(function* (name: string) {
-    const closed: Circuits.State = { _tag: "Closed", key: name }
-    const found = yield* otherwise(closed)(store.state(name))
-    return stateOf(name, found, yield* Clock.currentTimeMillis)
-  })
+const textOf = (
+  { generation, state }: Circuit,
+  { time, now }: { readonly time: number; readonly now: number }
+): string => {
+  switch (state._tag) {
+    case "Closed":
+      return encodeKept({ generation, state })
+    case "Open":
+      return encodeKept({ generation, state: { ...state, until: state.until - now + time } })
+    case "HalfOpen":
+      return encodeKept({ generation, state: { ...state, since: time } })
+  }
+}
 
-  /** The circuit is as if it had never been; runs in flight no longer matter to it. */
-  const forget = Effect.fnUntraced(function* (name: string) {
-    const before = yield* state(name)
-    failures.delete(name)
-    yield* redis.send("DEL", `${prefix}${name}`)
-    if (before._tag === "Closed") return
-    yield* PubSub.publish(changes, { name, from: before, to: yield* state(name) })
-  })
+const makeStore = Effect.gen(function* () {
+  const redis = yield* Redis.Redis
+  const readAll = redis.eval(readScript)
+  const replace = redis.eval(replaceScript)
 
-  const trip = Effect.fnUntraced(function* (name: string) {
-    yield* redis.send("DEL", `${prefix}${name}`)
-    yield* record(name, yield* admit(name), "failure", 1, yield* Clock.currentTimeMillis)
-  })
+  /** In time or not at all, also where its caller must not be interrupted. */
+  const asked = <A>(question: Effect.Effect<A, Redis.RedisError>): Effect.Effect<A, StoreUnreachable> =>
+    Effect.mapError(
+      Effect.timeout(Effect.interruptible(question), patience),
+      (cause) => new StoreUnreachable({ store: "Redis", cause })
+    )
 
-  return CircuitBreaker.of({
-    enter,
-    protect: (name, options) => (effect) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          const pass = yield* enter(name, options, yield* Clock.currentTimeMillis)
-          return yield* Effect.onExit(restore(effect), (exit) =>
-            Effect.flatMap(Clock.currentTimeMillis, (now) => pass.leave(exit, now))
+  const attempt = <A>(step: StepOf<A>): Effect.Effect<Step<A>, Redis.RedisError> =>
+    Effect.gen(function* () {
+      const { name, policy, now, transition } = step
+      const key = `${prefix}${name}`
+      const [[kept], time] = yield* readAll(key)
+      const text = kept ?? ""
+      const before = circuitOf(text, policy, { time, now })
+      const [answer, after] = transition(before, now)
+      const done =
+        after === before || (yield* replace(key, text, textOf(after, { time, now }), keptFor)) === 1
+      return done ? { answer, before, after } : yield* attempt(step)
+    })
+
+  const store: BreakerStore = {
+    modify: (step) => asked(attempt(step)),
+    read: (circuits, now) =>
+      circuits.length === 0
+        ? Effect.succeed([])
+        : Effect.map(asked(readAll(...circuits.map(({ name }) => `${prefix}${name}`))), ([texts, time]) =>
+            circuits.map(({ policy }, index) => circuitOf(texts[index] ?? "", policy, { time, now }))
           )
-        })
-      ),
-    check: Effect.fnUntraced(function* (name) {
-      const found = yield* state(name)
-      const left = found._tag === "Open" ? found.until - (yield* Clock.currentTimeMillis) : 0
-      if (left > 0) return yield* refusal(name, Duration.millis(left))
-      if (found._tag === "HalfOpen" && found.probing) {
-        return yield* refusal(name, Duration.min(policyOf(name).cooldown, probeWait))
-      }
-    }),
-    state,
-    states: Effect.suspend(() =>
-      Effect.map(
-        Effect.forEach([...policies.keys()], (name) =>
-          Effect.map(state(name), (found) => [name, found] as const)
-        ),
-        (all) => new Map(all)
-      )
-    ),
-    changes: Stream.fromPubSub(changes),
-    trip: (name) => Effect.asVoid(otherwise(undefined)(trip(name))),
-    reset: (name) => Effect.asVoid(otherwise(undefined)(forget(name)))
-  })
+  }
+  return store
 })
 
 /**
@@ -222,9 +169,8 @@ const make = Effect.fnUntraced(function* (base: Policy) {
  */
 export const layer = (
   url: Redacted.Redacted,
-  { failureThreshold = 3, cooldown = "60 seconds" }: BreakerOptions = {}
+  options: BreakerOptions = {}
 ): Layer.Layer<CircuitBreaker, RedisUnusable> => {
-  const base = { failureThreshold, cooldown: Duration.fromInputUnsafe(cooldown) }
   const connected = Layer.unwrap(
     Effect.gen(function* () {
       const { protocol } = URL.parse(Redacted.value(url)) ?? { protocol: undefined }
@@ -240,8 +186,7 @@ export const layer = (
       return Layer.succeedContext(services)
     })
   )
-  return Layer.effect(CircuitBreaker, make(base)).pipe(
-    Layer.provide(Circuits.layerStoreRedis({ prefix, probeLease })),
+  return Layer.unwrap(Effect.map(makeStore, (store) => CircuitBreaker.layerStore(store, options))).pipe(
     Layer.provide(connected)
   )
 }

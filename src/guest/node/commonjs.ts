@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import * as vm from "node:vm"
 import { type CommonJs, makeCommonJs, type Resolved } from "../commonjs.ts"
 import { apply, startsWith } from "../intrinsics.ts"
-import { denied } from "./facades.ts"
+import { denied } from "./denied.ts"
 import type { ModuleText } from "../ahead.ts"
 
 export interface CommonJsFiles {

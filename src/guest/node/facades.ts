@@ -5,125 +5,16 @@
  */
 import * as asyncHooks from "node:async_hooks"
 import * as crypto from "node:crypto"
-import * as fs from "node:fs"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
-import { fileURLToPath } from "node:url"
-import { isProxy } from "../intrinsics.ts"
+import { cut } from "../intrinsics.ts"
+import { looksLikeVariable } from "../variables.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
+import { makeFs } from "./files.ts"
 
-/** An error that Node's own permission errors look like, so that a plugin may handle both alike. */
-export const denied = (what: string, remedy: string): Error =>
-  Object.assign(new Error(`Access denied: ${what}. ${remedy}`), { code: "ERR_ACCESS_DENIED" })
-
-// Path functions only: the thread's permission flags judge paths, but a file descriptor's number (the hub's
-// open database, say) is no path. Links are left out: they would make one path stand for another.
-const writing = /^(append|copy|mk|rename|rm|truncate|unlink|utimes|write)/
-
-const syncPathFunctions = [
-  "accessSync",
-  "appendFileSync",
-  "copyFileSync",
-  "existsSync",
-  "lstatSync",
-  "mkdirSync",
-  "mkdtempSync",
-  "readFileSync",
-  "readdirSync",
-  "realpathSync",
-  "renameSync",
-  "rmSync",
-  "rmdirSync",
-  "statSync",
-  "truncateSync",
-  "unlinkSync",
-  "utimesSync",
-  "writeFileSync"
-] // prettier-ignore
-const asyncPathFunctions = syncPathFunctions.map((name) => name.replace(/Sync$/, ""))
-
-type AnyFunction = (...args: Array<unknown>) => unknown
-const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
-
-const { permission } = realProcess
-// Taken before the plugin loads. Bun has no permissions, and its plugins no façades.
-const isGranted = (path: string): boolean =>
-  permission.has("fs.read", path) || permission.has("fs.write", path)
-
-/** A path as a value that cannot change between the look at it and its use; anything else is refused. */
-const toPath = (name: string, target: unknown): string => {
-  if (typeof target === "string") return target
-  if (target instanceof URL) return fileURLToPath(target.href)
-  if (Buffer.isBuffer(target)) return target.toString()
-  throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
-}
-
-/**
- * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
- * what exists.
- */
-const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFunction => {
-  // Decided here, before any plugin code could have a say in it.
-  const use = writing.test(name) ? "write" : "read"
-  const moves = name.startsWith("rename")
-  const hasSecond = moves || name.startsWith("copyFile")
-  return (target, ...rest) => {
-    const path = toPath(name, target)
-    const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)
-    if (!allowed) {
-      if (name === "existsSync") return false
-      throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
-    }
-    const [given] = rest
-    if (typeof given === "object" && given !== null && "fd" in given) {
-      throw denied(`fs.${name} with a file descriptor`, "Give a path.")
-    }
-    if (!audit.active()) return original(path, ...rest)
-    // A tree may hold the hub's own folder; one that is granted was searched for it.
-    const isTree =
-      moves || isProxy(given) || (typeof given === "object" && given !== null && "recursive" in given)
-    if (isTree && !audit.covers(use, path)) {
-      throw denied(`fs.${name} on ${path} and all below it`, "In an audit too it takes a grant.")
-    }
-    // The second path of a copy or a renaming.
-    if (hasSecond) {
-      const second = toPath(name, given)
-      if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
-      return original(path, second, ...rest.slice(1))
-    }
-    return original(path, ...rest)
-  }
-}
-
-const guarded = (from: object, names: ReadonlyArray<string>, audit: Audit): Record<string, AnyFunction> => {
-  const result: Record<string, AnyFunction> = {}
-  for (const name of names) {
-    const original: unknown = Reflect.get(from, name)
-    if (isFunction(original)) result[name] = onlyPaths(name, original, audit)
-  }
-  return result
-}
-
-const makeFs = (audit: Audit): { readonly fs: object; readonly promises: object } => {
-  const promises = Object.fromEntries(
-    Object.entries(guarded(fs.promises, asyncPathFunctions, audit)).map(([name, call]) => [
-      name,
-      async (...args: Array<unknown>) => call(...args)
-    ])
-  )
-  const callbacks = asyncPathFunctions.filter((name) => name !== "exists")
-  return {
-    fs: {
-      ...guarded(fs, syncPathFunctions, audit),
-      ...guarded(fs, callbacks, audit),
-      constants: fs.constants,
-      promises
-    },
-    promises
-  }
-}
+const { hasOwn } = Object
 
 /** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
 const makeProcess = (
@@ -214,11 +105,11 @@ export const makeFacades = (
   audit: Audit
 ): Facades => {
   const env: Record<string, string> = {}
-  // In audit mode a variable that is not granted stays unset; that it was looked for is reported.
+  // A variable that is not granted stays unset, in audit mode too; that it was looked for is reported.
   const watchedEnv = new Proxy(env, {
     get: (target, name, receiver) => {
-      if (audit.active() && typeof name === "string" && !Object.hasOwn(target, name)) {
-        audit.report({ capability: "env", what: name.slice(0, 200) })
+      if (typeof name === "string" && !hasOwn(target, name) && (audit.active() || looksLikeVariable(name))) {
+        audit.report({ capability: "env", what: cut(name, 0, 200) })
       }
       return Reflect.get(target, name, receiver)
     }

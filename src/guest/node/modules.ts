@@ -11,7 +11,7 @@ import { moduleProblem, originOf, rememberOrigin } from "../ModuleProblem.ts"
 import type { ModuleLine, ModulePlace } from "../protocol.ts"
 import { harmless } from "./builtins.ts"
 import { installCommonJs } from "./commonjs.ts"
-import { denied } from "./facades.ts"
+import { denied } from "./denied.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")

@@ -1,5 +1,7 @@
 /** What plugins that are written for Node look for in `process` and that means something without one. */
+import { cut } from "../intrinsics.ts"
 import type { LoadRequest } from "../protocol.ts"
+import { looksLikeVariable } from "../variables.ts"
 import { host } from "./host.ts"
 
 interface Output {
@@ -8,13 +10,30 @@ interface Output {
   readonly console: { readonly warn: (value: unknown) => void }
 }
 
-/** `report` is told of variables that are looked for and not granted, while there is an audit. */
+/** Whether a name is that of a variable and was not looked for before, as far as it is kept. */
+const makeNews = (): ((name: string) => boolean) => {
+  const seen: { [name: string]: true } = Object.create(null)
+  let count = 0
+  return (name) => {
+    if (seen[name] === true || count >= maxMisses || !looksLikeVariable(name)) return false
+    count++
+    return (seen[name] = true)
+  }
+}
+
+/** Variables looked for in vain that are reported. */
+const maxMisses = 50
+
+/** `report` is told of variables that are looked for and not granted. */
 export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: string) => void) => {
   const values: { [name: string]: string } = Object.create(null)
   let audited = false
+  // An audit's reports are told apart by the host.
+  const isNews = makeNews()
   const env = new Proxy(values, {
     get: (target, name) => {
-      if (audited && typeof name === "string" && !(name in target)) report(name.slice(0, 200))
+      if (typeof name === "string" && !(name in target) && (audited || isNews(name)))
+        report(cut(name, 0, 200))
       return Reflect.get(target, name)
     }
   })

@@ -67,6 +67,17 @@ export const reach: ReadonlyArray<Rogue> = [
     },
     ["fs-granted-escape"]
   ),
+  // The bare host's own reads wait in the thread pool too: it cannot even end.
+  ...files(
+    "ts",
+    {
+      expect: "OK",
+      grants: ({ pipes }) => ({ read: [pipes], write: [pipes] }),
+      on: { wasm: { expect: "LOAD_ERROR", says: /grants\.read/ } },
+      harm: "hangs"
+    },
+    ["fs-pipe"]
+  ),
   ...files("ts", { expect: "OK", spec: { enforcement: "audit" }, harm: "reaches" }, [
     "audit-hub-folder",
     "audit-swap",

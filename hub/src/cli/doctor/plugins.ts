@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import * as Hub from "../../Hub.ts"
 import { configDefaults } from "../../plugins/configDefaults.ts"
 import * as LoadReport from "../../plugins/LoadReport.ts"
+import { namedRedactorOf } from "../../plugins/Secrets.ts"
 import { type Check, checkOf } from "./Check.ts"
 
 const probeFile = fileURLToPath(
@@ -47,9 +48,13 @@ const level = ({ spec, result }: LoadReport.LoadResult): Check => {
 
 const plugin = ({ spec, result }: LoadReport.LoadResult): Check => {
   const { ok, problem } = checkOf(`plugin ${spec.name}`)
+  const { text } = namedRedactorOf(spec)
   return Result.isSuccess(result)
-    ? ok(`${result.success.name} ${result.success.version} loads, on isolation ${spec.isolation}`)
-    : problem(`${result.failure._tag}: ${why(result.failure)}`, `agentlip plugin check ${spec.modulePath}`)
+    ? ok(`${text(result.success.name)} ${text(result.success.version)} loads, on isolation ${spec.isolation}`)
+    : problem(
+        `${result.failure._tag}: ${text(why(result.failure))}`,
+        `agentlip plugin check ${spec.modulePath}`
+      )
 }
 
 /** Loads them as a hub does, in isolates that end with it. */

@@ -1,0 +1,71 @@
+/** Where circuits are kept: what the breaker asks of a store, and the store in the memory of this process. */
+import { Effect, MutableRef, Schema } from "effect"
+import type { BreakerPolicy } from "../Plugin.ts"
+import * as Circuit from "./Circuit.ts"
+
+/** The store cannot be asked. The breaker lets runs through, uncounted, until it can be again. */
+export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>(
+  "@agentlip/plugin-runtime/StoreUnreachable"
+)("StoreUnreachable", { store: Schema.String, cause: Schema.Defect() }) {
+  override get message(): string {
+    return `${this.store} cannot be asked for circuits`
+  }
+}
+
+/** What a step of a circuit answers, and the circuit before and after it; the same if nothing has changed. */
+export interface Step<A> {
+  readonly answer: A
+  readonly before: Circuit.Circuit
+  readonly after: Circuit.Circuit
+}
+
+/** Which circuit, at what time (milliseconds since the epoch, by the clock of this process), by which policy. */
+export interface StepOf<A> {
+  readonly name: string
+  readonly policy: BreakerPolicy
+  readonly now: number
+  readonly transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
+}
+
+/** Keeps circuits by their names; one that was never changed is closed. */
+export interface BreakerStore {
+  /**
+   * One atomic step: no other step of that circuit comes between what `transition` is given and what it answers is
+   * kept. `transition` is pure, and may be called more than once.
+   */
+  readonly modify: <A>(step: StepOf<A>) => Effect.Effect<Step<A>, StoreUnreachable>
+  /** The same at once, where a store can do it. */
+  readonly modifyNow?: <A>(step: StepOf<A>) => Step<A>
+  /** Circuits as they are at one moment, in the order of their names. */
+  readonly read: (
+    circuits: ReadonlyArray<Pick<StepOf<never>, "name" | "policy">>,
+    now: number
+  ) => Effect.Effect<ReadonlyArray<Circuit.Circuit>, StoreUnreachable>
+}
+
+/** Circuits in the memory of this process; they are gone with the store. */
+export const makeMemory = (): Required<BreakerStore> => {
+  const circuits = new Map<string, MutableRef.MutableRef<Circuit.Circuit>>()
+
+  const modifyNow = <A>({ name, policy, now, transition }: StepOf<A>): Step<A> => {
+    const known = circuits.get(name)
+    const ref = known ?? MutableRef.make(Circuit.make(policy))
+    if (known === undefined) circuits.set(name, ref)
+    const before = MutableRef.get(ref)
+    const [answer, after] = transition(Circuit.withPolicy(before, policy), now)
+    if (after !== before) MutableRef.set(ref, after)
+    return { answer, before, after }
+  }
+
+  return {
+    modifyNow,
+    modify: (step) => Effect.sync(() => modifyNow(step)),
+    read: (wanted) =>
+      Effect.sync(() =>
+        wanted.map(({ name, policy }) => {
+          const ref = circuits.get(name)
+          return ref === undefined ? Circuit.make(policy) : Circuit.withPolicy(MutableRef.get(ref), policy)
+        })
+      )
+  }
+}

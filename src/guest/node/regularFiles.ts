@@ -1,0 +1,138 @@
+/**
+ * What files are read and written by: each is opened without waiting and looked at before its first byte. A pipe that
+ * nobody writes to would hold its reader for ever, and a device has no end.
+ */
+import * as fs from "node:fs"
+import { apply } from "../intrinsics.ts"
+import { denied } from "./denied.ts"
+
+export type AnyFunction = (...args: Array<unknown>) => unknown
+export const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
+
+const { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeFileSync, writeSync } = fs
+const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, COPYFILE_EXCL } =
+  fs.constants
+
+/** Node's names of how to open a file. */
+const flags: { readonly [name: string]: number } = Object.assign(Object.create(null), {
+  r: O_RDONLY,
+  rs: O_RDONLY | O_SYNC,
+  "r+": O_RDWR,
+  "rs+": O_RDWR | O_SYNC,
+  w: O_TRUNC | O_CREAT | O_WRONLY,
+  wx: O_TRUNC | O_CREAT | O_WRONLY | O_EXCL,
+  "w+": O_TRUNC | O_CREAT | O_RDWR,
+  "wx+": O_TRUNC | O_CREAT | O_RDWR | O_EXCL,
+  a: O_APPEND | O_CREAT | O_WRONLY,
+  ax: O_APPEND | O_CREAT | O_WRONLY | O_EXCL,
+  "a+": O_APPEND | O_CREAT | O_RDWR,
+  "ax+": O_APPEND | O_CREAT | O_RDWR | O_EXCL,
+  as: O_APPEND | O_CREAT | O_WRONLY | O_SYNC
+})
+
+const flagsOf = (flag: unknown): number => {
+  const number = typeof flag === "number" ? flag : typeof flag === "string" ? flags[flag] : undefined
+  if (number !== undefined) return number
+  throw Object.assign(new TypeError(`The argument 'flags' is invalid. Received ${String(flag)}`), {
+    code: "ERR_INVALID_ARG_VALUE"
+  })
+}
+
+/** Opens a regular file (or a folder, which its use refuses) for as long as `use` takes. */
+const within = <A>(
+  name: string,
+  path: string,
+  flag: unknown,
+  mode: fs.Mode | undefined,
+  use: (fd: number) => A
+): A => {
+  const fd = openSync(path, flagsOf(flag) | O_NONBLOCK, mode ?? 0o666)
+  try {
+    const stats = fstatSync(fd)
+    if (!stats.isFile() && !stats.isDirectory()) {
+      throw denied(`fs.${name} on ${path}`, "It is a pipe, a socket or a device; give a regular file.")
+    }
+    return use(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+interface Options {
+  readonly flag?: unknown
+  readonly mode?: fs.Mode
+  readonly encoding?: unknown
+  readonly flush?: unknown
+}
+
+/** Options as they are at one look. */
+const optionsOf = (given: unknown): Options => {
+  if (typeof given === "string") return { encoding: given }
+  return typeof given === "object" && given !== null ? { ...given } : {}
+}
+
+const writing =
+  (name: string, usual: string) =>
+  (path: string, data: unknown, given: unknown): void => {
+    const { flag, mode, ...options } = optionsOf(given)
+    within(name, path, flag ?? usual, mode, (fd) => apply(writeFileSync, undefined, [fd, data, options]))
+  }
+
+const copyBytes = 64 * 1024
+
+const copy = (from: string, to: string, mode: unknown): void => {
+  within("copyFileSync", from, "r", undefined, (source) => {
+    const exclusive = typeof mode === "number" && (mode & COPYFILE_EXCL) !== 0
+    within("copyFileSync", to, exclusive ? "wx" : "w", fstatSync(source).mode, (target) => {
+      const bytes = new Uint8Array(copyBytes)
+      for (let length = 1; length > 0; ) {
+        length = readSync(source, bytes)
+        for (let written = 0; written < length; )
+          written += writeSync(target, bytes, written, length - written)
+      }
+    })
+  })
+}
+
+/** Those that open files, by their own means. */
+const opening = {
+  appendFileSync: writing("appendFileSync", "a"),
+  copyFileSync: copy,
+  readFileSync: (path: string, given: unknown) => {
+    const { flag, encoding } = optionsOf(given)
+    return within("readFileSync", path, flag ?? "r", undefined, (fd) =>
+      apply(readFileSync, undefined, [fd, { encoding: encoding ?? null }])
+    )
+  },
+  truncateSync: (path: string, length: unknown) =>
+    within("truncateSync", path, "r+", undefined, (fd) => apply(ftruncateSync, undefined, [fd, length])),
+  writeFileSync: writing("writeFileSync", "w")
+}
+
+// Links are left out: they would make one path stand for another.
+const others = [
+  "accessSync",
+  "existsSync",
+  "lstatSync",
+  "mkdirSync",
+  "mkdtempSync",
+  "readdirSync",
+  "realpathSync",
+  "renameSync",
+  "rmSync",
+  "rmdirSync",
+  "statSync",
+  "unlinkSync",
+  "utimesSync"
+] // prettier-ignore
+
+/** The functions of paths that a plugin may have, by name. */
+export const operations: { readonly [name: string]: AnyFunction } = {
+  ...Object.fromEntries(
+    others.flatMap((name) => {
+      const original: unknown = Reflect.get(fs, name)
+      return isFunction(original) ? [[name, original] as const] : []
+    })
+  ),
+  ...(opening as { readonly [Name in keyof typeof opening]: AnyFunction })
+}
