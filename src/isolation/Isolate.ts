@@ -17,6 +17,7 @@ import {
 } from "../guest/protocol.ts"
 import type { GuestModules } from "../modules/GuestModules.ts"
 import { defaultLimits } from "../Plugin.ts"
+import { Inbox } from "./Inbox.ts"
 import { type Ask, deaf, giveBack, type Request, Requests } from "./Requests.ts"
 import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
 
@@ -40,6 +41,7 @@ export class Isolate {
   readonly #hello: { settle: (result: Effect.Effect<void, Death>) => void } = { settle: () => {} }
   #greeted = false
   readonly #requests = new Requests()
+  readonly #inbox = new Inbox((message) => this.#message(message))
   /** Replies to requests to run. */
   #answered = 0
   /** Texts of requests that go out together, before the next turn of the event loop, and how many they are. */
@@ -61,9 +63,12 @@ export class Isolate {
 
   constructor(connect: (events: TransportEvents) => Transport) {
     this.#transport = connect({
-      message: (message) => this.#message(message),
+      message: (message) => this.#receive(message),
       broken: (what) => this.#violation(what),
-      died: (death) => this.#died(death)
+      died: (death) => {
+        this.#inbox.end()
+        this.#died(death)
+      }
     })
   }
 
@@ -223,6 +228,14 @@ export class Isolate {
 
   #violation(what: string): void {
     this.condemn(`it broke the protocol: ${what}`)
+  }
+
+  #receive(message: unknown): void {
+    this.#inbox.put(message)
+    const limit = this.#requests.first?.ask.limits.messageRate ?? defaultLimits.messageRate
+    if (this.#inbox.length > limit) {
+      this.#violation(`more than ${limit} messages that wait to be taken (limits.messageRate)`)
+    }
   }
 
   #message(message: unknown): void {
