@@ -189,7 +189,7 @@ export const makeCachedRuns = (
             ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
               how.run(spec, keepNothing)
             : through(pin(spec, integrity), input, how, otherwise)
-        return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(), go)
+        return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(spec.timeout), go)
       }),
     pinned: (spec) =>
       Effect.suspend(() => {
@@ -197,7 +197,7 @@ export const makeCachedRuns = (
         const hash = hashes.of(spec.modulePath)
         const go = (integrity: string | undefined) =>
           integrity === undefined ? spec : pin(spec, integrity).spec
-        return hash.fresh ? Effect.succeed(go(hash.integrity)) : Effect.map(hash.refresh(), go)
+        return hash.fresh ? Effect.succeed(go(hash.integrity)) : Effect.map(hash.refresh(spec.timeout), go)
       })
   }
 }

@@ -320,6 +320,9 @@ describe("a module path", () => {
     ["file:///etc/passwd", "is a URL"],
     ["data:text/javascript,0", "is a URL"],
     ["pkg/../../../a.js", "leaves its package"],
+    ["leads-out/exported", 'Invalid "exports" target'],
+    ["main-out", "it leads outside"],
+    ["not-json", "is not valid JSON"],
     ["plugins/a.ts", 'is taken for a package; for the file in the workspace write "./plugins/a.ts"'],
     ["pkg/internal.js", "cannot be resolved: Package subpath './internal.js' is not defined by \"exports\""]
   ]
@@ -334,6 +337,12 @@ describe("a module path", () => {
         "./hub": "./.agentlip/any.js"
       }
     }),
+    "node_modules/leads-out/package.json": JSON.stringify({
+      exports: { ".": "./link/outside.mjs", "./exported": "../../../outside.mjs" }
+    }),
+    "node_modules/leads-out/index.js": "",
+    "node_modules/main-out/package.json": '{"main":"../../../outside.mjs"}',
+    "node_modules/not-json/package.json": "{",
     "node_modules/pkg/both.mjs": "",
     "node_modules/pkg/both.cjs": "",
     "node_modules/pkg/esm.mjs": "",
@@ -346,6 +355,16 @@ describe("a module path", () => {
     assert.strictEqual(found?.path, "linkifiers[0].modulePath")
     assert.include(found?.problem, problem)
     assert.isEmpty(rest)
+  })
+
+  it("of a package cannot lead out of it by a link", async () => {
+    const root = withModule("leads-out", installed)
+    const outside = path.join(root, "node_modules/outside.mjs")
+    fs.writeFileSync(outside, "")
+    fs.mkdirSync(path.join(root, "node_modules/leads-out/link"))
+    fs.symlinkSync(outside, path.join(root, "node_modules/leads-out/link/outside.mjs"))
+    const [found] = await problemsIn(root)
+    assert.include(found?.problem, "it leads outside")
   })
 
   it("of a package cannot lead into a hub's folder either", async () => {

@@ -183,3 +183,55 @@ describe("Modules", () => {
     })
   )
 })
+
+describe("A module that cannot be had", () => {
+  const folder = path.join(root, "mistakes")
+  const write = (file: string, text: string): string => {
+    const full = path.join(folder, file)
+    fs.mkdirSync(path.dirname(full), { recursive: true })
+    fs.writeFileSync(full, text)
+    return full
+  }
+  beforeAll(() => {
+    write("package.json", '{"name":"mistakes","type":"module"}')
+    write("helper.ts", "export const value = 1")
+    write("lib/index.ts", "export const value = 1")
+  })
+
+  const rows: ReadonlyArray<readonly [specifier: string, reason: RegExp]> = [
+    ["./helper", /there is no file .*helper; did you mean "\.\/helper\.ts"\?/],
+    ["./helper.js", /there is no file .*helper\.js; did you mean "\.\/helper\.ts"\?/],
+    ["./lib", /is a folder, and `import` takes none; did you mean "\.\/lib\/index\.ts"\?/],
+    ["./gone.ts", /there is no file .*gone\.ts/],
+    ["not-installed", /Cannot find module 'not-installed' .*run `npm install not-installed` in .*mistakes/],
+    ["@scope/not-installed/part", /run `npm install @scope\/not-installed` in .*mistakes/],
+    ["#mapped", /"#mapped" is not among the "imports" of .*mistakes\/package\.json/],
+    ["../outside.json", /leads outside the plugin's folder/]
+  ]
+  for (const level of ones) {
+    it.live.each(rows)(
+      `on ${level.isolation}: %s names its importer, the place and the remedy`,
+      ([specifier, reason]) =>
+        Effect.gen(function* () {
+          const importer = write("part.ts", `// first\nimport ${JSON.stringify(specifier)}\n`)
+          const entry = write(
+            "plugin.ts",
+            'import "./part.ts"\nexport default { name: "a", version: "1", enrich: () => [] }'
+          )
+          const plugins = yield* PluginRuntime
+          const spec = specOn(level, {
+            name: "mistaken",
+            kind: linkifier,
+            modulePath: entry,
+            timeout: "20 seconds"
+          })
+          const error = yield* Effect.flip(plugins.load(spec))
+          assert(error._tag === "LOAD_ERROR", String(error))
+          assert.match(error.reason, reason)
+          assert.strictEqual(error.importer, importer)
+          assert.deepInclude(error.place, { file: importer, line: 2, column: 8 })
+          assert.include(error.place?.frame, `> 2 | import ${JSON.stringify(specifier)}`)
+        }).pipe(Effect.provide(layerRuntime()))
+    )
+  }
+})

@@ -4,7 +4,7 @@
  * A hit costs no look at the disk but one a second. A change that does not touch a file of the graph (a package
  * installed beside it that a name would now resolve to) is found when the graph is next walked.
  */
-import { Deferred, Effect, Exit } from "effect"
+import { Deferred, type Duration, Effect, Exit } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { hashModules } from "../modules/hashModules.ts"
@@ -33,10 +33,10 @@ const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly
   }
 }
 
-const hash = (entry: string): Effect.Effect<Hashed> =>
+const hash = (entry: string, timeout: Duration.Duration): Effect.Effect<Hashed> =>
   Effect.gen(function* () {
     const begun = Date.now()
-    const reply = yield* hashModules(entry)
+    const reply = yield* hashModules(entry, timeout)
     const files = "problem" in reply ? [entry] : reply.files
     const stamps = yield* Effect.promise(() =>
       Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))
@@ -79,17 +79,18 @@ class SourceHash {
     this.#checked = -Infinity
   }
 
-  refresh(): Effect.Effect<string | undefined> {
+  /** Hashing may take as long as the plugin may take to load. */
+  refresh(timeout: Duration.Duration): Effect.Effect<string | undefined> {
     return Effect.suspend((): Effect.Effect<string | undefined> => {
       if (this.#pending !== undefined) {
         // Whoever looked may have been interrupted.
         return Effect.flatMap(Deferred.await(this.#pending), (looked) =>
-          looked ? Effect.succeed(this.integrity) : this.refresh()
+          looked ? Effect.succeed(this.integrity) : this.refresh(timeout)
         )
       }
       const pending = Deferred.makeUnsafe<boolean>()
       this.#pending = pending
-      return this.#look(performance.now()).pipe(
+      return this.#look(performance.now(), timeout).pipe(
         Effect.onExit((exit) => {
           this.#pending = undefined
           return Deferred.succeed(pending, Exit.isSuccess(exit))
@@ -99,12 +100,12 @@ class SourceHash {
     })
   }
 
-  #look(began: number): Effect.Effect<void> {
+  #look(began: number, timeout: Duration.Duration): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const known = this.#known
       if (known === undefined || !known.settled || !(yield* Effect.promise(() => isSame(known)))) {
         this.#known = undefined
-        this.#known = yield* hash(this.#entry)
+        this.#known = yield* hash(this.#entry, timeout)
       }
       this.#checked = began
     })
