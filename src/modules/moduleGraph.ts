@@ -6,6 +6,7 @@ import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../guest/protocol.ts"
+import { lexerReady } from "./eagerImports.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import { isLibrary, type ModulePolicy } from "./ModulePolicy.ts"
@@ -57,6 +58,7 @@ export interface ModuleTools {
 }
 
 const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reached> => {
+  await lexerReady
   const { manifests } = policy
   const modules = new Map<string, ModuleSource>([[policy.entry, await sources.get(policy.entry, manifests)]])
   const edges = new Map<string, Module>()
