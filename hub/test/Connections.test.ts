@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
-import { eventually, startHub, type TestHub } from "./testHub.ts"
+import { eventually, makeTopic, startHub, type TestHub } from "./testHub.ts"
 
 interface Connection {
   readonly socket: Socket
@@ -64,6 +64,31 @@ describe("a connection that waits for its next request", () => {
       }
       yield* eventually(Effect.sync(connection.isClosed), (closed) => closed)
       assert.strictEqual(connection.answers(), 3)
+    })
+  )
+})
+
+describe("a request to be upgraded that gets an answer instead", () => {
+  it.live("is answered whole and then closed, and nothing of it is kept", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const { topic } = yield* makeTopic(hub)
+      const content_raw = "x".repeat(64 * 1024)
+      for (let at = 0; at < 16; at++) {
+        yield* hub.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw })
+      }
+      const { host } = new URL(hub.url)
+      const lines = [`Host: ${host}`, "Connection: Upgrade", "Upgrade: websocket", "", ""]
+      const request = ["GET /api/v1/events?limit=1000 HTTP/1.1", ...lines].join("\r\n")
+      // Together more than may wait for those without the token.
+      for (let at = 0; at < 30; at++) {
+        const connection = yield* open(hub)
+        connection.socket.write(request)
+        yield* eventually(Effect.sync(connection.isClosed), (closed) => closed)
+        assert.strictEqual(connection.answers(), 1)
+        assert.isTrue(connection.text().endsWith("]}"))
+      }
+      assert.strictEqual((yield* hub.get("/api/v1/events?limit=1000")).status, 200)
     })
   )
 })

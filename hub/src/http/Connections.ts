@@ -1,7 +1,8 @@
 /** How long the hub keeps a connection: one that waits for its next request, and one that takes nothing. */
 import { Duration } from "effect"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 
 export interface ConnectionOptions {
   /**
@@ -29,6 +30,10 @@ export const withTimeouts = (
     socket.setTimeout(patience)
     response.on("timeout", cutIfStuck)
   }
+  // A request to be upgraded that is answered as any other. A WebSocket sets no timeout of its socket's.
+  const watchSocket = (_: IncomingMessage, socket: Duplex): void => {
+    if (socket instanceof Socket) socket.setTimeout(patience, () => cutIfStuck(socket))
+  }
   server.keepAliveTimeout = Duration.toMillis(keepAlive)
-  return server.on("request", watch).on("checkContinue", watch)
+  return server.on("request", watch).on("checkContinue", watch).on("upgrade", watchSocket)
 }

@@ -127,9 +127,12 @@ export const make: Effect.Effect<Bounded, never, AuthToken> = Effect.map(AuthTok
   const bounded: Bounded = (handler) =>
     Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      if (!(yield* turnOf(request)) || isFull(request)) return full
+      const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+      const upgrades = "upgrade" in incoming && incoming.upgrade === true
+      // One that is to be upgraded is the last of its connection, and has no answer in HTTP before its handler says so.
+      if ((!upgrades && !(yield* turnOf(request))) || isFull(request)) return full
       // Who asked is gone.
-      if (ends(request).connection.socket.destroyed) return yield* Effect.interrupt
+      if (incoming.socket.destroyed) return yield* Effect.interrupt
       const response = yield* handler
       const { body } = response
       if (body._tag !== "Uint8Array" || body.contentLength < counted) return response
