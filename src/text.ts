@@ -1,25 +1,44 @@
-/** Texts of plugins and operators, made safe to log and short enough to read. */
+/** Texts of plugins, operators and remote servers, made safe to log, to print and to read. */
 
 const escaped = (character: string): string => {
   const code = (character.codePointAt(0) ?? 0).toString(16)
   return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`
 }
 
+const units = (character: string): string =>
+  Array.from({ length: character.length }, (_, at) => escaped(character[at] ?? "")).join("")
+
 /**
- * Escapes what could move a cursor, turn the direction of writing or be seen by nobody: control and format
- * characters, line separators, halves of surrogate pairs, unassigned and private ones. Line feeds and tabs stay.
+ * What could move a cursor, turn the direction of writing or be seen by nobody: control and format characters, line
+ * separators, halves of surrogate pairs, unassigned and private characters; but not line feeds and tabs, and not the
+ * joiner inside an emoji.
  */
-export const printable = (text: string): string => text.replace(/[[\p{C}\p{Zl}\p{Zp}]--[\n\t]]/gv, escaped)
+const unprintable =
+  /[[\p{C}\p{Zl}\p{Zp}]--[\n\t]](?<!\p{Extended_Pictographic}(?:\u{fe0f}|\p{Emoji_Modifier})?\u{200d}(?=\p{Extended_Pictographic}))/gv
 
-/** As `printable`, on one line. */
-export const printableLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
+/**
+ * Text that changes nothing on a terminal: control characters, marks of direction, invisible characters and the like
+ * are escaped (`\u001b`). Line feeds and tabs stay.
+ */
+export const printable = (text: string): string => text.replace(unprintable, escaped)
 
-/** At most `max` UTF-16 units, the last of them `…` if there were more. */
+/** What stands for the end of a line in a text of one line. */
+export const lineMark = "⏎"
+
+/** As `printable`, on one line: ends of lines are `⏎`, tabs are spaces. */
+export const printableLine = (text: string): string =>
+  printable(text.replace(/\r?\n/g, lineMark).replaceAll("\t", " "))
+
+/** JSON that changes nothing on a terminal, on one line; it means what it meant. */
+export const printableJson = (json: string): string =>
+  json.replace(/[\r\n\t]+/g, " ").replace(unprintable, units)
+
+/** At most `max` UTF-16 units, the last of them `…` if there were more. Does not cut a character in half. */
 export const shortened = (text: string, max: number): string =>
-  text.length > max ? `${text.slice(0, max - 1)}…` : text
+  text.length > max ? `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…` : text
 
 /** As much of a text as a log or an error has room for, on one line. */
-export const lineText = (text: string): string => printableLine(shortened(text, 1_000))
+export const lineText = (text: string): string => shortened(printableLine(shortened(text, 1_000)), 1_000)
 
 const maxShown = 60
 

@@ -5,7 +5,7 @@ import { InvalidOutput } from "../src/Errors.ts"
 import { type JsonSize, jsonSize } from "../src/jsonSize.ts"
 import { decodeOutput } from "../src/Output.ts"
 import { type AnyKind, extractor, type Limits, linkifier, makeKind, makeSpec } from "../src/Plugin.ts"
-import { pathText, printable, printableLine, shortened, shown } from "../src/text.ts"
+import { lineText, pathText, printable, printableJson, printableLine, shortened, shown } from "../src/text.ts"
 import { messageOf } from "./fixtures/library/message.ts"
 import { census } from "./support/prototypes.ts"
 
@@ -259,10 +259,49 @@ describe("Texts for people", () => {
     ["\u202egpj.exe\u2066\u200f", "\\u202egpj.exe\\u2066\\u200f"],
     ["soft\u00adhyphen, zero\u200bwidth, \ufeff", "soft\\u00adhyphen, zero\\u200bwidth, \\ufeff"],
     ["tag \u{e0041}, half \ud83d", "tag \\u{e0041}, half \\ud83d"],
-    ["日本 🙂 é e\u0301", "日本 🙂 é e\u0301"]
+    ["日本 🙂 é e\u0301", "日本 🙂 é e\u0301"],
+    [
+      "👩🏽\u200d💻 👨\u200d👩\u200d👧 ❤️\u200d🔥 a\u200db \u200d👧",
+      "👩🏽\u200d💻 👨\u200d👩\u200d👧 ❤️\u200d🔥 a\\u200db \\u200d👧"
+    ],
+    ["\u061c\u200b\u2060\u2069\ufeff\u{e007f}", "\\u061c\\u200b\\u2060\\u2069\\ufeff\\u{e007f}"]
   ]
   it.each(rows)("%j", (given, expected) => {
     assert.strictEqual(printable(given), expected)
+  })
+
+  it("hold nothing that cannot be seen, whatever the character; JSON means what it meant", () => {
+    const named = [
+      [0x0, 0x1f],
+      [0x7f, 0x9f],
+      [0x61c, 0x61c],
+      [0x200b, 0x200f],
+      [0x2028, 0x202e],
+      [0x2060, 0x206f],
+      [0xd800, 0xdfff],
+      [0xfeff, 0xfeff],
+      [0xe0000, 0xe007f]
+    ] as const
+    const wrong: Array<string> = []
+    for (let code = 0; code <= 0x10ffff; code++) {
+      const character = String.fromCodePoint(code)
+      const isNamed = named.some(([first, last]) => first <= code && code <= last)
+      const isHidden = isNamed || /[\p{C}\p{Zl}\p{Zp}]/u.test(character)
+      const stays = character === "\n" || character === "\t"
+      const json = printableJson(JSON.stringify(character))
+      const isRight =
+        printableLine(character).includes(character) === !isHidden &&
+        printable(character).includes(character) === (!isHidden || stays) &&
+        !(isHidden && json.includes(character)) &&
+        JSON.parse(json) === character
+      if (!isRight) wrong.push(code.toString(16))
+    }
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("are one line, or further lines below the first", () => {
+    assert.strictEqual(printableLine("a\r\nb\nc\td\re"), "a⏎b⏎c d\\u000de")
+    assert.strictEqual(printableJson('{"a":1,\r\n\t"b":"\\n\u{e0041}"}'), '{"a":1, "b":"\\n\\udb40\\udc41"}')
   })
 
   it("say where and what, shortly", () => {
@@ -270,5 +309,7 @@ describe("Texts for people", () => {
     assert.strictEqual(shown([1, 2]), "an array of 2")
     assert.strictEqual(shortened("abcd", 4), "abcd")
     assert.strictEqual(shortened("abcde", 4), "abc…")
+    assert.strictEqual(shortened("ab🙂de", 4), "ab…")
+    assert.strictEqual(lineText("\u0000".repeat(4_096)).length, 1_000)
   })
 })

@@ -143,7 +143,7 @@ describe("agentlip on a running hub", () => {
       const { out } = yield* run("msg", "list", "--topic", topic)
       // oxlint-disable-next-line no-control-regex -- they are what must not be there
       assert.notMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
-      assert.include(out, "\\x1b[2Jgone\\x07 \\u202eback \\x9b1m")
+      assert.include(out, "\\u001b[2Jgone\\u0007 \\u202eback \\u009b1m")
     })
   )
 

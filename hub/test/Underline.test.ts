@@ -54,7 +54,7 @@ describe("marked", () => {
   })
 
   it("escapes what a terminal would obey, and keeps tabs as columns", () => {
-    assert.deepStrictEqual(marks("a\u001B[31mb\tc", "b", "c"), ["a\\x1b[31mb      c", "         ^      ^"])
+    assert.deepStrictEqual(marks("a\u001B[31mb\tc", "b", "c"), ["a\\u001b[31mb    c", "           ^    ^"])
     const hostile = "\u001B]0;x\u0007\u009B2J\r\u202E\u200B\uD800\u2028\u0000"
     const shown = marked(hostile, [{ start: 0, end: hostile.length }]).join("")
     assert.notMatch(shown, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)

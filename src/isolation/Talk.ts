@@ -2,7 +2,7 @@
 import { Effect, type Fiber } from "effect"
 import { type AuditLine, Leftover, type LogLevel, Request } from "../guest/protocol.ts"
 import type { Limits } from "../Plugin.ts"
-import { lineText, printable } from "../text.ts"
+import { lineText, printableLine, shortened } from "../text.ts"
 import type { Isolate } from "./Isolate.ts"
 import { type LazySession, lazySession } from "../net/LazySession.ts"
 import { withoutGuestFrames } from "./ownStack.ts"
@@ -55,7 +55,9 @@ export class Talk implements Conversation {
   }
 
   log(level: LogLevel, text: string): void {
-    this.#say(Effect.logWithLevel(level)(printable(withoutGuestFrames(text))))
+    // On one line: a line of the log is never all a plugin's own.
+    const line = printableLine(withoutGuestFrames(text))
+    this.#say(Effect.logWithLevel(level)(shortened(line, this.limits.logLength)))
   }
 
   net(json: string): string | undefined {

@@ -28,29 +28,33 @@ import type { Death } from "./Transport.ts"
 
 /** Characters of a reason that a plugin may have made up. */
 const maxReason = 8_192
+/** Characters of a thrown error's message. */
+const maxMessage = 4_096
 /** Characters of a path that it may have made up. */
 const maxPath = 1_024
-const reasonText = (reason: string): string => printable(shortened(reason, maxReason))
+/** One line, and no longer once it is escaped. */
+const oneLine = (text: string, max: number): string => shortened(printableLine(shortened(text, max)), max)
+const reasonText = (reason: string): string => oneLine(reason, maxReason)
 /** What a plugin calls itself. */
-const nameText = (text: string): string => printableLine(shortened(text, 200))
+const nameText = (text: string): string => oneLine(text, 200)
 
 const printableThrown = (thrown: ThrownValue): ThrownValue => {
   const { name, message } = thrown
   const stack = ownStack(name, message, thrown.stack)
   return {
-    name: printable(name),
-    message: printable(message),
-    ...(stack === undefined ? {} : { stack: printable(stack) })
+    name: nameText(name),
+    message: oneLine(message, maxMessage),
+    ...(stack === undefined ? {} : { stack: shortened(printable(stack), maxReason) })
   }
 }
 
-const pathOf = (path: string): string => printableLine(shortened(path, maxPath))
+const pathOf = (path: string): string => oneLine(path, maxPath)
 
 const printablePlace = ({ file, line, column, frame }: CodePlace): CodePlace => ({
   file: pathOf(file),
   line,
   column,
-  frame: printable(shortened(frame, maxReason))
+  frame: shortened(printable(shortened(frame, maxReason)), maxReason)
 })
 
 export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>

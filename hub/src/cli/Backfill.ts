@@ -1,4 +1,5 @@
 /** `agentlip backfill`: asks plugins about messages once more, and shows how far that is. */
+import { printableLine } from "@agentlip/plugin-runtime/text"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Backfill } from "@agentlip/protocol"
@@ -84,7 +85,9 @@ export const backfill = Command.make(
       .pipe(
         Effect.andThen(Console.error("Paused; the same command goes on with it.")),
         // Who leaves is not kept waiting: then it goes on without being watched.
-        Effect.catch(({ message }) => Console.error(`It could not be paused and goes on: ${message}`))
+        Effect.catch(({ message }) =>
+          Console.error(`It could not be paused and goes on: ${printableLine(message)}`)
+        )
       )
     const ended = yield* Effect.onInterrupt(follow(hub, begun.backfill), () => pause)
     yield* show(ended, () =>

@@ -7,7 +7,7 @@ import { type Check, checkOf } from "./doctor/Check.ts"
 import { fileChecks, trustCheck } from "./doctor/files.ts"
 import { pluginChecks } from "./doctor/plugins.ts"
 import { namedFolder, Trust } from "./Globals.ts"
-import { printable, show } from "./Output.ts"
+import { indented, show } from "./Output.ts"
 
 const node = (version: string): Check => {
   const { ok, warning, problem } = checkOf("node")
@@ -17,12 +17,11 @@ const node = (version: string): Check => {
   return known === undefined ? ok(`Node ${version}`) : warning(known.what, known.remedy)
 }
 
-/** Further lines are below the first. */
-const indented = (text: string): string => printable(text).replaceAll("\n", "\n           ")
+const below = " ".repeat(11)
 
 const render = ({ name, status, message, remedy }: Check): ReadonlyArray<string> => [
-  `  ${status.padEnd(8)} ${name}: ${indented(message)}`,
-  ...(remedy === undefined ? [] : [`           → ${indented(remedy)}`])
+  `  ${status.padEnd(8)} ${name}: ${indented(message, below)}`,
+  ...(remedy === undefined ? [] : [`           → ${indented(remedy, below)}`])
 ]
 
 export const doctor = Command.make("doctor", {}, () =>

@@ -1,4 +1,5 @@
 /** `agentlip listen`: everything that happens, as JSON lines. */
+import { printableJson } from "@agentlip/plugin-runtime/text"
 import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { connect } from "./HubClient.ts"
@@ -27,7 +28,9 @@ export const listen = Command.make(
     }
     const everything = channels.length === 0 && topics.length === 0
     const after = Option.isSome(since) ? since.value : yield* newest(hub)
-    yield* writeLines(Stream.map(follow(hub, after, everything ? undefined : ids), ({ text }) => text))
+    yield* writeLines(
+      Stream.map(follow(hub, after, everything ? undefined : ids), ({ text }) => printableJson(text))
+    )
   })
 ).pipe(
   Command.withDescription(

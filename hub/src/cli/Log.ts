@@ -1,4 +1,5 @@
 /** How a hub's log is written. */
+import { printable } from "@agentlip/plugin-runtime/text"
 import { Console, Effect, Layer, Logger } from "effect"
 import { Flag } from "effect/cli"
 
@@ -29,7 +30,7 @@ export const say = (
   entries: ReadonlyArray<readonly [message: string, about: { readonly [key: string]: unknown }]>
 ): Effect.Effect<void> =>
   format === "text"
-    ? Console.log(lines.join("\n"))
+    ? Console.log(printable(lines.join("\n")))
     : Effect.forEach(entries, ([message, about]) => Effect.annotateLogs(Effect.logInfo(message), about), {
         discard: true
       })

@@ -1,41 +1,22 @@
 /** What commands print: JSON for programs, tables for people. */
 import { Console, Effect } from "effect"
 import { CliOutput } from "effect/cli"
+import { printable, printableJson, printableLine } from "@agentlip/plugin-runtime/text"
 import { Json } from "./Globals.ts"
 
-/**
- * Control characters as `\x1b`, direction marks as `\u202e`: what others wrote is to change nothing on a
- * terminal. Line ends and tabs stay.
- */
-export const printable = (text: string): string =>
-  text.replaceAll(
-    // oxlint-disable-next-line no-control-regex -- they are what is looked for
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => {
-      const code = character.charCodeAt(0)
-      return code < 256
-        ? `\\x${code.toString(16).padStart(2, "0")}`
-        : `\\u${code.toString(16).padStart(4, "0")}`
-    }
-  )
+/** A value's JSON, on one line, in which a terminal finds nothing to obey. */
+export const jsonText = (value: unknown): string => printableJson(JSON.stringify(value))
 
-/** JSON in which what a terminal could obey is escaped, as JSON itself would a line feed. */
-export const jsonText = (value: unknown): string =>
-  JSON.stringify(value).replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  )
-
-/** On one line. */
-export const line = (text: string): string =>
-  printable(text.replaceAll("\r\n", "\n")).replaceAll("\n", "⏎").replaceAll("\t", " ")
+/** Further lines of a text are below its first, indented: none looks as if a command had begun it. */
+export const indented = (text: string, by: string): string =>
+  printable(text.replaceAll("\r\n", "\n")).replace(/\n(?!\s)/g, `\n${by}`)
 
 /** A heading and rows, each as wide as its widest cell; the last column is as long as it is. */
 export const table = (
   heading: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string | number | null>>
 ): ReadonlyArray<string> => {
-  const cells = [heading, ...rows.map((row) => row.map((cell) => line(String(cell ?? "-"))))]
+  const cells = [heading, ...rows.map((row) => row.map((cell) => printableLine(String(cell ?? "-"))))]
   const widths = heading.map((_, column) =>
     Math.max(...cells.map((row) => CliOutput.displayWidth(row[column] ?? "")))
   )
@@ -55,5 +36,5 @@ export const show = (value: unknown, text: () => string | ReadonlyArray<string>)
   Effect.flatMap(Json, (json) => {
     if (json) return Console.log(jsonText(value))
     const lines = text()
-    return Console.log(typeof lines === "string" ? lines : lines.join("\n"))
+    return Console.log(printable(typeof lines === "string" ? lines : lines.join("\n")))
   })

@@ -1,4 +1,5 @@
 /** `agentlip plugin`: what there is to know of a plugin. */
+import { printableLine } from "@agentlip/plugin-runtime/text"
 import { moduleIntegrity } from "@agentlip/plugin-runtime"
 import { Console, Effect, Result } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -20,7 +21,7 @@ const integrity = Command.make(
     const problems: Array<string> = []
     for (const file of files) {
       const hashed = yield* Effect.result(moduleIntegrity(file))
-      if (Result.isSuccess(hashed)) yield* Console.log(`${hashed.success}  ${file}`)
+      if (Result.isSuccess(hashed)) yield* Console.log(`${hashed.success}  ${printableLine(file)}`)
       else problems.push(`${file}: ${hashed.failure.reason}`)
     }
     if (problems.length > 0) return yield* new CommandError({ reason: problems.join("\n") })

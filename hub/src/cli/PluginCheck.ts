@@ -1,4 +1,5 @@
 /** `agentlip plugin check`: whether plugins load with what they are given, as a compiler would say it. */
+import { printable, printableLine } from "@agentlip/plugin-runtime/text"
 import {
   type CodePlace,
   type ConfigError,
@@ -16,7 +17,7 @@ import { configDefaults } from "../plugins/configDefaults.ts"
 import { CommandError } from "./CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { Json, workspaceFolder } from "./Globals.ts"
-import { jsonText, line as onOneLine } from "./Output.ts"
+import { jsonText } from "./Output.ts"
 import { pathFromHere, placeText, problemOf } from "./PluginProblem.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "./SpecFlags.ts"
 
@@ -105,13 +106,13 @@ const candidatesOf = (
 }
 
 const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
-  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${onOneLine(plugin)}": `}${message}`,
+  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${printableLine(plugin)}": `}${message}`,
   ...(place === undefined || place.frame === "" ? [] : ["", ...place.frame.split("\n"), ""]),
   ...(hint === undefined ? [] : [`  Hint: ${hint}`])
 ]
 
 const okLine = ({ spec, loaded }: Checked): string =>
-  `${pathFromHere(spec.modulePath)} - ok ${spec.kind.name} ${onOneLine(spec.name)} (${loaded?.name} ${loaded?.version}): ${onOneLine(rightsOf(spec))}`
+  `${pathFromHere(spec.modulePath)} - ok ${spec.kind.name} ${printableLine(spec.name)} (${loaded?.name} ${loaded?.version}): ${printableLine(rightsOf(spec))}`
 
 const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
 
@@ -155,7 +156,7 @@ export const pluginCheck = Command.make(
       })),
       problems: findings
     }
-    yield* Console.log((yield* Json) ? jsonText(document) : lines.join("\n"))
+    yield* Console.log((yield* Json) ? jsonText(document) : printable(lines.join("\n")))
     if (findings.length > 0) return yield* new CommandError({ reason: summary, code: "CHECK_FAILED" })
   })
 ).pipe(Command.withDescription("Load plugins without running them, and report what is wrong with each"))

@@ -1,4 +1,5 @@
 /** An error of a plugin's as its author wants to read it: where it is, the lines of code there, and what to do. */
+import { printable } from "@agentlip/plugin-runtime/text"
 import {
   type CodePlace,
   type ConfiguredSpec,
@@ -9,7 +10,6 @@ import {
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { namedRedactorOf } from "../plugins/Secrets.ts"
-import { printable } from "./Output.ts"
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {

@@ -2,6 +2,7 @@
 import { Console, Effect, Layer } from "effect"
 import { type CliError, CliOutput } from "effect/cli"
 import { CommandError } from "./CommandError.ts"
+import { indented, jsonText } from "./Output.ts"
 
 /** Before the arguments are parsed, and also where they cannot be. */
 export const wantsJson = (args: ReadonlyArray<string>): boolean => {
@@ -28,8 +29,8 @@ const format =
   (json: boolean) =>
   ({ reason, code, details }: CommandError): string =>
     json
-      ? JSON.stringify({ error: reason, code, ...(details === undefined ? {} : { details }) })
-      : `agentlip: ${reason}`
+      ? jsonText({ error: reason, code, ...(details === undefined ? {} : { details }) })
+      : `agentlip: ${indented(reason, "  ")}`
 
 /** Replaces the CLI's own, which prints the whole help with every mistake, on stdout. */
 export const layer = (json: boolean): Layer.Layer<never> => {

@@ -1,4 +1,5 @@
 /** What became of a plugin's run, in lines of text. */
+import { lineMark, printable, printableLine } from "@agentlip/plugin-runtime/text"
 import type {
   Attachment,
   CodePlace,
@@ -10,7 +11,6 @@ import type {
 import { CliOutput } from "effect/cli"
 import { rightsOf } from "../plugins/LoadReport.ts"
 import type { LogLine } from "./DryRun.ts"
-import { line as onOneLine, printable } from "./Output.ts"
 import { pathFromHere, placeText, type PluginProblem } from "./PluginProblem.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 
@@ -83,13 +83,13 @@ const found = ({ text, output }: RunReport, { colours, columns }: Paper): Readon
   const spans = enrichments.map(({ span }) => span)
   const table = rows([
     ...enrichments.map(({ kind, span, data }) => [
-      onOneLine(kind),
+      printableLine(kind),
       `${span.start}-${span.end}`,
       json(text.slice(span.start, span.end)),
       json(data)
     ]),
     ...attachments.map(({ kind, key, value_json, dedupe_key }) => [
-      onOneLine(kind),
+      printableLine(kind),
       key === undefined ? "" : `key ${json(key)}`,
       json(value_json),
       dedupe_key === undefined ? "" : `dedupe_key ${json(dedupe_key)}`
@@ -122,9 +122,9 @@ const summary = ({ spec, output, times }: RunReport): string => {
 /** All but the error. */
 export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> => {
   const { spec, info, logs, output, snippet } = report
-  const version = info === undefined ? "" : ` (${onOneLine(info.name)} ${onOneLine(info.version)})`
+  const version = info === undefined ? "" : ` (${printableLine(info.name)} ${printableLine(info.version)})`
   return [
-    `${info === undefined ? "plugin" : spec.kind.name} ${onOneLine(spec.name)}${version}: ${onOneLine(rightsOf(spec))}`,
+    `${info === undefined ? "plugin" : spec.kind.name} ${printableLine(spec.name)}${version}: ${printableLine(rightsOf(spec))}`,
     "",
     ...(output === undefined ? [] : indented(found(report, paper))),
     ...(logs.length === 0
@@ -132,14 +132,14 @@ export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> =
       : ["log", ...indented(logs.flatMap(({ level, text }) => logged(level, text))), ""]),
     ...(snippet === ""
       ? []
-      : [`To run without audit, write in its entry of the config file: ${onOneLine(snippet)}`, ""]),
+      : [`To run without audit, write in its entry of the config file: ${printableLine(snippet)}`, ""]),
     summary(report)
   ]
 }
 
 /** A line of the log; more lines of the same text below it. */
 const logged = (level: string, text: string): ReadonlyArray<string> => {
-  const [first = "", ...more] = printable(text).split("\n")
+  const [first = "", ...more] = printable(text).split(lineMark)
   return [`${level.padEnd(5)}  ${first}`, ...more.map((line) => `       ${line}`)]
 }
 
@@ -152,7 +152,7 @@ export const renderProblem = ({
   stack,
   hint
 }: PluginProblem): ReadonlyArray<string> => [
-  `${code}: ${message}`,
+  `${code}: ${message.replaceAll(lineMark, "\n    ")}`,
   ...(importer === undefined || importer === place?.file
     ? []
     : [`    imported by ${pathFromHere(importer)}`]),

@@ -1,9 +1,10 @@
 /** `agentlip status`: how the hub of a workspace is. */
+import { printable } from "@agentlip/plugin-runtime/text"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import type { PluginSummary } from "@agentlip/protocol"
 import { connect } from "./HubClient.ts"
-import { printable, show, table } from "./Output.ts"
+import { show, table } from "./Output.ts"
 import { urlOf } from "./ServerFile.ts"
 
 const units = [

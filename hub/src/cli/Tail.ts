@@ -1,13 +1,14 @@
 /** `agentlip msg tail`: a topic as it is talked in. */
+import { printableLine, printable } from "@agentlip/plugin-runtime/text"
 import { Effect, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Message } from "@agentlip/protocol"
 import { Json } from "./Globals.ts"
 import { connect } from "./HubClient.ts"
 import { writeLines } from "./Lines.ts"
+import { jsonText } from "./Output.ts"
 import { follow, type LiveEvent, newest } from "./Live.ts"
 import { topicArgument, topicIdOf } from "./Names.ts"
-import { line, printable } from "./Output.ts"
 
 const Created = Schema.Struct({ message: Message })
 const isCreated = Schema.is(Created)
@@ -19,7 +20,7 @@ const postedIn =
 
 /** Further lines of a message are below its first. */
 const asText = ({ created_at, sender, content_raw }: Message): string =>
-  `${created_at} ${line(sender)}: ${printable(content_raw).replaceAll("\n", "\n  ")}`
+  `${created_at} ${printableLine(sender)}: ${printable(content_raw.replaceAll("\r\n", "\n")).replaceAll("\n", "\n  ")}`
 
 export const tail = Command.make(
   "tail",
@@ -45,7 +46,7 @@ export const tail = Command.make(
     )
     yield* Stream.fromIterable(messages.toReversed()).pipe(
       Stream.concat(posted),
-      Stream.map((message) => (json ? JSON.stringify(message) : asText(message))),
+      Stream.map((message) => (json ? jsonText(message) : asText(message))),
       writeLines
     )
   })

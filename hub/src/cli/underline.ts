@@ -2,8 +2,8 @@
  * A text with spans of it made visible: underlined and coloured by escape codes, or by lines of `^` below it. Spans
  * count UTF-16 code units, what is shown are columns: wide characters take two, control characters are escaped.
  */
+import { printable } from "@agentlip/plugin-runtime/text"
 import { CliOutput } from "effect/cli"
-import { printable } from "./Output.ts"
 
 export interface TextSpan {
   readonly start: number
@@ -21,14 +21,6 @@ interface Cell {
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
 const tabStop = 8
-
-/** What a terminal would not show as one character, or would obey. */
-const escaped = (segment: string): string =>
-  printable(segment).replace(/[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character, at: number) => {
-    // Inside of a character these join its parts, as in flags and families.
-    if (at > 0) return character
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
-  })
 
 /** The lines of a text, at most `columns` wide; the end of a line is a cell of its own if a span covers it. */
 const cellsOf = (
@@ -53,7 +45,7 @@ const cellsOf = (
       breakLine()
       continue
     }
-    const shown = segment === "\t" ? " ".repeat(tabStop - (column % tabStop)) : escaped(segment)
+    const shown = segment === "\t" ? " ".repeat(tabStop - (column % tabStop)) : printable(segment)
     const width = CliOutput.displayWidth(shown)
     if (column > 0 && column + width > columns) breakLine()
     line.push({ shown, width, spans: covered })
