@@ -31,7 +31,7 @@ import {
   type StepOf,
   type StoreUnreachable
 } from "./breaker/Store.ts"
-import { CircuitOpen } from "./Errors.ts"
+import { CircuitOpen, PluginTimeout } from "./Errors.ts"
 import type { BreakerPolicy } from "./Plugin.ts"
 
 export type { BreakerState, Circuit, Closed, HalfOpen, Open } from "./breaker/Circuit.ts"
@@ -141,8 +141,12 @@ const countOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   if (Exit.isSuccess(exit)) return "success"
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)
-  // It executed nothing.
-  return Option.isSome(error) && error.value instanceof CircuitOpen ? "ignored" : "failure"
+  if (Option.isNone(error)) return "failure"
+  // One executed nothing; of the other a host that stood still may be the cause.
+  const isIgnored =
+    error.value instanceof CircuitOpen ||
+    (error.value instanceof PluginTimeout && error.value.hostPaused !== undefined)
+  return isIgnored ? "ignored" : "failure"
 }
 
 const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>

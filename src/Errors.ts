@@ -35,6 +35,8 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("@agentlip/plugin-r
  *
  * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`). `waitingFor` says what a
  * load was waiting for while its isolate had nothing else to do; without it the isolate was busy, or could not tell.
+ * `hostPaused` is how long the host stood still meanwhile (stopped by a signal, say): the run had its whole timeout
+ * besides, and such a `TIMEOUT` does not count for the breaker.
  */
 export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
   "@agentlip/plugin-runtime/PluginTimeout"
@@ -42,7 +44,8 @@ export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
   plugin,
   timeout: Schema.DurationFromMillis,
   phase: Schema.Literals(["load", "run"]),
-  waitingFor: Schema.optionalKey(Schema.Literals(["top-level await", "configSchema"]))
+  waitingFor: Schema.optionalKey(Schema.Literals(["top-level await", "configSchema"])),
+  hostPaused: Schema.optionalKey(Schema.DurationFromMillis)
 }) {
   override get message(): string {
     const what = this.phase === "load" ? "was still loading" : "did not answer"
@@ -52,7 +55,11 @@ export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
         : this.waitingFor === "configSchema"
           ? " Its configSchema had not returned: a promise in it never settled."
           : ' It was waiting at a top-level "await" that had not settled: move that work into the method.'
-    return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated.${why} If the work is legitimate, raise its "timeout".`
+    const paused =
+      this.hostPaused === undefined
+        ? ""
+        : ` The host itself stood still for ${seconds(this.hostPaused)} meanwhile, which is not part of that time; it does not count for the circuit.`
+    return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated.${why}${paused} If the work is legitimate, raise its "timeout".`
   }
 }
 

@@ -166,8 +166,8 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
           Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]))
         )
         const frames = lines
-          .join("\n")
-          .split("\n")
+          .join("⏎")
+          .split("⏎")
           .filter((line) => line.startsWith("    at "))
         assert.lengthOf(frames, 1)
         assert.include(frames[0], "entry.ts:2:")

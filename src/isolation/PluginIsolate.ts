@@ -6,6 +6,7 @@ import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../Errors.ts"
 import { Leftover, type PluginInfo } from "../guest/protocol.ts"
 import { crashed, meaning } from "./exchange.ts"
+import { Allowance, hostPauses, pausedFor } from "./HostPauses.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { Ask, GuestReply } from "./Requests.ts"
 import type { Subject } from "./Subject.ts"
@@ -72,6 +73,8 @@ export class PluginIsolate {
   #watchClock: Clock.Clock | undefined
   #wakesAt = Number.POSITIVE_INFINITY
   #unwatch: NodeJS.Timeout | undefined
+  /** Whether the host's pauses are watched for it. */
+  #watches = false
   #stopping = false
 
   constructor({ isolate, subject, info, changed, refill, owner, now }: PluginIsolateOptions) {
@@ -112,12 +115,11 @@ export class PluginIsolate {
   }
 
   begun(run: Run): void {
-    const now = run.clock.currentTimeMillisUnsafe()
     run.submission.begun = performance.now()
-    run.deadline = now + run.timeout
+    run.time = new Allowance(run.clock, run.timeout)
     this.#current = run
     if (run.givenUp) this.#owner.fork(this.#giveUp(run))
-    else if (run.deadline < this.#wakesAt || run.clock !== this.#watchClock) this.#watch(run.clock)
+    else if (run.time.due < this.#wakesAt || run.clock !== this.#watchClock) this.#watch(run.clock)
   }
 
   /** A run has been answered. */
@@ -181,11 +183,16 @@ export class PluginIsolate {
     this.#watchdog?.interruptUnsafe()
     this.#watchdog = undefined
     this.#wakesAt = Number.POSITIVE_INFINITY
+    if (!this.#watches) return
+    this.#watches = false
+    hostPauses.release()
   }
 
   #watch(clock: Clock.Clock): void {
     this.#watchdog?.interruptUnsafe()
     this.#watchClock = clock
+    if (!this.#watches) hostPauses.hold()
+    this.#watches = true
     const watchdog = this.#owner.fork(this.#look(clock))
     this.#watchdog = this.#stopping ? undefined : watchdog
   }
@@ -194,14 +201,16 @@ export class PluginIsolate {
     return Effect.suspend(() => {
       const run = this.#current
       this.#wakesAt = Number.POSITIVE_INFINITY
-      if (run === undefined || run.clock !== clock) return Effect.void
-      const left = run.deadline - clock.currentTimeMillisUnsafe()
+      if (run?.time === undefined || run.clock !== clock) return Effect.void
+      const { time } = run
+      const left = time.left()
       if (left <= 0) {
         // It ends by itself now, and not by whoever ends the isolate.
         this.#watchdog = undefined
-        return this.#stop(run, () => run.timedOut())
+        const { paused } = time
+        return this.#stop(run, () => run.timedOut(paused))
       }
-      this.#wakesAt = run.deadline
+      this.#wakesAt = time.due
       return Effect.andThen(clock.sleep(Duration.millis(left)), this.#look(clock))
     })
   }
@@ -213,7 +222,8 @@ class Run extends Talk implements Ask {
   readonly clock: Clock.Clock
   readonly timeout: number
   readonly grace: Duration.Duration
-  deadline = Number.POSITIVE_INFINITY
+  /** From when it begins. */
+  time: Allowance | undefined
   /** Whether its caller has stopped waiting. */
   givenUp = false
   readonly #isolate: PluginIsolate
@@ -253,9 +263,10 @@ class Run extends Talk implements Ask {
     this.#answer(Effect.die(defect))
   }
 
-  timedOut(): void {
+  timedOut(paused: number): void {
     const { name, timeout } = this.submission.spec
-    this.#answer(Effect.fail(new PluginTimeout({ plugin: name, timeout, phase: "run" })))
+    const error = new PluginTimeout({ plugin: name, timeout, phase: "run", ...pausedFor(paused) })
+    this.#answer(Effect.fail(error))
   }
 
   #answer(answer: Effect.Effect<string, PluginError>): void {

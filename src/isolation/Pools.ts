@@ -14,6 +14,7 @@ import type { PluginMetrics } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { crashed, loadPlugin, openModules } from "./exchange.ts"
 import { isolateKeyOf } from "./isolateKey.ts"
+import { pausedFor, timeoutAwake } from "./HostPauses.ts"
 import { type LastGood, makeLastGood, soon } from "./LastGood.ts"
 import type { Level } from "./Level.ts"
 import type { GuestModules } from "../modules/GuestModules.ts"
@@ -126,16 +127,18 @@ export const makePools = ({
           return yield* loadPlugin(isolate, subject, entry, modules, labels)
         })
         const loaded = yield* load.pipe(
-          Effect.timeoutOrElse({
-            duration: spec.timeout,
-            orElse: () =>
-              Effect.suspend(() => {
-                const { waitsFor } = isolate
-                const why = waitsFor === undefined ? {} : { waitingFor: waitsFor }
-                return Effect.fail(
-                  new PluginTimeout({ plugin: spec.name, timeout: spec.timeout, phase: "load", ...why })
-                )
+          timeoutAwake(Duration.toMillis(spec.timeout), (paused) => {
+            const { waitsFor } = isolate
+            const why = waitsFor === undefined ? {} : { waitingFor: waitsFor }
+            return Effect.fail(
+              new PluginTimeout({
+                plugin: spec.name,
+                timeout: spec.timeout,
+                phase: "load",
+                ...why,
+                ...pausedFor(paused)
               })
+            )
           }),
           // All around it is uninterruptible, so that no isolate is ever between two owners.
           Effect.interruptible,

@@ -1,5 +1,6 @@
 /** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
-import { Duration, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
+import { timeoutAwake } from "./HostPauses.ts"
 import { Isolate } from "./Isolate.ts"
 import { bubblewrapProblem } from "./bubblewrap.ts"
 import { canReach } from "./executables.ts"
@@ -11,12 +12,12 @@ import type { Death, Transport, TransportEvents } from "./Transport.ts"
 import { defaultLimits } from "../Plugin.ts"
 
 /** An isolate that has not said hello by then never will. */
-const bootTimeout = "10 seconds"
+const bootTimeout = 10_000
 
 const bootIsolate = (
   start: (events: TransportEvents) => Transport,
   what: string,
-  timeout: Duration.Input = bootTimeout
+  timeout = bootTimeout
 ): Effect.Effect<Isolate, Death> =>
   Effect.try({
     try: () => new Isolate(start),
@@ -24,10 +25,9 @@ const bootIsolate = (
   }).pipe(
     Effect.tap((isolate) =>
       isolate.booted.pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () => Effect.fail<Death>({ reason: `its ${what} did not boot within ${bootTimeout}` })
-        }),
+        timeoutAwake(timeout, () =>
+          Effect.fail<Death>({ reason: `its ${what} did not boot within ${bootTimeout / 1000} seconds` })
+        ),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : isolate.kill))
       )
     )
@@ -45,7 +45,7 @@ export const threadLevel = (confined: boolean, inspectable = false): Level => ({
     bootIsolate(
       startThread(birth, confined, inspectable),
       "thread",
-      inspectable ? Duration.infinity : bootTimeout
+      inspectable ? Number.POSITIVE_INFINITY : bootTimeout
     )
 })
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { bootFile, bootReads, permissionFlags } from "./boot.ts"
 import { bubblewrapArguments } from "./bubblewrap.ts"
 import type { User } from "./executables.ts"
+import { timeoutAwake } from "./HostPauses.ts"
 import type { Birth } from "./Level.ts"
 import { LineDecoder } from "./lines.ts"
 import type { GuestModules } from "../modules/GuestModules.ts"
@@ -193,7 +194,7 @@ export const startProcess =
     }).pipe(
       // Finalizers run uninterruptibly; the wait must end there too.
       Effect.interruptible,
-      Effect.timeoutOrElse({ duration: deathWait, orElse: () => Effect.succeed(false) })
+      timeoutAwake(deathWait, () => Effect.succeed(false))
     )
 
     return {

@@ -4,6 +4,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "
 import type { PostedFrame, WithModules } from "../guest/node/threadLine.ts"
 import type { GuestModules } from "../modules/GuestModules.ts"
 import { bootFile, permissionFlags } from "./boot.ts"
+import { timeoutAwake } from "./HostPauses.ts"
 import type { Birth } from "./Level.ts"
 import { type Death, deathWait, type Transport, type TransportEvents } from "./Transport.ts"
 
@@ -139,14 +140,12 @@ export const startWorker =
     }).pipe(
       // Finalizers run uninterruptibly; the wait must end there too.
       Effect.interruptible,
-      Effect.timeoutOrElse({
-        duration: deathWait,
-        orElse: () =>
-          Effect.sync(() => {
-            worker.unref()
-            return false
-          })
-      })
+      timeoutAwake(deathWait, () =>
+        Effect.sync(() => {
+          worker.unref()
+          return false
+        })
+      )
     )
 
     return {

@@ -28,6 +28,9 @@ const mebibyte = 1024 * 1024
 /** What the host's own timer is given before the engine stops by itself, in milliseconds; less than it waits for a death. */
 const deadlineSlack = 100
 
+/** Between two looks at the clock, in milliseconds: for longer nothing ran here, as when the process is stopped. */
+const pause = 500
+
 /** How long timers that are due may follow one another before the thread looks at what the host says, in milliseconds. */
 const timersAtOnce = 10
 
@@ -73,6 +76,7 @@ export class Engine {
   /** Whether a request has been answered, or none has come yet: nothing of the plugin is to run. */
   #over = true
   #stopAt = Number.POSITIVE_INFINITY
+  #lookedAt = 0
   #timer: NodeJS.Timeout | undefined
   /** MiB. */
   #memoryLimit = 0
@@ -123,7 +127,7 @@ export class Engine {
       else if (type === Request.run) this.#over = false
       // Of a run that has been answered.
       else if (this.#over) return
-      if (type !== Request.net && type !== Request.abort) this.#stopAt = performance.now() + this.#deadline
+      if (type !== Request.net && type !== Request.abort) this.#beginWatch()
       this.#call(text)
       this.#goOn()
     })
@@ -159,7 +163,21 @@ export class Engine {
   }
 
   #mustStop(): boolean {
-    return this.#over || performance.now() > this.#stopAt
+    return this.#over || this.#isOverdue()
+  }
+
+  #beginWatch(): void {
+    this.#lookedAt = performance.now()
+    this.#stopAt = this.#lookedAt + this.#deadline
+  }
+
+  /** Whether it has run too long. The host's own timer has the last word; this one must not be ahead of it. */
+  #isOverdue(): boolean {
+    const now = performance.now()
+    const since = now - this.#lookedAt
+    this.#lookedAt = now
+    if (since > pause) this.#stopAt += since
+    return now > this.#stopAt
   }
 
   #post(text: string): void {
@@ -198,7 +216,7 @@ export class Engine {
   /** What escaped from all that could have caught it: an interrupt, or the end of its memory. */
   #failed(error: QuickJSHandle): number {
     if (this.#over) return Idle.stuck
-    if (performance.now() > this.#stopAt) throw new Overdue()
+    if (this.#isOverdue()) throw new Overdue()
     const what: unknown = this.#context.dump(error)
     const message = describeReason(what)
     throw new Lost(
@@ -220,7 +238,7 @@ export class Engine {
     for (;;) {
       this.#drain()
       if (this.#over) return this.#settle()
-      if (performance.now() > this.#stopAt) throw new Overdue()
+      if (this.#isOverdue()) throw new Overdue()
       const next = this.#call(undefined)
       if (next > 0 || (next === 0 && performance.now() > until)) {
         this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
