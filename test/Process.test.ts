@@ -59,6 +59,48 @@ const live = (name: string, test: Test, options: WorkerOptions = {}): void => {
   it.live(name, () => test.pipe(Effect.provide(runtimeWith(options)), Effect.provide(Logger.layer([]))))
 }
 
+describe("Process: what an operator is told", () => {
+  const node = path.join(folder, "aborting-node")
+  fs.writeFileSync(
+    node,
+    `#!/bin/sh
+[ "$1" = --version ] && { echo v26.10.0; exit; }
+echo "  #  node[7]: void node::Thing(int) at ../src/thing.cc:12" >&2
+echo "  #  Assertion failed: (args.Length()) == (2)" >&2
+kill -ABRT $$
+`,
+    { mode: 0o755 }
+  )
+
+  live(
+    "an abort has the text of the assertion that failed",
+    Effect.map(failing(run("aborts", "return []"), "WORKER_CRASH"), (text) => {
+      assert.include(text, "SIGABRT")
+      assert.include(text, "Assertion failed: (args.Length()) == (2)")
+    }),
+    { node }
+  )
+
+  live(
+    "what the façade of crypto lacks says what to use",
+    Effect.map(
+      failing(run("subtle", 'return crypto.subtle.digest("SHA-256", new Uint8Array(1))'), "EXECUTION_ERROR"),
+      (text) => {
+        assert.include(text, "crypto.subtle.digest")
+        assert.include(text, "createHash")
+      }
+    )
+  )
+
+  live(
+    "a message of control characters is no longer for being escaped",
+    Effect.map(
+      failing(run("controls", 'throw new Error("\\u0001".repeat(100_000))'), "EXECUTION_ERROR"),
+      (text) => assert.isBelow(text.length, 4_200)
+    )
+  )
+})
+
 /** Tests that share a runtime. */
 const block = (name: string, tests: (live: (name: string, test: Test) => void) => void) =>
   layer(runtimeWith(), { excludeTestServices: true })(name, ({ effect }) =>

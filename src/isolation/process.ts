@@ -78,7 +78,10 @@ const reasonOf = (code: number | null, signal: string | null, lastWords: string,
     return `it ran out of memory, its limit is ${birth.memory} MiB (limits.memory)`
   }
   if (signal === "SIGXCPU") return "it used up its processor time"
-  const said = /^.*(?:Error|FATAL).*$/m.exec(lastWords)?.[0].trim().slice(0, 300)
+  const said = /^.*(?:Error|FATAL|Assertion|Check failed|terminate called|what\(\):).*$/m
+    .exec(lastWords)?.[0]
+    .trim()
+    .slice(0, 300)
   const how = signal === null ? "it ended without an answer" : `it was ended by ${signal}`
   return said === undefined || code === 0 ? how : `${how}: ${said}`
 }

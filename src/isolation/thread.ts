@@ -95,6 +95,7 @@ export const startWorker =
     })
     let reason: string | undefined
     let gone = false
+    let isEnding = false
     const onGone: Array<() => void> = []
 
     // Nothing is to be read there (the guest's streams go over the port), and nothing may pile up. Reading would
@@ -135,7 +136,9 @@ export const startWorker =
     const kill = Effect.callback<boolean>((resume) => {
       if (gone) return resume(Effect.succeed(true))
       onGone.push(() => resume(Effect.succeed(true)))
-      // Its promise is the exit event, which is listened to above.
+      if (isEnding) return
+      isEnding = true
+      // Its promise is the exit event, which is listened to above. Once: each call would add a listener of its own.
       void worker.terminate()
     }).pipe(
       // Finalizers run uninterruptibly; the wait must end there too.

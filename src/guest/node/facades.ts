@@ -11,6 +11,7 @@ import type { Writable } from "node:stream"
 import { cut } from "../intrinsics.ts"
 import { looksLikeVariable } from "../variables.ts"
 import type { Audit } from "./audit.ts"
+import { denied } from "./denied.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { makeFs } from "./files.ts"
 
@@ -87,8 +88,27 @@ const cryptoFacade = {
   getRandomValues: (array: Uint8Array<ArrayBuffer>) => crypto.webcrypto.getRandomValues(array)
 }
 
-/** The Web's `crypto`, without the part that works on the host's thread pool. */
+const subtleMethods =
+  `decrypt deriveBits deriveKey digest encrypt exportKey generateKey importKey sign unwrapKey verify
+  wrapKey`.split(/\s+/)
+
+/** Works on the host's thread pool, which is not a plugin's: says so, and what to use. */
+const subtle = Object.fromEntries(
+  subtleMethods.map((name) => [
+    name,
+    () =>
+      Promise.reject(
+        denied(
+          `crypto.subtle.${name}`,
+          "It would work in the host's thread pool; hash with createHash or createHmac of node:crypto."
+        )
+      )
+  ])
+)
+
+/** The Web's `crypto`, as far as it works at once. */
 export const globalCrypto = {
+  subtle,
   getRandomValues: cryptoFacade.getRandomValues,
   randomUUID: crypto.randomUUID
 }
