@@ -11,7 +11,6 @@ import type { Writable } from "node:stream"
 import { cut } from "../intrinsics.ts"
 import { looksLikeVariable } from "../variables.ts"
 import type { Audit } from "./audit.ts"
-import { denied } from "./denied.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { makeFs } from "./files.ts"
 
