@@ -1,10 +1,10 @@
 /** A host that stood still blames no plugin for it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Exit } from "effect"
+import { Duration, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { outcomeOf } from "../src/CircuitBreaker.ts"
+import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { PluginTimeout } from "../src/Errors.ts"
 import { HostPauses, waitOn } from "../src/isolation/HostPauses.ts"
 
@@ -64,13 +64,18 @@ describe("pauses of the host", () => {
     assert.strictEqual(waitOn(5_000, 13_990, 9_000), 100)
   })
 
-  it("are a reason not to count a TIMEOUT", () => {
-    const timeout = new PluginTimeout({ plugin: "p", timeout: Duration.seconds(5), phase: "run" })
-    const paused = new PluginTimeout({ ...timeout, hostPaused: Duration.seconds(9) })
-    assert.strictEqual(outcomeOf(Exit.fail(timeout)), "failure")
-    assert.strictEqual(outcomeOf(Exit.fail(paused)), "ignored")
-    assert.include(paused.message, "The host itself stood still for 9 s meanwhile")
-  })
+  it.effect("are a reason not to count a TIMEOUT", () =>
+    Effect.gen(function* () {
+      const timeout = new PluginTimeout({ plugin: "p", timeout: Duration.seconds(5), phase: "run" })
+      const paused = new PluginTimeout({ ...timeout, hostPaused: Duration.seconds(9) })
+      const breaker = yield* CircuitBreaker
+      yield* Effect.flip(breaker.protect("p")(Effect.fail(paused)))
+      assert.deepStrictEqual(yield* breaker.state("p"), { _tag: "Closed", failures: 0 })
+      yield* Effect.flip(breaker.protect("p")(Effect.fail(timeout)))
+      assert.strictEqual((yield* breaker.state("p"))._tag, "Open")
+      assert.include(paused.message, "The host itself stood still for 9 s meanwhile")
+    }).pipe(Effect.provide(CircuitBreaker.layer({ failureThreshold: 1 })))
+  )
 })
 
 const hostFile = fileURLToPath(new URL("./fixtures/pauses/host.ts", import.meta.url))

@@ -12,6 +12,7 @@ import { cut } from "../intrinsics.ts"
 import { looksLikeVariable } from "../variables.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
+import { denied } from "./denied.ts"
 import { makeFs } from "./files.ts"
 
 const { hasOwn } = Object
