@@ -45,6 +45,41 @@ const first = (text: string) => {
   return { status: Number(head?.[1]), body: text.slice(end + 4, end + 4 + length) }
 }
 
+/** A WebSocket handshake's text. */
+const handshake = (
+  hub: Pick<TestHub, "url" | "token">,
+  headers: { readonly [name: string]: string } = {}
+) => {
+  const all = {
+    host: new URL(hub.url).host,
+    connection: "upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    ...headers
+  }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `GET /ws?token=${hub.token} HTTP/1.1\r\n${lines.join("")}\r\n`
+}
+
+describe("what fuzzing found", () => {
+  it.live.each([
+    { "sec-websocket-key": "!dGhlIHNhbXBsZSBub25jZQ==" },
+    { "sec-websocket-key": "" },
+    { "sec-websocket-version": "7" },
+    { "sec-websocket-protocol": "a, a" },
+    { "sec-websocket-protocol": "a b" },
+    { connection: "close" }
+  ])("a bad handshake is refused as the protocol says: %o", (headers) =>
+    Effect.gen(function* () {
+      const hub = yield* shared
+      const { status, body } = first(yield* answerTo(hub, Buffer.from(handshake(hub, headers))))
+      assert.strictEqual(status, 400)
+      assert.strictEqual(JSON.parse(body).code, "INVALID_INPUT")
+    })
+  )
+})
+
 describe("a request", () => {
   it.live.prop(
     "edited is answered, or refused as the protocol says",
@@ -57,7 +92,7 @@ describe("a request", () => {
         const requests = [
           `POST /api/v1/messages HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${hub.token}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
           `GET /api/v1/messages?limit=5&topic_id=${hub.topic} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
-          `GET /ws?token=${hub.token} HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+          handshake(hub)
         ]
         for (const request of requests) {
           const text = yield* answerTo(hub, edited(Buffer.from(request), edits))
@@ -76,7 +111,36 @@ describe("a request", () => {
   )
 })
 
+/** A text as a client's frames have it. */
+const masked = (text: string): Buffer => {
+  const mask = Buffer.from([1, 2, 3, 4])
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(text.length)
+  const payload = Buffer.from(text).map((byte, at) => byte ^ (mask[at % 4] ?? 0))
+  return Buffer.concat([Buffer.from([0x81, 0xfe]), length, mask, payload])
+}
+
 describe("a frame", () => {
+  it.live.prop(
+    "edited in its bytes ends its socket alone",
+    { edits: Edits },
+    ({ edits }) =>
+      Effect.gen(function* () {
+        const hub = yield* shared
+        const upgrade = handshake(hub)
+        const frame = masked(JSON.stringify({ type: "hello", after_event_id: 0, more: "x".repeat(200) }))
+        // The bytes that say what kind it is and how long, and any.
+        for (const part of [frame.subarray(0, 14), frame]) {
+          const bytes = Buffer.concat([edited(part, edits), frame.subarray(part.length), frame])
+          const text = yield* answerTo(hub, Buffer.concat([Buffer.from(upgrade), bytes]))
+          assert.match(text, /^HTTP\/1\.1 101 /)
+        }
+        const good = yield* connectSocket(hub, hello(0))
+        yield* good.reaches(1)
+      }).pipe(Effect.scoped),
+    times(15)
+  )
+
   it.live.prop(
     "edited is taken, or ends its socket alone",
     { edits: Edits },
