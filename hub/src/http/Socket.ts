@@ -116,6 +116,7 @@ const token = /^[!#$%&'*+\-.^_`|~\w]+$/
 
 /** What is wrong with a WebSocket's handshake; `ws` would say it as a text of its own. */
 const handshakeProblem = ({ headers }: HttpServerRequest.HttpServerRequest): string | undefined => {
+  if (!/(^|,)\s*upgrade\s*(,|$)/i.test(headers["connection"] ?? "")) return "Connection: must be Upgrade"
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? ""))
     return "Sec-WebSocket-Key: must be 16 bytes in base64"
   if (headers["sec-websocket-version"]?.trim() !== "13") return "Sec-WebSocket-Version: must be 13"
