@@ -1,6 +1,6 @@
 /**
- * For the tests of a hub: the real runtime and breaker over fake plugins, so that what a handler sees of a
- * failing plugin is what it will see in production.
+ * For tests. Of a plugin: `testRun`. Of a hub: the real runtime and breaker over fake plugins, so that a handler sees of
+ * a failing plugin what it will see in production.
  */
 import { Layer } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
@@ -8,6 +8,8 @@ import type { BreakerOptions } from "./CircuitBreaker.ts"
 import type { PluginStats } from "./Metrics.ts"
 import { PluginRuntime } from "./Runtime.ts"
 import { type FakePlugin, WorkerLayer } from "./WorkerLayer.ts"
+
+export { testRun, type TestRunOptions } from "./testRun.ts"
 
 /**
  * A `PluginRuntime` whose plugins are functions, by the names of their specs.

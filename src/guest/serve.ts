@@ -4,7 +4,8 @@
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
 import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
-import { findLoss, lossIn } from "./losses.ts"
+import { configOf, LoadRefusal } from "./configOf.ts"
+import { written } from "./written.ts"
 import { originJson } from "./ModuleProblem.ts"
 import {
   type GuestLimits,
@@ -101,17 +102,6 @@ interface Loaded {
 const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function"
 
-/** A refusal whose text is for the plugin's author. */
-class LoadRefusal extends Error {
-  override name = "LoadRefusal"
-  readonly missingMethod: string | undefined
-
-  constructor(message: string, missingMethod?: string) {
-    super(message)
-    this.missingMethod = missingMethod
-  }
-}
-
 /** JSON of a `LoadFailure`. */
 const failureOf = (error: unknown): string => {
   if (!(error instanceof LoadRefusal))
@@ -139,37 +129,6 @@ const pluginOf = (namespace: object, method: string): { readonly plugin: object;
 /** Characters of JSON. */
 const maxCapabilities = 16_384
 
-const pathOf = (path: unknown): string => {
-  if (!Array.isArray(path)) return "config"
-  return path.reduce<string>((text, part) => {
-    const key: unknown = isObject(part) ? Reflect.get(part, "key") : part
-    return typeof key === "number" ? `${text}[${key}]` : `${text}.${String(key)}`
-  }, "config")
-}
-
-/** What the plugin's own schema makes of the operator's config. */
-const configOf = async (plugin: object, config: unknown): Promise<unknown> => {
-  const schema: unknown = Reflect.get(plugin, "configSchema")
-  if (schema === undefined) return config
-  const standard: unknown = isObject(schema) ? Reflect.get(schema, "~standard") : undefined
-  const validate: unknown = isObject(standard) ? Reflect.get(standard, "validate") : undefined
-  if (typeof validate !== "function") {
-    throw new LoadRefusal("its configSchema is not a Standard Schema (it has no ~standard.validate)")
-  }
-  const result: unknown = await Reflect.apply(validate, standard, [config])
-  if (!isObject(result)) throw new LoadRefusal("its configSchema did not answer with a result")
-  const issues: unknown = Reflect.get(result, "issues")
-  if (!Array.isArray(issues)) return Reflect.get(result, "value")
-  const lines = issues
-    .slice(0, 10)
-    .map((issue: unknown) =>
-      isObject(issue)
-        ? `${pathOf(Reflect.get(issue, "path"))}: ${String(Reflect.get(issue, "message"))}`
-        : String(issue)
-    )
-  throw new LoadRefusal(`its configSchema refuses the config: ${lines.join("; ")}`)
-}
-
 /** What the plugin says it needs, as JSON; what is no such thing is for the host to refuse. */
 const capabilitiesOf = (plugin: object): string => {
   const declared: unknown = Reflect.get(plugin, "capabilities")
@@ -183,16 +142,6 @@ const capabilitiesOf = (plugin: object): string => {
 
 const stringOr = (value: unknown, fallback: string): string =>
   typeof value === "string" ? cut(value, 0, 200) : fallback
-
-/** Why an output is no JSON, where that is for a value in it. */
-const lossOf = (output: unknown): string | undefined => {
-  try {
-    return findLoss(output)
-  } catch {
-    // A getter throws: that is why.
-    return undefined
-  }
-}
 
 /** Serves the line for as long as the isolate lives. */
 export const serve = (realm: Realm): void => {
@@ -271,20 +220,7 @@ export const serve = (realm: Realm): void => {
       answer(`${Reply.thrown}${nonce}${leftover(of)}${description}`)
       return
     }
-    let problem: string | undefined
-    let text: unknown
-    try {
-      text = stringify(output)
-      if (typeof text !== "string")
-        problem = `expected JSON, got ${output === undefined ? "nothing (undefined)" : `a ${typeof output}`}`
-      else if (text.length > of.limits.outputLength) {
-        problem = `expected at most ${of.limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
-      } else problem = lossIn(output, text)
-    } catch (thrown) {
-      problem =
-        lossOf(output) ??
-        `expected a value that can be written as JSON, got one that cannot (${describeReason(thrown)})`
-    }
+    const { text, problem } = written(output, of.limits.outputLength)
     answer(
       problem === undefined
         ? `${Reply.output}${nonce}${leftover(of)}${text}`

@@ -1,0 +1,111 @@
+/** Runs a plugin object in this process, for the tests of its author: the rules of a run without an isolate. */
+import { Effect } from "effect"
+import type { Extractor, FetchInit, FetchResponse, Linkifier, Message, PluginLog } from "./author.ts"
+import { ExecutionError, InvalidOutput, LoadError, type PluginError } from "./Errors.ts"
+import { configOf } from "./guest/configOf.ts"
+import { describeThrown } from "./guest/describe.ts"
+import { written } from "./guest/written.ts"
+import { encodeInput } from "./Input.ts"
+import { decodeOutput } from "./Output.ts"
+import { type Attachment, type Enrichment, extractor, linkifier, makeSpec } from "./Plugin.ts"
+
+/** What differs from a plain message and a context without a network. */
+export interface TestRunOptions {
+  /** Fields of the message beside its text. */
+  readonly message?: Partial<Message>
+  /** As an operator would write it; the plugin's `configSchema` judges it. Default: `{}`. */
+  readonly config?: { readonly [key: string]: unknown }
+  /** Default: rejects. */
+  readonly fetch?: (input: string | URL, init?: FetchInit) => Promise<FetchResponse>
+  /** Default: nothing is logged. */
+  readonly log?: Partial<PluginLog>
+  /** Default: never aborts. */
+  readonly signal?: AbortSignal
+}
+
+const nothing = (): void => {}
+
+const madeUp = (text: string): Message => ({
+  id: "message-1",
+  content_raw: text,
+  sender: "me",
+  topic_id: "topic-1",
+  channel_id: "channel-1",
+  created_at: "2026-01-01T00:00:00.000Z"
+})
+
+const noFetch = (): Promise<never> =>
+  Promise.reject(new TypeError("testRun has no network; pass options.fetch"))
+
+type TestRun = {
+  <Config>(
+    plugin: Linkifier<Config>,
+    text: string,
+    options?: TestRunOptions
+  ): Promise<ReadonlyArray<Enrichment>>
+  <Config>(
+    plugin: Extractor<Config>,
+    text: string,
+    options?: TestRunOptions
+  ): Promise<ReadonlyArray<Attachment>>
+}
+
+/**
+ * Calls a plugin's method with a complete input and context, and resolves with its output, checked as the runtime checks
+ * it. Rejects with the `PluginError` that a run would fail with: `INVALID_OUTPUT`, `EXECUTION_ERROR`, or `LOAD_ERROR` if
+ * its `configSchema` refuses the config.
+ *
+ * **Gotchas**: nothing confines the plugin here. There are no grants, no timeout and no limit of memory, and `process.env`
+ * is that of the test.
+ *
+ * @example
+ * ```ts
+ * const found = await testRun(
+ *   { name: "shout", version: "1.0.0", enrich: () => [{ kind: "shout", span: { start: 0, end: 4 }, data: {} }] },
+ *   "STOP it"
+ * )
+ * ```
+ */
+export const testRun: TestRun = (
+  plugin: Linkifier<never> | Extractor<never>,
+  text: string,
+  options: TestRunOptions = {}
+): Promise<never> => Effect.runPromise(run(plugin, text, options)) as Promise<never>
+
+const run = Effect.fnUntraced(function* (
+  plugin: Linkifier<never> | Extractor<never>,
+  text: string,
+  { message, config = {}, fetch = noFetch, log, signal = new AbortController().signal }: TestRunOptions
+): Effect.fn.Return<unknown, PluginError> {
+  const kind = "enrich" in plugin ? linkifier : extractor
+  const spec = makeSpec({ name: plugin.name, kind, modulePath: "testRun", config })
+  const failed = (thrown: unknown): ExecutionError =>
+    new ExecutionError({ plugin: plugin.name, cause: JSON.parse(describeThrown(thrown)) })
+  const input = { message: { ...madeUp(text), ...message } }
+  const encoded: object = JSON.parse(yield* encodeInput(spec, input))
+  const decodedConfig = yield* Effect.tryPromise({
+    try: () => configOf(plugin, config),
+    catch: (error) =>
+      new LoadError({
+        plugin: plugin.name,
+        modulePath: "testRun",
+        reason: error instanceof Error ? error.message : String(error)
+      })
+  })
+  const context = {
+    signal,
+    fetch,
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing, ...log }
+  }
+  const output: unknown = yield* Effect.tryPromise({
+    // The plugin's own types say what it takes: this is where what was decoded becomes that.
+    try: async () => {
+      const given = { ...encoded, config: decodedConfig } as never
+      return "enrich" in plugin ? plugin.enrich(given, context) : plugin.extract(given, context)
+    },
+    catch: failed
+  })
+  const { text: json, problem } = written(output, spec.limits.outputLength)
+  if (problem !== undefined) return yield* new InvalidOutput({ plugin: plugin.name, issue: problem })
+  return yield* decodeOutput(spec, input, String(json))
+})
