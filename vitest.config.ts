@@ -32,6 +32,7 @@ const onPostgres = {
       "RateLimit",
       "Reload",
       "Scrape",
+      "SafeFiles",
       "SharedBreaker",
       "Sqlite",
       "StorageFailures",

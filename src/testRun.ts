@@ -37,17 +37,11 @@ const madeUp = (text: string): Message => ({
 const noFetch = (): Promise<never> =>
   Promise.reject(new TypeError("testRun has no network; pass options.fetch"))
 
-type TestRun = {
-  <Config>(
-    plugin: Linkifier<Config>,
-    text: string,
-    options?: TestRunOptions
-  ): Promise<ReadonlyArray<Enrichment>>
-  <Config>(
-    plugin: Extractor<Config>,
-    text: string,
-    options?: TestRunOptions
-  ): Promise<ReadonlyArray<Attachment>>
+/** What both kinds of plugins have in common here; their own types say what their methods take. */
+interface PluginObject {
+  readonly name: string
+  readonly enrich?: (input: never, context: never) => unknown
+  readonly extract?: (input: never, context: never) => unknown
 }
 
 /**
@@ -66,18 +60,26 @@ type TestRun = {
  * )
  * ```
  */
-export const testRun: TestRun = (
-  plugin: Linkifier<never> | Extractor<never>,
+export function testRun<Config>(
+  plugin: Linkifier<Config>,
   text: string,
-  options: TestRunOptions = {}
-): Promise<never> => Effect.runPromise(run(plugin, text, options)) as Promise<never>
+  options?: TestRunOptions
+): Promise<ReadonlyArray<Enrichment>>
+export function testRun<Config>(
+  plugin: Extractor<Config>,
+  text: string,
+  options?: TestRunOptions
+): Promise<ReadonlyArray<Attachment>>
+export function testRun(plugin: PluginObject, text: string, options: TestRunOptions = {}): Promise<unknown> {
+  return Effect.runPromise(run(plugin, text, options))
+}
 
 const run = Effect.fnUntraced(function* (
-  plugin: Linkifier<never> | Extractor<never>,
+  plugin: PluginObject,
   text: string,
   { message, config = {}, fetch = noFetch, log, signal = new AbortController().signal }: TestRunOptions
 ): Effect.fn.Return<unknown, PluginError> {
-  const kind = "enrich" in plugin ? linkifier : extractor
+  const kind = plugin.enrich === undefined ? extractor : linkifier
   const spec = makeSpec({ name: plugin.name, kind, modulePath: "testRun", config })
   const failed = (thrown: unknown): ExecutionError =>
     new ExecutionError({ plugin: plugin.name, cause: JSON.parse(describeThrown(thrown)) })
@@ -101,7 +103,9 @@ const run = Effect.fnUntraced(function* (
     // The plugin's own types say what it takes: this is where what was decoded becomes that.
     try: async () => {
       const given = { ...encoded, config: decodedConfig } as never
-      return "enrich" in plugin ? plugin.enrich(given, context) : plugin.extract(given, context)
+      return plugin.enrich === undefined
+        ? plugin.extract?.(given, context as never)
+        : plugin.enrich(given, context as never)
     },
     catch: failed
   })

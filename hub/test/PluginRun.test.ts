@@ -175,23 +175,23 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
         yield* failure("throws.ts"),
         [
           "EXECUTION_ERROR: TypeError: boom",
-          `    at inner (${at("throws.ts")}:3:9)`,
-          `    at Object.enrich (${at("throws.ts")}:7:12)`,
+          `      at inner (${at("throws.ts")}:3:9)`,
+          `      at Object.enrich (${at("throws.ts")}:7:12)`,
           "",
-          "  1 | interface Foo { a: 1 }",
-          "  2 | const inner = (): Foo => {",
-          "> 3 |   throw new TypeError('boom')",
-          "    |         ^",
-          "  4 | }"
+          "    1 | interface Foo { a: 1 }",
+          "    2 | const inner = (): Foo => {",
+          "  > 3 |   throw new TypeError('boom')",
+          "      |         ^",
+          "    4 | }"
         ].join("\n")
       )
       assert.include(yield* failure("once.ts"), `at the module (${at("once.ts")}:3:3)\n`)
-      const frame = "\n> 3 |     const a: = 3\n    |              ^\n"
+      const frame = "\n  > 3 |     const a: = 3\n      |              ^\n"
       assert.include(yield* failure("syntax.ts"), frame)
-      assert.include(yield* failure("syntax.mjs"), "\n> 3 |     const a = = 3\n    |               ^\n")
+      assert.include(yield* failure("syntax.mjs"), "\n  > 3 |     const a = = 3\n      |               ^\n")
       assert.include(
         yield* failure("enums.ts"),
-        "\n> 4 |     throw new Error(String(A.B))\n    |           ^\n"
+        "\n  > 4 |     throw new Error(String(A.B))\n      |           ^\n"
       )
     })
   )

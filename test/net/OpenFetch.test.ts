@@ -81,7 +81,12 @@ for (const level of levels) {
           outputs.map(dataOf),
           orders.map((order, n) => ({ n: String(n), text: order === "take" ? `for ${n}` : "none", came: "" }))
         )
-        assert.deepStrictEqual(said, [])
+        // Of a kept isolate its author is told, once, what that costs; nothing else is said.
+        assert.deepStrictEqual(
+          said.filter((line) => !line.startsWith("it left a request open")),
+          []
+        )
+        assert.isAtMost(said.length, 1)
         // Each that was left is closed, and nobody had to answer it for that.
         const all = orders.flatMap((order, n) => (order === "leave" ? [String(n)] : []))
         const gone = yield* Effect.forEach(all, () => Queue.take(closed))

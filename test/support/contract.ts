@@ -78,7 +78,7 @@ const contract = (level: Level): void => {
   block("answers", (live) => {
     live("the input reaches the plugin whole, and its output the caller", () =>
       Effect.gen(function* () {
-        const text = `${'日本 🙂 \u0000\u2028\ud800 "\\'.repeat(6_000)}end`
+        const text = `${'日本 🙂 \u0001\u2028\ufffd "\\'.repeat(6_000)}end`
         const [echo] = yield* run("echo.ts", text, { config: { deep: [{ a: null }], text } })
         assert.isAbove(text.length, 64 * 1024)
         assert.deepStrictEqual(echo, {
@@ -461,7 +461,7 @@ const contract = (level: Level): void => {
             "Error error line",
             "Info stdout line",
             "Error stderr line",
-            "Info two\nlines"
+            "Info two⏎lines"
           ]
         )
         assert.match(String(ours[0]?.annotations["run"]), /^logs\.ts#\d+$/)

@@ -8,8 +8,11 @@ import { Json } from "./Globals.ts"
 export const jsonText = (value: unknown): string => printableJson(JSON.stringify(value))
 
 /** Further lines of a text are below its first, indented: none looks as if a command had begun it. */
-export const indented = (text: string, by: string): string =>
-  printable(text.replaceAll("\r\n", "\n")).replace(/\n(?!\s)/g, `\n${by}`)
+export const indented = (text: string, by: string): string => {
+  const lines = printable(text.replaceAll("\r\n", "\n"))
+  // All or none, so that lines of code stay below one another.
+  return /\n(?=\S)/.test(lines) ? lines.replace(/\n(?=.)/g, `\n${by}`) : lines
+}
 
 /** A heading and rows, each as wide as its widest cell; the last column is as long as it is. */
 export const table = (

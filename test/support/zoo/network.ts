@@ -1,5 +1,5 @@
 /** Rogues that misuse the network that they are given, or look for another. */
-import { files, type Rogue } from "./rogue.ts"
+import { files, type Harm, type Rogue } from "./rogue.ts"
 
 const baited: Pick<Rogue, "grants"> = { grants: ({ bait }) => ({ net: [bait] }) }
 const slow = 700
@@ -20,6 +20,9 @@ const flooded = (
   harm,
   ...more
 })
+
+/** On a busy machine its host hangs; on another, Node's own fetch comes to its limit of headers first. */
+const givesUp: Harm = { none: "Node's own fetch gives up at its limit of headers" }
 
 export const network: ReadonlyArray<Rogue> = [
   ...files("ts", { expect: "OK", hostTime: 1_500, harm: "connects" }, [
@@ -61,10 +64,10 @@ export const network: ReadonlyArray<Rogue> = [
   flooded("/hints", "hangs"),
   flooded("/crumbs", "hangs"),
   flooded("/extensions", "hangs"),
-  flooded("/burdened", "hangs"),
+  flooded("/burdened", givesUp),
   flooded("/continues", { none: "Node's own fetch takes no 100 that it did not ask for" }),
-  flooded("/trailers", "hangs"),
-  flooded("/head", "hangs"),
+  flooded("/trailers", givesUp),
+  flooded("/head", givesUp),
   flooded("/brotli", "reaches"),
   flooded("/drip", "hangs", { expect: "TIMEOUT", timeout: slow }),
   flooded("/deaf", "hangs", { expect: "TIMEOUT", timeout: slow, config: { upload: true } }),

@@ -65,7 +65,6 @@ const unwritable = [
 ]
 const goodValues = [
   "constructor keys",
-  "map as data",
   "getter",
   "toJSON of the right shape",
   "a pair of surrogates",
@@ -88,6 +87,8 @@ const value = (what: string, expect: Rogue["expect"], harm: Harm): Rogue => ({
 export const outputs: ReadonlyArray<Rogue> = [
   ...badValues.map((what) => value(what, "INVALID_OUTPUT", "lies")),
   ...unwritable.map((what) => value(what, "INVALID_OUTPUT", "dies")),
+  // A bare host that writes it as JSON gets an empty object, silently.
+  value("map as data", "INVALID_OUTPUT", { none: "JSON loses it, without a word" }),
   ...goodValues.map((what) => value(what, "OK", { none: "odd, and right" })),
   {
     ...value("array of 2^32-1", ["TIMEOUT", "WORKER_CRASH", "INVALID_OUTPUT"], "dies"),
