@@ -26,7 +26,12 @@ const watched = (files: { readonly [name: string]: string }) =>
     )
     watcher.on("message", (text: string) => Queue.offerUnsafe(found, text))
     const next = Queue.take(found).pipe(Effect.timeout("10 seconds"))
-    return { root, next, save: (name: string, text: string) => write(path.join(root, name), text) }
+    /** At once, as an editor does: a busy machine may stop for long between emptying a file and filling it. */
+    const save = (name: string, text: string) => {
+      write(path.join(root, `${name}.saving`), text)
+      fs.renameSync(path.join(root, `${name}.saving`), path.join(root, name))
+    }
+    return { root, next, save }
   })
 
 describe("watchConfig", () => {
