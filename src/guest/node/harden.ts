@@ -209,7 +209,7 @@ const clearBuffers = (): void => {
   }
 }
 
-/** Called by hand they hand out message ports, and with those clones of anything. `URL` names native `Blob`s. */
+/** Node's own means to move an object to another thread: no plugin needs them. `URL` names native `Blob`s. */
 const removeTransfers = (): void => {
   for (const name of Reflect.ownKeys(globalThis)) {
     const of: unknown = allowedGlobals.has(name) ? Reflect.get(globalThis, name) : undefined
