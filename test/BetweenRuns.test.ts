@@ -95,16 +95,18 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           yield* Effect.sleep(5)
         }
         const begun = (yield* notes).filter((note) => note.startsWith("begin"))
+        const all = row(60).map((n) => `begin ${n}`)
+        // On a busy machine an isolate may go down after its load and before its first run, which is blamed for it: a
+        // plugin that crashes right after its load would be loaded again and again (decision 0012).
+        const blamed = all.filter((note) => crashed.includes(note) && !begun.includes(note))
         assert.deepStrictEqual(
           begun,
-          // On a busy machine an isolate may be gone before its first run has begun.
-          row(60)
-            .map((n) => `begin ${n}`)
-            .filter((note) => begun.includes(note) || !crashed.includes(note)),
-          "each begins once, in order"
+          all.filter((note) => !blamed.includes(note)),
+          "each other begins once, in order"
         )
         assert.isAbove(yield* loads, 3, "they did go down")
         assert.isAtMost(yield* loads, 60)
+        assert.isBelow(blamed.length, yield* loads, "at most one of each isolate, and not of all")
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 

@@ -68,7 +68,7 @@ describe("The client", () => {
 
   it.live("says that nothing answers, or that it is no hub", () =>
     Effect.gen(function* () {
-      // A port that is none: nobody can have it.
+      // No service listens on port 1.
       const nowhere = yield* rejection(makeHubClient(() => ({ url: "http://127.0.0.1:1" })).channels())
       assert.deepStrictEqual([nowhere.code, nowhere.status], ["UNREACHABLE", 0])
       assert.include(nowhere.message, "agentlip up")
