@@ -87,7 +87,7 @@ const clientOf = (workspace: string, server: Server) =>
     client.pipe(HttpClient.mapRequest(HttpClientRequest.prependUrl(urlOf(server))), checked(workspace))
   ).pipe(Effect.provide(fetching))
 
-/** Asks whoever has the port to prove that it is the hub of `server.json`. It is told nothing but the challenge. */
+/** Asks the process on the port to prove that it is the hub of `server.json`. It learns nothing but the challenge. */
 const verify = Effect.fnUntraced(function* (workspace: string, server: Server) {
   const client = yield* clientOf(workspace, server)
   const challenge = newChallenge()
