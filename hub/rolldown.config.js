@@ -106,5 +106,5 @@ export default defineConfig([
     ),
     output: { dir: path.join(dist, "runtime"), format: "esm", chunkFileNames: "chunks/[name].js" }
   },
-  chunk(path.join(import.meta.dirname, "src", "cli", "doctor", "probe.ts"), "probe.js")
+  chunk(path.join(import.meta.dirname, "src", "cli", "commands", "doctor", "probe.ts"), "probe.js")
 ])

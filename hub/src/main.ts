@@ -5,8 +5,8 @@ import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { agentlip } from "./cli/Agentlip.ts"
-import * as Rendering from "./cli/Rendering.ts"
+import { agentlip } from "./cli/commands/agentlip.ts"
+import * as Errors from "./cli/render/Errors.ts"
 import * as Stop from "./cli/Stop.ts"
 
 // Who reads may leave before all is said, as `head` does; commands that go on until then look for themselves.
@@ -20,6 +20,6 @@ Stop.watchSignals()
 
 agentlip.pipe(
   Command.run({ version: "0.1.0" }),
-  Effect.provide([NodeServices.layer, Rendering.layer(Rendering.wantsJson(process.argv.slice(2)))]),
+  Effect.provide([NodeServices.layer, Errors.layer(Errors.wantsJson(process.argv.slice(2)))]),
   NodeRuntime.runMain({ teardown: Stop.teardown })
 )

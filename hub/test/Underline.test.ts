@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CliOutput } from "effect/cli"
-import { marked, type TextSpan, underlined } from "../src/cli/underline.ts"
+import { marked, type TextSpan, underlined } from "../src/cli/render/underline.ts"
 
 const span = (text: string, part: string): TextSpan => {
   const start = text.indexOf(part)

@@ -5,8 +5,8 @@ import { Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { agentlip } from "../src/cli/Agentlip.ts"
-import * as Rendering from "../src/cli/Rendering.ts"
+import { agentlip } from "../src/cli/commands/agentlip.ts"
+import * as Errors from "../src/cli/render/Errors.ts"
 import { hubMain, root } from "./hubProcess.ts"
 import type { Json } from "./testHub.ts"
 
@@ -51,7 +51,7 @@ export const commandsOf =
     }).pipe(
       Effect.provide([
         Layer.provideMerge(stdinOf(stdin), NodeServices.layer),
-        Rendering.layer(Rendering.wantsJson(args)),
+        Errors.layer(Errors.wantsJson(args)),
         TestConsole.layer
       ])
     )

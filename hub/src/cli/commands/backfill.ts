@@ -1,0 +1,99 @@
+/** `agentlip backfill`: asks plugins about messages once more, and shows how far that is. */
+import { printableLine } from "@agentlip/plugin-runtime/text"
+import { Console, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Backfill } from "@agentlip/protocol"
+import { Json } from "../flags/Globals.ts"
+import { connect, type HubClient } from "../hub/HubClient.ts"
+import { show } from "../render/Output.ts"
+
+const lookEvery = "250 millis"
+const cells = 30
+
+const percentOf = ({ done, total }: Backfill): number =>
+  total === 0 ? 100 : Math.floor((100 * done) / total)
+
+const bar = (backfill: Backfill): string => {
+  const full = Math.floor((cells * percentOf(backfill)) / 100)
+  return `[${"#".repeat(full)}${"-".repeat(cells - full)}] ${percentOf(backfill)} %, ${backfill.jobs} jobs`
+}
+
+/** On a terminal one line that is written over; elsewhere, and where it is not shown, a line for each tenth. */
+const makeProgress = (): { readonly at: (backfill: Backfill) => void; readonly end: () => void } => {
+  const { stderr } = process
+  let tenth = -1
+  return stderr.isTTY
+    ? {
+        at: (backfill) => void stderr.write(`\r\u001b[K${bar(backfill)}`),
+        end: () => void stderr.write("\n")
+      }
+    : {
+        at: (backfill) => {
+          const now = Math.floor(percentOf(backfill) / 10)
+          if (now !== tenth) stderr.write(`${bar(backfill)}\n`)
+          tenth = now
+        },
+        end: () => {}
+      }
+}
+
+const follow = Effect.fnUntraced(function* (hub: HubClient, begun: Backfill) {
+  const progress = makeProgress()
+  let backfill = begun
+  yield* Effect.gen(function* () {
+    while (backfill.state === "running") {
+      progress.at(backfill)
+      yield* Effect.sleep(lookEvery)
+      const { id } = backfill
+      const answer = yield* hub.ask((api) => api.operationReads.backfill({ params: { id } }))
+      backfill = answer.backfill
+    }
+    progress.at(backfill)
+  }).pipe(Effect.ensuring(Effect.sync(progress.end)))
+  return backfill
+})
+
+export const backfill = Command.make(
+  "backfill",
+  {
+    plugin: Flag.String("plugin").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Only this plugin. Default: all of the config file"),
+      Flag.optional
+    ),
+    since: Flag.Int("since").pipe(
+      Flag.withMetavar("EVENT"),
+      Flag.withDescription("Only messages written or edited after this event. Default: all"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* ({ plugin, since }) {
+    const hub = yield* connect
+    const begun = yield* hub.ask((api) =>
+      api.operations.beginBackfill({
+        payload: {
+          ...(Option.isSome(plugin) ? { plugin: plugin.value } : {}),
+          ...(Option.isSome(since) ? { since_event: since.value } : {})
+        }
+      })
+    )
+    const { id } = begun.backfill
+    if (begun.resumed && !(yield* Json))
+      yield* Console.error("Going on with the backfill that was begun before.")
+    const pause = hub
+      .ask((api) => api.operations.pauseBackfill({ params: { id } }))
+      .pipe(
+        Effect.andThen(Console.error("Paused; the same command goes on with it.")),
+        // Who leaves is not kept waiting: then it goes on without being watched.
+        Effect.catch(({ message }) =>
+          Console.error(`It could not be paused and goes on: ${printableLine(message)}`)
+        )
+      )
+    const ended = yield* Effect.onInterrupt(follow(hub, begun.backfill), () => pause)
+    yield* show(ended, () =>
+      ended.state === "done"
+        ? `Done: ${ended.jobs} jobs.`
+        : "Somebody has paused it; the same command goes on with it."
+    )
+  })
+).pipe(Command.withDescription("Ask plugins about messages once more; Ctrl-C pauses it"))

@@ -1,0 +1,47 @@
+/** `agentlip doctor`: what is wrong with a workspace or a machine, and what to do about it. */
+import { engineProblem, engineWarning } from "@agentlip/plugin-runtime"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { CommandError } from "../../CommandError.ts"
+import { type Check, checkOf } from "./Check.ts"
+import { fileChecks, trustCheck } from "./files.ts"
+import { pluginChecks } from "./plugins.ts"
+import { namedFolder, Trust } from "../../flags/Globals.ts"
+import { indented, show } from "../../render/Output.ts"
+
+const node = (version: string): Check => {
+  const { ok, warning, problem } = checkOf("node")
+  const broken = engineProblem("process", version)
+  if (broken !== undefined) return problem(broken.what, broken.remedy)
+  const known = engineWarning(version)
+  return known === undefined ? ok(`Node ${version}`) : warning(known.what, known.remedy)
+}
+
+const below = " ".repeat(11)
+
+const render = ({ name, status, message, remedy }: Check): ReadonlyArray<string> => [
+  `  ${status.padEnd(8)} ${name}: ${indented(message, below)}`,
+  ...(remedy === undefined ? [] : [`           → ${indented(remedy, below)}`])
+]
+
+export const doctor = Command.make("doctor", {}, () =>
+  Effect.gen(function* () {
+    const workspace = yield* namedFolder
+    const owner = trustCheck(workspace)
+    const mayLook = owner.status === "ok" || (yield* Trust)
+    const checks = [
+      node(process.versions.node),
+      owner,
+      ...(mayLook ? [...(yield* fileChecks(workspace)), ...(yield* pluginChecks(workspace))] : [])
+    ]
+    const problems = checks.filter(({ status }) => status === "problem").length
+    yield* show({ workspace, ok: problems === 0, checks }, () => checks.flatMap(render))
+    if (problems > 0) {
+      return yield* new CommandError({
+        reason:
+          problems === 1 ? "There is a problem; see above" : `There are ${problems} problems; see above`,
+        code: "PROBLEMS"
+      })
+    }
+  })
+).pipe(Command.withDescription("Look for what is wrong with the workspace or this machine"))

@@ -1,0 +1,132 @@
+/** What is in a workspace's `.agentlip/`, and whether it is as a hub leaves it. */
+import { Effect, Result } from "effect"
+import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import * as DatabaseFile from "../../../database/DatabaseFile.ts"
+import * as Migrations from "../../../database/Migrations.ts"
+import { requireTrusted } from "../../../workspace/Ownership.ts"
+import * as SafeFiles from "../../../workspace/SafeFiles.ts"
+import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace/Workspace.ts"
+import { holderOf, isAlive, lockFileOf } from "../../../workspace/WriterLock.ts"
+import { connectTo } from "../../hub/HubClient.ts"
+import { urlOf } from "../../hub/ServerFile.ts"
+import { type Check, checkOf, reasonOf } from "./Check.ts"
+
+/** What others may do with a file, or nothing where the system knows no modes. */
+const openTo = ({ mode }: fs.Stats): string | undefined =>
+  process.platform === "win32" || (mode & 0o077) === 0 ? undefined : (mode & 0o777).toString(8)
+
+const folder = (paths: WorkspacePaths): Check => {
+  const { root, folder } = paths
+  const { ok, warning, problem } = checkOf("workspace")
+  if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+    return problem(`${root} is not a folder`, `make a workspace of it: agentlip init --workspace ${root}`)
+  }
+  const stats = SafeFiles.statOf(folder)
+  if (stats === undefined) {
+    return warning(
+      `${root} has no .agentlip/ yet`,
+      "agentlip init or agentlip up makes it; or say another with --workspace"
+    )
+  }
+  try {
+    requireShort(paths)
+    SafeFiles.requireFolder(folder)
+  } catch (cause) {
+    return problem(reasonOf(cause), "see above")
+  }
+  const mode = openTo(stats)
+  if (mode !== undefined) return problem(`${folder} is open to others (mode ${mode})`, `chmod 700 ${folder}`)
+  try {
+    fs.accessSync(folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
+  } catch (cause) {
+    return problem(reasonOf(cause), "run the hub as the user that the folder belongs to")
+  }
+  return ok(root)
+}
+
+const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
+  const { ok, warning, problem } = checkOf("hub")
+  const stats = SafeFiles.statOf(serverFile)
+  if (stats === undefined) return ok("no hub runs")
+  const mode = stats.isFile() ? openTo(stats) : undefined
+  if (mode !== undefined) {
+    return problem(
+      `${serverFile}, which holds the token, is open to others (mode ${mode})`,
+      "agentlip down, then agentlip up: it writes the file anew, with a new token"
+    )
+  }
+  const found = yield* Effect.result(connectTo(root))
+  return Result.isSuccess(found)
+    ? ok(`it runs at ${urlOf(found.success.server)}, process ${found.success.health.pid}`)
+    : warning(found.failure.reason, "agentlip up writes a new server.json")
+})
+
+const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {
+  const { ok, warning, problem } = checkOf("lock")
+  try {
+    const holder = holderOf(paths.folder)
+    if (holder === undefined) return ok("nobody holds the workspace")
+    if (!isAlive(holder)) {
+      return warning(
+        `process ${holder.pid}, which held the workspace, is gone without a goodbye`,
+        "nothing is lost: the next hub takes it over"
+      )
+    }
+    return hubRuns
+      ? ok(`held by process ${holder.pid}, since ${holder.started_at}`)
+      : problem(
+          `process ${holder.pid} holds the workspace since ${holder.started_at} and answers nowhere`,
+          `if it does not come up, end it: kill ${holder.pid}`
+        )
+  } catch (cause) {
+    return problem(
+      `${lockFileOf(paths.folder)} cannot be read: ${reasonOf(cause)}`,
+      "make sure that no hub runs, then delete the file"
+    )
+  }
+}
+
+const database = ({ database }: WorkspacePaths): Check => {
+  const { ok, warning, problem } = checkOf("database")
+  try {
+    if (!SafeFiles.requireDatabase(database)) return ok("there is none yet")
+    // Not read-only: that would leave SQLite's two files beside it behind.
+    const db = new DatabaseSync(database, { timeout: 5_000 })
+    try {
+      DatabaseFile.examine(db, database)
+      const newest = Migrations.tablesVersion
+      const version = DatabaseFile.tablesVersionOf(db)
+      const mode = openTo(fs.statSync(database))
+      if (mode !== undefined)
+        return warning(`${database} is open to others (mode ${mode})`, `chmod 600 ${database}`)
+      const behind = version < newest ? `; the next start brings it to ${newest}` : ""
+      return ok(`sound, tables of version ${version}${behind}`)
+    } finally {
+      db.close()
+    }
+  } catch (cause) {
+    if (cause instanceof SafeFiles.UnsafeFile) return problem(cause.message, "then start the hub again")
+    const { reason, remedy } = DatabaseFile.unusable(database, cause)
+    return problem(`${database}: ${reason}`, remedy === "" ? "use the newer agentlip that made it" : remedy)
+  }
+}
+
+/** Whether the workspace's files may be used at all; the other checks read and run them. */
+export const trustCheck = (root: string): Check => {
+  const { ok, problem } = checkOf("owner")
+  try {
+    requireTrusted(root)
+    return ok("no file of the workspace belongs to another user")
+  } catch (cause) {
+    return problem(reasonOf(cause), "nothing else of it was looked at; with --trust it is")
+  }
+}
+
+/** In the order in which a hub depends on them. */
+export const fileChecks = Effect.fnUntraced(function* (root: string) {
+  const paths = Workspace.pathsOf(root)
+  const running = yield* hub(paths)
+  const runs = running.status === "ok" && fs.existsSync(paths.serverFile)
+  return [folder(paths), running, lock(paths, runs), database(paths)]
+})

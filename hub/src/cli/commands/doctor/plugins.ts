@@ -1,0 +1,81 @@
+/** Whether the config can be read, its plugins load, and what this machine can hold plugins in. */
+import {
+  type ConfiguredSpec,
+  linkifier,
+  loadConfig,
+  makeSpec,
+  type PluginError
+} from "@agentlip/plugin-runtime"
+import { Effect, Logger, Result } from "effect"
+import { fileURLToPath } from "node:url"
+import * as Hub from "../../../Hub.ts"
+import { configDefaults } from "../../../plugins/configDefaults.ts"
+import * as LoadReport from "../../../plugins/LoadReport.ts"
+import { namedRedactorOf } from "../../../plugins/Secrets.ts"
+import { type Check, checkOf } from "./Check.ts"
+
+const probeFile = fileURLToPath(
+  new URL(`./probe.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
+)
+
+const probe = (isolation: "process" | "wasm" | "thread", sandbox: "none" | "bubblewrap") =>
+  makeSpec({
+    name: sandbox === "none" ? isolation : sandbox,
+    kind: linkifier,
+    modulePath: probeFile,
+    isolation,
+    ...(isolation === "process" ? { sandbox } : {})
+  })
+
+/** Plugins on a level that is not here do not load; the others do not need it. */
+const probes = [
+  probe("process", "none"),
+  probe("process", "bubblewrap"),
+  probe("wasm", "none"),
+  probe("thread", "none")
+]
+
+const why = (failure: PluginError): string => ("reason" in failure ? failure.reason : failure.message)
+
+const level = ({ spec, result }: LoadReport.LoadResult): Check => {
+  const { ok, warning } = checkOf(
+    spec.name === "bubblewrap" ? "sandbox bubblewrap" : `isolation ${spec.name}`
+  )
+  return Result.isSuccess(result)
+    ? ok("works")
+    : warning(why(result.failure), "only plugins that ask for it need it")
+}
+
+const plugin = ({ spec, result }: LoadReport.LoadResult): Check => {
+  const { ok, problem } = checkOf(`plugin ${spec.name}`)
+  const { text } = namedRedactorOf(spec)
+  return Result.isSuccess(result)
+    ? ok(`${text(result.success.name)} ${text(result.success.version)} loads, on isolation ${spec.isolation}`)
+    : problem(
+        `${result.failure._tag}: ${text(why(result.failure))}`,
+        `agentlip plugin check ${spec.modulePath}`
+      )
+}
+
+/** Loads them as a hub does, in isolates that end with it. */
+const load = (workspace: string, specs: ReadonlyArray<ConfiguredSpec>) =>
+  LoadReport.loadAll(specs).pipe(
+    Effect.provide(Hub.pluginsLayer({ workspace, plugins: specs })),
+    Effect.provideService(Logger.CurrentLoggers, new Set())
+  )
+
+export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
+  const { ok, warning, problem } = checkOf("config")
+  const levels = (yield* load(workspace, probes)).map(level)
+  const config = yield* Effect.result(loadConfig(workspace, configDefaults))
+  if (Result.isFailure(config)) return [...levels, problem(config.failure.message, "correct the file")]
+  const { file, specs } = config.success
+  if (file === undefined) {
+    return [
+      ...levels,
+      warning(`${workspace} has no agentlip.config.ts, so its hub runs no plugins`, "agentlip init makes one")
+    ]
+  }
+  const plugins = (yield* load(workspace, specs)).map(plugin)
+  return [...levels, ok(file), ...plugins]
+})

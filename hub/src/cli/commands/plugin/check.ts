@@ -1,0 +1,162 @@
+/** `agentlip plugin check`: whether plugins load with what they are given, as a compiler would say it. */
+import { printable, printableLine } from "@agentlip/plugin-runtime/text"
+import {
+  type CodePlace,
+  type ConfigError,
+  type ConfiguredSpec,
+  loadConfig,
+  PluginRuntime
+} from "@agentlip/plugin-runtime"
+import { Console, Effect, Option, Result } from "effect"
+import { Argument, Command } from "effect/cli"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { rightsOf } from "../../../plugins/LoadReport.ts"
+import { namedRedactorOf } from "../../../plugins/Secrets.ts"
+import { configDefaults } from "../../../plugins/configDefaults.ts"
+import { CommandError } from "../../CommandError.ts"
+import { runtimeLayer, withItsKind, withLog } from "../../plugins/DryRun.ts"
+import { Json, workspaceFolder } from "../../flags/Globals.ts"
+import { jsonText } from "../../render/Output.ts"
+import { pathFromHere, placeText, problemOf } from "../../plugins/PluginProblem.ts"
+import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "../../flags/SpecFlags.ts"
+
+/** What is wrong with a file. */
+interface Finding {
+  /** Its name in the config file, which may name the file more than once. */
+  readonly plugin?: string
+  readonly file: string
+  readonly code: string
+  readonly message: string
+  /** May be in another file, which it imports. */
+  readonly place?: CodePlace
+  /** The file that asked for a module that could not be had. */
+  readonly importer?: string
+  readonly hint?: string
+}
+
+/** A plugin that was checked. */
+interface Checked {
+  readonly spec: ConfiguredSpec
+  readonly loaded?: { readonly name: string; readonly version: string }
+  readonly finding?: Finding
+}
+
+/** A spec to check. */
+interface Candidate {
+  readonly spec: ConfiguredSpec
+  readonly configured: boolean
+  /** Whether its kind is for the module to tell. */
+  readonly anyKind: boolean
+}
+
+const check = ({ spec, configured, anyKind }: Candidate) =>
+  Effect.gen(function* () {
+    const asIs = anyKind ? yield* withItsKind(spec) : spec
+    const loaded = yield* PluginRuntime.use((runtime) => runtime.load(asIs)).pipe(withLog(() => {}))
+    const { text } = namedRedactorOf(asIs)
+    const checked: Checked = {
+      spec: asIs,
+      loaded: { name: text(loaded.name), version: text(loaded.version) }
+    }
+    return checked
+  }).pipe(
+    Effect.catch((error) => {
+      const { code, message, place, importer, hint } = problemOf(error, spec)
+      const more = {
+        ...(configured ? { plugin: spec.name } : {}),
+        ...(place === undefined ? {} : { place }),
+        ...(importer === undefined ? {} : { importer }),
+        ...(hint === undefined ? {} : { hint })
+      }
+      const checked: Checked = { spec, finding: { file: spec.modulePath, code, message, ...more } }
+      return Effect.succeed(checked)
+    })
+  )
+
+const ofConfig = ({ file, problems }: ConfigError): ReadonlyArray<Finding> =>
+  problems.map(({ path, problem }) => ({
+    file,
+    code: "CONFIG_ERROR",
+    message: path === "" ? problem : `${path}: ${problem}`
+  }))
+
+const realOf = (file: string): string => {
+  try {
+    return fs.realpathSync(file)
+  } catch {
+    // Not there: the load says so.
+    return path.resolve(file)
+  }
+}
+
+/** As the config file has it, if it names the file; else by itself. */
+const candidatesOf = (
+  files: ReadonlyArray<string>,
+  specs: ReadonlyArray<ConfiguredSpec>,
+  flags: SpecFlags
+): ReadonlyArray<Candidate> => {
+  const ofEntry = (spec: ConfiguredSpec): Candidate => ({ spec, configured: true, anyKind: false })
+  if (files.length === 0) return specs.map(ofEntry)
+  return files.flatMap((file) => {
+    const known = specs.filter(({ modulePath }) => modulePath === realOf(file))
+    if (known.length > 0) return known.map(ofEntry)
+    return [{ spec: specOfFile(file), configured: false, anyKind: Option.isNone(flags.kind) }]
+  })
+}
+
+const rendered = ({ plugin, file, code, message, place, hint }: Finding): ReadonlyArray<string> => [
+  `${place === undefined ? pathFromHere(file) : placeText(place)} - error ${code}: ${plugin === undefined ? "" : `"${printableLine(plugin)}": `}${message}`,
+  ...(place === undefined || place.frame === "" ? [] : ["", ...place.frame.split("\n"), ""]),
+  ...(hint === undefined ? [] : [`  Hint: ${hint}`])
+]
+
+const okLine = ({ spec, loaded }: Checked): string =>
+  `${pathFromHere(spec.modulePath)} - ok ${spec.kind.name} ${printableLine(spec.name)} (${loaded?.name} ${loaded?.version}): ${printableLine(rightsOf(spec))}`
+
+const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
+
+export const pluginCheck = Command.make(
+  "check",
+  {
+    files: Argument.String("FILE").pipe(
+      Argument.withDescription("Modules of plugins. Default: every plugin of agentlip.config.ts"),
+      Argument.variadic()
+    ),
+    ...specFlags
+  },
+  Effect.fnUntraced(function* ({ files, ...flags }) {
+    const workspace = yield* workspaceFolder
+    const config = yield* Effect.result(loadConfig(workspace, configDefaults))
+    const inConfig = Result.isFailure(config) ? ofConfig(config.failure) : []
+    const { file, specs } = Result.getOrElse(config, () => ({ file: "", specs: [] }))
+    if (file === undefined && files.length === 0)
+      return yield* invalid(`${workspace} has no agentlip.config.ts; name the FILEs to check`)
+    const candidates = yield* Effect.forEach(candidatesOf(files, specs, flags), (candidate) =>
+      Effect.map(withFlags(candidate.spec, flags), (spec): Candidate => ({ ...candidate, spec }))
+    )
+    const base = file === undefined ? process.cwd() : workspace
+    const checked = yield* Effect.forEach(candidates, check, { concurrency: 4 }).pipe(
+      Effect.provide(runtimeLayer(base))
+    )
+    const findings = [...inConfig, ...checked.flatMap(({ finding }) => finding ?? [])]
+    const summary = `${plural(checked.length, "plugin")} checked, ${plural(findings.length, "problem")}`
+    const lines = [
+      ...inConfig.flatMap(rendered),
+      ...checked.flatMap((one) => (one.finding === undefined ? [okLine(one)] : rendered(one.finding))),
+      ...(findings.length === 0 ? [summary] : [])
+    ]
+    const document = {
+      ok: findings.length === 0,
+      checked: checked.map(({ spec, loaded }) => ({
+        name: spec.name,
+        kind: spec.kind.name,
+        module_path: spec.modulePath,
+        calls_itself: loaded ?? null
+      })),
+      problems: findings
+    }
+    yield* Console.log((yield* Json) ? jsonText(document) : printable(lines.join("\n")))
+    if (findings.length > 0) return yield* new CommandError({ reason: summary, code: "CHECK_FAILED" })
+  })
+).pipe(Command.withDescription("Load plugins without running them, and report what is wrong with each"))

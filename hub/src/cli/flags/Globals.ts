@@ -1,0 +1,66 @@
+/** The flags that every command takes. */
+import { Effect, Option } from "effect"
+import { Flag, GlobalFlag } from "effect/cli"
+import * as path from "node:path"
+import { nearest } from "../../workspace/Discovery.ts"
+import { requireTrusted, Untrusted } from "../../workspace/Ownership.ts"
+import { CommandError } from "../CommandError.ts"
+
+/** Whether output is for machines: one JSON document, or one a line for what does not end. */
+export const Json = GlobalFlag.Setting("json")({
+  flag: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print JSON; errors too, on stderr, as {error, code, details}"),
+    Flag.withDefault(false)
+  )
+})
+
+const WorkspaceFlag = GlobalFlag.Setting("workspace")({
+  flag: Flag.String("workspace").pipe(
+    Flag.withAlias("w"),
+    Flag.withMetavar("DIR"),
+    Flag.withDescription(
+      "The folder that holds, or will hold, .agentlip/ and agentlip.config.ts. Default: the nearest one " +
+        "upwards that holds .agentlip/, up to your home and on the same file system, or the current one"
+    ),
+    Flag.optional
+  )
+})
+
+/** Whether files of other users may be used and run. */
+export const Trust = GlobalFlag.Setting("trust")({
+  flag: Flag.Boolean("trust").pipe(
+    Flag.withDescription("Use a workspace although it, its config or its .agentlip/ belongs to another user"),
+    Flag.withDefault(false)
+  )
+})
+
+export const globals = [WorkspaceFlag, Trust, Json] as const
+
+/** The folder that the command is about, as an absolute path; it need not exist, and is not checked. */
+export const namedFolder = Effect.map(WorkspaceFlag, (given) =>
+  path.resolve(Option.getOrElse(given, () => nearest(process.cwd()) ?? "."))
+)
+
+/** Refuses a folder whose files another user could have put there, unless `--trust` is given. */
+export const trusted = Effect.fnUntraced(function* (folder: string) {
+  if (yield* Trust) return folder
+  return yield* Effect.try({
+    try: () => {
+      requireTrusted(folder)
+      return folder
+    },
+    catch: (cause) =>
+      new CommandError({
+        reason: cause instanceof Error ? cause.message : String(cause),
+        code: cause instanceof Untrusted ? "UNTRUSTED" : "ERROR"
+      })
+  })
+})
+
+/** The folder that the command is about, whose files may be used. */
+export const workspaceFolder = Effect.flatMap(namedFolder, trusted)
+
+/** The same for a command that makes a workspace: one further up is another's. */
+export const newWorkspaceFolder = Effect.flatMap(WorkspaceFlag, (given) =>
+  trusted(path.resolve(Option.getOrElse(given, () => ".")))
+)

@@ -1,0 +1,75 @@
+/** What a person calls a channel or a topic: its id, or its name. */
+import { Effect } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { CommandError } from "../CommandError.ts"
+import type { HubClient } from "../hub/HubClient.ts"
+import type { Channel, Topic } from "@agentlip/protocol"
+
+export const channelArgument = Argument.String("CHANNEL").pipe(
+  Argument.withDescription("A channel, by its name or its id")
+)
+
+export const topicArgument = Argument.String("TOPIC").pipe(
+  Argument.withDescription("A topic, as channel/title or by its id")
+)
+
+export const channelFlag = Flag.String("channel").pipe(
+  Flag.withMetavar("CHANNEL"),
+  Flag.withDescription("A channel, by its name or its id")
+)
+
+export const topicFlag = Flag.String("topic").pipe(
+  Flag.withMetavar("TOPIC"),
+  Flag.withDescription("A topic, as channel/title or by its id")
+)
+
+const unknown = (what: string, given: string, remedy: string): CommandError =>
+  new CommandError({
+    reason: `There is no ${what} ${JSON.stringify(given)}; ${remedy}`,
+    code: "NOT_FOUND"
+  })
+
+/** All channels, however many. */
+export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
+  const channels: Array<Channel> = []
+  while (true) {
+    const after_id = channels.at(-1)?.id
+    const page = yield* ask((api) => api.reads.channels({ query: { after_id } }))
+    channels.push(...page.channels)
+    if (!page.has_more) return channels
+  }
+})
+
+/** An id comes before a name, so that nobody can take a channel's place by a name. */
+export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
+  const all = yield* channelsOf(hub)
+  const found = all.find(({ id }) => id === given) ?? all.find(({ name }) => name === given)
+  return found ?? (yield* unknown("channel", given, "agentlip channel list shows those there are"))
+})
+
+const pageSize = 1000
+
+/** All topics of a channel, however many. */
+export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel: Channel) {
+  const topics: Array<Topic> = []
+  while (true) {
+    const page = yield* ask((api) =>
+      api.reads.topics({ params: { id: channel.id }, query: { limit: pageSize, offset: topics.length } })
+    )
+    topics.push(...page.topics)
+    if (!page.has_more) return topics
+  }
+})
+
+/** The id of a topic. Names may hold slashes too, so every channel that fits the beginning is looked into. */
+export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
+  // An id has no slash; whether it is one is for the hub to say.
+  if (!given.includes("/")) return given
+  for (const channel of yield* channelsOf(hub)) {
+    if (!given.startsWith(`${channel.name}/`)) continue
+    const title = given.slice(channel.name.length + 1)
+    const found = (yield* topicsOf(hub, channel)).find((topic) => topic.title === title)
+    if (found !== undefined) return found.id
+  }
+  return yield* unknown("topic", given, "agentlip topic list CHANNEL shows those of a channel")
+})

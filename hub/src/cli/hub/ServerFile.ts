@@ -1,0 +1,63 @@
+/** `.agentlip/server.json` as clients read it: where the hub of a workspace is, and the token that it takes. */
+import { Effect, Schema } from "effect"
+import * as SafeFiles from "../../workspace/SafeFiles.ts"
+import { Workspace } from "../../workspace/Workspace.ts"
+import { CommandError, exitCodes } from "../CommandError.ts"
+
+const Server = Schema.Struct({
+  instance_id: Schema.String,
+  db_id: Schema.String,
+  host: Schema.String,
+  port: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })),
+  auth_token: Schema.RedactedFromValue(Schema.String, { label: "auth_token" }),
+  pid: Schema.Int,
+  started_at: Schema.String,
+  /** Absent from the file of an older hub. */
+  database: Schema.optionalKey(Schema.Literals(["sqlite", "postgresql"]))
+})
+export type Server = typeof Server.Type
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Server))
+
+/** Where it answers, as `http://…`. */
+export const urlOf = ({ host, port }: Server): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+
+/** No hub answers for the workspace. */
+export const notRunning = (workspace: string, why: string): CommandError =>
+  new CommandError({
+    reason: `No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`,
+    code: "HUB_NOT_RUNNING",
+    exitCode: exitCodes.notRunning
+  })
+
+/** Names of this machine that nobody else can bind; a hub writes one of the first two. */
+const loopback = ["127.0.0.1", "::1", "localhost"]
+
+/** What the file says, whether or not that hub still runs. */
+export const readServerFile = Effect.fnUntraced(function* (workspace: string) {
+  const { serverFile: file } = Workspace.pathsOf(workspace)
+  const text = yield* Effect.try({
+    try: () => SafeFiles.read(file),
+    catch: (cause) =>
+      new CommandError({
+        reason:
+          cause instanceof SafeFiles.UnsafeFile ? cause.message : `${file} cannot be read: ${String(cause)}`,
+        code: "SERVER_FILE"
+      })
+  })
+  if (text === undefined) return yield* notRunning(workspace, "there is no .agentlip/server.json")
+  const server = yield* Effect.mapError(
+    decode(text),
+    // Without what the decoder saw: the token is in it.
+    () => notRunning(workspace, `${file} is not what a hub writes`)
+  )
+  if (!loopback.includes(server.host)) {
+    const named = JSON.stringify(server.host)
+    return yield* notRunning(
+      workspace,
+      `${file} is ignored, because it names the host ${named}; a hub is at ${loopback.join(", ")} only`
+    )
+  }
+  return server
+})

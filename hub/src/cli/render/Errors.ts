@@ -1,0 +1,48 @@
+/** How a command says that it failed: one line on stderr, or one JSON document. */
+import { Console, Effect, Layer } from "effect"
+import { type CliError, CliOutput } from "effect/cli"
+import { CommandError } from "../CommandError.ts"
+import { indented, jsonText } from "./Output.ts"
+
+/** Before the arguments are parsed, and also where they cannot be. */
+export const wantsJson = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  return (end === -1 ? args : args.slice(0, end)).includes("--json")
+}
+
+/** The parser's own suggestions are in paragraphs. */
+const onOneLine = (message: string): string =>
+  message
+    .replaceAll(/\s*\n\s*/g, ". ")
+    .replaceAll("?. ", "? ")
+    .trim()
+
+const usage = (errors: ReadonlyArray<CliError.CliError>, commandPath: ReadonlyArray<string>): CommandError =>
+  new CommandError({
+    reason: [...errors.map(({ message }) => onOneLine(message)), `See ${commandPath.join(" ")} --help`].join(
+      ". "
+    ),
+    code: "USAGE"
+  })
+
+const format =
+  (json: boolean) =>
+  ({ reason, code, details }: CommandError): string =>
+    json
+      ? jsonText({ error: reason, code, ...(details === undefined ? {} : { details }) })
+      : `agentlip: ${indented(reason, "  ")}`
+
+/** Replaces the CLI's own, which prints the whole help with every mistake, on stdout. */
+export const layer = (json: boolean): Layer.Layer<never> => {
+  const text = format(json)
+  const formatter = CliOutput.defaultFormatter({ colors: !json && process.stdout.isTTY })
+  const formatError = (error: CliError.CliError): string => {
+    const cause = error._tag === "UserError" ? error.cause : error
+    return text(cause instanceof CommandError ? cause : new CommandError({ reason: error.message }))
+  }
+  const present: CliOutput.Presenter["present"] = (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(text(usage(event.errors, event.commandPath)))
+      : Effect.provide(CliOutput.defaultPresenter.present(event), CliOutput.layer(formatter))
+  return Layer.merge(CliOutput.layer({ ...formatter, formatError }), CliOutput.layerPresenter({ present }))
+}
