@@ -155,7 +155,7 @@ describe("Events for operators", () => {
 
   it.live("tell of what was found for a content that is gone", () =>
     Effect.gen(function* () {
-      let release = (): void => {}
+      let release: (() => void) | undefined
       const hub = yield* startHub({
         plugins: [linkifierSpec("slow")],
         fakes: {
@@ -167,16 +167,13 @@ describe("Events for operators", () => {
       })
       const { topic } = yield* makeTopic(hub)
       const [id = ""] = yield* posts(hub, topic, ["first"])
-      yield* eventually(hub.rows("SELECT 1 FROM derivations WHERE attempts = 1"), (rows) => rows.length === 1)
-      yield* Effect.sleep(20)
-      yield* hub.patch(`/api/v1/messages/${id}`, { op: "delete", actor: "ada" })
-      yield* eventually(
-        Effect.andThen(
-          Effect.sync(() => release()),
-          eventsOf(hub, "plugin.stale")
-        ),
-        (events) => events.length === 1
+      const finish = yield* eventually(
+        Effect.sync(() => release),
+        (begun) => begun !== undefined
       )
+      yield* hub.patch(`/api/v1/messages/${id}`, { op: "delete", actor: "ada" })
+      finish?.()
+      yield* eventually(eventsOf(hub, "plugin.stale"), (events) => events.length === 1)
       assert.lengthOf(yield* eventsOf(hub, "message.enriched"), 0)
     })
   )

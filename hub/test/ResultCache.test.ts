@@ -7,7 +7,7 @@ import { dialects } from "../../test/support/postgres.ts"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
 import * as ResultCacheStore from "../src/derive/ResultCacheStore.ts"
-import { client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+import { client, derivationsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions = {}) =>
   Effect.map(
@@ -42,12 +42,8 @@ describe("A hub", () => {
               sender: "ada",
               content_raw: "HELLO world"
             })
-            const route = `/api/v1/messages/${body.message.id}/derivations`
-            const derivations = yield* eventually(
-              http.get(route),
-              (answer) => answer.body.derivations[0]?.state !== "pending"
-            )
-            assert.strictEqual(derivations.body.derivations[0].state, "committed")
+            const [job] = yield* derivationsOf(http, body.message.id)
+            assert.strictEqual(job.state, "committed")
           }
           const { cacheHits, cacheMisses } = yield* Context.get(services, PluginStats).of("shouts")
           return { cacheHits, cacheMisses }
