@@ -3,7 +3,7 @@
  * where, in at most forty lines.
  */
 import type { SerializedError } from "vitest"
-import type { Reporter, TestModule } from "vitest/node"
+import type { Reporter, TestCase, TestModule } from "vitest/node"
 
 /** Lines for all of what failed; each failure has an equal share, and two at the least. */
 const mostLines = 36
@@ -60,6 +60,12 @@ const failuresOf = (module: TestModule): Array<Failure> => {
   return found.map(({ name, errors }) => ({ where: `${module.relativeModuleId} > ${name}`, errors }))
 }
 
+const firstError = (test: TestCase): string => (test.result().errors?.[0]?.message ?? "").slice(0, mostOfLine)
+
+/** With `--retry`, tests that failed before they passed: of each something is wrong, if only its patience. */
+const againOf = (module: TestModule): Array<TestCase> =>
+  [...module.children.allTests("passed")].filter((test) => test.diagnostic()?.flaky === true)
+
 export default class implements Reporter {
   readonly #start = performance.now()
 
@@ -76,8 +82,10 @@ export default class implements Reporter {
     say(`${module.ok() ? "ok" : "!!"} ${module.relativeModuleId}: ${parts.join(", ")}`)
     // Said at once, too: a run that is cut off never comes to its end.
     for (const test of module.children.allTests("failed")) {
-      say(`   ${test.fullName}: ${(test.result().errors?.[0]?.message ?? "").slice(0, mostOfLine)}`)
+      say(`   ${test.fullName}: ${firstError(test)}`)
     }
+    for (const test of againOf(module))
+      say(`   passed at a second try: ${test.fullName}: ${firstError(test)}`)
   }
 
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>): void {
@@ -94,6 +102,11 @@ export default class implements Reporter {
     const all = (["passed", "failed", "skipped"] as const).map(
       (state) => `${modules.reduce((sum, module) => sum + count(module, state), 0)} ${state}`
     )
-    say(`tests: ${all.join(", ")}; ${modules.length} files, ${seconds(performance.now() - this.#start)}`)
+    const again = modules.flatMap(againOf)
+    for (const test of again)
+      say(`AGAIN ${test.module.relativeModuleId} > ${test.fullName}: ${firstError(test)}`)
+    say(
+      `tests: ${all.join(", ")}${again.length > 0 ? ` (${again.length} at a second try)` : ""}; ${modules.length} files, ${seconds(performance.now() - this.#start)}`
+    )
   }
 }
