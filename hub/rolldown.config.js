@@ -76,10 +76,12 @@ const copies = {
   name: "copies",
   buildStart: () => {
     fs.rmSync(dist, { recursive: true, force: true })
-    fs.cpSync(path.join(root, "dist", "guest"), path.join(dist, "runtime", "guest"), {
-      recursive: true,
-      filter: (file) => fs.statSync(file).isDirectory() || file.endsWith(".js")
-    })
+    for (const folder of ["guest", "wire"]) {
+      fs.cpSync(path.join(root, "dist", folder), path.join(dist, "runtime", folder), {
+        recursive: true,
+        filter: (file) => fs.statSync(file).isDirectory() || file.endsWith(".js")
+      })
+    }
     fs.cpSync(path.join(root, "dist", "author.js"), path.join(dist, "runtime", "author.js"))
     fs.cpSync(path.join(root, "plugins", "dist"), path.join(dist, "plugins"), { recursive: true })
     const manifest = JSON.stringify({ type: "module" })

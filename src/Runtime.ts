@@ -2,7 +2,7 @@
 import { Context, Effect, Exit, Layer, Option, type Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
-import type { PluginInfo } from "./guest/protocol.ts"
+import type { PluginInfo } from "./wire/messages.ts"
 import { exitOf, successOf } from "./exits.ts"
 import { encodeInput } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"

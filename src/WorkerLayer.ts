@@ -5,21 +5,21 @@ import type { IsolationLevel } from "./Capabilities.ts"
 import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
 import { thisHost } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
-import { makeAudits } from "./isolation/Audits.ts"
-import { bootProblem } from "./isolation/boot.ts"
-import { type FakePlugin, makeFakes } from "./isolation/fakes.ts"
-import type { Level } from "./isolation/Level.ts"
-import { processLevel, threadLevel, wasmLevel } from "./isolation/levels.ts"
-import { makePools, type PoolOptions, type Pools } from "./isolation/Pools.ts"
+import { makeAudits } from "./isolates/Audits.ts"
+import { bootProblem } from "./isolates/guestFiles.ts"
+import { type FakePlugin, makeFakes } from "./isolates/fakes.ts"
+import type { IsolateFactory } from "./isolates/levels/IsolateFactory.ts"
+import { processFactory, threadFactory, wasmFactory } from "./isolates/levels/isolateFactories.ts"
+import { makePools, type PoolOptions, type Pools } from "./isolates/pool/Pools.ts"
 import { ModuleLoader } from "./modules/ModuleLoader.ts"
-import { findProcessHost } from "./isolation/ProcessHost.ts"
-import { makeUsageWatch } from "./isolation/UsageWatch.ts"
-import { WarmMemory } from "./isolation/WarmMemory.ts"
-import { unavailable, type Workers } from "./isolation/Workers.ts"
+import { findProcessHost } from "./isolates/levels/process/ProcessHost.ts"
+import { makeUsageWatch } from "./isolates/watch/UsageWatch.ts"
+import { WarmMemory } from "./isolates/pool/WarmMemory.ts"
+import { unavailable, type Workers } from "./isolates/Workers.ts"
 import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 
-export type { FakePlugin } from "./isolation/fakes.ts"
-export type { PoolStats, PreparedPlugin, Submission, Workers, WorkerStats } from "./isolation/Workers.ts"
+export type { FakePlugin } from "./isolates/fakes.ts"
+export type { PoolStats, PreparedPlugin, Submission, Workers, WorkerStats } from "./isolates/Workers.ts"
 
 /** How isolates are kept, on every level. */
 export interface WorkerOptions {
@@ -140,7 +140,7 @@ const untrustedThreads = (runtime: string): string => {
 }
 
 /** A level that can run plugins here, or why it cannot. */
-type FoundLevel = Level | { readonly problem: string }
+type FoundLevel = IsolateFactory | { readonly problem: string }
 
 const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<FoundLevel> => {
   const runtime = permissionlessRuntime()
@@ -151,15 +151,15 @@ const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<
       return Effect.succeed(
         runtime !== undefined && options.trusted !== true
           ? { problem: untrustedThreads(runtime) }
-          : threadLevel(runtime === undefined, options.inspectable)
+          : threadFactory(runtime === undefined, options.inspectable)
       )
     case "process":
       return findProcessHost(options).pipe(
-        Effect.flatMap(processLevel),
+        Effect.flatMap(processFactory),
         Effect.catch((problem) => Effect.succeed({ problem }))
       )
     case "wasm":
-      return Effect.succeed(wasmLevel(runtime === undefined))
+      return Effect.succeed(wasmFactory(runtime === undefined))
   }
 }
 

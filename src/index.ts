@@ -9,7 +9,7 @@ export { grantsSnippet } from "./capabilities/declared.ts"
 export { type EngineNotice, engineProblem, engineWarning, noticeText } from "./capabilities/engines.ts"
 export * from "./Config.ts"
 export * from "./Errors.ts"
-export type { PluginInfo } from "./guest/protocol.ts"
+export type { PluginInfo } from "./wire/messages.ts"
 export {
   maxLastErrors,
   type OutcomeLabel,

@@ -2,14 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Result, Schema } from "effect"
 import { fileURLToPath } from "node:url"
-import { Leftover, lineEnd, nonceLength, Reply, Request } from "../src/guest/protocol.ts"
-import { inTurn } from "../src/guest/turns.ts"
+import { Leftover, lineEnd, nonceLength, ReplyType, RequestType } from "../src/wire/messages.ts"
+import { queueRequests } from "../src/guest/shared/requestQueue.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
 
 const nonceOf = (n: number): string => String(n).padStart(nonceLength, "0")
-const runText = (n: number): string => `${Request.run}${nonceOf(n)}{}`
+const runText = (n: number): string => `${RequestType.run}${nonceOf(n)}{}`
 
 /** A line whose host, whose event loop and whose plugin are the test. */
 const bench = () => {
@@ -20,7 +20,7 @@ const bench = () => {
   let busy: number | undefined
   /** Runs that began in this turn. */
   let inThisTurn = 0
-  const line = inTurn(
+  const line = queueRequests(
     {
       post: (text) => posted.push(text),
       listen: (handler) => {
@@ -31,7 +31,7 @@ const bench = () => {
     (turn) => turns.push(turn)
   )
   line.listen((text) => {
-    if (text[0] !== Request.run) return
+    if (text[0] !== RequestType.run) return
     assert.isUndefined(busy, "one at a time")
     inThisTurn++
     assert.strictEqual(inThisTurn, 1, "each in another turn")
@@ -66,7 +66,7 @@ type Bench = ReturnType<typeof bench>
 /** Answers and turns until nothing is left to happen. */
 const finish = (on: Bench): void => {
   while (!on.idle()) {
-    on.answer(Reply.output, Leftover.none)
+    on.answer(ReplyType.output, Leftover.none)
     on.turn()
   }
 }
@@ -83,7 +83,7 @@ const play = (on: Bench, script: ReadonlyArray<typeof Step.Type>, from = 0): num
   let sent = from
   for (const { op, texts } of script) {
     if (op === "turn") on.turn()
-    else if (op === "answer") on.answer(Reply.output, Leftover.none)
+    else if (op === "answer") on.answer(ReplyType.output, Leftover.none)
     else on.send(Array.from({ length: texts }, () => runText(sent++)).join(lineEnd))
   }
   return sent
@@ -116,16 +116,16 @@ describe("A guest that is handed runs ahead", () => {
       Effect.sync(() => {
         const on = bench()
         const sent = play(on, before)
-        if (end === "abort") on.send(Request.abort)
+        if (end === "abort") on.send(RequestType.abort)
         else {
           // There has to be a run that can spoil it.
           if (on.begun.length === on.posted.length) {
             on.send(runText(sent))
             while (on.begun.length === on.posted.length) on.turn()
           }
-          if (end === "leftover") on.answer(Reply.output, Leftover.resources)
-          else if (end === "uncrossable") on.answer(Reply.uncrossable, Leftover.none)
-          else on.answer(Reply.thrown, Leftover.resources)
+          if (end === "leftover") on.answer(ReplyType.output, Leftover.resources)
+          else if (end === "uncrossable") on.answer(ReplyType.uncrossable, Leftover.none)
+          else on.answer(ReplyType.thrown, Leftover.resources)
         }
         const begun = on.begun.length
         play(on, after, sent + 1)

@@ -1,6 +1,6 @@
 /** Whose the host's unseen memory is: told of one plugin, or of none. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Blame, HostMemory, type Member } from "../src/isolation/HostMemory.ts"
+import { type Blame, HostMemory, type Member } from "../src/isolates/watch/HostMemory.ts"
 
 const mebibyte = 1024 * 1024
 interface Thread {

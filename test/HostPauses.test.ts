@@ -6,7 +6,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { PluginTimeout } from "../src/Errors.ts"
-import { HostPauses, waitOn } from "../src/isolation/HostPauses.ts"
+import { HostPauses, waitOn } from "../src/isolates/watch/HostPauses.ts"
 
 describe("pauses of the host", () => {
   const make = () => {

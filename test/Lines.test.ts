@@ -1,7 +1,7 @@
 /** The frame codec of the process level: lines of UTF-8, whatever arrives and however it is cut. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { LineDecoder } from "../src/isolation/lines.ts"
+import { LineDecoder } from "../src/isolates/levels/process/LineDecoder.ts"
 
 interface Decoded {
   readonly lines: ReadonlyArray<string>

@@ -1,7 +1,7 @@
 /** The queue of one plugin's runs: always in the order of submission, whoever leaves and whoever comes back. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { QueuePlace, RunQueue } from "../src/isolation/RunQueue.ts"
+import { QueuePlace, RunQueue } from "../src/isolates/pool/RunQueue.ts"
 
 const Step = Schema.Struct({
   op: Schema.Literals(["submit", "submit", "shift", "remove", "return"]),

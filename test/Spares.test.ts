@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { type Demand, makeSpares } from "../src/isolation/Spares.ts"
+import { type Demand, makeSpares } from "../src/isolates/pool/Spares.ts"
 
 interface Fake {
   readonly id: number

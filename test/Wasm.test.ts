@@ -509,12 +509,12 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ],
       [
         "the guest's own modules",
-        { "plugin.mjs": "import 'agentlip:/wasm/realm.js'" },
-        /agentlip:\/wasm\/realm\.js/
+        { "plugin.mjs": "import 'agentlip:/guest/quickjs/realm.js'" },
+        /agentlip:\/guest\/quickjs\/realm\.js/
       ],
       [
         "the guest's own modules by a CommonJS name",
-        { "plugin.mjs": "import 'agentlip:/wasm/commonjs.js'" },
+        { "plugin.mjs": "import 'agentlip:/guest/quickjs/commonjs.js'" },
         /commonjs\.js/
       ],
       ["a file outside", { "plugin.mjs": "import '../../etc/passwd.mjs'" }, /outside/],

@@ -6,7 +6,7 @@ import { CircuitBreaker, MessageInput, PluginRuntime, WorkerLayer } from "@agent
 import { Effect, Layer, ManagedRuntime, Schema, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import { Worker } from "node:worker_threads"
-import { nonceLength } from "../../src/guest/protocol.ts"
+import { nonceLength } from "../../src/wire/messages.ts"
 import { jsonSize } from "../../src/jsonSize.ts"
 import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
 import { decodeOutput } from "../../src/Output.ts"

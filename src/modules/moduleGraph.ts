@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import type { ModuleRequest } from "../guest/protocol.ts"
+import type { ModuleRequest } from "../wire/messages.ts"
 import { lexerReady } from "./eagerImports.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
 import { LoadProblem } from "./LoadProblem.ts"

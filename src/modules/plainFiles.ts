@@ -14,7 +14,7 @@ export interface PlainFile {
 /** A file's identity, as far as a change of content shows in it. */
 const stampOf = ({ ino, size, mtimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}`
 
-const kindOf = (stat: BigIntStats): string => {
+const fileTypeOf = (stat: BigIntStats): string => {
   if (stat.isDirectory()) return "a folder"
   if (stat.isFIFO()) return "a FIFO"
   if (stat.isSocket()) return "a socket"
@@ -23,7 +23,7 @@ const kindOf = (stat: BigIntStats): string => {
 
 const mustBePlain = (file: string, stat: BigIntStats, maxBytes: number): void => {
   if (!stat.isFile()) {
-    throw new LoadProblem(`Cannot load "${file}": it is ${kindOf(stat)}, not a regular file.`)
+    throw new LoadProblem(`Cannot load "${file}": it is ${fileTypeOf(stat)}, not a regular file.`)
   }
   if (stat.size > maxBytes) throw tooLarge(file, `it has ${stat.size} bytes`, maxBytes)
 }

@@ -4,11 +4,11 @@
  */
 import { Duration, Effect, Fiber, FiberSet, Scope, Semaphore } from "effect"
 import type { NetGrants } from "../capabilities/net.ts"
-import type { HostMessage } from "../guest/fetch/protocol.ts"
-import { type Open, runExchange } from "./exchange.ts"
+import type { HostMessage } from "../wire/fetchMessages.ts"
+import { type Open, runFetch } from "./runFetch.ts"
 import { makeGate } from "./gate.ts"
 import { PluginTime, RunTime } from "./HostTime.ts"
-import { readMessage } from "./messages.ts"
+import { readMessage } from "./readMessage.ts"
 import { FetchProblem, problem } from "./problem.ts"
 import { Room } from "./relay.ts"
 import { RequestBody } from "./RequestBody.ts"
@@ -117,7 +117,7 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
       }
       const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
       const room = new Room()
-      const exchange = runExchange({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
+      const exchange = runFetch({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
         Effect.timeoutOrElse({
           duration: timeout,
           orElse: () =>

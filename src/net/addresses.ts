@@ -44,7 +44,7 @@ const nonPublicV6 = listOf([
 export type AddressKind = "public" | "private" | "nobody"
 
 /** What an address is; text that is no address is nobody's. */
-export const kindOf = (address: string): AddressKind => {
+export const addressKindOf = (address: string): AddressKind => {
   const family = isIP(address)
   if (family === 0 || isIn(nobodys, address)) return "nobody"
   if (family === 4) return isIn(nonPublicV4, address) ? "private" : "public"

@@ -11,7 +11,7 @@ import {
   opensAddress,
   portOf
 } from "../capabilities/net.ts"
-import { kindOf } from "./addresses.ts"
+import { addressKindOf } from "./addresses.ts"
 import { codeOf, type FetchProblem, problem } from "./problem.ts"
 import type { Resolver } from "./resolve.ts"
 
@@ -30,7 +30,7 @@ const addressProblem = (
   url: URL,
   address: string
 ): { readonly refusal: string; readonly entry?: string } | undefined => {
-  const kind = kindOf(address)
+  const kind = addressKindOf(address)
   if (kind === "public") return undefined
   const isName = literalOf(hostOf(url)) === undefined
   const what = isName ? `${targetOf(url)} resolves to ${address}, which` : targetOf(url)

@@ -1,7 +1,7 @@
 /** Hands a response's body on to the guest: as much as there is, up to a message's size, for each time it has room. */
 import { Effect } from "effect"
 import { finished, type Readable } from "node:stream"
-import { type HostMessage, maxChunk } from "../guest/fetch/protocol.ts"
+import { type HostMessage, maxChunk } from "../wire/fetchMessages.ts"
 import type { RunTime } from "./HostTime.ts"
 import { codeOf, FetchProblem, problem } from "./problem.ts"
 

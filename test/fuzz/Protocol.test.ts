@@ -1,11 +1,11 @@
 /** What a guest says, in all the ways it could be wrong: an isolate takes it or ends; the host lives. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { protocolVersion } from "../../src/guest/protocol.ts"
-import { Isolate } from "../../src/isolation/Isolate.ts"
-import { LineDecoder } from "../../src/isolation/lines.ts"
-import type { Ask } from "../../src/isolation/Requests.ts"
-import type { TransportEvents } from "../../src/isolation/Transport.ts"
+import { protocolVersion } from "../../src/wire/messages.ts"
+import { Isolate } from "../../src/isolates/isolate/Isolate.ts"
+import { LineDecoder } from "../../src/isolates/levels/process/LineDecoder.ts"
+import type { RequestHandler } from "../../src/isolates/isolate/PendingRequests.ts"
+import type { TransportEvents } from "../../src/isolates/isolate/Transport.ts"
 import { defaultLimits } from "../../src/Plugin.ts"
 import { Edits, edited, times } from "../support/fuzz.ts"
 
@@ -36,9 +36,9 @@ const makeIsolate = () => {
 
 const hello = `H${"-".repeat(36)}{"protocol":${protocolVersion}}`
 
-const makeAsk = () => {
+const makeModuleRequester = () => {
   const outcomes: Array<string> = []
-  const ask: Ask = {
+  const handler: RequestHandler = {
     limits: defaultLimits,
     log: () => {},
     net: () => undefined,
@@ -46,10 +46,10 @@ const makeAsk = () => {
     begun: () => {},
     replied: ({ body }) => void outcomes.push(body),
     died: () => void outcomes.push("died"),
-    unbegun: () => void outcomes.push("unbegun"),
+    notStarted: () => void outcomes.push("notStarted"),
     defect: () => void outcomes.push("defect")
   }
-  return { ask, outcomes }
+  return { handler, outcomes }
 }
 
 const bodies = [
@@ -76,10 +76,10 @@ describe("an isolate's messages", () => {
         for (const [type, body] of bodies) {
           const { isolate, sent, say, killed } = makeIsolate()
           say(hello)
-          const one = makeAsk()
-          const two = makeAsk()
-          isolate.run("{}", undefined, one.ask)
-          isolate.run("{}", undefined, two.ask)
+          const one = makeModuleRequester()
+          const two = makeModuleRequester()
+          isolate.run("{}", undefined, one.handler)
+          isolate.run("{}", undefined, two.handler)
           yield* Effect.yieldNow
           yield* Effect.promise(() => Promise.resolve())
           const nonce = sent.join("\n").slice(1, 37)

@@ -8,7 +8,7 @@ import {
   parseNetEntry,
   parseNetGrants
 } from "../../src/capabilities/net.ts"
-import { kindOf } from "../../src/net/addresses.ts"
+import { addressKindOf } from "../../src/net/addresses.ts"
 
 const grants = (...texts: ReadonlyArray<string>): ReadonlyArray<NetEntry> => {
   const { grants, problems } = parseNetGrants(texts)
@@ -170,7 +170,7 @@ describe("addresses", () => {
       "",
       "a.b"
     ].map((address) => [address, "nobody"] as const)
-  ])("%s is %s", (address, kind) => assert.strictEqual(kindOf(address), kind))
+  ])("%s is %s", (address, kind) => assert.strictEqual(addressKindOf(address), kind))
 
   it.each([
     [["10.0.0.0/8", "a.test"], "https://a.test/", "10.2.3.4", true],

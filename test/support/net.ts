@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 import type { AddressInfo, Server, Socket } from "node:net"
 import { parseNetGrants } from "../../src/capabilities/net.ts"
-import type { GuestMessage, HostMessage } from "../../src/guest/fetch/protocol.ts"
+import type { GuestMessage, HostMessage } from "../../src/wire/fetchMessages.ts"
 import { netSession, type NetSessionOptions } from "../../src/net/NetSession.ts"
 
 export interface TestServer {

@@ -1,5 +1,5 @@
 /** What requests and responses have in common: a body, read once. */
-import { Bytes, type Environment, parse, tagOf } from "./environment.ts"
+import { Bytes, type Environment, parse, tagOf } from "./capturedBuiltIns.ts"
 import {
   bytesOf,
   collect,

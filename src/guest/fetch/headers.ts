@@ -1,5 +1,5 @@
 /** The Web's `Headers`, as far as plugins and their libraries use them. */
-import type { HeaderPair } from "./protocol.ts"
+import type { HeaderPair } from "../../wire/fetchMessages.ts"
 
 export type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string }
 

@@ -1,5 +1,5 @@
 /** Where the bytes of a body come from: one chunk for each that is asked for. */
-import { Bytes } from "./environment.ts"
+import { Bytes } from "./capturedBuiltIns.ts"
 
 export interface Source {
   /** `undefined` at the end. Rejects if the body breaks off. */

@@ -3,7 +3,7 @@
  * too, and ends the whole process when a plugin has written others there. This one keeps what it has to itself.
  */
 import { StringDecoder } from "node:string_decoder"
-import { apply } from "../intrinsics.ts"
+import { apply } from "../shared/intrinsics.ts"
 
 /** What a decoder waits to be told the rest of. */
 interface Pending {

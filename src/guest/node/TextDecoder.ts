@@ -2,7 +2,7 @@
  * The Web's `TextDecoder` over Node's: that carries a native object about, and ends the whole process when a plugin
  * has put another value in its place.
  */
-import { apply } from "../intrinsics.ts"
+import { apply } from "../shared/intrinsics.ts"
 
 const Real = globalThis.TextDecoder
 const { decode } = Real.prototype

@@ -4,8 +4,8 @@
  */
 import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve, sep } from "node:path"
-import { apply, startsWith } from "../intrinsics.ts"
-import type { AuditLine, LoadRequest } from "../protocol.ts"
+import { apply, startsWith } from "../shared/intrinsics.ts"
+import type { AuditLine, LoadRequest } from "../../wire/messages.ts"
 
 export interface Audit {
   readonly begin: (granted: NonNullable<LoadRequest["audit"]>) => void

@@ -5,7 +5,7 @@ import { rehearse } from "./rehearse.ts"
 import { start } from "./start.ts"
 import { threadLine } from "./threadLine.ts"
 
-// Typed as the host sends it (isolation/thread.ts); this is the one place that takes its word.
+// Typed as the host sends it (isolates/levels/thread/startThread.ts); this is the one place that takes its word.
 const {
   port,
   confined

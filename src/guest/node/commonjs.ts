@@ -7,10 +7,10 @@ import * as nodeModule from "node:module"
 import { dirname } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import * as vm from "node:vm"
-import { type CommonJs, makeCommonJs, type Resolved } from "../commonjs.ts"
-import { apply, startsWith } from "../intrinsics.ts"
+import { type CommonJs, makeCommonJs, type Resolved } from "../shared/commonjs.ts"
+import { apply, startsWith } from "../shared/intrinsics.ts"
 import { denied } from "./denied.ts"
-import type { ModuleText } from "../ahead.ts"
+import type { ModuleText } from "../shared/PreloadedModules.ts"
 
 export interface CommonJsFiles {
   /** What a module's specifier means to the loader. */

@@ -1,9 +1,9 @@
 /** `console`, `process.stdout` and `process.stderr` of a plugin: lines to the host, capped per run. */
 import { Console } from "node:console"
 import { Writable } from "node:stream"
-import { cut } from "../intrinsics.ts"
-import { type LogBudget, makeLogBudget } from "../logBudget.ts"
-import type { LogLevel } from "../protocol.ts"
+import { cut } from "../shared/intrinsics.ts"
+import { type LogBudget, makeLogBudget } from "../shared/logBudget.ts"
+import type { LogLevel } from "../../wire/messages.ts"
 
 const levels: { readonly [method: string]: LogLevel } = {
   debug: "Debug",

@@ -8,12 +8,12 @@ import * as crypto from "node:crypto"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
-import { cut } from "../intrinsics.ts"
-import { looksLikeVariable } from "../variables.ts"
+import { cut } from "../shared/intrinsics.ts"
+import { looksLikeVariable } from "../shared/variableNames.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { denied } from "./denied.ts"
-import { makeFs } from "./files.ts"
+import { makeFs } from "./fileSystem.ts"
 
 const { hasOwn } = Object
 

@@ -9,7 +9,7 @@ import type { GuestConsole } from "./console.ts"
 import { denied } from "./denied.ts"
 import { globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
-import type { Net } from "./net.ts"
+import type { Net } from "./nodeFetch.ts"
 import { replaceStringDecoder } from "./StringDecoder.ts"
 import { TextDecoder } from "./TextDecoder.ts"
 

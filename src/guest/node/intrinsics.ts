@@ -1,7 +1,7 @@
 /** What a guest in Node goes by beside ECMAScript, taken before any plugin code runs. */
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import realProcess from "node:process"
-import { apply } from "../intrinsics.ts"
+import { apply } from "../shared/intrinsics.ts"
 
 export const waitFor = Atomics.wait
 export const store = Atomics.store

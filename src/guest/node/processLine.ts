@@ -4,11 +4,11 @@
  */
 import { readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
-import { apply, parse, stringify } from "../intrinsics.ts"
-import type { FrameHead, Line, ModuleFrame, ModuleLine } from "../protocol.ts"
+import { apply, parse, stringify } from "../shared/intrinsics.ts"
+import type { FrameHead, HostLine, ModuleFrame, ModuleLine } from "../../wire/messages.ts"
 import { bytesIn, endNow, textIn } from "./intrinsics.ts"
 
-/** Descriptors, as the host lays them out (isolation/process.ts). */
+/** Descriptors, as the host lays them out (isolates/levels/process/startProcess.ts). */
 const fromHost = 3
 const toHost = 4
 const modulesLine = 5
@@ -107,7 +107,7 @@ const lengthOf = (head: FrameHead): number => {
   return length
 }
 
-export const processLine = (): Line => {
+export const processLine = (): HostLine => {
   let modules: ModuleLine | undefined
   return {
     post: (text) => {

@@ -3,7 +3,7 @@
  * nobody writes to would hold its reader for ever, and a device has no end.
  */
 import * as fs from "node:fs"
-import { apply } from "../intrinsics.ts"
+import { apply } from "../shared/intrinsics.ts"
 import { denied } from "./denied.ts"
 
 export type AnyFunction = (...args: Array<unknown>) => unknown

@@ -2,10 +2,10 @@
  * Goes once through a load and a run, with a plugin of the guest's own: a spare has compiled by then all that a
  * plugin's own load and run take, which is most of their time in a thread or process that has just booted.
  */
-import { type LoadRequest, noNonce, Request } from "../protocol.ts"
-import { serve } from "../serve.ts"
+import { type LoadRequest, noNonce, RequestType } from "../../wire/messages.ts"
+import { serve } from "../shared/serve.ts"
 import { activeResources } from "./intrinsics.ts"
-import { rehearsal } from "./modules.ts"
+import { rehearsal } from "./moduleHooks.ts"
 
 const nothing = (): void => {}
 
@@ -24,7 +24,10 @@ const request: LoadRequest = {
  */
 export const rehearse = (): void => {
   let handle: (text: string) => void = nothing
-  const texts = [Request.load + noNonce + JSON.stringify(request), `${Request.run}${noNonce}{"message":{}}`]
+  const texts = [
+    RequestType.load + noNonce + JSON.stringify(request),
+    `${RequestType.run}${noNonce}{"message":{}}`
+  ]
   serve({
     line: {
       post: () => {

@@ -3,33 +3,33 @@
  * without a plugin is a *spare*.
  */
 import realProcess from "node:process"
-import { describeReason, quote } from "../describe.ts"
-import { type Line, noNonce, Reply } from "../protocol.ts"
-import { serve } from "../serve.ts"
-import { inTurn } from "../turns.ts"
+import { describeReason, quote } from "../shared/describe.ts"
+import { type HostLine, noNonce, ReplyType } from "../../wire/messages.ts"
+import { serve } from "../shared/serve.ts"
+import { queueRequests } from "../shared/requestQueue.ts"
 import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
 import { activeResources, endNow, later, whenIdle } from "./intrinsics.ts"
-import { type InstalledHooks, installModuleHooks } from "./modules.ts"
-import { makeNet } from "./net.ts"
+import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
+import { makeNodeFetch } from "./nodeFetch.ts"
 
 /** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
-export const start = (host: Line, confined: boolean): void => {
-  const line = inTurn(host, later)
+export const start = (host: HostLine, confined: boolean): void => {
+  const line = queueRequests(host, later)
   let nonce = noNonce
   const guestConsole = makeConsole((level, text) =>
-    line.post(`${Reply.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+    line.post(`${ReplyType.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
   )
-  const net = makeNet((json) => line.post(Reply.net + nonce + json))
+  const net = makeNodeFetch((json) => line.post(ReplyType.net + nonce + json))
   const audit = makeAudit(({ capability, what }) =>
-    line.post(`${Reply.audit}${nonce}{"capability":"${capability}","what":${quote(what)}}`)
+    line.post(`${ReplyType.audit}${nonce}{"capability":"${capability}","what":${quote(what)}}`)
   )
 
   // Reported from here, capped: left to Node, an error of any size would be cloned into the host.
   const crash = (what: string) => (error: unknown) => {
-    line.post(`${Reply.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
+    line.post(`${ReplyType.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
     endNow(1)
   }
   realProcess.on("uncaughtException", crash("uncaught"))

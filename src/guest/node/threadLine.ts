@@ -1,7 +1,7 @@
 /** A thread's line to its host: a private port, and for modules another with a flag to sleep on. */
 import type { MessagePort } from "node:worker_threads"
-import { stringify } from "../intrinsics.ts"
-import type { Line, ModuleChannel, ModuleFrame, ModuleLine } from "../protocol.ts"
+import { stringify } from "../shared/intrinsics.ts"
+import type { HostLine, ModuleChannel, ModuleFrame, ModuleLine } from "../../wire/messages.ts"
 import { bytesIn, listenTo, postTo, store, takeMessage, textIn, waitFor } from "./intrinsics.ts"
 
 /** What a thread is sent instead of a text, once: the request to load, with its modules' channel. */
@@ -39,7 +39,7 @@ const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
   }
 }
 
-export const threadLine = (port: MessagePort): Line => {
+export const threadLine = (port: MessagePort): HostLine => {
   let modules: ModuleLine | undefined
   return {
     post: (text) => postTo(port, text),

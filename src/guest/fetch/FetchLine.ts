@@ -1,0 +1,99 @@
+/** The guest's end of the line to the broker: writes and reads the protocol's messages. */
+import type { Content } from "./body.ts"
+import { type Environment, parse, quote } from "./capturedBuiltIns.ts"
+import { OpenFetch } from "./OpenFetch.ts"
+import { type HeaderPair, type HostMessage, maxMessageLength } from "../../wire/fetchMessages.ts"
+
+/** What a request starts with. */
+export interface Opening {
+  readonly url: string
+  readonly method: string
+  readonly headers: ReadonlyArray<HeaderPair>
+  readonly redirect: string
+}
+
+/** Made by hand from strings and numbers: no `toJSON` of a plugin's has a say in it. */
+const openMessage = (id: number, opening: Opening, content: Content | undefined): string => {
+  let headers = ""
+  for (let at = 0; at < opening.headers.length; at++) {
+    const pair = opening.headers[at]
+    if (pair !== undefined) headers += `${at === 0 ? "" : ","}[${quote(pair[0])},${quote(pair[1])}]`
+  }
+  const length = content?.options.length
+  return (
+    `{"op":"open","id":${id},"url":${quote(opening.url)},"method":${quote(opening.method)},"headers":[${headers}],` +
+    `"hasBody":${content !== undefined},${length === undefined ? "" : `"length":${length},`}"redirect":${quote(opening.redirect)}}`
+  )
+}
+
+const { create } = Object
+/** Nothing by id; without a prototype, so that nothing can be found in it that was not put there. */
+const none = <A>(): Record<number, A> => create(null)
+
+/**
+ * Requests of one run that the host has said nothing to, aborted ones too. What a guest sends is read by the host
+ * in one turn of its event loop: a plugin that opens requests in a loop must not keep the host from its own work.
+ */
+const unansweredAtMost = 512
+
+export class FetchLine {
+  readonly #environment: Environment
+  /** By id; without a prototype that a plugin could patch. */
+  #open = none<OpenFetch>()
+  #active = 0
+  #unanswered = none<true>()
+  #unansweredCount = 0
+  #lastId = 0
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  open(opening: Opening, content: Content | undefined, signal: AbortSignal | undefined): OpenFetch {
+    if (this.#unansweredCount >= unansweredAtMost) {
+      throw new TypeError(
+        `${unansweredAtMost} requests of this run have no answer yet; await some of them first`
+      )
+    }
+    const id = this.#lastId + 1
+    const message = openMessage(id, opening, content)
+    if (message.length > maxMessageLength) throw new TypeError("the request's URL and headers are too long")
+    this.#lastId = id
+    const opened = new OpenFetch(this.#environment, id, content?.source, signal, message, () => {
+      if (this.#open[id] === opened) {
+        delete this.#open[id]
+        this.#active--
+      }
+    })
+    this.#open[id] = opened
+    this.#active++
+    this.#unanswered[id] = true
+    this.#unansweredCount++
+    return opened
+  }
+
+  receive(json: string): void {
+    // The host is trusted with the shape of what it says.
+    const message = parse(json) as HostMessage
+    if (this.#unanswered[message.id] === true) {
+      delete this.#unanswered[message.id]
+      this.#unansweredCount--
+    }
+    this.#open[message.id]?.receive(message)
+  }
+
+  reset(): void {
+    const open = this.#open
+    this.#open = none()
+    this.#active = 0
+    this.#unanswered = none()
+    this.#unansweredCount = 0
+    for (const id in open) {
+      open[id]?.fail(this.#environment.makeError("AbortError", "the run that this fetch belonged to is over"))
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * `fs` of a plugin: functions of paths, on regular files and folders, and all of them synchronous underneath. The
+ * thread pool is the host's too, and what hangs there hangs there for good.
+ */
+import * as fs from "node:fs"
+import realProcess from "node:process"
+import { fileURLToPath } from "node:url"
+import { isProxy } from "../shared/intrinsics.ts"
+import type { Audit } from "./audit.ts"
+import { denied } from "./denied.ts"
+import { isFunction, operations, type AnyFunction } from "./regularFiles.ts"
+
+// Path functions only: the thread's permission flags judge paths, but a file descriptor's number (the hub's
+// open database, say) is no path.
+const writing = /^(append|copy|mk|rename|rm|truncate|unlink|utimes|write)/
+
+const { permission } = realProcess
+// Taken before the plugin loads. Bun has no permissions, and its plugins no façades.
+const isGranted = (path: string): boolean =>
+  permission.has("fs.read", path) || permission.has("fs.write", path)
+
+/** A path as a value that cannot change between the look at it and its use; anything else is refused. */
+const toPath = (name: string, target: unknown): string => {
+  if (typeof target === "string") return target
+  if (target instanceof URL) return fileURLToPath(target.href)
+  if (Buffer.isBuffer(target)) return target.toString()
+  throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
+}
+
+/**
+ * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
+ * what exists.
+ */
+const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFunction => {
+  // Decided here, before any plugin code could have a say in it.
+  const use = writing.test(name) ? "write" : "read"
+  const moves = name.startsWith("rename")
+  const hasSecond = moves || name.startsWith("copyFile")
+  return (target, ...rest) => {
+    const path = toPath(name, target)
+    const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)
+    if (!allowed) {
+      if (name === "existsSync") return false
+      throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
+    }
+    const [given] = rest
+    if (typeof given === "object" && given !== null && "fd" in given) {
+      throw denied(`fs.${name} with a file descriptor`, "Give a path.")
+    }
+    if (!audit.active()) {
+      if (!hasSecond) return original(path, ...rest)
+      const second = toPath(name, given)
+      if (!permission.has("fs.write", second)) {
+        throw denied(`fs.${name} to ${second}`, "Only what grants.write names can be written.")
+      }
+      return original(path, second, ...rest.slice(1))
+    }
+    // A tree may hold the hub's own folder; one that is granted was searched for it.
+    const isTree =
+      moves || isProxy(given) || (typeof given === "object" && given !== null && "recursive" in given)
+    if (isTree && !audit.covers(use, path)) {
+      throw denied(`fs.${name} on ${path} and all below it`, "In an audit too it takes a grant.")
+    }
+    // The second path of a copy or a renaming.
+    if (hasSecond) {
+      const second = toPath(name, given)
+      if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
+      return original(path, second, ...rest.slice(1))
+    }
+    return original(path, ...rest)
+  }
+}
+
+/** Told of an error or a result after all that the plugin is at. */
+const { nextTick } = realProcess
+
+/** The same function for those who give a callback. */
+const withCallback =
+  (call: AnyFunction): AnyFunction =>
+  (...args) => {
+    const callback = args.pop()
+    if (!isFunction(callback)) {
+      throw Object.assign(new TypeError('The "cb" argument must be of type function'), {
+        code: "ERR_INVALID_ARG_TYPE"
+      })
+    }
+    try {
+      const result = call(...args)
+      nextTick(() => callback(null, result))
+    } catch (error) {
+      nextTick(() => callback(error))
+    }
+  }
+
+export const makeFs = (audit: Audit): { readonly fs: object; readonly promises: object } => {
+  const all: Record<string, unknown> = { constants: fs.constants }
+  const promises: Record<string, AnyFunction> = {}
+  for (const [name, operation] of Object.entries(operations)) {
+    const call = onlyPaths(name, operation, audit)
+    all[name] = call
+    if (name === "existsSync") continue
+    const plain = name.replace(/Sync$/, "")
+    all[plain] = withCallback(call)
+    promises[plain] = async (...args: Array<unknown>) => call(...args)
+  }
+  return { fs: { ...all, promises }, promises }
+}

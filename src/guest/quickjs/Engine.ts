@@ -1,0 +1,283 @@
+/**
+ * One QuickJS in one WebAssembly instance: loads one plugin, and runs it each time from the memory that the load
+ * left. Speaks the guest's protocol; the other end of it is `realm.ts`, inside.
+ */
+import baseVariant from "@jitl/quickjs-ng-wasmfile-release-sync"
+import {
+  newQuickJSWASMModuleFromVariant,
+  newVariant,
+  type QuickJSContext,
+  type QuickJSHandle,
+  type QuickJSRuntime,
+  type QuickJSSyncVariant
+} from "quickjs-emscripten-core"
+import { describeReason, quote } from "../shared/describe.ts"
+import { type HostLine, noNonce, ReplyType, RequestType } from "../../wire/messages.ts"
+import { explain, outOfMemoryReason } from "./explain.ts"
+import { Idle } from "./host.ts"
+import { defineHost } from "./hostFunctions.ts"
+import { MemoryImage } from "./MemoryImage.ts"
+import { EngineModules, own, realm } from "./EngineModules.ts"
+import type { CompiledModule, Memory } from "./webAssembly.ts"
+
+/** Bytes. With more, deep nesting ends in the thread's own stack, and the instance is lost. */
+const maxStackSize = 128 * 1024
+
+const mebibyte = 1024 * 1024
+
+/** What the host's own timer is given before the engine stops by itself, in milliseconds; less than it waits for a death. */
+const deadlineSlack = 100
+
+/** Between two looks at the clock, in milliseconds: for longer nothing ran here, as when the process is stopped. */
+const pause = 500
+
+/** How long timers that are due may follow one another before the thread looks at what the host says, in milliseconds. */
+const timersAtOnce = 10
+
+/** Between jobs it is looked whether the plugin has answered. */
+const jobsAtOnce = 64
+
+/** The replies that end a request. */
+const final: ReadonlySet<string> = new Set([
+  ReplyType.loaded,
+  ReplyType.loadFailed,
+  ReplyType.output,
+  ReplyType.thrown,
+  ReplyType.uncrossable,
+  ReplyType.crashed
+])
+
+/** The replies that may hold a stack. */
+const showsPlaces: ReadonlySet<string> = new Set([ReplyType.thrown, ReplyType.loadFailed, ReplyType.log])
+
+/** The end of the isolate, with what becomes its cause of death. */
+class Lost extends Error {}
+
+/** The end of a request whose time is over: nothing is said, for the host is about to say so itself. */
+class Overdue extends Error {}
+
+export interface EngineOptions {
+  readonly module: CompiledModule
+  readonly memory: Memory
+  readonly line: HostLine
+  /** Ends the thread. */
+  readonly end: (code: number) => void
+}
+
+export class Engine {
+  readonly #runtime: QuickJSRuntime
+  readonly #context: QuickJSContext
+  readonly #options: EngineOptions
+  readonly #modules: EngineModules
+  #turn: QuickJSHandle | undefined
+  #evaluate: QuickJSHandle | undefined
+  /** What every run starts from, once the plugin is loaded. */
+  readonly #image: MemoryImage
+  /** Whether a request has been answered, or none has come yet: nothing of the plugin is to run. */
+  #over = true
+  #stopAt = Number.POSITIVE_INFINITY
+  #lookedAt = 0
+  #timer: NodeJS.Timeout | undefined
+  /** MiB. */
+  #memoryLimit = 0
+  #deadline = Number.POSITIVE_INFINITY
+
+  static async start(options: EngineOptions): Promise<Engine> {
+    const { module: wasmModule, memory: wasmMemory } = options
+    // Its types describe its CommonJS form; as an ES module the default is the variant itself.
+    const base: QuickJSSyncVariant = Reflect.get(baseVariant, "default") ?? baseVariant
+    const engine = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule, wasmMemory }))
+    return new Engine(engine.newRuntime(), options)
+  }
+
+  private constructor(runtime: QuickJSRuntime, options: EngineOptions) {
+    this.#runtime = runtime
+    this.#options = options
+    this.#modules = new EngineModules(options.line.modules)
+    runtime.setMaxStackSize(maxStackSize)
+    runtime.setInterruptHandler(() => this.#mustStop())
+    this.#context = runtime.newContext()
+    runtime.setModuleLoader(
+      (name) => this.#source(name),
+      (parent, specifier) => this.#modules.normalize(parent, specifier)
+    )
+    defineHost(this.#context, {
+      modules: this.#modules,
+      post: (text) => this.#post(text),
+      exit: options.end,
+      serve: (turn, evaluate) => {
+        this.#turn = turn
+        this.#evaluate = evaluate
+      }
+    })
+    this.#over = false
+    this.#context.unwrapResult(this.#context.evalCode(`import "${realm}"`, own, { type: "module" })).dispose()
+    this.#drain()
+    this.#over = true
+    if (this.#turn === undefined) throw new Lost("its realm did not start")
+    // A handle points to a value in the heap.
+    this.#image = new MemoryImage(options.memory, this.#turn.value)
+  }
+
+  /** Takes a text of the host. */
+  receive(text: string): void {
+    this.#guarded(() => {
+      const type = text[0]
+      if (type === RequestType.load) this.#beginLoad(text)
+      else if (type === RequestType.run) this.#over = false
+      // Of a run that has been answered.
+      else if (this.#over) return
+      if (type !== RequestType.net && type !== RequestType.abort) this.#beginWatch()
+      this.#call(text)
+      this.#goOn()
+    })
+  }
+
+  #beginLoad(text: string): void {
+    const { limits } = JSON.parse(text.slice(1 + noNonce.length))
+    this.#deadline = limits.deadline + deadlineSlack
+    this.#memoryLimit = limits.memory
+    this.#runtime.setMemoryLimit(limits.memory * mebibyte)
+    this.#over = false
+  }
+
+  /** Whatever goes wrong out here is the end of the isolate, with a reason. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (error instanceof Overdue) {
+        this.#over = true
+        return
+      }
+      // Without memory the engine itself may fail, in whatever way.
+      const reason =
+        error instanceof Lost
+          ? error.message
+          : this.#isFull
+            ? outOfMemoryReason(this.#memoryLimit)
+            : `the engine failed: ${describeReason(error)}`
+      this.#options.line.post(`${ReplyType.crashed}${noNonce}${quote(reason)}`)
+      this.#options.end(1)
+    }
+  }
+
+  #mustStop(): boolean {
+    return this.#over || this.#isOverdue()
+  }
+
+  #beginWatch(): void {
+    this.#lookedAt = performance.now()
+    this.#stopAt = this.#lookedAt + this.#deadline
+  }
+
+  /** Whether it has run too long. The host's own timer has the last word; this one must not be ahead of it. */
+  #isOverdue(): boolean {
+    const now = performance.now()
+    const since = now - this.#lookedAt
+    this.#lookedAt = now
+    if (since > pause) this.#stopAt += since
+    return now > this.#stopAt
+  }
+
+  #post(text: string): void {
+    const type = text.charAt(0)
+    // Before the first request it says hello.
+    if (this.#over && type !== ReplyType.hello) return
+    if (final.has(type)) this.#over = true
+    const memory = { limit: this.#memoryLimit, full: this.#isFull }
+    const said = explain(text, memory, (message) => this.#modules.originOf(message))
+    this.#options.line.post(showsPlaces.has(said.charAt(0)) ? this.#modules.inAuthorLines(said) : said)
+    if (said[0] === ReplyType.crashed) this.#options.end(1)
+  }
+
+  /** Calls what the realm serves with; answers how to go on. */
+  #call(text: string | undefined): number {
+    const context = this.#context
+    if (this.#turn === undefined) throw new Lost("its realm did not start")
+    const argument = text === undefined ? context.undefined : context.newString(text)
+    const result = context.callFunction(this.#turn, context.undefined, argument)
+    argument.dispose()
+    if (result.error !== undefined) return this.#failed(result.error)
+    const next = context.getNumber(result.value)
+    result.value.dispose()
+    return next
+  }
+
+  /** Runs jobs until there are none, or the plugin has answered. */
+  #drain(): void {
+    while (!this.#mustStop() && this.#runtime.hasPendingJob()) {
+      const result = this.#runtime.executePendingJobs(jobsAtOnce)
+      if (result.error !== undefined) this.#failed(result.error)
+      else result.dispose()
+    }
+  }
+
+  /** What escaped from all that could have caught it: an interrupt, or the end of its memory. */
+  #failed(error: QuickJSHandle): number {
+    if (this.#over) return Idle.stuck
+    if (this.#isOverdue()) throw new Overdue()
+    const what: unknown = this.#context.dump(error)
+    const message = describeReason(what)
+    throw new Lost(
+      this.#isFull || /out of memory/.test(message)
+        ? outOfMemoryReason(this.#memoryLimit)
+        : `uncaught ${message}`
+    )
+  }
+
+  /** An instance's memory never shrinks: this says what was used, not what is. */
+  get #isFull(): boolean {
+    return this.#options.memory.buffer.byteLength >= this.#memoryLimit * mebibyte
+  }
+
+  /** Goes on until the plugin has answered, or has to wait for something. */
+  #goOn(): void {
+    clearTimeout(this.#timer)
+    const until = performance.now() + timersAtOnce
+    for (;;) {
+      this.#drain()
+      if (this.#over) return this.#settle()
+      if (this.#isOverdue()) throw new Overdue()
+      const next = this.#call(undefined)
+      if (next > 0 || (next === 0 && performance.now() > until)) {
+        this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
+        return
+      }
+      if (next < 0 && !this.#runtime.hasPendingJob()) {
+        if (next === Idle.stuck) this.#mustHaveRoom()
+        return
+      }
+    }
+  }
+
+  /** A plugin that waits for nothing may be one whose memory was not enough to say so. */
+  #mustHaveRoom(): void {
+    if (!this.#isFull) return
+    const usage = this.#runtime.computeMemoryUsage()
+    const { memory_used_size: used }: { readonly memory_used_size: number } = this.#context.dump(usage)
+    usage.dispose()
+    if (used > 0.95 * this.#memoryLimit * mebibyte) throw new Lost(outOfMemoryReason(this.#memoryLimit))
+  }
+
+  /** A request is answered: the memory becomes what it was after the load. */
+  #settle(): void {
+    this.#stopAt = Number.POSITIVE_INFINITY
+    if (this.#image.taken) this.#image.restore()
+    else this.#image.take()
+  }
+
+  #source(name: string) {
+    const context = this.#context
+    return this.#modules.source(name, (url) => {
+      if (this.#evaluate === undefined) throw new Lost("its realm did not start")
+      const argument = context.newString(url)
+      const result = context.callFunction(this.#evaluate, context.undefined, argument)
+      argument.dispose()
+      if (result.error !== undefined) throw result.error
+      const names: ReadonlyArray<string> = JSON.parse(context.getString(result.value))
+      result.value.dispose()
+      return names
+    })
+  }
+}

@@ -1,0 +1,208 @@
+/** Where modules inside QuickJS come from: the guest's own from its folder, a plugin's from the host's loader. */
+import { isBuiltin, SourceMap } from "node:module"
+import { readFileSync } from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
+import type { ModuleLine, ProblemOrigin } from "../../wire/messages.ts"
+
+/** The scheme of the guest's own modules; a plugin cannot import them. */
+export const own = "agentlip:/"
+const ownFolder = new URL("../../", import.meta.url)
+
+export const realm = `${own}guest/quickjs/realm.js`
+const commonjs = `${own}guest/quickjs/commonjs.js`
+/** Stands for a module that cannot be had. */
+const refused = `${own}refused`
+
+/** A refusal, or what is wrong with a module. */
+class ModuleProblem extends Error {
+  override readonly name: string
+
+  constructor(message: string, name = "Error") {
+    super(message)
+    this.name = name
+  }
+}
+
+const missingExport = /^Could not find export '(.+)' in module '(.+)'$/
+const placeInText = /(file:\/\/[^\s()"\\]+?):(\d+):(\d+)/g
+const mapComment = "//# sourceMappingURL=data:application/json;base64,"
+
+/** Characters of a map, which may be the plugin's own: what it becomes is many times as large. */
+const maxMap = 512 * 1024
+
+/** The map that is a source's last line, as the host's compiler writes it. */
+const sourceMapOf = (source: string | Uint8Array | undefined): SourceMap | undefined => {
+  if (typeof source !== "string") return undefined
+  const at = source.lastIndexOf("\n") + 1
+  if (!source.startsWith(mapComment, at) || source.length - at > maxMap) return undefined
+  try {
+    const json = Buffer.from(source.slice(at + mapComment.length), "base64").toString("utf8")
+    return new SourceMap(JSON.parse(json))
+  } catch {
+    // Not the host's: lines stay as they are.
+    return undefined
+  }
+}
+
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/** Characters of a source that is searched for an import. */
+const maxSearched = 256 * 1024
+
+/** Line and column of a name in the statement that takes it from a module. */
+const importPlace = (
+  source: string,
+  name: string,
+  specifier: string
+): readonly [line: number, column: number] | undefined => {
+  if (source.length > maxSearched) return undefined
+  const statement = new RegExp(
+    `\\b(?:import|export)\\b[^;'"]*?\\b${escapeRegExp(name)}\\b[^;'"]*?\\bfrom\\s*["']${escapeRegExp(specifier)}["']`
+  ).exec(source)
+  if (statement === null) return undefined
+  const at = statement.index + Math.max(0, statement[0].search(new RegExp(`\\b${escapeRegExp(name)}\\b`)))
+  const before = source.slice(0, at).split("\n")
+  return [before.length, (before.at(-1)?.length ?? 0) + 1]
+}
+
+/** A plugin may try to import for ever. */
+const maxOrigins = 100
+
+const remedy = 'on isolation "wasm"; isolation "process" and "thread" have'
+
+export class EngineModules {
+  readonly #line: () => ModuleLine | undefined
+  readonly #answered = new Map<string, ModuleText>()
+  readonly #ask = makeModuleRequester()
+  /** By URL, of what was asked for; there is none of a source that has its author's lines. */
+  readonly #maps = new Map<string, SourceMap | undefined>()
+  #refusal: unknown
+  readonly #asked: Array<{ readonly specifier: string; readonly parent: string; readonly url: string }> = []
+  /** Of the modules that could not be had, by what was said of each. */
+  readonly #origins = new Map<string, ProblemOrigin>()
+
+  constructor(line: () => ModuleLine | undefined) {
+    this.#line = line
+  }
+
+  /** The URL of what a module asks for. */
+  resolve(specifier: string, parent: string, require: boolean): ModuleText {
+    if (isBuiltin(specifier)) {
+      throw new ModuleProblem(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
+    }
+    const line = this.#line()
+    if (line === undefined) throw new ModuleProblem("only a loaded plugin may import")
+    const answer = this.#ask(line, { specifier, parent, require })
+    if ("error" in answer) {
+      const { importer, place } = answer
+      if (this.#origins.size < maxOrigins) {
+        this.#origins.set(answer.error, {
+          ...(importer === undefined ? {} : { importer }),
+          ...(place === undefined ? {} : { place })
+        })
+      }
+      throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
+    }
+    if (answer.format === "wasm") {
+      throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
+    }
+    this.#answered.set(answer.url, answer)
+    this.#asked.push({ specifier, parent, url: answer.url })
+    return answer
+  }
+
+  /** Where a problem is from that an error inside QuickJS speaks of. */
+  originOf(message: string): ProblemOrigin | undefined {
+    const [, name, url] = missingExport.exec(message) ?? []
+    return name === undefined ? this.#origins.get(message) : this.#importOf(name, url)
+  }
+
+  /** Which module imports a name that another does not export: QuickJS says the other's name only. */
+  #importOf(name: string, url: string | undefined): ProblemOrigin | undefined {
+    for (const asked of this.#asked) {
+      const source = this.#answered.get(asked.parent)?.source
+      if (asked.url !== url || typeof source !== "string") continue
+      const [line, column] = importPlace(source, name, asked.specifier) ?? []
+      if (line === undefined || column === undefined) continue
+      const file = fileURLToPath(asked.parent)
+      return { importer: file, place: { file, line, column, frame: "" } }
+    }
+    return undefined
+  }
+
+  /** A text with places in compiled sources, such as a stack in a reply: with the author's own. */
+  inAuthorLines(text: string): string {
+    if (!text.includes("file://")) return text
+    return text.replaceAll(placeInText, (place: string, url: string, line: string, column: string) => {
+      const found = this.#mapOf(url)?.findOrigin(Number(line), Number(column))
+      return found !== undefined && "lineNumber" in found
+        ? `${url}:${found.lineNumber}:${found.columnNumber}`
+        : place
+    })
+  }
+
+  #mapOf(url: string): SourceMap | undefined {
+    if (!this.#maps.has(url)) this.#maps.set(url, sourceMapOf(this.#answered.get(url)?.source))
+    return this.#maps.get(url)
+  }
+
+  /** As QuickJS names modules: by their URL. */
+  normalize(parent: string, specifier: string): string {
+    if (specifier === realm && parent === own) return specifier
+    // A module's source that is made here asks for the guest's own by their full name.
+    if (specifier === commonjs && this.#answered.get(parent)?.format === "commonjs") return specifier
+    if (parent.startsWith(own) && specifier.startsWith(".")) return new URL(specifier, parent).href
+    try {
+      return this.resolve(specifier, parent, false).url
+    } catch (problem) {
+      // QuickJS takes no error from here; it gets it when it asks for the source.
+      this.#refusal = problem
+      return refused
+    }
+  }
+
+  #found(url: string): ModuleText {
+    const answer = this.#answered.get(url)
+    if (answer === undefined) throw new ModuleProblem(`the module "${url}" is not known`)
+    return answer
+  }
+
+  /** A module's text as its file has it. */
+  text(url: string): string {
+    return String(this.#found(url).source)
+  }
+
+  /** A module's source as an ES module; `evaluate` runs a CommonJS module and answers what it exports. */
+  source(url: string, evaluate: (url: string) => ReadonlyArray<string>): string {
+    if (url === refused) throw this.#refusal
+    if (url.startsWith(own)) return readFileSync(new URL(url.slice(own.length), ownFolder), "utf8")
+    const { format } = this.#found(url)
+    const text = this.text(url)
+    if (format === "json") return `export default JSON.parse(${JSON.stringify(text)})`
+    return format === "commonjs" ? counterpart(url, evaluate(url)) : withMeta(url, text)
+  }
+}
+
+/** The ES module that stands for a CommonJS one. */
+const counterpart = (url: string, names: ReadonlyArray<string>): string =>
+  [
+    `import { exportsOf } from ${JSON.stringify(commonjs)}`,
+    `const it = exportsOf(${JSON.stringify(url)})`,
+    ...names.map((name, index) => `const e${index} = it[${JSON.stringify(name)}]`),
+    `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`
+  ].join("\n")
+
+/** A source as QuickJS takes it: without a first line for shells, and without zeros, which would end it. */
+export const sourceText = (source: string): string => source.replace(/^#!/, "//#!").replaceAll("\0", "\\x00")
+
+/** QuickJS leaves it to its host to fill `import.meta`; without a line of its own, so that lines stay the author's. */
+const withMeta = (url: string, source: string): string => {
+  const text = sourceText(source)
+  if (!text.includes("import.meta")) return text
+  const filename = fileURLToPath(url)
+  const meta = { url, filename, dirname: path.dirname(filename) }
+  const at = text.startsWith("//#!") ? text.indexOf("\n") + 1 : 0
+  return `${text.slice(0, at)}Object.assign(import.meta, ${JSON.stringify(meta)});${text.slice(at)}`
+}

@@ -1,0 +1,44 @@
+/** CommonJS modules inside QuickJS. */
+import { makeCommonJs, moduleNotFound, type Resolved } from "../shared/commonjs.ts"
+import { quote } from "../shared/describe.ts"
+import { parse } from "../shared/intrinsics.ts"
+import { crossing, host } from "./host.ts"
+
+type Answer = Resolved | { readonly error: string; readonly syntax?: true }
+
+const resolve = (specifier: string, parent: string): Resolved => {
+  const asked = `[${quote(crossing(specifier, "a specifier"))},${quote(parent)}]`
+  const found: Answer = parse(host.resolve(asked))
+  if (!("error" in found)) return found
+  throw found.syntax === true ? new SyntaxError(found.error) : moduleNotFound(new Error(found.error))
+}
+
+/** By URL; without a prototype that a plugin could patch. */
+const json: { [url: string]: { readonly value: unknown } } = Object.create(null)
+
+const { run } = makeCommonJs({
+  resolve,
+  other: ({ url, format }, specifier) => {
+    if (format === "json") return (json[url] ??= { value: parse(host.text(url)) }).value
+    throw new Error(
+      `Cannot require "${specifier}": it is an ES module, and isolation "wasm" can only import those; use import`
+    )
+  },
+  compile: host.compile,
+  fileOf: (url) => decodeURIComponent(url.replace(/^file:\/\/|\?.*$/g, "")),
+  folderOf: (file) => file.slice(0, file.lastIndexOf("/")) || "/"
+})
+
+/** What a CommonJS module exports, for its ES counterpart; it has run by then. */
+export const exportsOf = run
+
+/** Runs a CommonJS module; answers the names that an ES module can import from it, as JSON. */
+export const evaluate = (url: string): string => {
+  const exports = run(url)
+  const has = (typeof exports === "object" && exports !== null) || typeof exports === "function"
+  let names = ""
+  for (const name of has ? Object.keys(exports) : []) {
+    if (name !== "default" && name.isWellFormed()) names += `${names === "" ? "" : ","}${quote(name)}`
+  }
+  return `[${names}]`
+}

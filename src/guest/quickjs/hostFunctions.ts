@@ -1,0 +1,121 @@
+/**
+ * What code inside QuickJS can call outside of it: all of `Host` (host.ts). Each function takes texts, numbers
+ * and buffers only, does work that is bounded by their length, and answers the same; an error crosses as its
+ * name and message.
+ */
+import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten-core"
+import type { Host } from "./host.ts"
+import { type EngineModules, sourceText } from "./EngineModules.ts"
+
+export interface Outside {
+  readonly modules: EngineModules
+  readonly post: Host["post"]
+  readonly exit: Host["exit"]
+  readonly serve: (turn: QuickJSHandle, evaluate: QuickJSHandle) => void
+}
+
+const urlParts = [
+  "href",
+  "origin",
+  "protocol",
+  "username",
+  "password",
+  "host",
+  "hostname",
+  "port",
+  "pathname",
+  "search",
+  "hash"
+] as const
+
+const partsOf = (url: URL): string =>
+  JSON.stringify(Object.fromEntries(urlParts.map((part) => [part, url[part]])))
+
+const setPart = (json: string): string => {
+  const [href, part, value]: [string, string, string] = JSON.parse(json)
+  const url = new URL(href)
+  const known = urlParts.find((name) => name === part)
+  if (known !== undefined && known !== "origin") url[known] = value
+  return partsOf(url)
+}
+
+const parseUrl = (json: string): string | undefined => {
+  const [input, base]: [string, string | undefined] = JSON.parse(json)
+  const url = URL.parse(input, base)
+  return url === null ? undefined : partsOf(url)
+}
+
+/** Leaves what the functions are in the global object, where the realm's first module takes it away. */
+export const defineHost = (context: QuickJSContext, { modules, post, exit, serve }: Outside): void => {
+  const text = (handle: QuickJSHandle | undefined): string =>
+    handle === undefined ? "" : context.getString(handle)
+  const number = (handle: QuickJSHandle | undefined): number =>
+    handle === undefined ? Number.NaN : context.getNumber(handle)
+  const flag = (handle: QuickJSHandle | undefined): boolean => number(handle) === 1
+  const textOrNothing = (value: string | undefined): QuickJSHandle =>
+    value === undefined ? context.undefined : context.newString(value)
+  const buffer = (bytes: Uint8Array): QuickJSHandle =>
+    context.newArrayBuffer(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+
+  type Functions = {
+    readonly [Name in keyof Host]: (...args: ReadonlyArray<QuickJSHandle>) => QuickJSHandle | undefined
+  }
+  const functions: Functions = {
+    post: (message) => void post(text(message)),
+    exit: (code) => void exit(number(code) & 255),
+    serve: (turn, evaluate) => {
+      if (turn !== undefined && evaluate !== undefined) serve(turn.dup(), evaluate.dup())
+      return undefined
+    },
+    now: () => context.newNumber(performance.now()),
+    random: () => context.newNumber(Math.random()),
+    randomBytes: (length) =>
+      buffer(crypto.getRandomValues(new Uint8Array(Math.min(65_536, Math.max(0, number(length)))))),
+    randomUUID: () => context.newString(crypto.randomUUID()),
+    encode: (json) => buffer(new TextEncoder().encode(JSON.parse(text(json)))),
+    decode: (bytes, label, fatal, ignoreBOM) => {
+      const decoder = new TextDecoder(text(label), { fatal: flag(fatal), ignoreBOM: flag(ignoreBOM) })
+      const view = bytes === undefined ? undefined : context.getArrayBuffer(bytes)
+      try {
+        return context.newString(JSON.stringify(decoder.decode(view?.value)))
+      } catch {
+        // Fatal, and not of that encoding.
+        return context.undefined
+      } finally {
+        view?.dispose()
+      }
+    },
+    encodingName: (label) => context.newString(new TextDecoder(text(label)).encoding),
+    parseUrl: (json) => textOrNothing(parseUrl(text(json))),
+    setUrl: (json) => context.newString(setPart(text(json))),
+    parseQuery: (json) => context.newString(JSON.stringify([...new URLSearchParams(JSON.parse(text(json)))])),
+    formatQuery: (json) =>
+      context.newString(JSON.stringify(new URLSearchParams(JSON.parse(text(json))).toString())),
+    resolve: (json) => {
+      const [specifier, parent]: [string, string] = JSON.parse(text(json))
+      try {
+        const { url, format } = modules.resolve(specifier, parent, true)
+        return context.newString(JSON.stringify({ url, format }))
+      } catch (error) {
+        const problem = error instanceof Error ? error : new Error(String(error))
+        const syntax = problem.name === "SyntaxError" ? { syntax: true } : {}
+        return context.newString(JSON.stringify({ error: problem.message, ...syntax }))
+      }
+    },
+    compile: (url) => {
+      const name = text(url)
+      const source = sourceText(modules.text(name))
+      const wrapper = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
+      return context.unwrapResult(context.evalCode(wrapper, name, { type: "global" }))
+    },
+    text: (url) => context.newString(modules.text(text(url)))
+  }
+
+  const host = context.newObject()
+  for (const [name, call] of Object.entries(functions)) {
+    // The handle is never let go: a function must outlive every image of the memory that knows it.
+    context.setProp(host, name, context.newFunction(name, call))
+  }
+  context.setProp(context.global, "agentlip.host", host)
+  host.dispose()
+}

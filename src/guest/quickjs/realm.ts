@@ -1,0 +1,86 @@
+/**
+ * The first code inside QuickJS: what a plugin finds there, and the server that loads and runs it. The thread
+ * around sees to time, memory and modules.
+ */
+import { define } from "./globals.ts"
+import { describeReason, quote } from "../shared/describe.ts"
+import { makeFetch } from "../fetch/makeFetch.ts"
+import { noNonce, ReplyType } from "../../wire/messages.ts"
+import { serve } from "../shared/serve.ts"
+import { evaluate } from "./commonjs.ts"
+import { makeConsole } from "./console.ts"
+import { host, Idle } from "./host.ts"
+import { makeProcess } from "./process.ts"
+import { encode } from "./textCoding.ts"
+import { clearTimeout, setTimeout, tick } from "./timers.ts"
+
+let nonce = noNonce
+const logs = makeConsole((level, text) =>
+  host.post(`${ReplyType.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+)
+const crash = (what: string): void => host.post(`${ReplyType.crashed}${noNonce}${quote(what)}`)
+const { process, begin } = makeProcess(logs, (name) =>
+  host.post(`${ReplyType.audit}${nonce}{"capability":"env","what":${quote(name)}}`)
+)
+const decoder = new TextDecoder()
+const net = makeFetch({
+  send: (json) => host.post(ReplyType.net + nonce + json),
+  encode,
+  decode: (bytes) => decoder.decode(bytes)
+})
+const { fetch, Headers, Request, Response } = net
+define({ console: logs.console, fetch, Headers, Request, Response, process })
+
+let handle: (text: string) => void = () => {}
+
+/** The engine says where a syntax error is, but in the stack only, which the reason for a failed load leaves out. */
+const placed = (error: unknown): unknown => {
+  if (!(error instanceof SyntaxError) || typeof error.stack !== "string") return error
+  const place = /^\s*at (file:\S+:\d+:\d+)\n?$/.exec(error.stack)?.[1]
+  return place === undefined ? error : new SyntaxError(`${error.message} (${place})`)
+}
+
+host.serve((text) => {
+  try {
+    if (text !== undefined) {
+      handle(text)
+      return 0
+    }
+    const next = tick()
+    return next === Idle.stuck && net.active() > 0 ? Idle.fetching : next
+  } catch (error) {
+    crash(`uncaught ${describeReason(error)}`)
+    return Idle.stuck
+  }
+}, evaluate)
+
+serve({
+  line: {
+    post: host.post,
+    listen: (handler) => {
+      handle = handler
+    },
+    modules: () => undefined
+  },
+  logs,
+  log: logs.console,
+  net,
+  setNonce: (next) => {
+    nonce = next
+  },
+  begin,
+  importPlugin: async (entry) => {
+    try {
+      return await import(entry)
+    } catch (error) {
+      throw placed(error)
+    }
+  },
+  whenIdle: (tell) => {
+    const timer = setTimeout(tell, 100)
+    return () => clearTimeout(timer)
+  },
+  // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
+  activeResources: () => 0,
+  countsGlobals: () => false
+})

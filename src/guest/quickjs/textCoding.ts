@@ -1,0 +1,103 @@
+/** `TextEncoder`, `TextDecoder`, `atob` and `btoa`; the coding itself is done by the thread around. */
+import { fromBase64, toBase64 } from "../fetch/base64.ts"
+import { bytesOf } from "../fetch/sources.ts"
+import { parse } from "../shared/intrinsics.ts"
+import { quote } from "../shared/describe.ts"
+import { crossing, host } from "./host.ts"
+
+export const encode = (text: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(host.encode(quote(crossing(text, "a text to encode"))))
+
+export class TextEncoder {
+  get encoding(): string {
+    return "utf-8"
+  }
+
+  encode(text: unknown = ""): Uint8Array<ArrayBuffer> {
+    return encode(`${text}`)
+  }
+
+  encodeInto(text: unknown, into: Uint8Array): { readonly read: number; readonly written: number } {
+    let read = 0
+    let written = 0
+    for (const character of `${text}`) {
+      const bytes = encode(character)
+      if (written + bytes.length > into.length) break
+      into.set(bytes, written)
+      written += bytes.length
+      read += character.length
+    }
+    return { read, written }
+  }
+}
+
+interface DecoderOptions {
+  readonly fatal?: boolean
+  readonly ignoreBOM?: boolean
+}
+
+/** Bytes, ended by an unfinished character of UTF-8: how many of them that has. */
+const unfinished = (bytes: Uint8Array): number => {
+  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+    const byte = bytes[bytes.length - back] ?? 0
+    if (byte < 0x80) return 0
+    if (byte < 0xc0) continue
+    const wanted = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+    return back < wanted ? back : 0
+  }
+  return 0
+}
+
+export class TextDecoder {
+  readonly encoding: string
+  readonly fatal: boolean
+  readonly ignoreBOM: boolean
+  /** What a stream's last chunk ended with. */
+  #rest = new Uint8Array(0)
+  /** Whether a stream is under way; a byte order mark in its middle is none. */
+  #started = false
+
+  constructor(label: unknown = "utf-8", { fatal = false, ignoreBOM = false }: DecoderOptions = {}) {
+    this.encoding = host.encodingName(crossing(`${label}`, "a label"))
+    this.fatal = fatal
+    this.ignoreBOM = ignoreBOM
+  }
+
+  decode(input?: unknown, { stream = false }: { readonly stream?: boolean } = {}): string {
+    const given = input === undefined ? new Uint8Array(0) : bytesOf(input)
+    if (given === undefined) throw new TypeError("only an ArrayBuffer or a view of one can be decoded")
+    const all = new Uint8Array(this.#rest.length + given.length)
+    all.set(this.#rest)
+    all.set(given, this.#rest.length)
+    const kept = stream && this.encoding === "utf-8" ? unfinished(all) : 0
+    this.#rest = all.slice(all.length - kept)
+    const bytes = crossing(all.slice(0, all.length - kept), "what is to be decoded")
+    const json = host.decode(bytes.buffer, this.encoding, this.fatal, this.ignoreBOM || this.#started)
+    this.#started = stream && (this.#started || bytes.length > 0)
+    if (json === undefined) throw new TypeError("The encoded data was not valid for its encoding")
+    return parse(json)
+  }
+}
+
+export const btoa = (text: unknown): string => {
+  const binary = `${text}`
+  const bytes = new Uint8Array(binary.length)
+  for (let at = 0; at < binary.length; at++) {
+    const code = binary.charCodeAt(at)
+    if (code > 255) throw new DOMException("Invalid character", "InvalidCharacterError")
+    bytes[at] = code
+  }
+  return toBase64(bytes)
+}
+
+export const atob = (text: unknown): string => {
+  const base64 = `${text}`.replace(/[\t\n\f\r ]/g, "").replace(/^((?:.{4})*.{2,3}?)={1,2}$/, "$1")
+  if (base64.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(base64)) {
+    throw new DOMException("The string to be decoded is not correctly encoded.", "InvalidCharacterError")
+  }
+  let binary = ""
+  for (const byte of fromBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, "="))) {
+    binary += String.fromCharCode(byte)
+  }
+  return binary
+}

@@ -1,0 +1,76 @@
+/**
+ * What a plugin's guests ask their loader for after the entry is mostly the same each time: it comes with the entry,
+ * so that a guest waits once and not for each module.
+ */
+import { parse } from "./intrinsics.ts"
+import type {
+  FrameHead,
+  ModuleAnswer,
+  ModuleFormat,
+  ModuleFrame,
+  ModuleLine,
+  ModuleRefused,
+  ModuleRequest
+} from "../../wire/messages.ts"
+
+export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
+
+/** Requests with the same key have the same answer. */
+export const keyOf = ({ specifier, parent, require }: ModuleRequest): string =>
+  `${require ? "require" : "import"}\n${parent}\n${specifier}`
+
+/** A module that has come, and is made a text when it is asked for. */
+interface Come {
+  readonly frame: ModuleFrame
+  readonly url: string
+  readonly format: ModuleFormat
+  readonly from: number
+  readonly to: number
+}
+
+const textOf = ({ frame, url, format, from, to }: Come): ModuleText => ({
+  url,
+  format,
+  source: format === "wasm" ? frame.bytes(from, to) : frame.text(from, to)
+})
+
+type Known = { [key: string]: Come }
+
+/** Takes what is in a frame; returns what was asked for. By index: a plugin can patch what iterates. */
+const take = (
+  known: Known,
+  frame: ModuleFrame,
+  { modules, requests }: Exclude<FrameHead, ModuleRefused>
+): Come | undefined => {
+  const come: { [index: number]: Come } = Object.create(null)
+  let from = 0
+  for (let at = 0; at < modules.length; at++) {
+    const module = modules[at]
+    if (module === undefined) break
+    const to = from + module[2]
+    come[at] = { frame, url: module[0], format: module[1], from, to }
+    from = to
+  }
+  for (let at = 0; at < requests.length; at++) {
+    const request = requests[at]
+    const module = request === undefined ? undefined : come[request[3]]
+    if (request === undefined || module === undefined) break
+    const parent = typeof request[0] === "string" ? request[0] : (come[request[0]]?.url ?? "")
+    known[keyOf({ specifier: request[1], parent, require: request[2] === 1 })] = module
+  }
+  return come[0]
+}
+
+/** Asks a line, unless the answer has come ahead. Without prototypes, which a plugin could patch. */
+export const makeModuleRequester = (): ((line: ModuleLine, request: ModuleRequest) => ModuleAnswer) => {
+  const known: Known = Object.create(null)
+  return (line, request) => {
+    const here = known[keyOf(request)]
+    if (here !== undefined) return textOf(here)
+    const frame = line.ask(request)
+    const head: FrameHead = parse(frame.head)
+    if ("error" in head) return head
+    const answer = take(known, frame, head)
+    return answer === undefined ? { error: "the loader answered nothing" } : textOf(answer)
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Loads one plugin and runs it, one request at a time, for the host at the other end of the line. What it needs
+ * of the world around it is its `Realm`: this runs in threads and processes of Node and inside QuickJS.
+ */
+import { describeReason, describeThrown, quote } from "./describe.ts"
+import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
+import { configOf, LoadRefusal } from "./configOf.ts"
+import { written } from "./writeOutput.ts"
+import { originJson } from "./ModuleProblem.ts"
+import {
+  type GuestLimits,
+  Leftover,
+  type HostLine,
+  type LoadRequest,
+  nonceLength,
+  noNonce,
+  protocolVersion,
+  ReplyType,
+  RequestType,
+  traceparentLength,
+  Waiting
+} from "../../wire/messages.ts"
+
+type LogMethod = (...args: ReadonlyArray<unknown>) => void
+
+/** A plugin's log. */
+export interface PluginLog {
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
+}
+
+/** What serving a plugin takes. */
+export interface Realm {
+  readonly line: HostLine
+  /** A run's budget of log lines. */
+  readonly logs: { readonly begin: (limits: GuestLimits) => void; readonly end: () => void }
+  readonly log: PluginLog
+  readonly net: {
+    readonly fetch: unknown
+    /** Takes an answer of the broker. */
+    readonly receive: (json: string) => void
+    /** A run is over, and so are its requests. */
+    readonly reset: () => void
+    /** How many requests are open. */
+    readonly active: () => number
+  }
+  /** What is sent from now on is of this request. */
+  readonly setNonce: (nonce: string) => void
+  /** Told of the plugin before it is imported. */
+  readonly begin: (request: LoadRequest) => void
+  readonly importPlugin: (entry: string) => Promise<object>
+  /** Calls back once nothing has happened for a while, unless what it returns is called before. */
+  readonly whenIdle: (tell: () => void) => () => void
+  /** How many timers, sockets and the like are open. */
+  readonly activeResources: () => number
+  /** Whether to count the globals after this run, which takes longer than to count what is open. */
+  readonly countsGlobals: () => boolean
+}
+
+type Method = (input: unknown, context: object) => unknown
+
+const Controller = AbortController
+
+/** What a method is called with beside its input. The signal is made when it is looked at: few plugins do. */
+class RunContext {
+  readonly log: unknown
+  readonly fetch: unknown
+  readonly traceparent: string | undefined
+  #controller: AbortController | undefined
+  #aborted = false
+
+  constructor(log: unknown, fetch: unknown, traceparent: string | undefined) {
+    this.log = log
+    this.fetch = fetch
+    this.traceparent = traceparent
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new Controller()
+    if (this.#aborted) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#aborted = true
+    this.#controller?.abort()
+  }
+}
+
+interface Loaded {
+  readonly plugin: object
+  readonly method: Method
+  readonly config: unknown
+  readonly limits: GuestLimits
+  /** What the plugin had open when it was loaded; a run that ends with more has left something behind. */
+  resources: number
+  readonly globals: number
+}
+
+const isObject = (value: unknown): value is object =>
+  (typeof value === "object" && value !== null) || typeof value === "function"
+
+/** JSON of a `LoadFailure`. */
+const failureOf = (error: unknown): string => {
+  if (!(error instanceof LoadRefusal))
+    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}${originJson(error)}}`
+  const missing = error.missingMethod === undefined ? "" : `,"missingMethod":${quote(error.missingMethod)}`
+  return `{"message":${quote(error.message)}${missing}}`
+}
+
+const pluginOf = (namespace: object, method: string): { readonly plugin: object; readonly run: Method } => {
+  for (const plugin of [Reflect.get(namespace, "default"), namespace]) {
+    if (!isObject(plugin)) continue
+    const run: unknown = Reflect.get(plugin, method)
+    if (typeof run === "function")
+      return { plugin, run: (input, context) => Reflect.apply(run, plugin, [input, context]) }
+  }
+  const hasDefault = isObject(Reflect.get(namespace, "default"))
+  throw new LoadRefusal(
+    hasDefault
+      ? `its default export has no method "${method}"; add one, or configure it under the kind it was written for`
+      : `it has no default export with a method "${method}"; add \`export default { name, version, ${method}(input) { … } }\``,
+    method
+  )
+}
+
+/** Characters of JSON. */
+const maxCapabilities = 16_384
+
+/** What the plugin says it needs, as JSON; what is no such thing is for the host to refuse. */
+const capabilitiesOf = (plugin: object): string => {
+  const declared: unknown = Reflect.get(plugin, "capabilities")
+  if (declared === undefined) return ""
+  const text: unknown = stringify(declared)
+  if (typeof text !== "string" || text.length > maxCapabilities) {
+    throw new LoadRefusal("its `capabilities` are not { read, write, net, env } with lists of texts")
+  }
+  return `,"capabilities":${text}`
+}
+
+const stringOr = (value: unknown, fallback: string): string =>
+  typeof value === "string" ? cut(value, 0, 200) : fallback
+
+/** Serves the line for as long as the isolate lives. */
+export const serve = (realm: Realm): void => {
+  const { line, logs, net } = realm
+  let loaded: Loaded | undefined
+  let current: RunContext | undefined
+
+  const log: PluginLog = {
+    debug: realm.log.debug,
+    info: realm.log.info,
+    warn: realm.log.warn,
+    error: realm.log.error
+  }
+  const answer = (text: string): void => {
+    logs.end()
+    net.reset()
+    line.post(text)
+  }
+  /** Whether a run has left timers, handles, requests or globals in its isolate. */
+  const leftover = (of: Loaded): string => {
+    const resources = realm.activeResources()
+    const left =
+      net.active() > 0
+        ? Leftover.requests
+        : resources > of.resources
+          ? Leftover.resources
+          : realm.countsGlobals() && globalKeys() !== of.globals
+            ? Leftover.globals
+            : Leftover.none
+    // What the load still had under way is no allowance for a run.
+    if (resources < of.resources) of.resources = resources
+    return left
+  }
+
+  const load = async (nonce: string, request: LoadRequest): Promise<void> => {
+    realm.setNonce(nonce)
+    logs.begin(request.limits)
+    let waitsFor: string = Waiting.module
+    const settled = realm.whenIdle(() => line.post(ReplyType.waiting + nonce + waitsFor))
+    try {
+      realm.begin(request)
+      const namespace = await realm.importPlugin(request.entry)
+      const { plugin, run } = pluginOf(namespace, request.method)
+      const capabilities = capabilitiesOf(plugin)
+      waitsFor = Waiting.config
+      const config = await configOf(plugin, request.config)
+      const name = stringOr(Reflect.get(plugin, "name"), request.name)
+      const version = stringOr(Reflect.get(plugin, "version"), "0.0.0")
+      settled()
+      loaded = {
+        plugin,
+        method: run,
+        config,
+        limits: request.limits,
+        resources: realm.activeResources(),
+        globals: globalKeys()
+      }
+      answer(`${ReplyType.loaded}${nonce}{"name":${quote(name)},"version":${quote(version)}${capabilities}}`)
+    } catch (error) {
+      settled()
+      answer(`${ReplyType.loadFailed}${nonce}${failureOf(error)}`)
+    }
+  }
+
+  const run = async (nonce: string, body: string, of: Loaded): Promise<void> => {
+    realm.setNonce(nonce)
+    logs.begin(of.limits)
+    const inputAt = body[0] === "{" ? 0 : traceparentLength
+    const input: object = { ...parse(cut(body, inputAt)), config: of.config }
+    current = new RunContext(log, net.fetch, inputAt === 0 ? undefined : cut(body, 0, inputAt))
+    let output: unknown
+    try {
+      output = await of.method(input, current)
+    } catch (thrown) {
+      const description = describeThrown(thrown)
+      answer(`${ReplyType.thrown}${nonce}${leftover(of)}${description}`)
+      return
+    }
+    const { text, problem } = written(output, of.limits.outputLength)
+    answer(
+      problem === undefined
+        ? `${ReplyType.output}${nonce}${leftover(of)}${text}`
+        : `${ReplyType.uncrossable}${nonce}${leftover(of)}${quote(problem)}`
+    )
+  }
+
+  line.listen((text) => {
+    const type = text[0]
+    if (type === RequestType.net) return net.receive(cut(text, 1))
+    if (type === RequestType.abort) return current?.abort()
+    const nonce = cut(text, 1, 1 + nonceLength)
+    const body = cut(text, 1 + nonceLength)
+    if (type === RequestType.load) void load(nonce, parse(body))
+    else if (type === RequestType.run && loaded !== undefined) void run(nonce, body, loaded)
+  })
+  line.post(`${ReplyType.hello}${noNonce}{"protocol":${protocolVersion}}`)
+}

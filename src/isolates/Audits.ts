@@ -1,0 +1,42 @@
+/** What plugins in audit mode have used without a grant, kept as the grants they would need. */
+import type { Grants } from "../Capabilities.ts"
+import type { ResolvedPlugin } from "./ResolvedPlugin.ts"
+
+export interface Audits {
+  /** Takes the reports of one plugin. */
+  readonly of: (plugin: string) => ResolvedPlugin["audit"]
+  readonly all: () => ReadonlyMap<string, Grants>
+}
+
+/** A plugin that uses more than this is not asking for a list. */
+const maxEntries = 1_000
+
+type Used = { readonly [Capability in keyof Required<Grants>]: Set<string> }
+
+export const makeAudits = (): Audits => {
+  const used = new Map<string, Used>()
+  const usedBy = (plugin: string): Used => {
+    const known = used.get(plugin)
+    if (known !== undefined) return known
+    const none: Used = { read: new Set(), write: new Set(), net: new Set(), env: new Set() }
+    used.set(plugin, none)
+    return none
+  }
+  return {
+    of:
+      (plugin) =>
+      ({ capability, what }) => {
+        const entries = usedBy(plugin)[capability]
+        if (entries.has(what) || entries.size >= maxEntries) return false
+        entries.add(what)
+        return true
+      },
+    all: () =>
+      new Map(
+        [...used].map(([plugin, { read, write, net, env }]) => [
+          plugin,
+          { read: [...read], write: [...write], net: [...net], env: [...env] }
+        ])
+      )
+  }
+}

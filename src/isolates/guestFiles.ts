@@ -1,0 +1,49 @@
+/** What a Node that becomes a guest is started with, thread or process. */
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import type { BootOptions } from "./levels/IsolateFactory.ts"
+import { isPattern } from "../paths.ts"
+import { packageFile } from "./packageFile.ts"
+
+// Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
+// times as long as the boot itself.
+export const guestFolder = new URL(
+  import.meta.url.endsWith(".ts") ? "../../dist/guest/" : "../guest/",
+  import.meta.url
+)
+
+/** The first file that a guest runs. */
+export const bootFile = (name: "bootThread" | "bootProcess" | "bootWasm"): URL =>
+  new URL(`node/${name}.js`, guestFolder)
+
+/** Files of this library that a guest reads to boot; a plugin's own come from the module loader. */
+export const bootReads: ReadonlyArray<string> = [
+  fileURLToPath(guestFolder),
+  fileURLToPath(new URL("../wire/", guestFolder)),
+  packageFile(fileURLToPath(bootFile("bootThread"))) ?? path.dirname(fileURLToPath(guestFolder))
+]
+
+const patternRead = bootReads.find(isPattern)
+
+/** Why guests cannot be confined to the boot's files, wherever this library is installed; `undefined` if they can. */
+export const bootProblem: string | undefined =
+  patternRead &&
+  `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
+
+/** Node's own permissions: nothing but the boot's files and what was granted. */
+export const permissionFlags = ({ read, write, audit }: BootOptions): Array<string> => [
+  "--permission",
+  ...(audit
+    ? ["--allow-fs-read=*", "--allow-fs-write=*"]
+    : [
+        ...[...bootReads, ...read].map((file) => `--allow-fs-read=${file}`),
+        ...write.map((file) => `--allow-fs-write=${file}`)
+      ]),
+  "--no-addons",
+  // A timer carries the number of its asynchronous context about. With checks a plugin that writes another there
+  // ends the whole process; without, it confuses itself.
+  "--no-force-async-hooks-checks",
+  "--no-warnings",
+  "--no-experimental-websocket",
+  "--no-experimental-global-navigator"
+]

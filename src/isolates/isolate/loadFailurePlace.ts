@@ -1,0 +1,117 @@
+/**
+ * Where a failed load went wrong, for its author: from what the module service said, what the engine said, or the first
+ * line of the plugin that threw.
+ */
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { frameAt, sourceOf } from "../../codeFrame.ts"
+import type { CodePlace, ThrownValue } from "../../Errors.ts"
+import { shortened } from "../../text.ts"
+import { ownStack, shownPlace } from "./pluginStack.ts"
+
+/** What a guest says of a load that failed. All of it is the plugin's to make up. */
+interface Failure {
+  readonly message: string
+  readonly cause?: ThrownValue
+  readonly importer?: string
+  readonly place?: CodePlace
+}
+
+type Spot = Omit<CodePlace, "frame">
+
+/** Characters of a message that is looked at; a guest sends no more. */
+const maxMessage = 4_500
+
+const fileOf = (where: string): string | undefined => {
+  try {
+    return where.startsWith("file:") ? fileURLToPath(where) : where
+  } catch {
+    // A URL that a plugin has made up: no file.
+    return undefined
+  }
+}
+
+const spotAt = (where: string | undefined, line: unknown, column: unknown): Spot | undefined => {
+  const file = where === undefined ? undefined : fileOf(where)
+  return file === undefined ? undefined : { file, line: Number(line), column: Number(column) }
+}
+
+/** Compilers name the place before the message; QuickJS after it. */
+const placeBefore = /^(SyntaxError: )?(\/.+?|[A-Za-z]:\\.+?):(\d+):(\d+): /
+const placeAfter = / \((file:\/\/.+?):(\d+):(\d+)\)$/
+
+/** What is said of the place in a message, and the message without that. */
+const inMessage = (message: string): { readonly message: string; readonly spot?: Spot } => {
+  const before = placeBefore.exec(message)
+  const after = before === null ? placeAfter.exec(message) : null
+  const spot =
+    before === null ? spotAt(after?.[1], after?.[2], after?.[3]) : spotAt(before[2], before[3], before[4])
+  if (spot === undefined) return { message }
+  return {
+    message: message.replace(
+      before === null ? placeAfter : placeBefore,
+      "$1".repeat(before === null ? 0 : 1)
+    ),
+    spot
+  }
+}
+
+const frame = /^[ \t]+at (?:[^(\n]+ \()?((?:file:\/\/|\/|[A-Za-z]:\\).+?):(\d+):(\d+)\)?$/m
+
+const inStack = (stack: string): Spot | undefined => {
+  const [, where, line, column] = frame.exec(stack) ?? []
+  return spotAt(where, line, column)
+}
+
+const missingExport =
+  /^SyntaxError: (?:The requested module '(.+)' does not provide an export named '(.+)'|Could not find export '(.+)' in module '(.+)')$/
+
+/** Names that a module declares as types; TypeScript leaves nothing of them. */
+const declaresType = (source: string, name: string): boolean => {
+  const escaped = name.replace(/[$]/g, "\\$&")
+  return (
+    new RegExp(`\\b(?:interface|type)\\s+${escaped}\\b`).test(source) ||
+    new RegExp(`\\bexport\\s+type\\s*\\{[^}]*\\b${escaped}\\b`).test(source)
+  )
+}
+
+/** What to do about an export that does not exist. */
+const exportHint = (message: string, importer: string | undefined, entry: string): string => {
+  const [, specifier, ofNode, ofQuickJs, url] = missingExport.exec(message) ?? []
+  const name = ofNode ?? ofQuickJs
+  const asked = specifier ?? url
+  if (name === undefined || asked === undefined) return ""
+  const isPath = asked.startsWith(".") && importer !== undefined
+  const file = asked.startsWith("file:")
+    ? fileOf(asked)
+    : isPath
+      ? path.resolve(path.dirname(importer), asked)
+      : undefined
+  const source = file === undefined || !/\.[mc]?ts$/.test(file) ? undefined : sourceOf(file, entry)
+  if (source === undefined || !/^[\w$]+$/.test(name)) return ""
+  return declaresType(source, name)
+    ? `. ${name} is a type, which does not exist at run time: import it with \`import type { ${name} }\``
+    : `. Check the name; ${path.basename(file ?? asked)} must export it`
+}
+
+/** The failure's reason, and where it is from. */
+export const placed = (
+  failure: Failure,
+  entry: string
+): { readonly reason: string; readonly importer?: string; readonly place?: CodePlace } => {
+  const { message, spot: said } = inMessage(shortened(failure.message, maxMessage))
+  const { place, cause } = failure
+  const shown = shownPlace(cause?.stack ?? "")
+  const stack = cause === undefined ? "" : (ownStack(cause.name, cause.message, cause.stack) ?? "")
+  const spot =
+    place ?? said ?? (shown === undefined ? inStack(stack) : spotAt(shown.url, shown.line, shown.column))
+  const importer = failure.importer ?? (missingExport.test(message) ? spot?.file : undefined)
+  const reason = message + exportHint(message, importer, entry)
+  const withImporter = importer === undefined ? {} : { importer }
+  if (spot === undefined) return { reason, ...withImporter }
+  if (place !== undefined && place.frame !== "") return { reason, ...withImporter, place }
+  const file = fileOf(spot.file) ?? spot.file
+  const { line, column } = spot
+  const at = { file, line, column }
+  return { reason, ...withImporter, place: { ...at, frame: frameAt(at, entry) } }
+}

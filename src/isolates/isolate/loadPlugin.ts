@@ -1,0 +1,222 @@
+/** One load or one run with an isolate: the request, its reply, and what either means as a `PluginError`. */
+import { Duration, Effect, Schema } from "effect"
+import { pathToFileURL } from "node:url"
+import { realpathSync } from "node:fs"
+import {
+  CodePlace,
+  ExecutionError,
+  InvalidOutput,
+  LoadError,
+  type PluginError,
+  ThrownValue,
+  WorkerCrash
+} from "../../Errors.ts"
+import { capabilitiesProblem, decodeCapabilities } from "../../capabilities/declared.ts"
+import { type LoadRequest, type PluginInfo, ReplyType } from "../../wire/messages.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import { lineText, printable, printableLine, shortened } from "../../text.ts"
+import type { Isolate } from "./Isolate.ts"
+import type { GuestModules } from "../../modules/GuestModules.ts"
+import { runtimeClosed } from "../../modules/LoaderPool.ts"
+import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
+import type { RequestHandler, GuestReply } from "./PendingRequests.ts"
+import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
+import { placed } from "./loadFailurePlace.ts"
+import { ownStack } from "./pluginStack.ts"
+import { SideMessageHandler } from "./SideMessageHandler.ts"
+import type { Death } from "./Transport.ts"
+
+/** Characters of a reason that a plugin may have made up. */
+const maxReason = 8_192
+/** Characters of a thrown error's message. */
+const maxMessage = 4_096
+/** Characters of a path that it may have made up. */
+const maxPath = 1_024
+/** One line, and no longer once it is escaped. */
+const oneLine = (text: string, max: number): string => shortened(printableLine(shortened(text, max)), max)
+const reasonText = (reason: string): string => oneLine(reason, maxReason)
+/** What a plugin calls itself. */
+const nameText = (text: string): string => oneLine(text, 200)
+
+const printableThrown = (thrown: ThrownValue): ThrownValue => {
+  const { name, message } = thrown
+  const stack = ownStack(name, message, thrown.stack)
+  return {
+    name: nameText(name),
+    message: oneLine(message, maxMessage),
+    ...(stack === undefined ? {} : { stack: shortened(printable(stack), maxReason) })
+  }
+}
+
+const pathOf = (path: string): string => oneLine(path, maxPath)
+
+const printablePlace = ({ file, line, column, frame }: CodePlace): CodePlace => ({
+  file: pathOf(file),
+  line,
+  column,
+  frame: shortened(printable(shortened(frame, maxReason)), maxReason)
+})
+
+export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
+  new WorkerCrash({
+    plugin: spec.name,
+    reason: reasonText(reason),
+    ...(exitCode === undefined ? {} : { exitCode })
+  })
+
+const brokenReply = (spec: PluginSpec): WorkerCrash =>
+  crashed(spec, { reason: "it broke the protocol: a reply of another shape" })
+
+const Info = Schema.fromJsonString(
+  Schema.Struct({
+    name: Schema.String,
+    version: Schema.String,
+    capabilities: Schema.optionalKey(Schema.Unknown)
+  })
+)
+const Failure = Schema.fromJsonString(
+  Schema.Struct({
+    message: Schema.String,
+    cause: Schema.optionalKey(ThrownValue),
+    missingMethod: Schema.optionalKey(Schema.String),
+    importer: Schema.optionalKey(Schema.String),
+    place: Schema.optionalKey(CodePlace)
+  })
+)
+const Text = Schema.fromJsonString(Schema.String)
+const Thrown = Schema.fromJsonString(ThrownValue)
+const decodeInfo = Schema.decodeEffect(Info)
+const decodeFailure = Schema.decodeEffect(Failure)
+const decodeText = Schema.decodeEffect(Text)
+const decodeThrown = Schema.decodeEffect(Thrown)
+
+/** Asks a booted isolate to load, and waits for its answer. */
+const askToLoad = (
+  isolate: Isolate,
+  resolved: ResolvedPlugin,
+  labels: { readonly [label: string]: string },
+  send: (ask: RequestHandler) => void
+): Effect.Effect<GuestReply, WorkerCrash> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback<GuestReply, WorkerCrash>((resume) => {
+      class Load extends SideMessageHandler implements RequestHandler {
+        begun(): void {}
+        replied(reply: GuestReply): void {
+          resume(this.after(Effect.succeed(reply)))
+        }
+        died(death: Death): void {
+          resume(this.after(Effect.fail(crashed(resolved.spec, death))))
+        }
+        notStarted(): void {
+          this.died({ reason: "it ended without an answer" })
+        }
+        defect(defect: unknown): void {
+          resume(this.after(Effect.die(defect)))
+        }
+      }
+      const ask = new Load(isolate, resolved, { fiber, labels })
+      send(ask)
+      return Effect.suspend(() => ask.after(Effect.void))
+    })
+  )
+
+const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Type, "message">): LoadError =>
+  new LoadError({
+    plugin: spec.name,
+    modulePath: spec.modulePath,
+    reason: reasonText(reason),
+    ...(more?.cause === undefined ? {} : { cause: printableThrown(more.cause) }),
+    // What it lacks is what it was asked for: a plugin that says otherwise is not believed.
+    ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {}),
+    ...(more?.importer === undefined ? {} : { importer: pathOf(more.importer) }),
+    ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
+  })
+
+/** The plugin's modules, for one isolate. */
+export const openModules = (
+  { spec }: ResolvedPlugin,
+  entry: string,
+  loader: ModuleLoader["Service"],
+  /** Whether the plugin is to go on as it was if its files change and do not load. */
+  keep: boolean
+): Effect.Effect<GuestModules, PluginError> =>
+  Effect.mapError(
+    loader.open(entry, {
+      keep,
+      ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
+    }),
+    (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(spec, reason))
+  )
+
+/** Makes a booted isolate the isolate of the spec's plugin, and says who that is. */
+export const loadPlugin = (
+  isolate: Isolate,
+  resolved: ResolvedPlugin,
+  entry: string,
+  /** Absent where guests read their modules themselves. */
+  modules: GuestModules | undefined,
+  /** What its log lines are annotated with. */
+  labels: { readonly [label: string]: string }
+): Effect.Effect<PluginInfo, PluginError> =>
+  Effect.gen(function* () {
+    const { spec, grants } = resolved
+    const url = yield* Effect.try({
+      try: () => pathToFileURL(realpathSync(entry)).href,
+      catch: () => refused(spec, "there is no such file; correct the modulePath")
+    })
+    const { outputLength, logLines, logLength, memory } = spec.limits
+    const deadline = Duration.toMillis(spec.timeout) + Duration.toMillis(spec.grace)
+    const request: LoadRequest = {
+      entry: url,
+      method: spec.kind.method,
+      name: spec.name,
+      config: spec.config,
+      env: grants.env,
+      limits: { outputLength, logLines, logLength, memory, deadline },
+      ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
+    }
+    const body = JSON.stringify(request)
+    const reply = yield* askToLoad(isolate, resolved, labels, (ask) =>
+      isolate.load(body, modules, outputLength, ask)
+    )
+    if (reply.type === ReplyType.loadFailed) {
+      const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
+      const { reason, ...where } = placed(failure, entry)
+      return yield* refused(spec, reason, { ...failure, ...where })
+    }
+    if (reply.type !== ReplyType.loaded) return yield* brokenReply(spec)
+    const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
+      brokenReply(spec)
+    )
+    // Where plugins are trusted nothing is held back, so that nothing can be granted either.
+    if (capabilities !== undefined && modules !== undefined) {
+      const declared = yield* Effect.mapError(decodeCapabilities(capabilities), (reason) =>
+        refused(spec, reason)
+      )
+      const problem = capabilitiesProblem(declared, spec.grants, resolved.base)
+      // An audit is there to find out what a plugin uses, whatever it declares.
+      if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(spec, problem)
+    }
+    return { name: nameText(name), version: nameText(version) }
+  })
+
+/** What a reply to a run says: the output's JSON, not yet validated, or how the plugin failed. */
+export const meaning = (spec: PluginSpec, reply: GuestReply): Effect.Effect<string, PluginError> => {
+  switch (reply.type) {
+    case ReplyType.output:
+      return Effect.succeed(reply.body)
+    case ReplyType.thrown:
+      return Effect.matchEffect(decodeThrown(reply.body), {
+        onFailure: () => Effect.fail(brokenReply(spec)),
+        onSuccess: (thrown) =>
+          Effect.fail(new ExecutionError({ plugin: spec.name, cause: printableThrown(thrown) }))
+      })
+    case ReplyType.uncrossable:
+      return Effect.matchEffect(decodeText(reply.body), {
+        onFailure: () => Effect.fail(brokenReply(spec)),
+        onSuccess: (issue) => Effect.fail(new InvalidOutput({ plugin: spec.name, issue: lineText(issue) }))
+      })
+    default:
+      return Effect.fail(brokenReply(spec))
+  }
+}

@@ -1,0 +1,49 @@
+/** Stacks of a plugin's errors without what is not the plugin's: the guest that serves it, and Node's own modules. */
+import { shortened } from "../../text.ts"
+import { guestFolder } from "../guestFiles.ts"
+
+/** Characters; a guest sends no more, and what a plugin makes up may be of any length. */
+const maxStack = 8_192
+
+/** `agentlip:` is the guest inside QuickJS, whose own functions are `native`. */
+const foreignPlaces = ["node:", "agentlip:", "agentlip-builtin:", "native)", guestFolder.href]
+
+const framePlace = /^[ \t]+at (?:async )?(?:.*? \()?/
+
+const isForeign = (line: string): boolean => {
+  const before = framePlace.exec(line)?.[0]
+  if (before === undefined) return false
+  const place = line.slice(before.length)
+  return foreignPlaces.some((start) => place.startsWith(start))
+}
+
+/** A text, such as a log line, without the frames of stacks in it that are not the plugin's. */
+export const withoutGuestFrames = (text: string): string =>
+  text.includes("\n") && text.includes(" at ")
+    ? text
+        .split("\n")
+        .filter((line) => !isForeign(line))
+        .join("\n")
+        .trimEnd()
+    : text
+
+/** Where V8 shows the code of an error in the engine itself: file, line, the code and `^` below it. */
+const shownCode = /^(file:\/\/\S+?):(\d+)\n.*\n( *)\^+\n+/
+
+/** The place that a stack begins with, as a missing export's does. */
+export const shownPlace = (stack: string): { url: string; line: number; column: number } | undefined => {
+  const [, url, line, before = ""] = shownCode.exec(stack) ?? []
+  return url === undefined ? undefined : { url, line: Number(line), column: before.length + 1 }
+}
+
+/**
+ * What the plugin's own code says of where it was: the error's first line and the plugin's frames. `undefined` if there
+ * are none of those.
+ */
+export const ownStack = (name: string, message: string, stack: string | undefined): string | undefined => {
+  if (stack === undefined) return undefined
+  const own = withoutGuestFrames(shortened(stack, maxStack).replace(shownCode, ""))
+  if (!/^[ \t]+at /m.test(own)) return undefined
+  // QuickJS begins with the frames.
+  return /^[ \t]+at /.test(own) ? `${name}: ${message}\n${own}` : own
+}

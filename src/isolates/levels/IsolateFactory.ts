@@ -1,0 +1,34 @@
+/** Boots the isolates of one isolation level; the port that each level implements. */
+import type { Effect } from "effect"
+import type { IsolationLevel, ResolvedGrants } from "../../Capabilities.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import type { Isolate } from "../isolate/Isolate.ts"
+import type { Death } from "../isolate/Transport.ts"
+
+/** What an isolate gets when it boots and can never change. Plugins with equal options share spares. */
+export interface BootOptions {
+  readonly read: ReadonlyArray<string>
+  readonly write: ReadonlyArray<string>
+  readonly audit: boolean
+  /** MiB, if the level sets its limit at boot. */
+  readonly memory?: number
+  readonly bubblewrap?: boolean
+}
+
+export interface IsolateFactory {
+  readonly name: IsolationLevel
+  /** Of a spec that asks for nothing. */
+  readonly standardBootOptions: BootOptions
+  /** Fails with why the level cannot run the spec, and the remedy. */
+  readonly bootOptionsFor: (spec: PluginSpec, grants: ResolvedGrants) => Effect.Effect<BootOptions, string>
+  /** An isolate that has said hello, or none. */
+  readonly boot: (bootOptions: BootOptions) => Effect.Effect<Isolate, Death>
+}
+
+/** The boot options of a level that sets permissions only. */
+export const permissionsOf = (
+  spec: PluginSpec,
+  { read, write }: Pick<ResolvedGrants, "read" | "write">
+): BootOptions => ({ read, write, audit: spec.enforcement === "audit" })
+
+export const noPermissions: BootOptions = { read: [], write: [], audit: false }

@@ -1,0 +1,108 @@
+/** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
+import { Effect, Exit } from "effect"
+import { timeoutAwake } from "../watch/HostPauses.ts"
+import { Isolate } from "../isolate/Isolate.ts"
+import { bubblewrapProblem } from "./process/bubblewrap.ts"
+import { canReach } from "./process/executables.ts"
+import { type BootOptions, type IsolateFactory, noPermissions, permissionsOf } from "./IsolateFactory.ts"
+import { type ProcessHost, startProcess } from "./process/startProcess.ts"
+import { startThread } from "./thread/startThread.ts"
+import { compileQuickJS, startWasm } from "./wasm/startWasm.ts"
+import type { Death, Transport, TransportEvents } from "../isolate/Transport.ts"
+import { defaultLimits } from "../../Plugin.ts"
+
+/** An isolate that has not said hello by then never will. */
+const bootTimeout = 10_000
+
+const bootIsolate = (
+  start: (events: TransportEvents) => Transport,
+  what: string,
+  timeout = bootTimeout
+): Effect.Effect<Isolate, Death> =>
+  Effect.try({
+    try: () => new Isolate(start),
+    catch: (error): Death => ({ reason: `its ${what} could not be started (${String(error)})` })
+  }).pipe(
+    Effect.tap((isolate) =>
+      isolate.booted.pipe(
+        timeoutAwake(timeout, () =>
+          Effect.fail<Death>({ reason: `its ${what} did not boot within ${bootTimeout / 1000} seconds` })
+        ),
+        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : isolate.kill))
+      )
+    )
+  )
+
+/**
+ * Worker threads; `confined` is false where they have no permissions of their own. An `inspectable` one boots when
+ * whoever debugs it lets it.
+ */
+export const threadFactory = (confined: boolean, inspectable = false): IsolateFactory => ({
+  name: "thread",
+  standardBootOptions: noPermissions,
+  bootOptionsFor: (spec, grants) => Effect.succeed(permissionsOf(spec, grants)),
+  boot: (bootOptions) =>
+    bootIsolate(
+      startThread(bootOptions, confined, inspectable),
+      "thread",
+      inspectable ? Number.POSITIVE_INFINITY : bootTimeout
+    )
+})
+
+/** QuickJS in WebAssembly, in threads that the host can end; `confined` as for threads. */
+export const wasmFactory = (confined: boolean): IsolateFactory => ({
+  name: "wasm",
+  standardBootOptions: { ...noPermissions, memory: defaultLimits.memory },
+  bootOptionsFor: (spec) => Effect.succeed({ ...noPermissions, memory: spec.limits.memory }),
+  boot: (bootOptions) =>
+    Effect.flatMap(compileQuickJS, (module) =>
+      bootIsolate(startWasm(bootOptions, module, confined), "thread")
+    )
+})
+
+/** Which grant is worth nothing to the user that processes run as, and the remedy. */
+const outOfReach = ({ read, write }: BootOptions, { user }: ProcessHost): string | undefined => {
+  if (user === undefined) return undefined
+  for (const [use, files] of [
+    ["read", read],
+    ["write", write]
+  ] as const) {
+    const file = files.find((file) => !canReach(user, file, use))
+    if (file === undefined) continue
+    return `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there, or it is gone; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
+  }
+  return undefined
+}
+
+/** Processes of the operating system. */
+export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory> =>
+  Effect.gen(function* () {
+    const sandboxProblem = yield* Effect.cached(bubblewrapProblem(host.user))
+    const warned = yield* Effect.cached(
+      host.warning === undefined ? Effect.void : Effect.logWarning(host.warning)
+    )
+    return {
+      name: "process",
+      standardBootOptions: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
+      bootOptionsFor: (spec, grants) => {
+        const bootOptions: BootOptions = {
+          ...permissionsOf(spec, grants),
+          memory: spec.limits.memory,
+          bubblewrap: false
+        }
+        const blocked = outOfReach(bootOptions, host)
+        if (blocked !== undefined) return Effect.fail(blocked)
+        if (spec.sandbox === "none") return Effect.as(warned, bootOptions)
+        if (bootOptions.audit) {
+          return Effect.fail(
+            'enforcement "audit" lets through what a sandbox would not; use sandbox "none" for the audit'
+          )
+        }
+        return Effect.flatMap(sandboxProblem, (problem) => {
+          if (problem === undefined) return Effect.as(warned, { ...bootOptions, bubblewrap: true })
+          return spec.sandbox === "auto" ? Effect.as(warned, bootOptions) : Effect.fail(problem)
+        })
+      },
+      boot: (bootOptions) => bootIsolate(startProcess(bootOptions, host), "process")
+    }
+  })

@@ -1,0 +1,77 @@
+/** What a machine has to run plugins in processes. */
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import * as fs from "node:fs"
+import { engineProblem, noticeText, toInstall } from "../../../capabilities/engines.ts"
+import { bootReads } from "../../guestFiles.ts"
+import { canReach, findExecutable, type User } from "./executables.ts"
+import type { ProcessHost } from "./startProcess.ts"
+
+/** Whom guests run as, where the hub is root: nobody, as every Unix has it. */
+const nobody: User = { uid: 65534, gid: 65534 }
+
+const remedy = `install ${toInstall()}, or name its path as the option \`node\``
+
+/** The version of a Node, by asking it. */
+const askVersion = (node: string): Effect.Effect<string, string> =>
+  Effect.callback((resume) => {
+    execFile(node, ["--version"], { timeout: 5_000 }, (error, stdout) => {
+      const version = /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+      if (error === null && version !== undefined) return resume(Effect.succeed(version))
+      const found = error === null ? stdout.trim().slice(0, 200) : error.message
+      resume(Effect.fail(`isolation "process" needs Node, and ${node} is ${found}; ${remedy}`))
+    })
+  })
+
+/** A Node for guests: one that is named, the one this is, or (on Bun) one that is installed. Fails with the remedy. */
+const findNode = (named: string | undefined): Effect.Effect<string, string> =>
+  Effect.gen(function* () {
+    const isNode = process.versions.bun === undefined
+    const node = named ?? (isNode ? process.execPath : findExecutable("node"))
+    if (node === undefined)
+      return yield* Effect.fail(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
+    if (!fs.existsSync(node))
+      return yield* Effect.fail(`isolation "process": there is no file ${node}; correct the option \`node\``)
+    const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
+    const problem = engineProblem("process", version)
+    return problem === undefined
+      ? node
+      : yield* Effect.fail(`${noticeText(problem)}, or name another as the option \`node\` (this is ${node})`)
+  })
+
+/** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
+const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
+  const setpriv = process.platform === "linux" ? findExecutable("setpriv") : undefined
+  if (setpriv === undefined || !/^[\w./-]+$/.test(setpriv)) return Effect.succeed(undefined)
+  return Effect.callback<string | undefined>((resume) => {
+    execFile(setpriv, ["--pdeathsig", "KILL", "--no-new-privs", "--", "true"], { timeout: 5_000 }, (error) =>
+      resume(Effect.succeed(error === null ? setpriv : undefined))
+    )
+  })
+})
+
+/** Why a guest that runs as nobody could not even start. */
+const unreadable = (node: string): string | undefined =>
+  [node, ...bootReads].find((file) => !canReach(nobody, file, "read"))
+
+export interface ProcessHostOptions {
+  readonly node?: string | undefined
+  readonly user?: "host" | User | undefined
+}
+
+/** Looks at the machine; fails with why there can be no processes, and the remedy. */
+export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, string> =>
+  Effect.gen(function* () {
+    if (process.platform === "win32") {
+      return yield* Effect.fail('isolation "process" is not available on Windows; use "thread" or "wasm"')
+    }
+    const setpriv = yield* findSetpriv
+    const node = yield* findNode(options.node)
+    const host = { node, ...(setpriv === undefined ? {} : { setpriv }) }
+    if (typeof options.user === "object") return { ...host, user: options.user }
+    if (options.user === "host" || process.getuid?.() !== 0) return host
+    const blocked = unreadable(node)
+    if (blocked === undefined) return { ...host, user: nobody }
+    const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or say \`user: "host"\` if this is what you want.`
+    return { ...host, warning }
+  })

@@ -1,0 +1,241 @@
+/** The process level: a Node of its own with permission flags and limits of the operating system. */
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { Socket } from "node:net"
+import { fileURLToPath } from "node:url"
+import { bootFile, bootReads, permissionFlags } from "../../guestFiles.ts"
+import { bubblewrapArguments } from "./bubblewrap.ts"
+import type { User } from "./executables.ts"
+import { timeoutAwake } from "../../watch/HostPauses.ts"
+import type { BootOptions } from "../IsolateFactory.ts"
+import { LineDecoder } from "./LineDecoder.ts"
+import type { GuestModules } from "../../../modules/GuestModules.ts"
+import { usageOf } from "./procfs.ts"
+import {
+  type Death,
+  deathWait,
+  type Transport,
+  type TransportEvents,
+  type Usage
+} from "../../isolate/Transport.ts"
+
+/** What the machine has for processes; found out once, when the Layer is built. */
+export interface ProcessHost {
+  /** Path of a Node executable. */
+  readonly node: string
+  /** Whom guests run as; absent: the host's own user. */
+  readonly user?: User
+  /** Path of a setpriv that can have the kernel end a process with its parent. */
+  readonly setpriv?: string
+  /** What an operator is to know when the first plugin is run on it. */
+  readonly warning?: string
+}
+
+/** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
+const dataFloor = 640
+
+/** Descriptors that Node needs to run, and some. */
+const maxDescriptors = 256
+
+/** Seconds of processor time in an isolate's whole life: only an isolate that nobody watches any more gets there. */
+const maxCpuSeconds = 6 * 60 * 60
+
+/** A limit that cannot be set is one that is lower already. */
+const limits = `{ ulimit -c 0; ulimit -n ${maxDescriptors}; ulimit -t ${maxCpuSeconds}; ulimit -d "$0"; } 2>/dev/null`
+
+/**
+ * What ends a guest whose host is gone, however it went. Where the kernel cannot be asked to, a shell waits
+ * beside the guest until its standard input closes, and ends the whole group.
+ */
+const watcher = `
+exec 9<&0 </dev/null
+( exec 2>/dev/null 3>&- 4>&- 5>&-; read -r _ <&9; kill -KILL -$$ ) &
+exec 9<&-`
+
+/** What shells put into an environment by themselves. */
+const clean = "unset PWD OLDPWD SHLVL _"
+
+/** Sets the limits, then becomes what it is given. */
+const launcher = ({ setpriv }: ProcessHost): string =>
+  setpriv === undefined
+    ? `${watcher}\n${clean}\n${limits}\nexec "$@"`
+    : `${clean}\n${limits}\nexec ${setpriv} --pdeathsig KILL --no-new-privs -- "$@"`
+
+const nodeFlags = (bootOptions: BootOptions): Array<string> => [
+  ...permissionFlags(bootOptions),
+  ...(bootOptions.memory === undefined ? [] : [`--max-old-space-size=${bootOptions.memory}`]),
+  // What V8 may take for young objects comes on top of that limit.
+  "--max-semi-space-size=8"
+]
+
+const command = (bootOptions: BootOptions, host: ProcessHost): Array<string> => {
+  const node = [host.node, ...nodeFlags(bootOptions), fileURLToPath(bootFile("bootProcess"))]
+  return bootOptions.bubblewrap === true
+    ? [...bubblewrapArguments([host.node, ...bootReads], bootOptions), ...node]
+    : node
+}
+
+/** Characters of what a dying Node writes; the rest is read and dropped. */
+const maxLastWords = 4_096
+
+/** Why a process ended that nobody had ended. */
+const reasonOf = (
+  code: number | null,
+  signal: string | null,
+  lastWords: string,
+  bootOptions: BootOptions
+): string => {
+  if (/heap out of memory|Allocation failed|heap limit/.test(lastWords)) {
+    return `it ran out of memory, its limit is ${bootOptions.memory} MiB (limits.memory)`
+  }
+  if (signal === "SIGXCPU") return "it used up its processor time"
+  const said = /^.*(?:Error|FATAL|Assertion|Check failed|terminate called|what\(\):).*$/m
+    .exec(lastWords)?.[0]
+    .trim()
+    .slice(0, 300)
+  const how = signal === null ? "it ended without an answer" : `it was ended by ${signal}`
+  return said === undefined || code === 0 ? how : `${how}: ${said}`
+}
+
+/** Longest line of a guest that has no plugin yet. */
+const helloLength = 64 * 1024
+
+/** UTF-8 bytes of the longest thing a guest says beside its output, and of one character. */
+const otherLength = 1024 * 1024
+const bytesPerCharacter = 3
+
+/** The child's end of a descriptor; `undefined` or of another kind only if it could not be started. */
+const socketAt = (child: ChildProcess, descriptor: number): Socket => {
+  // Node leaves this unset where the host had no descriptors left, whatever its types say.
+  const stdio: ChildProcess["stdio"] | undefined = child.stdio
+  const socket = stdio?.[descriptor]
+  if (socket instanceof Socket) return socket
+  throw new Error("the host may have no descriptors left; raise its limit (ulimit -n)")
+}
+
+/** Bytes of modules: a few of the largest there can be. */
+const maxUnread = 64 * 1024 * 1024
+
+/** Passes requests for modules on, and the answers back. */
+const serveGuest = (line: Socket, modules: GuestModules, broken: (what: string) => void): void => {
+  const ask = modules.serve({
+    send: ({ head, body }) => {
+      line.cork()
+      line.write(`${head}\n`)
+      line.write(body)
+      line.uncork()
+      // A guest waits for each answer; one that does not read has asked in some other way.
+      if (line.writableLength > maxUnread) broken("requests for modules whose answers it does not read")
+    },
+    broken
+  })
+  const requests = new LineDecoder(helloLength, ask, (length) =>
+    broken(`a request for a module of ${length} bytes`)
+  )
+  line.on("data", (chunk: Buffer) => requests.push(chunk))
+}
+
+/** Starts a process; it is ready once its hello has come. */
+export const startProcess =
+  (bootOptions: BootOptions, host: ProcessHost) =>
+  (events: TransportEvents): Transport => {
+    const limit = (dataFloor + (bootOptions.memory ?? 0)) * 1024
+    const child = spawn("/bin/sh", ["-c", launcher(host), String(limit), ...command(bootOptions, host)], {
+      cwd: "/",
+      env: {},
+      detached: true,
+      stdio: ["pipe", "ignore", "pipe", "pipe", "pipe", "pipe"],
+      ...host.user
+    })
+    // First of all: a spawn that has failed says so in a later turn, and unheard that would end the host.
+    child.on("error", () => {})
+    // As guest/node/processLine.ts knows them.
+    const { stdin: lifeline, stderr: lastWords } = child
+    const toGuest = socketAt(child, 3)
+    const fromGuest = socketAt(child, 4)
+    const modules = socketAt(child, 5)
+    const streams = [lifeline, lastWords, toGuest, fromGuest, modules].filter((stream) => stream !== null)
+    let said = ""
+    let gone = false
+    const onGone: Array<() => void> = []
+    const baseline: { memory: number } = { memory: 0 }
+
+    const die = (death: Death): void => {
+      if (gone) return
+      gone = true
+      for (const stream of streams) stream.destroy()
+      events.died(death)
+      for (const tell of onGone) tell()
+    }
+
+    for (const stream of streams) {
+      // A socket pair's other end can go at any time; that it has is told by `exit`.
+      stream.on("error", () => {})
+      if (stream instanceof Socket) stream.unref()
+    }
+    lastWords?.on("data", (chunk: Buffer) => {
+      if (said.length < maxLastWords) said += chunk.toString("utf8").slice(0, maxLastWords)
+    })
+    const decoder = new LineDecoder(
+      helloLength,
+      (line) => {
+        if (baseline.memory === 0) baseline.memory = usageOf(child.pid)?.memory ?? 1
+        events.message(line)
+      },
+      (length) => events.broken(`a message of at least ${length} bytes`)
+    )
+    fromGuest.on("data", (chunk: Buffer) => decoder.push(chunk))
+    child.on("error", (error) => die({ reason: `its process could not be started (${error.message})` }))
+    child.on("exit", (code, signal) => {
+      // A shell beside it goes now, and with it the group.
+      lifeline?.destroy()
+      child.on("close", () =>
+        die({
+          reason: reasonOf(code, signal, said, bootOptions),
+          ...(code === null ? {} : { exitCode: code })
+        })
+      )
+    })
+
+    const hold = (held: boolean): void => {
+      if (gone) return
+      if (held) child.ref()
+      else child.unref()
+    }
+    hold(false)
+
+    const kill = Effect.callback<boolean>((resume) => {
+      if (gone) return resume(Effect.succeed(true))
+      onGone.push(() => resume(Effect.succeed(true)))
+      killGroup(child.pid)
+    }).pipe(
+      // Finalizers run uninterruptibly; the wait must end there too.
+      Effect.interruptible,
+      timeoutAwake(deathWait, () => Effect.succeed(false))
+    )
+
+    return {
+      send: (text) => toGuest.write(`${text}\n`),
+      load: (text, plugin, outputLength) => {
+        decoder.maxLength = bytesPerCharacter * outputLength + otherLength
+        if (plugin !== undefined) serveGuest(modules, plugin, events.broken)
+        toGuest.write(`${text}\n`)
+      },
+      hold,
+      kill,
+      usage: async (): Promise<Usage> => {
+        const usage = usageOf(child.pid)
+        if (usage === undefined) return { memory: 0, cpu: undefined }
+        return { memory: Math.max(0, usage.memory - baseline.memory), cpu: usage.cpu }
+      }
+    }
+  }
+
+const killGroup = (pid: number | undefined): void => {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, "SIGKILL")
+  } catch {
+    // The group is gone already, which is what was wanted.
+  }
+}

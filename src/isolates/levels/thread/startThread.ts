@@ -1,0 +1,181 @@
+/** The thread level: a worker with permission flags of its own, talked to over a private port. */
+import { Effect } from "effect"
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads"
+import type { PostedFrame, WithModules } from "../../../guest/node/threadLine.ts"
+import type { GuestModules } from "../../../modules/GuestModules.ts"
+import { bootFile, permissionFlags } from "../../guestFiles.ts"
+import { timeoutAwake } from "../../watch/HostPauses.ts"
+import type { BootOptions } from "../IsolateFactory.ts"
+import { type Death, deathWait, type Transport, type TransportEvents } from "../../isolate/Transport.ts"
+
+/**
+ * V8's own heap limit, in MiB: far above any plugin's, because a thread that runs into it can take the whole
+ * process down. The memory watch stops a plugin long before.
+ */
+const engineHeapLimit = 1024
+
+/** Messages that are taken at one event; a guest that sends for ever must not keep the host for itself. */
+const takenAtOnce = 64
+
+/** A field of an error that a plugin may have made: any value, any length. */
+const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
+
+/** Why a worker emitted `error`; the value is whatever the plugin threw. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return `an uncaught ${error === null ? "null" : typeof error} was thrown`
+  if (Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") return "it ran out of memory"
+  return `uncaught ${text(error.name)}: ${text(error.message)}`
+}
+
+// Made ahead: of all that a load takes on the host's side, this takes longest.
+let nextChannel: MessageChannel | undefined
+const takeChannel = (): MessageChannel => {
+  const taken = nextChannel ?? new MessageChannel()
+  nextChannel = undefined
+  setImmediate(() => (nextChannel ??= new MessageChannel())).unref()
+  return taken
+}
+
+/** Passes a guest's requests for modules on, and wakes it with the answers. */
+const serveGuest = (
+  port: MessagePort,
+  shared: SharedArrayBuffer,
+  modules: GuestModules,
+  broken: (what: string) => void
+): void => {
+  const flag = new Int32Array(shared)
+  const ask = modules.serve({
+    send: ({ head, body }) => {
+      port.postMessage({ head, body } satisfies PostedFrame, [body.buffer])
+      Atomics.store(flag, 0, 1)
+      Atomics.notify(flag, 0)
+    },
+    broken
+  })
+  port.on("message", ask)
+  port.unref()
+}
+
+/** What a thread is started with. */
+export interface ThreadOptions {
+  readonly boot: URL
+  readonly execArgv: ReadonlyArray<string>
+  /** What it finds in its `workerData`, beside its `port`. */
+  readonly data: object
+  /** Whether it has V8 limits of its own; a runtime without permissions has none either. */
+  readonly limited: boolean
+  /** Whether buffers count as memory of the plugin's. Default `true`. */
+  readonly buffers?: boolean
+}
+
+/** Starts a thread; it is ready once its hello has come. */
+export const startThread = (bootOptions: BootOptions, confined: boolean, inspectable: boolean) =>
+  startWorker({
+    boot: bootFile("bootThread"),
+    execArgv: confined
+      ? [...permissionFlags(bootOptions), ...(inspectable ? ["--allow-inspector"] : [])]
+      : [],
+    data: { confined },
+    limited: confined
+  })
+
+/** Starts a thread with any boot file that speaks the guest's protocol. */
+export const startWorker =
+  ({ boot, execArgv, data, limited, buffers = true }: ThreadOptions) =>
+  (events: TransportEvents): Transport => {
+    const { port1, port2 } = new MessageChannel()
+    const worker = new Worker(boot, {
+      name: "agentlip-guest",
+      execArgv: [...execArgv],
+      env: {},
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      workerData: { ...data, port: port2 },
+      transferList: [port2],
+      ...(limited ? { resourceLimits: { maxOldGenerationSizeMb: engineHeapLimit } } : {})
+    })
+    let reason: string | undefined
+    let gone = false
+    let isEnding = false
+    const onGone: Array<() => void> = []
+
+    // Nothing is to be read there (the guest's streams go over the port), and nothing may pile up. Reading would
+    // hold the host's process for as long as the thread lives.
+    worker.stdout.destroy()
+    worker.stderr.destroy()
+    port1.on("message", (message) => {
+      events.message(message)
+      // What has come meanwhile is taken without an event for each: its askers go on together, and what they ask
+      // next goes out in one message.
+      for (let taken = 0; taken < takenAtOnce; taken++) {
+        const more = receiveMessageOnPort(port1)
+        if (more === undefined) return
+        events.message(more.message)
+      }
+    })
+    port1.unref()
+    worker.on("message", () => events.message(undefined))
+    // After that listener, which would hold the process too.
+    worker.unref()
+    worker.on("messageerror", () => events.message(undefined))
+    port1.on("messageerror", () => events.message(undefined))
+    worker.on("error", (error) => {
+      reason ??= reasonOf(error)
+    })
+    worker.on("exit", (exitCode) => {
+      // What the guest sent before its end may still wait in the port.
+      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
+        events.message(last.message)
+      }
+      port1.close()
+      gone = true
+      const death: Death = { reason: reason ?? "it ended without an answer", exitCode }
+      events.died(death)
+      for (const tell of onGone) tell()
+    })
+
+    const kill = Effect.callback<boolean>((resume) => {
+      if (gone) return resume(Effect.succeed(true))
+      onGone.push(() => resume(Effect.succeed(true)))
+      if (isEnding) return
+      isEnding = true
+      // Its promise is the exit event, which is listened to above. Once: each call would add a listener of its own.
+      void worker.terminate()
+    }).pipe(
+      // Finalizers run uninterruptibly; the wait must end there too.
+      Effect.interruptible,
+      timeoutAwake(deathWait, () =>
+        Effect.sync(() => {
+          worker.unref()
+          return false
+        })
+      )
+    )
+
+    return {
+      send: (text) => port1.postMessage(text),
+      load: (text, modules) => {
+        if (modules === undefined) port1.postMessage(text)
+        else {
+          const { port1: asked, port2: asking } = takeChannel()
+          const flag = new SharedArrayBuffer(4)
+          serveGuest(asked, flag, modules, events.broken)
+          worker.once("exit", () => asked.close())
+          const channel = { port: asking, flag }
+          port1.postMessage({ text, modules: channel } satisfies WithModules, [asking])
+        }
+      },
+      hold: (held) => (held && !gone ? worker.ref() : worker.unref()),
+      kill,
+      usage: async () => {
+        const [heap, cpu] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage?.()])
+        return {
+          memory: heap.used_heap_size + heap.malloced_memory + (buffers ? heap.external_memory : 0),
+          cpu: cpu === undefined ? undefined : (cpu.user + cpu.system) / 1000,
+          accounted: heap.total_heap_size + heap.malloced_memory + heap.external_memory,
+          hasMore: !buffers
+        }
+      }
+    }
+  }

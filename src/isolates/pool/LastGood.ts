@@ -1,0 +1,68 @@
+/** Plugins whose changed files do not load, and that go on as they were: who does, and why. */
+import { Effect, Fiber, Option } from "effect"
+import { LoadError, type PluginError } from "../../Errors.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import type { GuestModules } from "../../modules/GuestModules.ts"
+
+export interface LastGood {
+  /** Entries of which a version has loaded and is kept. */
+  readonly kept: ReadonlySet<string>
+  /** By plugin that goes on as it was: why its files do not load. */
+  readonly outdated: ReadonlyMap<string, PluginError>
+  /** Has the loader keep what has loaded. */
+  readonly keep: (
+    spec: PluginSpec,
+    entry: string,
+    modules: GuestModules | undefined
+  ) => Effect.Effect<unknown>
+  /** Whether another try to load would be of the version before; then an operator is told why. */
+  readonly canGoBack: (
+    spec: PluginSpec,
+    entry: string,
+    modules: GuestModules | undefined,
+    error: PluginError
+  ) => Effect.Effect<boolean>
+}
+
+/** A loader that is busy compiling for someone else has nothing to say of this one in time. */
+export const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
+  Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
+
+export const makeLastGood = (
+  enabled: boolean,
+  fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+): LastGood => {
+  const kept = new Set<string>()
+  const outdated = new Map<string, PluginError>()
+  /** Why the newest files of an entry do not load, as the first plugin of it found. */
+  const problems = new Map<string, PluginError>()
+
+  const problemOf = ({ name, modulePath }: PluginSpec, entry: string): PluginError =>
+    problems.get(entry) ??
+    new LoadError({ plugin: name, modulePath, reason: "its files have changed and do not load" })
+
+  return {
+    kept,
+    outdated,
+    keep: (spec, entry, modules) => {
+      if (!enabled || modules === undefined) return Effect.void
+      kept.add(entry)
+      const told = fork(
+        Effect.map(modules.loaded, (isEarlier) => {
+          if (!isEarlier) outdated.delete(spec.name)
+          else if (!outdated.has(spec.name)) outdated.set(spec.name, problemOf(spec, entry))
+        })
+      )
+      return soon(Fiber.await(told))
+    },
+    canGoBack: Effect.fnUntraced(function* ({ name }, entry, modules, error) {
+      if (!enabled || modules === undefined || !(yield* modules.failed)) return false
+      outdated.set(name, error)
+      problems.set(entry, error)
+      yield* Effect.logWarning(
+        `Its files have changed and do not load; it goes on as it was until they change again. ${error.message}`
+      )
+      return true
+    })
+  }
+}

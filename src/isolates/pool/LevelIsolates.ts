@@ -1,0 +1,141 @@
+/** All isolates of one level: booted, some of them ahead, and each ended for sure, or counted as a zombie. */
+import { Deferred, type Duration, Effect, type Fiber, FiberSet, type Scope } from "effect"
+import * as os from "node:os"
+import type { IsolateRecorder } from "../../Metrics.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import type { Isolate } from "../isolate/Isolate.ts"
+import type { BootOptions, IsolateFactory } from "../levels/IsolateFactory.ts"
+import { runtimeClosed } from "../../modules/LoaderPool.ts"
+import { makeSpares, type Spares } from "./Spares.ts"
+import type { Death } from "../isolate/Transport.ts"
+import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
+
+export interface LevelIsolatesOptions {
+  /** Booted isolates kept ready for plugins. Default 2. */
+  readonly spares: number
+  /** No more of them than that, however many are in demand. Default: two a core. */
+  readonly maxSpares: number
+  /** Spares that nobody has taken for so long are ended. */
+  readonly idleTimeToLive: Duration.Duration
+}
+
+export interface LevelIsolates {
+  /** Booted isolates with these options, for plugins that are reused or run fresh. */
+  readonly sparesOf: (bootOptions: BootOptions, reuse: PluginSpec["reuse"]) => Spares
+  /** Ends an isolate; `false` if it lingers: it stays counted. */
+  readonly end: (isolate: Isolate) => Effect.Effect<boolean>
+  /** Ends an isolate that nobody waits for. */
+  readonly endInBackground: (isolate: Isolate, plugin: string) => void
+  /** Starts something that ends when the level closes. */
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  /** Ends spares that are no longer in demand. */
+  readonly sweep: Effect.Effect<void>
+  readonly zombies: Zombies
+  /** Whether its scope is on its way out: nothing is begun any more. */
+  readonly closing: boolean
+  readonly counts: { readonly booting: number; readonly living: number; readonly zombie: number }
+}
+
+/** How many times as long as its caller waits, one waits for an isolate that has answered to die. */
+const patience = 20
+
+export const makeLevelIsolates = (
+  options: LevelIsolatesOptions,
+  level: IsolateFactory,
+  recorder: Pick<IsolateRecorder, "booted">
+): Effect.Effect<LevelIsolates, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const sparesByBootOptions = new Map<string, Spares>()
+    const zombies = makeZombies(level.name)
+    const all = new Set<Isolate>()
+    /** Isolates on their way; told when they have come or failed to. */
+    const boots = new Set<Deferred.Deferred<void>>()
+    let closing = false
+
+    const end = (isolate: Isolate): Effect.Effect<boolean> =>
+      Effect.tap(isolate.kill, (gone) =>
+        Effect.sync(() => {
+          if (gone) all.delete(isolate)
+        })
+      )
+
+    const fork = yield* FiberSet.makeRuntime<never>()
+
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        closing = true
+        return Effect.forEach([...all], end, { concurrency: "unbounded" }).pipe(
+          Effect.map((gone) => gone.includes(false) && exitDespiteZombies()),
+          // What is being booted ends itself, and begins nothing more.
+          Effect.andThen(Effect.forEach([...boots], (boot) => Deferred.await(boot), { discard: true }))
+        )
+      })
+    )
+
+    // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
+    const boot = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
+      Effect.suspend(() => {
+        if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
+        const over = Deferred.makeUnsafe<void>()
+        boots.add(over)
+        const began = performance.now()
+        return level.boot(bootOptions).pipe(
+          Effect.tap((isolate) => {
+            recorder.booted(performance.now() - began)
+            all.add(isolate)
+            // The layer closed while this one was on its way.
+            return closing ? end(isolate) : Effect.void
+          }),
+          Effect.ensuring(
+            Effect.suspend(() => {
+              boots.delete(over)
+              return Deferred.succeed(over, undefined)
+            })
+          )
+        )
+      }).pipe(Effect.uninterruptible)
+
+    const standard = JSON.stringify(level.standardBootOptions)
+
+    return {
+      // Boot options never change. Spares with unusual options are kept only for plugins that run fresh.
+      sparesOf: (bootOptions, reuse) => {
+        const key = JSON.stringify(bootOptions)
+        const known = sparesByBootOptions.get(key)
+        if (known !== undefined) return known
+        const isStandard = key === standard
+        const most = isStandard || reuse === "never" ? options.maxSpares : 0
+        const spares = makeSpares(isStandard ? options.spares : 0, boot(bootOptions), end, scope, {
+          most,
+          boots: Math.max(1, os.availableParallelism() - 1),
+          quiet: options.idleTimeToLive
+        })
+        if (most > 0) sparesByBootOptions.set(key, spares)
+        return spares
+      },
+      end,
+      endInBackground: (isolate, plugin) => {
+        // The finalizer sees to all that are left.
+        if (closing) return
+        // Given all the time that a busy machine may take to end a thread.
+        fork(
+          Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
+            Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(plugin, isolate)))
+          )
+        )
+      },
+      fork,
+      sweep: Effect.suspend(() =>
+        Effect.forEach([...sparesByBootOptions.values()], (spares) => spares.sweep, { discard: true })
+      ),
+      zombies,
+      get closing() {
+        return closing
+      },
+      get counts() {
+        const zombie = [...all].filter((isolate) => isolate.undead).length
+        return { booting: boots.size, living: all.size - zombie, zombie }
+      }
+    }
+  })

@@ -1,0 +1,248 @@
+/**
+ * The plugins of one isolation level: a pool for each, and what the pools share. Knows nothing of the level itself: it
+ * is given a way to boot an isolate.
+ *
+ * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
+ * the plugin's files, `maxRuns` runs or `maxAge`.
+ */
+import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
+import * as path from "node:path"
+import type { IsolationLevel } from "../../Capabilities.ts"
+import { movedProblem } from "../../capabilities/files.ts"
+import { LoadError, type PluginError, PluginTimeout } from "../../Errors.ts"
+import type { PluginMetrics } from "../../Metrics.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import { crashed, loadPlugin, openModules } from "../isolate/loadPlugin.ts"
+import { isolateKeyOf } from "./isolateKey.ts"
+import { pausedFor, timeoutAwake } from "../watch/HostPauses.ts"
+import { type LastGood, makeLastGood, soon } from "./LastGood.ts"
+import type { IsolateFactory } from "../levels/IsolateFactory.ts"
+import type { GuestModules } from "../../modules/GuestModules.ts"
+import { runtimeClosed } from "../../modules/LoaderPool.ts"
+import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
+import { type IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
+import { type PoolHost, PluginPool } from "./PluginPool.ts"
+import { makeLevelIsolates, type LevelIsolatesOptions } from "./LevelIsolates.ts"
+import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
+import type { UsageWatch } from "../watch/UsageWatch.ts"
+import type { WarmMemory } from "./WarmMemory.ts"
+import type { PoolStats, PreparedPlugin } from "../Workers.ts"
+import type { Zombies } from "./zombies.ts"
+
+export interface PoolOptions extends LevelIsolatesOptions {
+  /** An isolate that is idle for so long is ended. Default 5 minutes. */
+  readonly idleTimeToLive: Duration.Duration
+  /** An isolate is replaced after so many runs. Default 100,000. */
+  readonly maxRuns: number
+  /** An isolate is replaced at this age. Default 1 hour. */
+  readonly maxAge: Duration.Duration
+  /** A plugin that has left so many isolates unkillable is refused. Default 3. */
+  readonly maxZombies: number
+  /** Whether a plugin whose changed files do not load goes on as it was. Default `false`. */
+  readonly keepLastGood: boolean
+  /** Relative paths in grants start here. */
+  readonly grantsBase: string
+}
+
+type Labels = { readonly [label: string]: string }
+
+export interface Pools {
+  readonly prepare: (spec: PluginSpec) => PreparedPlugin
+  /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
+  readonly bootSpares: Effect.Effect<void>
+  readonly stats: Effect.Effect<PoolStats>
+  readonly zombies: Zombies
+  readonly lastGood: Pick<LastGood, "outdated">
+}
+
+/** A wait that does not keep the host's process alive. */
+const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(duration))
+    timer.unref()
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
+/** What an isolate of a level takes beside its plugin's own data, in MiB, as `npm run bench` measures it. */
+const weights: { readonly [Name in IsolationLevel]: number } = { thread: 12, process: 45, wasm: 20 }
+
+/** What the pools of one level need. */
+export interface PoolsOptions {
+  readonly options: PoolOptions
+  readonly level: IsolateFactory
+  /** Shared by all levels. */
+  readonly memory: WarmMemory
+  readonly metrics: PluginMetrics["Service"]
+  readonly audit: PoolHost["audit"]
+  /** Absent if guests read their modules themselves. */
+  readonly loader: ModuleLoader["Service"] | undefined
+  /** Absent if usage cannot be looked at. */
+  readonly watch: UsageWatch | undefined
+}
+
+export const makePools = ({
+  options,
+  level,
+  memory,
+  metrics,
+  audit,
+  loader,
+  watch
+}: PoolsOptions): Effect.Effect<Pools, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pools = new Map<string, PluginPool>()
+    const recorder = metrics.isolates(level.name)
+    const levelIsolates = yield* makeLevelIsolates(options, level, recorder)
+    const { end, fork, sparesOf, zombies } = levelIsolates
+    const lastGood = makeLastGood(options.keepLastGood, fork)
+    /** All that have loaded a plugin and are not yet on their way out. */
+    const isolates = new Set<PluginIsolate>()
+    let loading = 0
+
+    const refused = (spec: PluginSpec, reason: string): LoadError =>
+      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
+
+    /** Boots an isolate, or takes a spare, and has it load the plugin; uninterruptible but where it says so. */
+    const make = (
+      resolved: ResolvedPlugin,
+      owner: IsolateOwner,
+      labels: Labels
+    ): Effect.Effect<PluginIsolate, PluginError> =>
+      Effect.gen(function* () {
+        const { spec, grants } = resolved
+        const entry = path.resolve(spec.modulePath)
+        if (grants.read.length + grants.write.length > 0) {
+          const moved = yield* Effect.promise(() => movedProblem(grants))
+          if (moved !== undefined) return yield* refused(spec, moved)
+        }
+        const bootOptions = yield* Effect.mapError(level.bootOptionsFor(spec, grants), (reason) =>
+          refused(spec, reason)
+        )
+        const spares = sparesOf(bootOptions, spec.reuse)
+        const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
+        watch?.begin(isolate, spec.limits, metrics.of(spec).used)
+        loading++
+        const began = performance.now()
+        let modules: GuestModules | undefined
+        const load = Effect.gen(function* () {
+          if (loader !== undefined)
+            modules = yield* openModules(resolved, entry, loader, options.keepLastGood)
+          return yield* loadPlugin(isolate, resolved, entry, modules, labels)
+        })
+        const loaded = yield* load.pipe(
+          timeoutAwake(Duration.toMillis(spec.timeout), (paused) => {
+            const { waitsFor } = isolate
+            const why = waitsFor === undefined ? {} : { waitingFor: waitsFor }
+            return Effect.fail(
+              new PluginTimeout({
+                plugin: spec.name,
+                timeout: spec.timeout,
+                phase: "load",
+                ...why,
+                ...pausedFor(paused)
+              })
+            )
+          }),
+          // All around it is uninterruptible, so that no isolate is ever between two owners.
+          Effect.interruptible,
+          Effect.onExit((exit) => {
+            watch?.end(isolate)
+            loading--
+            if (Exit.isSuccess(exit)) return Effect.void
+            return Effect.flatMap(end(isolate), (gone) =>
+              gone ? Effect.void : zombies.note(spec.name, isolate)
+            ).pipe(Effect.andThen(spares.fill))
+          }),
+          Effect.result
+        )
+        if (Result.isFailure(loaded)) {
+          return (yield* lastGood.canGoBack(spec, entry, modules, loaded.failure))
+            ? yield* make(resolved, owner, labels)
+            : yield* loaded.failure
+        }
+        metrics.of(spec).loaded(performance.now() - began)
+        const changed = modules?.changed ?? Effect.succeed(false)
+        const now = yield* Clock.currentTimeMillis
+        const info = loaded.success
+        const made = new PluginIsolate({ isolate, resolved, info, changed, owner, now, refill: spares.fill })
+        isolates.add(made)
+        if (spec.reuse === "plugin") memory.add(made, weights[level.name])
+        yield* lastGood.keep(spec, entry, modules)
+        return made
+      }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
+
+    const host: PoolHost = {
+      grantsBase: options.grantsBase,
+      maxAge: Duration.toMillis(options.maxAge),
+      maxRuns: options.maxRuns,
+      refusal: (spec) => {
+        if (levelIsolates.closing) return crashed(spec, { reason: runtimeClosed })
+        const undead = zombies.count(spec.name)
+        if (undead < options.maxZombies) return undefined
+        return refused(
+          spec,
+          `${undead} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
+        )
+      },
+      audit,
+      recorder: metrics.of,
+      fork,
+      make,
+      hasChanged: (isolate) =>
+        Effect.map(soon(isolate.changed), (changed) => Option.isSome(changed) && changed.value),
+      busy: (isolate, { limits }, { used }) => {
+        watch?.begin(isolate.isolate, limits, used)
+        memory.busy(isolate)
+      },
+      idle: (isolate) => {
+        watch?.end(isolate.isolate)
+        if (isolate.open) memory.idle(isolate)
+      },
+      discard: (isolate, { name }) => {
+        memory.remove(isolate)
+        isolates.delete(isolate)
+        levelIsolates.endInBackground(isolate.isolate, name)
+      },
+      fill: ({ refill }) => {
+        if (!levelIsolates.closing) fork(refill)
+      },
+      undead: (isolate, { name }) => zombies.note(name, isolate.isolate),
+      hasEarlier: ({ modulePath }) => lastGood.kept.has(path.resolve(modulePath))
+    }
+
+    const idleTimeToLive = Duration.toMillis(options.idleTimeToLive)
+    const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      for (const isolate of isolates) {
+        if (isolate.handed === 0 && now - isolate.lastUsed >= idleTimeToLive) isolate.retire()
+      }
+      return levelIsolates.sweep
+    })
+    yield* unheldSleep(Duration.max(Duration.millis(100), Duration.times(options.idleTimeToLive, 0.2))).pipe(
+      Effect.andThen(sweep),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const count = (): PoolStats => {
+      const { booting, living, zombie } = levelIsolates.counts
+      const idle = [...isolates].filter((isolate) => isolate.handed === 0).length
+      const busy = isolates.size - idle + loading
+      return { booting, spare: Math.max(0, living - idle - busy), idle, busy, zombie }
+    }
+    yield* recorder.watch(count)
+
+    return {
+      prepare: (spec) => {
+        const key = isolateKeyOf(spec)
+        const known = pools.get(key)
+        if (known !== undefined) return known
+        const pool = new PluginPool(spec, host)
+        pools.set(key, pool)
+        return pool
+      },
+      bootSpares: Effect.suspend(() => sparesOf(level.standardBootOptions, "plugin").fill),
+      stats: Effect.sync(count),
+      zombies,
+      lastGood
+    }
+  })

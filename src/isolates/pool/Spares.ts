@@ -1,0 +1,129 @@
+/** Isolates booted ahead, so that a boot is off the caller's path; more of them while they are in demand. */
+import { Clock, Deferred, Duration, Effect, Exit, type Scope } from "effect"
+import type { Isolate } from "../isolate/Isolate.ts"
+import type { Death } from "../isolate/Transport.ts"
+
+export interface Spares<A = Isolate, E = Death> {
+  /** A booted isolate without a plugin; the taker ends it, and fills up when its run is over. */
+  readonly take: Effect.Effect<A, E>
+  /** Boots what is missing in the background; not beside the run that took one, which needs the core itself. */
+  readonly fill: Effect.Effect<void>
+  /** Ends those that are no longer in demand, by the clock; to be called now and then. */
+  readonly sweep: Effect.Effect<void>
+  /** How many are kept ready now. */
+  readonly wanted: () => number
+}
+
+/** How many are kept, as demand goes. */
+export interface Demand {
+  /** No more than that, however many callers find none. */
+  readonly most: number
+  /** Boots in the background at one time: each takes a core for a while. */
+  readonly boots: number
+  /** For so long without a caller who finds none, and one fewer is kept. */
+  readonly quiet: Duration.Duration
+}
+
+/** The caller's own next steps come first: they are in the turn of the event loop that is under way. */
+const nextTurn = Effect.callback<void>((resume) => {
+  const turn = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(turn))
+})
+
+/**
+ * Keeps `least` spares, and one more each time that somebody finds none, up to a bound; none but `least` once nobody
+ * takes any. `boot` must clean up after itself when it fails.
+ */
+export const makeSpares = <A extends { readonly usable: boolean }, E>(
+  least: number,
+  boot: Effect.Effect<A, E>,
+  /** Ends a spare that is of no use any more. */
+  end: (spare: A) => Effect.Effect<unknown>,
+  scope: Scope.Scope,
+  { most, boots, quiet }: Demand = { most: least, boots: least, quiet: Duration.infinity }
+): Spares<A, E> => {
+  const ready: Array<A> = []
+  /** Those who found none, but one on its way. */
+  const waiting = new Set<Deferred.Deferred<void>>()
+  let booting = 0
+  let filled = false
+  let wanted = Math.min(least, most)
+  let taken = Number.NEGATIVE_INFINITY
+  let missed = Number.NEGATIVE_INFINITY
+
+  const booted = (exit: Exit.Exit<A, E>): void => {
+    booting--
+    // A failed boot is not repeated from here: who waits or comes next boots for itself and gets the reason.
+    if (Exit.isSuccess(exit)) ready.push(exit.value)
+    for (const waiter of waiting) {
+      waiting.delete(waiter)
+      Deferred.doneUnsafe(waiter, Effect.void)
+      if (Exit.isSuccess(exit)) break
+    }
+  }
+
+  const isMissing = (): boolean => booting < boots && wanted > ready.length + booting - waiting.size
+
+  /** Boots one after another; how many do so at once is bounded. */
+  const bootOne: Effect.Effect<void> = Effect.suspend(() => {
+    if (!isMissing()) return Effect.void
+    booting++
+    return boot.pipe(
+      Effect.onExit((exit) => Effect.sync(() => booted(exit))),
+      Effect.matchEffect({ onFailure: () => Effect.void, onSuccess: () => bootOne })
+    )
+  })
+
+  const fill = Effect.suspend(() => {
+    filled = true
+    return isMissing()
+      ? Effect.asVoid(Effect.forkIn(Effect.andThen(nextTurn, bootMissing), scope))
+      : Effect.void
+  })
+  const bootMissing = Effect.suspend(() =>
+    Effect.replicateEffect(Effect.forkIn(bootOne, scope, { startImmediately: true }), boots, {
+      discard: true
+    })
+  )
+
+  /** One on its way will be there before one that is begun now. */
+  const wait = Effect.suspend(() => {
+    const waiter = Deferred.makeUnsafe<void>()
+    waiting.add(waiter)
+    return Effect.ensuring(
+      Deferred.await(waiter),
+      Effect.sync(() => waiting.delete(waiter))
+    )
+  })
+
+  const take = (failures: number): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const spare = ready.shift()
+      if (spare !== undefined) {
+        return spare.usable ? Effect.succeed(spare) : Effect.andThen(end(spare), take(failures))
+      }
+      // Whoever has waited in vain boots for itself.
+      return failures === 0 && booting > waiting.size ? Effect.andThen(wait, take(1)) : boot
+    })
+
+  return {
+    take: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      taken = now
+      if (ready.length === 0) {
+        missed = now
+        // The first caller finds none because none has been asked for yet.
+        wanted = Math.min(most, filled ? Math.max(wanted, least) + 1 : Math.max(wanted, 1))
+      }
+      return take(0)
+    }),
+    fill,
+    sweep: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const isOld = (time: number): boolean => now - time >= Duration.toMillis(quiet)
+      if (isOld(taken)) wanted = Math.min(least, most)
+      else if (isOld(missed)) wanted = Math.min(most, Math.max(wanted - 1, least, 1))
+      const surplus = ready.splice(Math.max(0, wanted))
+      return Effect.forEach(surplus, end, { discard: true })
+    }),
+    wanted: () => wanted
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Ends isolates that use more memory or processor time than their spec allows. A thread's own heap limit is no
+ * use for that: a thread that runs into it can abort the whole process (docs/security.md).
+ */
+import { Effect, Latch, type Scope } from "effect"
+import type { Limits } from "../../Plugin.ts"
+import { HostMemory, type Member } from "./HostMemory.ts"
+import type { Isolate } from "../isolate/Isolate.ts"
+
+/** How often a busy isolate is looked at, in milliseconds. */
+const interval = 25
+
+const mebibyte = 1024 * 1024
+
+export interface UsageWatch {
+  /** Watches until `end`; `used` is told what has been used since it was last told, and how much memory is held. */
+  readonly begin: (
+    isolate: Isolate,
+    limits: Limits,
+    used: (cpuMillis: number, memoryBytes: number) => void
+  ) => void
+  readonly end: (isolate: Isolate) => void
+}
+
+interface Watched {
+  readonly isolate: Isolate
+  readonly limits: Limits
+  readonly used: (cpuMillis: number, memoryBytes: number) => void
+  /** Processor time that the isolate had used before; known once the first answer has come. */
+  cpuBefore: number | undefined
+  /** Milliseconds that it has used since. */
+  cpu: number
+  /** Whether it is in the host's own process. */
+  shared: boolean
+  /** A thread deep in a built-in answers late; one question at a time is enough. */
+  asked: boolean
+}
+
+/** Processor time of an isolate that has been told of. */
+const told = new WeakMap<Isolate, number>()
+
+const look = (watched: Watched, host: HostMemory<Isolate>): void => {
+  if (watched.asked) return
+  watched.asked = true
+  const { isolate, limits, used: tell } = watched
+  isolate.usage().then(
+    ({ memory, cpu, accounted, hasMore }) => {
+      watched.asked = false
+      if (accounted !== undefined) {
+        watched.shared = true
+        host.account(isolate, accounted + (hasMore === true ? limits.memory * mebibyte : 0))
+      }
+      tell(cpu === undefined ? 0 : cpu - (told.get(isolate) ?? 0), memory)
+      if (cpu !== undefined) told.set(isolate, cpu)
+      if (memory > limits.memory * mebibyte) {
+        isolate.condemn(
+          `it used ${Math.round(memory / mebibyte)} MiB of memory, its limit is ${limits.memory} MiB (limits.memory)`
+        )
+      }
+      if (cpu === undefined) return
+      watched.cpuBefore ??= cpu
+      watched.cpu = cpu - watched.cpuBefore
+      if (limits.cpu === undefined) return
+      const used = Math.round(watched.cpu)
+      if (used > limits.cpu) {
+        isolate.condemn(
+          `it used ${used} ms of processor time, its limit is ${limits.cpu} ms a run (limits.cpu)`
+        )
+      }
+    },
+    () => {
+      // The isolate has ended meanwhile; what it used is no longer a question.
+    }
+  )
+}
+
+const isGone = (isolate: Isolate): boolean => isolate.gone
+
+/** Ends the isolate that the host's own memory has grown by, if it can be told which. */
+const lookAtHost = (busy: ReadonlyMap<Isolate, Watched>, host: HostMemory<Isolate>): void => {
+  const sharing = new Map<Isolate, Member>()
+  for (const [isolate, { shared, limits, cpu }] of busy) {
+    if (shared) sharing.set(isolate, { limit: limits.memory, cpu })
+  }
+  if (sharing.size === 0) return
+  const { rss, heapTotal, external } = process.memoryUsage()
+  const blame = host.look({ resident: rss, own: heapTotal + external }, sharing, isGone)
+  if (blame === undefined) return
+  const limit = sharing.get(blame.isolate)?.limit
+  blame.isolate.condemn(
+    `the host's memory grew by ${blame.unseen} MiB while it ran that no engine accounts for, its limit is ${limit} MiB (limits.memory); native objects take such memory (Intl, TextDecoder, SharedArrayBuffer, WebAssembly)`
+  )
+}
+
+/** Starts the watch; one fiber for all isolates, asleep while none is busy. */
+export const makeUsageWatch: Effect.Effect<UsageWatch, never, Scope.Scope> = Effect.gen(function* () {
+  const busy = new Map<Isolate, Watched>()
+  const host = new HostMemory<Isolate>()
+  const anyBusy = yield* Latch.make(false)
+
+  yield* anyBusy.await.pipe(
+    Effect.andThen(Effect.sleep(interval)),
+    Effect.andThen(
+      Effect.sync(() => {
+        for (const watched of busy.values()) look(watched, host)
+        lookAtHost(busy, host)
+      })
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  return {
+    begin: (isolate, limits, used) => {
+      const watched: Watched = {
+        isolate,
+        limits,
+        used,
+        cpuBefore: undefined,
+        cpu: 0,
+        shared: false,
+        asked: false
+      }
+      busy.set(isolate, watched)
+      if (busy.size === 1) anyBusy.openUnsafe()
+      // Where the run starts from; only asked for where somebody wants to know.
+      if (limits.cpu !== undefined) look(watched, host)
+    },
+    end: (isolate) => {
+      if (busy.delete(isolate) && busy.size === 0) anyBusy.closeUnsafe()
+    }
+  }
+})
