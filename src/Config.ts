@@ -16,11 +16,12 @@ import { realOf } from "./paths.ts"
 import { configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { snapshotOf } from "./config/snapshot.ts"
 import { ConfigError, type ConfigProblem } from "./Errors.ts"
-import { type FileStates, haveChanged, statesOf } from "./fileStates.ts"
+import { type FileStates, statesOf } from "./fileStates.ts"
 import { extractor, linkifier, makeSpec, type PluginSpec } from "./Plugin.ts"
 import { problemsOf } from "./spec/problems.ts"
 import type { breaker, limits, optionalLimits, optionalSettings, settings } from "./spec/settings.ts"
 import type { ConfigTime, Given } from "./spec/values.ts"
+import { untilChanged } from "./watchFiles.ts"
 
 export type { ConfigTime } from "./spec/values.ts"
 
@@ -189,15 +190,6 @@ export const watchConfig = (
     return statesOf([...candidates, ...known, ...folders])
   }
 
-  const untilChanged = (states: FileStates): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      while (!haveChanged(states)) yield* Effect.sleep(interval)
-      for (let now = look(true); ; now = look(true)) {
-        yield* Effect.sleep(interval)
-        if (!haveChanged(now)) return
-      }
-    })
-
   const load = Effect.gen(function* () {
     const before = { true: look(true), false: look(false) }
     const found = yield* Effect.result(loadConfig(root, options))
@@ -209,6 +201,10 @@ export const watchConfig = (
 
   return Stream.unfold<FileStates | undefined, Result.Result<LoadedConfig, ConfigError>, never, never>(
     undefined,
-    (states) => Effect.andThen(states === undefined ? Effect.void : untilChanged(states), load)
+    (states) =>
+      Effect.andThen(
+        states === undefined ? Effect.void : untilChanged(states, { look: () => look(true), interval }),
+        load
+      )
   )
 }

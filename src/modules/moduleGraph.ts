@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
+import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../wire/messages.ts"
 import { lexerReady } from "./eagerImports.ts"
 import { type Import, importsOf } from "./moduleImports.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import { isLibrary, type ModulePolicy } from "./ModulePolicy.ts"
-import type { ModuleResolver } from "./ModuleResolver.ts"
+import type { ModuleResolver, ResolvedFile } from "./ModuleResolver.ts"
 import type { ModuleSource, ModuleSources } from "./ModuleSource.ts"
 import { CompilerTrap } from "./typescript.ts"
 
@@ -30,7 +31,7 @@ export interface Modules {
 export interface ModuleGraph extends Modules {
   /** `sha256-…`, the same on every machine that has the same modules. */
   readonly integrity: string
-  /** Real paths of all modules. */
+  /** What can change the graph: real paths of all modules, of those that cannot be read, and folders where one is missing. */
   readonly files: ReadonlySet<string>
 }
 
@@ -44,10 +45,22 @@ const keyOf = (file: string, { specifier, require }: Import): string =>
 /** What does not come from files: the runtime's own, and code that is in the graph already as a text. */
 const isElsewhere = (specifier: string): boolean => isBuiltin(specifier) || specifier.startsWith("data:")
 
-/** All that can be reached from the entry, by file; `edges` has what each import leads to. */
+/** All that can be reached from the entry, by file. */
 interface Reached {
   readonly modules: ReadonlyMap<string, ModuleSource>
+  /** The module that each import leads to. */
   readonly edges: ReadonlyMap<string, Module>
+  /** Files that cannot be read as modules, and folders in which modules are missing. */
+  readonly failed: ReadonlySet<string>
+}
+
+/** The folders in which a missing module would be. */
+const foldersOf = ({ specifier }: Import, parent: string): ReadonlyArray<string> => {
+  const folder = path.dirname(parent)
+  if (specifier.startsWith(".")) return [path.dirname(path.resolve(folder, specifier))]
+  const above = [folder]
+  for (let at = folder; at !== path.dirname(at); at = path.dirname(at)) above.push(path.dirname(at))
+  return above.map((at) => path.join(at, "node_modules"))
 }
 
 /** What modules are found, judged and read with. */
@@ -62,6 +75,7 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
   const { manifests } = policy
   const modules = new Map<string, ModuleSource>([[policy.entry, await sources.get(policy.entry, manifests)]])
   const edges = new Map<string, Module>()
+  const failed = new Set<string>()
   let bytes = 0
   // A map goes on to what is added to it meanwhile.
   for (const [parent, source] of modules) {
@@ -73,8 +87,9 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
     }
     for (const asked of importsOf(source).imports) {
       if (isElsewhere(asked.specifier)) continue
+      let found: ResolvedFile | undefined
       try {
-        const found = resolver.resolve({ ...asked, parent: pathToFileURL(parent).href })
+        found = resolver.resolve({ ...asked, parent: pathToFileURL(parent).href })
         const module = {
           ...found,
           source: modules.get(found.file) ?? (await sources.get(found.file, manifests))
@@ -84,10 +99,11 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
       } catch (error) {
         if (error instanceof CompilerTrap) throw error
         // Absent, as optional dependencies are, or refused: so it will be when the plugin asks for it.
+        for (const file of found === undefined ? foldersOf(asked, parent) : [found.file]) failed.add(file)
       }
     }
   }
-  return { modules, edges }
+  return { modules, edges, failed }
 }
 
 /**
@@ -127,7 +143,7 @@ export const moduleGraph = async (tools: ModuleTools): Promise<ModuleGraph> => {
   }
   return {
     integrity: hash(policy, reached),
-    files: new Set(modules.keys()),
+    files: new Set([...modules.keys(), ...reached.failed]),
     get: async (request) => {
       const { specifier, parent, require } = request
       const known = parent.startsWith("file:")

@@ -153,11 +153,11 @@ export const specOfFile = (file: string): ConfiguredSpec =>
     isolation: "process"
   })
 
-/** The workspace's entry of that name. */
+/** The workspace's entry of that name, and the config file that holds it. */
 export const specOfName = Effect.fnUntraced(function* (workspace: string, name: string) {
   const { file, specs, disabled } = yield* Effect.mapError(loadConfig(workspace, configDefaults), fromError)
   const spec = specs.find((spec) => spec.name === name)
-  if (spec !== undefined) return spec
+  if (spec !== undefined) return { spec, file }
   if (file === undefined) return yield* invalid(`${workspace} has no agentlip.config.ts; name a file instead`)
   if (disabled.includes(name))
     return yield* invalid(`"${name}" has enabled: false in ${file}; remove that, or name its file`)

@@ -25,7 +25,8 @@ const usage = (errors: ReadonlyArray<CliError.CliError>, commandPath: ReadonlyAr
     code: "USAGE"
   })
 
-const format =
+/** What stderr shows of an error. */
+export const errorText =
   (json: boolean) =>
   ({ reason, code, details }: CommandError): string =>
     json
@@ -34,7 +35,7 @@ const format =
 
 /** Replaces the CLI's own, which prints the whole help with every mistake, on stdout. */
 export const layer = (json: boolean): Layer.Layer<never> => {
-  const text = format(json)
+  const text = errorText(json)
   const formatter = CliOutput.defaultFormatter({ colors: !json && process.stdout.isTTY })
   const formatError = (error: CliError.CliError): string => {
     const cause = error._tag === "UserError" ? error.cause : error

@@ -1,25 +1,16 @@
 /** `agentlip plugin run`: one plugin on one text, without a hub. */
-import {
-  type ConfiguredSpec,
-  extractor,
-  grantsSnippet,
-  Message,
-  type PluginError,
-  PluginErrorJson,
-  PluginRuntime,
-  WorkerLayer
-} from "@agentlip/plugin-runtime"
-import { Console, Duration, Effect, Option, Result, Schema } from "effect"
+import { Message, PluginErrorJson } from "@agentlip/plugin-runtime"
+import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { namedRedactorOf } from "../../../plugins/Secrets.ts"
 import { CommandError } from "../../CommandError.ts"
-import { type LogLine, runtimeLayer, withItsKind, withLog } from "../../plugins/DryRun.ts"
 import { textOf } from "../../flags/Given.ts"
 import { Json, workspaceFolder } from "../../flags/Globals.ts"
-import { waitForDebugger } from "../../plugins/Inspector.ts"
 import { jsonText } from "../../render/Output.ts"
 import { problemOf } from "../../plugins/PluginProblem.ts"
-import { render, renderProblem, type RunReport, timesOf } from "../../render/RunReport.ts"
+import { reportOf } from "../../plugins/reportOf.ts"
+import { runOnChanges } from "../../plugins/Watch.ts"
+import { render, renderProblem, type RunReport } from "../../render/RunReport.ts"
 import { fileText, invalid, specFlags, specOfFile, specOfName, withFlags } from "../../flags/SpecFlags.ts"
 
 const flags = {
@@ -46,6 +37,12 @@ const flags = {
     Flag.withDescription("Run it so often on the same text, until it fails"),
     Flag.withDefault(1)
   ),
+  watch: Flag.Boolean("watch").pipe(
+    Flag.withDescription(
+      "Run again whenever the plugin, a file that it imports, or a file that these flags name changes; Ctrl-C ends it"
+    ),
+    Flag.withDefault(false)
+  ),
   inspect: Flag.Boolean("inspect").pipe(
     Flag.withDescription("Wait for a debugger, and run the plugin in a thread that it can stop"),
     Flag.withDefault(false)
@@ -57,9 +54,6 @@ const flags = {
   ),
   ...specFlags
 }
-
-/** Long enough for whoever looks at variables, and a time that timers can count. */
-const whileDebugging = Duration.days(7)
 
 const PartialMessage = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json))
 
@@ -75,7 +69,7 @@ const madeUp = (text: string): Message => ({
 const messageOf = Effect.fnUntraced(function* (text: Option.Option<string>, file: Option.Option<string>) {
   if (Option.isSome(text) === Option.isSome(file))
     return yield* invalid("Say what the plugin is to run on: --text TEXT, or --message FILE; one of them")
-  if (Option.isNone(file)) return madeUp(yield* textOf(Option.getOrElse(text, () => "")))
+  if (Option.isNone(file)) return madeUp(Option.getOrElse(text, () => ""))
   const given = yield* Effect.mapError(
     Schema.decodeEffect(PartialMessage)(yield* fileText(file.value)),
     ({ message }) => invalid(`${file.value} holds no JSON object: ${message}`)
@@ -93,80 +87,12 @@ const specFor = Effect.fnUntraced(function* (given: {
   const { file, plugin } = given
   if (Option.isSome(file) === Option.isSome(plugin))
     return yield* invalid("Say which plugin: its FILE, or --plugin NAME; one of them")
-  const workspace = yield* workspaceFolder
-  return Option.isSome(plugin)
-    ? { spec: yield* specOfName(workspace, plugin.value), base: workspace, kindIsKnown: true }
-    : {
-        spec: specOfFile(Option.getOrElse(file, () => "")),
-        base: process.cwd(),
-        kindIsKnown: false
-      }
-})
-
-/** A thread that nothing but the debugger stops. */
-const debugged = (spec: ConfiguredSpec): ConfiguredSpec => {
-  const { cpu: _, ...limits } = spec.limits
-  return { ...spec, isolation: "thread", sandbox: "none", timeout: whileDebugging, limits, concurrency: 1 }
-}
-
-const runs = Effect.fnUntraced(function* (
-  spec: ConfiguredSpec,
-  message: Message,
-  repeat: number,
-  base: string
-) {
-  const runtime = yield* PluginRuntime
-  const workers = yield* WorkerLayer
-  const redact = namedRedactorOf(spec).text
-  const logs: Array<LogLine> = []
-  const times: Array<number> = []
-  const timed = <A, E>(effect: Effect.Effect<A, E>) =>
-    Effect.suspend(() => {
-      const since = performance.now()
-      return Effect.map(effect, (value) => ({ value, took: performance.now() - since }))
-    })
-  const result = yield* Effect.gen(function* () {
-    const { value: info, took: load } = yield* timed(runtime.load(spec))
-    const ofLoad = logs.length
-    const run =
-      spec.kind.name === extractor.name
-        ? runtime.run({ ...spec, kind: extractor }, { message })
-        : runtime.run(spec, { message })
-    let output: RunReport["output"]
-    let error: PluginError | undefined
-    for (let count = 0; count < repeat && error === undefined; count++) {
-      // Of many runs the log of the last is enough.
-      logs.length = ofLoad
-      const ran = yield* Effect.result(timed(run))
-      if (Result.isFailure(ran)) error = ran.failure
-      else {
-        output = ran.success.value
-        times.push(ran.success.took)
-      }
-    }
-    return { info, load, output: error === undefined ? output : undefined, error }
-  }).pipe(
-    withLog(({ level, text }) => logs.push({ level, text: redact(text) })),
-    Effect.catch((error: PluginError) =>
-      Effect.succeed({ info: undefined, load: 0, output: undefined, error })
-    )
-  )
-  const needs = (yield* workers.audits).get(spec.name) ?? {}
-  const isUsed = Object.values(needs).some((what) => what.length > 0)
-  const report: RunReport = {
-    spec,
-    info:
-      result.info === undefined
-        ? undefined
-        : { ...result.info, name: redact(result.info.name), version: redact(result.info.version) },
-    text: message.content_raw,
-    output: result.output,
-    error: result.error,
-    logs,
-    times: result.info === undefined ? undefined : timesOf(result.load, times),
-    snippet: spec.enforcement === "audit" && isUsed ? grantsSnippet(spec.grants, needs, base) : ""
+  if (Option.isNone(plugin)) {
+    const spec = specOfFile(Option.getOrElse(file, () => ""))
+    return { spec, base: process.cwd(), kindIsKnown: false, file: undefined }
   }
-  return report
+  const workspace = yield* workspaceFolder
+  return { ...(yield* specOfName(workspace, plugin.value)), base: workspace, kindIsKnown: true }
 })
 
 const document = Effect.fnUntraced(function* (report: RunReport) {
@@ -207,50 +133,70 @@ const paper = (): { readonly colours: boolean; readonly columns: number } => ({
   columns: process.stdout.columns || Number.POSITIVE_INFINITY
 })
 
+type Flags = Command.Command.Config.Infer<typeof flags>
+
+/** What is run, read from the files that the flags name. */
+const prepare = Effect.fnUntraced(function* (given: Flags) {
+  const message = yield* messageOf(given.text, given.message)
+  const { spec, base, kindIsKnown, file } = yield* specFor(given)
+  return {
+    message,
+    base,
+    kindIsKnown: kindIsKnown || Option.isSome(given.kind),
+    spec: yield* withFlags(spec, given),
+    configFile: file
+  }
+})
+
+type Prepared = Effect.Success<ReturnType<typeof prepare>>
+
+/** Runs it and prints what became of that. */
+const runAndShow = Effect.fnUntraced(function* (given: Flags, prepared: Prepared) {
+  const report = yield* Effect.scoped(
+    reportOf({
+      ...prepared,
+      repeat: given.repeat,
+      inspectPort: given.inspect ? given.inspectPort : undefined
+    })
+  )
+  const json = yield* Json
+  yield* Console.log(json ? jsonText(yield* document(report)) : render(report, paper()).join("\n"))
+  if (report.error === undefined) return
+  const problem = problemOf(report.error, report.spec)
+  return yield* new CommandError({
+    reason: json ? problem.message : renderProblem(problem).join("\n"),
+    code: report.error._tag
+  })
+})
+
+/** Files that the flags name and that are read anew for each run. */
+const filesOfFlags = ({ message, config }: Flags, { configFile }: Prepared): ReadonlyArray<string> => [
+  ...Option.toArray(message),
+  ...Option.toArray(config).flatMap((given) => (given.startsWith("@") ? [given.slice(1)] : [])),
+  ...(configFile === undefined ? [] : [configFile])
+]
+
 export const pluginRun = Command.make(
   "run",
   flags,
-  Effect.fnUntraced(function* (given) {
-    if (given.repeat < 1) return yield* invalid("--repeat takes a whole number from 1")
-    if (given.inspect && Option.exists(given.isolation, (level) => level !== "thread"))
+  Effect.fnUntraced(function* (flagged) {
+    if (flagged.repeat < 1) return yield* invalid("--repeat takes a whole number from 1")
+    if (flagged.inspect && Option.exists(flagged.isolation, (level) => level !== "thread"))
       return yield* invalid("--inspect runs the plugin in a thread; leave --isolation out")
-    const message = yield* messageOf(given.text, given.message)
-    const { spec: configured, base, kindIsKnown } = yield* specFor(given)
-    const asked = yield* withFlags(configured, given)
-    const found =
-      kindIsKnown || Option.isSome(given.kind)
-        ? Result.succeed(asked)
-        : yield* Effect.result(withItsKind(asked)).pipe(Effect.provide(runtimeLayer(base)))
-    const report = Result.isFailure(found)
-      ? failed(asked, message.content_raw, found.failure)
-      : yield* Effect.gen(function* () {
-          if (given.inspect) yield* waitForDebugger(given.inspectPort)
-          const spec = given.inspect ? debugged(found.success) : found.success
-          return yield* runs(spec, message, given.repeat, base).pipe(
-            Effect.provide(runtimeLayer(base, given.inspect))
-          )
-        }).pipe(Effect.scoped)
-    const json = yield* Json
-    yield* Console.log(json ? jsonText(yield* document(report)) : render(report, paper()).join("\n"))
-    if (report.error === undefined) return
-    const problem = problemOf(report.error, report.spec)
-    return yield* new CommandError({
-      reason: json ? problem.message : renderProblem(problem).join("\n"),
-      code: report.error._tag
-    })
+    if (flagged.inspect && flagged.watch)
+      return yield* invalid("--inspect and --watch do not go together; leave one out")
+    // Stdin can be read once.
+    const text = Option.isSome(flagged.text) ? Option.some(yield* textOf(flagged.text.value)) : flagged.text
+    const given = { ...flagged, text }
+    return yield* given.watch
+      ? runOnChanges({
+          prepare: prepare(given),
+          modulePath: ({ spec }) => spec.modulePath,
+          files: (prepared) => filesOfFlags(given, prepared),
+          run: (prepared) => runAndShow(given, prepared)
+        })
+      : Effect.flatMap(prepare(given), (prepared) => runAndShow(given, prepared))
   })
 ).pipe(
   Command.withDescription("Run a plugin on a text, without a hub, and show what it found, logged and took")
 )
-
-/** A plugin that never came to run. */
-const failed = (spec: ConfiguredSpec, text: string, error: PluginError): RunReport => ({
-  spec,
-  info: undefined,
-  text,
-  output: undefined,
-  error,
-  logs: [],
-  times: undefined,
-  snippet: ""
-})
