@@ -27,11 +27,9 @@ export interface WatchedModule {
  *
  * @example
  * ```ts
- * while (true) {
- *   const watched = yield* watchModule("/srv/plugins/urls.ts")
- *   yield* run
- *   yield* watched.changed
- * }
+ * const watched = yield* watchModule("/srv/plugins/urls.ts")
+ * yield* runtime.load(spec)
+ * const changed = yield* watched.changed
  * ```
  */
 export const watchModule = Effect.fn("watchModule")(function* (

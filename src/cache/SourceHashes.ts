@@ -1,8 +1,8 @@
 /**
  * The hash of each cached plugin's modules, kept for as long as their files stay as they are.
  *
- * A hit costs no look at the disk but one a second. A change that does not touch a file of the graph (a package
- * installed beside it that a name would now resolve to) is found when the graph is next walked.
+ * A hit costs no look at the disk but one a second. A module that was missing and is there by now is found too; a
+ * package that is installed nearer than the one in use is found when the graph is next walked.
  */
 import { Deferred, type Duration, Effect, Exit } from "effect"
 import * as fs from "node:fs"

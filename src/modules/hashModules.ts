@@ -7,7 +7,7 @@ export type Hashed =
   | { readonly integrity: string; readonly files: ReadonlyArray<string> }
   | { readonly problem: string }
 
-/** The hash of an entry's module graph and the files in it, or why there is none; an interruption ends the thread. */
+/** The hash of an entry's module graph and the files that can change it, or why there is none; an interruption ends the thread. */
 export const hashModules = (
   entry: string,
   /** Longer than that, and there is none. */

@@ -54,6 +54,7 @@ export type LoaderResult =
   | Given
   | { readonly type: "changed"; readonly changed: boolean }
   | { readonly type: "states"; readonly states: FileStates }
+  /** `files`: all that can change the graph, folders in which a module is missing too. */
   | { readonly type: "hashed"; readonly integrity: string; readonly files: ReadonlyArray<string> }
   | { readonly type: "problem"; readonly problem: string }
 

@@ -31,8 +31,10 @@ export interface Modules {
 export interface ModuleGraph extends Modules {
   /** `sha256-…`, the same on every machine that has the same modules. */
   readonly integrity: string
-  /** What can change the graph: real paths of all modules, of those that cannot be read, and folders where one is missing. */
+  /** Real paths of all modules. */
   readonly files: ReadonlySet<string>
+  /** Files that cannot be read as modules, and folders in which modules are missing: with them the graph would be another. */
+  readonly failed: ReadonlySet<string>
 }
 
 /** More than that is no plugin; it would take seconds to read. */
@@ -143,7 +145,8 @@ export const moduleGraph = async (tools: ModuleTools): Promise<ModuleGraph> => {
   }
   return {
     integrity: hash(policy, reached),
-    files: new Set([...modules.keys(), ...reached.failed]),
+    files: new Set(modules.keys()),
+    failed: reached.failed,
     get: async (request) => {
       const { specifier, parent, require } = request
       const known = parent.startsWith("file:")

@@ -49,12 +49,12 @@ const remember = (guest: number, serving: Serving): Serving => {
 
 const hash = async (entry: string): Promise<LoaderResult> => {
   const policy = ModulePolicy.ofPlugin(entry)
-  const { integrity, files } = await moduleGraph({
+  const { integrity, files, failed } = await moduleGraph({
     policy,
     resolver: new ModuleResolver(policy, conditions),
     sources
   })
-  return { type: "hashed", integrity, files: [...files] }
+  return { type: "hashed", integrity, files: [...files, ...failed] }
 }
 
 const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {

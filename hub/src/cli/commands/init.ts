@@ -7,8 +7,10 @@ import * as SafeFiles from "../../workspace/SafeFiles.ts"
 import { configNames } from "../../workspace/Ownership.ts"
 import { requireShort, Workspace } from "../../workspace/Workspace.ts"
 import { CommandError } from "../CommandError.ts"
+import { calledAs } from "../calledAs.ts"
 import { newWorkspaceFolder } from "../flags/Globals.ts"
 import { show } from "../render/Output.ts"
+import { shellWord } from "../render/shellWord.ts"
 
 const config = `// Which plugins the hub of this folder runs, and what each may do. It is your own code: it runs in the hub.
 // A type import only: it is gone when the file runs.
@@ -97,7 +99,7 @@ export const init = Command.make("init", {}, () =>
     yield* show({ workspace, created }, () => [
       ...created.map((file) => `made ${file}`),
       "",
-      `Start its hub: agentlip up --workspace ${workspace}`
+      `Start its hub: ${calledAs()} up --workspace ${shellWord(workspace)}`
     ])
   })
 ).pipe(Command.withDescription("Make a workspace of a folder: a config file, and a first plugin"))

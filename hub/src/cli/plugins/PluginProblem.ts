@@ -10,6 +10,7 @@ import {
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { namedRedactorOf } from "../../plugins/Secrets.ts"
+import { shellWord } from "../render/shellWord.ts"
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {
@@ -63,10 +64,6 @@ const grantFlag = (message: string): string | undefined => {
     /[Gg]rant it with grants\.(read|write|net|env): \["([^"]+)"\]/.exec(message) ?? []
   return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
 }
-
-/** As a shell takes it. */
-const shellWord = (text: string): string =>
-  /^[\w./:@%+=-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", "'\\''")}'`
 
 /** The flags for what a plugin declares to need: `net a.com, b.com; read ./data`. */
 const declaredFlags = (reason: string): string | undefined => {

@@ -6,8 +6,10 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as SafeFiles from "../../../workspace/SafeFiles.ts"
 import { CommandError } from "../../CommandError.ts"
+import { calledAs } from "../../calledAs.ts"
 import { workspaceFolder } from "../../flags/Globals.ts"
 import { show } from "../../render/Output.ts"
+import { shellWord } from "../../render/shellWord.ts"
 import { pathFromHere } from "../../plugins/PluginProblem.ts"
 import { invalid } from "../../flags/SpecFlags.ts"
 
@@ -94,7 +96,7 @@ export const pluginNew = Command.make(
     yield* show({ file, kind, entry }, () => [
       `made ${pathFromHere(file)}`,
       "",
-      `Try it:      agentlip plugin run ${pathFromHere(file)} --text "${samples[kind]}"`,
+      `Try it:      ${calledAs()} plugin run ${shellWord(pathFromHere(file))} --text "${samples[kind]}"`,
       `Then add to ${kind}s in agentlip.config.ts:  { name: "${name}", modulePath: "${modulePath}" }`
     ])
   })

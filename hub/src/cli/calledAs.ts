@@ -1,0 +1,49 @@
+/** How this command was called, so that a hint can be pasted: `agentlip` alone may not be on the user's PATH. */
+import * as path from "node:path"
+import { shellWord } from "./render/shellWord.ts"
+
+/** Of a process. */
+export interface Invocation {
+  /** The script, as Node was given it. */
+  readonly script: string
+  /** Options of Node itself. */
+  readonly nodeOptions: ReadonlyArray<string>
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly cwd: string
+}
+
+/** Commands that run a package's `bin`, by the package manager that set `npm_config_user_agent`. */
+const runners: { readonly [manager: string]: string } = {
+  npm: "npx",
+  pnpm: "pnpm exec",
+  yarn: "yarn exec",
+  bun: "bunx"
+}
+
+/** The words to type before a subcommand. */
+export const callOf = ({ script, nodeOptions, env, cwd }: Invocation): string => {
+  const manager = (env["npm_config_user_agent"] ?? "").split("/")[0] ?? ""
+  const runner = env["npm_command"] === undefined ? undefined : runners[manager]
+  if (path.basename(script) === "agentlip") {
+    if (runner !== undefined) return `${runner} agentlip`
+    const onPath = (env["PATH"] ?? "").split(path.delimiter).includes(path.dirname(script))
+    return onPath ? "agentlip" : shellWord(pathFrom(cwd, script))
+  }
+  const node = runner === undefined ? ["node"] : [runner, "node"]
+  return [...node, ...nodeOptions.map(shellWord), shellWord(pathFrom(cwd, script))].join(" ")
+}
+
+const pathFrom = (cwd: string, file: string): string => {
+  const relative = path.relative(cwd, file)
+  if (relative.startsWith("..")) return file
+  return relative.includes("/") ? relative : `./${relative}`
+}
+
+/** The words to type before a subcommand of this command. */
+export const calledAs = (): string =>
+  callOf({
+    script: process.argv[1] ?? "agentlip",
+    nodeOptions: process.execArgv,
+    env: process.env,
+    cwd: process.cwd()
+  })
