@@ -5,6 +5,7 @@
  * **Details**
  *
  * - A success sets the count to 0; any failure counts, defects too (they are raised again as they came).
+ * - A run whose isolate crashes after it has returned, and before the next run, counts as a failure.
  * - Interruption counts nothing and frees the probe's place. So does `CIRCUIT_OPEN` of a breaker inside: nothing was
  *   executed.
  * - Admission and result are one atomic step each: at most one probe, no lost count, and a run that was
@@ -54,6 +55,11 @@ export interface Pass {
   readonly isCurrent: () => boolean
   /** To be called once, and what it returns to be run: the circuit knows by then. */
   readonly leave: (exit: Exit.Exit<unknown, unknown>, now: number) => Effect.Effect<void>
+  /**
+   * To be called at most once, if its isolate crashed after it had returned: its success counts as a failure. Changes
+   * nothing if it was no success.
+   */
+  readonly crashed: (now: number) => Effect.Effect<void>
 }
 
 /** Protects callers from plugins that keep failing. */
@@ -159,8 +165,66 @@ interface Known {
   generation: number
 }
 
+/** Takes a step of a circuit, and hands its answer on. */
+type TakeStep = <A>(
+  circuit: Known,
+  now: number,
+  transition: StepOf<A>["transition"],
+  then: (answer: A) => void
+) => Effect.Effect<void>
+
+class CircuitPass implements Pass {
+  readonly #generation: number
+  readonly #circuit: Known
+  readonly #take: TakeStep
+  /** The circuit's generation since this run was counted as a success. */
+  #succeeded: number | undefined
+  /** Whether its isolate crashed before it was said how the run ended. */
+  #isCrashed = false
+
+  constructor(generation: number, circuit: Known, take: TakeStep) {
+    this.#generation = generation
+    this.#circuit = circuit
+    this.#take = take
+  }
+
+  isCurrent(): boolean {
+    return this.#circuit.generation === this.#generation
+  }
+
+  leave(exit: Exit.Exit<unknown, unknown>, now: number): Effect.Effect<void> {
+    const count = countOf(exit)
+    const outcome = count === "success" && this.#isCrashed ? "failure" : count
+    const generation = this.#generation
+    return this.#take(
+      this.#circuit,
+      now,
+      (circuit, now) => {
+        const isLate = circuit.generation !== generation
+        const after = Circuit.record(circuit, generation, outcome, now)
+        return [outcome === "success" && !isLate ? after.generation : undefined, after]
+      },
+      (succeeded) => {
+        this.#succeeded = succeeded
+      }
+    )
+  }
+
+  crashed(now: number): Effect.Effect<void> {
+    this.#isCrashed = true
+    const generation = this.#succeeded
+    if (generation === undefined) return Effect.void
+    return this.#take(
+      this.#circuit,
+      now,
+      (circuit, now) => [undefined, Circuit.crash(circuit, generation, now)],
+      () => {}
+    )
+  }
+}
+
 /** Of a run that was let in while the store could not be asked. */
-const uncounted: Pass = { isCurrent: () => true, leave: () => Effect.void }
+const uncounted: Pass = { isCurrent: () => true, leave: () => Effect.void, crashed: () => Effect.void }
 
 const make = Effect.fnUntraced(function* (store: BreakerStore, options: BreakerOptions) {
   const basePolicy = makePolicy(options, defaultPolicy)
@@ -231,17 +295,15 @@ const make = Effect.fnUntraced(function* (store: BreakerStore, options: BreakerO
 
   const passOf = (circuit: Known, admission: Circuit.Admission): Exit.Exit<Pass, CircuitOpen> => {
     if (!admission.admitted) return Exit.fail(refusal(circuit.name, admission))
-    const { generation } = admission
-    return Exit.succeed<Pass>({
-      isCurrent: () => circuit.generation === generation,
-      leave: (exit, now) => {
-        const record = (circuit: Circuit.Circuit, now: number) =>
-          [undefined, Circuit.record(circuit, generation, countOf(exit), now)] as const
-        if (modifyNow === undefined) return reaching(undefined)(step(circuit, now, record))
-        noted(circuit, modifyNow(stepOf(circuit, now, record)))
-        return Effect.void
-      }
-    })
+    return Exit.succeed(new CircuitPass(admission.generation, circuit, soon))
+  }
+
+  /** Takes a step at once if the store can; otherwise the effect does. */
+  const soon: TakeStep = (circuit, now, transition, then) => {
+    if (modifyNow === undefined)
+      return reaching(undefined)(Effect.map(step(circuit, now, transition), (answer) => then(answer)))
+    then(noted(circuit, modifyNow(stepOf(circuit, now, transition))))
+    return Effect.void
   }
 
   const enterNow =

@@ -25,6 +25,14 @@ interface Asked<Spec extends PluginSpec> {
   readonly keep?: (output: string) => Effect.Effect<void>
 }
 
+/** What the circuit breaker has to do with a run. */
+export interface RunCircuit {
+  /** Lets it in, or refuses it. */
+  readonly enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
+  /** Is told that its isolate crashed after it had returned. */
+  readonly crashed: (run: Run<PluginSpec>) => void
+}
+
 export class Run<Spec extends PluginSpec> implements Submission {
   readonly plugin: Plugin
   readonly asked: Asked<Spec>
@@ -36,20 +44,14 @@ export class Run<Spec extends PluginSpec> implements Submission {
   outputLength = 0
   answer: Submission["answer"] = () => {}
   readonly #since = performance.now()
-  readonly #enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
+  readonly #circuit: RunCircuit
 
-  constructor(
-    plugin: Plugin,
-    asked: Asked<Spec>,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    /** Lets it in by the circuit breaker, or refuses it. */
-    enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
-  ) {
+  constructor(plugin: Plugin, asked: Asked<Spec>, fiber: Fiber.Fiber<unknown, unknown>, circuit: RunCircuit) {
     this.plugin = plugin
     this.asked = asked
     this.fiber = fiber
     this.traceparent = traceparentOf(fiber)
-    this.#enter = enter
+    this.#circuit = circuit
   }
 
   get spec(): Spec {
@@ -71,7 +73,11 @@ export class Run<Spec extends PluginSpec> implements Submission {
 
   /** The circuit may have opened while it waited. */
   readmit(): Effect.Effect<void, PluginError> | undefined {
-    return this.pass?.isCurrent() === true ? undefined : this.#enter(this)
+    return this.pass?.isCurrent() === true ? undefined : this.#circuit.enter(this)
+  }
+
+  crashed(): void {
+    this.#circuit.crashed(this)
   }
 
   ended(outcome: RunOutcome): void {

@@ -1,5 +1,5 @@
 /** Runs plugins: encode the input, look into the cache, ask the breaker, submit to the pool, decode, settle. */
-import { Context, Effect, Exit, Layer, Option, type Result } from "effect"
+import { Context, Effect, Exit, FiberSet, Layer, Option, type Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./wire/messages.ts"
@@ -9,7 +9,7 @@ import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metr
 import { decodeOutput } from "./Output.ts"
 import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
-import { type Plugin, Run } from "./Run.ts"
+import { type Plugin, Run, type RunCircuit } from "./Run.ts"
 import { withRunSpan } from "./telemetry/tracing.ts"
 import { watchBreaker } from "./telemetry/watchBreaker.ts"
 import { WorkerLayer } from "./WorkerLayer.ts"
@@ -37,7 +37,12 @@ export interface RunResult<Spec extends PluginSpec> {
 export class PluginRuntime extends Context.Service<
   PluginRuntime,
   {
-    /** Runs one plugin on one input; its output is validated, its type follows from the spec's kind. */
+    /**
+     * Runs one plugin on one input; its output is validated, its type follows from the spec's kind.
+     *
+     * **Gotchas**: the caller gets one answer, but the plugin may be called twice. If the host ends an isolate whose
+     * guest has just begun the next run, and has not heard so yet, that run executes again on another isolate.
+     */
     readonly run: <Spec extends PluginSpec>(
       spec: Spec,
       input: InputOf<Spec>
@@ -80,6 +85,7 @@ const make = Effect.gen(function* () {
   const metrics = yield* PluginMetrics
   const cache = yield* Effect.serviceOption(ResultCache)
   yield* watchBreaker
+  const fork = yield* FiberSet.makeRuntime<never>()
   let runs = 0
 
   /** What a spec comes to on this host. Specs are made once and used for many runs, so each is looked up once. */
@@ -121,6 +127,11 @@ const make = Effect.gen(function* () {
     return Effect.void
   }
 
+  const circuit: RunCircuit = {
+    enter,
+    crashed: (run) => void fork(Effect.suspend(() => run.pass?.crashed(run.now) ?? Effect.void))
+  }
+
   const decode = <Spec extends PluginSpec>(
     run: Run<Spec>,
     output: string
@@ -157,7 +168,7 @@ const make = Effect.gen(function* () {
     asked: ConstructorParameters<typeof Run<Spec>>[1]
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.withFiber((fiber) => {
-      const run = new Run(plugin, asked, fiber, enter)
+      const run = new Run(plugin, asked, fiber, circuit)
       const entered = enter(run)
       const whole = successOf(entered) !== undefined ? submit(run) : Effect.andThen(entered, submit(run))
       return Effect.onExit(whole, (exit) => settle(run, exit))

@@ -3,12 +3,14 @@
  * that it leaves open. It is the run's own that it costs, or nobody's; each other run is executed once, in turn.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result, Schedule } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { PluginStats } from "../src/Metrics.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
+import { WorkerLayer } from "../src/WorkerLayer.ts"
 import { diarist } from "./support/diary.ts"
 import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
 import { serve } from "./support/net.ts"
@@ -33,6 +35,12 @@ const source = `
       if (order === "throw") await new Promise(() => setTimeout(boom, 1))
       if (order === "hang-reject") await new Promise(() => setTimeout(() => void Promise.reject(new Error("boom")), 1))
       if (order === "short") await sleep(2)
+      if (order === "exit-later") setTimeout(() => process.exit(3), 1).unref()
+      if (order === "throw-later" || order === "fail-later") setTimeout(boom, 1).unref()
+      if (order === "reject-later") setTimeout(() => void Promise.reject(new Error("boom")), 1).unref()
+      if (order === "leave-timer") setTimeout(boom, 60_000)
+      if (order === "hang") await sleep(60_000)
+      if (order === "fail-later") throw new Error("boom")
       note("end")
       return answer
     }
@@ -146,6 +154,74 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           row(64).map((n) => (n < 3 ? "WORKER_CRASH" : "CIRCUIT_OPEN"))
         )
         assert.deepStrictEqual(yield* notes, inTurn([0, 1, 2], [0, 1, 2]))
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
+    )
+
+    const stateOf = Effect.flatMap(CircuitBreaker, (breaker) => breaker.state("diarist"))
+    /** Waits until the isolate of the last run is gone: with it goes what its end means to the circuit. */
+    const gone = Effect.repeat(
+      Effect.flatMap(WorkerLayer, ({ stats }) => stats),
+      { until: ({ isolates }) => isolates === 0, schedule: Schedule.spaced("5 millis"), times: 2_000 }
+    )
+
+    for (const order of ["exit-later", "throw-later", "reject-later", "reject"]) {
+      it.live(`one that returns and then crashes each time is refused before long (${order})`, () =>
+        Effect.gen(function* () {
+          const { run, notes } = yield* setUp()
+          const codes: Array<string> = []
+          const states: Array<unknown> = []
+          for (const n of row(5)) {
+            codes.push(codeOf(yield* run(`${order} ${n}`)))
+            yield* gone
+            const { _tag, failures } = yield* stateOf
+            states.push([_tag, failures])
+          }
+          assert.deepStrictEqual(codes, ["ok", "ok", "ok", "CIRCUIT_OPEN", "CIRCUIT_OPEN"])
+          const opened = ["Open", 3]
+          assert.deepStrictEqual(states, [["Closed", 1], ["Closed", 2], opened, opened, opened])
+          assert.deepStrictEqual(yield* notes, inTurn([0, 1, 2]))
+        }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
+      )
+    }
+
+    it.live("a crash after good runs counts once, and the next good run makes up for it", () =>
+      Effect.gen(function* () {
+        const { run } = yield* setUp()
+        for (const n of row(5)) {
+          yield* run(`answer ${n}`)
+          assert.strictEqual(codeOf(yield* run(`throw-later ${n}`)), "ok")
+          yield* gone
+          assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 1 })
+        }
+        yield* run("answer 5")
+        assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 0 })
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
+    )
+
+    it.live("a run that fails and the crash that follows it are one failure", () =>
+      Effect.gen(function* () {
+        const { run } = yield* setUp()
+        assert.strictEqual(codeOf(yield* run("fail-later 0")), "EXECUTION_ERROR")
+        yield* gone
+        assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 1 })
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
+    )
+
+    it.live("an isolate that the host ends by itself counts nothing", () =>
+      Effect.gen(function* () {
+        const { run } = yield* setUp()
+        // Unused for too long; for what it left behind; given up by its caller.
+        yield* run("answer 0")
+        yield* gone
+        assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 0 })
+        assert.strictEqual(codeOf(yield* run("leave-timer 1")), "ok")
+        yield* gone
+        assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 0 })
+        const fiber = yield* Effect.forkChild(run("hang 2"), { startImmediately: true })
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(fiber)
+        yield* gone
+        assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 0 })
       }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
     )
   })

@@ -87,6 +87,83 @@ describe("CircuitBreaker: states and time", () => {
     }).pipe(withBreaker())
   )
 
+  /** A run that succeeds, and what is to be called if its isolate crashes afterwards. */
+  const succeeding = Effect.gen(function* () {
+    const breaker = yield* CircuitBreaker
+    const pass = yield* breaker.enter("p", undefined, yield* Clock.currentTimeMillis)
+    const leave = (exit: Exit.Exit<unknown, unknown>) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => pass.leave(exit, now))
+    const crashed = Effect.flatMap(Clock.currentTimeMillis, (now) => pass.crashed(now))
+    return { leave, succeed: leave(Exit.succeed("fine")), crashed }
+  })
+
+  it.effect("a success that a crash follows counts as a failure, in whatever order they are told", () =>
+    Effect.gen(function* () {
+      const { fail, state, succeed } = yield* plugin("p")
+      yield* fail
+      const first = yield* succeeding
+      yield* first.succeed
+      assert.deepStrictEqual(yield* state, closed(0))
+      yield* first.crashed
+      assert.deepStrictEqual(yield* state, closed(2))
+      const second = yield* succeeding
+      yield* second.crashed
+      assert.deepStrictEqual(yield* state, closed(2))
+      yield* second.succeed
+      assert.deepStrictEqual(yield* state, open(60_000, 3))
+      yield* TestClock.adjust("60 seconds")
+      yield* succeed
+      assert.deepStrictEqual(yield* state, closed(0))
+    }).pipe(withBreaker())
+  )
+
+  it.effect("a success before the one that a crash follows stands", () =>
+    Effect.gen(function* () {
+      const { fail, state, succeed } = yield* plugin("p")
+      yield* Effect.repeat(fail, { times: 1 })
+      yield* succeed
+      const last = yield* succeeding
+      yield* last.succeed
+      yield* last.crashed
+      assert.deepStrictEqual(yield* state, closed(1))
+    }).pipe(withBreaker())
+  )
+
+  it.effect("a probe that succeeds and crashes opens the circuit again", () =>
+    Effect.gen(function* () {
+      const { trip, state } = yield* plugin("p")
+      yield* trip
+      yield* TestClock.adjust("60 seconds")
+      const probe = yield* succeeding
+      yield* probe.succeed
+      assert.deepStrictEqual(yield* state, closed(0))
+      yield* probe.crashed
+      assert.deepStrictEqual(yield* state, open(120_000, 3))
+    }).pipe(withBreaker())
+  )
+
+  it.effect(
+    "a crash counts nothing after a run that failed or was interrupted, or once the circuit has moved on",
+    () =>
+      Effect.gen(function* () {
+        const { trip, reset, state } = yield* plugin("p")
+        for (const exit of [Exit.fail("boom"), Exit.interrupt()]) {
+          const run = yield* succeeding
+          yield* run.leave(exit)
+          yield* run.crashed
+          assert.deepStrictEqual(yield* state, closed(1))
+        }
+        const late = yield* succeeding
+        yield* late.succeed
+        yield* trip
+        yield* late.crashed
+        assert.deepStrictEqual(yield* state, open(60_000, 0))
+        yield* reset
+        yield* late.crashed
+        assert.deepStrictEqual(yield* state, closed(0))
+      }).pipe(withBreaker())
+  )
+
   it.effect("check fails as a run would, and changes nothing", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker

@@ -50,6 +50,11 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       return {
         run,
         begun: Effect.sync(() => fs.readFileSync(diary, "utf8").split("\n").slice(0, -1)),
+        standStillUntil: (id: string) =>
+          Effect.sync(() => {
+            const until = performance.now() + 10_000
+            while (!fs.readFileSync(diary, "utf8").includes(id)) assert.isBelow(performance.now(), until)
+          }),
         loads: Effect.flatMap(PluginStats, (stats) =>
           Effect.map(stats.of("diarist"), ({ loadMillis }) => loadMillis.count)
         )
@@ -90,6 +95,23 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
         )
         assert.strictEqual(new Set(noted).size, noted.length)
         assert.isAtMost(yield* loads, 2)
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    )
+
+    it.live("right after it has answered: the run behind it may have begun, and is executed twice", () =>
+      Effect.gen(function* () {
+        const { run, begun, standStillUntil } = yield* setUp
+        yield* run(0, "warm")
+        const leaving = yield* Effect.forkChild(run(1, "leaving"), atOnce)
+        const staying = yield* Effect.forkChild(run(500, "staying"), atOnce)
+        const last = yield* Effect.forkChild(run(0, "last"), atOnce)
+        // They are handed over; then the host does not hear that its guest has answered one and is at the next.
+        yield* Effect.promise(() => Promise.resolve())
+        yield* standStillUntil("staying")
+        yield* Fiber.interrupt(leaving)
+        assert.strictEqual(yield* Fiber.join(staying), "staying")
+        assert.strictEqual(yield* Fiber.join(last), "last")
+        assert.deepStrictEqual(yield* begun, ["warm", "leaving", "staying", "staying", "last"])
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 

@@ -113,6 +113,26 @@ describe.runIf(available)("circuits in Redis", () => {
     })
   )
 
+  it.live("count a crash after a success as a failure, after all that both have seen", () =>
+    Effect.gen(function* () {
+      const { one, other } = yield* makeTwo
+      yield* fail(other)
+      yield* fail(other)
+      const pass = yield* one.enter("p", undefined, Date.now())
+      yield* pass.leave(Exit.succeed("fine"), Date.now())
+      assert.deepStrictEqual(yield* other.state("p"), { _tag: "Closed", failures: 0 })
+      yield* pass.crashed(Date.now())
+      const { _tag, failures } = yield* other.state("p")
+      assert.deepStrictEqual([_tag, failures], ["Open", 3])
+      // The probe, too.
+      yield* eventually(Effect.exit(other.check("p")), Exit.isSuccess)
+      const probe = yield* other.enter("p", undefined, Date.now())
+      yield* probe.leave(Exit.succeed("fine"), Date.now())
+      yield* probe.crashed(Date.now())
+      assert.strictEqual((yield* one.state("p"))._tag, "Open")
+    })
+  )
+
   it.live("are tripped and reset for both, and each says what it changed", () =>
     Effect.gen(function* () {
       const { one, other } = yield* makeTwo

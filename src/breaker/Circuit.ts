@@ -11,6 +11,9 @@
  *
  * Every admission carries the circuit's generation. Each transition moves the generation on, so that the
  * result of a run that was admitted before it finds another one and changes nothing.
+ *
+ * A plugin may return and crash right after. By then its run has been counted as a success, which has set the count to
+ * 0: the circuit keeps what it was (`forgiven`), so that `crash` can count on from there.
  */
 import { Duration } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
@@ -44,6 +47,8 @@ export interface Circuit {
   readonly policy: BreakerPolicy
   readonly generation: number
   readonly state: BreakerState
+  /** The failures in a row that the last success has ended; 0 if the last outcome was no success. */
+  readonly forgiven: number
 }
 
 export interface Refusal {
@@ -65,13 +70,19 @@ const probeWait = Duration.seconds(1)
 
 const closed: Closed = { _tag: "Closed", failures: 0 }
 
-export const make = (policy: BreakerPolicy): Circuit => ({ policy, generation: 0, state: closed })
+export const make = (policy: BreakerPolicy): Circuit => ({
+  policy,
+  generation: 0,
+  state: closed,
+  forgiven: 0
+})
 
 /** A new state; whoever was admitted before has no say in it. */
 const moveTo = (circuit: Circuit, state: BreakerState): Circuit => ({
   ...circuit,
   generation: circuit.generation + 1,
-  state
+  state,
+  forgiven: 0
 })
 
 const open = (circuit: Circuit, failures: number, now: number): Circuit =>
@@ -109,16 +120,29 @@ export const record = (circuit: Circuit, generation: number, outcome: Outcome, n
     case "ignored":
       return probe ? moveTo(circuit, { ...state, probing: false }) : circuit
     case "success":
-      if (probe) return moveTo(circuit, closed)
-      return state.failures === 0 ? circuit : { ...circuit, state: closed }
-    case "failure": {
-      const failures = state.failures + 1
-      return probe || failures >= policy.failureThreshold
-        ? open(circuit, failures, now)
-        : { ...circuit, state: { _tag: "Closed", failures } }
-    }
+      // Any failure of a probe opens the circuit, a crash after it too.
+      if (probe) return { ...moveTo(circuit, closed), forgiven: policy.failureThreshold - 1 }
+      return state.failures === 0 && circuit.forgiven === 0
+        ? circuit
+        : { ...circuit, state: closed, forgiven: state.failures }
+    case "failure":
+      return fail(circuit, state.failures + 1, now)
   }
 }
+
+const fail = (circuit: Circuit, failures: number, now: number): Circuit =>
+  circuit.state._tag === "HalfOpen" || failures >= circuit.policy.failureThreshold
+    ? open(circuit, failures, now)
+    : { ...circuit, state: { _tag: "Closed", failures }, forgiven: 0 }
+
+/**
+ * Counts a crash that followed a success: as if that had been a failure. `generation` is the circuit's since that
+ * success was counted; if it has moved on, the crash changes nothing.
+ */
+export const crash = (circuit: Circuit, generation: number, now: number): Circuit =>
+  generation === circuit.generation
+    ? fail(circuit, circuit.state.failures + circuit.forgiven + 1, now)
+    : circuit
 
 /** Opens from any state for a whole cooldown. */
 export const trip = (circuit: Circuit, now: number): Circuit => open(circuit, circuit.state.failures, now)

@@ -65,6 +65,8 @@ const failures = Schema.Int
 const Kept = Schema.fromJsonString(
   Schema.Struct({
     generation: Schema.Int,
+    // Absent in what an earlier version kept.
+    forgiven: Schema.optionalKey(Schema.Int),
     state: Schema.Union([
       Schema.Struct({ _tag: Schema.Literal("Closed"), failures }),
       Schema.Struct({ _tag: Schema.Literal("Open"), failures, until: Schema.Finite }),
@@ -91,17 +93,18 @@ const circuitOf = (
     generation: 0,
     state: { _tag: "Closed", failures: 0 }
   }))
-  const { generation, state } = kept
+  const { generation, forgiven = 0, state } = kept
   switch (state._tag) {
     case "Closed":
-      return { policy, generation, state }
+      return { policy, generation, forgiven, state }
     case "Open":
-      return { policy, generation, state: { ...state, until: state.until - time + now } }
+      return { policy, generation, forgiven, state: { ...state, until: state.until - time + now } }
     case "HalfOpen": {
       const { _tag, failures, since } = state
       return {
         policy,
         generation,
+        forgiven,
         state: { _tag, failures, probing: state.probing && time < since + probeLease }
       }
     }
@@ -109,16 +112,16 @@ const circuitOf = (
 }
 
 const textOf = (
-  { generation, state }: Circuit,
+  { generation, forgiven, state }: Circuit,
   { time, now }: { readonly time: number; readonly now: number }
 ): string => {
   switch (state._tag) {
     case "Closed":
-      return encodeKept({ generation, state })
+      return encodeKept({ generation, forgiven, state })
     case "Open":
-      return encodeKept({ generation, state: { ...state, until: state.until - now + time } })
+      return encodeKept({ generation, forgiven, state: { ...state, until: state.until - now + time } })
     case "HalfOpen":
-      return encodeKept({ generation, state: { ...state, since: time } })
+      return encodeKept({ generation, forgiven, state: { ...state, since: time } })
   }
 }
 

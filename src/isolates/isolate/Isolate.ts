@@ -59,11 +59,16 @@ export class Isolate {
   #spent = false
   /** Whether its last word was that it crashed between two requests. */
   #crashedIdle = false
+  /** Whether it is to die for what its plugin did of its own. */
+  #isOwnFault = false
   #undead = false
   #waitsFor: PluginTimeout["waitingFor"]
   #modules: GuestModules | undefined
-  /** Told once it is gone, and whoever waited for an answer has been told. */
-  whenGone: () => void = () => {}
+  /**
+   * Told once it is gone, and whoever waited for an answer has been told; of what, if it crashed between two requests:
+   * the host did not end it, and no request is blamed for it.
+   */
+  whenGone: (crash: Death | undefined) => void = () => {}
   /** Messages that answer nothing, and the second they came in. */
   #rate = { second: 0, messages: 0 }
 
@@ -226,14 +231,21 @@ export class Isolate {
     const rest = this.#requests.detach()
     const first = this.#requests.shift()
     // Between two runs; one that crashes before its first would do so for ever.
-    if (this.#crashedIdle && this.#answered > 0) first?.outcome.notStarted()
-    else first?.outcome.died(this.#death)
+    const isBetween = first === undefined || (this.#crashedIdle && this.#answered > 0)
+    if (isBetween) first?.outcome.notStarted()
+    else first.outcome.died(this.#death)
     returnUnstarted(rest)
-    this.whenGone()
+    const isCrash = this.#condemned === undefined || this.#isOwnFault
+    this.whenGone(isBetween && isCrash ? this.#death : undefined)
   }
 
   #violation(what: string): void {
-    this.condemn(`it broke the protocol: ${what}`)
+    this.#fault(`it broke the protocol: ${what}`)
+  }
+
+  #fault(reason: string): void {
+    if (this.#condemned === undefined) this.#isOwnFault = true
+    this.condemn(reason)
   }
 
   #receive(message: unknown): void {
@@ -297,7 +309,7 @@ export class Isolate {
     const body = message.slice(1 + nonceLength)
     try {
       const reason: unknown = body.length > otherReplyLength ? undefined : JSON.parse(body)
-      this.condemn(typeof reason === "string" ? reason : "it crashed")
+      this.#fault(typeof reason === "string" ? reason : "it crashed")
     } catch {
       this.#violation("a last word that is not JSON")
     }

@@ -85,6 +85,14 @@ export class SideMessageHandler implements SideMessages {
     )
   }
 
+  /** Tells the operator that its isolate crashed after it had returned; once for each reason. */
+  crashedAfter(reason: string): void {
+    this.#notice(
+      `crash ${reason}`,
+      `its isolate crashed after it had returned: ${reason}. The caller has the output, but its circuit counts the run as a failure; await all that a run starts, and catch its errors`
+    )
+  }
+
   /** The answer, once what it left open on the network is closed. */
   after<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return this.#session === undefined ? answer : Effect.ensuring(answer, this.#session.close)

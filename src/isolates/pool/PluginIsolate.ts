@@ -4,7 +4,7 @@
  */
 import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
-import { Leftover, type PluginInfo } from "../../wire/messages.ts"
+import { Leftover, type PluginInfo, Reply } from "../../wire/messages.ts"
 import { crashed, meaning } from "../isolate/loadPlugin.ts"
 import { Allowance, hostPauses, pausedFor } from "../watch/HostPauses.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
@@ -69,6 +69,8 @@ export class PluginIsolate {
   /** Set when it must not be handed another run. */
   retired = false
   #current: Run | undefined
+  /** The last run, if it has returned an output. */
+  #last: Run | undefined
   #watchdog: Fiber.Fiber<unknown> | undefined
   #watchClock: Clock.Clock | undefined
   #wakesAt = Number.POSITIVE_INFINITY
@@ -86,7 +88,10 @@ export class PluginIsolate {
     this.#owner = owner
     this.born = this.lastUsed = this.lastChecked = now
     // Nobody else would hear of an end between two runs.
-    isolate.whenGone = () => this.left()
+    isolate.whenGone = (crash) => {
+      if (crash !== undefined) this.#last?.crashed(crash)
+      this.left()
+    }
   }
 
   /** Whether it can be handed another run. */
@@ -122,9 +127,10 @@ export class PluginIsolate {
     else if (run.time.due < this.#wakesAt || run.clock !== this.#watchClock) this.#watch(run.clock)
   }
 
-  /** A run has been answered. */
-  done(run: Run): void {
+  /** A run has been answered: with an output, or it has failed. */
+  done(run: Run, hasOutput: boolean): void {
     this.runs++
+    this.#last = hasOutput ? run : undefined
     this.lastUsed = run.clock.currentTimeMillisUnsafe()
     this.left()
   }
@@ -244,14 +250,20 @@ class Run extends SideMessageHandler implements RequestHandler {
   }
 
   replied(reply: GuestReply): void {
-    this.#isolate.done(this)
+    this.#isolate.done(this, reply.type === Reply.output)
     if (reply.leftover !== Leftover.none) this.leftover(reply.leftover)
     this.#answer(meaning(this.submission.spec, reply))
   }
 
   died(death: Death): void {
-    this.#isolate.done(this)
+    this.#isolate.done(this, false)
     this.#answer(Effect.fail(crashed(this.submission.spec, death)))
+  }
+
+  /** Its isolate crashed after it had returned. */
+  crashed(death: Death): void {
+    this.crashedAfter(crashed(this.submission.spec, death).reason)
+    this.submission.crashed()
   }
 
   notStarted(): void {

@@ -44,6 +44,18 @@ export const crashes: ReadonlyArray<Rogue> = [
     "crash-reject-after-reply",
     "crash-exit-after-reply"
   ]),
+  // On wasm nothing of a plugin runs between two runs.
+  ...["exit", "throw", "reject", "reject at once"].map(
+    (how): Rogue => ({
+      name: `crash-between-runs: ${how}`,
+      file: "crash-between-runs.ts",
+      ask: how,
+      expect: "OK",
+      countsAsFailure: true,
+      on: { wasm: { countsAsFailure: false } },
+      harm: "dies"
+    })
+  ),
   ...files("ts", { expect: "OK", ownHost: true, harm: "dies" }, ["crash-kill-group", "crash-kill-parent"]),
   ...files("ts", { expect: "OK", ownHost: true, bare: "process", harm: "dies" }, ["crash-abort"]),
   ...files("ts", { expect: "OK", harm: "reaches" }, ["crash-kill-others"]),

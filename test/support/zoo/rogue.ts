@@ -42,6 +42,8 @@ interface Terms {
   readonly limits?: Partial<Limits>
   /** Milliseconds of the host's own thread for two runs, where a rogue has it answer thousands of requests. */
   readonly hostTime?: number
+  /** Its run returns, and a warm isolate that crashes afterwards makes it count as a failure all the same. */
+  readonly countsAsFailure?: boolean
   /** How it is not held yet: the suite expects it to fail, and says so once it no longer does. */
   readonly open?: string
   /** Could take its host down with it: runs in a host of its own. */

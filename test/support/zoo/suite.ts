@@ -65,6 +65,14 @@ const meet = (world: World, level: Level, rogue: Rogue) =>
       results.push(yield* Effect.result(runtime.run(spec, { message: messageOf(rogue) })).pipe(logged))
       const [echo] = yield* runtime.run(good, { message })
       assert.strictEqual(echo?.kind, "echo", "a good plugin runs on")
+      if (rogue.countsAsFailure === true && level.reuse === "plugin") {
+        const { failures } = yield* Effect.repeat(breaker.state(spec.name), {
+          while: ({ failures }) => failures === 0,
+          schedule: Schedule.spaced("10 millis"),
+          times: 500
+        })
+        assert.strictEqual(failures, 1, "its crash counts, once")
+      }
     }
     const { user, system } = process.threadCpuUsage(cpu)
     // What is dying is given the time to.
