@@ -4,7 +4,7 @@
  */
 import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
-import { Leftover, type PluginInfo, Reply } from "../../wire/messages.ts"
+import { Leftover, type PluginInfo, ReplyType } from "../../wire/messages.ts"
 import { crashed, meaning } from "../isolate/loadPlugin.ts"
 import { Allowance, hostPauses, pausedFor } from "../watch/HostPauses.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
@@ -250,7 +250,7 @@ class Run extends SideMessageHandler implements RequestHandler {
   }
 
   replied(reply: GuestReply): void {
-    this.#isolate.done(this, reply.type === Reply.output)
+    this.#isolate.done(this, reply.type === ReplyType.output)
     if (reply.leftover !== Leftover.none) this.leftover(reply.leftover)
     this.#answer(meaning(this.submission.spec, reply))
   }
