@@ -61,6 +61,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     execArgv: [`--conditions=${condition}`],
     testTimeout: 20_000,
-    hookTimeout: 20_000
+    hookTimeout: 60_000,
+    // What runs side by side in a file waits for processes and clocks.
+    maxConcurrency: 12
   }
 })

@@ -97,7 +97,7 @@ const stopped = async (level: string, how: string) => {
 
 const patience = 60_000
 
-describe.skipIf(process.platform === "win32").each(["thread", "process", "wasm"])(
+describe.skipIf(process.platform === "win32").concurrent.each(["thread", "process", "wasm"])(
   "a host that is stopped for four seconds, on level %s",
   (level) => {
     it.each(["works", "waits", "loads"])(

@@ -86,7 +86,7 @@ const untilOutdated = Effect.fnUntraced(function* (
 })
 
 for (const level of levels) {
-  describe(`A version that does not load on ${level.name}`, () => {
+  describe.concurrent(`A version that does not load on ${level.name}`, () => {
     const some = level.name === "thread, reused" ? broken : broken.slice(0, 1)
     for (const [what, source, says] of some) {
       it.live(`because it ${what}: the one before goes on, until a good one comes`, () =>
@@ -114,7 +114,7 @@ for (const level of levels) {
 
 const level = levels[0] ?? assert.fail("there is no level")
 
-describe("A version that does not load", () => {
+describe.concurrent("A version that does not load", () => {
   it.live("because of a file beside it is tried again when that changes, goes or comes", () =>
     Effect.gen(function* () {
       const { folder, modulePath, answer, becomes, isOutdated } = yield* scene(level)
