@@ -2,14 +2,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Result, Schema } from "effect"
 import { fileURLToPath } from "node:url"
-import { Leftover, lineEnd, nonceLength, ReplyType, RequestType } from "../src/wire/messages.ts"
+import { encodeEnd, encodeRun, joinRequests, makeTag, secretLength, tagOf } from "../src/wire/codec.ts"
+import { Leftover, ReplyType, RequestType } from "../src/wire/messages.ts"
 import { queueRequests } from "../src/guest/shared/requestQueue.ts"
 import { linkifier } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
 
-const nonceOf = (n: number): string => String(n).padStart(nonceLength, "0")
-const runText = (n: number): string => `${RequestType.run}${nonceOf(n)}{}`
+const secret = "s".repeat(secretLength)
+const runText = (n: number): string => encodeRun(makeTag(secret, n), undefined, "{}")
+const numberOf = (text: string): number => Number(tagOf(text).slice(secretLength)) - 1_000_000_000
 
 /** A line whose host, whose event loop and whose plugin are the test. */
 const bench = () => {
@@ -35,7 +37,7 @@ const bench = () => {
     assert.isUndefined(busy, "one at a time")
     inThisTurn++
     assert.strictEqual(inThisTurn, 1, "each in another turn")
-    busy = Number(text.slice(1, 1 + nonceLength))
+    busy = numberOf(text)
     begun.push(busy)
   })
   return {
@@ -53,9 +55,9 @@ const bench = () => {
     /** Answers the run that is under way, if there is one. */
     answer: (type: string, mark: string) => {
       if (busy === undefined) return false
-      const nonce = nonceOf(busy)
+      const tag = makeTag(secret, busy)
       busy = undefined
-      line.post(`${type}${nonce}${mark}[]`)
+      line.post(encodeEnd(type, tag, mark, "[]"))
       return true
     },
     idle: () => busy === undefined && turns.length === 0
@@ -84,7 +86,7 @@ const play = (on: Bench, script: ReadonlyArray<typeof Step.Type>, from = 0): num
   for (const { op, texts } of script) {
     if (op === "turn") on.turn()
     else if (op === "answer") on.answer(ReplyType.output, Leftover.none)
-    else on.send(Array.from({ length: texts }, () => runText(sent++)).join(lineEnd))
+    else on.send(Array.from({ length: texts }, () => runText(sent++)).reduce(joinRequests))
   }
   return sent
 }
@@ -101,7 +103,7 @@ describe("A guest that is handed runs ahead", () => {
         const all = Array.from({ length: sent }, (_, n) => n)
         assert.deepStrictEqual(on.begun, all)
         assert.deepStrictEqual(
-          on.posted.map((text) => Number(text.slice(1, 1 + nonceLength))),
+          on.posted.map((text) => numberOf(text)),
           all
         )
         assert.strictEqual(on.line.turns(), 0)

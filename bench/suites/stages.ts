@@ -4,9 +4,17 @@
  */
 import { CircuitBreaker, MessageInput, PluginRuntime, WorkerLayer } from "@agentlip/plugin-runtime"
 import { Effect, Layer, ManagedRuntime, Schema, Semaphore } from "effect"
-import { randomUUID } from "node:crypto"
 import { Worker } from "node:worker_threads"
-import { nonceLength } from "../../src/wire/messages.ts"
+import {
+  bodyLengthOf,
+  bodyOf,
+  encodeEnd,
+  encodeRun,
+  makeTag,
+  secretLength,
+  tagOf
+} from "../../src/wire/codec.ts"
+import { Leftover, ReplyType } from "../../src/wire/messages.ts"
 import { jsonSize } from "../../src/jsonSize.ts"
 import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
 import { decodeOutput } from "../../src/Output.ts"
@@ -63,8 +71,9 @@ const effectful = (name: string, once: Effect.Effect<unknown, unknown>): Stage =
 const chatter = new URL("../peers/chatter.mjs", import.meta.url)
 
 const messages = (worker: Worker): ReadonlyArray<Stage> => {
-  const request = `R${randomUUID()}${inputText}`
-  const text = `O${randomUUID()}0${outputText}`
+  const tag = makeTag("s".repeat(secretLength), 0)
+  const request = encodeRun(tag, undefined, inputText)
+  const text = encodeEnd(ReplyType.output, tag, Leftover.none, outputText)
   return [
     plain("message: post to a thread", () => worker.postMessage(request)),
     {
@@ -130,8 +139,10 @@ const stages = async (schemas: Schemas, worker: Worker): Promise<ReadonlyArray<S
   const recorder = (await services.runPromise(PluginMetrics)).of(spec)
   const queue = Semaphore.makeUnsafe(1)
   const nothing = Effect.suspend(() => Effect.void)
-  const nonce = randomUUID()
-  const reply = `O${nonce}0${outputText}`
+  const secret = "s".repeat(secretLength)
+  const tag = makeTag(secret, 1)
+  const reply = encodeEnd(ReplyType.output, tag, Leftover.none, outputText)
+  let count = 0
   const ended = {
     outcome: "ok",
     queued: 0.1,
@@ -144,10 +155,10 @@ const stages = async (schemas: Schemas, worker: Worker): Promise<ReadonlyArray<S
     effectful("an effect's turn", nothing),
     ...schemaStages(schemas),
     plain("input: JSON.stringify", () => JSON.stringify(input)),
-    plain("message: a nonce", () => randomUUID()),
+    plain("message: a tag", () => makeTag(secret, count++)),
     ...messages(worker),
-    plain("message: a reply's nonce and body", () =>
-      reply.slice(1, 1 + nonceLength) === nonce ? reply.slice(2 + nonceLength) : undefined
+    plain("message: a reply's tag, length and body", () =>
+      tagOf(reply) === tag && bodyLengthOf(reply) > 0 ? bodyOf(reply) : undefined
     ),
     plain("output: size", () => jsonSize(outputText, { values: 1_000, depth: 32 })),
     plain("output: JSON.parse", () => JSON.parse(outputText)),

@@ -1,7 +1,6 @@
 /** What a Node that becomes a guest is started with, thread or process. */
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import type { BootOptions } from "./levels/IsolateFactory.ts"
 import { isPattern } from "../paths.ts"
 import { packageFile } from "./packageFile.ts"
 
@@ -29,21 +28,3 @@ const patternRead = bootReads.find(isPattern)
 export const bootProblem: string | undefined =
   patternRead &&
   `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
-
-/** Node's own permissions: nothing but the boot's files and what was granted. */
-export const permissionFlags = ({ read, write, audit }: BootOptions): Array<string> => [
-  "--permission",
-  ...(audit
-    ? ["--allow-fs-read=*", "--allow-fs-write=*"]
-    : [
-        ...[...bootReads, ...read].map((file) => `--allow-fs-read=${file}`),
-        ...write.map((file) => `--allow-fs-write=${file}`)
-      ]),
-  "--no-addons",
-  // A timer carries the number of its asynchronous context about. With checks a plugin that writes another there
-  // ends the whole process; without, it confuses itself.
-  "--no-force-async-hooks-checks",
-  "--no-warnings",
-  "--no-experimental-websocket",
-  "--no-experimental-global-navigator"
-]

@@ -1,5 +1,5 @@
 /** Why a module cannot be had: for the plugin's author to read, with the place if there is one. */
-import type { ModulePlace } from "../wire/messages.ts"
+import type { ModulePlace } from "../wire/modules.ts"
 
 export class LoadProblem extends Error {
   override name = "LoadProblem"

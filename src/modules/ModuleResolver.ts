@@ -6,7 +6,7 @@
 import { statSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import type { ModuleRequest } from "../wire/messages.ts"
+import type { ModuleRequest } from "../wire/modules.ts"
 import { contains, realOf } from "../paths.ts"
 import type { Conditions } from "./conditions.ts"
 import { authorEntry, authorFile, miss, type ModulePolicy, refuse } from "./ModulePolicy.ts"

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import * as path from "node:path"
 import { Script } from "node:vm"
-import type { ModuleFormat } from "../wire/messages.ts"
+import type { ModuleFormat } from "../wire/modules.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import type { Manifests } from "./packageManifest.ts"
 import { type PlainFile, readPlain, stampOfPlain } from "./plainFiles.ts"

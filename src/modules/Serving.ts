@@ -2,8 +2,13 @@
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type FileStates, statesOf } from "../fileStates.ts"
-import { keyOf } from "../guest/shared/PreloadedModules.ts"
-import type { FrameHead, ModulePlace, ModuleRefused, ModuleRequest } from "../wire/messages.ts"
+import {
+  type FrameHead,
+  type ModulePlace,
+  type ModuleRefused,
+  type ModuleRequest,
+  requestKey
+} from "../wire/modules.ts"
 import { eagerImports, lexerReady } from "./eagerImports.ts"
 import { importPlace } from "./importPlace.ts"
 import type { Conditions } from "./conditions.ts"
@@ -70,11 +75,11 @@ class Ahead {
   }
 
   has(request: ModuleRequest): boolean {
-    return this.#asked.has(keyOf(request))
+    return this.#asked.has(requestKey(request))
   }
 
   add(asked: Asked): void {
-    const key = keyOf(asked.request)
+    const key = requestKey(asked.request)
     if (this.#asked.has(key)) return
     this.#asked.set(key, asked)
     const { url, source } = asked.module

@@ -1,6 +1,6 @@
 /** Where a source names a module that it asks for. */
 import { codeFrame } from "../codeFrame.ts"
-import type { ModulePlace } from "../wire/messages.ts"
+import type { ModulePlace } from "../wire/modules.ts"
 
 /** The first place where a source names it literally. */
 export const importPlace = (file: string, source: string, specifier: string): ModulePlace | undefined => {

@@ -1,24 +1,19 @@
 /**
- * What host and guest say to each other, on every isolation level.
+ * The messages between host and guest, the same on every isolation level. `codec.ts` encodes and decodes them.
  *
- * One rule: a guest's message is one text, `<type><nonce><body>`. The type is one character, the nonce is
- * the 36 characters the host drew for the request it answers, the body is JSON made of the plugin's values.
- * Whatever a plugin puts into the body, it cannot reach the type or the nonce; the host reads nothing else.
+ * | request of the host | reply of the guest | side messages before the reply |
+ * | --- | --- | --- |
+ * | none: the guest has booted | `hello` | |
+ * | `load` | `loaded` or `loadFailed` | `log`, `net`, `audit`, `waiting` |
+ * | `run` | `output`, `thrown` or `uncrossable` | `log`, `net`, `audit` |
+ * | `abort`, `net` | none | |
+ *
+ * `crashed` can come at any time; it is the guest's last message.
  */
+import type { ModuleLine, ProblemOrigin } from "./modules.ts"
 
 /** Raised when either side no longer understands the other. */
-export const protocolVersion = 4
-
-export const nonceLength = 36
-
-/** Stands where a nonce would, in messages that answer no request. */
-export const noNonce = "-".repeat(nonceLength)
-
-/** Characters of a W3C trace context; it may stand before a run's input, which is an object's JSON. */
-export const traceparentLength = 55
-
-/** Between the texts that a host sends as one; JSON has none of its own. */
-export const lineEnd = "\n"
+export const protocolVersion = 5
 
 /** The first character of a guest's message. */
 export const ReplyType = {
@@ -28,28 +23,28 @@ export const ReplyType = {
   loaded: "L",
   /** The plugin cannot be loaded; body: `LoadFailure`. */
   loadFailed: "F",
-  /** The run's output; body: a leftover mark, then the output. */
+  /** The run's output; body: its JSON. */
   output: "O",
-  /** The plugin threw; body: a leftover mark, then a thrown value's description. */
+  /** The plugin threw; body: the description of the thrown value. */
   thrown: "X",
-  /** The output cannot cross; body: a leftover mark, then why, a string. */
+  /** The output cannot cross; body: why, a string. */
   uncrossable: "I",
-  /** An error that no one caught; the isolate ends. Of no request, if none was under way. Body: what it was, a string. */
+  /** An uncaught error; the isolate ends. Tagged with the request that was running, if any. Body: the reason, a string. */
   crashed: "C",
   /** A log line; body: `{"level":LogLevel,"text":string}`. */
   log: "G",
   /** A part of a `fetch`; body: JSON for the network broker. */
   net: "N",
-  /** While it loads: it has nothing to do but wait; body: `Waiting`. */
+  /** The load is waiting and nothing else happens; body: `Waiting`. */
   waiting: "W",
-  /** In audit mode: a use that no grant covers; body: `AuditLine`. */
+  /** A use that no grant covers; body: `AuditLine`. */
   audit: "A"
 } as const
 
-/** What a load waits for: the module's own top-level `await`, or a promise of its `configSchema`. */
+/** What a load waits for: the module's top-level `await`, or a promise of its `configSchema`. */
 export const Waiting = { module: "M", config: "C" } as const
 
-/** Stands before a reply's body: what the run left behind in its isolate. */
+/** The mark in a reply that ends a run: what the run left behind in its isolate. */
 export const Leftover = {
   none: "0",
   /** Timers, sockets and the like. */
@@ -64,24 +59,6 @@ export const Leftover = {
 export interface PluginInfo {
   readonly name: string
   readonly version: string
-}
-
-/** A place in a module's source as its author wrote it: line and column count from 1. */
-export interface ModulePlace {
-  /** A path. */
-  readonly file: string
-  readonly line: number
-  readonly column: number
-  /** The lines around it, the place marked; see `codeFrame`. */
-  readonly frame: string
-}
-
-/** What a module answer's problem says of where it is. */
-export interface ProblemOrigin {
-  /** Path of the module that asked. */
-  readonly importer?: string
-  /** The import in that module, or the place in the module asked for that does not parse. */
-  readonly place?: ModulePlace
 }
 
 /** Why a plugin cannot be loaded. */
@@ -106,11 +83,11 @@ export type LogLevel = "Debug" | "Info" | "Warn" | "Error"
 export const RequestType = {
   /** Become the guest of one plugin; body: `LoadRequest`. */
   load: "L",
-  /** Run the plugin; body: the trace context, if there is one, and the input. Handed over ahead: a guest begins it when what came before is answered. */
+  /** Run the plugin; body: the trace context, if there is one, and the input. The guest starts it when it has answered everything before. */
   run: "R",
-  /** Tell the plugin to stop, and begin nothing any more; no body. */
+  /** Abort the current run and start no other; no tag, no body. */
   abort: "A",
-  /** An answer of the network broker; body: its JSON. */
+  /** An answer of the network broker; no tag; body: its JSON. */
   net: "N"
 } as const
 
@@ -146,53 +123,3 @@ export interface HostLine {
   /** Where modules come from, once the guest has a plugin. */
   readonly modules: () => ModuleLine | undefined
 }
-
-/** A synchronous line to the host's module loader. */
-export interface ModuleLine {
-  readonly ask: (request: ModuleRequest) => ModuleFrame
-}
-
-/** How a thread is given its module line: a request over the port, sleep on the flag, take the frame. */
-export interface ModuleChannel {
-  readonly port: import("node:worker_threads").MessagePort
-  readonly flag: SharedArrayBuffer
-}
-
-export interface ModuleRequest {
-  readonly specifier: string
-  readonly parent: string
-  /** `require()` and `import` resolve by other conditions. */
-  readonly require: boolean
-}
-
-export type ModuleFormat = "module" | "commonjs" | "json" | "wasm"
-
-/** JSON at the head of a frame: the module that was asked for, and others that will be, in the order of their bytes. */
-export type FrameHead =
-  | {
-      readonly modules: ReadonlyArray<readonly [url: string, format: ModuleFormat, bytes: number]>
-      /** What asks for them: a module of the frame by its index, or another by its URL. */
-      readonly requests: ReadonlyArray<
-        readonly [parent: number | string, specifier: string, require: 0 | 1, module: number]
-      >
-    }
-  | ModuleRefused
-
-/** Why a module cannot be had; `syntax` if it does not parse. */
-export interface ModuleRefused extends ProblemOrigin {
-  readonly error: string
-  readonly syntax?: true
-}
-
-/** What a loader answers. To a process: the head, a line feed, and as many bytes as its modules have. */
-export interface ModuleFrame {
-  readonly head: string
-  /** UTF-8 between two offsets. */
-  readonly text: (from: number, to: number) => string
-  readonly bytes: (from: number, to: number) => Uint8Array
-}
-
-/** What a guest makes of it. */
-export type ModuleAnswer =
-  | { readonly url: string; readonly format: ModuleFormat; readonly source: string | Uint8Array }
-  | ModuleRefused

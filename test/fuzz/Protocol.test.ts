@@ -1,6 +1,7 @@
 /** What a guest says, in all the ways it could be wrong: an isolate takes it or ends; the host lives. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { encodeHello, tagOf } from "../../src/wire/codec.ts"
 import { protocolVersion } from "../../src/wire/messages.ts"
 import { Isolate } from "../../src/isolates/isolate/Isolate.ts"
 import { LineDecoder } from "../../src/isolates/levels/process/LineDecoder.ts"
@@ -34,7 +35,7 @@ const makeIsolate = () => {
   return { isolate, sent, killed: () => killed, say: (text: unknown) => events?.message(text) }
 }
 
-const hello = `H${"-".repeat(36)}{"protocol":${protocolVersion}}`
+const hello = encodeHello()
 
 const makeModuleRequester = () => {
   const outcomes: Array<string> = []
@@ -82,16 +83,16 @@ describe("an isolate's messages", () => {
           isolate.run("{}", undefined, two.handler)
           yield* Effect.yieldNow
           yield* Effect.promise(() => Promise.resolve())
-          const nonce = sent.join("\n").slice(1, 37)
-          say(edited(latin(type + nonce + body), edits).toString("latin1"))
-          say(edited(latin(type + nonce + body), edits).toString("utf8"))
+          const tag = tagOf(sent.join("\n"))
+          say(edited(latin(type + tag + body), edits).toString("latin1"))
+          say(edited(latin(type + tag + body), edits).toString("utf8"))
           assert.isAtMost(one.outcomes.length, 1)
           assert.notInclude(one.outcomes, "defect")
           if (!isolate.usable) yield* isolate.kill
           if (!killed()) {
             // Whatever came was none of its business: what is due still counts.
             if (one.outcomes.length === 0) {
-              say(`O${nonce}0[]`)
+              say(`O${tag}0[]`)
               assert.deepStrictEqual(one.outcomes, ["[]"])
             }
           } else {

@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { MessageChannel, Worker } from "node:worker_threads"
-import type { Task } from "./host.ts"
+import type { Task } from "./hostTask.ts"
 
 export interface BareReport {
   readonly outcome: "answered" | "hung" | "died"

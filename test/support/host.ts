@@ -6,28 +6,11 @@ import { Effect, Result, Semaphore } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
-import { linkifier, type Message, type PluginSpecOptions } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
-import { layerRuntime, specOn, type Level } from "./isolation.ts"
+import { layerRuntime, specOn } from "./isolation.ts"
 import type { BareReport } from "./bareHost.ts"
-
-export interface Task {
-  readonly mode: "runtime" | "bare"
-  readonly level: Level
-  readonly spec: Omit<PluginSpecOptions<typeof linkifier>, "kind">
-  readonly goodPath: string
-  readonly message: Message
-  /** Bare: ask a second time, whatever became of the first. */
-  readonly twice: boolean
-  /** Bare: where the rogue runs. */
-  readonly bare: "worker" | "process"
-  /** Bare: how long it waits for an answer, in milliseconds. */
-  readonly patience: number
-  /** Bare: MiB of memory that show what there is to show. */
-  readonly enough?: number
-  /** Bare: how long it waits for what comes after an answer, in milliseconds. */
-  readonly linger: number
-}
+import type { Task } from "./hostTask.ts"
 
 export interface RuntimeReport {
   readonly code: string

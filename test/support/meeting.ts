@@ -2,7 +2,7 @@
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { linkifier, type PluginSpecOptions } from "../../src/Plugin.ts"
-import type { Task } from "./host.ts"
+import type { Task } from "./hostTask.ts"
 import { type Level, message, specOn } from "./isolation.ts"
 import type { World } from "./world.ts"
 import type { Rogue } from "./zoo.ts"

@@ -5,7 +5,8 @@
 import { readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { apply, parse, stringify } from "../shared/intrinsics.ts"
-import type { FrameHead, HostLine, ModuleFrame, ModuleLine } from "../../wire/messages.ts"
+import type { HostLine } from "../../wire/messages.ts"
+import type { FrameHead, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
 import { bytesIn, endNow, textIn } from "./intrinsics.ts"
 
 /** Descriptors, as the host lays them out (isolates/levels/process/startProcess.ts). */

@@ -2,7 +2,8 @@
  * Goes once through a load and a run, with a plugin of the guest's own: a spare has compiled by then all that a
  * plugin's own load and run take, which is most of their time in a thread or process that has just booted.
  */
-import { type LoadRequest, noNonce, RequestType } from "../../wire/messages.ts"
+import { encodeLoad, encodeRun, noTag } from "../../wire/codec.ts"
+import type { LoadRequest } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
 import { activeResources } from "./intrinsics.ts"
 import { rehearsal } from "./moduleHooks.ts"
@@ -24,10 +25,7 @@ const request: LoadRequest = {
  */
 export const rehearse = (): void => {
   let handle: (text: string) => void = nothing
-  const texts = [
-    RequestType.load + noNonce + JSON.stringify(request),
-    `${RequestType.run}${noNonce}{"message":{}}`
-  ]
+  const texts = [encodeLoad(noTag, JSON.stringify(request)), encodeRun(noTag, undefined, '{"message":{}}')]
   serve({
     line: {
       post: () => {
@@ -43,7 +41,7 @@ export const rehearse = (): void => {
     logs: { begin: nothing, end: nothing },
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     net: { fetch: nothing, receive: nothing, reset: nothing, active: () => 0 },
-    setNonce: nothing,
+    setTag: nothing,
     begin: nothing,
     importPlugin: (entry) => import(entry),
     whenIdle: () => nothing,

@@ -4,7 +4,8 @@
  */
 import realProcess from "node:process"
 import { describeReason, quote } from "../shared/describe.ts"
-import { type HostLine, noNonce, ReplyType } from "../../wire/messages.ts"
+import { encodeReply, noTag } from "../../wire/codec.ts"
+import { type HostLine, ReplyType } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
 import { queueRequests } from "../shared/requestQueue.ts"
 import { makeAudit } from "./audit.ts"
@@ -18,18 +19,18 @@ import { makeNodeFetch } from "./nodeFetch.ts"
 /** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
 export const start = (host: HostLine, confined: boolean): void => {
   const line = queueRequests(host, later)
-  let nonce = noNonce
+  let tag = noTag
   const guestConsole = makeConsole((level, text) =>
-    line.post(`${ReplyType.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+    line.post(encodeReply(ReplyType.log, tag, `{"level":"${level}","text":${quote(text)}}`))
   )
-  const net = makeNodeFetch((json) => line.post(ReplyType.net + nonce + json))
+  const net = makeNodeFetch((json) => line.post(encodeReply(ReplyType.net, tag, json)))
   const audit = makeAudit(({ capability, what }) =>
-    line.post(`${ReplyType.audit}${nonce}{"capability":"${capability}","what":${quote(what)}}`)
+    line.post(encodeReply(ReplyType.audit, tag, `{"capability":"${capability}","what":${quote(what)}}`))
   )
 
   // Reported from here, capped: left to Node, an error of any size would be cloned into the host.
   const crash = (what: string) => (error: unknown) => {
-    line.post(`${ReplyType.crashed}${noNonce}${quote(`${what} ${describeReason(error)}`)}`)
+    line.post(encodeReply(ReplyType.crashed, noTag, quote(`${what} ${describeReason(error)}`)))
     endNow(1)
   }
   realProcess.on("uncaughtException", crash("uncaught"))
@@ -51,8 +52,8 @@ export const start = (host: HostLine, confined: boolean): void => {
     logs: guestConsole,
     log: guestConsole.console,
     net,
-    setNonce: (next) => {
-      nonce = next
+    setTag: (next) => {
+      tag = next
     },
     begin: (request) => {
       setEnv(request.env)

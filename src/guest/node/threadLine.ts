@@ -1,7 +1,8 @@
 /** A thread's line to its host: a private port, and for modules another with a flag to sleep on. */
 import type { MessagePort } from "node:worker_threads"
 import { stringify } from "../shared/intrinsics.ts"
-import type { HostLine, ModuleChannel, ModuleFrame, ModuleLine } from "../../wire/messages.ts"
+import type { HostLine } from "../../wire/messages.ts"
+import type { ModuleChannel, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
 import { bytesIn, listenTo, postTo, store, takeMessage, textIn, waitFor } from "./intrinsics.ts"
 
 /** What a thread is sent instead of a text, once: the request to load, with its modules' channel. */

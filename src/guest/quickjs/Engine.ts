@@ -12,7 +12,8 @@ import {
   type QuickJSSyncVariant
 } from "quickjs-emscripten-core"
 import { describeReason, quote } from "../shared/describe.ts"
-import { type HostLine, noNonce, ReplyType, RequestType } from "../../wire/messages.ts"
+import { decodeLoad, encodeReply, noTag, typeOf } from "../../wire/codec.ts"
+import { type HostLine, ReplyType, RequestType } from "../../wire/messages.ts"
 import { explain, outOfMemoryReason } from "./explain.ts"
 import { Idle } from "./host.ts"
 import { defineHost } from "./hostFunctions.ts"
@@ -122,7 +123,7 @@ export class Engine {
   /** Takes a text of the host. */
   receive(text: string): void {
     this.#guarded(() => {
-      const type = text[0]
+      const type = typeOf(text)
       if (type === RequestType.load) this.#beginLoad(text)
       else if (type === RequestType.run) this.#over = false
       // Of a run that has been answered.
@@ -134,7 +135,7 @@ export class Engine {
   }
 
   #beginLoad(text: string): void {
-    const { limits } = JSON.parse(text.slice(1 + noNonce.length))
+    const { limits } = JSON.parse(decodeLoad(text))
     this.#deadline = limits.deadline + deadlineSlack
     this.#memoryLimit = limits.memory
     this.#runtime.setMemoryLimit(limits.memory * mebibyte)
@@ -157,7 +158,7 @@ export class Engine {
           : this.#isFull
             ? outOfMemoryReason(this.#memoryLimit)
             : `the engine failed: ${describeReason(error)}`
-      this.#options.line.post(`${ReplyType.crashed}${noNonce}${quote(reason)}`)
+      this.#options.line.post(encodeReply(ReplyType.crashed, noTag, quote(reason)))
       this.#options.end(1)
     }
   }
@@ -181,14 +182,14 @@ export class Engine {
   }
 
   #post(text: string): void {
-    const type = text.charAt(0)
+    const type = typeOf(text)
     // Before the first request it says hello.
     if (this.#over && type !== ReplyType.hello) return
     if (final.has(type)) this.#over = true
     const memory = { limit: this.#memoryLimit, full: this.#isFull }
     const said = explain(text, memory, (message) => this.#modules.originOf(message))
-    this.#options.line.post(showsPlaces.has(said.charAt(0)) ? this.#modules.inAuthorLines(said) : said)
-    if (said[0] === ReplyType.crashed) this.#options.end(1)
+    this.#options.line.post(showsPlaces.has(typeOf(said)) ? this.#modules.inAuthorLines(said) : said)
+    if (typeOf(said) === ReplyType.crashed) this.#options.end(1)
   }
 
   /** Calls what the realm serves with; answers how to go on. */

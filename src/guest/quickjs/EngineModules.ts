@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
-import type { ModuleLine, ProblemOrigin } from "../../wire/messages.ts"
+import type { ModuleLine, ProblemOrigin } from "../../wire/modules.ts"
 
 /** The scheme of the guest's own modules; a plugin cannot import them. */
 export const own = "agentlip:/"

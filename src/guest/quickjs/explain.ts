@@ -1,5 +1,7 @@
 /** What a reply says for those who read it: which level has a global that is missing here, and when memory ended. */
-import { Leftover, nonceLength, noNonce, type ProblemOrigin, ReplyType } from "../../wire/messages.ts"
+import { bodyOf, encodeReply, endsRun, noTag, typeOf, withBody, withoutLeftover } from "../../wire/codec.ts"
+import { ReplyType } from "../../wire/messages.ts"
+import type { ProblemOrigin } from "../../wire/modules.ts"
 
 /** Globals of Node that are not here. */
 const elsewhere: ReadonlySet<string> = new Set([
@@ -70,30 +72,18 @@ export const explain = (
   memory: Memory,
   originOf: (message: string) => ProblemOrigin | undefined
 ): string => {
-  const type = text[0]
-  const isOutput = type === ReplyType.output
-  if (
-    !isOutput &&
-    type !== ReplyType.thrown &&
-    type !== ReplyType.uncrossable &&
-    type !== ReplyType.loadFailed
-  )
-    return text
-  const markAt = type === ReplyType.loadFailed ? undefined : 1 + nonceLength
-  // Nothing is left behind: the memory is put back.
-  const clean =
-    markAt === undefined || text[markAt] === Leftover.none
-      ? text
-      : text.slice(0, markAt) + Leftover.none + text.slice(markAt + 1)
-  if (isOutput) return clean
-  const bodyAt = markAt === undefined ? 1 + nonceLength : markAt + 1
-  const said: unknown = JSON.parse(clean.slice(bodyAt))
+  const type = typeOf(text)
+  if (!endsRun(type) && type !== ReplyType.loadFailed) return text
+  // Nothing stays behind: the memory is restored.
+  const clean = endsRun(type) ? withoutLeftover(text) : text
+  if (type === ReplyType.output) return clean
+  const said: unknown = JSON.parse(bodyOf(clean))
   const name = typeof said === "object" && said !== null ? Reflect.get(said, "name") : undefined
   const message: unknown = typeof said === "string" ? said : Reflect.get(Object(said), "message")
   if (typeof message !== "string") return clean
   const whole = name === undefined ? message : `${name}: ${message}`
   if (outOfMemory.test(whole) || (memory.full && outOfMemoryRest.test(whole))) {
-    return `${ReplyType.crashed}${noNonce}${JSON.stringify(outOfMemoryReason(memory.limit))}`
+    return encodeReply(ReplyType.crashed, noTag, JSON.stringify(outOfMemoryReason(memory.limit)))
   }
   const better = name === undefined || name === "ReferenceError" ? hinted(message) : undefined
   if (better === undefined) {
@@ -101,8 +91,8 @@ export const explain = (
       type === ReplyType.loadFailed && typeof said === "object" && said !== null
         ? withOrigin(said, originOf)
         : undefined
-    return placed === undefined ? clean : clean.slice(0, bodyAt) + JSON.stringify(placed)
+    return placed === undefined ? clean : withBody(clean, JSON.stringify(placed))
   }
   const body = typeof said === "string" ? better : { ...Object(said), message: better }
-  return clean.slice(0, bodyAt) + JSON.stringify(body)
+  return withBody(clean, JSON.stringify(body))
 }

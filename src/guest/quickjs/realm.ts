@@ -5,7 +5,8 @@
 import { define } from "./globals.ts"
 import { describeReason, quote } from "../shared/describe.ts"
 import { makeFetch } from "../fetch/makeFetch.ts"
-import { noNonce, ReplyType } from "../../wire/messages.ts"
+import { encodeReply, noTag } from "../../wire/codec.ts"
+import { ReplyType } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
 import { evaluate } from "./commonjs.ts"
 import { makeConsole } from "./console.ts"
@@ -14,17 +15,17 @@ import { makeProcess } from "./process.ts"
 import { encode } from "./textCoding.ts"
 import { clearTimeout, setTimeout, tick } from "./timers.ts"
 
-let nonce = noNonce
+let tag = noTag
 const logs = makeConsole((level, text) =>
-  host.post(`${ReplyType.log}${nonce}{"level":"${level}","text":${quote(text)}}`)
+  host.post(encodeReply(ReplyType.log, tag, `{"level":"${level}","text":${quote(text)}}`))
 )
-const crash = (what: string): void => host.post(`${ReplyType.crashed}${noNonce}${quote(what)}`)
+const crash = (what: string): void => host.post(encodeReply(ReplyType.crashed, noTag, quote(what)))
 const { process, begin } = makeProcess(logs, (name) =>
-  host.post(`${ReplyType.audit}${nonce}{"capability":"env","what":${quote(name)}}`)
+  host.post(encodeReply(ReplyType.audit, tag, `{"capability":"env","what":${quote(name)}}`))
 )
 const decoder = new TextDecoder()
 const net = makeFetch({
-  send: (json) => host.post(ReplyType.net + nonce + json),
+  send: (json) => host.post(encodeReply(ReplyType.net, tag, json)),
   encode,
   decode: (bytes) => decoder.decode(bytes)
 })
@@ -65,8 +66,8 @@ serve({
   logs,
   log: logs.console,
   net,
-  setNonce: (next) => {
-    nonce = next
+  setTag: (next) => {
+    tag = next
   },
   begin,
   importPlugin: async (entry) => {

@@ -1,6 +1,6 @@
 /** What a guest throws when its host cannot give it a module: an error like any other, which remembers where it is from. */
 import { apply, stringify } from "./intrinsics.ts"
-import type { ModuleRefused, ProblemOrigin } from "../../wire/messages.ts"
+import type { ModuleRefused, ProblemOrigin } from "../../wire/modules.ts"
 
 /** Taken before any plugin code runs. */
 const { get, set } = WeakMap.prototype

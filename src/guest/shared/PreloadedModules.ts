@@ -3,21 +3,18 @@
  * so that a guest waits once and not for each module.
  */
 import { parse } from "./intrinsics.ts"
-import type {
-  FrameHead,
-  ModuleAnswer,
-  ModuleFormat,
-  ModuleFrame,
-  ModuleLine,
-  ModuleRefused,
-  ModuleRequest
-} from "../../wire/messages.ts"
+import {
+  type FrameHead,
+  type ModuleAnswer,
+  type ModuleFormat,
+  type ModuleFrame,
+  type ModuleLine,
+  type ModuleRefused,
+  type ModuleRequest,
+  requestKey
+} from "../../wire/modules.ts"
 
 export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
-
-/** Requests with the same key have the same answer. */
-export const keyOf = ({ specifier, parent, require }: ModuleRequest): string =>
-  `${require ? "require" : "import"}\n${parent}\n${specifier}`
 
 /** A module that has come, and is made a text when it is asked for. */
 interface Come {
@@ -56,7 +53,7 @@ const take = (
     const module = request === undefined ? undefined : come[request[3]]
     if (request === undefined || module === undefined) break
     const parent = typeof request[0] === "string" ? request[0] : (come[request[0]]?.url ?? "")
-    known[keyOf({ specifier: request[1], parent, require: request[2] === 1 })] = module
+    known[requestKey({ specifier: request[1], parent, require: request[2] === 1 })] = module
   }
   return come[0]
 }
@@ -65,7 +62,7 @@ const take = (
 export const makeModuleRequester = (): ((line: ModuleLine, request: ModuleRequest) => ModuleAnswer) => {
   const known: Known = Object.create(null)
   return (line, request) => {
-    const here = known[keyOf(request)]
+    const here = known[requestKey(request)]
     if (here !== undefined) return textOf(here)
     const frame = line.ask(request)
     const head: FrameHead = parse(frame.head)

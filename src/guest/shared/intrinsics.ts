@@ -2,7 +2,9 @@
  * The built-ins that a guest's own code goes by, taken before any plugin code runs: what a plugin patches
  * afterwards it patches for itself only. ECMAScript alone: this runs in Node and in QuickJS.
  */
-export const apply = Reflect.apply
+import { apply } from "../../wire/intrinsics.ts"
+
+export { apply, cut, indexOf } from "../../wire/intrinsics.ts"
 export const { keys, getPrototypeOf: prototypeOf } = Object
 const { toString } = Object.prototype
 /** `[object Map]` */
@@ -11,12 +13,7 @@ export const parse = JSON.parse
 export const stringify = JSON.stringify
 export const string = String
 
-const {
-  indexOf: stringIndexOf,
-  lastIndexOf: stringLastIndexOf,
-  slice,
-  startsWith: stringStartsWith
-} = String.prototype
+const { lastIndexOf: stringLastIndexOf, startsWith: stringStartsWith } = String.prototype
 const { includes: arrayIncludes } = Array.prototype
 
 /**
@@ -27,9 +24,6 @@ const { includes: arrayIncludes } = Array.prototype
 export const isProxy: (value: unknown) => boolean =
   globalThis.process === undefined ? () => false : process.getBuiltinModule("node:util").types.isProxy
 
-export const cut = (text: string, from: number, to?: number): string => apply(slice, text, [from, to])
-export const indexOf = (text: string, what: string, from: number): number =>
-  apply(stringIndexOf, text, [what, from])
 export const lastIndexOf = (text: string, what: string): number => apply(stringLastIndexOf, text, [what])
 export const startsWith = (text: string, start: string): boolean => apply(stringStartsWith, text, [start])
 export const includes = (list: ReadonlyArray<string>, item: string): boolean =>

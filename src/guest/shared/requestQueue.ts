@@ -2,21 +2,12 @@
  * The guest's own queue: the host hands runs over ahead, several in a text, and whoever serves the line is given
  * one at a time. What has not begun when a run spoils the isolate never begins here: the host takes it elsewhere.
  */
-import { cut, indexOf } from "./intrinsics.ts"
-import {
-  Leftover,
-  type HostLine,
-  lineEnd,
-  nonceLength,
-  noNonce,
-  ReplyType,
-  RequestType
-} from "../../wire/messages.ts"
+import { eachRequest, leftoverOf, noTag, tagOf, typeOf, withTag } from "../../wire/codec.ts"
+import { type HostLine, Leftover, ReplyType, RequestType } from "../../wire/messages.ts"
 
-/** What is known of the first characters of a final reply: does it end the use of this isolate? */
+/** Whether a reply ends the use of this isolate. */
 const spoils = (type: string, text: string): boolean =>
-  type === ReplyType.uncrossable ||
-  ((type === ReplyType.output || type === ReplyType.thrown) && text[1 + nonceLength] !== Leftover.none)
+  type === ReplyType.uncrossable || leftoverOf(text) !== Leftover.none
 
 /**
  * Turns of the event loop that are asked for together. Each ends with what a run left to be told of (a rejection that
@@ -43,7 +34,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
   let handle: (text: string) => void = () => {}
 
   const begin = (text: string): void => {
-    busy = cut(text, 1, 1 + nonceLength)
+    busy = tagOf(text)
     handle(text)
   }
   const turn = (): void => {
@@ -73,7 +64,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
   }
 
   const take = (text: string): void => {
-    const type = text[0]
+    const type = typeOf(text)
     if (type === RequestType.abort) {
       spoiled = true
       drop()
@@ -91,9 +82,9 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
     turns: () => turns,
     modules: line.modules,
     post: (text) => {
-      const type = text[0] ?? ""
+      const type = typeOf(text)
       // Whose fault a crash is: nobody's, if it came between two runs.
-      if (type === ReplyType.crashed) return line.post(type + (busy ?? noNonce) + cut(text, 1 + nonceLength))
+      if (type === ReplyType.crashed) return line.post(withTag(text, busy ?? noTag))
       line.post(text)
       if (
         type === ReplyType.log ||
@@ -110,14 +101,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
     },
     listen: (handler) => {
       handle = handler
-      line.listen((text) => {
-        let start = 0
-        for (let end = indexOf(text, lineEnd, 0); end >= 0; end = indexOf(text, lineEnd, start)) {
-          take(cut(text, start, end))
-          start = end + 1
-        }
-        take(start === 0 ? text : cut(text, start))
-      })
+      line.listen((texts) => eachRequest(texts, take))
     }
   }
 }

@@ -3,21 +3,27 @@
  * of the world around it is its `Realm`: this runs in threads and processes of Node and inside QuickJS.
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
-import { cut, globalKeys, parse, stringify } from "./intrinsics.ts"
+import { cut, globalKeys, parse, string, stringify } from "./intrinsics.ts"
 import { configOf, LoadRefusal } from "./configOf.ts"
 import { written } from "./writeOutput.ts"
 import { originJson } from "./ModuleProblem.ts"
 import {
+  decodeLoad,
+  decodeNetAnswer,
+  decodeRun,
+  encodeEnd,
+  encodeHello,
+  encodeReply,
+  tagOf,
+  typeOf
+} from "../../wire/codec.ts"
+import {
   type GuestLimits,
-  Leftover,
   type HostLine,
+  Leftover,
   type LoadRequest,
-  nonceLength,
-  noNonce,
-  protocolVersion,
   ReplyType,
   RequestType,
-  traceparentLength,
   Waiting
 } from "../../wire/messages.ts"
 
@@ -46,8 +52,8 @@ export interface Realm {
     /** How many requests are open. */
     readonly active: () => number
   }
-  /** What is sent from now on is of this request. */
-  readonly setNonce: (nonce: string) => void
+  /** Side messages belong to this request from now on. */
+  readonly setTag: (tag: string) => void
   /** Told of the plugin before it is imported. */
   readonly begin: (request: LoadRequest) => void
   readonly importPlugin: (entry: string) => Promise<object>
@@ -176,11 +182,11 @@ export const serve = (realm: Realm): void => {
     return left
   }
 
-  const load = async (nonce: string, request: LoadRequest): Promise<void> => {
-    realm.setNonce(nonce)
+  const load = async (tag: string, request: LoadRequest): Promise<void> => {
+    realm.setTag(tag)
     logs.begin(request.limits)
     let waitsFor: string = Waiting.module
-    const settled = realm.whenIdle(() => line.post(ReplyType.waiting + nonce + waitsFor))
+    const settled = realm.whenIdle(() => line.post(encodeReply(ReplyType.waiting, tag, waitsFor)))
     try {
       realm.begin(request)
       const namespace = await realm.importPlugin(request.entry)
@@ -199,43 +205,42 @@ export const serve = (realm: Realm): void => {
         resources: realm.activeResources(),
         globals: globalKeys()
       }
-      answer(`${ReplyType.loaded}${nonce}{"name":${quote(name)},"version":${quote(version)}${capabilities}}`)
+      const info = `{"name":${quote(name)},"version":${quote(version)}${capabilities}}`
+      answer(encodeReply(ReplyType.loaded, tag, info))
     } catch (error) {
       settled()
-      answer(`${ReplyType.loadFailed}${nonce}${failureOf(error)}`)
+      answer(encodeReply(ReplyType.loadFailed, tag, failureOf(error)))
     }
   }
 
-  const run = async (nonce: string, body: string, of: Loaded): Promise<void> => {
-    realm.setNonce(nonce)
+  const run = async (tag: string, text: string, of: Loaded): Promise<void> => {
+    realm.setTag(tag)
     logs.begin(of.limits)
-    const inputAt = body[0] === "{" ? 0 : traceparentLength
-    const input: object = { ...parse(cut(body, inputAt)), config: of.config }
-    current = new RunContext(log, net.fetch, inputAt === 0 ? undefined : cut(body, 0, inputAt))
+    const { traceparent, input: json } = decodeRun(text)
+    const input: object = { ...parse(json), config: of.config }
+    current = new RunContext(log, net.fetch, traceparent)
     let output: unknown
     try {
       output = await of.method(input, current)
     } catch (thrown) {
       const description = describeThrown(thrown)
-      answer(`${ReplyType.thrown}${nonce}${leftover(of)}${description}`)
+      answer(encodeEnd(ReplyType.thrown, tag, leftover(of), description))
       return
     }
-    const { text, problem } = written(output, of.limits.outputLength)
+    const { text: outputJson, problem } = written(output, of.limits.outputLength)
     answer(
       problem === undefined
-        ? `${ReplyType.output}${nonce}${leftover(of)}${text}`
-        : `${ReplyType.uncrossable}${nonce}${leftover(of)}${quote(problem)}`
+        ? encodeEnd(ReplyType.output, tag, leftover(of), string(outputJson))
+        : encodeEnd(ReplyType.uncrossable, tag, leftover(of), quote(problem))
     )
   }
 
   line.listen((text) => {
-    const type = text[0]
-    if (type === RequestType.net) return net.receive(cut(text, 1))
+    const type = typeOf(text)
+    if (type === RequestType.net) return net.receive(decodeNetAnswer(text))
     if (type === RequestType.abort) return current?.abort()
-    const nonce = cut(text, 1, 1 + nonceLength)
-    const body = cut(text, 1 + nonceLength)
-    if (type === RequestType.load) void load(nonce, parse(body))
-    else if (type === RequestType.run && loaded !== undefined) void run(nonce, body, loaded)
+    if (type === RequestType.load) void load(tagOf(text), parse(decodeLoad(text)))
+    else if (type === RequestType.run && loaded !== undefined) void run(tagOf(text), text, loaded)
   })
-  line.post(`${ReplyType.hello}${noNonce}{"protocol":${protocolVersion}}`)
+  line.post(encodeHello())
 }

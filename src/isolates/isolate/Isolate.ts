@@ -1,20 +1,23 @@
 /**
  * The host's end of the protocol, on any transport: requests are handed over ahead and answered in their order, each
- * bound to its reply by a nonce. Whatever else a guest sends is a violation, and the end of the isolate.
+ * bound to its reply by a tag. Whatever else a guest sends is a violation, and the end of the isolate.
  */
 import { Duration, Effect } from "effect"
 import type { PluginTimeout } from "../../Errors.ts"
 import {
-  Leftover,
-  lineEnd,
-  type LogLevel,
-  nonceLength,
-  noNonce,
-  protocolVersion,
-  ReplyType,
-  RequestType,
-  Waiting
-} from "../../wire/messages.ts"
+  bodyLengthOf,
+  bodyOf,
+  encodeAbort,
+  encodeLoad,
+  encodeRun,
+  isHello,
+  joinRequests,
+  leftoverOf,
+  noTag,
+  tagOf,
+  typeOf
+} from "../../wire/codec.ts"
+import { Leftover, type LogLevel, protocolVersion, ReplyType, Waiting } from "../../wire/messages.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 import { defaultLimits } from "../../Plugin.ts"
 import { MessageQueue } from "./MessageQueue.ts"
@@ -38,9 +41,6 @@ const maxAuditLength = 8_192
 
 const levels: ReadonlySet<string> = new Set<LogLevel>(["Debug", "Info", "Warn", "Error"])
 const isLevel = (value: unknown): value is LogLevel => typeof value === "string" && levels.has(value)
-
-const hasMark = (type: string): boolean =>
-  type === ReplyType.output || type === ReplyType.thrown || type === ReplyType.uncrossable
 
 export class Isolate {
   readonly #transport: Transport
@@ -152,11 +152,11 @@ export class Isolate {
 
   /** Hands over a run's input, in its trace; it is begun when all before it is answered. */
   run(input: string, traceparent: string | undefined, handler: RequestHandler): void {
-    const text = RequestType.run + this.#add(handler) + (traceparent ?? "") + input
+    const text = encodeRun(this.#add(handler), traceparent, input)
     if (this.#outbox === "") {
       this.#outbox = text
       queueMicrotask(() => this.#flush())
-    } else this.#outbox += lineEnd + text
+    } else this.#outbox = joinRequests(this.#outbox, text)
     // A host that takes many replies in one turn hands over in between, or its guest would have nothing to do.
     if (++this.#gathered === gatheredAtMost) this.#flush()
     this.#beginIfFirst()
@@ -165,7 +165,7 @@ export class Isolate {
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
   load(body: string, modules: GuestModules | undefined, outputLength: number, handler: RequestHandler): void {
     this.#modules = modules
-    this.#transport.load(RequestType.load + this.#add(handler) + body, modules, outputLength)
+    this.#transport.load(encodeLoad(this.#add(handler), body), modules, outputLength)
     this.#beginIfFirst()
   }
 
@@ -179,7 +179,7 @@ export class Isolate {
 
   #add(handler: RequestHandler): string {
     if (this.#requests.length === 0) this.#transport.hold(true)
-    return this.#requests.add(handler).nonce
+    return this.#requests.add(handler).tag
   }
 
   #beginIfFirst(): void {
@@ -220,7 +220,7 @@ export class Isolate {
       if (first === undefined || this.#condemned !== undefined) return resume(Effect.void)
       const over = (): void => resume(Effect.void)
       first.outcome = { replied: over, died: over, notStarted: over, defect: over }
-      this.#transport.send(RequestType.abort)
+      this.#transport.send(encodeAbort())
     }).pipe(Effect.interruptible, Effect.timeoutOption(grace))
   }
 
@@ -259,9 +259,8 @@ export class Isolate {
   #message(message: unknown): void {
     if (this.#condemned !== undefined) return
     if (typeof message !== "string") return this.#violation(`a ${typeof message} came where a text was due`)
-    const type = message[0] ?? ""
-    const nonce = message.slice(1, 1 + nonceLength)
-    if (!this.#greeted) return this.#greet(type, nonce, message)
+    const type = typeOf(message)
+    if (!this.#greeted) return this.#greet(type, message)
     const { first } = this.#requests
     if (
       type === ReplyType.log ||
@@ -269,21 +268,20 @@ export class Isolate {
       type === ReplyType.audit ||
       type === ReplyType.waiting
     ) {
-      return this.#sideMessage(first, type, nonce, message)
+      return this.#sideMessage(first, type, message)
     }
-    if (type === ReplyType.crashed) return this.#crashed(nonce, message)
-    if (first === undefined || nonce !== first.nonce) {
+    if (type === ReplyType.crashed) return this.#crashed(message)
+    if (first === undefined || tagOf(message) !== first.tag) {
       return this.#violation("a reply came that nobody had asked for")
     }
-    const bodyAt = 1 + nonceLength + (hasMark(type) ? 1 : 0)
     const room = type === ReplyType.output ? first.handler.limits.outputLength : otherReplyLength
-    if (message.length - bodyAt > room) return this.#violation(`a reply of ${message.length} characters`)
-    const leftover = hasMark(type) ? message.charAt(bodyAt - 1) : Leftover.none
+    if (bodyLengthOf(message) > room) return this.#violation(`a reply of ${message.length} characters`)
+    const leftover = leftoverOf(message)
     // As its guest does: it begins nothing any more.
     const rest = leftover !== Leftover.none || type === ReplyType.uncrossable ? this.#spend() : undefined
     if (type !== ReplyType.loaded) this.#answered++
     this.#shift()
-    first.outcome.replied({ type, body: message.slice(bodyAt), leftover })
+    first.outcome.replied({ type, body: bodyOf(message), leftover })
     returnUnstarted(rest)
   }
 
@@ -292,21 +290,18 @@ export class Isolate {
     return this.#requests.detach()
   }
 
-  #greet(type: string, nonce: string, message: string): void {
+  #greet(type: string, message: string): void {
     if (type === ReplyType.log) return
-    if (type === ReplyType.crashed) return this.#crashed(nonce, message)
-    const hello = `{"protocol":${protocolVersion}}`
-    if (type !== ReplyType.hello || nonce !== noNonce || message.slice(1 + nonceLength) !== hello) {
-      return this.#violation(`its hello was not ${hello}`)
-    }
+    if (type === ReplyType.crashed) return this.#crashed(message)
+    if (!isHello(message)) return this.#violation(`its hello was not {"protocol":${protocolVersion}}`)
     this.#greeted = true
     this.#hello.settle(Effect.void)
   }
 
   /** The guest's own last words; it ends itself, the kill only makes sure. */
-  #crashed(nonce: string, message: string): void {
-    this.#crashedIdle = nonce === noNonce
-    const body = message.slice(1 + nonceLength)
+  #crashed(message: string): void {
+    this.#crashedIdle = tagOf(message) === noTag
+    const body = bodyOf(message)
     try {
       const reason: unknown = body.length > otherReplyLength ? undefined : JSON.parse(body)
       this.#fault(typeof reason === "string" ? reason : "it crashed")
@@ -316,7 +311,7 @@ export class Isolate {
   }
 
   /** What a guest says beside its reply. */
-  #sideMessage(pending: PendingRequest | undefined, type: string, nonce: string, message: string): void {
+  #sideMessage(pending: PendingRequest | undefined, type: string, message: string): void {
     const second = Math.floor(performance.now() / 1000)
     if (second !== this.#rate.second) this.#rate = { second, messages: 0 }
     // Counted whoever they are from: nobody's messages cost the host as much as anybody's.
@@ -325,9 +320,9 @@ export class Isolate {
       return this.#violation(`more than ${limit} messages in a second (limits.messageRate)`)
     }
     // From after the reply: the run is over, and so are its log and its requests.
-    if (pending === undefined || nonce !== pending.nonce) return
+    if (pending === undefined || tagOf(message) !== pending.tag) return
     if (type === ReplyType.log) return this.#log(pending, message)
-    const body = message.slice(1 + nonceLength)
+    const body = bodyOf(message)
     if (type === ReplyType.waiting) {
       this.#waitsFor = body === Waiting.config ? "configSchema" : "top-level await"
       return
@@ -347,7 +342,7 @@ export class Isolate {
     ) {
       return this.#violation("more log lines than its limit")
     }
-    const line = objectIn(message.slice(1 + nonceLength))
+    const line = objectIn(bodyOf(message))
     if (!isLevel(line?.level) || typeof line?.text !== "string") {
       return this.#violation("a log line of another shape")
     }

@@ -1,5 +1,6 @@
 /** What an isolate was handed and has not answered, in order; the first is what its guest is at. */
-import { randomUUID } from "node:crypto"
+import { randomBytes } from "node:crypto"
+import { makeTag, secretLength } from "../../wire/codec.ts"
 import type { AuditLine, LogLevel } from "../../wire/messages.ts"
 import type { Limits } from "../../Plugin.ts"
 import type { Death } from "./Transport.ts"
@@ -38,7 +39,8 @@ export interface RequestHandler extends SideMessages, RequestOutcome {
 }
 
 export interface PendingRequest {
-  readonly nonce: string
+  /** Binds the reply to this request. */
+  readonly tag: string
   readonly handler: RequestHandler
   outcome: RequestOutcome
   logLines: number
@@ -58,11 +60,14 @@ export const ignoreOutcome: RequestOutcome = {
 export class PendingRequests {
   first: PendingRequest | undefined
   #last: PendingRequest | undefined
+  readonly #secret = randomBytes(secretLength).toString("base64url").slice(0, secretLength)
+  /** Requests added so far. */
+  #count = 0
   length = 0
 
   add(handler: RequestHandler): PendingRequest {
     const request: PendingRequest = {
-      nonce: randomUUID(),
+      tag: makeTag(this.#secret, this.#count++),
       handler,
       outcome: handler,
       logLines: 0,

@@ -1,6 +1,7 @@
 /** What a guest may say while it works on a request: log lines, parts of a `fetch`, and what an audit is to report. */
 import { Effect, type Fiber } from "effect"
-import { type AuditLine, Leftover, type LogLevel, RequestType } from "../../wire/messages.ts"
+import { encodeNetAnswer } from "../../wire/codec.ts"
+import { type AuditLine, Leftover, type LogLevel } from "../../wire/messages.ts"
 import type { Limits } from "../../Plugin.ts"
 import { lineText, printableLine, shortened } from "../../text.ts"
 import type { Isolate } from "./Isolate.ts"
@@ -65,7 +66,7 @@ export class SideMessageHandler implements SideMessages {
       this.#resolved.spec,
       this.#resolved.grants,
       this.#inAudit ? (what) => this.#report({ capability: "net", what }) : undefined,
-      (answer) => this.#isolate.tell(RequestType.net + answer)
+      (answer) => this.#isolate.tell(encodeNetAnswer(answer))
     )
     return this.#session.receive(json)
   }

@@ -5,7 +5,18 @@ import * as fs from "node:fs"
 import { engineProblem, noticeText, toInstall } from "../../../capabilities/engines.ts"
 import { bootReads } from "../../guestFiles.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
-import type { ProcessHost } from "./startProcess.ts"
+
+/** What the machine has for processes; found out once, when the Layer is built. */
+export interface ProcessHost {
+  /** Path of a Node executable. */
+  readonly node: string
+  /** Whom guests run as; absent: the host's own user. */
+  readonly user?: User
+  /** Path of a setpriv that can have the kernel end a process with its parent. */
+  readonly setpriv?: string
+  /** What an operator is to know when the first plugin is run on it. */
+  readonly warning?: string
+}
 
 /** Whom guests run as, where the hub is root: nobody, as every Unix has it. */
 const nobody: User = { uid: 65534, gid: 65534 }

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import type { BootOptions } from "../IsolateFactory.ts"
 import { findExecutable } from "./executables.ts"
-import type { ProcessHost } from "./startProcess.ts"
+import type { ProcessHost } from "./ProcessHost.ts"
 
 /** Where a system keeps what Node links to. */
 const systemFolders = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]

@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { Socket } from "node:net"
 import { fileURLToPath } from "node:url"
-import { bootFile, bootReads, permissionFlags } from "../../guestFiles.ts"
+import { bootFile, bootReads } from "../../guestFiles.ts"
+import { permissionFlags } from "../permissionFlags.ts"
 import { bubblewrapArguments } from "./bubblewrap.ts"
-import type { User } from "./executables.ts"
+import type { ProcessHost } from "./ProcessHost.ts"
 import { timeoutAwake } from "../../watch/HostPauses.ts"
 import type { BootOptions } from "../IsolateFactory.ts"
 import { LineDecoder } from "./LineDecoder.ts"
@@ -18,18 +19,6 @@ import {
   type TransportEvents,
   type Usage
 } from "../../isolate/Transport.ts"
-
-/** What the machine has for processes; found out once, when the Layer is built. */
-export interface ProcessHost {
-  /** Path of a Node executable. */
-  readonly node: string
-  /** Whom guests run as; absent: the host's own user. */
-  readonly user?: User
-  /** Path of a setpriv that can have the kernel end a process with its parent. */
-  readonly setpriv?: string
-  /** What an operator is to know when the first plugin is run on it. */
-  readonly warning?: string
-}
 
 /** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
 const dataFloor = 640
