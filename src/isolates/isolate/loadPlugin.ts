@@ -1,20 +1,11 @@
-/** One load or one run with an isolate: the request, its reply, and what either means as a `PluginError`. */
+/** Makes a booted isolate the isolate of one plugin: opens its modules, sends the load, reads the reply. */
 import { Duration, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
-import {
-  CodePlace,
-  ExecutionError,
-  InvalidOutput,
-  LoadError,
-  type PluginError,
-  ThrownValue,
-  WorkerCrash
-} from "../../Errors.ts"
+import { CodePlace, LoadError, type PluginError, ThrownValue, type WorkerCrash } from "../../Errors.ts"
 import { capabilitiesProblem, decodeCapabilities } from "../../capabilities/declared.ts"
 import { type LoadRequest, type PluginInfo, ReplyType } from "../../wire/messages.ts"
 import type { PluginSpec } from "../../Plugin.ts"
-import { lineText, printable, printableLine, shortened } from "../../text.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
@@ -22,50 +13,17 @@ import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
 import type { RequestHandler, GuestReply } from "./PendingRequests.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import { placed } from "./loadFailurePlace.ts"
-import { ownStack } from "./pluginStack.ts"
+import {
+  brokenReply,
+  crashed,
+  nameText,
+  pathText,
+  printablePlace,
+  printableThrown,
+  reasonText
+} from "./pluginErrors.ts"
 import { SideMessageHandler } from "./SideMessageHandler.ts"
 import type { Death } from "./Transport.ts"
-
-/** Characters of a reason that a plugin may have made up. */
-const maxReason = 8_192
-/** Characters of a thrown error's message. */
-const maxMessage = 4_096
-/** Characters of a path that it may have made up. */
-const maxPath = 1_024
-/** One line, and no longer once it is escaped. */
-const oneLine = (text: string, max: number): string => shortened(printableLine(shortened(text, max)), max)
-const reasonText = (reason: string): string => oneLine(reason, maxReason)
-/** What a plugin calls itself. */
-const nameText = (text: string): string => oneLine(text, 200)
-
-const printableThrown = (thrown: ThrownValue): ThrownValue => {
-  const { name, message } = thrown
-  const stack = ownStack(name, message, thrown.stack)
-  return {
-    name: nameText(name),
-    message: oneLine(message, maxMessage),
-    ...(stack === undefined ? {} : { stack: shortened(printable(stack), maxReason) })
-  }
-}
-
-const pathOf = (path: string): string => oneLine(path, maxPath)
-
-const printablePlace = ({ file, line, column, frame }: CodePlace): CodePlace => ({
-  file: pathOf(file),
-  line,
-  column,
-  frame: shortened(printable(shortened(frame, maxReason)), maxReason)
-})
-
-export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
-  new WorkerCrash({
-    plugin: spec.name,
-    reason: reasonText(reason),
-    ...(exitCode === undefined ? {} : { exitCode })
-  })
-
-const brokenReply = (spec: PluginSpec): WorkerCrash =>
-  crashed(spec, { reason: "it broke the protocol: a reply of another shape" })
 
 const Info = Schema.fromJsonString(
   Schema.Struct({
@@ -83,12 +41,8 @@ const Failure = Schema.fromJsonString(
     place: Schema.optionalKey(CodePlace)
   })
 )
-const Text = Schema.fromJsonString(Schema.String)
-const Thrown = Schema.fromJsonString(ThrownValue)
 const decodeInfo = Schema.decodeEffect(Info)
 const decodeFailure = Schema.decodeEffect(Failure)
-const decodeText = Schema.decodeEffect(Text)
-const decodeThrown = Schema.decodeEffect(Thrown)
 
 /** Asks a booted isolate to load, and waits for its answer. */
 const askToLoad = (
@@ -128,7 +82,7 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     ...(more?.cause === undefined ? {} : { cause: printableThrown(more.cause) }),
     // What it lacks is what it was asked for: a plugin that says otherwise is not believed.
     ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {}),
-    ...(more?.importer === undefined ? {} : { importer: pathOf(more.importer) }),
+    ...(more?.importer === undefined ? {} : { importer: pathText(more.importer) }),
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
@@ -199,24 +153,3 @@ export const loadPlugin = (
     }
     return { name: nameText(name), version: nameText(version) }
   })
-
-/** What a reply to a run says: the output's JSON, not yet validated, or how the plugin failed. */
-export const meaning = (spec: PluginSpec, reply: GuestReply): Effect.Effect<string, PluginError> => {
-  switch (reply.type) {
-    case ReplyType.output:
-      return Effect.succeed(reply.body)
-    case ReplyType.thrown:
-      return Effect.matchEffect(decodeThrown(reply.body), {
-        onFailure: () => Effect.fail(brokenReply(spec)),
-        onSuccess: (thrown) =>
-          Effect.fail(new ExecutionError({ plugin: spec.name, cause: printableThrown(thrown) }))
-      })
-    case ReplyType.uncrossable:
-      return Effect.matchEffect(decodeText(reply.body), {
-        onFailure: () => Effect.fail(brokenReply(spec)),
-        onSuccess: (issue) => Effect.fail(new InvalidOutput({ plugin: spec.name, issue: lineText(issue) }))
-      })
-    default:
-      return Effect.fail(brokenReply(spec))
-  }
-}

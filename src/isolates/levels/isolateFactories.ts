@@ -1,7 +1,6 @@
 /** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
-import { Effect, Exit } from "effect"
-import { timeoutAwake } from "../watch/HostPauses.ts"
-import { Isolate } from "../isolate/Isolate.ts"
+import { Effect } from "effect"
+import { bootIsolate, bootTimeout } from "./bootIsolate.ts"
 import { bubblewrapProblem } from "./process/bubblewrap.ts"
 import { canReach } from "./process/executables.ts"
 import { type BootOptions, type IsolateFactory, noPermissions, permissionsOf } from "./IsolateFactory.ts"
@@ -9,30 +8,7 @@ import type { ProcessHost } from "./process/ProcessHost.ts"
 import { startProcess } from "./process/startProcess.ts"
 import { startThread } from "./thread/startThread.ts"
 import { compileQuickJS, startWasm } from "./wasm/startWasm.ts"
-import type { Death, Transport, TransportEvents } from "../isolate/Transport.ts"
 import { defaultLimits } from "../../Plugin.ts"
-
-/** An isolate that has not said hello by then never will. */
-const bootTimeout = 10_000
-
-const bootIsolate = (
-  start: (events: TransportEvents) => Transport,
-  what: string,
-  timeout = bootTimeout
-): Effect.Effect<Isolate, Death> =>
-  Effect.try({
-    try: () => new Isolate(start),
-    catch: (error): Death => ({ reason: `its ${what} could not be started (${String(error)})` })
-  }).pipe(
-    Effect.tap((isolate) =>
-      isolate.booted.pipe(
-        timeoutAwake(timeout, () =>
-          Effect.fail<Death>({ reason: `its ${what} did not boot within ${bootTimeout / 1000} seconds` })
-        ),
-        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : isolate.kill))
-      )
-    )
-  )
 
 /**
  * Worker threads; `confined` is false where they have no permissions of their own. An `inspectable` one boots when

@@ -5,7 +5,8 @@
 import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
 import { Leftover, type PluginInfo, ReplyType } from "../../wire/messages.ts"
-import { crashed, meaning } from "../isolate/loadPlugin.ts"
+import { crashed } from "../isolate/pluginErrors.ts"
+import { decodeRunReply } from "../isolate/runReply.ts"
 import { Allowance, hostPauses, pausedFor } from "../watch/HostPauses.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { RequestHandler, GuestReply } from "../isolate/PendingRequests.ts"
@@ -252,7 +253,7 @@ class Run extends SideMessageHandler implements RequestHandler {
   replied(reply: GuestReply): void {
     this.#isolate.done(this, reply.type === ReplyType.output)
     if (reply.leftover !== Leftover.none) this.leftover(reply.leftover)
-    this.#answer(meaning(this.submission.spec, reply))
+    this.#answer(decodeRunReply(this.submission.spec, reply))
   }
 
   died(death: Death): void {

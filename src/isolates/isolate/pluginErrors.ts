@@ -1,0 +1,47 @@
+/** Errors made of what a guest says: everything in them is the plugin's to make up, so it is capped and made printable. */
+import { type CodePlace, type ThrownValue, WorkerCrash } from "../../Errors.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import { printable, printableLine, shortened } from "../../text.ts"
+import { ownStack } from "./pluginStack.ts"
+import type { Death } from "./Transport.ts"
+
+/** Characters of a reason that a plugin may have made up. */
+const maxReason = 8_192
+/** Characters of a thrown error's message. */
+const maxMessage = 4_096
+/** Characters of a path that it may have made up. */
+const maxPath = 1_024
+/** One line, and no longer once it is escaped. */
+const oneLine = (text: string, max: number): string => shortened(printableLine(shortened(text, max)), max)
+export const reasonText = (reason: string): string => oneLine(reason, maxReason)
+/** What a plugin calls itself. */
+export const nameText = (text: string): string => oneLine(text, 200)
+
+export const printableThrown = (thrown: ThrownValue): ThrownValue => {
+  const { name, message } = thrown
+  const stack = ownStack(name, message, thrown.stack)
+  return {
+    name: nameText(name),
+    message: oneLine(message, maxMessage),
+    ...(stack === undefined ? {} : { stack: shortened(printable(stack), maxReason) })
+  }
+}
+
+export const pathText = (path: string): string => oneLine(path, maxPath)
+
+export const printablePlace = ({ file, line, column, frame }: CodePlace): CodePlace => ({
+  file: pathText(file),
+  line,
+  column,
+  frame: shortened(printable(shortened(frame, maxReason)), maxReason)
+})
+
+export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCrash =>
+  new WorkerCrash({
+    plugin: spec.name,
+    reason: reasonText(reason),
+    ...(exitCode === undefined ? {} : { exitCode })
+  })
+
+export const brokenReply = (spec: PluginSpec): WorkerCrash =>
+  crashed(spec, { reason: "it broke the protocol: a reply of another shape" })
