@@ -109,10 +109,12 @@ export const layers: ReadonlyArray<Layer> = [
       "src/output",
       "src/ResultCache.ts",
       "src/cache",
-      "src/integrity.ts"
+      "src/integrity.ts",
+      "src/watchFiles.ts",
+      "src/watchModule.ts"
     ],
     mayImport: [...contract, "modules"],
-    holds: "config files, inputs and outputs, result cache, staleness guard"
+    holds: "config files and what watches files, inputs and outputs, result cache, staleness guard"
   },
   {
     name: "metrics",
