@@ -9,6 +9,8 @@ import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
 import {
   type Attachment,
+  defaultLimits,
+  defaultSettings,
   type Enrichment,
   extractor,
   linkifier,
@@ -20,6 +22,7 @@ import {
 } from "./Plugin.ts"
 import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
+import { optionalLimits, optionalSettings } from "./spec/settings.ts"
 import { shown } from "./text.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
@@ -71,7 +74,14 @@ export interface RunPlugin {
 
 export type RunPluginResult<T> =
   | { readonly ok: true; readonly data: T }
-  | { readonly ok: false; readonly error: string; readonly code: PluginErrorCode }
+  | {
+      readonly ok: false
+      /** What happened and what to do, for a person. */
+      readonly error: string
+      readonly code: PluginErrorCode
+      /** The typed error, with what `error` leaves out: the plugin's stack, the place in its source, times. */
+      readonly cause: PluginError
+    }
 
 export interface PluginHostOptions extends WorkerOptions {
   /** Default 3. */
@@ -145,22 +155,45 @@ const names: { readonly [path: string]: string } = {
   "breaker.cooldown": "breaker.cooldownMs"
 }
 
-const millis = (value: number | undefined): Duration.Duration | undefined =>
-  value === undefined ? undefined : Duration.millis(value)
+/** Every option of a run; settings of a spec come from their declaration. */
+const known: ReadonlySet<string> = new Set([
+  ...["type", "modulePath", "input", "pluginName"],
+  ...Object.keys(defaultSettings).flatMap((key) => (key === "config" ? [] : [names[key] ?? key])),
+  ...Object.keys(optionalSettings)
+])
+
+const knownInside = {
+  breaker: new Set(["failureThreshold", "cooldownMs"]),
+  limits: new Set([...Object.keys(defaultLimits), ...Object.keys(optionalLimits)])
+}
+
+/** Options that would be ignored. */
+const unknownOptions = (options: RunPluginOptions): ReadonlyArray<string> => {
+  const unknown = (given: unknown, known: ReadonlySet<string>, prefix: string): ReadonlyArray<string> =>
+    Object.keys(Object(given)).flatMap((key) => (known.has(key) ? [] : [prefix + key]))
+  return [
+    ...unknown(options, known, ""),
+    ...unknown(options.breaker, knownInside.breaker, "breaker."),
+    ...unknown(options.limits, knownInside.limits, "limits.")
+  ].map((option) => {
+    const meant = names[option]
+    return `${option}: is not an option; ${meant === undefined ? "remove it" : `did you mean "${meant}"?`}`
+  })
+}
+
+/** A caller in JavaScript may give anything. */
+const millis = (name: string, value: unknown): Duration.Duration | undefined => {
+  if (value === undefined) return undefined
+  if (typeof value === "number") return Duration.millis(value)
+  throw new TypeError(`${name}: expected a number of milliseconds, got ${shown(value)}`)
+}
 
 const specOf = (
-  {
-    type,
-    modulePath: given,
-    input,
-    pluginName,
-    timeoutMs,
-    graceMs,
-    breaker: { failureThreshold, cooldownMs } = {},
-    ...settings
-  }: RunPluginOptions,
+  options: RunPluginOptions,
   nameOf: (modulePath: string) => string
 ): PluginSpec<typeof linkifier | typeof extractor> => {
+  const { type, modulePath: given, input, pluginName, timeoutMs, graceMs, breaker, ...settings } = options
+  const { failureThreshold, cooldownMs } = breaker ?? {}
   if (!Object.hasOwn(kinds, type)) {
     throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(type)}`)
   }
@@ -176,11 +209,14 @@ const specOf = (
     kind: kinds[type],
     modulePath,
     config: input?.config,
-    timeout: millis(timeoutMs),
-    grace: millis(graceMs),
-    breaker: { failureThreshold, cooldown: millis(cooldownMs) }
+    timeout: millis("timeoutMs", timeoutMs),
+    grace: millis("graceMs", graceMs),
+    breaker: { failureThreshold, cooldown: millis("breaker.cooldownMs", cooldownMs) }
   })
-  const problems = specProblems(spec).map(({ path, problem }) => `${names[path] ?? path}: ${problem}`)
+  const problems = [
+    ...unknownOptions(options),
+    ...specProblems(spec).map(({ path, problem }) => `${names[path] ?? path}: ${problem}`)
+  ]
   if (problems.length > 0) throw new TypeError(problems.join("; "))
   return spec
 }
@@ -243,7 +279,8 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
             onFailure: (error): RunPluginResult<T> => ({
               ok: false,
               error: messageOf(error),
-              code: error._tag
+              code: error._tag,
+              cause: error
             })
           })
         )

@@ -15,6 +15,7 @@ import {
   runPlugin,
   type RunPluginOptions
 } from "../src/promise.ts"
+import { Settings } from "../src/spec/settings.ts"
 import { messageOf } from "./fixtures/library/message.ts"
 
 const urlOf = (plugin: string): URL => new URL(`./fixtures/library/plugins/${plugin}.ts`, import.meta.url)
@@ -91,9 +92,44 @@ describe("runPlugin", () => {
   it.each(failures)("%s: %s", async (plugin, code, change, text) => {
     const result = await runPlugin(options(plugin, change))
     if (result.ok) return assert.fail("it ran")
-    assert.deepStrictEqual(Object.keys(result).sort(), ["code", "error", "ok"])
+    assert.deepStrictEqual(Object.keys(result).sort(), ["cause", "code", "error", "ok"])
     assert.strictEqual(result.code, code)
+    assert.strictEqual(result.cause._tag, code)
     assert.match(result.error, text)
+  })
+
+  it("has the typed error as the cause of a failure, with the plugin's own stack", async () => {
+    const result = await runPlugin(options("throws"))
+    if (result.ok || result.cause._tag !== "EXECUTION_ERROR") return assert.fail("it did not throw")
+    const { name, stack } = result.cause.cause
+    assert.strictEqual(name, "TypeError")
+    assert.match(stack ?? "", /plugins\/throws\.ts:\d+:\d+/)
+  })
+
+  it("takes every setting of a spec", async () => {
+    const settings = Object.keys(Settings.fields).filter((name) => name !== "config")
+    assert.isAbove(settings.length, 8)
+    const called: Record<string, string> = { timeout: "timeoutMs", grace: "graceMs" }
+    for (const setting of settings) {
+      const option = called[setting] ?? setting
+      // A value that is wrong for each of them: what is refused was taken.
+      const result = await runPlugin(untyped({ [option]: ["wrong"], pluginName: `takes ${option}` }))
+      if (result.ok) return assert.fail(`${option} is ignored`)
+      assert.strictEqual(result.code, "LOAD_ERROR")
+      assert.include(result.error, option)
+      assert.notInclude(result.error, `${option}: is not an option`)
+    }
+  })
+
+  it("refuses options that it does not know", async () => {
+    const result = await runPlugin(
+      untyped({ timeout: 5, retries: 1, breaker: { cooldown: 5 }, limits: { disk: 1 } })
+    )
+    if (result.ok) return assert.fail("it ran")
+    assert.include(
+      result.error,
+      'timeout: is not an option; did you mean "timeoutMs"?; retries: is not an option; remove it; breaker.cooldown: is not an option; did you mean "breaker.cooldownMs"?; limits.disk: is not an option'
+    )
   })
 
   const refused: ReadonlyArray<readonly [string, RunPluginOptions, string, RegExp]> = [
@@ -123,6 +159,12 @@ describe("runPlugin", () => {
       options("words", { timeoutMs: Number.NaN }),
       "LOAD_ERROR",
       /timeoutMs: expected a time/
+    ],
+    [
+      "a grace that is a text",
+      untyped({ graceMs: "1" }),
+      "LOAD_ERROR",
+      /graceMs: expected a number of milliseconds, got "1"/
     ],
     [
       "several settings at once",
