@@ -157,7 +157,10 @@ const names: { readonly [path: string]: string } = {
 
 /** Every option of a run; settings of a spec come from their declaration. */
 const known: ReadonlySet<string> = new Set([
-  ...["type", "modulePath", "input", "pluginName"],
+  "type",
+  "modulePath",
+  "input",
+  "pluginName",
   ...Object.keys(defaultSettings).flatMap((key) => (key === "config" ? [] : [names[key] ?? key])),
   ...Object.keys(optionalSettings)
 ])
