@@ -107,8 +107,15 @@ const declarationsOf = (folder: string): string => {
     process.execPath,
     [
       path.join(root, "node_modules", "typescript", "bin", "tsc"),
-      ...["-p", project, "--emitDeclarationOnly", "--declarationMap", "false", "--sourceMap", "false"],
-      ...["--outDir", out]
+      "-p",
+      project,
+      "--emitDeclarationOnly",
+      "--declarationMap",
+      "false",
+      "--sourceMap",
+      "false",
+      "--outDir",
+      out
     ],
     { cwd: root, stdio: "inherit" }
   )
