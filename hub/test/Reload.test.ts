@@ -61,7 +61,7 @@ const running = Effect.gen(function* () {
   return { save, process, hub, post, said, ask, plugins }
 })
 
-describe("A running hub", () => {
+describe.concurrent("A running hub", () => {
   it.live(
     "takes up plugins that are new, changed and gone in its config; jobs of those that are gone wait",
     () =>

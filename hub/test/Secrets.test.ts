@@ -106,7 +106,7 @@ const running = Effect.fnUntraced(function* (module: string, format: string) {
   return { workspace, hub, api, save, says }
 })
 
-describe("what a plugin was told", () => {
+describe.concurrent("what a plugin was told", () => {
   for (const format of ["text", "json"]) {
     it.live(
       `is in no answer without the token, no event and no log (${format})`,
