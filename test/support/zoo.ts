@@ -3,6 +3,7 @@
  * (its positive control: a rogue that harms nobody would prove nothing).
  */
 import { crashes } from "./zoo/crashes.ts"
+import { engine } from "./zoo/engine.ts"
 import { forgeries } from "./zoo/forgeries.ts"
 import { grants } from "./zoo/grants.ts"
 import { leftovers } from "./zoo/leftovers.ts"
@@ -22,6 +23,7 @@ export type { Code, Harm, Rogue } from "./zoo/rogue.ts"
 export const zoo: ReadonlyArray<Rogue> = [
   ...liveness,
   ...crashes,
+  ...engine,
   ...loads,
   ...memory,
   ...forgeries,

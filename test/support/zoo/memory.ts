@@ -6,11 +6,11 @@ const overMemory = /memory/
 /** What a process makes of whoever takes more than its limit, heap or not. */
 const held = { expect: "WORKER_CRASH", says: /limits\.memory/, timeout: 5_000 } as const
 
-/** Taken by the watch, or the engine: memory that every level counts. */
+/** Taken by the watch, or the engine: memory that every level counts, soon at its limit on a busy machine too. */
 const counted = {
   expect: "WORKER_CRASH",
   says: overMemory,
-  limits: { memory: 64 },
+  limits: { memory: 32 },
   ownHost: true,
   harm: "grows"
 } as const

@@ -8,6 +8,7 @@ import { linkifier } from "../../../src/Plugin.ts"
 import { CircuitBreaker } from "../../../src/CircuitBreaker.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
 import { WorkerLayer } from "../../../src/WorkerLayer.ts"
+import { absentOnWasm } from "./absent.ts"
 import { census, prototypes } from "./census.ts"
 import { inOwnHost, type RuntimeReport, inTurn } from "../host.ts"
 import { layerRuntime, type Level, levels, message, specOn } from "../isolation.ts"
@@ -31,12 +32,6 @@ const patience = 120_000
 /** Whether it can matter that an isolate is of this run only: what ends it, forges, or leaves things behind. */
 const mattersFresh = ({ file, harm }: Rogue): boolean =>
   /^(crash|forge|leftover)/.test(file) || harm === "persists"
-
-/** On a level that does not have what a rogue is about, that is what it is told. */
-const isAbsence = (level: Level, code: string, text: string): boolean =>
-  level.isolation === "wasm" &&
-  (code === "LOAD_ERROR" || code === "EXECUTION_ERROR") &&
-  /isolation "wasm"|not a function|not a constructor|cannot read property/.test(text)
 
 /** Where each run has an isolate of its own, a second one shows more only of what would leave something to it. */
 const roundsOf = (level: Level, { file, harm }: Rogue): number =>
@@ -90,7 +85,11 @@ const judge = (world: World, level: Level, rogue: Rogue, code: string, text: str
   assert.notMatch(text, control)
   if (code !== "OK") assert.notMatch(text, unseen)
   assert.isBelow(text.length, 2 * 1024 * 1024)
-  if (isAbsence(level, code, text)) return
+  const absent = level.isolation === "wasm" ? absentOnWasm.get(rogue.name) : undefined
+  if (absent !== undefined) {
+    assert.include(["LOAD_ERROR", "EXECUTION_ERROR"], code, text)
+    return assert.include(text, absent)
+  }
   assert.include(expected, code, text)
   if (rogue.says !== undefined && code !== "OK") assert.match(text, rogue.says)
   if (code !== "OK") return

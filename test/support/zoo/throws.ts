@@ -29,6 +29,19 @@ const thrownThings: ReadonlyArray<string> = [
   "a thenable"
 ] // prettier-ignore
 
+/** More than most plugins may have; where its memory ends first, that is what is said. */
+const immense: ReadonlyArray<string> = [
+  "immense message",
+  "immense name",
+  "immense stack",
+  "immense lines",
+  "immense string",
+  "immense array",
+  "immense getters",
+  "immense cause",
+  "long chain of causes"
+]
+
 const harmlessThrow = { none: "what is shown is that it can be described at all" }
 export const throws: ReadonlyArray<Rogue> = [
   ...thrownThings.flatMap(
@@ -48,6 +61,19 @@ export const throws: ReadonlyArray<Rogue> = [
         harm: harmlessThrow
       }
     ]
+  ),
+  ...immense.flatMap((what) =>
+    [what, `reject ${what}`].map(
+      (ask): Rogue => ({
+        name: `throws: ${ask}`,
+        file: "throws.ts",
+        ask,
+        expect: ["EXECUTION_ERROR", "WORKER_CRASH"],
+        // On the thread level memory is seen late: its host may come to its own end.
+        ownHost: true,
+        harm: harmlessThrow
+      })
+    )
   ),
   ...files("ts", { expect: "EXECUTION_ERROR", harm: harmlessThrow }, ["throws-after-patching-error"])
 ]
