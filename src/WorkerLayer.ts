@@ -1,5 +1,5 @@
 /** Where plugin code runs. Each isolation level is a Layer, and so are the fakes of a test. */
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Result } from "effect"
 import * as os from "node:os"
 import type { IsolationLevel } from "./Capabilities.ts"
 import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
@@ -139,25 +139,18 @@ const untrustedThreads = (runtime: string): string => {
   return `${noticeText(notice)}, use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
 }
 
-/** A level that can run plugins here, or why it cannot. */
-type FoundLevel = IsolateFactory | { readonly problem: string }
-
-const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<FoundLevel> => {
+/** The factory of a level. Fails with the reason why the level cannot run plugins here, and the remedy. */
+const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<IsolateFactory, string> => {
   const runtime = permissionlessRuntime()
   if (bootProblem !== undefined && (runtime === undefined || name === "process"))
-    return Effect.succeed({ problem: bootProblem })
+    return Effect.fail(bootProblem)
   switch (name) {
     case "thread":
-      return Effect.succeed(
-        runtime !== undefined && options.trusted !== true
-          ? { problem: untrustedThreads(runtime) }
-          : threadFactory(runtime === undefined, options.inspectable)
-      )
+      return runtime !== undefined && options.trusted !== true
+        ? Effect.fail(untrustedThreads(runtime))
+        : Effect.succeed(threadFactory(runtime === undefined, options.inspectable))
     case "process":
-      return findProcessHost(options).pipe(
-        Effect.flatMap(processFactory),
-        Effect.catch((problem) => Effect.succeed({ problem }))
-      )
+      return Effect.flatMap(findProcessHost(options), processFactory)
     case "wasm":
       return Effect.succeed(wasmFactory(runtime === undefined))
   }
@@ -185,9 +178,9 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
     const pools = new Map<IsolationLevel, Pools>()
     const problems = new Map<IsolationLevel, string>()
     for (const name of wanted) {
-      const level = yield* findLevel(name, options)
-      if ("problem" in level) {
-        problems.set(name, level.problem)
+      const found = yield* Effect.result(findLevel(name, options))
+      if (Result.isFailure(found)) {
+        problems.set(name, found.failure)
         continue
       }
       // A thread on a runtime without module hooks reads its modules itself, and its usage cannot be asked.
@@ -196,7 +189,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         name,
         yield* makePools({
           options: poolOptions,
-          level,
+          level: found.success,
           memory,
           metrics,
           audit: audits.of,

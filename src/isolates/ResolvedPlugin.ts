@@ -1,4 +1,4 @@
-/** What an isolate is used for, and by whose leave. */
+/** A plugin whose grants are resolved to real paths and values: what its isolates are made for. */
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { AuditLine } from "../wire/messages.ts"
 import type { PluginSpec } from "../Plugin.ts"
@@ -8,10 +8,10 @@ export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly wh
 export interface ResolvedPlugin {
   readonly spec: PluginSpec
   readonly grants: ResolvedGrants
-  /** Where relative paths of grants start. */
+  /** Base folder of relative paths in grants. */
   readonly base: string
-  /** Told what a plugin in audit mode uses without a grant; answers whether that is news. */
+  /** Records a use without a grant in audit mode; `true` if it was not recorded before. */
   readonly audit: (use: UngrantedUse) => boolean
-  /** What its operator has been told of once, by keys. */
+  /** Keys of warnings that the operator has already had. */
   readonly noticed: Set<string>
 }

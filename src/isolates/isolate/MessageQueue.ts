@@ -1,10 +1,10 @@
 /**
- * What a guest has said and the host has not taken yet. Log lines of all isolates share a part of each turn of the
- * host's loop: what comes on top waits for the next turn, in its order, and so does all that comes behind it.
+ * Messages of a guest that the host has not taken yet. Log lines of all isolates together get a share of each turn of
+ * the host's event loop. Once it is used up, log lines wait for the next turn, and so does every message behind them.
  */
 import { ReplyType } from "../../wire/messages.ts"
 
-/** Milliseconds of one turn of the loop that log lines may take. */
+/** Milliseconds per turn of the event loop that log lines may take. */
 const share = 8
 
 const turn = { spent: 0, isCounted: false }
@@ -24,7 +24,7 @@ const isLog = (message: unknown): boolean => typeof message === "string" && mess
 export class MessageQueue {
   readonly #use: (message: unknown) => void
   #waiting: Array<unknown> = []
-  /** The first that waits; taken from the front without moving the rest. */
+  /** Index of the first that waits: taking it moves no other. */
   #from = 0
 
   constructor(use: (message: unknown) => void) {
@@ -43,7 +43,7 @@ export class MessageQueue {
     if (this.length === 1) setImmediate(() => this.#drain())
   }
 
-  /** Nothing more will come: log lines that still wait are dropped, everything else is taken now. */
+  /** No more messages come: drops log lines that wait, and takes everything else now. */
   end(): void {
     const waiting = this.#waiting.slice(this.#from)
     this.#waiting = []

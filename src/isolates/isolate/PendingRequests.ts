@@ -1,4 +1,4 @@
-/** What an isolate was handed and has not answered, in order; the first is what its guest is at. */
+/** The requests that an isolate has not answered, in order. The guest is working on the first. */
 import { randomBytes } from "node:crypto"
 import { makeTag, secretLength } from "../../wire/codec.ts"
 import type { AuditLine, LogLevel } from "../../wire/messages.ts"
@@ -13,28 +13,28 @@ export interface GuestReply {
   readonly leftover: string
 }
 
-/** What a guest may do while it works on a request. */
+/** Takes what a guest may send before its reply to a request. */
 export interface SideMessages {
   readonly limits: Limits
   readonly log: (level: LogLevel, text: string) => void
-  /** Takes a part of a `fetch`; answers what is wrong with it, if anything is. */
+  /** Takes a part of a `fetch`; returns what is wrong with it, if anything. */
   readonly net: (json: string) => string | undefined
   readonly audit: (line: AuditLine) => void
 }
 
-/** Told what became of a request: one of these, once. */
+/** Takes the outcome of a request: exactly one of these is called, once. */
 export interface RequestOutcome {
   readonly replied: (reply: GuestReply) => void
-  /** The isolate died while it worked on it. */
+  /** The isolate died while it worked on the request. */
   readonly died: (death: Death) => void
-  /** The isolate's use ended before it began. */
+  /** The isolate will not start the request. */
   readonly notStarted: () => void
-  /** The host's own code could not take what the guest said. */
+  /** The host's own code threw when it took a side message. */
   readonly defect: (defect: unknown) => void
 }
 
 export interface RequestHandler extends SideMessages, RequestOutcome {
-  /** All before it is answered: as far as a host can know, the guest begins it now. */
+  /** Everything before is answered: as far as the host knows, the guest starts the request now. */
   readonly begun: () => void
 }
 
@@ -48,7 +48,7 @@ export interface PendingRequest {
   next: PendingRequest | undefined
 }
 
-/** Nobody is waiting any more. */
+/** For a request whose caller no longer waits. */
 export const ignoreOutcome: RequestOutcome = {
   replied: () => {},
   died: () => {},
@@ -56,7 +56,7 @@ export const ignoreOutcome: RequestOutcome = {
   defect: () => {}
 }
 
-/** A list of its own rather than an array: the first is taken off in no time, however many follow. */
+/** A linked list: an array takes longer to lose its first item the longer it is. */
 export class PendingRequests {
   first: PendingRequest | undefined
   #last: PendingRequest | undefined
@@ -90,7 +90,7 @@ export class PendingRequests {
     return first
   }
 
-  /** Lets go of all behind the first; the caller gives them back by `returnUnstarted`. */
+  /** Removes all but the first; the caller passes them to `returnUnstarted`. */
   detach(): PendingRequest | undefined {
     const rest = this.first?.next
     if (this.first !== undefined) this.first.next = undefined
@@ -100,7 +100,7 @@ export class PendingRequests {
   }
 }
 
-/** Tells those that were detached that they have not begun. */
+/** Tells detached requests that they were not started. */
 export const returnUnstarted = (first: PendingRequest | undefined): void => {
   for (let request = first; request !== undefined; request = request.next) request.outcome.notStarted()
 }

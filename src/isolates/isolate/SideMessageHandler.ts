@@ -1,4 +1,4 @@
-/** What a guest may say while it works on a request: log lines, parts of a `fetch`, and what an audit is to report. */
+/** Handles what a guest sends before its reply: log lines, parts of a `fetch`, and audit lines. */
 import { Effect, type Fiber } from "effect"
 import { encodeNetAnswer } from "../../wire/codec.ts"
 import { type AuditLine, Leftover, type LogLevel } from "../../wire/messages.ts"
@@ -10,14 +10,14 @@ import { withoutGuestFrames } from "./pluginStack.ts"
 import type { SideMessages } from "./PendingRequests.ts"
 import type { ResolvedPlugin, UngrantedUse } from "../ResolvedPlugin.ts"
 
-/** Who asked, and what is said in whose name. */
+/** The caller of a request: log lines are written in its name. */
 export interface Caller {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /** Annotations of log lines, beside the fiber's own. */
   readonly labels: { readonly [label: string]: string }
 }
 
-/** Of one plugin. */
+/** For one plugin. */
 const maxNotices = 50
 
 const leftBehind: { readonly [what: string]: string } = {
@@ -26,7 +26,7 @@ const leftBehind: { readonly [what: string]: string } = {
   [Leftover.globals]: "a change of the global variables"
 }
 
-/** What libraries look for, whatever they are used for. */
+/** Variables that many libraries read; a missing one is not worth a warning. */
 const usualVariables: ReadonlySet<string> = new Set([
   "CI",
   "COLORTERM",
@@ -40,7 +40,7 @@ const usualVariables: ReadonlySet<string> = new Set([
   "TERM"
 ])
 
-/** Log lines are Effect logs of the fiber that asked; requests on the network end with the answer. */
+/** Log lines become Effect logs of the caller's fiber. Network requests end with the answer. */
 export class SideMessageHandler implements SideMessages {
   readonly limits: Limits
   readonly #isolate: Isolate
@@ -56,7 +56,7 @@ export class SideMessageHandler implements SideMessages {
   }
 
   log(level: LogLevel, text: string): void {
-    // On one line: a line of the log is never all a plugin's own.
+    // One line each: a plugin must not be able to fake a whole log line.
     const line = printableLine(withoutGuestFrames(text))
     this.#say(Effect.logWithLevel(level)(shortened(line, this.limits.logLength)))
   }
@@ -76,7 +76,7 @@ export class SideMessageHandler implements SideMessages {
     else if (line.capability === "env") this.#variableMissing(line.what)
   }
 
-  /** Tells the operator what a run has left behind, and what that costs; once. */
+  /** Warns the operator once about what a run left behind and what that costs. */
   leftover(what: string): void {
     if (this.#resolved.spec.reuse === "never") return
     const left = leftBehind[what] ?? leftBehind[Leftover.resources]
@@ -94,7 +94,7 @@ export class SideMessageHandler implements SideMessages {
     )
   }
 
-  /** The answer, once what it left open on the network is closed. */
+  /** Closes what is open on the network, then gives the answer. */
   after<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return this.#session === undefined ? answer : Effect.ensuring(answer, this.#session.close)
   }
@@ -104,7 +104,7 @@ export class SideMessageHandler implements SideMessages {
     Effect.runSyncWith(fiber.context)(Effect.annotateLogs(log, labels))
   }
 
-  /** Says something once, however often it happens. */
+  /** Logs a text once for each key. */
   #notice(key: string, text: string, log = Effect.logWarning): void {
     const { noticed } = this.#resolved
     if (noticed.has(key) || noticed.size >= maxNotices) return
@@ -123,7 +123,7 @@ export class SideMessageHandler implements SideMessages {
     )
   }
 
-  // Whoever is not in audit mode has nothing to report.
+  // Only audit mode reports uses.
   get #inAudit(): boolean {
     return this.#resolved.spec.enforcement === "audit"
   }

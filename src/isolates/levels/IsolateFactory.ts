@@ -17,11 +17,11 @@ export interface BootOptions {
 
 export interface IsolateFactory {
   readonly name: IsolationLevel
-  /** Of a spec that asks for nothing. */
+  /** For a spec without grants and with default limits. */
   readonly standardBootOptions: BootOptions
-  /** Fails with why the level cannot run the spec, and the remedy. */
+  /** Fails with the reason why the level cannot run the spec, and the remedy. */
   readonly bootOptionsFor: (spec: PluginSpec, grants: ResolvedGrants) => Effect.Effect<BootOptions, string>
-  /** An isolate that has said hello, or none. */
+  /** Boots an isolate; succeeds when it has said hello. */
   readonly boot: (bootOptions: BootOptions) => Effect.Effect<Isolate, Death>
 }
 

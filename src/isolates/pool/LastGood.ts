@@ -1,21 +1,21 @@
-/** Plugins whose changed files do not load, and that go on as they were: who does, and why. */
+/** Plugins that still run an earlier version because their changed files fail to load. */
 import { Effect, Fiber, Option } from "effect"
 import { LoadError, type PluginError } from "../../Errors.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 
 export interface LastGood {
-  /** Entries of which a version has loaded and is kept. */
+  /** Entry files with a loaded version that is kept. */
   readonly kept: ReadonlySet<string>
-  /** By plugin that goes on as it was: why its files do not load. */
+  /** For each plugin that runs an earlier version: why its files fail to load. */
   readonly outdated: ReadonlyMap<string, PluginError>
-  /** Has the loader keep what has loaded. */
+  /** Makes the loader keep the version that has loaded. */
   readonly keep: (
     spec: PluginSpec,
     entry: string,
     modules: GuestModules | undefined
   ) => Effect.Effect<unknown>
-  /** Whether another try to load would be of the version before; then an operator is told why. */
+  /** Whether another try would load the earlier version; if so, warns the operator. */
   readonly canGoBack: (
     spec: PluginSpec,
     entry: string,
@@ -24,7 +24,7 @@ export interface LastGood {
   ) => Effect.Effect<boolean>
 }
 
-/** A loader that is busy compiling for someone else has nothing to say of this one in time. */
+/** A loader that is busy may not answer in time; then there is no answer. */
 export const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
   Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
 

@@ -13,30 +13,30 @@ import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
 export interface LevelIsolatesOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
   readonly spares: number
-  /** No more of them than that, however many are in demand. Default: two a core. */
+  /** Upper bound of spares under demand. Default: two per core. */
   readonly maxSpares: number
-  /** Spares that nobody has taken for so long are ended. */
+  /** Spares that are unused for this long are ended. */
   readonly idleTimeToLive: Duration.Duration
 }
 
 export interface LevelIsolates {
   /** Booted isolates with these options, for plugins that are reused or run fresh. */
   readonly sparesOf: (bootOptions: BootOptions, reuse: PluginSpec["reuse"]) => Spares
-  /** Ends an isolate; `false` if it lingers: it stays counted. */
+  /** Ends an isolate; `false` if it does not die in time; it stays counted then. */
   readonly end: (isolate: Isolate) => Effect.Effect<boolean>
-  /** Ends an isolate that nobody waits for. */
+  /** Ends an isolate in the background. */
   readonly endInBackground: (isolate: Isolate, plugin: string) => void
   /** Starts something that ends when the level closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   /** Ends spares that are no longer in demand. */
   readonly sweep: Effect.Effect<void>
   readonly zombies: Zombies
-  /** Whether its scope is on its way out: nothing is begun any more. */
+  /** Whether the scope is closing: nothing new starts. */
   readonly closing: boolean
   readonly counts: { readonly booting: number; readonly living: number; readonly zombie: number }
 }
 
-/** How many times as long as its caller waits, one waits for an isolate that has answered to die. */
+/** How often `deathWait` passes before an isolate that ends in the background counts as a zombie. */
 const patience = 20
 
 export const makeLevelIsolates = (
@@ -49,7 +49,7 @@ export const makeLevelIsolates = (
     const sparesByBootOptions = new Map<string, Spares>()
     const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
-    /** Isolates on their way; told when they have come or failed to. */
+    /** Boots in progress; each is completed when its isolate has booted or failed. */
     const boots = new Set<Deferred.Deferred<void>>()
     let closing = false
 
@@ -67,13 +67,13 @@ export const makeLevelIsolates = (
         closing = true
         return Effect.forEach([...all], end, { concurrency: "unbounded" }).pipe(
           Effect.map((gone) => gone.includes(false) && exitDespiteZombies()),
-          // What is being booted ends itself, and begins nothing more.
+          // An isolate that is still booting ends itself.
           Effect.andThen(Effect.forEach([...boots], (boot) => Deferred.await(boot), { discard: true }))
         )
       })
     )
 
-    // Not to be interrupted half-way, or nobody would know of the isolate; a boot is bounded and short.
+    // Uninterruptible, so that no booted isolate is lost; a boot is short and bounded.
     const boot = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
       Effect.suspend(() => {
         if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
@@ -84,7 +84,7 @@ export const makeLevelIsolates = (
           Effect.tap((isolate) => {
             recorder.booted(performance.now() - began)
             all.add(isolate)
-            // The layer closed while this one was on its way.
+            // The layer closed while this isolate booted.
             return closing ? end(isolate) : Effect.void
           }),
           Effect.ensuring(
@@ -116,9 +116,9 @@ export const makeLevelIsolates = (
       },
       end,
       endInBackground: (isolate, plugin) => {
-        // The finalizer sees to all that are left.
+        // The finalizer ends all that are left.
         if (closing) return
-        // Given all the time that a busy machine may take to end a thread.
+        // A busy machine may take long to end a thread.
         fork(
           Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
             Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(plugin, isolate)))

@@ -1,6 +1,6 @@
 /**
- * An isolate that has loaded its plugin. It is handed several runs ahead and enforces the deadline of the one that its
- * guest is at: one watchdog for all of them, asleep until the first of their deadlines.
+ * An isolate that has loaded its plugin. It holds several runs and enforces the deadline of the one that executes: a
+ * single watchdog sleeps until the next deadline.
  */
 import { Clock, Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
@@ -24,15 +24,15 @@ export interface HandedRun {
   readonly returned: () => void
 }
 
-/** Whom an isolate tells what it is doing. */
+/** The pool, as its isolate sees it. */
 export interface IsolateOwner {
-  /** Starts something that ends with the level. */
+  /** Forks an effect that is interrupted when the level closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
-  /** It has something to do, or has nothing left to do. */
+  /** The isolate has a run now; before, it had none. */
   readonly busy: (isolate: PluginIsolate) => void
-  /** May be told more than once. */
+  /** The isolate has no run left. May be called more than once. */
   readonly idle: (isolate: PluginIsolate) => void
-  /** Takes note that it would not die. */
+  /** Records that the isolate did not die. */
   readonly undead: (isolate: PluginIsolate) => Effect.Effect<void>
 }
 
@@ -56,7 +56,7 @@ export class PluginIsolate {
   readonly resolved: ResolvedPlugin
   readonly info: PluginInfo
   readonly changed: Effect.Effect<boolean>
-  /** Boots a spare in place of the one that it was. */
+  /** Boots a spare to replace the one that it was. */
   readonly refill: Effect.Effect<void>
   readonly born: number
   readonly #owner: IsolateOwner
@@ -67,7 +67,7 @@ export class PluginIsolate {
   isChecked = false
   /** Another spare has been started in place of the one it was. */
   isReplaced = false
-  /** Set when it must not be handed another run. */
+  /** Set when it must get no other run. */
   retired = false
   #current: Run | undefined
   /** The last run, if it has returned an output. */

@@ -1,6 +1,6 @@
 /**
- * The isolates of one plugin, and its runs that wait for them. The pool hands each isolate several runs ahead, starts
- * isolates up to the spec's `concurrency`, and takes back the runs that an isolate did not begin.
+ * The isolates of one plugin and the runs that wait for them. The pool gives each isolate several runs ahead, starts
+ * isolates up to the spec's `concurrency`, and takes back runs that an isolate did not start.
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import { type ResolvedGrants, requestsProblem, resolveGrants } from "../../Capabilities.ts"
@@ -16,27 +16,27 @@ import { QueuePlace, RunQueue } from "./RunQueue.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { PreparedPlugin, Submission } from "../Workers.ts"
 
-/** Runs that an isolate is handed at once; it executes them one at a time. */
+/** Runs that an isolate may hold; it executes one at a time. */
 const handedAhead = 64
 
-/** How often the files of an isolate's plugin are looked at for changes, in milliseconds. */
+/** Milliseconds between checks of a plugin's files for changes. */
 const changeCheckInterval = 1_000
 
 type Labels = { readonly [label: string]: string }
 
 /** What the pools of all plugins on a level share. */
 export interface PoolHost {
-  /** Relative paths in grants start here. */
+  /** Base folder of relative paths in grants. */
   readonly grantsBase: string
   /** Milliseconds after which an isolate is replaced. */
   readonly maxAge: number
   /** Runs after which an isolate is replaced. */
   readonly maxRuns: number
-  /** Why no isolate is made for a plugin now, if there is a reason. */
+  /** The error for every run while no isolate may be made; `undefined` otherwise. */
   readonly refusal: (spec: PluginSpec) => PluginError | undefined
   readonly audit: (plugin: string) => ResolvedPlugin["audit"]
   readonly recorder: (spec: PluginSpec) => PluginRecorder
-  /** Starts something that ends with the level. */
+  /** Forks an effect that is interrupted when the level closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   /** Boots an isolate, or takes a spare, and has it load the plugin. Only the load can be interrupted. */
   readonly make: (
@@ -44,15 +44,15 @@ export interface PoolHost {
     owner: IsolateOwner,
     labels: Labels
   ) => Effect.Effect<PluginIsolate, PluginError>
-  /** Whether the files that an isolate has loaded have changed; `false` if nobody knows in time. */
+  /** Whether the files that an isolate has loaded have changed; `false` if that is not known in time. */
   readonly hasChanged: (isolate: PluginIsolate) => Effect.Effect<boolean>
   readonly busy: (isolate: PluginIsolate, spec: PluginSpec, recorder: PluginRecorder) => void
   readonly idle: (isolate: PluginIsolate) => void
-  /** An isolate that is not to be used any more; ends it in the background. */
+  /** Ends an isolate in the background. */
   readonly discard: (isolate: PluginIsolate, spec: PluginSpec) => void
-  /** Boots a spare in place of the one that became this isolate. */
+  /** Boots a spare to replace the one that became this isolate. */
   readonly fill: (isolate: PluginIsolate) => void
-  /** Takes note that an isolate would not die. */
+  /** Records an isolate that did not die. */
   readonly undead: (isolate: PluginIsolate, spec: PluginSpec) => Effect.Effect<void>
   readonly hasEarlier: (spec: PluginSpec) => boolean
 }
@@ -61,7 +61,7 @@ export interface PoolHost {
 abstract class Waiter extends QueuePlace {
   abstract readonly fiber: Fiber.Fiber<unknown, unknown>
   abstract readonly labels: Labels
-  /** Cancels it, wherever it has got to. */
+  /** Cancels it at any stage. */
   cancel: Effect.Effect<void> = Effect.void
   isOver = false
 
@@ -111,7 +111,7 @@ class WaitingRun extends Waiter implements HandedRun {
     this.answer(error)
   }
 
-  /** Its isolate's use ended before the run began. */
+  /** The isolate will not start the run: it goes back to the queue. */
   returned(): void {
     if (this.isOver) return
     this.submission.begun = undefined
@@ -197,7 +197,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     return this.#host.hasEarlier(this.#spec)
   }
 
-  /** Puts a run back that an isolate did not begin. */
+  /** Puts a run that was not started back at its place in the queue. */
   enqueue(waiter: Waiter): void {
     this.#queue.insert(waiter)
     waiter.cancel = Effect.sync(() => this.#queue.remove(waiter))
@@ -277,7 +277,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     return false
   }
 
-  /** Gives it to an isolate, or starts one for it; `false` if it has to wait. */
+  /** Gives the run to an isolate, or starts an isolate for it; `false` if it must wait. */
   #place(waiter: Waiter): boolean {
     const refusal = this.#host.refusal(this.#spec)
     if (refusal !== undefined) {
@@ -295,7 +295,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     return true
   }
 
-  /** The isolate with the least to do, if it is as good as another. */
+  /** The isolate with the fewest runs; `undefined` if starting another one is better. */
   #ready(waiter: Waiter): PluginIsolate | undefined {
     if (this.#spec.reuse === "never") return undefined
     const { maxAge, maxRuns } = this.#host
@@ -348,7 +348,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     })
   }
 
-  /** Starts an isolate for it, if the spec allows another. */
+  /** Starts an isolate for the run if the spec allows one more. */
   #grow(waiter: Waiter): boolean {
     if (!this.#canGrow) return false
     this.#loading++
@@ -390,7 +390,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
     })
   }
 
-  /** Does something on behalf of a waiter, in the context of its fiber; cancelling the waiter interrupts it. */
+  /** Runs an effect for a waiter, in the context of its fiber; cancelling the waiter interrupts the effect. */
   #forkFor<A>(
     waiter: Waiter,
     effect: Effect.Effect<A, PluginError>,

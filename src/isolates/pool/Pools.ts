@@ -1,8 +1,7 @@
 /**
- * The plugins of one isolation level: a pool for each, and what the pools share. Knows nothing of the level itself: it
- * is given a way to boot an isolate.
+ * The pools of one isolation level, one per plugin, and what they share. The level itself is behind `IsolateFactory`.
  *
- * An isolate in doubt is ended, never used again: after an error of its own, an interruption, a leftover, a change of
+ * An isolate in doubt is ended and never reused: after an error of its own, an interruption, a leftover, a change of
  * the plugin's files, `maxRuns` runs or `maxAge`.
  */
 import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
@@ -31,17 +30,17 @@ import type { PoolStats, PreparedPlugin } from "../Workers.ts"
 import type { Zombies } from "./zombies.ts"
 
 export interface PoolOptions extends LevelIsolatesOptions {
-  /** An isolate that is idle for so long is ended. Default 5 minutes. */
+  /** An isolate that is idle for this long is ended. Default 5 minutes. */
   readonly idleTimeToLive: Duration.Duration
-  /** An isolate is replaced after so many runs. Default 100,000. */
+  /** An isolate is replaced after this many runs. Default 100,000. */
   readonly maxRuns: number
   /** An isolate is replaced at this age. Default 1 hour. */
   readonly maxAge: Duration.Duration
-  /** A plugin that has left so many isolates unkillable is refused. Default 3. */
+  /** A plugin with this many zombies is refused. Default 3. */
   readonly maxZombies: number
-  /** Whether a plugin whose changed files do not load goes on as it was. Default `false`. */
+  /** Whether a plugin whose changed files fail to load keeps running its earlier version. Default `false`. */
   readonly keepLastGood: boolean
-  /** Relative paths in grants start here. */
+  /** Base folder of relative paths in grants. */
   readonly grantsBase: string
 }
 
@@ -49,7 +48,7 @@ type Labels = { readonly [label: string]: string }
 
 export interface Pools {
   readonly prepare: (spec: PluginSpec) => PreparedPlugin
-  /** Boots spares for plugins that ask for nothing; otherwise the first run does. */
+  /** Boots spares for plugins without grants; without this the first run does. */
   readonly bootSpares: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
   readonly zombies: Zombies
@@ -64,7 +63,7 @@ const unheldSleep = (duration: Duration.Duration): Effect.Effect<void> =>
     return Effect.sync(() => clearTimeout(timer))
   })
 
-/** What an isolate of a level takes beside its plugin's own data, in MiB, as `npm run bench` measures it. */
+/** MiB that an isolate of each level takes without its plugin's data, as `npm run bench` measures it. */
 const weights: { readonly [Name in IsolationLevel]: number } = { thread: 12, process: 45, wasm: 20 }
 
 /** What the pools of one level need. */
@@ -96,14 +95,14 @@ export const makePools = ({
     const levelIsolates = yield* makeLevelIsolates(options, level, recorder)
     const { end, fork, sparesOf, zombies } = levelIsolates
     const lastGood = makeLastGood(options.keepLastGood, fork)
-    /** All that have loaded a plugin and are not yet on their way out. */
+    /** Isolates that have loaded a plugin and are still in use. */
     const isolates = new Set<PluginIsolate>()
     let loading = 0
 
     const refused = (spec: PluginSpec, reason: string): LoadError =>
       new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
 
-    /** Boots an isolate, or takes a spare, and has it load the plugin; uninterruptible but where it says so. */
+    /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load can be interrupted. */
     const make = (
       resolved: ResolvedPlugin,
       owner: IsolateOwner,
@@ -144,7 +143,7 @@ export const makePools = ({
               })
             )
           }),
-          // All around it is uninterruptible, so that no isolate is ever between two owners.
+          // Everything around it is uninterruptible, so that every isolate always has an owner.
           Effect.interruptible,
           Effect.onExit((exit) => {
             watch?.end(isolate)

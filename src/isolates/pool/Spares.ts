@@ -1,30 +1,30 @@
-/** Isolates booted ahead, so that a boot is off the caller's path; more of them while they are in demand. */
+/** Isolates booted ahead, so that callers do not wait for a boot. Their number grows with demand. */
 import { Clock, Deferred, Duration, Effect, Exit, type Scope } from "effect"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { Death } from "../isolate/Transport.ts"
 
 export interface Spares<A = Isolate, E = Death> {
-  /** A booted isolate without a plugin; the taker ends it, and fills up when its run is over. */
+  /** Takes a booted isolate without a plugin. The taker ends it, and calls `fill` when its run is over. */
   readonly take: Effect.Effect<A, E>
-  /** Boots what is missing in the background; not beside the run that took one, which needs the core itself. */
+  /** Boots missing spares in the background. Not to be called during the run that took one: it needs the core. */
   readonly fill: Effect.Effect<void>
-  /** Ends those that are no longer in demand, by the clock; to be called now and then. */
+  /** Ends spares that are no longer in demand; to be called regularly. */
   readonly sweep: Effect.Effect<void>
   /** How many are kept ready now. */
   readonly wanted: () => number
 }
 
-/** How many are kept, as demand goes. */
+/** How the number of spares follows demand. */
 export interface Demand {
-  /** No more than that, however many callers find none. */
+  /** Upper bound. */
   readonly most: number
-  /** Boots in the background at one time: each takes a core for a while. */
+  /** Concurrent boots in the background; each occupies a core. */
   readonly boots: number
-  /** For so long without a caller who finds none, and one fewer is kept. */
+  /** After this time without a caller that found no spare, one spare fewer is kept. */
   readonly quiet: Duration.Duration
 }
 
-/** The caller's own next steps come first: they are in the turn of the event loop that is under way. */
+/** The caller's next steps, in the current turn of the event loop, come first. */
 const nextTurn = Effect.callback<void>((resume) => {
   const turn = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(turn))
@@ -43,7 +43,7 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>(
   { most, boots, quiet }: Demand = { most: least, boots: least, quiet: Duration.infinity }
 ): Spares<A, E> => {
   const ready: Array<A> = []
-  /** Those who found none, but one on its way. */
+  /** Callers that wait for a boot in progress. */
   const waiting = new Set<Deferred.Deferred<void>>()
   let booting = 0
   let filled = false
@@ -53,7 +53,7 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>(
 
   const booted = (exit: Exit.Exit<A, E>): void => {
     booting--
-    // A failed boot is not repeated from here: who waits or comes next boots for itself and gets the reason.
+    // No retry after a failed boot: the next caller boots for itself and gets the reason.
     if (Exit.isSuccess(exit)) ready.push(exit.value)
     for (const waiter of waiting) {
       waiting.delete(waiter)
@@ -86,7 +86,7 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>(
     })
   )
 
-  /** One on its way will be there before one that is begun now. */
+  /** Waits for a boot in progress: it is ready before a new one would be. */
   const wait = Effect.suspend(() => {
     const waiter = Deferred.makeUnsafe<void>()
     waiting.add(waiter)
@@ -102,7 +102,7 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>(
       if (spare !== undefined) {
         return spare.usable ? Effect.succeed(spare) : Effect.andThen(end(spare), take(failures))
       }
-      // Whoever has waited in vain boots for itself.
+      // A caller that waited in vain boots for itself.
       return failures === 0 && booting > waiting.size ? Effect.andThen(wait, take(1)) : boot
     })
 
@@ -111,7 +111,7 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>(
       taken = now
       if (ready.length === 0) {
         missed = now
-        // The first caller finds none because none has been asked for yet.
+        // The first caller finds none because no spare was wanted yet.
         wanted = Math.min(most, filled ? Math.max(wanted, least) + 1 : Math.max(wanted, 1))
       }
       return take(0)

@@ -1,4 +1,4 @@
-/** The memory that warm isolates of all plugins may take together: those that were not used for longest go first. */
+/** Limits the memory of all warm isolates together: over the limit, the least recently used idle ones end first. */
 import type { PluginIsolate } from "./PluginIsolate.ts"
 
 export class WarmMemory {
@@ -6,7 +6,7 @@ export class WarmMemory {
   readonly #limit: number
   #weight = 0
   readonly #weights = new Map<PluginIsolate, number>()
-  /** Those with nothing to do, the longest unused first. */
+  /** Idle isolates, least recently used first. */
   readonly #idle = new Set<PluginIsolate>()
 
   constructor(limit: number) {

@@ -2,7 +2,7 @@
 import { Duration } from "effect"
 import type { PluginSpec } from "../../Plugin.ts"
 
-/** Two specs with the same key are the same to an isolate that has loaded one of them. */
+/** Specs with the same key can use the same isolate. */
 export const isolateKeyOf = (spec: PluginSpec): string => {
   const { name, kind, modulePath, config, grants, isolation, reuse, limits, enforcement } = spec
   return JSON.stringify([
@@ -19,7 +19,7 @@ export const isolateKeyOf = (spec: PluginSpec): string => {
     spec.sandbox,
     spec.integrity,
     spec.concurrency,
-    // Told to the guest as it loads; the other levels are stopped from outside alone.
+    // The wasm guest gets its deadline when it loads; other levels are stopped from outside only.
     isolation === "wasm" ? [Duration.toMillis(spec.timeout), Duration.toMillis(spec.grace)] : []
   ])
 }

@@ -1,11 +1,11 @@
-/** Isolates that cannot be ended: who has left them, and how a host ends all the same. */
+/** Isolates that do not die when killed: counts them per plugin, and lets the host's process exit despite them. */
 import { Effect } from "effect"
 import type { Isolate } from "../isolate/Isolate.ts"
 
 let registered = false
 
 const end = (code: number): void => {
-  // Node would wait for the thread for ever; becoming another program does not. The exit code is kept.
+  // Node would wait for the thread forever. Replacing the process does not wait, and keeps the exit code.
   if (process.platform !== "win32" && typeof process.execve === "function") {
     process.execve("/bin/sh", ["sh", "-c", `exit ${code}`], {})
   }
@@ -23,9 +23,9 @@ export const exitDespiteZombies = (): void => {
 }
 
 export interface Zombies {
-  /** Takes note that a plugin's isolate would not die. */
+  /** Records an isolate that did not die. */
   readonly note: (plugin: string, isolate: Isolate) => Effect.Effect<void>
-  /** How many of a plugin's isolates are to die and have not; one that has at last, on a busy machine, is none. */
+  /** How many killed isolates of a plugin are still there. One that died late no longer counts. */
   readonly count: (plugin: string) => number
 }
 

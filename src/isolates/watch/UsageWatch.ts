@@ -7,7 +7,7 @@ import type { Limits } from "../../Plugin.ts"
 import { HostMemory, type Member } from "./HostMemory.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 
-/** How often a busy isolate is looked at, in milliseconds. */
+/** Milliseconds between looks at a busy isolate. */
 const interval = 25
 
 const mebibyte = 1024 * 1024
