@@ -55,6 +55,8 @@ export interface PluginEntry
 export interface AgentlipConfig {
   readonly linkifiers?: ReadonlyArray<PluginEntry>
   readonly extractors?: ReadonlyArray<PluginEntry>
+  /** `true`: the hub asks for its token on reads too. Default `false`: every user of the machine can read. */
+  readonly readAuth?: boolean
 }
 
 /**
@@ -83,6 +85,8 @@ export interface LoadedConfig {
   readonly specs: ReadonlyArray<ConfiguredSpec>
   /** Names of the plugins with `enabled: false`. */
   readonly disabled: ReadonlyArray<string>
+  /** Whether the hub asks for its token on reads too. Default `false`. */
+  readonly readAuth: boolean
 }
 
 /** What a hub says of all its plugins. */
@@ -129,7 +133,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
 ): Effect.fn.Return<LoadedConfig, ConfigError> {
   const root = realOf(path.resolve(workspaceRoot))
   const file = yield* findConfigFile(root)
-  if (file === undefined) return { file, specs: [], disabled: [] }
+  if (file === undefined) return { file, specs: [], disabled: [], readAuth: false }
   const unreadable: Array<ConfigProblem> = []
   const config = snapshotOf(yield* importDefault(file), unreadable)
   if (unreadable.length > 0) return yield* new ConfigError({ file, problems: unreadable })
@@ -143,7 +147,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   if (Result.isFailure(decoded)) problems.unshift(...problemsOf(config, decoded.failure.issue))
   if (Result.isFailure(decoded) || problems.length > 0) return yield* new ConfigError({ file, problems })
 
-  const { linkifiers = [], extractors = [] } = decoded.success
+  const { linkifiers = [], extractors = [], readAuth = false } = decoded.success
   const isEnabled = (entry: Entry): boolean => entry.enabled !== false
   return {
     file,
@@ -151,7 +155,8 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
       ...linkifiers.filter(isEnabled).map((entry) => toSpec(linkifier, entry, options)),
       ...extractors.filter(isEnabled).map((entry) => toSpec(extractor, entry, options))
     ],
-    disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name)
+    disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name),
+    readAuth
   }
 })
 

@@ -158,7 +158,7 @@ describe("a config that is right", () => {
 
   it.effect("is empty where there is no file", () =>
     Effect.gen(function* () {
-      const nothing = { file: undefined, specs: [], disabled: [] }
+      const nothing = { file: undefined, specs: [], disabled: [], readAuth: false }
       assert.deepStrictEqual(yield* loadConfig(workspace({})), nothing)
       assert.deepStrictEqual(yield* loadConfig(path.join(folder, "no-such-workspace")), nothing)
     })

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { commandsOf } from "./cli.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import { client, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
@@ -71,6 +72,55 @@ describe("agentlip up", () => {
       60_000
     )
   }
+
+  it.live(
+    "asks for the token on reads if the config says readAuth, unless a flag says otherwise",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const save = (text: string) =>
+          fs.writeFileSync(path.join(workspace, "agentlip.config.mjs"), `export default ${text}`)
+        save("{ readAuth: true }")
+        const start = (...flags: ReadonlyArray<string>) =>
+          Effect.gen(function* () {
+            const hub = yield* agentlip("up", "--workspace", workspace, ...flags)
+            yield* shows(hub, "Plugins (")
+            const { host, port, auth_token } = readServerFile(workspace)
+            const api = client(`http://${host}:${port}`, auth_token)
+            const read = Effect.map(api.get("/api/v1/channels"), ({ status }) => status)
+            return { hub, api, read }
+          })
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { hub, api, read } = yield* start()
+            assert.include(hub.output(), "Reads need the token")
+            assert.isTrue((yield* api.get("/health")).body.read_auth)
+            assert.strictEqual(yield* read, 401)
+            const run = commandsOf(workspace)
+            assert.match((yield* run("doctor")).out, /ok +hub: it runs at .*Reads need the token/)
+            assert.match((yield* run("doctor")).out, /ok +config: .*with readAuth/)
+            assert.include((yield* run("status")).out, "Reads need the token")
+            // The server stays as it began.
+            save("{ readAuth: false }")
+            yield* shows(hub, "readAuth is false in the config now; restart the hub to apply it")
+            assert.strictEqual(yield* read, 401)
+          })
+        )
+        save("{ readAuth: true }")
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { hub, read } = yield* start("--no-read-auth")
+            assert.include(hub.output(), "Reads are open to every local user")
+            assert.strictEqual(yield* read, 200)
+          })
+        )
+        save('{ readAuth: "yes" }')
+        const refused = yield* agentlip("up", "--workspace", workspace)
+        assert.strictEqual(yield* endOf(refused), 1)
+        assert.include(refused.output(), "readAuth: expected true or false")
+      }),
+    60_000
+  )
 
   it.live(
     "ends at a second signal at once, whatever keeps it",

@@ -51,7 +51,8 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
   })
   return Schema.Struct({
     linkifiers: Schema.optionalKey(Schema.Array(entry)),
-    extractors: Schema.optionalKey(Schema.Array(entry))
+    extractors: Schema.optionalKey(Schema.Array(entry)),
+    readAuth: Schema.optionalKey(Schema.Boolean)
   })
 }
 

@@ -94,8 +94,15 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     return known ?? spec
   })
 
+  /** What the config last said of reads; the server goes by what it said at the start. */
+  let readAuth: boolean | undefined
+
   const takeUp = Effect.fnUntraced(function* (found: LoadedConfig) {
     yield* specs.setProblem(undefined)
+    if (readAuth !== undefined && readAuth !== found.readAuth) {
+      yield* Effect.logWarning(`readAuth is ${found.readAuth} in the config now; restart the hub to apply it`)
+    }
+    readAuth = found.readAuth
     const before = specs.current()
     const names = new Set(found.specs.map(({ name }) => name))
     for (const name of refused.keys()) if (!names.has(name)) refused.delete(name)

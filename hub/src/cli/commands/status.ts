@@ -61,7 +61,7 @@ export const troubles = (found: {
 export const readersText = (readAuth: boolean): string =>
   readAuth
     ? "Reads need the token, which the owner of .agentlip/ has."
-    : "Reads are open to every local user; agentlip up --read-auth asks for the token."
+    : "Reads are open to every local user; readAuth: true in the config or agentlip up --read-auth asks for the token."
 
 export const status = Command.make("status", {}, () =>
   Effect.gen(function* () {

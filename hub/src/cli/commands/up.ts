@@ -93,9 +93,9 @@ export const up = Command.make(
     ),
     readAuth: Flag.Boolean("read-auth").pipe(
       Flag.withDescription(
-        "Reads need the token too, live events and metrics among them. Default: every user of the machine can read"
+        "Reads need the token too, live events and metrics among them. Default: readAuth of the config, or every user of the machine can read"
       ),
-      Flag.withDefault(false)
+      Flag.optional
     ),
     logFormat: Log.logFormat,
     node: Flag.File("node", { mustExist: true }).pipe(
@@ -104,9 +104,10 @@ export const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, readAuth, database, redis, node, otlp, logFormat }) {
+    function* ({ port, rateLimit, readAuth: readAuthFlag, database, redis, node, otlp, logFormat }) {
       const workspace = yield* workspaceFolder
-      const { file, specs, disabled } = yield* loadConfig(workspace, configDefaults)
+      const { file, specs, disabled, ...config } = yield* loadConfig(workspace, configDefaults)
+      const readAuth = Option.getOrElse(readAuthFlag, () => config.readAuth)
       const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
       const shared = {
         ...(Option.isSome(database) ? { database: database.value } : {}),

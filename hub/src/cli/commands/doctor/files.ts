@@ -10,6 +10,7 @@ import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace
 import { holderOf, isAlive, lockFileOf } from "../../../workspace/WriterLock.ts"
 import { connectTo } from "../../hub/HubClient.ts"
 import { urlOf } from "../../hub/ServerFile.ts"
+import { readersText } from "../status.ts"
 import { type Check, checkOf, reasonOf } from "./Check.ts"
 
 /** What others may do with a file, or nothing where the system knows no modes. */
@@ -57,9 +58,9 @@ const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
     )
   }
   const found = yield* Effect.result(connectTo(root))
-  return Result.isSuccess(found)
-    ? ok(`it runs at ${urlOf(found.success.server)}, process ${found.success.health.pid}`)
-    : warning(found.failure.reason, "agentlip up writes a new server.json")
+  if (Result.isFailure(found)) return warning(found.failure.reason, "agentlip up writes a new server.json")
+  const { server, health } = found.success
+  return ok(`it runs at ${urlOf(server)}, process ${health.pid}. ${readersText(health.read_auth === true)}`)
 })
 
 const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {

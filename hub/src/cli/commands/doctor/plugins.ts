@@ -69,7 +69,7 @@ export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
   const levels = (yield* load(workspace, probes)).map(level)
   const config = yield* Effect.result(loadConfig(workspace, configDefaults))
   if (Result.isFailure(config)) return [...levels, problem(config.failure.message, "correct the file")]
-  const { file, specs } = config.success
+  const { file, specs, readAuth } = config.success
   if (file === undefined) {
     return [
       ...levels,
@@ -77,5 +77,5 @@ export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
     ]
   }
   const plugins = (yield* load(workspace, specs)).map(plugin)
-  return [...levels, ok(file), ...plugins]
+  return [...levels, ok(readAuth ? `${file}, with readAuth: reads need the token` : file), ...plugins]
 })
