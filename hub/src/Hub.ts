@@ -11,22 +11,22 @@ import * as path from "node:path"
 import { Attachments } from "./messages/Attachments.ts"
 import * as Announcement from "./workspace/Announcement.ts"
 import { AuthToken } from "./workspace/AuthToken.ts"
-import { Backfills } from "./derive/Backfills.ts"
+import { Backfills } from "./jobs/Backfills.ts"
 import * as Database from "./database/Database.ts"
-import { Derivations } from "./derive/Derivations.ts"
-import * as Derive from "./derive/Derive.ts"
-import { Derived } from "./derive/Derived.ts"
+import { JobStates } from "./jobs/JobStates.ts"
+import * as Dispatcher from "./jobs/Dispatcher.ts"
+import { Findings } from "./jobs/Findings.ts"
 import { EventLog } from "./core/EventLog.ts"
 import { Feed, type LiveOptions } from "./core/Feed.ts"
 import * as HubIdentity from "./workspace/HubIdentity.ts"
 import { Ids } from "./core/Ids.ts"
-import { Jobs } from "./derive/Jobs.ts"
+import { Jobs } from "./jobs/Jobs.ts"
 import { Messages } from "./messages/Messages.ts"
-import { Outbox } from "./derive/Outbox.ts"
+import { JobQueue } from "./jobs/JobQueue.ts"
 import * as PluginEvents from "./plugins/PluginEvents.ts"
 import { Plugins } from "./plugins/Plugins.ts"
 import * as Reload from "./plugins/Reload.ts"
-import * as ResultCacheStore from "./derive/ResultCacheStore.ts"
+import * as ResultCacheStore from "./jobs/ResultCacheStore.ts"
 import * as Server from "./http/Server.ts"
 import * as SharedBreaker from "./plugins/SharedBreaker.ts"
 import * as Secrets from "./plugins/Secrets.ts"
@@ -37,7 +37,7 @@ import { WriterLock } from "./workspace/WriterLock.ts"
 
 export interface HubOptions
   extends Server.ServerOptions,
-    Derive.DeriveOptions,
+    Dispatcher.DispatcherOptions,
     LiveOptions,
     WorkspaceOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
@@ -92,14 +92,14 @@ const core = ({
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
-    Derivations.layer,
+    JobStates.layer,
     HubIdentity.layer
   )
   const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer, Backfills.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer, Plugins.layer))
+    Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer))
   )
-  const pipeline = Derive.layer(concurrency === undefined ? {} : { concurrency })
+  const pipeline = Dispatcher.layer(concurrency === undefined ? {} : { concurrency })
   const server = Server.layer({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),

@@ -2,14 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { Statement } from "effect/sql"
-import { Commits, type Outcome } from "../src/derive/Commits.ts"
+import { Committer, type Outcome } from "../src/jobs/Committer.ts"
 import * as Database from "../src/database/Database.ts"
-import { Derivations } from "../src/derive/Derivations.ts"
-import { Derived, draftEnrichment } from "../src/derive/Derived.ts"
+import { JobStates } from "../src/jobs/JobStates.ts"
+import { Findings, draftEnrichment } from "../src/jobs/Findings.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type Job, Outbox } from "../src/derive/Outbox.ts"
+import { type Job, JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
@@ -28,19 +28,21 @@ const specs = [linkifierSpec("shouts")]
 
 /** A hub's tables and services, with nobody who works through the outbox; it ends with the scope. */
 const startHub = Effect.fnUntraced(function* (workspace: string) {
-  const storage = Commits.layer.pipe(
+  const storage = Committer.layer.pipe(
     Layer.provideMerge(Messages.layer),
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer).pipe(Layer.provide(Specs.layer(specs)))),
-    Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer(specs)))
+    ),
+    Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, JobStates.layer)),
     Layer.provideMerge(Database.postgres(databaseOf(workspace).database ?? Redacted.make("")))
   )
   const services = yield* Layer.build(Layer.fresh(storage))
-  const outbox = Context.get(services, Outbox)
+  const outbox = Context.get(services, JobQueue)
   return {
     outbox,
     take: Effect.map(outbox.take(new Map([["shouts", 50]])), ({ jobs }) => jobs),
-    commits: Context.get(services, Commits),
+    commits: Context.get(services, Committer),
     messages: Context.get(services, Messages),
     topics: Context.get(services, Topics)
   }

@@ -60,7 +60,7 @@ const stateOf = (derivations: ReadonlyArray<Json>, plugin: string, version = 1):
     ({ plugin_name, content_version }) => plugin_name === plugin && content_version === version
   )?.state
 
-describe("Derive", () => {
+describe("Jobs", () => {
   it.live("commits rows, events and the end of the job of each plugin", () =>
     Effect.gen(function* () {
       const hub = yield* startHub(both)

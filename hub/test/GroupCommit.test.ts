@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { Commits, type Outcome } from "../src/derive/Commits.ts"
-import { Derivations } from "../src/derive/Derivations.ts"
-import { Derived, draftAttachment, draftEnrichment } from "../src/derive/Derived.ts"
+import { Committer, type Outcome } from "../src/jobs/Committer.ts"
+import { JobStates } from "../src/jobs/JobStates.ts"
+import { Findings, draftAttachment, draftEnrichment } from "../src/jobs/Findings.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type Job, Outbox } from "../src/derive/Outbox.ts"
-import * as Precedence from "../src/derive/Precedence.ts"
+import { type Job, JobQueue } from "../src/jobs/JobQueue.ts"
+import * as Precedence from "../src/jobs/Precedence.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { refusing } from "./testDatabase.ts"
@@ -25,18 +25,18 @@ import {
 const specs = [linkifierSpec("shouts"), extractorSpec("tags")]
 
 /** The hub's tables and services, with nobody who works through the outbox. */
-const storage = Commits.layer.pipe(
+const storage = Committer.layer.pipe(
   Layer.provideMerge(Messages.layer),
   Layer.provideMerge(Topics.layer),
-  Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer).pipe(Layer.provide(Specs.layer(specs)))),
-  Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, Derivations.layer)),
+  Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer(specs)))),
+  Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, JobStates.layer)),
   Layer.provideMerge(emptyDatabase)
 )
 
 const make = Effect.gen(function* () {
   const services = yield* Layer.build(storage)
   const sql = Context.get(services, SqlClient.SqlClient)
-  const outbox = Context.get(services, Outbox)
+  const outbox = Context.get(services, JobQueue)
   const messages = Context.get(services, Messages)
   const topics = Context.get(services, Topics)
   const { channel } = yield* topics.createChannel("general", undefined)
@@ -60,7 +60,16 @@ const make = Effect.gen(function* () {
     rows("SELECT plugin_name, message_id, state FROM derivations"),
     (found) => new Map(found.map((row) => [`${row.plugin_name} ${row.message_id}`, row.state]))
   )
-  return { services, outbox, messages, rows, post, takeAll, states, commits: Context.get(services, Commits) }
+  return {
+    services,
+    outbox,
+    messages,
+    rows,
+    post,
+    takeAll,
+    states,
+    commits: Context.get(services, Committer)
+  }
 })
 
 /** What a plugin that finds one thing would have found. */
@@ -149,13 +158,13 @@ describe("a commit of several jobs", () => {
   )
 })
 
-describe("Outbox", () => {
+describe("JobQueue", () => {
   it.live("shows a post's jobs before anybody has looked at them", () =>
     Effect.gen(function* () {
       const { services, rows, post } = yield* make
       const id = yield* post("A")
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 0)
-      const shown = yield* Context.get(services, Derivations).list(id, {})
+      const shown = yield* Context.get(services, JobStates).list(id, {})
       assert.deepStrictEqual(
         shown.derivations.map(({ plugin_name, state, content_version }) => [
           plugin_name,

@@ -4,12 +4,12 @@ import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as path from "node:path"
-import { Derived, draftEnrichment } from "../src/derive/Derived.ts"
+import { Findings, draftEnrichment } from "../src/jobs/Findings.ts"
 import * as Database from "../src/database/Database.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { Outbox } from "../src/derive/Outbox.ts"
+import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { eventually, linkifierSpec, makeTopic as postTopic, startHub, tempWorkspace } from "./testHub.ts"
@@ -22,7 +22,7 @@ const start = (folder: string) =>
   Layer.build(
     Messages.layer.pipe(
       Layer.provideMerge(Topics.layer),
-      Layer.provideMerge(Layer.mergeAll(Derived.layer, Outbox.layer.pipe(Layer.provide(Specs.layer([]))))),
+      Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer.pipe(Layer.provide(Specs.layer([]))))),
       Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer)),
       Layer.provideMerge(Database.sqlite(path.join(folder, "db.sqlite3")))
     )
@@ -80,7 +80,7 @@ describe("Ids, when the clock is set back", () => {
           const { message } = yield* messages.create({ topic_id: topic.id, sender: "a", content_raw: "x" })
           const found = draftEnrichment({ kind: "k", span: { start: 0, end: 1 }, data: {} })
           const place = { message_id: message.id, topic_id: topic.id, channel_id: channel.id }
-          yield* Context.get(services, Derived).enrich([{ place, plugin: "p", found: [found] }])
+          yield* Context.get(services, Findings).enrich([{ place, plugin: "p", found: [found] }])
           const [row] = yield* Context.get(services, SqlClient.SqlClient)<{ id: string }>`
             SELECT id FROM enrichments`
           yield* messages.remove(message.id, "a")

@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { dialects } from "../../test/support/postgres.ts"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
-import * as ResultCacheStore from "../src/derive/ResultCacheStore.ts"
+import * as ResultCacheStore from "../src/jobs/ResultCacheStore.ts"
 import { client, derivationsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions = {}) =>

@@ -8,7 +8,7 @@ import { Headers, HttpTraceContext } from "effect/http"
  * @example
  * ```ts
  * const traceparent = yield* Trace.current
- * yield* outbox.offer({ message_id, content_version, ...(traceparent === undefined ? {} : { traceparent }) })
+ * yield* queue.offer({ message_id, content_version, ...(traceparent === undefined ? {} : { traceparent }) })
  * ```
  */
 export const current: Effect.Effect<string | undefined> = Effect.withFiber(({ cache }) => {

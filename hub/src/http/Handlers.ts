@@ -8,8 +8,8 @@ import { AuthToken } from "../workspace/AuthToken.ts"
 import { proofOf } from "../workspace/Proof.ts"
 import { Identity } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
-import { Derivations } from "../derive/Derivations.ts"
-import { Derived } from "../derive/Derived.ts"
+import { JobStates } from "../jobs/JobStates.ts"
+import { Findings } from "../jobs/Findings.ts"
 import { envelopeOf, EventLog, type EventPage } from "../core/EventLog.ts"
 import { messageChanged } from "../core/HubMetrics.ts"
 import { Messages } from "../messages/Messages.ts"
@@ -60,8 +60,8 @@ const ReadsLive = HttpApiBuilder.group(
     const topics = yield* Topics
     const messages = yield* Messages
     const attachments = yield* Attachments
-    const derived = yield* Derived
-    const derivations = yield* Derivations
+    const findings = yield* Findings
+    const jobStates = yield* JobStates
     const events = yield* EventLog
     const plugins = yield* Plugins
     const specs = yield* Specs
@@ -71,9 +71,9 @@ const ReadsLive = HttpApiBuilder.group(
         topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
       messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
       enrichments: ({ params: { id }, query }) =>
-        messages.get(id).pipe(Effect.andThen(derived.enrichments(id, query)), storageIsDefect),
+        messages.get(id).pipe(Effect.andThen(findings.enrichments(id, query)), storageIsDefect),
       derivations: ({ params: { id }, query }) =>
-        messages.get(id).pipe(Effect.andThen(derivations.list(id, query)), storageIsDefect),
+        messages.get(id).pipe(Effect.andThen(jobStates.list(id, query)), storageIsDefect),
       attachments: ({ params, query }) => attachments.list(params.id, query).pipe(storageIsDefect),
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),

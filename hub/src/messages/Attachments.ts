@@ -1,4 +1,4 @@
-/** A topic's attachments as clients post and read them; those that plugins derive are in Derived.ts. */
+/** A topic's attachments as clients post and read them; those that plugins derive are in Findings.ts. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {

@@ -11,11 +11,11 @@ import {
   VersionConflict
 } from "@agentlip/protocol"
 import * as Dialect from "../database/Dialect.ts"
-import { Derived } from "../derive/Derived.ts"
+import { Findings } from "../jobs/Findings.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import { Outbox } from "../derive/Outbox.ts"
+import { JobQueue } from "../jobs/JobQueue.ts"
 import { Pages } from "../database/Pages.ts"
 import { forgetContent } from "./KeptAnswers.ts"
 import { Topics } from "./Topics.ts"
@@ -96,7 +96,7 @@ export class Messages extends Context.Service<
   static readonly layer: Layer.Layer<
     Messages,
     never,
-    SqlClient.SqlClient | EventLog | Ids | Topics | Derived | Outbox
+    SqlClient.SqlClient | EventLog | Ids | Topics | Findings | JobQueue
   > = Layer.effect(
     Messages,
     Effect.gen(function* () {
@@ -104,8 +104,8 @@ export class Messages extends Context.Service<
       const events = yield* EventLog
       const ids = yield* Ids
       const topics = yield* Topics
-      const derived = yield* Derived
-      const outbox = yield* Outbox
+      const findings = yield* Findings
+      const queue = yield* JobQueue
       const pages = yield* Pages
       const givenIds = Dialect.given(sql, { id: "text" })
 
@@ -165,7 +165,7 @@ export class Messages extends Context.Service<
           name: "message.created",
           data: { message }
         })
-        yield* outbox.offer({ message_id: message.id, content_version: 1 })
+        yield* queue.offer({ message_id: message.id, content_version: 1 })
         return { message, event_id }
       }, sql.withTransaction)
 
@@ -187,7 +187,7 @@ export class Messages extends Context.Service<
             version = ${message.version}, content_version = content_version + 1
           WHERE id = ${id} RETURNING content_version`
         if (row === undefined) return yield* notFound("message", id)
-        yield* derived.removeEnrichments(id)
+        yield* findings.removeEnrichments(id)
         const event_id = yield* events.append({
           ...about(message),
           name: "message.edited",
@@ -198,7 +198,7 @@ export class Messages extends Context.Service<
             version: message.version
           }
         })
-        yield* outbox.offer({ message_id: id, content_version: row.content_version })
+        yield* queue.offer({ message_id: id, content_version: row.content_version })
         return { message, event_id }
       }, sql.withTransaction)
 
@@ -217,8 +217,8 @@ export class Messages extends Context.Service<
           UPDATE messages SET content_raw = ${tombstone}, version = ${message.version},
             deleted_at = ${message.deleted_at}, deleted_by = ${actor}
           WHERE id = ${id}`
-        yield* derived.removeEnrichments(id)
-        yield* derived.removeAttachments(id)
+        yield* findings.removeEnrichments(id)
+        yield* findings.removeAttachments(id)
         yield* sql`UPDATE derivations SET error_json = NULL WHERE message_id = ${id} AND error_json IS NOT NULL`
         yield* forgetContent(sql, message)
         const event_id = yield* events.append({

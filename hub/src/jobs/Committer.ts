@@ -11,14 +11,14 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { End } from "./Derivations.ts"
-import { type AttachmentDraft, Derived, type EnrichmentDraft, type Findings } from "./Derived.ts"
+import type { End } from "./JobStates.ts"
+import { type AttachmentDraft, Findings, type EnrichmentDraft, type RunFindings } from "./Findings.ts"
 import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { timestamp } from "../timestamp.ts"
 import type { DerivationError } from "@agentlip/protocol"
-import type { Job, JobKey, JobMessage } from "./Outbox.ts"
+import type { Job, JobKey, JobMessage } from "./JobQueue.ts"
 
 /** What became of a run. */
 export type Outcome =
@@ -65,21 +65,21 @@ export interface Ended {
   readonly end: End
 }
 
-export class Commits extends Context.Service<
-  Commits,
+export class Committer extends Context.Service<
+  Committer,
   {
     /** All of it or nothing; answers the jobs that this commit ended. */
     readonly commit: (
       outcomes: ReadonlyArray<Outcome>
     ) => Effect.Effect<ReadonlyArray<Ended>, SqlError.SqlError>
   }
->()("@agentlip/hub/Commits") {
-  static readonly layer: Layer.Layer<Commits, never, SqlClient.SqlClient | Derived | EventLog | Hubs> =
+>()("@agentlip/hub/Committer") {
+  static readonly layer: Layer.Layer<Committer, never, SqlClient.SqlClient | Findings | EventLog | Hubs> =
     Layer.effect(
-      Commits,
+      Committer,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
-        const derived = yield* Derived
+        const findings = yield* Findings
         const hubs = yield* Hubs
         const events = yield* EventLog
         const givenIds = Dialect.given(sql, { id: "text" })
@@ -152,8 +152,8 @@ export class Commits extends Context.Service<
               end: endOf(outcome, messages.get(outcome.job.message_id))
             }))
           )
-          const enrichments: Array<Findings<EnrichmentDraft>> = []
-          const attachments: Array<Findings<AttachmentDraft>> = []
+          const enrichments: Array<RunFindings<EnrichmentDraft>> = []
+          const attachments: Array<RunFindings<AttachmentDraft>> = []
           for (const { outcome, end } of ended) {
             const { job } = outcome
             if (end === "failed" && outcome._tag === "Failed") yield* report(outcome)
@@ -169,19 +169,19 @@ export class Commits extends Context.Service<
                 attachments.push({ place, plugin: job.plugin_name, found: outcome.found })
                 break
               case "Failed":
-                yield* derived.removeEnrichments(job.message_id, job.plugin_name)
-                yield* derived.removeAttachments(job.message_id, job.plugin_name)
+                yield* findings.removeEnrichments(job.message_id, job.plugin_name)
+                yield* findings.removeAttachments(job.message_id, job.plugin_name)
             }
           }
           yield* events.appendAll(
             ended.flatMap((one) => toldOf(one, messages.get(one.outcome.job.message_id)))
           )
-          yield* derived.enrich(enrichments)
-          yield* derived.attach(attachments)
+          yield* findings.enrich(enrichments)
+          yield* findings.attach(attachments)
           return ended
         }, sql.withTransaction)
 
-        return Commits.of({ commit })
+        return Committer.of({ commit })
       })
     )
 }

@@ -15,8 +15,8 @@ export interface DerivationRow extends Omit<Derivation, "error"> {
 
 const decodeError = Schema.decodeUnknownSync(Schema.fromJsonString(DerivationError))
 
-export class Derivations extends Context.Service<
-  Derivations,
+export class JobStates extends Context.Service<
+  JobStates,
   {
     /** Shows every open job of a plugin, and those that come, as `waiting` until `resume`. */
     readonly wait: (plugin: string, error: DerivationError) => void
@@ -34,9 +34,9 @@ export class Derivations extends Context.Service<
       SqlError.SqlError
     >
   }
->()("@agentlip/hub/Derivations") {
-  static readonly layer: Layer.Layer<Derivations, never, SqlClient.SqlClient> = Layer.effect(
-    Derivations,
+>()("@agentlip/hub/JobStates") {
+  static readonly layer: Layer.Layer<JobStates, never, SqlClient.SqlClient> = Layer.effect(
+    JobStates,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const pages = yield* Pages
@@ -65,7 +65,7 @@ export class Derivations extends Context.Service<
         return { derivations: rows.map(toDerivation), has_more }
       })
 
-      return Derivations.of({
+      return JobStates.of({
         wait: (plugin, error) => void waiting.set(plugin, error),
         resume: (plugin) => void waiting.delete(plugin),
         isWaiting: (plugin) => waiting.has(plugin),

@@ -37,7 +37,7 @@ export interface AttachmentDraft {
 }
 
 /** All that one run of a plugin found in a message. */
-export interface Findings<Draft> {
+export interface RunFindings<Draft> {
   readonly place: Place
   readonly plugin: string
   readonly found: ReadonlyArray<Draft>
@@ -97,18 +97,18 @@ const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string 
 const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
 
 /** Whose findings they are. */
-const runs = (findings: ReadonlyArray<Findings<unknown>>) =>
+const runs = (findings: ReadonlyArray<RunFindings<unknown>>) =>
   findings.map(({ place, plugin }) => ({ message_id: place.message_id, plugin_name: plugin }))
 
 type Write = Effect.Effect<void, SqlError.SqlError>
 
-export class Derived extends Context.Service<
-  Derived,
+export class Findings extends Context.Service<
+  Findings,
   {
     /** Rows and events of linkifiers' runs; none found removes what was there. */
-    readonly enrich: (findings: ReadonlyArray<Findings<EnrichmentDraft>>) => Write
+    readonly enrich: (findings: ReadonlyArray<RunFindings<EnrichmentDraft>>) => Write
     /** Rows and events of extractors' runs; none found removes what was there. */
-    readonly attach: (findings: ReadonlyArray<Findings<AttachmentDraft>>) => Write
+    readonly attach: (findings: ReadonlyArray<RunFindings<AttachmentDraft>>) => Write
     /** Removes a message's enrichments: their spans count in a text that is gone. */
     readonly removeEnrichments: (messageId: string, plugin?: string) => Write
     /** Takes a message away from behind the attachments derived from it. */
@@ -122,9 +122,9 @@ export class Derived extends Context.Service<
       SqlError.SqlError
     >
   }
->()("@agentlip/hub/Derived") {
-  static readonly layer: Layer.Layer<Derived, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
-    Derived,
+>()("@agentlip/hub/Findings") {
+  static readonly layer: Layer.Layer<Findings, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
+    Findings,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const events = yield* EventLog
@@ -160,7 +160,7 @@ export class Derived extends Context.Service<
       const removeEnrichments = (messageId: string, plugin?: string) =>
         Effect.asVoid(sql`DELETE FROM enrichments WHERE ${from(messageId, plugin)}`)
 
-      const enrich = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<EnrichmentDraft>>) {
+      const enrich = Effect.fnUntraced(function* (findings: ReadonlyArray<RunFindings<EnrichmentDraft>>) {
         if (findings.length === 0) return
         yield* sql`
           DELETE FROM enrichments WHERE (message_id, plugin_name) IN
@@ -222,7 +222,7 @@ export class Derived extends Context.Service<
       })
 
       /** What a run found, by its fact; what it finds twice is one. */
-      const factsOf = ({ place: { topic_id }, found }: Findings<AttachmentDraft>): Map<string, Draft> =>
+      const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): Map<string, Draft> =>
         new Map(
           found.map((draft): [string, Draft] => {
             const fact = { ...draft, topic_id }
@@ -232,7 +232,7 @@ export class Derived extends Context.Service<
 
       /** Takes away what is not found again; leaves in `wanted` what was not there before. */
       const compare = Effect.fnUntraced(function* (
-        findings: ReadonlyArray<Findings<AttachmentDraft>>,
+        findings: ReadonlyArray<RunFindings<AttachmentDraft>>,
         wanted: ReadonlyMap<string, Map<string, Draft>>
       ) {
         const before = yield* sql<
@@ -253,7 +253,7 @@ export class Derived extends Context.Service<
         }
       })
 
-      const attach = Effect.fnUntraced(function* (findings: ReadonlyArray<Findings<AttachmentDraft>>) {
+      const attach = Effect.fnUntraced(function* (findings: ReadonlyArray<RunFindings<AttachmentDraft>>) {
         if (findings.length === 0) return
         const wanted = new Map(
           findings.map((one) => [runKey(one.place.message_id, one.plugin), factsOf(one)])
@@ -328,7 +328,7 @@ export class Derived extends Context.Service<
         return { enrichments, has_more }
       })
 
-      return Derived.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments })
+      return Findings.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments })
     })
   ).pipe(Layer.provide(Pages.layer))
 }

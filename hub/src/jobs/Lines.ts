@@ -1,6 +1,6 @@
 /** The plugins of a hub, each with its jobs in this process. */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
-import type { Job } from "./Outbox.ts"
+import type { Job } from "./JobQueue.ts"
 
 /** One plugin. */
 export interface Line {
@@ -10,7 +10,7 @@ export interface Line {
   places: number
   readonly ahead: Array<Job>
   begun: number
-  /** The count of arrivals at which the outbox had nothing for it. */
+  /** The count of arrivals at which the queue had nothing for it. */
   emptyAt: number
   /** Its breaker is open, and other hubs may have its jobs: none is begun here meanwhile. */
   resting: boolean

@@ -3,9 +3,9 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { Pages } from "../database/Pages.ts"
-import { Derivations, type DerivationRow } from "./Derivations.ts"
+import { JobStates, type DerivationRow } from "./JobStates.ts"
 import type { Derivation, DerivationState } from "@agentlip/protocol"
-import { type JobKey, Outbox } from "./Outbox.ts"
+import { type JobKey, JobQueue } from "./JobQueue.ts"
 import { Specs } from "../plugins/Specs.ts"
 
 export interface JobQuery {
@@ -45,13 +45,13 @@ export class Jobs extends Context.Service<
     }) => Effect.Effect<{ readonly retried: number; readonly more: boolean }, SqlError.SqlError>
   }
 >()("@agentlip/hub/Jobs") {
-  static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | Derivations | Outbox | Specs> =
+  static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | JobStates | JobQueue | Specs> =
     Layer.effect(
       Jobs,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
-        const derivations = yield* Derivations
-        const outbox = yield* Outbox
+        const jobStates = yield* JobStates
+        const queue = yield* JobQueue
         const specs = yield* Specs
         const pages = yield* Pages
         const givenJobs = Dialect.given(sql, {
@@ -99,7 +99,7 @@ export class Jobs extends Context.Service<
           })
           if (states.some(isOpen)) {
             for (const name of plugin === undefined ? specs.current().map(({ name }) => name) : [plugin]) {
-              if (states.includes(derivations.isWaiting(name) ? "waiting" : "pending"))
+              if (states.includes(jobStates.isWaiting(name) ? "waiting" : "pending"))
                 yield* add(sql`state = 'pending'`, name)
             }
           }
@@ -128,7 +128,7 @@ export class Jobs extends Context.Service<
           })
           const last = rows.at(-1)
           return {
-            jobs: rows.map(derivations.toDerivation),
+            jobs: rows.map(jobStates.toDerivation),
             next: has_more && last !== undefined ? positionOf(last) : null
           }
         })
@@ -147,7 +147,7 @@ export class Jobs extends Context.Service<
             JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
             WHERE ${chosen} AND m.deleted_at IS NULL
             ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name DESC LIMIT ${retriedAtOnce + 1}`
-          const retried = yield* outbox.offerAgain(failed.slice(0, retriedAtOnce))
+          const retried = yield* queue.offerAgain(failed.slice(0, retriedAtOnce))
           return { retried, more: failed.length > retriedAtOnce }
         }, sql.withTransaction)
 

@@ -65,8 +65,8 @@ const keyOf = ({ message_id, content_version }: Begun | JobKey): string => `${me
 
 const jobKeyOf = (job: JobKey): string => `${keyOf(job)}/${job.plugin_name}`
 
-export class Outbox extends Context.Service<
-  Outbox,
+export class JobQueue extends Context.Service<
+  JobQueue,
   {
     /** Writes a job for every plugin; call it inside the transaction that writes the content. */
     readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
@@ -98,10 +98,10 @@ export class Outbox extends Context.Service<
     /** Lets go of jobs: those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
->()("@agentlip/hub/Outbox") {
+>()("@agentlip/hub/JobQueue") {
   /** When it closes, jobs that are still taken count as never begun. */
-  static readonly layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | Hubs | Specs> = Layer.effect(
-    Outbox,
+  static readonly layer: Layer.Layer<JobQueue, never, SqlClient.SqlClient | Hubs | Specs> = Layer.effect(
+    JobQueue,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const hubs = yield* Hubs
@@ -287,7 +287,7 @@ export class Outbox extends Context.Service<
         )
       )
 
-      return Outbox.of({
+      return JobQueue.of({
         offer,
         offerAgain,
         arrivals,

@@ -16,7 +16,7 @@ import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
-import { Outbox } from "./Outbox.ts"
+import { JobQueue } from "./JobQueue.ts"
 import { Specs } from "../plugins/Specs.ts"
 
 interface Row extends Omit<Backfill, "total" | "done"> {
@@ -66,13 +66,13 @@ export class Backfills extends Context.Service<
   }
 >()("@agentlip/hub/Backfills") {
   /** Works on the unfinished ones as long as its scope is open. */
-  static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Hubs | Ids | Outbox | Specs> =
+  static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Hubs | Ids | JobQueue | Specs> =
     Layer.effect(
       Backfills,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const ids = yield* Ids
-        const outbox = yield* Outbox
+        const queue = yield* JobQueue
         const specs = yield* Specs
         const work = Latch.makeUnsafe(true)
         // One that another hub has begun is gone on with, also when that hub is gone.
@@ -164,7 +164,7 @@ export class Backfills extends Context.Service<
             const jobs = pluginsOf(backfill).flatMap((plugin_name) =>
               messages.map((message) => ({ ...message, plugin_name }))
             )
-            const given = yield* outbox.offerAgain(jobs, id)
+            const given = yield* queue.offerAgain(jobs, id)
             const at = events.length < eventsAtOnce ? last_event : (events.at(-1)?.event_id ?? last_event)
             yield* sql`UPDATE backfills SET at_event = ${at}, jobs = jobs + ${given} WHERE id = ${id}`
           }).pipe(sql.withTransaction)

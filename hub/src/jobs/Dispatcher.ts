@@ -23,12 +23,12 @@ import {
   type PluginSpec
 } from "@agentlip/plugin-runtime"
 import { Cause, Duration, Effect, Latch, Layer, Result, Schema, Semaphore, Stream } from "effect"
-import { Commits, type Outcome } from "./Commits.ts"
-import { Derivations } from "./Derivations.ts"
-import { draftAttachment, draftEnrichment } from "./Derived.ts"
+import { Committer, type Outcome } from "./Committer.ts"
+import { JobStates } from "./JobStates.ts"
+import { draftAttachment, draftEnrichment } from "./Findings.ts"
 import { jobEnded } from "../core/HubMetrics.ts"
 import type { DerivationError } from "@agentlip/protocol"
-import { type Job, Outbox } from "./Outbox.ts"
+import { type Job, JobQueue } from "./JobQueue.ts"
 import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
 import { type Redactor, Secrets } from "../plugins/Secrets.ts"
@@ -37,7 +37,7 @@ import { Hubs } from "../database/Hubs.ts"
 import { storageFailure } from "../database/StorageFailure.ts"
 import * as Trace from "../core/Trace.ts"
 
-export interface DeriveOptions {
+export interface DispatcherOptions {
   /** Runs of all plugins side by side. Default 64. */
   readonly concurrency?: number
 }
@@ -117,13 +117,13 @@ const unlessInterrupted = <A, E, R, R2>(
     Cause.hasInterruptsOnly(cause) ? Effect.interrupt : handle(cause)
   ).pipe(Effect.asVoid)
 
-const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
+const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOptions) {
   const specs = yield* Specs
   const hubs = yield* Hubs
   const secrets = yield* Secrets
-  const outbox = yield* Outbox
-  const derivations = yield* Derivations
-  const commits = yield* Commits
+  const queue = yield* JobQueue
+  const jobStates = yield* JobStates
+  const committer = yield* Committer
   const runtime = yield* PluginRuntime
   const breaker = yield* CircuitBreaker
   const slots = yield* Semaphore.make(concurrency)
@@ -136,7 +136,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   let left: ReadonlyArray<Job> = []
   const takeUp = (): void => {
     left = [...left, ...lines.replace(specs.current())]
-    outbox.arrivals.openUnsafe()
+    queue.arrivals.openUnsafe()
   }
   takeUp()
   specs.onChange(takeUp)
@@ -174,7 +174,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   const giveBackAhead = (line: Line) =>
     Effect.suspend(() => {
       const ahead = line.ahead.splice(0)
-      return Effect.onError(outbox.giveBack(ahead), () => Effect.sync(() => line.ahead.unshift(...ahead)))
+      return Effect.onError(queue.giveBack(ahead), () => Effect.sync(() => line.ahead.unshift(...ahead)))
     })
 
   /** Leaves the jobs of a plugin to other hubs until its breaker may let one through. */
@@ -185,7 +185,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
       const goOn = Effect.sync(() => {
         line.resting = false
         line.emptyAt = -1
-        outbox.arrivals.openUnsafe()
+        queue.arrivals.openUnsafe()
       })
       return untilRetry(line.spec.name, Duration.max(retryAfter, shortestRest)).pipe(
         Effect.andThen(goOn),
@@ -204,25 +204,25 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
     if (job.again) {
       // A plugin that does not load fails the run, which says why.
       yield* Effect.ignore(runtime.load(line.spec))
-      yield* outbox.beginAgain(job)
+      yield* queue.beginAgain(job)
     }
     while (true) {
       // As the plugin is now: it may have changed while the job waited.
       const { spec } = line
       const result = yield* Effect.result(slots.withPermit(run(spec, job)))
       if (Result.isSuccess(result)) {
-        derivations.resume(spec.name)
+        jobStates.resume(spec.name)
         return result.success
       }
       const error = yield* describe(result.failure, secrets.of(spec.name))
       if (result.failure._tag !== "CIRCUIT_OPEN") {
-        derivations.resume(spec.name)
+        jobStates.resume(spec.name)
         return { _tag: "Failed", job, error } satisfies Outcome
       }
-      derivations.wait(spec.name, error)
+      jobStates.wait(spec.name, error)
       if (!hubs.alone) {
         yield* rest(line, result.failure.retryAfter)
-        yield* outbox.giveBack([job])
+        yield* queue.giveBack([job])
         return undefined
       }
       yield* untilRetry(spec.name, result.failure.retryAfter)
@@ -231,11 +231,11 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
 
   /** Jobs that have left the process's hands, ended or not. */
   const leave = (line: Line, job: Job): void => {
-    outbox.release([job])
+    queue.release([job])
     line.begun--
-    // A job that is delivered alone keeps the outbox from giving out others.
+    // A job that is delivered alone keeps the queue from giving out others.
     if (line.begun === 0) line.emptyAt = -1
-    outbox.arrivals.openUnsafe()
+    queue.arrivals.openUnsafe()
   }
 
   const deliverAgain = (line: Line, job: Job, cause: Cause.Cause<unknown>) =>
@@ -272,7 +272,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   }
 
   const commitAll = (group: ReadonlyArray<Ready>) =>
-    Effect.tap(commits.commit(group.map(({ outcome }) => outcome)), (ended) =>
+    Effect.tap(committer.commit(group.map(({ outcome }) => outcome)), (ended) =>
       Effect.forEach(
         ended,
         ({ outcome, end }) =>
@@ -334,16 +334,16 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   })
 
   const readOn = Effect.fnUntraced(function* () {
-    const count = outbox.arrived()
+    const count = queue.arrived()
     const short = lines.all.filter(
       (line) => line.ahead.length === 0 && hasPlace(line) && line.emptyAt !== count
     )
     if (short.length === 0) return
     const readAgain = (): void => short.forEach((line) => (line.emptyAt = -1))
-    // Before they are read: a job that leaves meanwhile may be what the outbox waits for.
+    // Before they are read: a job that leaves meanwhile may be what the queue waits for.
     for (const line of short) line.emptyAt = count
     const { jobs, more } = yield* Effect.onError(
-      outbox.take(new Map(short.map(({ spec }) => [spec.name, readAhead]))),
+      queue.take(new Map(short.map(({ spec }) => [spec.name, readAhead]))),
       () => Effect.sync(readAgain)
     )
     const byPlugin = new Map(short.map((line) => [line.spec.name, line]))
@@ -357,7 +357,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
     for (const line of short) if (line.resting) yield* giveBackAhead(line)
     if (!more) return
     readAgain()
-    outbox.arrivals.openUnsafe()
+    queue.arrivals.openUnsafe()
   })
 
   /** Begins what has a place, of each plugin in its turn, at most so many. */
@@ -375,18 +375,18 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
     }
   })
 
-  const turn = Precedence.make(outbox.offered)
+  const turn = Precedence.make(queue.offered)
   const canBegin = (): boolean => lines.all.some((line) => hasPlace(line) && line.ahead.length > 0)
 
   const giveBackLeft = Effect.gen(function* () {
     const jobs = left
-    yield* outbox.giveBack(jobs)
+    yield* queue.giveBack(jobs)
     left = left.slice(jobs.length)
   })
 
   const deliver = Effect.gen(function* () {
-    yield* outbox.arrivals.await
-    outbox.arrivals.closeUnsafe()
+    yield* queue.arrivals.await
+    queue.arrivals.closeUnsafe()
     yield* giveBackLeft
     yield* readOn()
     while (canBegin()) {
@@ -399,15 +399,15 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DeriveOptions) {
   yield* Effect.forkScoped(
     Effect.forever(
       unlessInterrupted(deliver, (cause) =>
-        Effect.logError("the outbox could not be read", cause).pipe(
+        Effect.logError("the job queue could not be read", cause).pipe(
           Effect.andThen(Effect.sleep(restAfterFailure)),
-          Effect.andThen(Effect.sync(() => void outbox.arrivals.openUnsafe()))
+          Effect.andThen(Effect.sync(() => void queue.arrivals.openUnsafe()))
         )
       )
     )
   )
 })
 
-/** Works through the outbox as long as its scope is open; a stop gives unfinished jobs back. */
-export const layer = (options: DeriveOptions = {}) =>
-  Layer.effectDiscard(make(options)).pipe(Layer.provide(Commits.layer))
+/** Works through the queue as long as its scope is open; a stop gives unfinished jobs back. */
+export const layer = (options: DispatcherOptions = {}) =>
+  Layer.effectDiscard(make(options)).pipe(Layer.provide(Committer.layer))
