@@ -5,7 +5,7 @@
  * Gotchas: a grant names a folder or a file, and links inside it are followed; what an operator links into
  * a granted folder is granted too. What is below it is looked at when the grant is made, not again later.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { type Environment, resolveEnv } from "./capabilities/environment.ts"
 import { resolveFile } from "./capabilities/files.ts"
 import { type Host, levels, thisHost, unenforceable } from "./capabilities/matrix.ts"
@@ -59,8 +59,8 @@ export const resolveGrants = (
     for (const kind of ["read", "write"] as const) {
       for (const given of grants[kind] ?? []) {
         const result = yield* Effect.promise((signal) => resolveFile(kind, given, base, signal))
-        if ("problem" in result) problems.push(result.problem)
-        else files[kind].push(result.path)
+        if (Result.isFailure(result)) problems.push(result.failure)
+        else files[kind].push(result.success)
       }
     }
     if (problems.length > 0) return yield* Effect.fail(problems.join("; "))

@@ -2,7 +2,7 @@
  * What a plugin's module declares to need (`capabilities`), held against what it was granted. Decided by the
  * texts alone: what a plugin declares must not have the host look at its disk.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import * as path from "node:path"
 import type { Grants } from "../Capabilities.ts"
 import { contains } from "../paths.ts"
@@ -49,7 +49,7 @@ export const missingCapabilities = (
     write: missingFiles(declared.write ?? [], granted.write ?? []),
     net: (declared.net ?? []).filter((text) => {
       const entry = parseNetEntry(text)
-      return "problem" in entry || !covers(net, entry)
+      return Result.isFailure(entry) || !covers(net, entry.success)
     }),
     env: (declared.env ?? []).filter((name) => !(granted.env ?? []).includes(name))
   }
@@ -82,7 +82,7 @@ export const capabilitiesProblem = (
 ): string | undefined => {
   const wrong = (declared.net ?? []).flatMap((text) => {
     const entry = parseNetEntry(text)
-    return "problem" in entry ? [entry.problem.replace(/^grants\./, "its capabilities.")] : []
+    return Result.isFailure(entry) ? [entry.failure.replace(/^grants\./, "its capabilities.")] : []
   })
   if (wrong.length > 0) return wrong.join("; ")
   const missing = missingCapabilities(declared, granted, base)

@@ -2,6 +2,7 @@
  * Resolves grants of files: to real paths, refusing those that would cover what no plugin may reach. All disk
  * access is asynchronous, folder by folder: a large folder must not hold up the host's event loop.
  */
+import { Result } from "effect"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { contains, hubFolder, isHubPrivate, isPattern } from "../paths.ts"
@@ -31,27 +32,25 @@ const linked = async (
   }
 }
 
-/** What a folder holds directly: more folders to look at, or a problem. */
-type Found = { readonly problem: string } | { readonly folders: ReadonlyArray<string> }
-
-const lookInto = async (folder: string): Promise<Found> => {
+/** The folders directly in a folder. Fails with why it must not be granted. */
+const lookInto = async (folder: string): Promise<Result.Result<ReadonlyArray<string>, string>> => {
   const folders: Array<string> = []
   try {
     for await (const entry of await fs.opendir(folder, { bufferSize: entriesAtOnce })) {
       const file = path.join(folder, entry.name)
-      if (isHubPrivate(entry.name)) return { problem: `would cover ${file}` }
+      if (isHubPrivate(entry.name)) return Result.fail(`would cover ${file}`)
       if (entry.isDirectory()) folders.push(file)
       const target = entry.isSymbolicLink() ? await linked(file) : undefined
       if (target === undefined) continue
       if (isHubPrivate(target.real) || isVirtual(target.real)) {
-        return { problem: `would cover ${target.real}, which ${file} is a link to` }
+        return Result.fail(`would cover ${target.real}, which ${file} is a link to`)
       }
       if (target.isFolder) folders.push(target.real)
     }
   } catch {
     // Unreadable for the host means unreadable for the plugin: nothing to protect here.
   }
-  return { folders }
+  return Result.succeed(folders)
 }
 
 /** What speaks against granting all that is below `granted`, links included, or `undefined`. */
@@ -63,8 +62,8 @@ const folderProblem = async (granted: string, signal: AbortSignal): Promise<stri
     const looked = await Promise.all(next.slice(0, atOnce).map(lookInto))
     next = next.slice(atOnce)
     for (const found of looked) {
-      if ("problem" in found) return found.problem
-      for (const folder of found.folders) {
+      if (Result.isFailure(found)) return found.failure
+      for (const folder of found.success) {
         if (known.has(folder)) continue
         known.add(folder)
         next.push(folder)
@@ -77,14 +76,14 @@ const folderProblem = async (granted: string, signal: AbortSignal): Promise<stri
   return undefined
 }
 
-/** The real path of a granted file or folder (this with a separator at its end), or what is wrong with it. */
+/** The real path of a granted file or folder; a folder ends with a separator. Fails with what is wrong with it. */
 export const resolveFile = async (
   grant: "read" | "write",
   given: string,
-  /** A relative path is taken from here. */
+  /** Base folder of a relative path. */
   base: string,
   signal: AbortSignal
-): Promise<{ readonly path: string } | { readonly problem: string }> => {
+): Promise<Result.Result<string, string>> => {
   const absolute = path.resolve(base, given)
   const quoted = `grants.${grant} "${given}"`
   let real: string
@@ -96,25 +95,25 @@ export const resolveFile = async (
     const hint = isPattern(given)
       ? "name a folder: grants are not patterns"
       : "create it first or correct the path"
-    return { problem: `${quoted} does not exist (looked at ${absolute}); ${hint}` }
+    return Result.fail(`${quoted} does not exist (looked at ${absolute}); ${hint}`)
   }
   if (isPattern(real)) {
     const where = real === absolute ? "" : ` (it is ${real})`
-    return {
-      problem: `${quoted} has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
-    }
+    return Result.fail(
+      `${quoted} has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
+    )
   }
-  if (isHubPrivate(real)) return { problem: `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}` }
+  if (isHubPrivate(real)) return Result.fail(`${quoted} lies in ${hubFolder}/, which no plugin may ${grant}`)
   if (isVirtual(real)) {
-    return { problem: `${quoted} covers the system's virtual files; name the folder the plugin needs` }
+    return Result.fail(`${quoted} covers the system's virtual files; name the folder the plugin needs`)
   }
   const problem = isFolder ? await folderProblem(real, signal) : undefined
   if (problem !== undefined) {
-    return {
-      problem: `${quoted} ${problem}; grant a narrower path, for example "${path.join(given, "data")}"`
-    }
+    return Result.fail(
+      `${quoted} ${problem}; grant a narrower path, for example "${path.join(given, "data")}"`
+    )
   }
-  return { path: isFolder ? real + path.sep : real }
+  return Result.succeed(isFolder ? real + path.sep : real)
 }
 
 /** What a path stands for, or `undefined` if there is nothing. */

@@ -12,6 +12,7 @@
  *
  * Hosts are compared as the URL standard writes them: lower case, punycode, one form per address.
  */
+import { Result } from "effect"
 import { BlockList, isIP } from "node:net"
 
 /** A port, or any of them. */
@@ -71,19 +72,19 @@ const normalHost = (host: string): string | undefined => {
   return normal === "" ? undefined : normal
 }
 
-const parseRange = (text: string): NetEntry | { readonly problem: string } => {
+const parseRange = (text: string): Result.Result<NetEntry, string> => {
   const slash = text.indexOf("/")
   const address = text.slice(0, slash)
   const prefix = text.slice(slash + 1)
   const family = isIP(address)
   if (family === 0 || !/^\d{1,3}$/.test(prefix) || Number(prefix) > (family === 4 ? 32 : 128)) {
-    return {
-      problem: `grants.net "${text}" is neither a host nor a range of addresses; write a host without a path ("example.com:8080") or a range ("10.0.0.0/8")`
-    }
+    return Result.fail(
+      `grants.net "${text}" is neither a host nor a range of addresses; write a host without a path ("example.com:8080") or a range ("10.0.0.0/8")`
+    )
   }
   const addresses = new BlockList()
   addresses.addSubnet(address, Number(prefix), familyOf(address))
-  return { type: "range", text, address, prefix: Number(prefix), addresses }
+  return Result.succeed({ type: "range", text, address, prefix: Number(prefix), addresses })
 }
 
 const parsePort = (text: string | undefined): Port | undefined => {
@@ -93,9 +94,9 @@ const parsePort = (text: string | undefined): Port | undefined => {
   return port >= 1 && port <= 65_535 ? port : undefined
 }
 
-/** Understands one entry, or says what is wrong with it and what to write instead. */
-export const parseNetEntry = (text: string): NetEntry | { readonly problem: string } => {
-  const wrong = (what: string): { readonly problem: string } => ({ problem: `grants.net "${text}" ${what}` })
+/** Parses one entry. Fails with what is wrong and what to write instead. */
+export const parseNetEntry = (text: string): Result.Result<NetEntry, string> => {
+  const wrong = (what: string): Result.Result<never, string> => Result.fail(`grants.net "${text}" ${what}`)
   if (text.includes("://")) {
     const url = URL.parse(text)
     return wrong(
@@ -121,10 +122,10 @@ export const parseNetEntry = (text: string): NetEntry | { readonly problem: stri
   if (host === "0.0.0.0" || host === "[::]") {
     return wrong(`stands for no address one could reach; write "127.0.0.1${port === 443 ? "" : `:${port}`}"`)
   }
-  return { type: "host", text, host, below, port }
+  return Result.succeed({ type: "host", text, host, below, port })
 }
 
-/** Understands all entries; `problems` has a text with a remedy for each that is wrong. */
+/** Parses all entries. `problems` has a text with a remedy for each invalid one. */
 export const parseNetGrants = (
   texts: ReadonlyArray<string>
 ): { readonly grants: NetGrants; readonly problems: ReadonlyArray<string> } => {
@@ -132,8 +133,8 @@ export const parseNetGrants = (
   const problems: Array<string> = []
   for (const text of texts) {
     const entry = parseNetEntry(text)
-    if ("problem" in entry) problems.push(entry.problem)
-    else grants.push(entry)
+    if (Result.isFailure(entry)) problems.push(entry.failure)
+    else grants.push(entry.success)
   }
   return { grants, problems }
 }

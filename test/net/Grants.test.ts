@@ -1,5 +1,6 @@
 /** The grammar of `grants.net`. */
 import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
 import {
   covers,
   matches,
@@ -94,7 +95,7 @@ describe("a wrong entry", () => {
     ["[::]", 'write "127.0.0.1"']
   ])('"%s" is refused with a remedy', (text, remedy) => {
     const entry = parseNetEntry(text)
-    const problem = "problem" in entry ? entry.problem : "(none)"
+    const problem = Result.isFailure(entry) ? entry.failure : "(none)"
     assert.include(problem, remedy)
     assert.include(problem, `grants.net "${text}"`)
   })
