@@ -3,6 +3,7 @@ import type { LiveEvent } from "@agentlip/protocol"
 import type { CallName, CallOptions, Calls } from "./Calls.ts"
 import { type EventOptions, follow } from "./events.ts"
 import { HubError, refusalIn, unreachable } from "./HubError.ts"
+import { requireProof } from "./proof.ts"
 import { routes } from "./routes.ts"
 
 /** Where a hub is, and what opens it. */
@@ -62,7 +63,12 @@ export const makeHubClient = (
   const fetching = options.fetch ?? globalThis.fetch.bind(globalThis)
   let known: Promise<HubAddress> | undefined
   const locate = (): Promise<HubAddress> => {
-    known ??= Promise.resolve().then(address)
+    known ??= Promise.resolve()
+      .then(address)
+      .then(async (found) => {
+        if (found.token !== undefined) await requireProof(fetching, found.url, found.token)
+        return found
+      })
     known.catch(() => (known = undefined))
     return known
   }
@@ -118,8 +124,11 @@ export const makeHubClient = (
     calls[name] = (request?: GivenRequest, options?: CallOptions) => call(name, request, options)
   }
   const source = {
-    open: (query: string, signal: AbortSignal) =>
-      send(`/api/v1/events/stream?${query}`, { headers: { accept: "text/event-stream" }, signal }),
+    open: (query: string, signal: AbortSignal) => {
+      // What answers after a stream was cut may be another process.
+      known = undefined
+      return send(`/api/v1/events/stream?${query}`, { headers: { accept: "text/event-stream" }, signal })
+    },
     newest: async () => {
       const answer = await call("events", { query: { tail: 1 } })
       // As the protocol declares the answer of `events`.

@@ -66,6 +66,28 @@ describe("The client", () => {
     })
   )
 
+  it.live("sends its token to nobody who does not prove that they know it", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const health = (yield* hub.get("/health?challenge=abcdefgh_-ABCDEFGH0123")).body
+      const seen: Array<Headers> = []
+      // A neighbour who repeats what the hub once said.
+      const replay = (_: unknown, init?: RequestInit) => {
+        seen.push(new Headers(init?.headers))
+        return Promise.resolve(Response.json(health))
+      }
+      const address = () => ({ url: hub.url, token: hub.token })
+      const error = yield* rejection(makeHubClient(address, { fetch: replay }).channels())
+      assert.deepStrictEqual([error.code, error.status], ["NOT_THE_HUB", 0])
+      assert.deepStrictEqual(
+        seen.map((headers) => headers.get("authorization")),
+        [null]
+      )
+      const { channels } = yield* Effect.promise(() => makeHubClient(address).channels())
+      assert.deepStrictEqual(channels, [])
+    })
+  )
+
   it.live("says that nothing answers, or that it is no hub", () =>
     Effect.gen(function* () {
       // No service listens on port 1.

@@ -5,23 +5,15 @@
  * **Details**: the client sends a random challenge, the hub returns an HMAC of it under the token. Instance and process
  * are part of it, so that an answer passed on from another hub does not fit.
  */
+import { type Claim, proofText } from "@agentlip/protocol/Proof"
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
-
-/** What the answer is about. */
-export interface Claim {
-  readonly challenge: string
-  readonly instance_id: string
-  readonly pid: number
-}
 
 /** A challenge that was never used. */
 export const newChallenge = (): string => randomBytes(24).toString("base64url")
 
-/** HMAC-SHA256 in hex of the lines `agentlip-health`, challenge, instance and process id. */
-export const proofOf = (token: string, { challenge, instance_id, pid }: Claim): string =>
-  createHmac("sha256", token)
-    .update(["agentlip-health", challenge, instance_id, pid].join("\n"))
-    .digest("hex")
+/** HMAC-SHA256 in hex of the claim's text. */
+export const proofOf = (token: string, claim: Claim): string =>
+  createHmac("sha256", token).update(proofText(claim)).digest("hex")
 
 /** Whether a proof is what the holder of the token would say, in the same time wherever it differs. */
 export const isProof = (token: string, claim: Claim, proof: string): boolean => {

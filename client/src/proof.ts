@@ -1,0 +1,49 @@
+/** Asks what answers at an address to prove that it is the hub, before the token is sent to it. */
+import { type Claim, proofText } from "@agentlip/protocol/Proof"
+import { HubError, unreachable } from "./HubError.ts"
+
+/** How long the proof may take. Milliseconds. */
+const patience = 5_000
+
+const newChallenge = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    ""
+  )
+
+/** Whether the proof is that of a holder of the token; compared by the engine, in constant time. */
+const isProof = async (token: string, claim: Claim, proof: string): Promise<boolean> => {
+  if (!/^[0-9a-f]{64}$/.test(proof)) return false
+  const bytes = new TextEncoder()
+  const algorithm = { name: "HMAC", hash: "SHA-256" }
+  const key = await crypto.subtle.importKey("raw", bytes.encode(token), algorithm, false, ["verify"])
+  const given = Uint8Array.from(proof.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+  return crypto.subtle.verify("HMAC", key, given, bytes.encode(proofText(claim)))
+}
+
+/** Rejects with a `HubError` unless the hub with this token answers; only a random challenge is sent. */
+export const requireProof = async (fetching: typeof fetch, url: string, token: string): Promise<void> => {
+  const challenge = newChallenge()
+  let health: { readonly [key: string]: unknown }
+  try {
+    const response = await fetching(`${url}/health?challenge=${challenge}`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(patience)
+    })
+    const body: unknown = JSON.parse(await response.text())
+    health = typeof body === "object" && body !== null ? { ...body } : {}
+  } catch (cause) {
+    throw unreachable(url, cause)
+  }
+  const { instance_id, pid, proof } = health
+  if (
+    typeof instance_id === "string" &&
+    typeof pid === "number" &&
+    typeof proof === "string" &&
+    (await isProof(token, { challenge, instance_id, pid }, proof))
+  )
+    return
+  throw new HubError(
+    `What answers at ${url} does not prove that it has the hub's token, so it is not sent. Restart the hub: agentlip up`,
+    { code: "NOT_THE_HUB", status: 0 }
+  )
+}
