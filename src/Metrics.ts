@@ -41,6 +41,8 @@ export interface PluginReport {
   readonly loadMillis: Quantiles
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Runs that left something behind and cost their isolate. */
+  readonly leftovers: number
   readonly cacheHits: number
   readonly cacheMisses: number
   /** 0 where the level cannot tell. */
@@ -54,6 +56,8 @@ export interface PluginReport {
 /** Writes down what becomes of one plugin; every method is synchronous and never fails. */
 export interface PluginRecorder {
   readonly ended: (run: EndedRun) => void
+  /** A run left something behind; it has a result, but its isolate was ended. */
+  readonly leftover: () => void
   readonly loaded: (millis: number) => void
   /** Processor time since it was last said, and memory held now. */
   readonly used: (cpuMillis: number, memoryBytes: number) => void
@@ -127,6 +131,7 @@ class Own {
       loadMillis: this.loads.quantiles(),
       bytesIn: counts.bytesIn,
       bytesOut: counts.bytesOut,
+      leftovers: counts.leftovers,
       cacheHits: counts.cacheHits,
       cacheMisses: counts.cacheMisses,
       cpuMillis: counts.cpuMillis,
@@ -164,6 +169,10 @@ const make = Effect.gen(function* () {
         if (typeof run.outcome === "object" && run.outcome._tag !== "CIRCUIT_OPEN") {
           own.failed({ at: clock.currentTimeMillisUnsafe(), error: run.outcome })
         }
+      },
+      leftover: () => {
+        own.counts.leftovers++
+        counts.leftovers++
       },
       loaded: (millis) => {
         own.loads.add(millis)

@@ -76,6 +76,10 @@ export class Run<Spec extends PluginSpec> implements Submission {
     return this.pass?.isCurrent() === true ? undefined : this.#circuit.enter(this)
   }
 
+  leftover(): void {
+    this.plugin.metrics.leftover()
+  }
+
   crashed(): void {
     this.#circuit.crashed(this)
   }

@@ -4,7 +4,7 @@ import { Duration, Effect, Logger, References } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { LoadError } from "../src/Errors.ts"
-import { linkifier, PluginRuntime } from "../src/index.ts"
+import { linkifier, PluginRuntime, PluginStats } from "../src/index.ts"
 import type { PluginSpecOptions } from "../src/Plugin.ts"
 import { layerRuntime, levels, message, specOn, type Level } from "./support/isolation.ts"
 import { failing, temporary, write } from "./support/plugins.ts"
@@ -317,14 +317,47 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
     // Inside QuickJS nothing is left: the memory is put back.
     it.effect("a timer left behind is told of, once, with what it costs", () =>
       Effect.gen(function* () {
-        const { run: ran } = yield* run(level, {
-          "entry.ts": plugin("() => { setTimeout(() => {}, 60_000); return [] }")
-        })
+        const name = "leaves a timer"
+        const { run: ran } = yield* run(
+          level,
+          { "entry.ts": plugin("() => { setTimeout(() => {}, 60_000); return [] }") },
+          { name }
+        )
         const told = yield* warnings(ran, 2)
         if (level.isolation === "wasm") return assert.isEmpty(told)
         assert.lengthOf(told, 1)
         assert.include(told[0], "a timer")
         assert.include(told[0], "the next run takes a new one")
+        const { leftovers } = yield* PluginStats.use((stats) => stats.of(name))
+        assert.strictEqual(leftovers, 2)
+      })
+    )
+
+    it.effect("a refused file is named with the line that grants it", () =>
+      Effect.gen(function* () {
+        if (level.isolation === "wasm") return
+        for (const [use, call] of [
+          ["read", (file: string) => `fs.readFileSync(${file})`],
+          ["write", (file: string) => `fs.writeFileSync(${file}, "x")`]
+        ] as const) {
+          const file = path.join(yield* temporary, "data.txt")
+          const { run: ran } = yield* run(level, {
+            "entry.ts": `import * as fs from "node:fs"\n${plugin(`() => ${call(JSON.stringify(file))}`)}`
+          })
+          const error = yield* failing(ran, "EXECUTION_ERROR")
+          assert.include(error.message, `${file}. Grant it with grants.${use}: ["${file}"]`)
+        }
+      })
+    )
+
+    it.effect("a reason that ends with a question has no full stop after it", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, {
+          "entry.ts": `import "./helper"\n${plugin("() => []")}`,
+          "helper.ts": ""
+        })
+        const { reason } = loadError(yield* failing(ran, "LOAD_ERROR"))
+        assert.match(reason, /did you mean "\.\/helper\.ts"\?$/)
       })
     )
   })

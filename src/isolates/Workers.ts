@@ -39,6 +39,8 @@ export interface Submission {
   readonly readmit: () => Effect.Effect<void, PluginError> | undefined
   /** Called once, with the output's JSON (not yet validated) or why there is none. */
   readonly answer: (answer: Effect.Effect<string, PluginError>) => void
+  /** Called at most once, just before it is answered: the run left something behind, which costs its warm isolate. */
+  readonly leftover: () => void
   /** Called at most once, after a run has answered with an output: its isolate crashed before the next run began. */
   readonly crashed: () => void
 }

@@ -21,13 +21,16 @@ export const isLibrary = (file: string): boolean => file === authorFile
 /** Folders a plugin may load from, each with the name of the package it is; its own has none. */
 export type Roots = ReadonlyArray<readonly [folder: string, name: string]>
 
+const refusal = (specifier: string, why: string): string =>
+  `Cannot load "${specifier}": ${why}${why.endsWith("?") ? "" : "."}`
+
 export const refuse = (specifier: string, why: string): never => {
-  throw new LoadProblem(`Cannot load "${specifier}": ${why}.`)
+  throw new LoadProblem(refusal(specifier, why))
 }
 
 /** As `refuse`, of what is not there. */
 export const miss = (specifier: string, why: string): never => {
-  throw new LoadProblem(`Cannot load "${specifier}": ${why}.`, { missing: true })
+  throw new LoadProblem(refusal(specifier, why), { missing: true })
 }
 
 /** The files of one plugin, as they become known while it loads. */

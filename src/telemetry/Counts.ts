@@ -56,6 +56,7 @@ export class Counts {
   readonly ran = new Latencies()
   bytesIn = 0
   bytesOut = 0
+  leftovers = 0
   cacheHits = 0
   cacheMisses = 0
   cpuMillis = 0

@@ -86,6 +86,7 @@ export class Registry {
     series.histogram(context, series.definitions.queued, labels, counts.queued)
     series.counter(context, series.definitions.bytes, { ...labels, direction: "in" }, () => counts.bytesIn)
     series.counter(context, series.definitions.bytes, { ...labels, direction: "out" }, () => counts.bytesOut)
+    series.counter(context, series.definitions.leftovers, labels, () => counts.leftovers)
     return counts
   }
 

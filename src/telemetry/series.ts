@@ -23,6 +23,10 @@ export const definitions = {
     description: "JSON that went to plugins (in) and came from them (out).",
     unit: "bytes"
   },
+  leftovers: {
+    name: "agentlip_plugin_leftovers_total",
+    description: "Runs that left a timer, a socket or a changed global behind and cost their isolate."
+  },
   cpu: {
     name: "agentlip_plugin_cpu_seconds_total",
     description: "Processor time of plugins, where their level can tell.",

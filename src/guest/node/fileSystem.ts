@@ -3,6 +3,7 @@
  * thread pool is the host's too, and what hangs there hangs there for good.
  */
 import * as fs from "node:fs"
+import { isAbsolute, resolve } from "node:path"
 import realProcess from "node:process"
 import { fileURLToPath } from "node:url"
 import { isProxy } from "../shared/intrinsics.ts"
@@ -27,6 +28,10 @@ const toPath = (name: string, target: unknown): string => {
   throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
 }
 
+/** What the operator pastes into the config. */
+const grantLine = (use: "read" | "write", path: string): string =>
+  `Grant it with grants.${use}: [${JSON.stringify(isAbsolute(path) ? path : resolve(path))}]`
+
 /**
  * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
  * what exists.
@@ -41,7 +46,7 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
     const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)
     if (!allowed) {
       if (name === "existsSync") return false
-      throw denied(`fs.${name} on ${path}`, "Only what grants.read and grants.write name can be used.")
+      throw denied(`fs.${name} on ${path}`, grantLine(use, path))
     }
     const [given] = rest
     if (typeof given === "object" && given !== null && "fd" in given) {
@@ -51,7 +56,7 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
       if (!hasSecond) return original(path, ...rest)
       const second = toPath(name, given)
       if (!permission.has("fs.write", second)) {
-        throw denied(`fs.${name} to ${second}`, "Only what grants.write names can be written.")
+        throw denied(`fs.${name} to ${second}`, grantLine("write", second))
       }
       return original(path, second, ...rest.slice(1))
     }

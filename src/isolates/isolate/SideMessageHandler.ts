@@ -78,7 +78,6 @@ export class SideMessageHandler implements SideMessages {
 
   /** Warns the operator once about what a run left behind and what that costs. */
   leftover(what: string): void {
-    if (this.#resolved.spec.reuse === "never") return
     const left = leftBehind[what] ?? leftBehind[Leftover.resources]
     this.#notice(
       `leftover ${what}`,

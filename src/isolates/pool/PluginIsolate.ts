@@ -252,7 +252,10 @@ class Run extends SideMessageHandler implements RequestHandler {
 
   replied(reply: GuestReply): void {
     this.#isolate.done(this, reply.type === ReplyType.output)
-    if (reply.leftover !== Leftover.none) this.leftover(reply.leftover)
+    if (reply.leftover !== Leftover.none && this.submission.spec.reuse === "plugin") {
+      this.submission.leftover()
+      this.leftover(reply.leftover)
+    }
     this.#answer(decodeRunReply(this.submission.spec, reply))
   }
 
