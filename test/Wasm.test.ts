@@ -309,6 +309,24 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       "const d = new TextDecoder(); const b = new TextEncoder().encode('x🙂y'); return [...b].map((n) => d.decode(new Uint8Array([n]), { stream: true })).join('') + d.decode()",
       "x🙂y"
     )
+    // Byte by byte, and a stray half of a pair at the end.
+    const inBytes = (encoding: string, bytes: ReadonlyArray<number>) =>
+      value(
+        `const d = new TextDecoder("${encoding}"); return ${JSON.stringify(bytes)}.map((n) => d.decode(new Uint8Array([n]), { stream: true })).join("") + d.decode()`,
+        new TextDecoder(encoding).decode(new Uint8Array(bytes))
+      )
+    const units = [0xfeff, 0x78, 0xd83d, 0xde42, 0xd83d, 0x79, 0xde42, 0xd83d]
+    inBytes(
+      "utf-16le",
+      units.flatMap((unit) => [unit & 0xff, unit >> 8])
+    )
+    inBytes(
+      "utf-16be",
+      units.flatMap((unit) => [unit >> 8, unit & 0xff])
+    )
+    inBytes("utf-16le", [0x78, 0, 0x3d])
+    inBytes("shift_jis", [0x93, 0xfa, 0x96, 0x7b, 0x61])
+    inBytes("gb18030", [0xc4, 0xe3, 0x81, 0x30, 0x81, 0x30, 0x61])
     value("return new TextEncoder().encodeInto('a🙂', new Uint8Array(3))", { read: 1, written: 1 })
     value(
       "return [btoa('\u0001\u00ff~'), atob('Af9+'), atob(' aGk = '), (() => { try { btoa('€') } catch (e) { return e.name } })()]",

@@ -36,8 +36,35 @@ interface DecoderOptions {
   readonly ignoreBOM?: boolean
 }
 
+/** As `unfinishedUtf8`, of UTF-16: half a unit, and the first half of a pair. */
+const unfinishedUtf16 = (bytes: Uint8Array, isBigEndian: boolean): number => {
+  const half = bytes.length % 2
+  const high = bytes[bytes.length - half - (isBigEndian ? 2 : 1)] ?? 0
+  return high >= 0xd8 && high < 0xdc ? half + 2 : half
+}
+
+/** Older encodings whose characters may have several bytes. */
+const multiByte: { readonly [encoding: string]: true | undefined } = Object.assign(Object.create(null), {
+  big5: true,
+  "euc-jp": true,
+  "euc-kr": true,
+  gb18030: true,
+  gbk: true,
+  "iso-2022-jp": true,
+  shift_jis: true
+})
+
+/** How many bytes of a chunk have to wait for the next one. */
+const unfinished = (bytes: Uint8Array, encoding: string): number => {
+  if (encoding === "utf-8") return unfinishedUtf8(bytes)
+  if (encoding === "utf-16le" || encoding === "utf-16be")
+    return unfinishedUtf16(bytes, encoding === "utf-16be")
+  // Where their characters end only who decodes them knows: their text comes with the last chunk.
+  return multiByte[encoding] === true ? bytes.length : 0
+}
+
 /** Bytes, ended by an unfinished character of UTF-8: how many of them that has. */
-const unfinished = (bytes: Uint8Array): number => {
+const unfinishedUtf8 = (bytes: Uint8Array): number => {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] ?? 0
     if (byte < 0x80) return 0
@@ -69,12 +96,16 @@ export class TextDecoder {
     const all = new Uint8Array(this.#rest.length + given.length)
     all.set(this.#rest)
     all.set(given, this.#rest.length)
-    const kept = stream && this.encoding === "utf-8" ? unfinished(all) : 0
+    const kept = stream ? unfinished(all, this.encoding) : 0
     this.#rest = all.slice(all.length - kept)
     const bytes = crossing(all.slice(0, all.length - kept), "what is to be decoded")
     const json = host.decode(bytes.buffer, this.encoding, this.fatal, this.ignoreBOM || this.#started)
     this.#started = stream && (this.#started || bytes.length > 0)
-    if (json === undefined) throw new TypeError("The encoded data was not valid for its encoding")
+    if (json === undefined) {
+      this.#rest = new Uint8Array(0)
+      this.#started = false
+      throw new TypeError("The encoded data was not valid for its encoding")
+    }
     return parse(json)
   }
 }
