@@ -91,6 +91,21 @@ describe("Jobs", () => {
     })
   )
 
+  it.live("that are open are listed also when their plugin is no longer configured", () =>
+    Effect.gen(function* () {
+      const { hub, topic } = yield* moodyHub()
+      const [id = ""] = yield* posts(hub, topic, ["good"])
+      yield* idle(hub)
+      yield* hub.rows(`UPDATE derivations SET plugin_name = 'removed', state = 'pending', ended_at = NULL
+        WHERE plugin_name = 'calm'`)
+      const { body } = yield* hub.get("/api/v1/jobs")
+      assert.deepStrictEqual(
+        body.jobs.map((job: Json) => [job.message_id, job.plugin_name, job.state]),
+        [[id, "removed", "pending"]]
+      )
+    })
+  )
+
   it.live("that failed are done again when an operator says so, those of old contents are not", () =>
     Effect.gen(function* () {
       const { hub, topic, cheer } = yield* moodyHub()

@@ -124,6 +124,7 @@ describe.concurrent("A running hub", () => {
         assert.deepStrictEqual(yield* ask, { says: { version: 1, word: null } })
         // Of a plugin that the new config would have loaded, the old entry goes on.
         save("agentlip.config.mjs", config({ ...says, modulePath: "./missing.mjs" }))
+        yield* shows(process, "the config can be used again")
         yield* shows(process, "Its entry in the config has changed and does not load")
         assert.isNull((yield* plugins).config_problem)
         assert.strictEqual((yield* plugins).plugins[0].outdated.code, "LOAD_ERROR")

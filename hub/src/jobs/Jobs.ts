@@ -6,7 +6,6 @@ import { Pages } from "../database/Pages.ts"
 import { JobStates, type DerivationRow } from "./JobStates.ts"
 import type { Derivation, DerivationState } from "@agentlip/protocol"
 import { type JobKey, JobQueue } from "./JobQueue.ts"
-import { Specs } from "../plugins/Specs.ts"
 
 export interface JobQuery {
   /** Default `pending`, `waiting` and `failed`. */
@@ -45,113 +44,112 @@ export class Jobs extends Context.Service<
     }) => Effect.Effect<{ readonly retried: number; readonly more: boolean }, SqlError.SqlError>
   }
 >()("@agentlip/hub/Jobs") {
-  static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | JobStates | JobQueue | Specs> =
-    Layer.effect(
-      Jobs,
-      Effect.gen(function* () {
-        const sql = yield* SqlClient.SqlClient
-        const jobStates = yield* JobStates
-        const queue = yield* JobQueue
-        const specs = yield* Specs
-        const pages = yield* Pages
-        const givenJobs = Dialect.given(sql, {
-          message_id: "text",
-          content_version: "integer",
-          plugin_name: "text"
-        })
+  static readonly layer: Layer.Layer<Jobs, never, SqlClient.SqlClient | JobStates | JobQueue> = Layer.effect(
+    Jobs,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const jobStates = yield* JobStates
+      const queue = yield* JobQueue
+      const pages = yield* Pages
+      const givenJobs = Dialect.given(sql, {
+        message_id: "text",
+        content_version: "integer",
+        plugin_name: "text"
+      })
 
-        /** The first jobs after a position, of those of one plugin for which a condition holds: both have an index. */
-        const some = (condition: Statement.Fragment, plugin: string, { before, limit }: JobQuery) => {
-          const [message_id = "", version = "0", ...name] = before?.split("/") ?? []
-          const rest =
-            before === undefined
-              ? sql`TRUE`
-              : sql`(message_id, content_version, plugin_name) < (${message_id}, ${Number(version)}, ${name.join("/")})`
-          return sql<JobKey>`
+      /** The first jobs after a position, of those of one plugin for which a condition holds: both have an index. */
+      const some = (condition: Statement.Fragment, plugin: string, { before, limit }: JobQuery) => {
+        const [message_id = "", version = "0", ...name] = before?.split("/") ?? []
+        const rest =
+          before === undefined
+            ? sql`TRUE`
+            : sql`(message_id, content_version, plugin_name) < (${message_id}, ${Number(version)}, ${name.join("/")})`
+        return sql<JobKey>`
             SELECT message_id, content_version, plugin_name
             FROM derivations WHERE ${condition} AND plugin_name = ${plugin} AND ${rest}
             ORDER BY message_id DESC, content_version DESC, plugin_name DESC LIMIT ${limit + 1}`
-        }
+      }
 
-        const ended = (state: DerivationState) =>
-          sql`state <> 'pending' AND state = ${sql.literal(`'${state}'`)}`
+      const ended = (state: DerivationState) =>
+        sql`state <> 'pending' AND state = ${sql.literal(`'${state}'`)}`
 
-        /** Every plugin that has had jobs which ended so, also those that are no longer configured. */
-        const pluginsWith = Effect.fnUntraced(function* (state: DerivationState) {
-          const names: Array<string> = []
-          while (true) {
-            const [row] = yield* sql<{ name: string | null }>`
+      const open = sql`state = 'pending'`
+
+      /** Every plugin that has such jobs, also those that are no longer configured. */
+      const pluginsWith = Effect.fnUntraced(function* (condition: Statement.Fragment) {
+        const names: Array<string> = []
+        while (true) {
+          const [row] = yield* sql<{ name: string | null }>`
               SELECT min(plugin_name) AS name FROM derivations
-              WHERE ${ended(state)} AND plugin_name > ${names.at(-1) ?? ""}`
-            if (typeof row?.name !== "string") return names
-            names.push(row.name)
-          }
-        })
+              WHERE ${condition} AND plugin_name > ${names.at(-1) ?? ""}`
+          if (typeof row?.name !== "string") return names
+          names.push(row.name)
+        }
+      })
 
-        const keysOf = Effect.fnUntraced(function* (query: JobQuery) {
-          const { state: states = ["pending", "waiting", "failed"], plugin, limit } = query
-          const keys: Array<JobKey> = []
-          const add = Effect.fnUntraced(function* (condition: Statement.Fragment, name: string) {
-            keys.push(...(yield* some(condition, name, query)))
-            // Of many plugins, no more is kept than can be on the page.
-            if (keys.length > 4 * limit) keys.sort(newestFirst).splice(limit + 1)
-            yield* Effect.yieldNow
-          })
-          if (states.some(isOpen)) {
-            for (const name of plugin === undefined ? specs.current().map(({ name }) => name) : [plugin]) {
-              if (states.includes(jobStates.isWaiting(name) ? "waiting" : "pending"))
-                yield* add(sql`state = 'pending'`, name)
-            }
-          }
-          for (const state of new Set(states)) {
-            if (isOpen(state)) continue
-            for (const name of plugin === undefined ? yield* pluginsWith(state) : [plugin]) {
-              yield* add(ended(state), name)
-            }
-          }
-          return keys.sort(newestFirst)
+      const keysOf = Effect.fnUntraced(function* (query: JobQuery) {
+        const { state: states = ["pending", "waiting", "failed"], plugin, limit } = query
+        const keys: Array<JobKey> = []
+        const add = Effect.fnUntraced(function* (condition: Statement.Fragment, name: string) {
+          keys.push(...(yield* some(condition, name, query)))
+          // Of many plugins, no more is kept than can be on the page.
+          if (keys.length > 4 * limit) keys.sort(newestFirst).splice(limit + 1)
+          yield* Effect.yieldNow
         })
+        if (states.some(isOpen)) {
+          for (const name of plugin === undefined ? yield* pluginsWith(open) : [plugin]) {
+            if (states.includes(jobStates.isWaiting(name) ? "waiting" : "pending")) yield* add(open, name)
+          }
+        }
+        for (const state of new Set(states)) {
+          if (isOpen(state)) continue
+          for (const name of plugin === undefined ? yield* pluginsWith(ended(state)) : [plugin]) {
+            yield* add(ended(state), name)
+          }
+        }
+        return keys.sort(newestFirst)
+      })
 
-        const list = Effect.fnUntraced(function* (query: JobQuery) {
-          const keys = yield* keysOf(query)
-          const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
-            limit: query.limit,
-            read: (count, _, index) =>
-              Effect.map(
-                sql<DerivationRow>`
+      const list = Effect.fnUntraced(function* (query: JobQuery) {
+        const keys = yield* keysOf(query)
+        const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
+          limit: query.limit,
+          read: (count, _, index) =>
+            Effect.map(
+              sql<DerivationRow>`
                   SELECT d.message_id, d.content_version, d.plugin_name, state, error_json, created_at, ended_at
                   FROM ${givenJobs(keys.slice(index, index + count))} JOIN derivations AS d
                     ON d.message_id = given.message_id AND d.content_version = given.content_version
                       AND d.plugin_name = given.plugin_name`,
-                (found) => found.toSorted(newestFirst)
-              )
-          })
-          const last = rows.at(-1)
-          return {
-            jobs: rows.map(jobStates.toDerivation),
-            next: has_more && last !== undefined ? positionOf(last) : null
-          }
+              (found) => found.toSorted(newestFirst)
+            )
         })
+        const last = rows.at(-1)
+        return {
+          jobs: rows.map(jobStates.toDerivation),
+          next: has_more && last !== undefined ? positionOf(last) : null
+        }
+      })
 
-        const retry = Effect.fnUntraced(function* (which: {
-          readonly plugin?: string
-          readonly message_id?: string
-        }) {
-          const chosen = sql.and([
-            sql`d.state = 'failed'`,
-            ...(which.plugin === undefined ? [] : [sql`d.plugin_name = ${which.plugin}`]),
-            ...(which.message_id === undefined ? [] : [sql`d.message_id = ${which.message_id}`])
-          ])
-          const failed = yield* sql<JobKey>`
+      const retry = Effect.fnUntraced(function* (which: {
+        readonly plugin?: string
+        readonly message_id?: string
+      }) {
+        const chosen = sql.and([
+          sql`d.state = 'failed'`,
+          ...(which.plugin === undefined ? [] : [sql`d.plugin_name = ${which.plugin}`]),
+          ...(which.message_id === undefined ? [] : [sql`d.message_id = ${which.message_id}`])
+        ])
+        const failed = yield* sql<JobKey>`
             SELECT d.message_id, d.content_version, d.plugin_name FROM derivations AS d
             JOIN messages AS m ON m.id = d.message_id AND m.content_version = d.content_version
             WHERE ${chosen} AND m.deleted_at IS NULL
             ORDER BY d.message_id DESC, d.content_version DESC, d.plugin_name DESC LIMIT ${retriedAtOnce + 1}`
-          const retried = yield* queue.offerAgain(failed.slice(0, retriedAtOnce))
-          return { retried, more: failed.length > retriedAtOnce }
-        }, sql.withTransaction)
+        const retried = yield* queue.offerAgain(failed.slice(0, retriedAtOnce))
+        return { retried, more: failed.length > retriedAtOnce }
+      }, sql.withTransaction)
 
-        return Jobs.of({ list, retry })
-      })
-    ).pipe(Layer.provide(Pages.layer))
+      return Jobs.of({ list, retry })
+    })
+  ).pipe(Layer.provide(Pages.layer))
 }

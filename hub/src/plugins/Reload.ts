@@ -98,6 +98,7 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
   let readAuth: boolean | undefined
 
   const takeUp = Effect.fnUntraced(function* (found: LoadedConfig) {
+    if (specs.problem() !== undefined) yield* Effect.logInfo("the config can be used again")
     yield* specs.setProblem(undefined)
     if (readAuth !== undefined && readAuth !== found.readAuth) {
       yield* Effect.logWarning(`readAuth is ${found.readAuth} in the config now; restart the hub to apply it`)
