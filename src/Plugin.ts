@@ -87,6 +87,8 @@ export interface PluginKind<Name extends string, Input, Output> {
   readonly name: Name
   /** The method a plugin of this kind must have. */
   readonly method: string
+  /** Methods that do as well where a plugin is only loaded, to find out what it is. Default none. */
+  readonly otherMethods?: ReadonlyArray<string>
   readonly input: Schema.Codec<Input, unknown>
   readonly output: Schema.Codec<Output, unknown>
   /**

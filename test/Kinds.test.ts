@@ -1,6 +1,6 @@
 /** What a plugin that does not load says of itself, and what kind one is. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -48,6 +48,22 @@ describe("kindOf", () => {
       assert.strictEqual((yield* kindOf(spec, kinds)).name, name)
     }).pipe(Effect.provide(runtime))
   )
+
+  it.live.each(["thread", "process", "wasm"] as const)("loads the module once, on %s", (isolation) => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => lines.push(String(message)))
+    return Effect.gen(function* () {
+      const spec = yield* specOf(
+        "console.log('evaluated'); export default { name: 'x', extract() { return [] } }",
+        { isolation }
+      )
+      assert.strictEqual((yield* kindOf(spec, kinds)).name, "extractor")
+      assert.lengthOf(
+        lines.filter((line) => line.includes("evaluated")),
+        1
+      )
+    }).pipe(Effect.provide(runtime), Effect.provide(Logger.layer([logger])))
+  })
 
   it.live.each([
     [

@@ -138,7 +138,11 @@ describe("Runtime: load", () => {
     () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
-        assert.deepStrictEqual(yield* runtime.load(specOf("p")), { name: "p", version: "test" })
+        assert.deepStrictEqual(yield* runtime.load(specOf("p")), {
+          name: "p",
+          version: "test",
+          methods: ["enrich"]
+        })
         assert.instanceOf(yield* Effect.flip(runtime.load(specOf("q"))), LoadError)
         assert.strictEqual((yield* (yield* CircuitBreaker).states).size, 0)
       }).pipe(withPlugins({ p: () => Effect.die("must not run") }))

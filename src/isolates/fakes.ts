@@ -68,7 +68,7 @@ const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): Prepa
         return Effect.asVoid(Fiber.interrupt(fiber))
       })
     },
-    load: Effect.succeed({ name, version: "test" }),
+    load: Effect.succeed({ name, version: "test", methods: ["enrich"] }),
     waiting: () => Math.max(0, submitted - concurrency),
     hasEarlier: () => false
   }

@@ -59,6 +59,8 @@ export const Leftover = {
 export interface PluginInfo {
   readonly name: string
   readonly version: string
+  /** Those of its kind that it has, the one that is called first. */
+  readonly methods: ReadonlyArray<string>
 }
 
 /** Why a plugin cannot be loaded. */
@@ -95,6 +97,8 @@ export const RequestType = {
 export interface LoadRequest {
   readonly entry: string
   readonly method: string
+  /** Which do as well, if that is missing. */
+  readonly otherMethods: ReadonlyArray<string>
   /** The name to go by if the plugin has none. */
   readonly name: string
   readonly config: unknown

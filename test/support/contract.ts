@@ -198,7 +198,11 @@ const contract = (level: Level): void => {
     live("load says who the plugin is, without a run", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
-        assert.deepStrictEqual(yield* runtime.load(spec("echo.ts")), { name: "echo", version: "1.2.3" })
+        assert.deepStrictEqual(yield* runtime.load(spec("echo.ts")), {
+          name: "echo",
+          version: "1.2.3",
+          methods: ["enrich"]
+        })
         const error = yield* failing(runtime.load(spec("missing.ts")), "LOAD_ERROR")
         assert.match(error.message, /missing\.ts/)
       })

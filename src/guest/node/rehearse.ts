@@ -13,6 +13,7 @@ const nothing = (): void => {}
 const request: LoadRequest = {
   entry: rehearsal,
   method: "enrich",
+  otherMethods: [],
   name: "rehearsal",
   config: {},
   env: {},

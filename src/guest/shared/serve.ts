@@ -116,13 +116,31 @@ const failureOf = (error: unknown): string => {
   return `{"message":${quote(error.message)}${missing}}`
 }
 
-const pluginOf = (namespace: object, method: string): { readonly plugin: object; readonly run: Method } => {
+interface Found {
+  readonly method: string
+  readonly plugin: object
+  readonly run: Method
+}
+
+const findMethod = (namespace: object, method: string): Found | undefined => {
   for (const plugin of [Reflect.get(namespace, "default"), namespace]) {
     if (!isObject(plugin)) continue
     const run: unknown = Reflect.get(plugin, method)
     if (typeof run === "function")
-      return { plugin, run: (input, context) => Reflect.apply(run, plugin, [input, context]) }
+      return { method, plugin, run: (input, context) => Reflect.apply(run, plugin, [input, context]) }
   }
+  return undefined
+}
+
+/** Its methods of those that are asked for, in their order. */
+const methodsOf = (
+  namespace: object,
+  { method, otherMethods }: LoadRequest
+): readonly [Found, ...ReadonlyArray<Found>] => {
+  const [first, ...others] = [method, ...otherMethods]
+    .map((name) => findMethod(namespace, name))
+    .filter((found) => found !== undefined)
+  if (first !== undefined) return [first, ...others]
   const hasDefault = isObject(Reflect.get(namespace, "default"))
   throw new LoadRefusal(
     hasDefault
@@ -190,7 +208,8 @@ export const serve = (realm: Realm): void => {
     try {
       realm.begin(request)
       const namespace = await realm.importPlugin(request.entry)
-      const { plugin, run } = pluginOf(namespace, request.method)
+      const methods = methodsOf(namespace, request)
+      const [{ plugin, run }] = methods
       const capabilities = capabilitiesOf(plugin)
       waitsFor = Waiting.config
       const config = await configOf(plugin, request.config)
@@ -205,7 +224,8 @@ export const serve = (realm: Realm): void => {
         resources: realm.activeResources(),
         globals: globalKeys()
       }
-      const info = `{"name":${quote(name)},"version":${quote(version)}${capabilities}}`
+      const names = methods.map(({ method }) => quote(method)).join()
+      const info = `{"name":${quote(name)},"version":${quote(version)},"methods":[${names}]${capabilities}}`
       answer(encodeReply(ReplyType.loaded, tag, info))
     } catch (error) {
       settled()

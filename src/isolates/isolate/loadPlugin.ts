@@ -29,6 +29,7 @@ const Info = Schema.fromJsonString(
   Schema.Struct({
     name: Schema.String,
     version: Schema.String,
+    methods: Schema.Array(Schema.String),
     capabilities: Schema.optionalKey(Schema.Unknown)
   })
 )
@@ -123,6 +124,7 @@ export const loadPlugin = (
     const request: LoadRequest = {
       entry: url,
       method: spec.kind.method,
+      otherMethods: spec.kind.otherMethods ?? [],
       name: spec.name,
       config: spec.config,
       env: grants.env,
@@ -139,7 +141,7 @@ export const loadPlugin = (
       return yield* refused(spec, reason, { ...failure, ...where })
     }
     if (reply.type !== ReplyType.loaded) return yield* brokenReply(spec)
-    const { name, version, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
+    const { name, version, methods, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
       brokenReply(spec)
     )
     // Where plugins are trusted nothing is held back, so that nothing can be granted either.
@@ -151,5 +153,7 @@ export const loadPlugin = (
       // An audit is there to find out what a plugin uses, whatever it declares.
       if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(spec, problem)
     }
-    return { name: nameText(name), version: nameText(version) }
+    // Of those it was asked for: a plugin that says otherwise is not believed.
+    const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))
+    return { name: nameText(name), version: nameText(version), methods: known }
   })
