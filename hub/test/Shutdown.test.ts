@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { connect } from "node:net"
 import * as path from "node:path"
@@ -101,6 +102,103 @@ describe.skipIf(process.platform !== "linux")("a hub whose plugins never answer"
           (left) => left.length === 0,
           10_000
         )
+      }),
+    60_000
+  )
+})
+
+/** What keeps the loader of a plugin busy for good, or would wherever a file is opened as it comes. */
+const stuck = ["compiles", "pipe", "zero"]
+
+const makeStuck = (workspace: string): void => {
+  const plugin = 'export default { name: "p", version: "1.0.0", enrich: () => [] }\n'
+  for (const name of stuck) {
+    fs.mkdirSync(path.join(workspace, name))
+    fs.writeFileSync(path.join(workspace, name, "plugin.js"), plugin)
+  }
+  // A few hundred bytes that take the compiler years.
+  const exponential = `const f = ${"async <T>(a = ".repeat(40)}1${")".repeat(40)}\n`
+  fs.writeFileSync(path.join(workspace, "compiles/plugin.ts"), exponential + plugin)
+  execFileSync("mkfifo", [path.join(workspace, "pipe/package.json")])
+  fs.symlinkSync("/dev/zero", path.join(workspace, "zero/package.json"))
+}
+
+/** A hub with a loader that is stuck for a minute, on each level, and a plugin that is not. */
+const stuckHub = Effect.gen(function* () {
+  const workspace = yield* tempWorkspace
+  makeStuck(workspace)
+  fs.mkdirSync(path.join(workspace, "good"))
+  fs.writeFileSync(
+    path.join(workspace, "good/plugin.ts"),
+    'export default { name: "good", version: "1.0.0", async enrich() { const { kind } = await import("./late.ts"); return [{ kind, span: { start: 0, end: 1 }, data: {} }] } }'
+  )
+  fs.writeFileSync(path.join(workspace, "good/late.ts"), 'export const kind: string = "late"')
+  const linkifiers = [
+    ...["thread", "process", "wasm"].map((isolation) => ({
+      name: `compiles-${isolation}`,
+      modulePath: "./compiles/plugin.ts",
+      timeout: "1 minute",
+      isolation
+    })),
+    { name: "pipe", modulePath: "./pipe/plugin.js", timeout: "1 minute" },
+    { name: "zero", modulePath: "./zero/plugin.js", timeout: "1 minute" },
+    { name: "good", modulePath: "./good/plugin.ts", timeout: "20 seconds" }
+  ]
+  fs.writeFileSync(
+    path.join(workspace, "agentlip.config.ts"),
+    `export default { linkifiers: ${JSON.stringify(linkifiers)} }`
+  )
+  const hub = yield* agentlip("up", "--workspace", workspace)
+  yield* eventually(
+    Effect.sync(() => fs.existsSync(path.join(workspace, ".agentlip/server.json"))),
+    (there) => there
+  )
+  const { port, auth_token } = readServerFile(workspace)
+  const api = client(`http://127.0.0.1:${port}`, auth_token)
+  const { topic } = yield* makeTopic(api)
+  const { body } = yield* api.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw: "x" })
+  // It loads, imports and runs beside them, which they go on being stuck in.
+  const derivations = yield* eventually(
+    Effect.map(api.get(`/api/v1/messages/${body.message.id}/derivations`), ({ body }) => body.derivations),
+    (found) => found?.some(({ plugin_name, state }: Json) => plugin_name === "good" && state === "committed"),
+    20_000
+  )
+  assert.strictEqual(
+    derivations.filter(
+      ({ plugin_name, state }: Json) => plugin_name.startsWith("compiles") && state === "pending"
+    ).length,
+    3
+  )
+  return hub
+})
+
+describe.skipIf(process.platform !== "linux")("a hub whose plugins never load", () => {
+  it.live(
+    "runs the others, and is gone within seconds of SIGTERM",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* stuckHub
+        const children = descendants(hub.process.pid ?? 0)
+        const stopped = Date.now()
+        hub.process.kill("SIGTERM")
+        const code = yield* endOf(hub)
+        assert.strictEqual(code, 0, hub.output())
+        assert.isBelow(Date.now() - stopped, 5_000)
+        assert.deepStrictEqual(alive(children), [])
+      }),
+    60_000
+  )
+
+  it.live(
+    "is gone at once at a second signal",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* stuckHub
+        hub.process.kill("SIGTERM")
+        hub.process.kill("SIGTERM")
+        const stopped = Date.now()
+        yield* endOf(hub)
+        assert.isBelow(Date.now() - stopped, 2_000)
       }),
     60_000
   )
