@@ -4,6 +4,7 @@ export const routes = {
   channels: "GET /api/v1/channels",
   topics: "GET /api/v1/channels/:id/topics",
   messages: "GET /api/v1/messages",
+  message: "GET /api/v1/messages/:id",
   enrichments: "GET /api/v1/messages/:id/enrichments",
   derivations: "GET /api/v1/messages/:id/derivations",
   attachments: "GET /api/v1/topics/:id/attachments",

@@ -61,7 +61,7 @@ describe("agentlip on a running hub", () => {
       const message = id(yield* run("msg", "send", "general/a/b topic", "one", "--sender", "ana"))
       const piped = commandsOf(hub.workspace, "two\nlines\n")
       const second = id(yield* piped("msg", "send", topic, "-", "--sender", "ben"))
-      const list = (yield* run("msg", "list", "--topic", topic, "--json")).json.messages
+      const list = (yield* run("msg", "list", topic, "--json")).json.messages
       assert.deepStrictEqual(
         list.map(({ id, sender, content_raw }: typeof list) => [id, sender, content_raw]),
         [
@@ -116,7 +116,7 @@ describe("agentlip on a running hub", () => {
       )
       assert.strictEqual(JSON.parse(tooLong.err).code, "PAYLOAD_TOO_LARGE")
       assert.strictEqual((yield* run("msg", "list")).code, 1)
-      assert.include((yield* run("msg", "list")).err, "--topic")
+      assert.include((yield* run("msg", "list")).err, "Pass a TOPIC or --channel")
 
       const usage = yield* run("msg", "edit", "x", "y", "--expected-version", "one")
       assert.strictEqual(usage.code, 1)
@@ -126,7 +126,7 @@ describe("agentlip on a running hub", () => {
       assert.strictEqual(JSON.parse(usageJson.err).code, "USAGE")
 
       const fact = ["attachment", "create", topic, "--kind", "note"]
-      assert.include((yield* run(...fact, "[1]")).err, "The value is no JSON object")
+      assert.include((yield* run(...fact, "[1]")).err, "The value is not a JSON object")
       const first = id(yield* run(...fact, '{"a":1}', "--key", "k"))
       assert.strictEqual(id(yield* run(...fact, '{"a":1}', "--key", "k")), first)
       assert.match((yield* run("attachment", "list", topic, "--kind", "note")).out, /note +k +\{"a":1\}/)
@@ -140,7 +140,7 @@ describe("agentlip on a running hub", () => {
     Effect.gen(function* () {
       const { run, topic } = yield* begin
       yield* run("msg", "send", topic, "\u001b[2Jgone\u0007 \u202eback \u009b1m", "--sender", "\u001b]0;me")
-      const { out } = yield* run("msg", "list", "--topic", topic)
+      const { out } = yield* run("msg", "list", topic)
       // oxlint-disable-next-line no-control-regex -- they are what must not be there
       assert.notMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
       assert.include(out, "\\u001b[2Jgone\\u0007 \\u202eback \\u009b1m")

@@ -1,19 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { gallery } from "../../examples/hostile/gallery.ts"
+import { agentlipProcess } from "./cli.ts"
 import { agentlip, run, shows } from "./hubProcess.ts"
-import {
-  derivationsOf,
-  client,
-  eventually,
-  type Json,
-  makeTopic,
-  readServerFile,
-  tempWorkspace
-} from "./testHub.ts"
+import { derivationsOf, client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const config = `export default {
   linkifiers: [
@@ -49,31 +41,35 @@ describe("agentlip up", () => {
         assert.match(hub.output(), /ok +linkifier fine \(fine 1\.2\.3\): process, no sandbox, no grants/)
         assert.match(hub.output(), /failed +linkifier missing: LOAD_ERROR: .*missing\.ts/)
 
-        const commands = hub
-          .output()
-          .split("\n")
-          .filter((line) => /^ {2}(post|CHANNEL|TOPIC|curl)/.test(line))
-        // What everybody on the machine can read of a process.
-        const seen = path.join(workspace, "arguments")
-        const bin = path.join(workspace, "bin")
-        fs.mkdirSync(bin)
-        const curl = execFileSync("sh", ["-c", "command -v curl"], { encoding: "utf8" }).trim()
-        const wrapper = `#!/bin/sh\nprintf '%s\\n' "$@" >>'${seen}'\nexec '${curl}' "$@"\n`
-        fs.writeFileSync(path.join(bin, "curl"), wrapper, { mode: 0o755 })
-        const env = { ...process.env, PATH: `${bin}:${process.env["PATH"]}` }
-        const pasted = () => execFileSync("sh", ["-c", commands.join("\n")], { encoding: "utf8", env })
-        const posted = pasted()
-        const [message] = posted.split("\n")
-        const { message: posting } = JSON.parse(message ?? "")
-        assert.notInclude(fs.readFileSync(seen, "utf8"), auth_token)
-        // Pasted once more, it posts to the same topic.
-        const [again, events] = pasted()
-          .trim()
-          .split("\n")
-          .map((line): Json => JSON.parse(line))
-        assert.strictEqual(again.message.topic_id, posting.topic_id)
-        assert.isAbove(events.events.length, 0)
-        assert.strictEqual(posting.content_raw, "@ana, see https://example.com")
+        // The command that it prints posts, and the token is not part of it.
+        assert.match(
+          hub.output(),
+          /Post a message: +(npx )?agentlip msg send general\/hello "Hello" --create -w /
+        )
+        const content_raw = "@ana, see https://example.com"
+        const sent = yield* agentlipProcess([
+          "msg",
+          "send",
+          "general/hello",
+          content_raw,
+          "--create",
+          "-w",
+          workspace,
+          "--json"
+        ])
+        assert.strictEqual(sent.code, 0, sent.err)
+        const posting = sent.json.message
+        const again = yield* agentlipProcess([
+          "msg",
+          "send",
+          "general/hello",
+          "again",
+          "--create",
+          "-w",
+          workspace,
+          "--json"
+        ])
+        assert.strictEqual(again.json.message.topic_id, posting.topic_id)
 
         const jobs = yield* eventually(
           api.get(`/api/v1/messages/${posting.id}/derivations`),
@@ -88,6 +84,7 @@ describe("agentlip up", () => {
         hub.process.kill("SIGINT")
         assert.strictEqual(yield* Effect.promise(() => hub.ended), 0)
         assert.isBelow(Date.now() - stopped, 5_000)
+        assert.include(hub.output(), "The hub has stopped. Goodbye.")
         assert.isFalse(fs.existsSync(path.join(workspace, ".agentlip", "server.json")))
         assert.notInclude(hub.output(), auth_token)
         // A failure is logged with plugin, code and message id, without what the message says.
@@ -174,7 +171,7 @@ describe("a second start", () => {
 
         fs.writeFileSync(path.join(workspace, "hangs.ts"), plugin("hangs", "return []"))
         const second = yield* agentlip("up", "--workspace", workspace)
-        yield* shows(second, `TOPIC=${topic}`)
+        yield* shows(second, "msg send general/first")
         yield* shows(second, "off     off")
         const after = readServerFile(workspace)
         const jobs = yield* derivationsOf(

@@ -86,7 +86,7 @@ const commands = [
   ["status"],
   ["channel", "list"],
   ["msg", "send", "general/hello", "the plan is secret"],
-  ["msg", "list", "--topic", "general/hello"],
+  ["msg", "list", "general/hello"],
   ["listen", "--since", "0"],
   ["job", "retry"],
   ["down"]

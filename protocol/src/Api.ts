@@ -72,6 +72,11 @@ export class Reads extends HttpApiGroup.make("reads")
       success: Schema.Struct({ messages: Schema.Array(Message), has_more: Schema.Boolean }),
       error: InvalidInput
     }),
+    HttpApiEndpoint.get("message", "/messages/:id", {
+      params: byId,
+      success: Schema.Struct({ message: Message }),
+      error: NotFound
+    }),
     HttpApiEndpoint.get("enrichments", "/messages/:id/enrichments", {
       params: byId,
       query: byOffset,

@@ -1,31 +1,40 @@
-/** Why a command did not do what it was to do, for whoever typed it: a text without a stack. */
+/** An error of a command, for the person or program that ran it: a text without a stack, a code and an exit code. */
 import { Effect, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
-import { WorkspaceLocked } from "../workspace/WriterLock.ts"
 
-/** What a command's exit code says. Interrupted commands end with 130, as shells have it. */
+/** The exit codes of all commands. An interrupted command ends with 130, as shells expect. */
 export const exitCodes = {
   error: 1,
   conflict: 2,
   notRunning: 3,
   notAuthorised: 4,
-  // What Agentlip v1 used; its clients retry on it.
+  // Agentlip v1 used it; its clients retry on it.
   workspaceLocked: 10
 } as const
+
+/** The one map from error codes to exit codes. Every other code ends with 1. */
+export const exitCodeByCode: { readonly [code: string]: (typeof exitCodes)[keyof typeof exitCodes] } = {
+  VERSION_CONFLICT: exitCodes.conflict,
+  HUB_NOT_RUNNING: exitCodes.notRunning,
+  NOT_THE_HUB: exitCodes.notRunning,
+  MISSING_AUTH: exitCodes.notAuthorised,
+  INVALID_AUTH: exitCodes.notAuthorised,
+  WORKSPACE_LOCKED: exitCodes.workspaceLocked
+}
 
 export class CommandError extends Schema.TaggedError<CommandError>("@agentlip/hub/CommandError")(
   "CommandError",
   {
     /** What happened, and what to do about it. */
     reason: Schema.String,
-    /** For programs, such as `VERSION_CONFLICT`. */
+    /** For programs, such as `VERSION_CONFLICT`; decides the exit code. */
     code: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("ERROR"))),
-    exitCode: Schema.Literals(Object.values(exitCodes)).pipe(
-      Schema.withConstructorDefault(Effect.succeed(exitCodes.error))
-    ),
     details: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
   }
 ) {
+  get exitCode(): number {
+    return exitCodeByCode[this.code] ?? exitCodes.error
+  }
   override get message(): string {
     return this.reason
   }
@@ -37,16 +46,32 @@ export class CommandError extends Schema.TaggedError<CommandError>("@agentlip/hu
   }
 }
 
-/** Of an error of the hub's or of the library's, without its stack. */
-export const fromError = (error: Error): CommandError =>
-  error instanceof CommandError
-    ? error
-    : error instanceof WorkspaceLocked
-      ? new CommandError({
-          reason: error.message,
-          code: "WORKSPACE_LOCKED",
-          exitCode: exitCodes.workspaceLocked
-        })
-      : new CommandError({
-          reason: error.message || (error.cause instanceof Error ? error.cause.message : error.name)
-        })
+/** Codes for programs, by the tag of an error of the hub or the library. */
+const codeByTag: { readonly [tag: string]: string } = {
+  WorkspaceLocked: "WORKSPACE_LOCKED",
+  Untrusted: "UNTRUSTED",
+  ConfigError: "CONFIG_ERROR",
+  PortRefused: "INVALID_INPUT",
+  ServeError: "PORT_UNAVAILABLE"
+}
+
+/** What Node's code of a refused port means to who passed it. */
+const portReason = ({ message }: Error): string => {
+  const why = message.includes("EADDRINUSE")
+    ? "another process uses the port"
+    : message.includes("EACCES")
+      ? "this user may not use the port"
+      : message
+  return `The hub cannot listen: ${why}. Pass another --port, or 0 for a free one`
+}
+
+/** An error of the hub or the library, without its stack. */
+export const fromError = (error: Error): CommandError => {
+  if (error instanceof CommandError) return error
+  const tag = "_tag" in error && typeof error._tag === "string" ? error._tag : ""
+  const { cause } = error
+  const inner = cause instanceof Error ? cause : undefined
+  const text = error.message || inner?.message || error.name
+  const reason = tag === "ServeError" ? portReason(inner ?? error) : text
+  return new CommandError({ reason, code: codeByTag[tag] ?? "ERROR" })
+}

@@ -70,6 +70,11 @@ const ReadsLive = HttpApiBuilder.group(
       topics: ({ params, query: { limit = 50, offset = 0 } }) =>
         topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
       messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
+      message: ({ params: { id } }) =>
+        messages.get(id).pipe(
+          Effect.map((message) => ({ message })),
+          storageIsDefect
+        ),
       enrichments: ({ params: { id }, query }) =>
         messages.get(id).pipe(Effect.andThen(findings.enrichments(id, query)), storageIsDefect),
       derivations: ({ params: { id }, query }) =>

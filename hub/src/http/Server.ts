@@ -31,6 +31,15 @@ export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/
   }
 }
 
+/** No such port exists. */
+export class PortRefused extends Schema.TaggedError<PortRefused>("@agentlip/hub/PortRefused")("PortRefused", {
+  port: Schema.Number
+}) {
+  override get message(): string {
+    return `The port must be a whole number from 0 to 65535, not ${this.port}.`
+  }
+}
+
 /** What open requests have to finish in; the hub is down within two seconds, whatever they do. */
 const gracefulShutdownTimeout = "1 second"
 
@@ -91,6 +100,7 @@ export const layer = ({
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
+      if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) return yield* new PortRefused({ port })
       const websocket = { maxPayload: Socket.maxPayload }
       const serve = HttpRouter.serve(routes(rateLimits, readAuth), {
         disableLogger: true,

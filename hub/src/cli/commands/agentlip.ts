@@ -1,8 +1,8 @@
-/** The command line as a whole; each group of commands is in a file of its own. */
+/** `agentlip`: the root of the command tree. The folders below `commands/` are the tree. */
 import { Command } from "effect/cli"
 import { attachment } from "./attachment/attachment.ts"
 import { backfill } from "./backfill.ts"
-import { backup, restore } from "./backup.ts"
+import { backup } from "./backup.ts"
 import { channel } from "./channel/channel.ts"
 import { doctor } from "./doctor/doctor.ts"
 import { down } from "./down.ts"
@@ -12,12 +12,13 @@ import { job } from "./job/job.ts"
 import { listen } from "./listen.ts"
 import { msg } from "./msg/msg.ts"
 import { plugin } from "./plugin/plugin.ts"
+import { restore } from "./restore.ts"
 import { status } from "./status.ts"
 import { topic } from "./topic/topic.ts"
 import { up } from "./up.ts"
 
 export const agentlip = Command.make("agentlip").pipe(
-  Command.withDescription("A hub for messages, and the plugins that read them"),
+  Command.withDescription("Run a hub for messages of people and agents, and the plugins that read them"),
   Command.withSubcommands([
     init,
     up,
@@ -35,5 +36,13 @@ export const agentlip = Command.make("agentlip").pipe(
     backup,
     restore
   ]),
-  Command.withGlobalFlags(globals)
+  Command.withGlobalFlags(globals),
+  Command.withExamples([
+    { command: "agentlip init && agentlip up", description: "Start a hub in a new workspace" },
+    {
+      command: "agentlip msg send general/hello 'Hello' --create",
+      description: "Post to it from another terminal"
+    },
+    { command: "agentlip listen", description: "Follow what happens" }
+  ])
 )

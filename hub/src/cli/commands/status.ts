@@ -1,11 +1,11 @@
-/** `agentlip status`: how the hub of a workspace is. */
-import { printable } from "@agentlip/plugin-runtime/text"
+/** `agentlip status` */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { PluginSummary } from "@agentlip/protocol"
 import { connect } from "../hub/HubClient.ts"
-import { show, table } from "../render/Output.ts"
 import { urlOf } from "../hub/ServerFile.ts"
+import { show } from "../render/Output.ts"
+import { pluginTable, troubles } from "../render/PluginTable.ts"
+import { readersText } from "../render/Readers.ts"
 
 const units = [
   ["d", 86_400],
@@ -18,50 +18,6 @@ const duration = (seconds: number): string => {
   const [unit, size] = units.find(([, size]) => seconds >= size) ?? ["s", 1]
   return `${Math.floor(seconds / size)} ${unit}`
 }
-
-const failures = ({ runs }: PluginSummary): number =>
-  Object.entries(runs)
-    .filter(([outcome]) => outcome !== "ok" && outcome !== "interrupted")
-    .reduce((sum, [, count]) => sum + count, 0)
-
-/** Of the plugins, a row each. */
-export const pluginTable = (plugins: ReadonlyArray<PluginSummary>): ReadonlyArray<string> =>
-  plugins.length === 0
-    ? ["No plugins are configured."]
-    : table(
-        ["PLUGIN", "KIND", "ISOLATION", "CIRCUIT", "OK", "FAILED", "P50 MS", "P99 MS"],
-        plugins.map((plugin) => [
-          plugin.name,
-          plugin.kind,
-          plugin.isolation,
-          plugin.circuit.state,
-          plugin.runs["ok"] ?? 0,
-          failures(plugin),
-          plugin.run_ms.p50,
-          plugin.run_ms.p99
-        ])
-      )
-
-/** What operators should know of, in lines of text. */
-export const troubles = (found: {
-  readonly plugins: ReadonlyArray<PluginSummary>
-  readonly config_problem: string | null
-}): ReadonlyArray<string> => [
-  ...found.plugins.flatMap(({ name, outdated }) =>
-    outdated === null
-      ? []
-      : ["", `${name} goes on as it was, because its files do not load: ${printable(outdated.message)}`]
-  ),
-  ...(found.config_problem === null
-    ? []
-    : ["", `The config is not what the hub goes by: ${printable(found.config_problem)}`])
-]
-
-/** Who can read from the hub. */
-export const readersText = (readAuth: boolean): string =>
-  readAuth
-    ? "Reads need the token, which the owner of .agentlip/ has."
-    : "Reads are open to every local user; readAuth: true in the config or agentlip up --read-auth asks for the token."
 
 export const status = Command.make("status", {}, () =>
   Effect.gen(function* () {
@@ -76,4 +32,7 @@ export const status = Command.make("status", {}, () =>
       ...troubles(found)
     ])
   })
-).pipe(Command.withDescription("Tell how the hub of a workspace is, and how its plugins fare"))
+).pipe(
+  Command.withDescription("Show the status of the hub and its plugins"),
+  Command.withExamples([{ command: "agentlip status --json" }])
+)

@@ -1,6 +1,6 @@
 /** `agentlip up`: the hub of a workspace, until it is stopped. */
 import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
-import { Config, Effect, Layer, Option } from "effect"
+import { Config, Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -12,66 +12,69 @@ import { Workspace } from "../../workspace/Workspace.ts"
 import { fromError } from "../CommandError.ts"
 import { Trust, workspaceFolder } from "../flags/Globals.ts"
 import * as Log from "../flags/Log.ts"
-import { readersText } from "./status.ts"
+import { commandFor, shellWord } from "../render/CommandName.ts"
+import { readersText } from "../render/Readers.ts"
 import * as Stop from "../Stop.ts"
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
-
-/** The id of the one of its list that has these fields after it. */
-const idOf = (rest: string): string => `sed 's/.*{"id":"\\([^"]*\\)",${rest}.*/\\1/'`
-
-/**
- * Commands to paste into a shell, as often as one likes. The token goes from the file to curl by a pipe: it is neither
- * on a screen nor among the arguments of a process, which everybody on the machine can read.
- */
-const howToPost = (url: string, serverFile: string, topic: string | undefined): ReadonlyArray<string> => [
-  `  post() { sed -n 's/.*"auth_token": "\\(.*\\)".*/Authorization: Bearer \\1/p' ${quoted(serverFile)} | curl -sS -H @- -H 'Content-Type: application/json' "${url}/api/v1/$1" \${2:+-d "$2"}; echo; }`,
-  ...(topic === undefined
-    ? [
-        `  post channels '{"name":"general"}' >/dev/null`,
-        `  CHANNEL=$(post channels | ${idOf('"name":"general"')})`,
-        `  post topics '{"channel_id":"'$CHANNEL'","title":"hello"}' >/dev/null`,
-        `  TOPIC=$(post channels/$CHANNEL/topics | ${idOf('"channel_id":"[^"]*","title":"hello"')})`
-      ]
-    : [`  TOPIC=${topic}`]),
-  `  post messages '{"topic_id":"'$TOPIC'","sender":"me","content_raw":"@ana, see https://example.com"}'`,
-  "  post 'events?tail=5'"
-]
-
+/** What `up` prints once the hub listens. */
 const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
-  const { root, serverFile } = yield* Workspace
+  const { root } = yield* Workspace
   const { address } = yield* HttpServer.HttpServer
   const sql = yield* SqlClient.SqlClient
-  const [topic] = yield* sql<{ id: string }>`SELECT id FROM topics ORDER BY id LIMIT 1`
+  const [topic] = yield* sql<{ name: string; title: string }>`
+    SELECT c.name, t.title FROM topics t JOIN channels c ON c.id = t.channel_id ORDER BY t.id LIMIT 1`
   const url = HttpServer.formatAddress(address)
+  const where = topic === undefined ? "general/hello" : `${topic.name}/${topic.title}`
+  const post = `msg send ${shellWord(where)} "Hello"${topic === undefined ? " --create" : ""}`
   yield* Log.say(
     format,
     [
-      `The hub of ${root} is at ${url} (Ctrl-C stops it). To post a message:\n`,
-      ...howToPost(url, serverFile, topic?.id),
-      `\n${readersText(readAuth)}`
+      `The hub of ${root} is at ${url}. Press Ctrl-C to stop it.`,
+      "",
+      `  Post a message:  ${commandFor(root, post)}`,
+      `  Follow events:   ${commandFor(root, "listen")}`,
+      "",
+      readersText(readAuth)
     ],
     [["the hub is up", { workspace: root, url, pid: process.pid, read_auth: readAuth }]]
   )
 })
+
+/** One line in a terminal; `agentlip doctor` has the rest. */
+const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
+  const { node } = process.versions
+  const known = engineWarning(node)
+  if (known === undefined) return
+  yield* format === "text"
+    ? Console.log(`Note: Node ${node} has known holes that Agentlip closes itself; see agentlip doctor.`)
+    : Effect.logWarning(noticeText(known))
+})
+
+const configSource = (workspace: string, file: string | undefined): string =>
+  file ?? `none: ${workspace} has no agentlip.config.ts. Create one: ${commandFor(workspace, "init")}`
+
+const stopped = (format: Log.Format) =>
+  Log.say(format, ["", "The hub has stopped. Goodbye."], [["the hub has stopped", {}]])
 
 export const up = Command.make(
   "up",
   {
     port: Flag.Int("port").pipe(
       Flag.withAlias("p"),
-      Flag.withDescription("The port on 127.0.0.1; 0 takes a free one"),
+      Flag.withDescription("The port on 127.0.0.1, 1 to 65535; 0: a free one. Default: 0"),
       Flag.withDefault(0)
     ),
     rateLimit: Flag.Int("rate-limit").pipe(
       Flag.withMetavar("N"),
-      Flag.withDescription("Requests a second of one client, and ten times as many in all; 0: no limits"),
+      Flag.withDescription(
+        "Requests per second of one client, and ten times as many of all; 0: no limits. Default: 100"
+      ),
       Flag.withDefault(100)
     ),
     database: Flag.Redacted("database").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
-        "postgres://USER:PASSWORD@HOST/NAME, which other hubs may have too. Default: AGENTLIP_DATABASE, or a file in .agentlip/"
+        "postgres://USER:PASSWORD@HOST/NAME, which several hubs can share. Default: AGENTLIP_DATABASE, or a file in .agentlip/"
       ),
       Flag.withFallbackConfig(Config.Redacted("AGENTLIP_DATABASE")),
       Flag.optional
@@ -79,7 +82,7 @@ export const up = Command.make(
     redis: Flag.Redacted("redis").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
-        "redis://USER:PASSWORD@HOST:PORT, where hubs share the circuits of their plugins. Default: AGENTLIP_REDIS, or each has its own"
+        "redis://USER:PASSWORD@HOST:PORT, where hubs share the circuits of their plugins. Default: AGENTLIP_REDIS, or no sharing"
       ),
       Flag.withFallbackConfig(Config.Redacted("AGENTLIP_REDIS")),
       Flag.optional
@@ -87,19 +90,19 @@ export const up = Command.make(
     otlp: Flag.String("otlp").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(
-        "Where traces, metrics and logs go. Default: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere"
+        "Send traces, metrics and logs to this OpenTelemetry collector. Default: OTEL_EXPORTER_OTLP_ENDPOINT, or none"
       ),
       Flag.optional
     ),
     readAuth: Flag.Boolean("read-auth").pipe(
       Flag.withDescription(
-        "Reads need the token too, live events and metrics among them. Default: readAuth of the config, or every user of the machine can read"
+        "Require the token for reads too, including live events and metrics. Default: readAuth of the config, or every user of the machine can read"
       ),
       Flag.optional
     ),
     logFormat: Log.logFormat,
     node: Flag.File("node", { mustExist: true }).pipe(
-      Flag.withDescription("The Node that plugins run on. Default: the hub's own, or the PATH's on Bun"),
+      Flag.withDescription("The Node that runs plugins. Default: the hub's own; on Bun the one on the PATH"),
       Flag.optional
     )
   },
@@ -131,20 +134,31 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
-      const known = engineWarning(process.versions.node)
-      if (known !== undefined) yield* Effect.logWarning(noticeText(known))
+      yield* announceEngine(logFormat)
       yield* Effect.provideContext(announce(logFormat, readAuth), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
-      const source = file ?? "no agentlip.config.ts: none"
       yield* Log.say(
         logFormat,
-        [`\nPlugins (${source}):`, ...LoadReport.render(results, disabled)],
+        [`\nPlugins (${configSource(workspace, file)}):`, ...LoadReport.render(results, disabled)],
         LoadReport.entries(results, disabled)
       )
       return yield* Effect.never
     },
-    (hub, { logFormat }) => Effect.provide(Effect.scoped(hub), Log.layer(logFormat)),
+    (hub, { logFormat }) =>
+      Effect.scoped(hub).pipe(
+        Effect.onInterrupt(() => stopped(logFormat)),
+        Effect.provide(Log.layer(logFormat))
+      ),
     Effect.mapError(fromError),
     Stop.isServing
   )
-).pipe(Command.withDescription("Start the hub of a workspace"))
+).pipe(
+  Command.withDescription("Run the hub of a workspace until Ctrl-C"),
+  Command.withExamples([
+    { command: "agentlip up" },
+    {
+      command: "agentlip up --port 4000 --log-format json",
+      description: "A fixed port, and a log for programs"
+    }
+  ])
+)

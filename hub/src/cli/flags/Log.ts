@@ -1,4 +1,4 @@
-/** How a hub's log is written. */
+/** The flag --log-format, and the loggers behind it. */
 import { printable } from "@agentlip/plugin-runtime/text"
 import { Console, Effect, Layer, Logger } from "effect"
 import { Flag } from "effect/cli"
@@ -7,7 +7,9 @@ const formats = ["text", "logfmt", "json"] as const
 export type Format = (typeof formats)[number]
 
 export const logFormat = Flag.Literals("log-format", formats).pipe(
-  Flag.withDescription("The log for people, or a line of logfmt or JSON for each entry"),
+  Flag.withDescription(
+    "Print the log as text for people, or one line of logfmt or JSON per entry. Default: text"
+  ),
   Flag.withDefault("text")
 )
 

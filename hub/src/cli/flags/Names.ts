@@ -1,5 +1,5 @@
-/** What a person calls a channel or a topic: its id, or its name. */
-import { Effect } from "effect"
+/** Channels, topics and messages as people name them. */
+import { Effect, Result } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { CommandError } from "../CommandError.ts"
 import type { HubClient } from "../hub/HubClient.ts"
@@ -18,9 +18,12 @@ export const channelFlag = Flag.String("channel").pipe(
   Flag.withDescription("A channel, by its name or its id")
 )
 
-export const topicFlag = Flag.String("topic").pipe(
-  Flag.withMetavar("TOPIC"),
-  Flag.withDescription("A topic, as channel/title or by its id")
+export const titleArgument = Argument.String("TITLE").pipe(
+  Argument.withDescription("1 to 200 characters; no other topic of the channel may have the title")
+)
+
+export const messageArgument = Argument.String("MESSAGE").pipe(
+  Argument.withDescription("A message, by its id")
 )
 
 const unknown = (what: string, given: string, remedy: string): CommandError =>
@@ -40,11 +43,11 @@ export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
   }
 })
 
-/** An id comes before a name, so that nobody can take a channel's place by a name. */
+/** An id wins over a name: a channel named like the id of another cannot take its place. */
 export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
   const all = yield* channelsOf(hub)
   const found = all.find(({ id }) => id === given) ?? all.find(({ name }) => name === given)
-  return found ?? (yield* unknown("channel", given, "agentlip channel list shows those there are"))
+  return found ?? (yield* unknown("channel", given, "agentlip channel list shows all channels"))
 })
 
 const pageSize = 1000
@@ -71,5 +74,32 @@ export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: str
     const found = (yield* topicsOf(hub, channel)).find((topic) => topic.title === title)
     if (found !== undefined) return found.id
   }
-  return yield* unknown("topic", given, "agentlip topic list CHANNEL shows those of a channel")
+  return yield* unknown("topic", given, "agentlip topic list CHANNEL shows the topics of a channel")
+})
+
+/** The id of a topic, which is created with its channel if it is missing. */
+export const createdTopicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
+  const found = yield* Effect.result(topicIdOf(hub, given))
+  if (Result.isSuccess(found)) return found.success
+  const slash = given.indexOf("/")
+  if (slash <= 0) return yield* found.failure
+  const name = given.slice(0, slash)
+  const title = given.slice(slash + 1)
+  // Another process may create the same at the same time: then the second look finds it.
+  const channel = yield* channelOf(hub, name).pipe(
+    Effect.catch(() =>
+      hub
+        .ask((api) => api.writes.createChannel({ payload: { name } }))
+        .pipe(
+          Effect.map(({ channel }) => channel),
+          Effect.catch(() => channelOf(hub, name))
+        )
+    )
+  )
+  return yield* hub
+    .ask((api) => api.writes.createTopic({ payload: { channel_id: channel.id, title } }))
+    .pipe(
+      Effect.map(({ topic }) => topic.id),
+      Effect.catch(() => topicIdOf(hub, given))
+    )
 })

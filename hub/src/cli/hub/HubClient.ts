@@ -10,7 +10,7 @@ import {
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import { Api, Authorization, HealthStatus } from "@agentlip/protocol"
 import { isProof, newChallenge } from "../../workspace/Proof.ts"
-import { CommandError, exitCodes } from "../CommandError.ts"
+import { CommandError } from "../CommandError.ts"
 import { workspaceFolder } from "../flags/Globals.ts"
 import { notRunning, readServerFile, type Server, urlOf } from "./ServerFile.ts"
 
@@ -26,20 +26,9 @@ const decodeRefusal = Schema.decodeUnknownEffect(
   })
 )
 
-const exitCodeOf = (status: number): CommandError["exitCode"] => {
-  switch (status) {
-    case 409:
-      return exitCodes.conflict
-    case 401:
-      return exitCodes.notAuthorised
-    default:
-      return exitCodes.error
-  }
-}
-
 const remedies: { readonly [code: string]: string } = {
-  INVALID_AUTH: "server.json is of another start of the hub; try again",
-  VERSION_CONFLICT: "look at the message again, then give the version it has now"
+  INVALID_AUTH: "server.json belongs to another start of the hub; try again",
+  VERSION_CONFLICT: "read the message again, then pass its current version"
 }
 
 const refusalOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<never, CommandError> =>
@@ -48,7 +37,10 @@ const refusalOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effe
     Effect.matchEffect({
       onFailure: () =>
         Effect.fail(
-          new CommandError({ reason: `What answers with ${response.status} is no hub`, code: "NOT_A_HUB" })
+          new CommandError({
+            reason: `The server that answered with status ${response.status} is not a hub`,
+            code: "NOT_A_HUB"
+          })
         ),
       onSuccess: ({ error, code, details }) => {
         const remedy = remedies[code]
@@ -56,7 +48,6 @@ const refusalOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effe
           new CommandError({
             reason: remedy === undefined ? error : `${error}; ${remedy}`,
             code,
-            exitCode: exitCodeOf(response.status),
             ...(details === undefined ? {} : { details })
           })
         )
@@ -107,15 +98,13 @@ const verify = Effect.fnUntraced(function* (workspace: string, server: Server) {
   if (proof === undefined) {
     return yield* new CommandError({
       reason: `${unproven}. If it is a hub of an older agentlip, restart it; else start the hub again: agentlip up`,
-      code: "NOT_THE_HUB",
-      exitCode: exitCodes.notRunning
+      code: "NOT_THE_HUB"
     })
   }
   if (!isProof(Redacted.value(server.auth_token), { challenge, instance_id, pid }, proof)) {
     return yield* new CommandError({
       reason: `${unproven}: it does not have the token of .agentlip/server.json. Start the hub again: agentlip up`,
-      code: "INVALID_AUTH",
-      exitCode: exitCodes.notAuthorised
+      code: "INVALID_AUTH"
     })
   }
   return health
@@ -137,7 +126,7 @@ const notUnderstood = (error: unknown): CommandError =>
   error instanceof CommandError
     ? error
     : new CommandError({
-        reason: `The hub's answer is not understood; is it of another version? ${String(error)}`,
+        reason: `The hub sent an unexpected answer; it may have another version. ${String(error)}`,
         code: "PROTOCOL"
       })
 
@@ -161,7 +150,7 @@ export const connectTo = Effect.fnUntraced(function* (workspace: string) {
         duration: answersWithin,
         orElse: () =>
           Effect.fail(
-            new CommandError({ reason: `The hub gave no answer within ${answersWithin}`, code: "TIMEOUT" })
+            new CommandError({ reason: `The hub did not answer within ${answersWithin}`, code: "TIMEOUT" })
           )
       })
     )

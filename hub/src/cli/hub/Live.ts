@@ -27,7 +27,7 @@ export type LiveEvent = typeof LiveEvent.Type & { readonly text: string }
 const decodeFrame = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Union([LiveEvent, HelloOk])))
 
 const notTheProtocol = (what: string) =>
-  new CommandError({ reason: `The hub's event stream is not understood: ${what}`, code: "PROTOCOL" })
+  new CommandError({ reason: `The hub sent an unexpected event: ${what}`, code: "PROTOCOL" })
 
 interface Place {
   /** The last event that is known. */
@@ -78,6 +78,8 @@ const note = (text: string) =>
 
 const retries = Schedule.min([Schedule.exponential("100 millis", 1.5), Schedule.spaced("2 seconds")])
 
+const isNotRunning = ({ exitCode }: CommandError): boolean => exitCode === exitCodes.notRunning
+
 /** Finds the hub again once it is back: with a new port and a new token. */
 const comeBack = Effect.fnUntraced(function* (place: Place, error: Socket.SocketError) {
   const final = fatal(error)
@@ -85,21 +87,19 @@ const comeBack = Effect.fnUntraced(function* (place: Place, error: Socket.Socket
   const { workspace, server } = place.hub
   const retry = Effect.retry(connectTo(workspace), {
     schedule: retries,
-    while: ({ exitCode }) => exitCode === exitCodes.notRunning
+    while: isNotRunning
   })
   const found = yield* connectTo(workspace).pipe(
-    Effect.catchIf(
-      ({ exitCode }) => exitCode === exitCodes.notRunning,
-      () =>
-        note("the hub is gone; waiting for it to come back").pipe(
-          Effect.andThen(retry),
-          Effect.tap(() => note(`the hub is back; going on after event ${place.after}`))
-        )
+    Effect.catchIf(isNotRunning, () =>
+      note("the hub has stopped; waiting for it to start again").pipe(
+        Effect.andThen(retry),
+        Effect.tap(() => note(`the hub is back; continuing after event ${place.after}`))
+      )
     )
   )
   if (found.server.db_id !== server.db_id) {
     return yield* new CommandError({
-      reason: `The hub of ${workspace} has another database now, whose events are others; listen again`,
+      reason: `The hub of ${workspace} now has another database, with other events; run listen again`,
       code: "OTHER_DATABASE"
     })
   }

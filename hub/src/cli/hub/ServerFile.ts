@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import * as SafeFiles from "../../workspace/SafeFiles.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
-import { CommandError, exitCodes } from "../CommandError.ts"
+import { CommandError } from "../CommandError.ts"
 
 const Server = Schema.Struct({
   instance_id: Schema.String,
@@ -27,8 +27,7 @@ export const urlOf = ({ host, port }: Server): string =>
 export const notRunning = (workspace: string, why: string): CommandError =>
   new CommandError({
     reason: `No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`,
-    code: "HUB_NOT_RUNNING",
-    exitCode: exitCodes.notRunning
+    code: "HUB_NOT_RUNNING"
   })
 
 /** Names of this machine that nobody else can bind; a hub writes one of the first two. */

@@ -10,7 +10,7 @@ import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace
 import { holderOf, isAlive, lockFileOf } from "../../../workspace/WriterLock.ts"
 import { connectTo } from "../../hub/HubClient.ts"
 import { urlOf } from "../../hub/ServerFile.ts"
-import { readersText } from "../status.ts"
+import { readersText } from "../../render/Readers.ts"
 import { type Check, checkOf, reasonOf } from "./Check.ts"
 
 /** What others may do with a file, or nothing where the system knows no modes. */

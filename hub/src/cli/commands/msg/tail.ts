@@ -1,53 +1,115 @@
-/** `agentlip msg tail`: a topic as it is talked in. */
-import { printableLine, printable } from "@agentlip/plugin-runtime/text"
-import { Effect, Schema, Stream } from "effect"
-import { Command, Flag } from "effect/cli"
-import { Message } from "@agentlip/protocol"
+/** `agentlip msg tail` */
+import { printable, printableLine } from "@agentlip/plugin-runtime/text"
+import { knownEvent, type Message } from "@agentlip/protocol"
+import { Effect, Stream } from "effect"
+import { Command } from "effect/cli"
 import { Json } from "../../flags/Globals.ts"
-import { connect } from "../../hub/HubClient.ts"
+import { topicArgument, topicIdOf } from "../../flags/Names.ts"
+import { limitFlag } from "../../flags/Page.ts"
+import { connect, type HubClient } from "../../hub/HubClient.ts"
+import { follow, type LiveEvent, newest } from "../../hub/Live.ts"
+import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { writeLines } from "../../render/Lines.ts"
 import { jsonText } from "../../render/Output.ts"
-import { follow, type LiveEvent, newest } from "../../hub/Live.ts"
-import { topicArgument, topicIdOf } from "../../flags/Names.ts"
 
-const Created = Schema.Struct({ message: Message })
-const isCreated = Schema.is(Created)
+/** Messages whose findings are asked for at the start: a request each. */
+const withFindings = 20
 
-const postedIn =
-  (topic: string) =>
-  ({ name, data }: LiveEvent): ReadonlyArray<Message> =>
-    name === "message.created" && isCreated(data) && data.message.topic_id === topic ? [data.message] : []
+/** Texts that are kept to quote findings from. */
+const keptTexts = 1_000
 
 /** Further lines of a message are below its first. */
-const asText = ({ created_at, sender, content_raw }: Message): string =>
+const messageText = ({ created_at, sender, content_raw }: Message): string =>
   `${created_at} ${printableLine(sender)}: ${printable(content_raw.replaceAll("\r\n", "\n")).replaceAll("\n", "\n  ")}`
 
-export const tail = Command.make(
+const findingText = (line: string): string => `  ↳ ${line}`
+
+/** The lines of a topic, from its messages and events. */
+class Transcript {
+  readonly #topic: string
+  readonly #json: boolean
+  readonly #texts = new Map<string, string>()
+
+  constructor(topic: string, json: boolean) {
+    this.#topic = topic
+    this.#json = json
+  }
+
+  message(message: Message): ReadonlyArray<string> {
+    this.#keep(message.id, message.content_raw)
+    return [this.#json ? jsonText(message) : messageText(message)]
+  }
+
+  /** With `--json` only messages are printed, one document a line; `listen --json` prints every event. */
+  event(live: LiveEvent): ReadonlyArray<string> {
+    const event = knownEvent(live)
+    switch (event?.name) {
+      case "message.created":
+        return event.data.message.topic_id === this.#topic ? this.message(event.data.message) : []
+      case "message.edited":
+        this.#keep(event.data.message_id, event.data.new_content)
+        return []
+      case "message.enriched": {
+        const { message_id, plugin_name, enrichments } = event.data
+        const text = this.#texts.get(message_id)
+        return this.#json
+          ? []
+          : enrichments.map((found) => findingText(enrichmentLine(plugin_name, found, text)))
+      }
+      case "topic.attachment_added":
+        return this.#json ? [] : [findingText(attachmentLine(event.data.attachment))]
+      default:
+        return []
+    }
+  }
+
+  #keep(id: string, text: string): void {
+    this.#texts.set(id, text)
+    const [oldest] = this.#texts.keys()
+    if (this.#texts.size > keptTexts && oldest !== undefined) this.#texts.delete(oldest)
+  }
+}
+
+const foundIn = Effect.fnUntraced(function* ({ ask }: HubClient, { id, content_raw }: Message) {
+  const { enrichments } = yield* ask((api) => api.reads.enrichments({ params: { id }, query: {} }))
+  return enrichments.map((found) => findingText(enrichmentLine(found.plugin_name, found, content_raw)))
+})
+
+export const msgTail = Command.make(
   "tail",
-  {
-    topic: topicArgument,
-    limit: Flag.Int("limit").pipe(
-      Flag.withAlias("n"),
-      Flag.withDescription("How many of those that are there, 1 to 1000"),
-      Flag.withDefault(10)
-    )
-  },
+  { topic: topicArgument, limit: limitFlag(10, "How many messages to print first") },
   Effect.fnUntraced(function* ({ topic, limit }) {
     const hub = yield* connect
     const json = yield* Json
     const topic_id = yield* topicIdOf(hub, topic)
     const after = yield* newest(hub)
     const { messages } = yield* hub.ask((api) => api.reads.messages({ query: { topic_id, limit } }))
+    const transcript = new Transcript(topic_id, json)
     // Posted after the number was read and before the list was: they are in both.
     const shown = new Set(messages.map(({ id }) => id))
-    const posted = follow(hub, after, { topics: [topic_id] }).pipe(
-      Stream.flatMap((event) => Stream.fromIterable(postedIn(topic_id)(event))),
-      Stream.filter(({ id }) => !shown.has(id))
+    const isNew = ({ name, entity }: LiveEvent): boolean =>
+      name !== "message.created" || !shown.has(entity.id)
+    const first = messages.toReversed().map((message, index) => ({
+      message,
+      asks: !json && index >= messages.length - withFindings
+    }))
+    const before = Stream.fromIterable(first).pipe(
+      Stream.mapEffect(({ message, asks }) =>
+        Effect.map(asks ? foundIn(hub, message) : Effect.succeed([]), (findings) => [
+          ...transcript.message(message),
+          ...findings
+        ])
+      )
     )
-    yield* Stream.fromIterable(messages.toReversed()).pipe(
-      Stream.concat(posted),
-      Stream.map((message) => (json ? jsonText(message) : asText(message))),
-      writeLines
+    const live = follow(hub, after, { topics: [topic_id] }).pipe(
+      Stream.filter(isNew),
+      Stream.map((event) => transcript.event(event))
     )
+    yield* before.pipe(Stream.concat(live), Stream.flatMap(Stream.fromIterable), writeLines)
   })
-).pipe(Command.withDescription("Print the newest messages of a topic, then new ones as they come"))
+).pipe(
+  Command.withDescription(
+    "Print the newest messages of a topic and what plugins found in them, then new ones as they arrive"
+  ),
+  Command.withExamples([{ command: "agentlip msg tail general/hello --limit 3" }])
+)

@@ -1,0 +1,24 @@
+/** What `agentlip backup` and `agentlip restore` share. */
+import { ByteSize, Config, Effect, Option } from "effect"
+import type { Contents } from "../../database/Backup.ts"
+import { CommandError } from "../CommandError.ts"
+import { readServerFile } from "../hub/ServerFile.ts"
+
+export const summary = ({ bytes, messages, newest_event }: Contents): string =>
+  `${messages} messages, events up to ${newest_event}, ${ByteSize.format(ByteSize.bytes(bytes))}`
+
+/** A hub on PostgreSQL may have left an old SQLite file in its workspace, which is not what it has now. */
+export const requireSqlite = Effect.fnUntraced(function* (workspace: string, does: string, tool: string) {
+  const server = yield* Effect.option(readServerFile(workspace))
+  const why =
+    Option.isSome(server) && server.value.database === "postgresql"
+      ? "the hub of this workspace keeps its database on PostgreSQL"
+      : Option.isSome(yield* Config.option(Config.Redacted("AGENTLIP_DATABASE")))
+        ? "AGENTLIP_DATABASE names a PostgreSQL database; unset it if this workspace has a SQLite file"
+        : undefined
+  if (why === undefined) return
+  return yield* new CommandError({
+    reason: `${does} SQLite databases only, and ${why}. For PostgreSQL use ${tool}`,
+    code: "NOT_SQLITE"
+  })
+})
