@@ -89,7 +89,7 @@ describe("agentlip up", () => {
         assert.notInclude(hub.output(), auth_token)
         // A failure is logged with plugin, code and message id, without what the message says.
         assert.include(hub.output(), posting.id)
-        assert.strictEqual(hub.output().split(posting.content_raw).length, 2)
+        assert.notInclude(hub.output(), posting.content_raw)
       }),
     60_000
   )
