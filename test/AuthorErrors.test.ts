@@ -333,12 +333,25 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       })
     )
 
+    it.effect("an enum does not move the lines of a CommonJS module either", () =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, {
+          "entry.ts": `import { fail } from "./fail.cts"\n${plugin("() => fail()")}`,
+          "fail.cts": `enum Colour { Red, Green }\n\nconst fail = () => {\n  throw new TypeError(Colour[1])\n}\nmodule.exports = { fail }\n`
+        })
+        const error = yield* failing(ran, "EXECUTION_ERROR")
+        assert.match(error.message, /TypeError: Green/)
+        assert.match(JSON.stringify(error), /fail\.cts:4:/)
+      })
+    )
+
     it.effect("a refused file is named with the line that grants it", () =>
       Effect.gen(function* () {
         if (level.isolation === "wasm") return
         for (const [use, call] of [
           ["read", (file: string) => `fs.readFileSync(${file})`],
-          ["write", (file: string) => `fs.writeFileSync(${file}, "x")`]
+          ["write", (file: string) => `fs.writeFileSync(${file}, "x")`],
+          ["read", (file: string) => `fs.copyFileSync(${file}, ${file} + ".copy")`]
         ] as const) {
           const file = path.join(yield* temporary, "data.txt")
           const { run: ran } = yield* run(level, {

@@ -38,9 +38,11 @@ const grantLine = (use: "read" | "write", path: string): string =>
  */
 const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFunction => {
   // Decided here, before any plugin code could have a say in it.
-  const use = writing.test(name) ? "write" : "read"
+  const copies = name.startsWith("copyFile")
+  // A copy reads its first path and writes its second.
+  const use = writing.test(name) && !copies ? "write" : "read"
   const moves = name.startsWith("rename")
-  const hasSecond = moves || name.startsWith("copyFile")
+  const hasSecond = moves || copies
   return (target, ...rest) => {
     const path = toPath(name, target)
     const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)

@@ -42,6 +42,23 @@ const hasSourceMap = (source: string): boolean => {
   return cut(source, at, at + mapComment.length) === mapComment
 }
 
+/** Taken before a plugin loads: it may replace the global one. */
+const compileOnly = Function
+
+/**
+ * Tells Node the map of a CommonJS source, which it reads of modules that it compiles itself and of generated code
+ * only: by a function that is that file's, is but comments, and is never called.
+ */
+const registerSourceMap = (
+  url: string,
+  source: string,
+  support: typeof nodeModule.setSourceMapsSupport
+): void => {
+  support(true, { nodeModules: true, generatedCode: true })
+  compileOnly(`//# sourceURL=${url}\n${cut(source, lastIndexOf(source, "\n") + 1)}`)
+  support(true, { nodeModules: true })
+}
+
 export interface InstalledHooks {
   /** V8 tells where a module does not parse to its console only: has it found out by Node's other parser. */
   readonly placeSyntaxError: (error: unknown) => void
@@ -93,10 +110,12 @@ export const installModuleHooks = (
   let mapsSources = false
   const handedOver = (text: ModuleText): ModuleText => {
     last = text
-    if (!mapsSources && typeof text.source === "string" && hasSourceMap(text.source)) {
+    if (typeof text.source !== "string" || !hasSourceMap(text.source)) return text
+    if (!mapsSources) {
       mapsSources = true
       setSourceMapsSupport(true, { nodeModules: true })
     }
+    if (text.format === "commonjs") registerSourceMap(text.url, text.source, setSourceMapsSupport)
     return text
   }
 
