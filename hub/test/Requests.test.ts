@@ -139,25 +139,6 @@ describe("a request", () => {
         417,
         /Expect/
       )
-      const handshake = (...lines: ReadonlyArray<string>) =>
-        raw(hub, [
-          [
-            `GET /ws?token=${hub.token} HTTP/1.1`,
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            ...lines,
-            "",
-            ""
-          ].join("\r\n")
-        ])
-      const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-      const version = "Sec-WebSocket-Version: 13"
-      isRefused(yield* handshake(version), 400, /Sec-WebSocket-Key/)
-      isRefused(yield* handshake("Sec-WebSocket-Key: short", version), 400, /Sec-WebSocket-Key/)
-      isRefused(yield* handshake(key), 400, /Sec-WebSocket-Version/)
-      isRefused(yield* handshake(key, "Sec-WebSocket-Version: 7"), 400, /Sec-WebSocket-Version/)
-      isRefused(yield* handshake(key, version, "Sec-WebSocket-Protocol: a b"), 400, /Sec-WebSocket-Protocol/)
     })
   )
 

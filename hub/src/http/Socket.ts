@@ -8,6 +8,7 @@ import { Identity } from "../workspace/HubIdentity.ts"
 import * as Auth from "./Auth.ts"
 import type { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
+import { handshakeObjection } from "./Handshake.ts"
 import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
 import { socketClosed } from "../core/HubMetrics.ts"
 
@@ -112,20 +113,6 @@ const serve = Effect.fnUntraced(function* (
   yield* Effect.raceAllFirst([gone(connection), unread, stopped, Effect.sleep(closeWithin)])
 })
 
-const token = /^[!#$%&'*+\-.^_`|~\w]+$/
-
-/** What is wrong with a WebSocket's handshake; `ws` would say it as a text of its own. */
-const handshakeProblem = ({ headers }: HttpServerRequest.HttpServerRequest): string | undefined => {
-  if (!/(^|,)\s*upgrade\s*(,|$)/i.test(headers["connection"] ?? "")) return "Connection: must be Upgrade"
-  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? ""))
-    return "Sec-WebSocket-Key: must be 16 bytes in base64"
-  if (headers["sec-websocket-version"]?.trim() !== "13") return "Sec-WebSocket-Version: must be 13"
-  const protocols = headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim()) ?? []
-  return protocols.every((name) => token.test(name)) && new Set(protocols).size === protocols.length
-    ? undefined
-    : "Sec-WebSocket-Protocol: must be names separated by commas, each once"
-}
-
 /** The route; joined with the API's, it refuses in the same shape as they do. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Identity | AuthToken> =
   HttpRouter.use((router) =>
@@ -140,11 +127,8 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Ide
           const request = yield* HttpServerRequest.HttpServerRequest
           const { token } = yield* HttpServerRequest.ParsedSearchParams
           yield* check(typeof token === "string" ? token : "", "the query ?token=")
-          if (request.headers["upgrade"]?.toLowerCase() !== "websocket") {
-            return refusal(400, "INVALID_INPUT", "This is for WebSockets only")
-          }
-          const problem = handshakeProblem(request)
-          if (problem !== undefined) return refusal(400, "INVALID_INPUT", problem)
+          const objected = handshakeObjection(request)
+          if (objected !== undefined) return objected
           if (!(yield* feed.admit(true)))
             return refusal(503, "SERVICE_UNAVAILABLE", "No more sockets, try again later")
           yield* serve(request, { feed, instance_id })
