@@ -20,7 +20,7 @@ const keptTexts = 1_000
 
 /** Further lines of a message are below its first. */
 const messageText = ({ created_at, sender, content_raw }: Message): string =>
-  `${created_at} ${printableLine(sender)}: ${printable(content_raw.replaceAll("\r\n", "\n")).replaceAll("\n", "\n  ")}`
+  `${printableLine(`${created_at} ${sender}`)}: ${printable(content_raw.replaceAll("\r\n", "\n")).replaceAll("\n", "\n  ")}`
 
 const findingText = (line: string): string => `  ↳ ${line}`
 
