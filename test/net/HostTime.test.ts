@@ -3,7 +3,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import { linkifier } from "../../src/Plugin.ts"
@@ -65,6 +65,42 @@ const ends: ReadonlyArray<readonly [path: string, error: RegExp]> = [
   ["/bomb", /over 5242880 bytes/],
   ["/endless", /over 5242880 bytes/]
 ]
+
+/** What a reader without budgets takes of a response: bytes until they are enough, or all there are. */
+const readRaw = (path: string, enough: number) =>
+  Effect.callback<string>((resume) => {
+    const [host, port] = target.split(":")
+    const socket = connect({ host, port: Number(port) })
+    let text = ""
+    socket.setEncoding("latin1")
+    socket.on("data", (data) => {
+      text += data
+      if (text.length >= enough) socket.destroy()
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => resume(Effect.succeed(text)))
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: ${target}\r\n\r\n`)
+    return Effect.sync(() => socket.destroy())
+  })
+
+/** Far more than what the broker allows of it: 16 KiB of headers, 8 interim responses, none of a redirect's body. */
+const flooding: ReadonlyArray<readonly [path: string, again: string]> = [
+  ["/continues", "HTTP/1.1 100 Continue\r\n\r\n"],
+  ["/trailers", "x: y\r\n"],
+  ["/head", "x: y\r\n"],
+  ["/burdened", "more than anybody reads "]
+]
+
+describe("a server's flood", () => {
+  it.live.each(flooding)("of %s goes on as long as anybody reads", ([path, again]) =>
+    Effect.gen(function* () {
+      const enough = 8 * 1024 * 1024
+      const text = yield* readRaw(path, enough)
+      assert.isAtLeast(text.length, enough)
+      assert.isAbove(text.split(again).length, 100_000)
+    })
+  )
+})
 
 describe("a response", () => {
   it.live.each(ends)("of %s ends without keeping the host's loop", ([path, expected]) =>
