@@ -68,6 +68,39 @@ describe("a connection that waits for its next request", () => {
   )
 })
 
+describe("a request at the end of the time that its client was told", () => {
+  const keepAlive = 1_000
+
+  it.live("is answered", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub({ connections: { keepAlive } })
+      let inTime = 0
+      const askLate = (left: number) =>
+        Effect.gen(function* () {
+          const connection = yield* open(hub)
+          connection.ask("/health")
+          yield* answered(connection, 1)
+          assert.match(connection.text(), /^Keep-Alive: timeout=1\r$/im)
+          const since = performance.now()
+          yield* Effect.sleep(keepAlive - left)
+          // What a busy machine sends later is nothing that was promised.
+          if (performance.now() - since > keepAlive) return
+          inTime++
+          connection.ask("/health")
+          yield* answered(connection, 2)
+        })
+      const all = Effect.forEach([0.5, 1, 2, 5, 10, 20, 50, 100, 200, 400], askLate, {
+        concurrency: "unbounded",
+        discard: true
+      })
+      yield* eventually(
+        Effect.map(Effect.scoped(all), () => inTime),
+        (count) => count >= 5
+      )
+    })
+  )
+})
+
 describe("a request to be upgraded that gets an answer instead", () => {
   it.live("is answered whole and then closed, and nothing of it is kept", () =>
     Effect.gen(function* () {

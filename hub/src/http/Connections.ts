@@ -14,6 +14,9 @@ export interface ConnectionOptions {
   readonly writeTimeout?: Duration.Input
 }
 
+/** How long a connection stays after the time that its client was told: a request may be under way. In milliseconds. */
+const grace = 1_000
+
 /** Cuts a client that takes nothing. What keeps an answer waiting may also be the hub: then it stays. */
 const cutIfStuck = (socket: Socket): void => {
   if (socket.writableLength > 0) socket.destroy()
@@ -35,5 +38,6 @@ export const withTimeouts = (
     if (socket instanceof Socket) socket.setTimeout(patience, () => cutIfStuck(socket))
   }
   server.keepAliveTimeout = Duration.toMillis(keepAlive)
+  server.keepAliveTimeoutBuffer = grace
   return server.on("request", watch).on("checkContinue", watch).on("upgrade", watchSocket)
 }
