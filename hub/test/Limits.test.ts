@@ -53,7 +53,7 @@ describe("what is no request of the protocol's", () => {
       const hub = yield* startHub()
       for (const [method, target, allow] of [
         ["PUT", "/api/v1/channels", "GET, HEAD, POST"],
-        ["DELETE", "/api/v1/messages/1", "PATCH"],
+        ["DELETE", "/api/v1/messages/1", "GET, HEAD, PATCH"],
         ["GET", "/api/v1/topics", "POST"],
         ["GET", "/api/v1/topics/1", "PATCH"],
         ["OPTIONS", "/api/v1/events", "GET, HEAD"],
