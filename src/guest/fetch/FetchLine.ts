@@ -1,10 +1,12 @@
-/** The guest's end of the line to the broker: writes and reads the protocol's messages. */
+/**
+ * The guest's side of the connection to the host's network broker: writes and reads the fetch protocol's messages.
+ */
 import type { Content } from "./body.ts"
 import { type Environment, parse, quote } from "./capturedBuiltIns.ts"
 import { OpenFetch } from "./OpenFetch.ts"
 import { type HeaderPair, type HostMessage, maxMessageLength } from "../../wire/fetchMessages.ts"
 
-/** What a request starts with. */
+/** The first message of a request. */
 export interface Opening {
   readonly url: string
   readonly method: string
@@ -12,7 +14,7 @@ export interface Opening {
   readonly redirect: string
 }
 
-/** Made by hand from strings and numbers: no `toJSON` of a plugin's has a say in it. */
+/** Builds the JSON from strings and numbers, so that a plugin's `toJSON` cannot change it. */
 const openMessage = (id: number, opening: Opening, content: Content | undefined): string => {
   let headers = ""
   for (let at = 0; at < opening.headers.length; at++) {
@@ -27,18 +29,19 @@ const openMessage = (id: number, opening: Opening, content: Content | undefined)
 }
 
 const { create } = Object
-/** Nothing by id; without a prototype, so that nothing can be found in it that was not put there. */
+/** An empty map from id to value. It has no prototype, so lookups find only its own entries. */
 const none = <A>(): Record<number, A> => create(null)
 
 /**
- * Requests of one run that the host has said nothing to, aborted ones too. What a guest sends is read by the host
- * in one turn of its event loop: a plugin that opens requests in a loop must not keep the host from its own work.
+ * The most requests of one run that wait for a first message from the host; aborted requests count too. The host
+ * reads a guest's messages in one turn of its event loop, so a plugin that opens requests in a loop must not block
+ * the host.
  */
 const unansweredAtMost = 512
 
 export class FetchLine {
   readonly #environment: Environment
-  /** By id; without a prototype that a plugin could patch. */
+  /** The open requests by id. The map has no prototype that a plugin could patch. */
   #open = none<OpenFetch>()
   #active = 0
   #unanswered = none<true>()
@@ -77,7 +80,7 @@ export class FetchLine {
   }
 
   receive(json: string): void {
-    // The host is trusted with the shape of what it says.
+    // The host is trusted, so the message's shape is not checked.
     const message = parse(json) as HostMessage
     if (this.#unanswered[message.id] === true) {
       delete this.#unanswered[message.id]

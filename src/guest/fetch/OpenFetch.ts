@@ -4,7 +4,7 @@ import type { Head } from "./RequestResponse.ts"
 import { type HostMessage, maxChunk } from "../../wire/fetchMessages.ts"
 import type { Source } from "./sources.ts"
 
-/** Somebody who waits for a chunk. */
+/** A caller of `source.next()` that waits for a chunk. */
 interface Reader {
   readonly take: (chunk: Uint8Array | undefined) => void
   readonly fail: (error: unknown) => void
@@ -17,9 +17,12 @@ export class OpenFetch {
   readonly #signal: AbortSignal | undefined
   readonly #opening: string
   readonly #onDone: () => void
-  /** The part of an upload's chunk that was too long for one message. */
+  /** The unsent remainder of an upload chunk that was too long for one message. */
   #rest: Uint8Array | undefined
-  /** At most one: the next is pulled when this is taken. */
+  /**
+   * A received chunk that is not yet read. There is at most one: the guest asks the host for the next when this one
+   * is read.
+   */
   #chunk: Uint8Array | undefined
   readonly #readers: Array<Reader> = []
   #state: "waiting" | "reading" | "done" = "waiting"
@@ -43,7 +46,7 @@ export class OpenFetch {
     this.#onDone = onDone
   }
 
-  /** Sends the request off; one of the two is called. */
+  /** Sends the request. Calls `resolve` with the response's head, or `reject` if the request fails before that. */
   start(resolve: (head: Head) => void, reject: (error: unknown) => void): void {
     this.#resolve = resolve
     this.#reject = reject
@@ -97,7 +100,7 @@ export class OpenFetch {
     }
   }
 
-  /** Ends it from this side. */
+  /** Fails the request from the guest's side. */
   fail(error: unknown): void {
     this.#settleFailure(error)
   }
@@ -128,7 +131,7 @@ export class OpenFetch {
       const data = this.#environment.toBase64(piece)
       this.#environment.send(`{"op":"body","id":${this.#id},"data":"${data}"}`)
     } catch (error) {
-      // The plugin's own stream broke: the request cannot be completed.
+      // The plugin's own body stream failed, so the request cannot be completed.
       this.#tell("cancel")
       this.fail(error)
     }

@@ -1,12 +1,12 @@
-/** The Web's `Request` and `Response`, as far as plugins and their libraries use them. */
+/** The Web's `Request` and `Response`, limited to the members that plugins and their libraries use. */
 import { Body, type BodyInit, cloneContent, type Content, contentOf, takeContent } from "./body.ts"
 import { type Environment, stringify } from "./capturedBuiltIns.ts"
 import { fromPairs, Headers, type HeadersInit } from "./headers.ts"
 import type { HeaderPair, RedirectMode } from "../../wire/fetchMessages.ts"
 
 /**
- * What the second argument of `fetch` may hold. Anything else the Web knows there (`mode`, `credentials`,
- * `cache`) is about browsers and has no meaning here.
+ * The options of `fetch` that have an effect. The Web's other options (`mode`, `credentials`, `cache`) concern
+ * browsers only and are ignored.
  */
 export interface RequestInit {
   readonly method?: string
@@ -55,7 +55,7 @@ export interface ResponseConstructor {
   readonly redirect: (url: string | URL, status?: number) => Response
 }
 
-/** The head of an answer that came over the wire. */
+/** The head of a response that the broker sent. */
 export interface Head {
   readonly status: number
   readonly statusText: string
@@ -91,7 +91,7 @@ const withoutBody = (status: number): boolean =>
 const isRedirect = (status: number): boolean =>
   status === 301 || status === 302 || status === 303 || status === 307 || status === 308
 
-/** The type goes with the body unless the plugin named one. */
+/** Sets the content type that belongs to the body, unless the plugin set one. */
 const addType = (headers: Headers, content: Content | undefined): void => {
   const type = content?.options.type
   if (type !== undefined && !headers.has("content-type")) headers.set("content-type", type)
@@ -227,7 +227,7 @@ const makeResponse = (environment: Environment): Pick<Messages, "Response" | "fr
   }
 }
 
-/** Makes the two classes of one guest. */
+/** Makes the `Request` and `Response` classes of one guest. */
 export const makeMessages = (environment: Environment): Messages => ({
   Request: makeRequest(environment),
   ...makeResponse(environment)

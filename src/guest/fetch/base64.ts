@@ -1,4 +1,4 @@
-/** Base64 for engines that have none of their own. */
+/** Base64 for engines without a built-in codec. */
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 const codes = new Uint8Array(64)
@@ -10,12 +10,15 @@ for (let value = 0; value < 64; value++) {
 }
 const { apply } = Reflect
 const { fromCharCode } = String
-// Bound once: the cheapest call that no patch can change, and it is made for every character.
+// Bound once, because it runs for every character: the cheapest call that a plugin's patch cannot change.
 const codeAt: (text: string, at: number) => number = Function.prototype.call.bind(String.prototype.charCodeAt)
 const Bytes = Uint8Array
 const equals = 61
 
-/** Bytes encoded in one go: engines take only so many arguments. */
+/**
+ * Bytes to encode per step: engines limit the number of arguments of a call. A multiple of 3, so that only the last
+ * step pads.
+ */
 const batch = 3_072
 
 export const toBase64 = (bytes: Uint8Array): string => {
@@ -38,7 +41,7 @@ export const toBase64 = (bytes: Uint8Array): string => {
   return text
 }
 
-/** Of well-formed base64, as the host sends it. */
+/** Decodes well-formed base64, which is all that the host sends. */
 export const fromBase64 = (text: string): Uint8Array => {
   const { length } = text
   const padding = text[length - 2] === "=" ? 2 : text[length - 1] === "=" ? 1 : 0
@@ -49,7 +52,7 @@ export const fromBase64 = (text: string): Uint8Array => {
       ((values[codeAt(text, from + 1)] ?? 0) << 12) |
       ((values[codeAt(text, from + 2)] ?? 0) << 6) |
       (values[codeAt(text, from + 3)] ?? 0)
-    // What lies beyond the end is padding, and typed arrays ignore it.
+    // Padding writes past the end, which typed arrays ignore.
     bytes[to] = bits >> 16
     bytes[to + 1] = bits >> 8
     bytes[to + 2] = bits

@@ -1,4 +1,4 @@
-/** What requests and responses have in common: a body, read once. */
+/** The body of a request or response. It can be read once. */
 import { Bytes, type Environment, parse, tagOf } from "./capturedBuiltIns.ts"
 import {
   bytesOf,
@@ -10,22 +10,22 @@ import {
   tee
 } from "./sources.ts"
 
-/** What a body can be made from; anything else is made a string. */
+/** The values that a body can be made from. Any other value is converted to a string. */
 export type BodyInit = string | URLSearchParams | ArrayBuffer | ArrayBufferView | AsyncIterable<unknown>
 
-/** What a body is read as where there is no `ReadableStream`. */
+/** The type of `body`: an async iterable if the engine has no `ReadableStream`. */
 export type ByteStream = ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
 
 interface ContentOptions {
-  /** The media type that goes with how it was given. */
+  /** The media type that the given value implies. */
   readonly type?: string
-  /** In bytes, where it is known. */
+  /** In bytes, if known. */
   readonly length?: number
-  /** The stream it was given as. */
+  /** The stream that the plugin gave as the body. */
   readonly stream?: AsyncIterable<unknown>
 }
 
-/** A body as it was given or as it comes in. Plugins never hold one. */
+/** A body's bytes and what is known about them. Plugins never hold a `Content`. */
 export class Content {
   readonly #source: Source
   readonly options: ContentOptions
@@ -47,7 +47,7 @@ export class Content {
 const ofBytes = (bytes: Uint8Array, options: ContentOptions = {}): Content =>
   new Content(sourceOfBytes(bytes), { ...options, length: bytes.length })
 
-/** Takes in what a plugin gave as a body. */
+/** Converts the value that a plugin gave as a body. */
 export const contentOf = (environment: Environment, init: unknown): Content | undefined => {
   if (init === undefined || init === null) return undefined
   if (Content.is(init)) return init
@@ -60,9 +60,9 @@ export const contentOf = (environment: Environment, init: unknown): Content | un
   })
 }
 
-/** Takes a body's content away, to send it or to hand it to another; throws if it was read before. */
+/** Returns a body's content and marks the body as read. Throws if it was read before. */
 export let takeContent: (body: Body) => Content | undefined
-/** Splits a body's content between itself and a copy. */
+/** Splits a body's content between the body and a copy. */
 export let cloneContent: (body: Body) => Content | undefined
 
 export class Body {
@@ -95,11 +95,11 @@ export class Body {
     this.#stream = content?.options.stream
   }
 
-  /** A `ReadableStream` where the engine has one, else an async iterable. */
+  /** A `ReadableStream` if the engine has one, otherwise an async iterable. */
   get body(): ByteStream | null {
     if (this.#content === undefined) return null
     this.#stream ??= this.#makeStream(this.#content.source)
-    // Made of bytes just above, or given by the plugin, which then knows what it holds.
+    // Either made of bytes just above, or given by the plugin, which then knows what it holds.
     return this.#stream as ByteStream
   }
 
@@ -121,7 +121,7 @@ export class Body {
     return this.#environment.decode(await this.bytes())
   }
 
-  // What JSON means is for its reader to say, as on the Web.
+  // Untyped, as on the Web: the caller knows what the JSON holds.
   async json(): Promise<unknown> {
     return parse(await this.text())
   }
@@ -161,7 +161,7 @@ export class Body {
         },
         cancel
       },
-      // Nothing is read ahead: what is not asked for stays with the server.
+      // No read-ahead: bytes that the plugin has not asked for stay on the server.
       { highWaterMark: 0 }
     )
   }

@@ -1,6 +1,6 @@
 /**
- * The built-ins that `fetch` goes by, taken when it is made, before any plugin code runs. ECMAScript alone where
- * there is no more: it runs in Node's threads and processes and in QuickJS alike.
+ * The built-ins that `fetch` uses, captured before any plugin code runs. Only ECMAScript is required, because the
+ * code runs in Node's threads and processes and in QuickJS.
  */
 import { fromBase64, toBase64 } from "./base64.ts"
 
@@ -9,26 +9,28 @@ export const { parse, stringify } = JSON
 export const Bytes = Uint8Array
 export const CapturedPromise = Promise
 const { toString } = Object.prototype
-/** `[object URLSearchParams]` and the like: a kind of object that need not exist here. */
+/**
+ * A value's tag, e.g. `[object URLSearchParams]`. It identifies a class without needing that class in this engine.
+ */
 export const tagOf = (value: unknown): string => apply(toString, value, [])
 
-/** JSON of a string; a patched `String.prototype.toJSON` must not decide whether it is one. */
+/** The JSON of a string. The check guards against a patched `String.prototype.toJSON` that returns no string. */
 export const quote = (text: string): string => {
   const json: unknown = apply(stringify, undefined, [text])
   return typeof json === "string" ? json : '""'
 }
 
-/** What `fetch` is made of. */
+/** The options of `makeFetch`. */
 export interface FetchOptions {
-  /** Takes a text to the host's broker. */
+  /** Sends a message to the host's broker. */
   readonly send: (json: string) => void
-  /** Bodies are async iterables where it is left out. */
+  /** If omitted, bodies are async iterables. */
   readonly ReadableStream?: typeof ReadableStream
-  /** UTF-8. Default: the global `TextEncoder`'s. */
+  /** Encodes as UTF-8. Default: the global `TextEncoder`. */
   readonly encode?: (text: string) => Uint8Array
-  /** UTF-8, without a byte order mark. Default: the global `TextDecoder`'s. */
+  /** Decodes UTF-8 and drops a byte order mark. Default: the global `TextDecoder`. */
   readonly decode?: (bytes: Uint8Array) => string
-  /** Default: the engine's, or one in JavaScript. */
+  /** Default: the engine's own method, otherwise one in JavaScript. */
   readonly toBase64?: (bytes: Uint8Array) => string
   readonly fromBase64?: (text: string) => Uint8Array
 }
@@ -40,18 +42,21 @@ export interface Environment {
   readonly decode: (bytes: Uint8Array) => string
   readonly toBase64: (bytes: Uint8Array) => string
   readonly fromBase64: (text: string) => Uint8Array
-  /** An absolute URL as it is written canonically; throws for anything else. */
+  /** The canonical form of an absolute URL. Throws for any other text. */
   readonly normalise: (url: string) => string
-  /** A signal that nobody aborts; `undefined` where there are none. */
+  /** A signal that is never aborted; `undefined` if the engine has no `AbortController`. */
   readonly idleSignal: () => AbortSignal | undefined
-  /** An error as the Web's own are: a `DOMException` where there is one. */
+  /** An error like the Web's own: a `DOMException` if the engine has one. */
   readonly makeError: (name: string, message: string) => Error
 }
 
 type AnyFunction = (...args: ReadonlyArray<never>) => unknown
 const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
 
-/** A built-in's method, bound to `self` for good; `undefined` where there is none. */
+/**
+ * A built-in method with `self` bound; `undefined` if it does not exist. Without `self`, the argument becomes
+ * `this`.
+ */
 const method = (self: unknown, from: object, name: string): ((arg?: unknown) => unknown) | undefined => {
   const found: unknown = Reflect.get(from, name)
   return isFunction(found)
@@ -59,7 +64,7 @@ const method = (self: unknown, from: object, name: string): ((arg?: unknown) => 
     : undefined
 }
 
-/** Trusts the engine's own function to answer what it is specified to. */
+/** Types a built-in method. The engine is trusted to return what its specification says. */
 const specified = <From, To>(
   found: ((arg?: unknown) => unknown) | undefined
 ): ((value: From) => To) | undefined => (found === undefined ? undefined : (value) => found(value) as To)
@@ -75,7 +80,7 @@ const textMethod = <From, To>(type: string, name: string): ((value: From) => To)
   return found
 }
 
-/** Takes what is not given from the engine. */
+/** Completes the options with the engine's own functions. */
 export const makeEnvironment = (options: FetchOptions): Environment => {
   const globals: Partial<Pick<typeof globalThis, "URL" | "AbortController" | "DOMException">> = globalThis
   const { URL, AbortController, DOMException } = globals

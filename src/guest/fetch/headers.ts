@@ -1,4 +1,4 @@
-/** The Web's `Headers`, as far as plugins and their libraries use them. */
+/** The Web's `Headers`, limited to the members that plugins and their libraries use. */
 import type { HeaderPair } from "../../wire/fetchMessages.ts"
 
 export type HeadersInit = Headers | Iterable<readonly [string, string]> | { readonly [name: string]: string }
@@ -19,9 +19,9 @@ const valueOf = (name: string, value: unknown): string => {
   return text
 }
 
-/** What goes over the wire. */
+/** A `Headers`' names and values, as the wire carries them. */
 export let pairsOf: (headers: Headers) => ReadonlyArray<HeaderPair>
-/** Of what came over the wire. */
+/** Makes a `Headers` of names and values from the wire. */
 export let fromPairs: (pairs: ReadonlyArray<HeaderPair>) => Headers
 
 export class Headers {

@@ -1,6 +1,6 @@
 /**
- * A plugin's `fetch`: the host's broker does the talking, this end turns it into what the Web knows. The same on
- * every isolation level.
+ * A plugin's `fetch`, the same on every isolation level. The host's broker makes the connections; this side
+ * provides the Web's interface.
  */
 import { CapturedPromise, type FetchOptions, makeEnvironment } from "./capturedBuiltIns.ts"
 import { Content, takeContent } from "./body.ts"
@@ -19,18 +19,18 @@ import {
 const CapturedError = Error
 const { defineProperty } = Object
 
-/** Gives an error the frames of another, so that it shows the line that it is about. */
+/** Gives an error the stack frames of another error, so that it points at the plugin's line. */
 const takeFrames = (error: unknown, from: Error): void => {
   if (!(error instanceof CapturedError)) return
   try {
     const { stack } = from
     if (typeof stack !== "string") return
-    // V8 begins with the error, QuickJS with its frames.
+    // A stack in V8 begins with the error's name; in QuickJS it begins with the frames.
     const framesAt = stack[0] === "E" ? indexOf(stack, "\n", 0) : -1
     const value = `${error.name}: ${error.message}\n${cut(stack, framesAt + 1)}`
     defineProperty(error, "stack", { value, writable: true, configurable: true })
   } catch {
-    // A plugin has its own ideas of stacks: it keeps the one there is.
+    // The plugin has changed how stacks work: keep the error's own stack.
   }
 }
 
@@ -43,17 +43,15 @@ export interface GuestFetch {
   readonly Headers: typeof Headers
   readonly Request: RequestConstructor
   readonly Response: ResponseConstructor
-  /** Takes a text of the host's broker. */
+  /** Takes a message from the host's broker. */
   readonly receive: (json: string) => void
-  /** To be called where a run begins or ends: what is still open is of a run that is over, and rejects. */
+  /** Call this when a run begins or ends: it rejects requests that are still open, because their run is over. */
   readonly reset: () => void
-  /** How many requests are open: what a run that has ended left behind. */
+  /** The number of open requests. After a run ends, these are the requests it left behind. */
   readonly active: () => number
 }
 
-/**
- * Makes a guest's `fetch`. Takes the built-ins it needs at once, so call it before any plugin code runs.
- */
+/** Makes a guest's `fetch`. Call it before any plugin code runs: it captures the built-ins that it needs. */
 export const makeFetch = (options: FetchOptions): GuestFetch => {
   const environment = makeEnvironment(options)
   const { Request, Response, fromNetwork } = makeMessages(environment)
@@ -72,13 +70,14 @@ export const makeFetch = (options: FetchOptions): GuestFetch => {
       content,
       request.signal
     )
-    // What rejects it comes from the host, when the plugin's own frames are long gone.
+    // Errors come from the host, when the plugin's frames are no longer on the stack: capture them now.
     const here = new CapturedError("fetch")
     return new CapturedPromise((resolve, reject) => {
       exchange.start(
         (head) => resolve(fromNetwork(head, new Content(exchange.source))),
         (error) => {
-          // The reason of its own signal is the plugin's.
+          // An aborted request rejects with the signal's reason, which belongs to the plugin: leave its stack as it
+          // is.
           if (request.signal?.aborted !== true) takeFrames(error, here)
           reject(error)
         }

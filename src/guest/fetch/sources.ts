@@ -1,16 +1,16 @@
-/** Where the bytes of a body come from: one chunk for each that is asked for. */
+/** A body as a source of bytes. Each call of `next` returns one chunk. */
 import { Bytes } from "./capturedBuiltIns.ts"
 
 export interface Source {
-  /** `undefined` at the end. Rejects if the body breaks off. */
+  /** The next chunk, or `undefined` at the end. Rejects if the body breaks off. */
   readonly next: () => Promise<Uint8Array | undefined>
-  /** No more will be asked for. */
+  /** Releases the source. `next` is not called again. */
   readonly cancel: (reason?: unknown) => void
 }
 
 type Encode = (text: string) => Uint8Array
 
-/** A copy of the bytes of a buffer or a view, or `undefined` of anything else. */
+/** A copy of the bytes of a buffer or view; `undefined` for any other value. */
 export const bytesOf = (value: unknown): Uint8Array | undefined => {
   if (ArrayBuffer.isView(value)) {
     return new Bytes(new Bytes(value.buffer, value.byteOffset, value.byteLength))
@@ -36,11 +36,11 @@ export const sourceOfBytes = (bytes: Uint8Array): Source => {
 const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function"
 
-/** Whether a value is to be read chunk by chunk. */
+/** Whether a body must be read chunk by chunk. */
 export const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   isObject(value) && typeof Reflect.get(value, Symbol.asyncIterator) === "function"
 
-/** Chunks may be strings, buffers and views. Begins to iterate when the first chunk is asked for. */
+/** A source over an async iterable of strings, buffers and views. Starts to iterate at the first `next`. */
 export const sourceOfIterable = (iterable: AsyncIterable<unknown>, encode: Encode): Source => {
   let iterator: AsyncIterator<unknown> | undefined
   return {
@@ -58,13 +58,13 @@ export const sourceOfIterable = (iterable: AsyncIterable<unknown>, encode: Encod
         iterator ??= iterable[Symbol.asyncIterator]()
         await iterator.return?.()
       } catch {
-        // How the plugin's own stream ends concerns nobody here.
+        // The body is no longer needed, so an error in the plugin's stream is ignored.
       }
     }
   }
 }
 
-/** Reads to the end. */
+/** Reads a source to its end. */
 export const collect = async (source: Source): Promise<Uint8Array<ArrayBuffer>> => {
   const chunks: Array<Uint8Array> = []
   let length = 0
@@ -81,7 +81,7 @@ export const collect = async (source: Source): Promise<Uint8Array<ArrayBuffer>> 
   return bytes
 }
 
-/** Two sources of the same bytes; the faster one's are kept for the slower one. */
+/** Two sources of the same bytes. Chunks that the faster reader has read are kept for the slower one. */
 export const tee = (source: Source): readonly [Source, Source] => {
   const reads: Array<Promise<Uint8Array | undefined>> = []
   let readers = 2

@@ -1,21 +1,23 @@
-/** What a guest throws when its host cannot give it a module: an error like any other, which remembers where it is from. */
+/**
+ * The errors that a guest throws when its host refuses a module. The module remembers where each error comes from.
+ */
 import { apply, stringify } from "./intrinsics.ts"
 import type { ModuleRefused, ProblemOrigin } from "../../wire/modules.ts"
 
-/** Taken before any plugin code runs. */
+/** Captured before any plugin code runs. */
 const { get, set } = WeakMap.prototype
 const origins = new WeakMap<object, ProblemOrigin>()
 
-/** Remembers where an error is from, for the failed load that it becomes. */
+/** Records where an error comes from, for the `LOAD_ERROR` that it becomes. */
 export const rememberOrigin = (error: object, origin: ProblemOrigin): void => {
   apply(set, origins, [error, origin])
 }
 
-/** Where an error is from, if that is known. */
+/** Where an error comes from, if known. */
 export const originOf = (error: unknown): ProblemOrigin | undefined =>
   typeof error === "object" && error !== null ? apply(get, origins, [error]) : undefined
 
-/** The error of a refused module. Its class is the language's own, so that plugins can catch it as usual. */
+/** The error for a refused module. It is a plain `Error` or `SyntaxError`, so plugins catch it as usual. */
 export const moduleProblem = (refused: ModuleRefused): Error => {
   const error = refused.syntax === true ? new SyntaxError(refused.error) : new Error(refused.error)
   rememberOrigin(error, refused)

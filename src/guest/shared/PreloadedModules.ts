@@ -1,6 +1,6 @@
 /**
- * What a plugin's guests ask their loader for after the entry is mostly the same each time: it comes with the entry,
- * so that a guest waits once and not for each module.
+ * Modules that the loader sends ahead. A plugin's guests request mostly the same modules each time, so the loader
+ * sends them with the entry: the guest waits once and not once per module.
  */
 import { parse } from "./intrinsics.ts"
 import {
@@ -16,7 +16,7 @@ import {
 
 export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
 
-/** A module that has come, and is made a text when it is asked for. */
+/** A module that has arrived. Its text is decoded when it is requested. */
 interface Come {
   readonly frame: ModuleFrame
   readonly url: string
@@ -33,7 +33,10 @@ const textOf = ({ frame, url, format, from, to }: Come): ModuleText => ({
 
 type Known = { [key: string]: Come }
 
-/** Takes what is in a frame; returns what was asked for. By index: a plugin can patch what iterates. */
+/**
+ * Records the modules of a frame and returns the requested one. Loops by index, because a plugin can patch
+ * iterators.
+ */
 const take = (
   known: Known,
   frame: ModuleFrame,
@@ -58,7 +61,10 @@ const take = (
   return come[0]
 }
 
-/** Asks a line, unless the answer has come ahead. Without prototypes, which a plugin could patch. */
+/**
+ * Returns a function that uses modules sent ahead and asks the loader for all others. Its maps have no prototype
+ * that a plugin could patch.
+ */
 export const makeModuleRequester = (): ((line: ModuleLine, request: ModuleRequest) => ModuleAnswer) => {
   const known: Known = Object.create(null)
   return (line, request) => {

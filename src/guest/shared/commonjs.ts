@@ -1,7 +1,7 @@
 /**
- * CommonJS in a guest: `require`, a module's names, and the cycles between modules as Node has them. A module's
- * `module` and `require` are plain objects made here: Node's own lead to its whole module loader, which looks at the
- * disk without asking anybody.
+ * CommonJS in a guest: `require`, exports, and cycles between modules as in Node. A module's `module` and `require`
+ * are plain objects made here: Node's own lead to its module loader, which reads the disk without the host's
+ * permission.
  */
 import { apply } from "./intrinsics.ts"
 
@@ -29,11 +29,11 @@ interface Require {
   readonly main: undefined
 }
 
-/** What CommonJS needs of the guest it is in. */
+/** The functions of the guest that CommonJS needs. */
 export interface Files {
-  /** The module that `parent`, a URL, means by a specifier. Throws if there is none. */
+  /** Resolves a specifier in the module with the URL `parent`. Throws if there is no such module. */
   readonly resolve: (specifier: string, parent: string) => Resolved
-  /** What a module that is no CommonJS is to whoever requires it. */
+  /** The value that `require` returns for a module that is not CommonJS. */
   readonly other: (found: Resolved, specifier: string) => unknown
   /** A module's code, as a function of `exports`, `require`, `module`, `__filename` and `__dirname`. */
   readonly compile: (url: string) => unknown
@@ -42,19 +42,19 @@ export interface Files {
 }
 
 export interface CommonJs {
-  /** A `require` as a module of that URL has it. */
+  /** Makes the `require` function of the module with this URL. */
   readonly requireIn: (parent: string) => Require
-  /** Runs a module, once. */
+  /** Runs a module the first time; returns its exports. */
   readonly run: (url: string) => unknown
 }
 
 const { assign, create } = Object
 
-/** Makes an error one by which a caller can tell that a module is missing, as by that of Node's own `require`. */
+/** Adds the code by which callers of Node's `require` recognize a missing module. */
 export const moduleNotFound = (error: Error): Error => assign(error, { code: "MODULE_NOT_FOUND" })
 
 export const makeCommonJs = ({ resolve, other, compile, fileOf, folderOf }: Files): CommonJs => {
-  /** By file; without a prototype that a plugin could patch. */
+  /** Modules by file. The map has no prototype that a plugin could patch. */
   const cache: { [filename: string]: Module } = create(null)
   const extensions: object = create(null)
 

@@ -1,6 +1,5 @@
-/** What a plugin's own schema makes of the operator's config. */
 
-/** A refusal to load whose text is for the plugin's author. */
+/** A refusal to load with a message for the plugin's author. */
 export class LoadRefusal extends Error {
   override name = "LoadRefusal"
   readonly missingMethod: string | undefined
@@ -22,7 +21,10 @@ const pathOf = (path: unknown): string => {
   }, "config")
 }
 
-/** What the plugin's own schema makes of the operator's config. */
+/**
+ * Validates the operator's config with the plugin's `configSchema` and returns the result. Without a schema,
+ * returns the config unchanged.
+ */
 export const configOf = async (plugin: object, config: unknown): Promise<unknown> => {
   const schema: unknown = Reflect.get(plugin, "configSchema")
   if (schema === undefined) return config

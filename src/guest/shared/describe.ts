@@ -1,16 +1,18 @@
-/** Describes whatever a plugin threw, without trusting it to be describable. */
+/** Describes any thrown value as JSON or text, without trusting its properties. */
 import { apply, cut, isProxy, stringify, string } from "./intrinsics.ts"
 
 const maxMessage = 4_096
 const maxStack = 8_192
 
-/** Reads a property that may be a getter, may throw and may be anything; only a string counts. */
+/**
+ * Reads a string property of an untrusted value: the property may be missing, a throwing getter or of another type.
+ */
 const text = (value: object, property: string, max: number): string | undefined => {
   try {
     const found: unknown = Reflect.get(value, property)
     return typeof found === "string" && found.length > 0 ? cut(found, 0, max) : undefined
   } catch {
-    // A throwing getter is one more thing that has no description.
+    // A getter that throws counts as a missing description.
     return undefined
   }
 }
@@ -23,7 +25,7 @@ const primitive = (value: unknown): string => {
   }
 }
 
-/** JSON of a `ThrownValue`. */
+/** The JSON of a `ThrownValue`. */
 export const describeThrown = (thrown: unknown): string => {
   if ((typeof thrown !== "object" && typeof thrown !== "function") || thrown === null) {
     return thrownJson(thrown === null ? "null" : typeof thrown, primitive(thrown), undefined)
@@ -39,13 +41,13 @@ export const describeThrown = (thrown: unknown): string => {
 const thrownJson = (name: string, message: string, stack: string | undefined): string =>
   `{"name":${quote(name)},"message":${quote(message)}${stack === undefined ? "" : `,"stack":${quote(stack)}`}}`
 
-/** JSON of a string; a patched `String.prototype.toJSON` must not decide whether it is one. */
+/** The JSON of a string. The check guards against a patched `String.prototype.toJSON` that returns no string. */
 export const quote = (value: string): string => {
   const json: unknown = apply(stringify, undefined, [value])
   return typeof json === "string" ? json : '""'
 }
 
-/** `name: message` of whatever was thrown, for reasons that are one text. */
+/** A thrown value as `name: message`, for reasons that are one text. */
 export const describeReason = (thrown: unknown): string => {
   if (typeof thrown === "object" && thrown !== null && !isProxy(thrown)) {
     const name = text(thrown, "name", 200)

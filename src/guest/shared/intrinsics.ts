@@ -1,13 +1,13 @@
 /**
- * The built-ins that a guest's own code goes by, taken before any plugin code runs: what a plugin patches
- * afterwards it patches for itself only. ECMAScript alone: this runs in Node and in QuickJS.
+ * The built-ins that the guest's own code uses, captured before any plugin code runs, so that a plugin's patches
+ * affect only the plugin. Only ECMAScript is required: this runs in Node and in QuickJS.
  */
 import { apply } from "../../wire/intrinsics.ts"
 
 export { apply, cut, indexOf } from "../../wire/intrinsics.ts"
 export const { keys, getPrototypeOf: prototypeOf } = Object
 const { toString } = Object.prototype
-/** `[object Map]` */
+/** A value's tag, e.g. `[object Map]`. */
 export const tagOf = (value: object): string => apply(toString, value, [])
 export const parse = JSON.parse
 export const stringify = JSON.stringify
@@ -17,9 +17,9 @@ const { lastIndexOf: stringLastIndexOf, startsWith: stringStartsWith } = String.
 const { includes: arrayIncludes } = Array.prototype
 
 /**
- * Whether a value is a Proxy, so that Node's guests can describe one without running its traps. QuickJS offers no
- * such test to anybody: there a Proxy is described like any object, its traps run inside the engine and under
- * the run's deadline, and what they throw is caught where they are read.
+ * Whether a value is a Proxy. Node's guests use this to describe a Proxy without running its traps. QuickJS has no
+ * such test: there a Proxy is described like any object. Its traps run inside the engine, under the run's deadline,
+ * and the code that reads the properties catches what they throw.
  */
 export const isProxy: (value: unknown) => boolean =
   globalThis.process === undefined ? () => false : process.getBuiltinModule("node:util").types.isProxy
@@ -28,7 +28,9 @@ export const lastIndexOf = (text: string, what: string): number => apply(stringL
 export const startsWith = (text: string, start: string): boolean => apply(stringStartsWith, text, [start])
 export const includes = (list: ReadonlyArray<string>, item: string): boolean =>
   apply(arrayIncludes, list, [item])
-// Itself a property that a plugin can set.
+// Captured, because a plugin can overwrite the property `globalThis`.
 const globals = globalThis
-/** Globals that can be enumerated, as those are that an assignment makes: to count all takes ten times as long. */
+/**
+ * The number of enumerable globals; assignments create such globals. Counting all globals takes ten times as long.
+ */
 export const globalKeys = (): number => keys(globals).length

@@ -1,6 +1,6 @@
 /**
- * What JSON would quietly make something else of in an output: NaN becomes null, a Map becomes {}. Such an output is
- * refused with its path. Members that are undefined or functions are left out, as JSON does.
+ * Finds values in an output that JSON would silently change: NaN becomes null, a Map becomes {}. Such an output is
+ * refused with the value's path. Members that are undefined or functions are left out, as JSON does.
  */
 import { quote } from "./describe.ts"
 import { apply, indexOf, keys, prototypeOf, tagOf } from "./intrinsics.ts"
@@ -9,16 +9,16 @@ const { isArray } = Array
 const { test } = RegExp.prototype
 const plainPrototype = Object.prototype
 
-/** A value to look at, and the way to it. */
+/** A value to check, with its path. */
 interface Step {
   readonly value: unknown
   readonly key: string | number
   readonly from: Step | undefined
-  /** The list of those that are still to be looked at. */
+  /** The next value in the list of values still to check. */
   next: Step | undefined
 }
 
-/** Values looked at in one that is no JSON at all: it may lead in circles. */
+/** The most values to check. An output that JSON cannot write may be circular. */
 const maxLooked = 100_000
 
 const identifier = /^[A-Za-z_$][\w$]{0,60}$/
@@ -35,7 +35,7 @@ const pathOf = (step: Step): string => {
 }
 const { slice: sliceOf } = String.prototype
 
-/** `Map`, `Promise`, `RegExp String Iterator`: what an object calls itself. */
+/** An object's class as its tag or constructor names it, e.g. `Map`, `Promise`, `RegExp String Iterator`. */
 const nameOf = (value: object): string => {
   const tag = apply(sliceOf, tagOf(value), [8, -1])
   if (tag !== "Object") return tag
@@ -48,7 +48,10 @@ const isIterator = (value: object): boolean =>
   typeof Reflect.get(value, "next") === "function" &&
   (Reflect.has(value, Symbol.iterator) || Reflect.has(value, Symbol.asyncIterator))
 
-/** What an object is that JSON has nothing of, and what to return in its place; `undefined` for plain ones. */
+/**
+ * What was expected and what to return instead, for an object that JSON would write as `{}`; `undefined` for plain
+ * objects.
+ */
 const lostObject = (value: object): string | undefined => {
   const prototype = prototypeOf(value)
   if (prototype === plainPrototype || prototype === null || keys(value).length > 0) return undefined
@@ -64,7 +67,7 @@ const lostObject = (value: object): string | undefined => {
   return `JSON, got an object of class ${name} without members`
 }
 
-/** What is wrong with a value by itself; `inList` if JSON would write null for nothing. */
+/** The problem with a single value. In a list, JSON writes null for undefined, functions and symbols. */
 const lost = (value: unknown, inList: boolean): string | undefined => {
   switch (typeof value) {
     case "number":
@@ -92,7 +95,7 @@ export const findLoss = (output: unknown): string | undefined => {
     let problem = lost(value, isList)
     if (typeof value === "object" && value !== null && typeof Reflect.get(value, "toJSON") !== "function") {
       if (isArray(value)) {
-        // The last is put first last: they are looked at in their order.
+        // Pushed from the last to the first, so that the first is checked first.
         for (let at = value.length - 1; at >= 0; at--)
           first = { value: Reflect.get(value, at), key: at, from: step, next: first }
       } else {
@@ -112,6 +115,6 @@ export const findLoss = (output: unknown): string | undefined => {
   return undefined
 }
 
-/** As `findLoss`, in no time for an output whose JSON shows that there is none. */
+/** Like `findLoss`, but skips the search if the JSON has no `null` and no `{}`: then there is no loss. */
 export const lossIn = (output: unknown, json: string): string | undefined =>
   indexOf(json, "null", 0) < 0 && indexOf(json, "{}", 0) < 0 ? undefined : findLoss(output)

@@ -1,16 +1,18 @@
-/** How many log lines a run may send: what goes over is counted and dropped before it can fill any queue. */
+/**
+ * Limits the log lines of a run. Lines over the budget are dropped and counted here, before they can fill a queue.
+ */
 import { cut } from "./intrinsics.ts"
 import type { GuestLimits, LogLevel } from "../../wire/messages.ts"
 
 export interface LogBudget {
   readonly line: (level: LogLevel, text: string) => void
-  /** Whether no further line will be kept. */
+  /** Whether the budget is used up. */
   readonly spent: () => boolean
-  /** Counts a line that was not even made. */
+  /** Counts a dropped line that was never formatted. */
   readonly drop: () => void
-  /** Starts a new budget; from now on lines are the new run's. */
+  /** Starts the budget of a new run. */
   readonly begin: (limits: GuestLimits) => void
-  /** Says how many lines went over the budget, if any did. */
+  /** Logs how many lines were dropped, if any. */
   readonly end: () => void
 }
 

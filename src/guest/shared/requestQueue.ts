@@ -1,31 +1,31 @@
 /**
- * The guest's own queue: the host hands runs over ahead, several in a text, and whoever serves the line is given
- * one at a time. What has not begun when a run spoils the isolate never begins here: the host takes it elsewhere.
+ * The guest's own queue. The host sends runs ahead, several per message; the queue passes them on one at a time. If
+ * a run spoils the isolate, the queue drops the runs that have not started: the host runs them in another isolate.
  */
 import { eachRequest, leftoverOf, noTag, tagOf, typeOf, withTag } from "../../wire/codec.ts"
 import { type HostLine, Leftover, ReplyType, RequestType } from "../../wire/messages.ts"
 
-/** Whether a reply ends the use of this isolate. */
+/** Whether this isolate cannot be used after a reply. */
 const spoils = (type: string, text: string): boolean =>
   type === ReplyType.uncrossable || leftoverOf(text) !== Leftover.none
 
 /**
- * Turns of the event loop that are asked for together. Each ends with what a run left to be told of (a rejection that
- * nobody handles), but only the last has the loop look at all its sources, which costs more than most runs.
+ * The most event-loop turns to request at once. Unhandled rejections of a run are reported at the end of each turn.
+ * Only the last turn makes the loop poll all its sources, which costs more than most runs.
  */
 const turnsAtOnce = 8
 
 export interface RequestQueue extends HostLine {
-  /** Turns that were asked for and have not come: they are none of the plugin's doing. */
+  /** The number of requested turns that have not come. They do not count as the plugin's open resources. */
   readonly turns: () => number
 }
 
 /**
- * A line that gives one request at a time. `later` calls back in another turn of the event loop, so that a late
- * error of one run is never taken for the next one's.
+ * Wraps a line so that it delivers one request at a time. `later` must call back in another turn of the event loop,
+ * so that a late error of one run is not attributed to the next.
  */
 export const queueRequests = (line: HostLine, later: (turn: () => void) => void): RequestQueue => {
-  /** Runs that have not begun; taken from the front without moving the rest. */
+  /** Runs that have not started. `from` marks the first, so that the rest need not move. */
   let waiting: Array<string> = []
   let from = 0
   let busy: string | undefined
@@ -83,7 +83,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
     modules: line.modules,
     post: (text) => {
       const type = typeOf(text)
-      // Whose fault a crash is: nobody's, if it came between two runs.
+      // Attributes a crash to the current run, or to no run if it happened between two.
       if (type === ReplyType.crashed) return line.post(withTag(text, busy ?? noTag))
       line.post(text)
       if (

@@ -1,6 +1,6 @@
 /**
- * Loads one plugin and runs it, one request at a time, for the host at the other end of the line. What it needs
- * of the world around it is its `Realm`: this runs in threads and processes of Node and inside QuickJS.
+ * Loads one plugin and runs it, one request at a time, for the host. Everything specific to an environment is in
+ * its `Realm`, because this runs in Node's threads and processes and inside QuickJS.
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
 import { cut, globalKeys, parse, string, stringify } from "./intrinsics.ts"
@@ -37,31 +37,31 @@ export interface PluginLog {
   readonly error: LogMethod
 }
 
-/** What serving a plugin takes. */
+/** The functions of the environment that `serve` needs. */
 export interface Realm {
   readonly line: HostLine
-  /** A run's budget of log lines. */
+  /** The log budget of a run. */
   readonly logs: { readonly begin: (limits: GuestLimits) => void; readonly end: () => void }
   readonly log: PluginLog
   readonly net: {
     readonly fetch: unknown
-    /** Takes an answer of the broker. */
+    /** Takes a message from the broker. */
     readonly receive: (json: string) => void
-    /** A run is over, and so are its requests. */
+    /** Ends the requests of a run that is over. */
     readonly reset: () => void
-    /** How many requests are open. */
+    /** The number of open requests. */
     readonly active: () => number
   }
-  /** Side messages belong to this request from now on. */
+  /** Sets the tag of the request that side messages (logs, network, audit) belong to from now on. */
   readonly setTag: (tag: string) => void
-  /** Told of the plugin before it is imported. */
+  /** Called before the plugin is imported. */
   readonly begin: (request: LoadRequest) => void
   readonly importPlugin: (entry: string) => Promise<object>
-  /** Calls back once nothing has happened for a while, unless what it returns is called before. */
+  /** Calls `tell` once if the guest has been idle for a while. Call the returned function to cancel. */
   readonly whenIdle: (tell: () => void) => () => void
-  /** How many timers, sockets and the like are open. */
+  /** The number of open timers, sockets and similar resources. */
   readonly activeResources: () => number
-  /** Whether to count the globals after this run, which takes longer than to count what is open. */
+  /** Whether to count the globals after this run. Counting globals takes longer than counting resources. */
   readonly countsGlobals: () => boolean
 }
 
@@ -69,7 +69,10 @@ type Method = (input: unknown, context: object) => unknown
 
 const Controller = AbortController
 
-/** What a method is called with beside its input. The signal is made when it is looked at: few plugins do. */
+/**
+ * The context that a method receives as its second argument. The signal is created at its first use, because few
+ * plugins need it.
+ */
 class RunContext {
   readonly log: unknown
   readonly fetch: unknown
@@ -100,7 +103,7 @@ interface Loaded {
   readonly method: Method
   readonly config: unknown
   readonly limits: GuestLimits
-  /** What the plugin had open when it was loaded; a run that ends with more has left something behind. */
+  /** The resources that were open after loading. A run that ends with more has left some behind. */
   resources: number
   readonly globals: number
 }
@@ -108,7 +111,7 @@ interface Loaded {
 const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function"
 
-/** JSON of a `LoadFailure`. */
+/** The JSON of a `LoadFailure`. */
 const failureOf = (error: unknown): string => {
   if (!(error instanceof LoadRefusal))
     return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}${originJson(error)}}`
@@ -132,7 +135,7 @@ const findMethod = (namespace: object, method: string): Found | undefined => {
   return undefined
 }
 
-/** Its methods of those that are asked for, in their order. */
+/** The requested methods that the plugin has, in the order of the request. */
 const methodsOf = (
   namespace: object,
   { method, otherMethods }: LoadRequest
@@ -150,10 +153,10 @@ const methodsOf = (
   )
 }
 
-/** Characters of JSON. */
+/** In characters of JSON. */
 const maxCapabilities = 16_384
 
-/** What the plugin says it needs, as JSON; what is no such thing is for the host to refuse. */
+/** The plugin's declared capabilities as JSON that continues an object. The host validates them. */
 const capabilitiesOf = (plugin: object): string => {
   const declared: unknown = Reflect.get(plugin, "capabilities")
   if (declared === undefined) return ""
@@ -167,7 +170,7 @@ const capabilitiesOf = (plugin: object): string => {
 const stringOr = (value: unknown, fallback: string): string =>
   typeof value === "string" ? cut(value, 0, 200) : fallback
 
-/** Serves the line for as long as the isolate lives. */
+/** Serves requests until the isolate ends. */
 export const serve = (realm: Realm): void => {
   const { line, logs, net } = realm
   let loaded: Loaded | undefined
@@ -184,7 +187,7 @@ export const serve = (realm: Realm): void => {
     net.reset()
     line.post(text)
   }
-  /** Whether a run has left timers, handles, requests or globals in its isolate. */
+  /** Which of requests, resources or globals a run has left behind in its isolate. */
   const leftover = (of: Loaded): string => {
     const resources = realm.activeResources()
     const left =
@@ -195,7 +198,7 @@ export const serve = (realm: Realm): void => {
           : realm.countsGlobals() && globalKeys() !== of.globals
             ? Leftover.globals
             : Leftover.none
-    // What the load still had under way is no allowance for a run.
+    // If resources of the load have closed since, lower the allowance, so that a run cannot use it up.
     if (resources < of.resources) of.resources = resources
     return left
   }

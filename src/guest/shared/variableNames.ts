@@ -1,4 +1,7 @@
-/** Names of environment variables, told from what else is asked of `process.env`: `toJSON`, `then`, `constructor`. */
+/**
+ * Tells names of environment variables from other properties that code reads of `process.env`, such as `toJSON`,
+ * `then` and `constructor`.
+ */
 import { apply } from "./intrinsics.ts"
 
 const { test } = RegExp.prototype

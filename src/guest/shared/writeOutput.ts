@@ -1,20 +1,20 @@
-/** An output as the JSON that crosses, or why it cannot. */
+/** Writes an output as JSON, or says why it cannot be written. */
 import { describeReason } from "./describe.ts"
 import { stringify } from "./intrinsics.ts"
 import { findLoss, lossIn } from "./jsonLosses.ts"
 
-/** `problem` is `undefined` for an output that can cross; `text` is its JSON then. */
+/** The JSON of an output in `text`, or the reason why it cannot cross in `problem`. */
 export interface Written {
   readonly text: unknown
   readonly problem: string | undefined
 }
 
-/** Why an output is no JSON, where that is for a value in it. */
+/** The value in an output that prevents JSON, if one does. */
 const lossOf = (output: unknown): string | undefined => {
   try {
     return findLoss(output)
   } catch {
-    // A getter throws: that is why.
+    // A getter threw: the caller reports the error of `stringify`.
     return undefined
   }
 }
