@@ -1,14 +1,15 @@
 /**
- * Node's `StringDecoder` without its native half: that works on bytes which every decoder carries about, a stream's
- * too, and ends the whole process when a plugin has written others there. This one keeps what it has to itself.
+ * A `StringDecoder` in JavaScript that replaces the methods of Node's. Node's keeps its state in bytes that every
+ * decoder exposes (a stream's decoder too), and its native code aborts the process if a plugin changes them. This
+ * one keeps its state private.
  */
 import { StringDecoder } from "node:string_decoder"
 import { apply } from "../shared/intrinsics.ts"
 
-/** What a decoder waits to be told the rest of. */
+/** The incomplete character at the end of a decoder's input. */
 interface Pending {
   bytes: Buffer
-  /** How many more its character takes. */
+  /** How many bytes complete the character. */
   missing: number
 }
 
@@ -20,7 +21,7 @@ const empty = from([])
 
 const text = (bytes: Buffer, encoding: string): string => apply(toString, bytes, [encoding])
 
-/** A copy: what is shared with a plugin can change between two looks. */
+/** A copy of the input, because a plugin could change shared bytes while they are decoded. */
 const bytesOf = (given: unknown): Buffer => {
   if (isBuffer(given)) return from(given)
   if (ArrayBuffer.isView(given)) return from(from(given.buffer, given.byteOffset, given.byteLength))
@@ -30,10 +31,10 @@ const bytesOf = (given: unknown): Buffer => {
   )
 }
 
-/** Bytes of a character by its first byte; 1 for what begins none. */
+/** The length in bytes of the UTF-8 character that starts with `first`; 1 if no character starts with it. */
 const lengthOf = (first: number): number => (first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4)
 
-/** How many bytes at the end are the beginning of a character, and how many it lacks. */
+/** How many bytes at the end belong to an incomplete character, and how many bytes it lacks. */
 const endOf = (bytes: Buffer, encoding: string): readonly [kept: number, missing: number] => {
   const { length } = bytes
   if (encoding === "utf8") {
@@ -54,7 +55,7 @@ const endOf = (bytes: Buffer, encoding: string): readonly [kept: number, missing
   return rest === 0 ? [0, 0] : [rest, 3 - rest]
 }
 
-/** Not in Node's types. */
+/** Read by name, because Node's types lack `encoding`. */
 const encodingOf = (decoder: object): string => `${Reflect.get(decoder, "encoding")}`
 
 const write = (decoder: StringDecoder, given: unknown): string => {
@@ -76,7 +77,7 @@ const end = (decoder: StringDecoder, given: unknown): string => {
   if (left === undefined) return head
   apply(remove, pendings, [decoder])
   const encoding = encodingOf(decoder)
-  // Half a unit of UTF-16 is none.
+  // Drop an odd last byte: UTF-16 needs two.
   const odd = encoding === "utf16le" ? left.bytes.length % 2 : 0
   return head + text(left.bytes.subarray(0, left.bytes.length - odd), encoding)
 }
@@ -84,7 +85,7 @@ const end = (decoder: StringDecoder, given: unknown): string => {
 const pendingOf = (decoder: object): Pending =>
   apply(get, pendings, [decoder]) ?? { bytes: empty, missing: 0 }
 
-/** Gives all decoders methods that use nothing of their native half. */
+/** Replaces the methods of all decoders with methods that do not call native code. */
 export const replaceStringDecoder = (): void => {
   const methods: PropertyDescriptorMap = Object.getOwnPropertyDescriptors({
     write(this: StringDecoder, given: unknown) {

@@ -1,6 +1,6 @@
 /**
- * The Web's `TextDecoder` over Node's: that carries a native object about, and ends the whole process when a plugin
- * has put another value in its place.
+ * The Web's `TextDecoder`, as a wrapper of Node's. Node's exposes a native object, and aborts the process if a
+ * plugin replaces that object.
  */
 import { apply } from "../shared/intrinsics.ts"
 

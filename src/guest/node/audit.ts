@@ -1,6 +1,6 @@
 /**
- * Audit mode: file access that no grant covers is let through and reported. The hub's own folder stays out of
- * reach, by a look at the path and at what it really is.
+ * Audit mode: file access without a grant is allowed and reported. The hub's own folder stays closed: both the
+ * given path and the real path are checked.
  */
 import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve, sep } from "node:path"
@@ -9,36 +9,36 @@ import type { AuditLine, LoadRequest } from "../../wire/messages.ts"
 
 export interface Audit {
   readonly begin: (granted: NonNullable<LoadRequest["audit"]>) => void
-  /** Whether files are judged here rather than by the permission flags. */
+  /** Whether audit mode is on. If so, `allows` decides about file access, not Node's permission flags. */
   readonly active: () => boolean
-  /** Whether a path may be used; reports it where no grant covers it. */
+  /** Whether a path may be used. Reports the use if no grant covers the path. */
   readonly allows: (capability: "read" | "write", file: string) => boolean
-  /** Whether a grant covers a path: only then is all that lies below it known not to be the hub's. */
+  /** Whether a grant covers a path. Only a granted folder is known not to contain the hub's folder. */
   readonly covers: (capability: "read" | "write", file: string) => boolean
   readonly report: (line: AuditLine) => void
 }
 
-// The hub's folder by name, as in paths.ts of the host.
+// The hub's folder by name. The same pattern is in paths.ts of the host.
 const hubFolder = /(^|[\\/])\.agentlip([\\/]|$)/i
-// Files that stand for processes and devices, the hub's environment among them; grants refuse them as well.
+// Files that represent processes and devices; one of them holds the hub's environment. Grants refuse them as well.
 const virtual = /^\/(proc|sys|dev)(\/|$)/
-// A regular expression's `test` asks the prototype, which a plugin can patch.
+// `exec`, because a regular expression's `test` looks `exec` up on the prototype, which a plugin can patch.
 const { exec } = RegExp.prototype
 const isClosed = (file: string): boolean =>
   apply(exec, hubFolder, [file]) !== null || apply(exec, virtual, [file]) !== null
 
-/** What a path really is, as far as it exists. */
+/** The real path of a file. If the file does not exist, the parent folder's real path and the file's name. */
 const realOf = (file: string): string => {
   try {
     return realpathSync(file)
   } catch {
-    // It does not exist yet: where it would be made decides.
+    // The file does not exist yet: use the folder that it would be created in.
     const parent = dirname(file)
     return parent === file ? file : join(realOf(parent), basename(file))
   }
 }
 
-/** More uses than this tell nothing new. */
+/** The most distinct uses to report per isolate. */
 const maxReports = 1_000
 
 export const makeAudit = (send: (line: AuditLine) => void): Audit => {
@@ -52,10 +52,10 @@ export const makeAudit = (send: (line: AuditLine) => void): Audit => {
   }
   const isCovered = (capability: "read" | "write", real: string): boolean => {
     const grants = granted?.[capability] ?? []
-    // By index: what a plugin makes of arrays' methods is not to decide.
+    // By index, because a plugin can patch the methods and iterators of arrays.
     for (let at = 0; at < grants.length; at++) {
       const grant = grants[at] ?? ""
-      // A folder's grant ends in a separator.
+      // A grant for a folder ends in a separator.
       if (real === grant || (grant[grant.length - 1] === sep && startsWith(real + sep, grant))) return true
     }
     return false

@@ -1,4 +1,4 @@
-/** The first code in a process of the runtime. */
+/** The entry point of an isolate's process. */
 import { processLine } from "./processLine.ts"
 import { rehearse } from "./rehearse.ts"
 import { start } from "./start.ts"

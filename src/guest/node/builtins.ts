@@ -1,9 +1,9 @@
 /**
- * Built-in modules that compute and touch nothing outside the isolate. The others that a plugin may have are
- * stand-ins (facades.ts); all the rest there is none of.
+ * The built-in modules that only compute and reach nothing outside the isolate. facades.ts makes stand-ins for some
+ * others; plugins cannot import the rest.
  *
- * What a new Node adds to a module is not a plugin's until it is listed here: some of Node's own classes have a native
- * half that aborts the process, or memory that no limit sees.
+ * Members are listed by name, so that a new Node version exposes nothing new to plugins: some of Node's classes
+ * have native code that aborts the process, or use memory outside all limits.
  */
 import * as buffer from "node:buffer"
 import * as events from "node:events"
@@ -15,7 +15,7 @@ import * as url from "node:url"
 import * as util from "node:util"
 import { TextDecoder } from "./TextDecoder.ts"
 
-/** Modules that are ECMAScript through and through. Without a prototype that a plugin could patch. */
+/** Modules that are safe as a whole. The record has no prototype that a plugin could patch. */
 export const harmless: { readonly [name: string]: true } = Object.assign(Object.create(null), {
   assert: true,
   "assert/strict": true,
@@ -31,25 +31,24 @@ export const harmless: { readonly [name: string]: true } = Object.assign(Object.
 
 const names = (text: string): ReadonlyArray<string> => text.trim().split(/\s+/)
 
-/** By module: the members that a plugin is given. */
+/** The members that a plugin gets, by module. */
 const members = {
-  // Not `Blob`, `File`, `resolveObjectURL` (native halves), `SlowBuffer` (memory that was
-  // not cleared), nor `transcode`.
+  // Left out: `Blob`, `File` and `resolveObjectURL` (native code), `SlowBuffer` (uncleared memory), `transcode`.
   buffer: names(`Buffer INSPECT_MAX_BYTES atob btoa constants isAscii isUtf8 kMaxLength kStringMaxLength`),
-  // Not `EventEmitterAsyncResource`.
+  // Left out: `EventEmitterAsyncResource`.
   events: names(`EventEmitter addAbortListener captureRejectionSymbol captureRejections defaultMaxListeners
     errorMonitor getEventListeners getMaxListeners init listenerCount on once setMaxListeners usingDomains`),
   stream: names(`Duplex PassThrough Readable Stream Transform Writable _isArrayBufferView _isUint8Array
     _uint8ArrayToBuffer addAbortSignal compose destroy duplexPair finished getDefaultHighWaterMark isDestroyed
     isDisturbed isErrored isReadable isWritable pipeline promises setDefaultHighWaterMark`),
-  // Not `blob`.
+  // Left out: `blob`.
   "stream/consumers": names(`arrayBuffer buffer bytes json text`),
   string_decoder: names(`StringDecoder`),
   timers: names(`clearImmediate clearInterval clearTimeout promises setImmediate setInterval setTimeout`),
-  // Not `URLPattern`: misuse of its native half has ended the process with a segmentation fault.
+  // Left out: `URLPattern`, because misuse of its native code has crashed the process.
   url: names(`URL URLSearchParams Url domainToASCII domainToUnicode fileURLToPath fileURLToPathBuffer
     format parse pathToFileURL resolve resolveObject urlToHttpOptions`),
-  // Not what is about the process (`setTraceSigInt`), its code (`getCallSites`) or ports (`transferable…`).
+  // Left out: members about the process (`setTraceSigInt`), its code (`getCallSites`) and ports (`transferable…`).
   util: names(`MIMEParams MIMEType TextEncoder _extend aborted callbackify convertProcessSignalToExitCode debounce
     debug debuglog deprecate diff format formatWithOptions getSystemErrorMap getSystemErrorMessage getSystemErrorName
     inherits inspect isArray isDeepStrictEqual parseArgs parseEnv promisify
@@ -59,7 +58,7 @@ const members = {
 export const pick = (from: object, names: ReadonlyArray<string>): Record<string, unknown> =>
   Object.fromEntries(names.filter((name) => name in from).map((name) => [name, Reflect.get(from, name)]))
 
-/** The module is a function, and its members are that function's: what is not listed is taken off. */
+/** Removes all members that are not listed. Used if the module is a function, which cannot be copied. */
 const strip = (module: object, names: ReadonlyArray<string>): object => {
   for (const name of Object.keys(module)) {
     if (!names.includes(name) && !Reflect.deleteProperty(module, name)) {
@@ -69,7 +68,7 @@ const strip = (module: object, names: ReadonlyArray<string>): object => {
   return module
 }
 
-/** The modules of which a plugin is given a part, by name. */
+/** The modules that plugins get only in part, by name. */
 export const makeParts = (): Map<string, object> =>
   new Map<string, object>([
     ["buffer", pick(buffer, members.buffer)],

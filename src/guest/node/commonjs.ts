@@ -1,8 +1,8 @@
 /**
- * CommonJS modules in Node, run by the guest's own loader in the place of Node's: no module object of Node's is ever
- * a plugin's to see.
+ * CommonJS modules in Node, run by the guest's own loader instead of Node's. Plugins never get one of Node's own
+ * module objects.
  */
-// By namespace: a runtime without hooks (Bun) must still be able to load this file.
+// Imported by namespace, so that a runtime without module hooks (Bun) can load this file.
 import * as nodeModule from "node:module"
 import { dirname } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -13,20 +13,26 @@ import { denied } from "./denied.ts"
 import type { ModuleText } from "../shared/PreloadedModules.ts"
 
 export interface CommonJsFiles {
-  /** What a module's specifier means to the loader. */
+  /** Resolves a specifier with the host's loader. */
   readonly find: (specifier: string, parent: string) => ModuleText
   readonly sourceOf: (url: string) => string
-  /** A built-in as a plugin may have it; throws for one that it may not have. */
+  /**
+   * A built-in as plugins may have it; `undefined` if the specifier names none. Throws for a built-in that plugins
+   * may not use.
+   */
   readonly builtin: (specifier: string) => object | undefined
 }
 
 export interface NodeCommonJs {
   readonly createRequire: (from: unknown) => ReturnType<CommonJs["requireIn"]>
-  /** What a `require` of a module that is no CommonJS is at, for the hook that Node asks next. */
+  /**
+   * The module that `require` is loading with Node's loader because it is not CommonJS. The resolve hook takes it:
+   * the second call returns `undefined`.
+   */
   readonly required: () => Resolved | undefined
 }
 
-/** Members of Node's `Module` that change how modules load, or look at the disk past the loader. */
+/** Members of Node's `Module` that change how modules load, or that read the disk without the host's loader. */
 const closedMembers = [
   "registerHooks",
   "register",
@@ -44,11 +50,11 @@ const closedMembers = [
 
 type Load = (request: string, parent: unknown, isMain: boolean, options?: unknown) => unknown
 
-/** How a plugin's module finds others that it imports while it runs. */
+/** Makes `import()` in a CommonJS module use the main loader, and so the guest's hooks. */
 const dynamicImports = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER
 const parameters = ["exports", "require", "module", "__filename", "__dirname"]
 
-/** Where a path or URL that a plugin gives as a place for a `require` is. */
+/** The URL of the module that `createRequire` is called for. */
 const placeOf = (from: unknown): string => {
   if (from instanceof URL) return from.href
   if (typeof from === "string" && startsWith(from, "file:")) return from
@@ -58,10 +64,10 @@ const placeOf = (from: unknown): string => {
 
 export const installCommonJs = ({ find, sourceOf, builtin }: CommonJsFiles): NodeCommonJs => {
   const { Module } = nodeModule
-  // Not in Node's types, and for everybody to replace.
+  // Read by name: Node's types lack it.
   const original: Load = Reflect.get(Module, "_load")
   let asked: Resolved | undefined
-  /** By file, as Node asks for it; without a prototype that a plugin could patch. */
+  /** URLs by file, because Node requests a module by file. The map has no prototype that a plugin could patch. */
   const urls: { [filename: string]: string } = Object.create(null)
 
   const builtins = "node:"
@@ -90,11 +96,11 @@ export const installCommonJs = ({ find, sourceOf, builtin }: CommonJsFiles): Nod
     folderOf: dirname
   })
 
-  // Node comes here for a CommonJS module that is imported, with its file, once the hooks have given its source.
+  // Node calls this with the file of an imported CommonJS module, after the hooks have returned its source.
   const load: Load = (request) => files.run(urls[request] ?? pathToFileURL(request).href)
   Object.defineProperty(Module, "_load", { value: load, writable: false, configurable: false })
-  // Should a plugin come by Node's loader all the same: it could add hooks that are asked before the guest's, and
-  // the rest looks at the disk.
+  // A plugin that gets hold of Node's `Module` could otherwise add hooks that run before the guest's, or read the
+  // disk.
   const refuse = (): never => {
     throw denied("Node's module internals", "A plugin cannot change how modules load.")
   }

@@ -1,4 +1,4 @@
-/** `console`, `process.stdout` and `process.stderr` of a plugin: lines to the host, capped per run. */
+/** A plugin's `console`, `process.stdout` and `process.stderr`. They send lines to the host, limited per run. */
 import { Console } from "node:console"
 import { Writable } from "node:stream"
 import { cut } from "../shared/intrinsics.ts"
@@ -19,14 +19,17 @@ export interface GuestConsole extends Pick<LogBudget, "begin" | "end"> {
   readonly stderr: Writable
 }
 
-/** Makes the three; they share one budget, and drop what goes over it before it can fill any queue. */
+/**
+ * Makes the console and the two streams. They share one budget and drop all lines over it before they can fill a
+ * queue.
+ */
 export const makeConsole = (send: (level: LogLevel, text: string) => void): GuestConsole => {
   const budget = makeLogBudget(send)
   let level: LogLevel | undefined
 
   const line = (fallback: LogLevel, text: string): void => budget.line(level ?? fallback, text)
 
-  // A stream that keeps nothing: `write` is replaced, so that Node's own buffering never sees a chunk.
+  // A stream that buffers nothing: `write` is replaced, so Node's own buffering never gets a chunk.
   const stream = (fallback: LogLevel): Writable => {
     const sink = new Writable({ decodeStrings: false, write: (_chunk, _encoding, done) => done() })
     const write = (chunk: unknown): boolean => {
@@ -47,7 +50,7 @@ export const makeConsole = (send: (level: LogLevel, text: string) => void): Gues
     const ofMethod = levels[method]
     Object.defineProperty(inner, method, {
       value: (...args: ReadonlyArray<unknown>) => {
-        // Over the budget nothing is even formatted.
+        // Over the budget, do not even format.
         if (budget.spent()) return budget.drop()
         level = ofMethod
         try {

@@ -1,7 +1,6 @@
 /**
- * Stand-ins for the built-in modules that a plugin may have only part of. Each is a plain object of the
- * members that stay within the isolate: nothing that works on file descriptors, on the shared thread pool,
- * on other threads or on the process.
+ * Stand-ins for the built-in modules that plugins get only in part. Each is a plain object whose members stay
+ * within the isolate: no file descriptors, shared thread pool, other threads or process control.
  */
 import * as asyncHooks from "node:async_hooks"
 import * as crypto from "node:crypto"
@@ -17,7 +16,7 @@ import { makeFs } from "./fileSystem.ts"
 
 const { hasOwn } = Object
 
-/** What a plugin sees of the process: its shape, none of its powers but ending its own isolate. */
+/** The `process` of a plugin. It has the usual members, but the only power is to end its own isolate. */
 const makeProcess = (
   streams: { readonly stdout: Writable; readonly stderr: Writable },
   env: object
@@ -42,7 +41,7 @@ const makeProcess = (
     hrtime: realProcess.hrtime,
     uptime: () => globalPerformance.now() / 1000,
     emitWarning: (warning: unknown) => streams.stderr.write(`Warning: ${String(warning)}\n`),
-    // Listeners for the process's events would see (and could hold up) the isolate's own end.
+    // Listeners are ignored: they would see the isolate's own end and could delay it.
     on: ignore,
     once: ignore,
     off: ignore,
@@ -55,7 +54,7 @@ const makeProcess = (
   return facade
 }
 
-/** A hash without Node's own object, whose native handle a plugin could call in ways that abort the process. */
+/** A hash as a plain object. Node's own hash exposes a native handle that a plugin could use to abort the process. */
 const digester = (hash: crypto.Hash | crypto.Hmac): object => {
   const it = {
     update: (data: string, encoding?: crypto.Encoding) => {
@@ -70,15 +69,15 @@ const digester = (hash: crypto.Hash | crypto.Hmac): object => {
 }
 
 /**
- * The clock alone: marks clone what they are given, and what clones can be made to build any of Node's own
- * objects, a handle of an open file among them. For the same reason there is no `structuredClone`.
+ * `performance` with only the clock. Marks clone their details, and cloning can be misused to build any of Node's
+ * own objects, such as a handle of an open file. For the same reason there is no `structuredClone`.
  */
 export const globalPerformance = {
   now: performance.now.bind(performance),
   timeOrigin: performance.timeOrigin
 }
 
-// Synchronous hashing only: the rest would occupy the thread pool that the whole host shares.
+// Only synchronous functions: the others would use the thread pool that the whole host shares.
 const cryptoFacade = {
   createHash: (algorithm: string) => digester(crypto.createHash(algorithm)),
   createHmac: (algorithm: string, key: string) => digester(crypto.createHmac(algorithm, key)),
@@ -92,7 +91,7 @@ const subtleMethods =
   `decrypt deriveBits deriveKey digest encrypt exportKey generateKey importKey sign unwrapKey verify
   wrapKey`.split(/\s+/)
 
-/** Works on the host's thread pool, which is not a plugin's: says so, and what to use. */
+/** A `crypto.subtle` that rejects every call with what to use instead: the real one uses the host's thread pool. */
 const subtle = Object.fromEntries(
   subtleMethods.map((name) => [
     name,
@@ -106,14 +105,14 @@ const subtle = Object.fromEntries(
   ])
 )
 
-/** The Web's `crypto`, as far as it works at once. */
+/** The Web's `crypto`, limited to its synchronous functions. */
 export const globalCrypto = {
   subtle,
   getRandomValues: cryptoFacade.getRandomValues,
   randomUUID: crypto.randomUUID
 }
 
-/** What a plugin gets instead of the modules and of the process's environment. */
+/** What a plugin gets instead of the real modules and the process's environment. */
 export interface Facades {
   /** By module name, without `node:`. */
   readonly modules: Map<string, object>
@@ -125,7 +124,7 @@ export const makeFacades = (
   audit: Audit
 ): Facades => {
   const env: Record<string, string> = {}
-  // A variable that is not granted stays unset, in audit mode too; that it was looked for is reported.
+  // Variables without a grant stay unset, in audit mode too. A read of one is reported.
   const watchedEnv = new Proxy(env, {
     get: (target, name, receiver) => {
       if (typeof name === "string" && !hasOwn(target, name) && (audit.active() || looksLikeVariable(name))) {

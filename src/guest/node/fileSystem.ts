@@ -1,6 +1,7 @@
 /**
- * `fs` of a plugin: functions of paths, on regular files and folders, and all of them synchronous underneath. The
- * thread pool is the host's too, and what hangs there hangs there for good.
+ * A plugin's `fs`: functions of paths, for regular files and folders only. There are no file descriptors, because
+ * permission flags check paths, and a descriptor's number could be the hub's open database. All functions are
+ * synchronous inside: the host shares the thread pool, and a call that hangs there would block it forever.
  */
 import * as fs from "node:fs"
 import { isAbsolute, resolve } from "node:path"
@@ -11,16 +12,17 @@ import type { Audit } from "./audit.ts"
 import { denied } from "./denied.ts"
 import { isFunction, operations, type AnyFunction } from "./regularFiles.ts"
 
-// Path functions only: the thread's permission flags judge paths, but a file descriptor's number (the hub's
-// open database, say) is no path.
+// Names of the functions that write.
 const writing = /^(append|copy|mk|rename|rm|truncate|unlink|utimes|write)/
 
 const { permission } = realProcess
-// Taken before the plugin loads. Bun has no permissions, and its plugins no façades.
+// Captured before the plugin loads. Bun has no permissions; plugins there run without stand-ins.
 const isGranted = (path: string): boolean =>
   permission.has("fs.read", path) || permission.has("fs.write", path)
 
-/** A path as a value that cannot change between the look at it and its use; anything else is refused. */
+/**
+ * The path as a string, which cannot change between the check and the use. Throws for anything that is not a path.
+ */
 const toPath = (name: string, target: unknown): string => {
   if (typeof target === "string") return target
   if (target instanceof URL) return fileURLToPath(target.href)
@@ -28,16 +30,16 @@ const toPath = (name: string, target: unknown): string => {
   throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
 }
 
-/** What the operator pastes into the config. */
+/** The line that the operator pastes into the config. */
 const grantLine = (use: "read" | "write", path: string): string =>
   `Grant it with grants.${use}: [${JSON.stringify(isAbsolute(path) ? path : resolve(path))}]`
 
 /**
- * Judges the path before Node does: not all of Node's own functions ask the permissions first, and some tell
- * what exists.
+ * Checks the path before Node does. Some of Node's functions do not ask the permissions first, and some reveal
+ * which files exist.
  */
 const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFunction => {
-  // Decided here, before any plugin code could have a say in it.
+  // Decided here, before plugin code could influence it.
   const copies = name.startsWith("copyFile")
   // A copy reads its first path and writes its second.
   const use = writing.test(name) && !copies ? "write" : "read"
@@ -62,13 +64,13 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
       }
       return original(path, second, ...rest.slice(1))
     }
-    // A tree may hold the hub's own folder; one that is granted was searched for it.
+    // A tree may contain the hub's own folder. Only granted trees were checked for it, so others are refused.
     const isTree =
       moves || isProxy(given) || (typeof given === "object" && given !== null && "recursive" in given)
     if (isTree && !audit.covers(use, path)) {
       throw denied(`fs.${name} on ${path} and all below it`, "In an audit too it takes a grant.")
     }
-    // The second path of a copy or a renaming.
+    // The second path of a copy or rename.
     if (hasSecond) {
       const second = toPath(name, given)
       if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
@@ -78,10 +80,10 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
   }
 }
 
-/** Told of an error or a result after all that the plugin is at. */
+/** Runs a callback after the plugin's current code. */
 const { nextTick } = realProcess
 
-/** The same function for those who give a callback. */
+/** The callback form of a synchronous function. */
 const withCallback =
   (call: AnyFunction): AnyFunction =>
   (...args) => {

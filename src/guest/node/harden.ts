@@ -1,8 +1,8 @@
 /**
- * Takes away what the permission flags leave open, before any plugin code runs: globals by allowlist, the
- * process's dangerous members by stub.
+ * Removes what the permission flags leave open, before any plugin code runs: deletes the globals that are not on a
+ * list, and replaces dangerous members of the process.
  */
-// Imported, not the global: that is the stand-in from here on.
+// Imported, because the global `process` becomes the stand-in here.
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import type { GuestConsole } from "./console.ts"
@@ -13,7 +13,7 @@ import type { Net } from "./nodeFetch.ts"
 import { replaceStringDecoder } from "./StringDecoder.ts"
 import { TextDecoder } from "./TextDecoder.ts"
 
-/** Globals that compute and touch nothing outside the isolate. What is not here is deleted. */
+/** The globals that only compute and reach nothing outside the isolate. All others are deleted. */
 const allowedGlobals = new Set<PropertyKey>([
   // ECMAScript
   "AggregateError",
@@ -83,7 +83,7 @@ const allowedGlobals = new Set<PropertyKey>([
   "parseInt",
   "undefined",
   "unescape",
-  // The Web's and Node's, as far as they stay inside
+  // Globals of the Web and of Node that stay inside the isolate
   "AbortController",
   "AbortSignal",
   "Buffer",
@@ -123,8 +123,8 @@ const allowedGlobals = new Set<PropertyKey>([
 ]) // prettier-ignore
 
 /**
- * Members of the real `process`. A plugin is given a stand-in, but the real one can be come by (an event's
- * `this`, say), and these reach past the isolate.
+ * Members of the real `process` that reach beyond the isolate. Plugins get a stand-in, but can get hold of the real
+ * process, for example as `this` in an event listener.
  */
 const stubbedProcessMembers = [
   "_debugEnd",
@@ -175,13 +175,13 @@ const replace = (target: object, name: PropertyKey, value: unknown): void => {
   Object.defineProperty(target, name, { value, writable: false, enumerable: false, configurable: false })
 }
 
-/** By these Node has an object cross to another thread. */
+/** Whether a symbol names one of Node's methods that transfer an object to another thread. */
 const isTransfer = ({ description }: symbol): boolean =>
   /^messaging_|^kMakeTransferable$/.test(description ?? "")
 
 /**
- * Node's own stream holds the thread's internal port. Its stand-in has to answer to what the thread itself
- * calls on it, by symbols: nothing waits for those answers.
+ * Replaces a standard stream of the process, because Node's own holds the thread's internal port. Node calls
+ * methods on it by symbol, so the stand-in gets empty ones: nothing uses their results.
  */
 const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
   for (let proto: unknown = realProcess[name]; typeof proto === "object" && proto !== null; ) {
@@ -196,20 +196,20 @@ const replaceStream = (name: "stdout" | "stderr", standIn: Writable): void => {
 }
 
 /**
- * Memory that nobody has cleared may hold what another isolate of this process has freed. Node's pool is such
- * memory, and so is what `allocUnsafe` gives.
+ * Makes Node return cleared memory only. Uncleared memory, in Node's buffer pool or from `allocUnsafe`, may hold
+ * data that another isolate of this process has freed.
  */
 const clearBuffers = (): void => {
-  // A plugin may set it, as it might elsewhere; without a pool it is of no use.
+  // The setter ignores the value: plugins may set the size, but the pool stays off.
   Object.defineProperty(Buffer, "poolSize", { get: () => 0, set: () => {}, configurable: false })
   const { alloc } = Buffer
   for (const name of ["allocUnsafe", "allocUnsafeSlow"] as const) {
-    // What a plugin makes of it is its own business: the original is out of reach.
+    // Writable: a plugin that replaces it only affects itself, because the original is out of reach.
     Object.defineProperty(Buffer, name, { value: (size: number) => alloc(size), writable: true })
   }
 }
 
-/** Node's own means to move an object to another thread: no plugin needs them. `URL` names native `Blob`s. */
+/** Removes Node's methods that transfer an object to another thread, and the `URL` methods for native `Blob`s. */
 const removeTransfers = (): void => {
   for (const name of Reflect.ownKeys(globalThis)) {
     const of: unknown = allowedGlobals.has(name) ? Reflect.get(globalThis, name) : undefined
@@ -224,7 +224,7 @@ const removeTransfers = (): void => {
   for (const name of ["createObjectURL", "revokeObjectURL"]) Reflect.deleteProperty(URL, name)
 }
 
-/** Hardens this isolate, once. */
+/** Hardens this isolate. Call it once. */
 export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>, net: Net): void => {
   sealMessagePorts()
   clearBuffers()

@@ -1,4 +1,4 @@
-/** What a guest in Node goes by beside ECMAScript, taken before any plugin code runs. */
+/** The functions of Node that the guest's own code uses, captured before any plugin code runs. */
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import realProcess from "node:process"
 import { apply } from "../shared/intrinsics.ts"
@@ -7,17 +7,20 @@ export const waitFor = Atomics.wait
 export const store = Atomics.store
 export const takeMessage = receiveMessageOnPort
 
-// Not in Node's types; it ends the isolate without the `exit` event.
+// Ends the isolate without the `exit` event. Read by name: Node's types lack it.
 const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")
 const { postMessage, ref, start } = MessagePort.prototype
 const { getActiveResourcesInfo } = realProcess
 export const later = setImmediate
 
-/** How long nothing has to happen, in milliseconds. */
+/** In milliseconds. */
 const idleAfter = 100
 const { setTimeout: startTimer, clearTimeout: endTimer } = globalThis
 
-/** Calls back when the event loop is free and `idleAfter` is over; the timer keeps nothing alive. */
+/**
+ * Calls `tell` once after `idleAfter`, when the event loop is free. Call the returned function to cancel. The timer
+ * does not keep the isolate alive.
+ */
 export const whenIdle = (tell: () => void): (() => void) => {
   const timer = startTimer(tell, idleAfter)
   timer.unref()
@@ -28,14 +31,14 @@ const { utf8Slice } = Buffer.prototype as Buffer & {
   readonly utf8Slice: (start: number, end: number) => string
 }
 const { slice } = Uint8Array.prototype
-/** UTF-8 in bytes, between two offsets. */
+/** The UTF-8 text of the bytes between two offsets. */
 export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
   apply(utf8Slice, bytes, [from, to])
 /** A copy of the bytes between two offsets. */
 export const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
   apply(slice, bytes, [from, to])
 
-/** Ends the isolate without an event that a plugin could answer. */
+/** Ends the isolate without an event that a plugin could handle. */
 export const endNow = (code: number): void => {
   if (typeof reallyExit === "function") apply(reallyExit, realProcess, [code])
 }
@@ -46,21 +49,24 @@ export const postTo = (
 ): void => apply(postMessage, port, [message, transfer])
 export const activeResources = (): number => apply(getActiveResourcesInfo, realProcess, []).length
 
-/** Where Node looks up what to do with a message; on the port itself it is found before any prototype's. */
+/**
+ * The property in which Node looks up the handler of a message. Set on the port itself, it overrides every
+ * prototype.
+ */
 const dispatch = Symbol.for("nodejs.internal.kHybridDispatch")
 
-/** Listens to a port in a way that no patched prototype can overhear. Keeps the isolate alive. */
+/** Listens to a port such that a patched prototype cannot intercept messages. Keeps the isolate alive. */
 export const listenTo = (port: MessagePort, handler: (message: unknown) => void): void => {
   if (process.versions.bun === undefined) Object.defineProperty(port, dispatch, { value: handler })
-  // Bun looks nothing up; plugins are trusted there.
+  // Bun does not look the handler up. Plugins are trusted there.
   else port.on("message", handler)
   apply(ref, port, [])
   apply(start, port, [])
 }
 
 /**
- * Nails down the look-up for all other ports: a plugin that patched it would be handed the thread's internal
- * port, and through that could make the host's own listeners throw.
+ * Freezes the handler look-up of all other ports. A plugin that patched it would receive the thread's internal
+ * port, and could use that to make the host's own listeners throw.
  */
 export const sealMessagePorts = (): void => {
   for (

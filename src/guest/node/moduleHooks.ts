@@ -1,8 +1,8 @@
 /**
- * Where a guest's modules come from: built-ins from an allowlist, everything else from the host's loader,
- * which resolves, checks, compiles and hands over source text. The guest itself reads no file.
+ * The guest's module hooks. Allowed built-ins come from Node or from stand-ins. All other modules come from the
+ * host's loader, which resolves, checks and compiles them and sends their source. The guest reads no file.
  */
-// By namespace: a runtime without hooks (Bun) must still be able to load this file.
+// Imported by namespace, so that a runtime without module hooks (Bun) can load this file.
 import * as nodeModule from "node:module"
 import { moduleNotFound } from "../shared/commonjs.ts"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
@@ -16,7 +16,7 @@ import { denied } from "./denied.ts"
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")
 
-/** Source of a module that re-exports a stand-in; `require` gets the object itself. */
+/** The source of a module that re-exports a stand-in. `require` returns the stand-in itself. */
 const facadeSource = (name: string, facade: object): string => {
   const names = Object.keys(facade)
   return [
@@ -26,28 +26,29 @@ const facadeSource = (name: string, facade: object): string => {
   ].join("\n")
 }
 
-/** A plugin of the guest's own, which imports like any other; there is none of that name once there is a plugin. */
+/** The guest's own test plugin, imported like any other. It can only be imported before a plugin is loaded. */
 export const rehearsal = "agentlip:rehearsal"
 const rehearsalSource = `import "node:os"
 export default { name: "rehearsal", version: "1.0.0", enrich: ({ message }) => [...Object.keys(message)] }`
 
-/** Longer than any path; what is over it must not be copied to the host. */
+/** In characters, longer than any path. Longer specifiers are not sent to the host. */
 const maxSpecifier = 8_192
 
 const mapComment = "//# sourceMappingURL=data:"
 
-/** Whether a source's last line is its map, as the host's compiler writes it. */
+/** Whether the last line of a source is a source map, as the host's compiler writes it. */
 const hasSourceMap = (source: string): boolean => {
   const at = lastIndexOf(source, "\n") + 1
   return cut(source, at, at + mapComment.length) === mapComment
 }
 
-/** Taken before a plugin loads: it may replace the global one. */
+/** Captured before a plugin loads, which may replace the global. */
 const compileOnly = Function
 
 /**
- * Tells Node the map of a CommonJS source, which it reads of modules that it compiles itself and of generated code
- * only: by a function that is that file's, is but comments, and is never called.
+ * Registers the source map of a CommonJS module. Node reads maps only from modules that it compiles itself and from
+ * generated code. So this compiles a function that consists of comments, under the module's name, and never calls
+ * it.
  */
 const registerSourceMap = (
   url: string,
@@ -60,12 +61,15 @@ const registerSourceMap = (
 }
 
 export interface InstalledHooks {
-  /** V8 tells where a module does not parse to its console only: has it found out by Node's other parser. */
+  /**
+   * Records the place of a syntax error. V8 prints the place to the console only, so Node's TypeScript parser finds
+   * it.
+   */
   readonly placeSyntaxError: (error: unknown) => void
 }
 
 const { exec } = RegExp.prototype
-/** How that parser's errors begin: file and line, some lines of code, and `^` below the last of them. */
+/** The start of that parser's errors: file and line, some lines of code, and `^` below the last of them. */
 const shownSyntax = /^(file:\S+):(\d+)\n(?:.*\n)*?( *)\^/
 
 const syntaxPlace = (
@@ -85,28 +89,28 @@ const syntaxPlace = (
   }
 }
 
-/** A built-in's name without its scheme. */
+/** A built-in's name without `node:`. */
 const nameOf = (specifier: string): string => (startsWith(specifier, "node:") ? cut(specifier, 5) : specifier)
 
-// Taken before the real process is stubbed.
+// Captured before the real process is stubbed.
 const { getBuiltinModule } = process
 const builtinNamed = (name: string): object | undefined => getBuiltinModule(`node:${name}`)
 
-/** Records without a prototype: nothing about them can be patched. */
+/** A record without a prototype that a plugin could patch. */
 const record = <A>(): { [key: string]: A } => Object.create(null)
 
-/** Installs the hooks; `currentLine` answers once the guest has a plugin. */
+/** Installs the hooks. `currentLine` returns the line to the loader once the guest has a plugin. */
 export const installModuleHooks = (
   facades: Map<string, object>,
   currentLine: () => ModuleLine | undefined
 ): InstalledHooks => {
   const answered = record<ModuleText>()
   const ask = makeModuleRequester()
-  // The function as it is now: the module's live export is for a plugin to change.
+  // Captured, because a plugin can change the module's live exports.
   const { isBuiltin, registerHooks, setSourceMapsSupport, stripTypeScriptTypes } = nodeModule
-  /** What was handed over last: a module that does not parse fails right after that. */
+  /** The module that was returned last. If a module has a syntax error, it is this one. */
   let last: ModuleText | undefined
-  /** Stacks in the author's own lines, from the first source that does not have them. */
+  /** Whether source maps are switched on. The first module with a map switches them on. */
   let mapsSources = false
   const handedOver = (text: ModuleText): ModuleText => {
     last = text
@@ -119,7 +123,7 @@ export const installModuleHooks = (
     return text
   }
 
-  /** A module that is none of Node's, from the loader. */
+  /** Gets a module that is not a built-in from the host's loader. */
   const find = (specifier: string, parent: string | undefined, require: boolean): ModuleText => {
     if (specifier.length > maxSpecifier) {
       throw denied(
@@ -193,7 +197,7 @@ export const installModuleHooks = (
         const { format, source } = handedOver(answer)
         return { format, source, shortCircuit: true }
       }
-      // The last word, whatever became of the first: only what is harmless is loaded from Node.
+      // The final check, whatever `resolve` decided: Node itself loads only harmless modules.
       if (startsWith(url, "data:") || (startsWith(url, "node:") && harmless[cut(url, 5)] === true)) {
         return next(url, context)
       }

@@ -1,7 +1,7 @@
-/** A plugin's network in Node: `fetch` and its classes, answered by the host's broker. */
+/** A plugin's network in Node: `fetch` and its classes, connected to the host's broker. */
 import { type GuestFetch, makeFetch } from "../fetch/makeFetch.ts"
 
 export type Net = GuestFetch
 
-/** `send` takes one JSON text for the broker. */
+/** `send` passes a JSON message to the broker. */
 export const makeNodeFetch = (send: (json: string) => void): Net => makeFetch({ send, ReadableStream })

@@ -1,6 +1,6 @@
 /**
- * A process's line to its host: texts that end in a line feed, on descriptors of their own. Writing blocks, so
- * that an answer is out before a plugin can get in its way; modules are asked for with blocking reads.
+ * The line of an isolate's process to its host: messages that end in a line feed, on separate file descriptors.
+ * Writes block, so that a reply is sent before plugin code can interfere. Module requests use blocking reads.
  */
 import { readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
@@ -9,7 +9,7 @@ import type { HostLine } from "../../wire/messages.ts"
 import type { FrameHead, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
 import { bytesIn, endNow, textIn } from "./intrinsics.ts"
 
-/** Descriptors, as the host lays them out (isolates/levels/process/startProcess.ts). */
+/** File descriptors, as the host assigns them (isolates/levels/process/startProcess.ts). */
 const fromHost = 3
 const toHost = 4
 const modulesLine = 5
@@ -19,8 +19,9 @@ const { indexOf, copy } = Buffer.prototype
 const { allocUnsafeSlow } = Buffer
 const { defineProperties } = Object
 /**
- * Bytes that are no plugin's to see: not from the pool, whose memory its own buffers share, and with sizes of
- * their own, which are otherwise looked up (by Node too) where a plugin could put a getter.
+ * Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. Their
+ * sizes are own properties: otherwise this code and Node would read them from a prototype, where a plugin could
+ * define a getter.
  */
 const allocate = (size: number): Buffer =>
   defineProperties(allocUnsafeSlow(size), { length: { value: size }, byteLength: { value: size } })
@@ -29,12 +30,12 @@ const endOfLine = (bytes: Buffer, from: number, to: number): number => {
   return at < to ? at : -1
 }
 
-/** Bytes that have come and are not used yet. */
+/** Received bytes that are not used yet. */
 class Pending {
   #bytes: Buffer = allocate(64 * 1024)
   #from = 0
   #to = 0
-  /** Where no line feed was found; a long line is looked through once. */
+  /** Up to here there is no line feed, so that a long line is searched only once. */
   #seen = 0
 
   add(bytes: Buffer, length: number): void {
@@ -63,7 +64,7 @@ class Pending {
     return text
   }
 
-  /** The next `count` bytes, copied; `undefined` while they have not all come. */
+  /** A copy of the next `count` bytes; `undefined` until all of them have arrived. */
   take(count: number): Buffer | undefined {
     if (this.#to - this.#from < count) return undefined
     const bytes = allocate(count)
@@ -81,7 +82,7 @@ const makeModules = (): ModuleLine => {
       const taken = take()
       if (taken !== undefined) return taken
       const length = readSync(modulesLine, chunk)
-      // The host is gone, and so is what this process is for.
+      // The host is gone, so the process ends.
       if (length === 0) endNow(1)
       pending.add(chunk, length)
     }
@@ -100,7 +101,7 @@ const makeModules = (): ModuleLine => {
   }
 }
 
-/** Bytes that follow a head. */
+/** The number of bytes that follow a head. */
 const lengthOf = (head: FrameHead): number => {
   if ("error" in head) return 0
   let length = 0
@@ -126,7 +127,7 @@ export const processLine = (): HostLine => {
           callback: (length) => {
             pending.add(buffer, length)
             for (let text = pending.line(); text !== undefined; text = pending.line()) {
-              // The first text is the request to load: from then on there is a plugin that may ask for modules.
+              // The first message is the load request. From then on there is a plugin that may request modules.
               modules ??= makeModules()
               handler(text)
             }
@@ -134,9 +135,9 @@ export const processLine = (): HostLine => {
           }
         }
       })
-      // Node asks this of every chunk, on a prototype that a plugin could patch.
+      // Node reads this for every chunk, otherwise from a prototype that a plugin could patch.
       Object.defineProperty(socket, "destroyed", { value: false })
-      // The host is gone, and so is what this process is for.
+      // The host is gone, so the process ends.
       const end = (): void => endNow(1)
       socket.on("end", end).on("error", end).on("close", end)
     },

@@ -1,6 +1,6 @@
 /**
- * What files are read and written by: each is opened without waiting and looked at before its first byte. A pipe that
- * nobody writes to would hold its reader for ever, and a device has no end.
+ * The functions that read and write files. They open each file without blocking and check its type before the first
+ * byte: a pipe without a writer would block its reader forever, and a device has no end.
  */
 import * as fs from "node:fs"
 import { apply } from "../shared/intrinsics.ts"
@@ -13,7 +13,7 @@ const { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, w
 const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, COPYFILE_EXCL } =
   fs.constants
 
-/** Node's names of how to open a file. */
+/** Node's names for flags. */
 const flags: { readonly [name: string]: number } = Object.assign(Object.create(null), {
   r: O_RDONLY,
   rs: O_RDONLY | O_SYNC,
@@ -38,7 +38,10 @@ const flagsOf = (flag: unknown): number => {
   })
 }
 
-/** Opens a regular file (or a folder, which its use refuses) for as long as `use` takes. */
+/**
+ * Opens a regular file, calls `use` with the descriptor and closes the file. Folders may be opened too, but their
+ * use fails.
+ */
 const within = <A>(
   name: string,
   path: string,
@@ -65,7 +68,7 @@ interface Options {
   readonly flush?: unknown
 }
 
-/** Options as they are at one look. */
+/** A copy of the options, so that each is read only once. */
 const optionsOf = (given: unknown): Options => {
   if (typeof given === "string") return { encoding: given }
   return typeof given === "object" && given !== null ? { ...given } : {}
@@ -94,7 +97,7 @@ const copy = (from: string, to: string, mode: unknown): void => {
   })
 }
 
-/** Those that open files, by their own means. */
+/** The functions that open files, reimplemented. */
 const opening = {
   appendFileSync: writing("appendFileSync", "a"),
   copyFileSync: copy,
@@ -109,7 +112,7 @@ const opening = {
   writeFileSync: writing("writeFileSync", "w")
 }
 
-// Links are left out: they would make one path stand for another.
+// Functions that make links are left out: a link would make one path stand for another.
 const others = [
   "accessSync",
   "existsSync",
@@ -126,7 +129,7 @@ const others = [
   "utimesSync"
 ] // prettier-ignore
 
-/** The functions of paths that a plugin may have, by name. */
+/** The functions of paths that plugins may have, by name. */
 export const operations: { readonly [name: string]: AnyFunction } = {
   ...Object.fromEntries(
     others.flatMap((name) => {

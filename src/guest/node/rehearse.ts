@@ -1,6 +1,6 @@
 /**
- * Goes once through a load and a run, with a plugin of the guest's own: a spare has compiled by then all that a
- * plugin's own load and run take, which is most of their time in a thread or process that has just booted.
+ * Loads and runs the guest's own test plugin once, so that a spare has already compiled the code for loads and
+ * runs. Compiling is most of their time in a newly booted thread or process.
  */
 import { encodeLoad, encodeRun, noTag } from "../../wire/codec.ts"
 import type { LoadRequest } from "../../wire/messages.ts"
@@ -21,8 +21,8 @@ const request: LoadRequest = {
 }
 
 /**
- * To be called before any plugin comes. Nothing of it goes out or is kept, and it is over before the event loop
- * turns: it goes by promises alone, and leaves no handle that a plugin's run could be compared with.
+ * Call this before any plugin is loaded. It sends nothing and keeps nothing. It ends before the event loop turns,
+ * because it uses only promises, and it leaves no handle that would count as the plugin's.
  */
 export const rehearse = (): void => {
   let handle: (text: string) => void = nothing
@@ -31,7 +31,7 @@ export const rehearse = (): void => {
     line: {
       post: () => {
         const next = texts.shift()
-        // Not within the call that brought it here: no host's text comes so.
+        // In a microtask and not within the call, because messages of a host do not arrive within `post` either.
         if (next !== undefined) queueMicrotask(() => handle(next))
       },
       listen: (handler) => {

@@ -1,5 +1,5 @@
 /**
- * Makes a thread or a process of Node a guest: hardens it, then waits for a plugin to be. A booted guest
+ * Turns a thread or process of Node into a guest: hardens it, then waits for a plugin to load. A booted guest
  * without a plugin is a *spare*.
  */
 import realProcess from "node:process"
@@ -16,7 +16,7 @@ import { activeResources, endNow, later, whenIdle } from "./intrinsics.ts"
 import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
 import { makeNodeFetch } from "./nodeFetch.ts"
 
-/** Starts to serve the line; `confined` is false only where plugins are trusted (Bun). */
+/** Starts to serve the line. `confined` is false only if plugins are trusted (Bun). */
 export const start = (host: HostLine, confined: boolean): void => {
   const line = queueRequests(host, later)
   let tag = noTag
@@ -28,7 +28,7 @@ export const start = (host: HostLine, confined: boolean): void => {
     line.post(encodeReply(ReplyType.audit, tag, `{"capability":"${capability}","what":${quote(what)}}`))
   )
 
-  // Reported from here, capped: left to Node, an error of any size would be cloned into the host.
+  // Reported here with a limited length. Node would clone an error of any size into the host.
   const crash = (what: string) => (error: unknown) => {
     line.post(encodeReply(ReplyType.crashed, noTag, quote(`${what} ${describeReason(error)}`)))
     endNow(1)
@@ -69,7 +69,8 @@ export const start = (host: HostLine, confined: boolean): void => {
     },
     whenIdle,
     activeResources: () => activeResources() - line.turns(),
-    // Of runs that follow one another without a pause, one in several.
+    // While runs follow each other without a pause, only one in several finds no turn pending and counts the
+    // globals.
     countsGlobals: () => line.turns() === 0
   })
 }

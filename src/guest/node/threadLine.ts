@@ -1,11 +1,14 @@
-/** A thread's line to its host: a private port, and for modules another with a flag to sleep on. */
+/**
+ * The line of an isolate's thread to its host: a private port, and a second port with a flag to wait on for
+ * modules.
+ */
 import type { MessagePort } from "node:worker_threads"
 import { stringify } from "../shared/intrinsics.ts"
 import type { HostLine } from "../../wire/messages.ts"
 import type { ModuleChannel, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
 import { bytesIn, listenTo, postTo, store, takeMessage, textIn, waitFor } from "./intrinsics.ts"
 
-/** What a thread is sent instead of a text, once: the request to load, with its modules' channel. */
+/** The load request, with the channel for modules. It is the only message that is not a string. */
 export interface WithModules {
   readonly text: string
   readonly modules: ModuleChannel
@@ -17,7 +20,7 @@ export interface PostedFrame {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-/** The host's own word: it posts nothing else there. */
+/** Only the host posts to this port, so the message is trusted. */
 const frameIn = ({ head, body }: PostedFrame): ModuleFrame => ({
   head,
   text: (from, to) => textIn(body, from, to),
@@ -47,7 +50,7 @@ export const threadLine = (port: MessagePort): HostLine => {
     listen: (handler) =>
       listenTo(port, (message) => {
         if (typeof message === "string") return handler(message)
-        // The host speaks in texts but for this one, which carries a port.
+        // All messages of the host are strings except this one, which carries a port.
         const request = message as WithModules
         modules = openModules(request.modules)
         handler(request.text)

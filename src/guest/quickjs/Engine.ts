@@ -1,6 +1,6 @@
 /**
- * One QuickJS in one WebAssembly instance: loads one plugin, and runs it each time from the memory that the load
- * left. Speaks the guest's protocol; the other end of it is `realm.ts`, inside.
+ * One QuickJS engine in one WebAssembly instance. It loads one plugin, and starts each run from the memory as it
+ * was after the load. It passes the guest's protocol on to `realm.ts`, which runs inside the engine.
  */
 import baseVariant from "@jitl/quickjs-ng-wasmfile-release-sync"
 import {
@@ -21,21 +21,27 @@ import { MemoryImage } from "./MemoryImage.ts"
 import { EngineModules, own, realm } from "./EngineModules.ts"
 import type { CompiledModule, Memory } from "./webAssembly.ts"
 
-/** Bytes. With more, deep nesting ends in the thread's own stack, and the instance is lost. */
+/** In bytes. With more, deep nesting overflows the thread's own stack, and the instance is lost. */
 const maxStackSize = 128 * 1024
 
 const mebibyte = 1024 * 1024
 
-/** What the host's own timer is given before the engine stops by itself, in milliseconds; less than it waits for a death. */
+/**
+ * In milliseconds after the deadline. The engine then stops by itself, so that the host's timer comes first. It is
+ * shorter than the host waits for a death to be confirmed.
+ */
 const deadlineSlack = 100
 
-/** Between two looks at the clock, in milliseconds: for longer nothing ran here, as when the process is stopped. */
+/**
+ * In milliseconds. A longer time between two checks of the clock means that nothing ran here, e.g. because the
+ * process was stopped. That time does not count.
+ */
 const pause = 500
 
-/** How long timers that are due may follow one another before the thread looks at what the host says, in milliseconds. */
+/** How long timers that are due may run before the thread handles the host's messages, in milliseconds. */
 const timersAtOnce = 10
 
-/** Between jobs it is looked whether the plugin has answered. */
+/** How many jobs to run before checking whether the plugin has replied. */
 const jobsAtOnce = 64
 
 /** The replies that end a request. */
@@ -48,13 +54,13 @@ const final: ReadonlySet<string> = new Set([
   ReplyType.crashed
 ])
 
-/** The replies that may hold a stack. */
+/** The replies that may contain a stack. */
 const showsPlaces: ReadonlySet<string> = new Set([ReplyType.thrown, ReplyType.loadFailed, ReplyType.log])
 
-/** The end of the isolate, with what becomes its cause of death. */
+/** Ends the isolate. The message becomes the cause of death. */
 class Lost extends Error {}
 
-/** The end of a request whose time is over: nothing is said, for the host is about to say so itself. */
+/** Ends a request that has exceeded its deadline. Nothing is sent, because the host reports the timeout itself. */
 class Overdue extends Error {}
 
 export interface EngineOptions {
@@ -72,20 +78,20 @@ export class Engine {
   readonly #modules: EngineModules
   #turn: QuickJSHandle | undefined
   #evaluate: QuickJSHandle | undefined
-  /** What every run starts from, once the plugin is loaded. */
+  /** The memory that every run starts from, once the plugin is loaded. */
   readonly #image: MemoryImage
-  /** Whether a request has been answered, or none has come yet: nothing of the plugin is to run. */
+  /** Whether no request is active. If so, no plugin code may run. */
   #over = true
   #stopAt = Number.POSITIVE_INFINITY
   #lookedAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** MiB. */
+  /** In MiB. */
   #memoryLimit = 0
   #deadline = Number.POSITIVE_INFINITY
 
   static async start(options: EngineOptions): Promise<Engine> {
     const { module: wasmModule, memory: wasmMemory } = options
-    // Its types describe its CommonJS form; as an ES module the default is the variant itself.
+    // The types describe the CommonJS form. In the ES module the default export is the variant itself.
     const base: QuickJSSyncVariant = Reflect.get(baseVariant, "default") ?? baseVariant
     const engine = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule, wasmMemory }))
     return new Engine(engine.newRuntime(), options)
@@ -116,17 +122,17 @@ export class Engine {
     this.#drain()
     this.#over = true
     if (this.#turn === undefined) throw new Lost("its realm did not start")
-    // A handle points to a value in the heap.
+    // A handle's value is an address in the heap.
     this.#image = new MemoryImage(options.memory, this.#turn.value)
   }
 
-  /** Takes a text of the host. */
+  /** Handles a message from the host. */
   receive(text: string): void {
     this.#guarded(() => {
       const type = typeOf(text)
       if (type === RequestType.load) this.#beginLoad(text)
       else if (type === RequestType.run) this.#over = false
-      // Of a run that has been answered.
+      // A late message for a run that has ended.
       else if (this.#over) return
       if (type !== RequestType.net && type !== RequestType.abort) this.#beginWatch()
       this.#call(text)
@@ -142,7 +148,7 @@ export class Engine {
     this.#over = false
   }
 
-  /** Whatever goes wrong out here is the end of the isolate, with a reason. */
+  /** Runs `work`. An error outside the plugin's code ends the isolate, with a reason. */
   #guarded(work: () => void): void {
     try {
       work()
@@ -151,7 +157,7 @@ export class Engine {
         this.#over = true
         return
       }
-      // Without memory the engine itself may fail, in whatever way.
+      // If memory is full, the engine itself may fail with any error.
       const reason =
         error instanceof Lost
           ? error.message
@@ -172,7 +178,7 @@ export class Engine {
     this.#stopAt = this.#lookedAt + this.#deadline
   }
 
-  /** Whether it has run too long. The host's own timer has the last word; this one must not be ahead of it. */
+  /** Whether the request has exceeded its deadline. The host's own timer decides, so this one must not fire first. */
   #isOverdue(): boolean {
     const now = performance.now()
     const since = now - this.#lookedAt
@@ -183,7 +189,7 @@ export class Engine {
 
   #post(text: string): void {
     const type = typeOf(text)
-    // Before the first request it says hello.
+    // While no request is active, only the initial hello is sent.
     if (this.#over && type !== ReplyType.hello) return
     if (final.has(type)) this.#over = true
     const memory = { limit: this.#memoryLimit, full: this.#isFull }
@@ -192,7 +198,7 @@ export class Engine {
     if (typeOf(said) === ReplyType.crashed) this.#options.end(1)
   }
 
-  /** Calls what the realm serves with; answers how to go on. */
+  /** Calls the realm's `Turn` function and returns its result: how to go on. */
   #call(text: string | undefined): number {
     const context = this.#context
     if (this.#turn === undefined) throw new Lost("its realm did not start")
@@ -205,7 +211,7 @@ export class Engine {
     return next
   }
 
-  /** Runs jobs until there are none, or the plugin has answered. */
+  /** Runs jobs until none are left or the plugin has replied. */
   #drain(): void {
     while (!this.#mustStop() && this.#runtime.hasPendingJob()) {
       const result = this.#runtime.executePendingJobs(jobsAtOnce)
@@ -214,7 +220,7 @@ export class Engine {
     }
   }
 
-  /** What escaped from all that could have caught it: an interrupt, or the end of its memory. */
+  /** Handles an error that escaped from the realm: an interrupt, or full memory. */
   #failed(error: QuickJSHandle): number {
     if (this.#over) return Idle.stuck
     if (this.#isOverdue()) throw new Overdue()
@@ -227,12 +233,12 @@ export class Engine {
     )
   }
 
-  /** An instance's memory never shrinks: this says what was used, not what is. */
+  /** An instance's memory never shrinks, so this shows the most that was ever used, not the current use. */
   get #isFull(): boolean {
     return this.#options.memory.buffer.byteLength >= this.#memoryLimit * mebibyte
   }
 
-  /** Goes on until the plugin has answered, or has to wait for something. */
+  /** Runs jobs and timers until the plugin has replied or must wait. */
   #goOn(): void {
     clearTimeout(this.#timer)
     const until = performance.now() + timersAtOnce
@@ -252,7 +258,7 @@ export class Engine {
     }
   }
 
-  /** A plugin that waits for nothing may be one whose memory was not enough to say so. */
+  /** A plugin that waits for nothing may have run out of memory without being able to report it. */
   #mustHaveRoom(): void {
     if (!this.#isFull) return
     const usage = this.#runtime.computeMemoryUsage()
@@ -261,7 +267,7 @@ export class Engine {
     if (used > 0.95 * this.#memoryLimit * mebibyte) throw new Lost(outOfMemoryReason(this.#memoryLimit))
   }
 
-  /** A request is answered: the memory becomes what it was after the load. */
+  /** After a reply: takes the image of the memory the first time, restores it every other time. */
   #settle(): void {
     this.#stopAt = Number.POSITIVE_INFINITY
     if (this.#image.taken) this.#image.restore()

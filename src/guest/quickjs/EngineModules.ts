@@ -1,4 +1,4 @@
-/** Where modules inside QuickJS come from: the guest's own from its folder, a plugin's from the host's loader. */
+/** The source of modules inside QuickJS: the guest's own come from its folder, a plugin's from the host's loader. */
 import { isBuiltin, SourceMap } from "node:module"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
@@ -6,16 +6,16 @@ import { fileURLToPath } from "node:url"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
 import type { ModuleLine, ProblemOrigin } from "../../wire/modules.ts"
 
-/** The scheme of the guest's own modules; a plugin cannot import them. */
+/** The scheme of the guest's own modules. Plugins cannot import it. */
 export const own = "agentlip:/"
 const ownFolder = new URL("../../", import.meta.url)
 
 export const realm = `${own}guest/quickjs/realm.js`
 const commonjs = `${own}guest/quickjs/commonjs.js`
-/** Stands for a module that cannot be had. */
+/** The URL that stands for a refused module. */
 const refused = `${own}refused`
 
-/** A refusal, or what is wrong with a module. */
+/** A refusal, or a problem with a module. */
 class ModuleProblem extends Error {
   override readonly name: string
 
@@ -29,10 +29,10 @@ const missingExport = /^Could not find export '(.+)' in module '(.+)'$/
 const placeInText = /(file:\/\/[^\s()"\\]+?):(\d+):(\d+)/g
 const mapComment = "//# sourceMappingURL=data:application/json;base64,"
 
-/** Characters of a map, which may be the plugin's own: what it becomes is many times as large. */
+/** In characters. The map may be the plugin's own, and the parsed map is many times as large. */
 const maxMap = 512 * 1024
 
-/** The map that is a source's last line, as the host's compiler writes it. */
+/** The source map in the last line of a source, as the host's compiler writes it. */
 const sourceMapOf = (source: string | Uint8Array | undefined): SourceMap | undefined => {
   if (typeof source !== "string") return undefined
   const at = source.lastIndexOf("\n") + 1
@@ -41,17 +41,17 @@ const sourceMapOf = (source: string | Uint8Array | undefined): SourceMap | undef
     const json = Buffer.from(source.slice(at + mapComment.length), "base64").toString("utf8")
     return new SourceMap(JSON.parse(json))
   } catch {
-    // Not the host's: lines stay as they are.
+    // Not a map by the host's compiler: keep the lines as they are.
     return undefined
   }
 }
 
 const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 
-/** Characters of a source that is searched for an import. */
+/** In characters. Longer sources are not searched for an import. */
 const maxSearched = 256 * 1024
 
-/** Line and column of a name in the statement that takes it from a module. */
+/** The line and column of a name in the statement that imports it. */
 const importPlace = (
   source: string,
   name: string,
@@ -67,7 +67,7 @@ const importPlace = (
   return [before.length, (before.at(-1)?.length ?? 0) + 1]
 }
 
-/** A plugin may try to import for ever. */
+/** A limit, because a plugin may try imports forever. */
 const maxOrigins = 100
 
 const remedy = 'on isolation "wasm"; isolation "process" and "thread" have'
@@ -76,18 +76,18 @@ export class EngineModules {
   readonly #line: () => ModuleLine | undefined
   readonly #answered = new Map<string, ModuleText>()
   readonly #ask = makeModuleRequester()
-  /** By URL, of what was asked for; there is none of a source that has its author's lines. */
+  /** Source maps by URL, for the modules whose lines were asked for; `undefined` if a source has no map. */
   readonly #maps = new Map<string, SourceMap | undefined>()
   #refusal: unknown
   readonly #asked: Array<{ readonly specifier: string; readonly parent: string; readonly url: string }> = []
-  /** Of the modules that could not be had, by what was said of each. */
+  /** Where refused modules were imported, by the error's message. */
   readonly #origins = new Map<string, ProblemOrigin>()
 
   constructor(line: () => ModuleLine | undefined) {
     this.#line = line
   }
 
-  /** The URL of what a module asks for. */
+  /** Resolves and fetches the module that `parent` requests by a specifier. */
   resolve(specifier: string, parent: string, require: boolean): ModuleText {
     if (isBuiltin(specifier)) {
       throw new ModuleProblem(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
@@ -113,13 +113,15 @@ export class EngineModules {
     return answer
   }
 
-  /** Where a problem is from that an error inside QuickJS speaks of. */
+  /** Where the problem behind an error message of QuickJS comes from. */
   originOf(message: string): ProblemOrigin | undefined {
     const [, name, url] = missingExport.exec(message) ?? []
     return name === undefined ? this.#origins.get(message) : this.#importOf(name, url)
   }
 
-  /** Which module imports a name that another does not export: QuickJS says the other's name only. */
+  /**
+   * Finds the module that imports a name that another module does not export. QuickJS names only the other module.
+   */
   #importOf(name: string, url: string | undefined): ProblemOrigin | undefined {
     for (const asked of this.#asked) {
       const source = this.#answered.get(asked.parent)?.source
@@ -132,7 +134,7 @@ export class EngineModules {
     return undefined
   }
 
-  /** A text with places in compiled sources, such as a stack in a reply: with the author's own. */
+  /** Replaces places in compiled sources, e.g. in a stack, with the places in the author's source. */
   inAuthorLines(text: string): string {
     if (!text.includes("file://")) return text
     return text.replaceAll(placeInText, (place: string, url: string, line: string, column: string) => {
@@ -148,16 +150,16 @@ export class EngineModules {
     return this.#maps.get(url)
   }
 
-  /** As QuickJS names modules: by their URL. */
+  /** The name of a module for QuickJS, which is its URL. */
   normalize(parent: string, specifier: string): string {
     if (specifier === realm && parent === own) return specifier
-    // A module's source that is made here asks for the guest's own by their full name.
+    // The ES module made here for a CommonJS module imports the guest's own module by its full name.
     if (specifier === commonjs && this.#answered.get(parent)?.format === "commonjs") return specifier
     if (parent.startsWith(own) && specifier.startsWith(".")) return new URL(specifier, parent).href
     try {
       return this.resolve(specifier, parent, false).url
     } catch (problem) {
-      // QuickJS takes no error from here; it gets it when it asks for the source.
+      // QuickJS accepts no error here. `source` throws it when QuickJS asks for the module's source.
       this.#refusal = problem
       return refused
     }
@@ -169,12 +171,12 @@ export class EngineModules {
     return answer
   }
 
-  /** A module's text as its file has it. */
+  /** A module's text, unchanged. */
   text(url: string): string {
     return String(this.#found(url).source)
   }
 
-  /** A module's source as an ES module; `evaluate` runs a CommonJS module and answers what it exports. */
+  /** A module's source as an ES module. `evaluate` runs a CommonJS module and returns the names of its exports. */
   source(url: string, evaluate: (url: string) => ReadonlyArray<string>): string {
     if (url === refused) throw this.#refusal
     if (url.startsWith(own)) return readFileSync(new URL(url.slice(own.length), ownFolder), "utf8")
@@ -185,7 +187,7 @@ export class EngineModules {
   }
 }
 
-/** The ES module that stands for a CommonJS one. */
+/** The ES module that re-exports a CommonJS module. */
 const counterpart = (url: string, names: ReadonlyArray<string>): string =>
   [
     `import { exportsOf } from ${JSON.stringify(commonjs)}`,
@@ -194,10 +196,12 @@ const counterpart = (url: string, names: ReadonlyArray<string>): string =>
     `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`
   ].join("\n")
 
-/** A source as QuickJS takes it: without a first line for shells, and without zeros, which would end it. */
+/**
+ * Prepares a source for QuickJS: comments out a `#!` line, and escapes zero characters, which would end the source.
+ */
 export const sourceText = (source: string): string => source.replace(/^#!/, "//#!").replaceAll("\0", "\\x00")
 
-/** QuickJS leaves it to its host to fill `import.meta`; without a line of its own, so that lines stay the author's. */
+/** Sets `import.meta`, which QuickJS leaves empty. It adds no line, so that line numbers stay the author's. */
 const withMeta = (url: string, source: string): string => {
   const text = sourceText(source)
   if (!text.includes("import.meta")) return text

@@ -1,13 +1,13 @@
 /**
- * What an instance's memory holds at one moment, to be put back later: a run starts from what the load left, and
- * nothing of it is there for the next. Valid between calls into the instance only, when its stack is empty.
+ * A copy of an instance's memory, to restore later: each run starts from the memory as the load left it, and leaves
+ * nothing for the next. Take and restore it only between calls into the instance, when its stack is empty.
  */
 import type { Memory } from "./webAssembly.ts"
 
 const page = 64 * 1024
 const zeros = Buffer.alloc(page)
 
-/** A stretch of memory, in pages. */
+/** A range of memory, in pages. */
 interface Stretch {
   readonly from: number
   readonly to: number
@@ -16,10 +16,13 @@ interface Stretch {
 const isZero = (bytes: Buffer, at: number): boolean =>
   bytes.compare(zeros, 0, page, at * page, (at + 1) * page) === 0
 
-/** Kept and put back although it is zero: static variables beside the stack that have not been used yet. */
+/**
+ * In pages. This much of the zeros is kept in the image, because unused static variables beside the stack are zero
+ * too.
+ */
 const margin = (256 * 1024) / page
 
-/** The empty stack: the longest stretch of zeros below the heap. It is megabytes long, and nobody reads it. */
+/** The empty stack, which the image leaves out: the longest range of zeros below the heap. It is megabytes long. */
 const emptyStack = (bytes: Buffer, heap: number): Stretch => {
   let longest: Stretch = { from: 0, to: 0 }
   for (let from = 0; from < heap; ) {
@@ -37,7 +40,7 @@ interface Part {
   readonly bytes: Uint8Array
 }
 
-/** Where memory ends that has ever been used. */
+/** The end of the memory that was ever used, in pages. */
 const topOf = (bytes: Buffer): number => {
   let top = bytes.length / page
   while (top > 0 && isZero(bytes, top - 1)) top--
@@ -49,7 +52,10 @@ export class MemoryImage {
   readonly #stack: Stretch
   #parts: ReadonlyArray<Part> = []
 
-  /** `heap` is an address that lies in the heap, above the stack. Made ahead: the first look at so much memory is slow. */
+  /**
+   * `heap` is an address in the heap, which is above the stack. Construct the image ahead: the first read of so
+   * much memory is slow.
+   */
   constructor(memory: Memory, heap: number) {
     const bytes = Buffer.from(memory.buffer)
     this.#memory = memory

@@ -1,4 +1,4 @@
-/** The first code in the thread around QuickJS: gives up what the thread was implicitly given, and starts. */
+/** The entry point of the thread around QuickJS: drops a permission that Node gives by default, then starts. */
 import realProcess from "node:process"
 import { type MessagePort, workerData } from "node:worker_threads"
 import { endNow } from "../node/intrinsics.ts"
@@ -7,7 +7,7 @@ import { queueRequests } from "../shared/requestQueue.ts"
 import { Engine } from "./Engine.ts"
 import { type CompiledModule, type MemorySize, webAssembly } from "./webAssembly.ts"
 
-// Typed as the host sends it (isolates/levels/wasm/startWasm.ts); this is the one place that takes its word.
+// The types match what the host sends (isolates/levels/wasm/startWasm.ts). Only this file trusts it unchecked.
 const {
   port,
   module,
@@ -18,7 +18,7 @@ const {
   readonly size: MemorySize
 } = workerData
 
-// Node lets a thread with permissions read the host's working directory; nobody granted that.
+// Node lets a thread with permissions read the host's working directory. No grant covers that.
 if (realProcess.versions.bun === undefined) realProcess.permission.drop("fs.read", realProcess.cwd())
 
 const line = queueRequests(threadLine(port), setImmediate)

@@ -1,4 +1,4 @@
-/** `structuredClone`, of what ECMAScript has. */
+/** `structuredClone` for the types that ECMAScript defines. */
 
 type Copies = Map<object, object>
 
@@ -7,7 +7,7 @@ const refuse = (value: unknown): never => {
   throw new DOMException(`${what} could not be cloned.`, "DataCloneError")
 }
 
-/** A copy that is known before what is in it is copied: a value may hold itself. */
+/** Records a copy before its members are copied, because a value may contain itself. */
 const known = <Copy extends object>(copies: Copies, value: object, copy: Copy): Copy => {
   copies.set(value, copy)
   return copy

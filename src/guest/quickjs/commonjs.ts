@@ -13,7 +13,7 @@ const resolve = (specifier: string, parent: string): Resolved => {
   throw found.syntax === true ? new SyntaxError(found.error) : moduleNotFound(new Error(found.error))
 }
 
-/** By URL; without a prototype that a plugin could patch. */
+/** JSON modules by URL. The map has no prototype that a plugin could patch. */
 const json: { [url: string]: { readonly value: unknown } } = Object.create(null)
 
 const { run } = makeCommonJs({
@@ -29,10 +29,10 @@ const { run } = makeCommonJs({
   folderOf: (file) => file.slice(0, file.lastIndexOf("/")) || "/"
 })
 
-/** What a CommonJS module exports, for its ES counterpart; it has run by then. */
+/** A CommonJS module's exports, for the ES module that re-exports them. The module has run by then. */
 export const exportsOf = run
 
-/** Runs a CommonJS module; answers the names that an ES module can import from it, as JSON. */
+/** Runs a CommonJS module. Returns a JSON list of the names that an ES module can import from it. */
 export const evaluate = (url: string): string => {
   const exports = run(url)
   const has = (typeof exports === "object" && exports !== null) || typeof exports === "function"

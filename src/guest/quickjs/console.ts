@@ -1,4 +1,4 @@
-/** `console` and `process.stdout` and `stderr` of a plugin: lines to the host, capped per run. */
+/** A plugin's `console`, `process.stdout` and `process.stderr`. They send lines to the host, limited per run. */
 import { makeLogBudget } from "../shared/logBudget.ts"
 import type { LogLevel } from "../../wire/messages.ts"
 import { format } from "./format.ts"
@@ -12,7 +12,7 @@ export const makeConsole = (send: (level: LogLevel, text: string) => void) => {
   let indent = ""
 
   const log = (level: LogLevel, args: ReadonlyArray<unknown>): void => {
-    // Over the budget nothing is even formatted.
+    // Over the budget, do not even format.
     if (budget.spent()) return budget.drop()
     const text = format(args)
     budget.line(level, indent === "" ? text : `${indent}${text.replaceAll("\n", `\n${indent}`)}`)

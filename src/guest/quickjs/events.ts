@@ -1,4 +1,4 @@
-/** The Web's events, as far as `AbortSignal` and plugins' own `EventTarget`s need them. */
+/** The Web's events, limited to what `AbortSignal` and plugins' own `EventTarget`s need. */
 import { setTimeout } from "./timers.ts"
 
 let isStopped: (event: Event) => boolean
@@ -12,7 +12,7 @@ export class Event {
   target: EventTarget | null = null
   currentTarget: EventTarget | null = null
   defaultPrevented = false
-  /** Whether later listeners are still to be told. */
+  /** Whether `stopImmediatePropagation` was called: later listeners are skipped. */
   #stopped = false
 
   constructor(type: unknown, init: { readonly cancelable?: boolean; readonly detail?: unknown } = {}) {
@@ -77,7 +77,7 @@ export class EventTarget {
         if (typeof listener === "function") Reflect.apply(listener, this, [event])
         else listener.handleEvent(event)
       } catch (error) {
-        // As on the Web: one listener's error is not the others', and not the dispatcher's.
+        // As on the Web, an error of one listener reaches neither the other listeners nor the dispatcher.
         setTimeout(() => {
           throw error
         })
@@ -88,7 +88,7 @@ export class EventTarget {
   }
 }
 
-/** Lets this module alone make signals. */
+/** Only this module can construct signals. */
 const key = Symbol("AbortSignal")
 let abort: (signal: AbortSignal, reason: unknown) => void
 

@@ -1,9 +1,12 @@
-/** What a reply says for those who read it: which level has a global that is missing here, and when memory ended. */
+/**
+ * Makes replies clearer for their reader: says which levels have a global that is missing here, and when memory ran
+ * out.
+ */
 import { bodyOf, encodeReply, endsRun, noTag, typeOf, withBody, withoutLeftover } from "../../wire/codec.ts"
 import { ReplyType } from "../../wire/messages.ts"
 import type { ProblemOrigin } from "../../wire/modules.ts"
 
-/** Globals of Node that are not here. */
+/** Globals of Node that this level lacks. */
 const elsewhere: ReadonlySet<string> = new Set([
   "Atomics",
   "Blob",
@@ -43,20 +46,20 @@ const hinted = (message: string): string | undefined => {
 }
 
 const outOfMemory = /\bInternalError: out of memory\b/
-/** What is left of that error where there was no room to make it. */
+/** That error's text if there was no memory left to create the error. */
 const outOfMemoryRest = /\bInternalError: \(no message\)|^null: null$|\bthrew null\b/
 
 export const outOfMemoryReason = (limit: number): string =>
   `it used up its memory, its limit is ${limit} MiB (limits.memory)`
 
 export interface Memory {
-  /** MiB. */
+  /** In MiB. */
   readonly limit: number
-  /** Whether so much of it has been in use that it may have ended. */
+  /** Whether so much memory has been used that it may have run out. */
   readonly full: boolean
 }
 
-/** What its module was refused with, if that is what ended the load. */
+/** Adds where a refused module was imported, if that refusal ended the load; otherwise `undefined`. */
 const withOrigin = (
   failure: object,
   originOf: (message: string) => ProblemOrigin | undefined
@@ -66,7 +69,7 @@ const withOrigin = (
   return origin === undefined ? undefined : { ...failure, ...origin }
 }
 
-/** The same reply, or one that says more. */
+/** Returns the reply, or one with a clearer message. */
 export const explain = (
   text: string,
   memory: Memory,
@@ -74,7 +77,7 @@ export const explain = (
 ): string => {
   const type = typeOf(text)
   if (!endsRun(type) && type !== ReplyType.loadFailed) return text
-  // Nothing stays behind: the memory is restored.
+  // A run leaves nothing behind, because the memory is restored.
   const clean = endsRun(type) ? withoutLeftover(text) : text
   if (type === ReplyType.output) return clean
   const said: unknown = JSON.parse(bodyOf(clean))

@@ -1,11 +1,11 @@
-/** Values as a log shows them, in the manner of Node's `util.inspect`. */
+/** Formats values for the log, in the style of Node's `util.inspect`. */
 
 const maxDepth = 2
 const maxItems = 100
 const maxText = 10_000
 const lineLength = 72
 
-/** What is being shown, outermost first. */
+/** The objects that contain the current value, outermost first. */
 type Path = ReadonlyArray<object>
 
 const quoted = (text: string): string => {
@@ -17,7 +17,7 @@ const quoted = (text: string): string => {
 const keyText = (key: string | symbol): string =>
   typeof key === "symbol" ? `[${String(key)}]` : /^[A-Za-z_$][\w$]*$/.test(key) ? key : quoted(key)
 
-/** The class that a value is of; the empty text of what has none. */
+/** The name of a value's class; empty if the constructor is not a function. */
 const className = (value: object): string => {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (typeof prototype !== "object" || prototype === null) return "[Object: null prototype]"
@@ -103,7 +103,7 @@ const functionText = (value: { readonly name: string }): string => {
   return `[${isClass ? "class" : "Function"}${isClass ? " " : ": "}${value.name || "(anonymous)"}]`
 }
 
-/** A value as it is shown inside another. */
+/** Formats a value as part of another value. */
 const inspect = (value: unknown, path: Path): string => {
   if (typeof value === "string") return quoted(value)
   if (typeof value === "bigint") return `${value}n`
@@ -121,7 +121,7 @@ const asNumber = (value: unknown, whole: boolean): string => {
   return String(whole ? Math.trunc(number) : number)
 }
 
-/** One line of a log: what `console.log` makes of its arguments. */
+/** Formats the arguments of `console.log` as one log line. */
 export const format = (args: ReadonlyArray<unknown>): string => {
   const [first, ...rest] = args
   if (typeof first !== "string" || !first.includes("%")) return args.map(shown).join(" ")

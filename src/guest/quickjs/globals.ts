@@ -1,4 +1,4 @@
-/** The globals of a plugin beside ECMAScript's. Imported before all that captures any. */
+/** The plugin's globals beyond ECMAScript. Import this before any module that captures globals. */
 import { clearTimeout, setImmediate, setInterval, setTimeout } from "./timers.ts"
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from "./events.ts"
 import { structuredClone } from "./clone.ts"
@@ -7,7 +7,7 @@ import { atob, btoa, TextDecoder, TextEncoder } from "./textCoding.ts"
 import { URLSearchParams } from "./searchParams.ts"
 import { URL } from "./url.ts"
 
-/** As the engine's own globals are: not enumerable, and the plugin's to change. */
+/** Defines globals like the engine's own: not enumerable, and the plugin may change them. */
 export const define = (globals: { readonly [name: string]: unknown }): void => {
   for (const [name, value] of Object.entries(globals)) {
     Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true })
@@ -43,7 +43,7 @@ define({
   clearTimeout,
   crypto: { getRandomValues, randomUUID: host.randomUUID },
   global: globalThis,
-  // The engine's own counts from when its memory was set up, which may be long ago.
+  // Replaced, because the engine's own clock starts when its memory was set up, which may be long ago.
   performance: { now: host.now, timeOrigin: Date.now() - host.now() },
   setImmediate,
   setInterval,
@@ -51,16 +51,16 @@ define({
   structuredClone
 })
 
-// QuickJS makes template literals with it, those of the guest's own code too.
+// QuickJS evaluates template literals with it, in the guest's own code too, so a plugin must not replace it.
 Reflect.defineProperty(String.prototype, "concat", { writable: false, configurable: false })
 
-// QuickJS would hand it the functions on the stack, those of the guest's own code too. Setting it does nothing:
-// packages do, and go on.
+// QuickJS would call it with the functions on the stack, which include the guest's own. The setter ignores the
+// value and does not throw, because some packages set it.
 Reflect.defineProperty(Error, "prepareStackTrace", {
   get: () => undefined,
   set: () => {},
   configurable: false
 })
 
-// The engine's own would begin every run with the same number: its state is part of what is put back.
+// The engine's own generator is part of the restored memory, so every run would start with the same number.
 Math.random = host.random

@@ -1,74 +1,83 @@
 /**
- * What the thread around QuickJS hands in. Taken off the global object by the first code in QuickJS: no plugin
- * ever sees it. Only texts, numbers and buffers cross; texts that may hold anything cross as JSON.
+ * The functions that the thread around QuickJS provides. The first code in QuickJS removes them from the global
+ * object, so plugins never see them. Only strings, numbers and buffers cross. Strings that may hold any character
+ * cross as JSON.
  */
 export interface Host {
-  /** To the host, as a guest's message. */
+  /** Sends a message of the guest to the host. */
   readonly post: (text: string) => void
-  /** Gives the thread the functions by which it calls. */
+  /** Gives the thread the two functions that it calls. */
   readonly serve: (turn: Turn, evaluate: Evaluate) => void
   /** Ends the isolate. */
   readonly exit: (code: number) => void
-  /** Milliseconds of a clock that only goes forward. */
+  /** A monotonic clock, in milliseconds. */
   readonly now: () => number
   readonly random: () => number
-  /** At most 65,536. */
+  /** The length is at most 65,536. */
   readonly randomBytes: (length: number) => ArrayBuffer
   readonly randomUUID: () => string
-  /** A JSON string as UTF-8. */
+  /** Encodes a JSON string as UTF-8. */
   readonly encode: (json: string) => ArrayBuffer
-  /** The JSON of a text, or `undefined` where the bytes are no such text. Throws for an unknown label. */
+  /**
+   * Decodes bytes to a JSON string; `undefined` if they are invalid in that encoding. Throws for an unknown label.
+   */
   readonly decode: (
     bytes: ArrayBuffer,
     label: string,
     fatal: boolean,
     ignoreBOM: boolean
   ) => string | undefined
-  /** The standard name of an encoding; throws for an unknown label. */
+  /** The standard name of an encoding. Throws for an unknown label. */
   readonly encodingName: (label: string) => string
-  /** The parts of a URL, as JSON; of `[input, base]` as JSON. `undefined` where it is none. */
+  /**
+   * Parses a URL. Takes `[input, base]` as JSON and returns the URL's parts as JSON; `undefined` if the URL is
+   * invalid.
+   */
   readonly parseUrl: (json: string) => string | undefined
-  /** The parts of a URL after one of them was set; of `[href, part, value]` as JSON. */
+  /** Sets a part of a URL. Takes `[href, part, value]` as JSON and returns the URL's parts as JSON. */
   readonly setUrl: (json: string) => string
-  /** Pairs of a query, as JSON; of a JSON string. */
+  /** Parses a query. Takes a JSON string and returns a JSON list of pairs. */
   readonly parseQuery: (json: string) => string
-  /** The JSON string of a query; of pairs, as JSON. */
+  /** Formats a query. Takes a JSON list of pairs and returns a JSON string. */
   readonly formatQuery: (json: string) => string
-  /** What `require(specifier)` means in a module: its URL and format, as JSON; of `[specifier, parent]` as JSON. */
+  /**
+   * Resolves a `require`. Takes `[specifier, parent]` as JSON and returns the module's URL and format as JSON, or
+   * the error.
+   */
   readonly resolve: (json: string) => string
-  /** The function that a CommonJS module is. */
+  /** Compiles a CommonJS module to a function. */
   readonly compile: (url: string) => (...args: ReadonlyArray<unknown>) => unknown
-  /** The text of a JSON module, as it is. */
+  /** The text of a JSON module, unchanged. */
   readonly text: (url: string) => string
 }
 
 /**
- * Takes a text of the host, or without one does the timer that is due. Answers how to go on: 0 to be called again
- * at once, else milliseconds until the next timer, or `Idle`.
+ * With a text, handles a message of the host. Without one, runs the timer that is due. Returns how to go on: 0 to
+ * be called again at once, the milliseconds until the next timer, or a value of `Idle`.
  */
 export type Turn = (text?: string) => number
 
-/** Runs a CommonJS module; answers the names of what it exports, as JSON. */
+/** Runs a CommonJS module. Returns the names of its exports, as JSON. */
 export type Evaluate = (url: string) => string
 
 export const Idle = {
-  /** There is nothing to wait for but the host's next text. */
+  /** Nothing is pending; only a message of the host can continue. */
   stuck: -1,
-  /** A request on the network is open. */
+  /** A network request is open. */
   fetching: -2
 } as const
 
-/** Where the thread leaves it. */
+/** The global property in which the thread leaves the functions. */
 const place = "agentlip.host"
 
-// The thread that defines these is this library's own (hostFunctions.ts).
+// This library's own thread defines them (hostFunctions.ts).
 export const host: Host = Reflect.get(globalThis, place)
 Reflect.deleteProperty(globalThis, place)
 
-/** UTF-16 units of a text, or bytes, that cross at once. */
+/** The longest value that crosses, in UTF-16 units or bytes. */
 const maxLength = 16 * 1024 * 1024
 
-/** What is about to cross; throws if it is too long to. */
+/** Returns a value that is about to cross. Throws if it is too long. */
 export const crossing = <Value extends { readonly length: number }>(value: Value, what: string): Value => {
   if (value.length > maxLength)
     throw new RangeError(`${what} is too long for isolation "wasm" (over ${maxLength})`)

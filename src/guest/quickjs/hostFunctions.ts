@@ -1,7 +1,7 @@
 /**
- * What code inside QuickJS can call outside of it: all of `Host` (host.ts). Each function takes texts, numbers
- * and buffers only, does work that is bounded by their length, and answers the same; an error crosses as its
- * name and message.
+ * The functions outside QuickJS that code inside can call: all of `Host` (host.ts). They take and return only
+ * strings, numbers and buffers, and their work is bounded by the arguments' length. An error crosses as its name
+ * and message.
  */
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten-core"
 import type { Host } from "./host.ts"
@@ -45,7 +45,7 @@ const parseUrl = (json: string): string | undefined => {
   return url === null ? undefined : partsOf(url)
 }
 
-/** Leaves what the functions are in the global object, where the realm's first module takes it away. */
+/** Puts the functions on the global object. The realm's first module removes them from there. */
 export const defineHost = (context: QuickJSContext, { modules, post, exit, serve }: Outside): void => {
   const text = (handle: QuickJSHandle | undefined): string =>
     handle === undefined ? "" : context.getString(handle)
@@ -79,7 +79,7 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
       try {
         return context.newString(JSON.stringify(decoder.decode(view?.value)))
       } catch {
-        // Fatal, and not of that encoding.
+        // In fatal mode, and the bytes are invalid.
         return context.undefined
       } finally {
         view?.dispose()
@@ -113,7 +113,8 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
 
   const host = context.newObject()
   for (const [name, call] of Object.entries(functions)) {
-    // The handle is never let go: a function must outlive every image of the memory that knows it.
+    // The function's handle is never disposed: the function must outlive every image of the memory that refers to
+    // it.
     context.setProp(host, name, context.newFunction(name, call))
   }
   context.setProp(context.global, "agentlip.host", host)

@@ -1,4 +1,4 @@
-/** What plugins that are written for Node look for in `process` and that means something without one. */
+/** A plugin's `process`: the members that plugins for Node read and that make sense without a process. */
 import { cut } from "../shared/intrinsics.ts"
 import type { LoadRequest } from "../../wire/messages.ts"
 import { looksLikeVariable } from "../shared/variableNames.ts"
@@ -10,7 +10,7 @@ interface Output {
   readonly console: { readonly warn: (value: unknown) => void }
 }
 
-/** Whether a name is that of a variable and was not looked for before, as far as it is kept. */
+/** Makes a test for variable names that were not seen before. It remembers up to `maxMisses` names. */
 const makeNews = (): ((name: string) => boolean) => {
   const seen: { [name: string]: true } = Object.create(null)
   let count = 0
@@ -21,14 +21,14 @@ const makeNews = (): ((name: string) => boolean) => {
   }
 }
 
-/** Variables looked for in vain that are reported. */
+/** The most missing variables to report. */
 const maxMisses = 50
 
-/** `report` is told of variables that are looked for and not granted. */
+/** `report` is called for variables that the plugin reads without a grant. */
 export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: string) => void) => {
   const values: { [name: string]: string } = Object.create(null)
   let audited = false
-  // An audit's reports are told apart by the host.
+  // In audit mode all are reported; the host removes duplicates.
   const isNews = makeNews()
   const env = new Proxy(values, {
     get: (target, name) => {
@@ -48,7 +48,7 @@ export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: 
       stdout,
       stderr,
       argv: [],
-      // Libraries tell Node by `versions.node`.
+      // Libraries detect Node by `versions.node`.
       versions: {},
       version: "",
       platform: "wasm",

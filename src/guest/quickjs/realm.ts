@@ -1,6 +1,6 @@
 /**
- * The first code inside QuickJS: what a plugin finds there, and the server that loads and runs it. The thread
- * around sees to time, memory and modules.
+ * The first code inside QuickJS: sets up the plugin's globals, then serves requests to load and run it. The thread
+ * around QuickJS handles time limits, memory and modules.
  */
 import { define } from "./globals.ts"
 import { describeReason, quote } from "../shared/describe.ts"
@@ -34,7 +34,10 @@ define({ console: logs.console, fetch, Headers, Request, Response, process })
 
 let handle: (text: string) => void = () => {}
 
-/** The engine says where a syntax error is, but in the stack only, which the reason for a failed load leaves out. */
+/**
+ * Adds the place of a syntax error to its message. QuickJS gives it in the stack only, which the reason for a
+ * failed load leaves out.
+ */
 const placed = (error: unknown): unknown => {
   if (!(error instanceof SyntaxError) || typeof error.stack !== "string") return error
   const place = /^\s*at (file:\S+:\d+:\d+)\n?$/.exec(error.stack)?.[1]
@@ -81,7 +84,7 @@ serve({
     const timer = setTimeout(tell, 100)
     return () => clearTimeout(timer)
   },
-  // Nothing that a run leaves behind outlives it: the memory it ran in is put back.
+  // A run leaves nothing behind, because the memory is restored after it.
   activeResources: () => 0,
   countsGlobals: () => false
 })

@@ -1,4 +1,4 @@
-/** `URLSearchParams`; queries are taken apart and put together by the thread around. */
+/** `URLSearchParams`. The thread around QuickJS parses and formats queries. */
 import { quote } from "../shared/describe.ts"
 import { parse, stringify } from "../shared/intrinsics.ts"
 import { crossing, host } from "./host.ts"
@@ -7,14 +7,14 @@ type Pair = [name: string, value: string]
 
 const parsed = (text: string): Array<Pair> => parse(host.parseQuery(quote(crossing(text, "a query"))))
 
-/** The parameters of a URL; `changed` is called whenever they are other than before. */
+/** Makes the parameters of a URL. `changed` is called after each change. */
 export let linkedParams: (search: string, changed: () => void) => URLSearchParams
-/** Takes over what the URL's query has become by other means. */
+/** Updates the parameters after the URL's query was set directly. */
 export let refreshParams: (params: URLSearchParams, search: string) => void
 
 export class URLSearchParams {
   #pairs: Array<Pair>
-  /** Tells the URL that these are of. */
+  /** Informs the URL that owns these parameters. */
   #changed: () => void = () => {}
 
   static {

@@ -1,4 +1,4 @@
-/** `TextEncoder`, `TextDecoder`, `atob` and `btoa`; the coding itself is done by the thread around. */
+/** `TextEncoder`, `TextDecoder`, `atob` and `btoa`. The thread around QuickJS encodes and decodes text. */
 import { fromBase64, toBase64 } from "../fetch/base64.ts"
 import { bytesOf } from "../fetch/sources.ts"
 import { parse } from "../shared/intrinsics.ts"
@@ -36,14 +36,14 @@ interface DecoderOptions {
   readonly ignoreBOM?: boolean
 }
 
-/** As `unfinishedUtf8`, of UTF-16: half a unit, and the first half of a pair. */
+/** Like `unfinishedUtf8`, for UTF-16: an odd byte, or the first half of a surrogate pair. */
 const unfinishedUtf16 = (bytes: Uint8Array, isBigEndian: boolean): number => {
   const half = bytes.length % 2
   const high = bytes[bytes.length - half - (isBigEndian ? 2 : 1)] ?? 0
   return high >= 0xd8 && high < 0xdc ? half + 2 : half
 }
 
-/** Older encodings whose characters may have several bytes. */
+/** Legacy encodings whose characters may have several bytes. */
 const multiByte: { readonly [encoding: string]: true | undefined } = Object.assign(Object.create(null), {
   big5: true,
   "euc-jp": true,
@@ -54,16 +54,16 @@ const multiByte: { readonly [encoding: string]: true | undefined } = Object.assi
   shift_jis: true
 })
 
-/** How many bytes of a chunk have to wait for the next one. */
+/** How many bytes at the end of a chunk must wait for the next chunk. */
 const unfinished = (bytes: Uint8Array, encoding: string): number => {
   if (encoding === "utf-8") return unfinishedUtf8(bytes)
   if (encoding === "utf-16le" || encoding === "utf-16be")
     return unfinishedUtf16(bytes, encoding === "utf-16be")
-  // Where their characters end only who decodes them knows: their text comes with the last chunk.
+  // Only the decoder knows where their characters end, so all of the text comes with the last chunk.
   return multiByte[encoding] === true ? bytes.length : 0
 }
 
-/** Bytes, ended by an unfinished character of UTF-8: how many of them that has. */
+/** How many bytes at the end belong to an incomplete UTF-8 character. */
 const unfinishedUtf8 = (bytes: Uint8Array): number => {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] ?? 0
@@ -79,9 +79,9 @@ export class TextDecoder {
   readonly encoding: string
   readonly fatal: boolean
   readonly ignoreBOM: boolean
-  /** What a stream's last chunk ended with. */
+  /** Undecoded bytes from the end of a stream's last chunk. */
   #rest = new Uint8Array(0)
-  /** Whether a stream is under way; a byte order mark in its middle is none. */
+  /** Whether a stream has started: only its first bytes can be a byte order mark. */
   #started = false
 
   constructor(label: unknown = "utf-8", { fatal = false, ignoreBOM = false }: DecoderOptions = {}) {

@@ -1,4 +1,4 @@
-/** Timers. The thread only knows when to call again; what is due, and all that is waiting, is kept in here. */
+/** Timers. They are all kept inside QuickJS; the thread only knows when to call again. */
 import { apply } from "../shared/intrinsics.ts"
 import { host, Idle } from "./host.ts"
 
@@ -8,18 +8,18 @@ interface Waiting {
   readonly id: number
   readonly callback: Callback
   readonly args: ReadonlyArray<unknown>
-  /** Between calls, of an interval. */
+  /** The interval in milliseconds; `undefined` for a timeout. */
   readonly every: number | undefined
   due: number
   next: Waiting | undefined
   cancelled: boolean
 }
 
-/** Sorted by when they are due; most are added at the end. */
+/** A list sorted by due time. Most timers are added at the end. */
 let first: Waiting | undefined
 let last: Waiting | undefined
 let lastId = 0
-/** Without a prototype that a plugin could patch. */
+/** The map has no prototype that a plugin could patch. */
 const byId: { [id: number]: Waiting } = Object.create(null)
 
 const add = (timer: Waiting): void => {
@@ -47,7 +47,7 @@ const takeFirst = (): Waiting | undefined => {
   return first
 }
 
-/** What a timer's number of milliseconds means. */
+/** The delay that a timer's argument stands for, in milliseconds. */
 const delayOf = (delay: unknown): number => {
   const millis = +`${delay}`
   return millis >= 1 && millis <= 2_147_483_647 ? millis : 1
@@ -55,7 +55,7 @@ const delayOf = (delay: unknown): number => {
 
 let idOf: (timer: unknown) => number
 
-/** As Node's, which has methods; as the Web's, a number. */
+/** An object with methods, as in Node, that converts to a number, as on the Web. */
 class Timeout {
   readonly #id: number
 
@@ -119,7 +119,7 @@ export const clearTimeout = (timer?: unknown): void => {
   delete byId[id]
 }
 
-/** Calls the timer that is due, if one is; answers how to go on, as `Turn` does. */
+/** Runs the first timer if it is due. Returns how to go on, as `Turn` does. */
 export const tick = (): number => {
   let timer = first
   while (timer?.cancelled === true) timer = takeFirst()

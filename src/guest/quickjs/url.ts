@@ -1,4 +1,4 @@
-/** `URL`; URLs are taken apart and put together by the thread around. */
+/** `URL`. The thread around QuickJS parses and formats URLs. */
 import { quote } from "../shared/describe.ts"
 import { parse } from "../shared/intrinsics.ts"
 import { crossing, host } from "./host.ts"

@@ -1,4 +1,4 @@
-/** As much of `WebAssembly` as this level uses; Node's types leave it out. */
+/** The part of `WebAssembly` that this level uses. Node's types leave it out. */
 
 export interface Memory {
   readonly buffer: ArrayBuffer
@@ -18,5 +18,5 @@ interface WebAssembly {
   readonly compile: (bytes: Uint8Array) => Promise<CompiledModule>
 }
 
-// Every runtime that this library runs on has it.
+// Every supported runtime has it.
 export const webAssembly: WebAssembly = Reflect.get(globalThis, "WebAssembly")

@@ -1,4 +1,3 @@
-
 /** A refusal to load with a message for the plugin's author. */
 export class LoadRefusal extends Error {
   override name = "LoadRefusal"

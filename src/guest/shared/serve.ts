@@ -57,7 +57,7 @@ export interface Realm {
   /** Called before the plugin is imported. */
   readonly begin: (request: LoadRequest) => void
   readonly importPlugin: (entry: string) => Promise<object>
-  /** Calls `tell` once if the guest has been idle for a while. Call the returned function to cancel. */
+  /** Calls `tell` once after a short while, when the guest is idle. Call the returned function to cancel. */
   readonly whenIdle: (tell: () => void) => () => void
   /** The number of open timers, sockets and similar resources. */
   readonly activeResources: () => number
