@@ -1,4 +1,6 @@
-/** One guest's modules, seen from the host: what it asks for, what it was given, and what becomes of that. */
+/**
+ * The modules of one guest, on the host's side: answers the guest's requests and records what the guest was given.
+ */
 import { Effect } from "effect"
 import { type FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
@@ -9,21 +11,21 @@ import type { LoaderPool } from "./LoaderPool.ts"
 import type { Given, LoaderJob, LoaderResult, PluginModules } from "./loaderMessages.ts"
 import type { Roots } from "./ModulePolicy.ts"
 
-/** Where a guest's answers go. */
+/** Where the answers to a guest go. */
 export interface ModuleReceiver {
-  /** Takes a frame, which is its own from then on. */
+  /** Sends a frame. The receiver owns the frame from then on. */
   readonly send: (frame: PostedFrame) => void
-  /** Told that the guest asks in a way that no guest does. */
+  /** Called if the guest breaks the protocol. */
   readonly broken: (what: string) => void
 }
 
-/** Modules that one guest may be given. */
+/** The most modules that one guest may load. */
 const maxModules = 5_000
 
-/** Bytes of them. */
+/** The most bytes of those modules. */
 const maxBytes = 256 * 1024 * 1024
 
-/** Requests that a guest may have open: it waits for each. */
+/** The most open requests. A guest waits for each answer, so it never has many. */
 const maxOpen = 16
 
 export interface GuestModulesOptions {
@@ -32,7 +34,7 @@ export interface GuestModulesOptions {
   readonly pool: LoaderPool
   readonly known: KnownRequests
   readonly kept: KeptVersions
-  /** Whether what it is given is kept, to go on with if its files change and do not load. */
+  /** Whether to keep this version, to run it again if the files change and fail to load. */
   readonly keep: boolean
 }
 
@@ -47,7 +49,7 @@ export class GuestModules {
   readonly #options: GuestModulesOptions
   readonly #key: string
   readonly #version: Version
-  /** Given instead of its files, and what these were when they did not load. */
+  /** The earlier version that is served instead of the files, and the states of the files that failed to load. */
   #instead: { readonly version: Version; readonly states: FileStates } | undefined
   #roots: Roots = []
   #given = 0
@@ -62,7 +64,10 @@ export class GuestModules {
     this.#version = new Version(options.plugin.integrity, options.keep)
   }
 
-  /** Begins with the entry; what is returned takes the guest's requests, the first of which asks for that. */
+  /**
+   * Sends the entry at once. Returns the function that takes the guest's requests. The first request is for the
+   * entry and is ignored, because its answer is already on the way.
+   */
   serve({ send, broken }: ModuleReceiver): (request: unknown) => void {
     let isEntry = true
     const answer = (work: () => Promise<PostedFrame>): void => {
@@ -76,13 +81,13 @@ export class GuestModules {
     }
     answer(() => this.#first())
     return (request) => {
-      // Answered before it came.
+      // The answer was sent ahead.
       if (isEntry) isEntry = false
       else answer(() => this.#next(String(request)))
     }
   }
 
-  /** Whether a file that the guest has loaded is other than it was then. */
+  /** Whether a file that the guest has loaded has changed since. */
   readonly changed: Effect.Effect<boolean> = Effect.callback<boolean>((resume) => {
     const states = this.#instead?.states ?? this.#version.files
     const cancel = this.#options.pool.submit(this.#key, { type: "changed", states }, (result) =>
@@ -91,21 +96,24 @@ export class GuestModules {
     return Effect.sync(cancel)
   })
 
-  /** To be told that it has loaded: its version is kept. Whether that is an earlier one than the files'. */
+  /**
+   * Run this when the plugin has loaded: keeps its version. Returns whether an earlier version was loaded instead
+   * of the files.
+   */
   readonly loaded: Effect.Effect<boolean> = Effect.sync(() => {
     if (this.#instead !== undefined) return true
     this.#options.kept.loaded(this.#options.plugin.entry, this.#version)
     return false
   })
 
-  /** To be told that it has not. Whether another guest would get an earlier version. */
+  /** Run this when the plugin has failed to load. Returns whether another guest would get an earlier version. */
   readonly failed: Effect.Effect<boolean> = Effect.promise(
     async () =>
       this.#instead === undefined &&
       (await this.#options.kept.failed(this.#options.plugin.entry, this.#version, this.#look))
   )
 
-  /** The guest is gone: what is being done for it is ended. */
+  /** The guest has ended: cancels its running job. */
   close(): void {
     this.#closed = true
     this.#cancel()
@@ -171,7 +179,7 @@ export class GuestModules {
     return frame
   }
 
-  /** What is imported later is of this version as long as its files are. */
+  /** Adds a later import to the version, unless the version's files have changed since. */
   async #record(request: string, given: Given): Promise<void> {
     const version = this.#version
     if (version.whole && this.#options.keep && (await this.#look.haveChanged(version.files))) return

@@ -1,28 +1,31 @@
 /**
- * The version of each plugin that loaded well last: one whose files have changed since, and do not load any more, goes
- * on as it was until they change again. A version is what its guest was given, to be given again as it is.
+ * The last version of each plugin that loaded. If a plugin's files change and fail to load, the kept version runs
+ * until the files change again. A version consists of the frames that its guest was given, to send again.
  */
 import type { FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
 import type { Given } from "./loaderMessages.ts"
 
-/** Looks at files, for the plugin of an entry. */
+/** Checks files, for the plugin of an entry. */
 export interface Look {
   readonly haveChanged: (states: FileStates) => Promise<boolean>
   readonly statesOf: (files: ReadonlyArray<string>) => Promise<FileStates>
 }
 
-/** One load of a plugin: what its guest was given, and what that was made of. */
+/** One load of a plugin: the frames that its guest was given, and the files behind them. */
 export class Version {
-  /** By request; the entry's is asked for by none. */
+  /** Frames by request. The entry's key is the empty string. */
   readonly frames = new Map<string, PostedFrame>()
-  /** Of the files that were given. */
+  /** The states of the files in the frames. */
   readonly files = new Map<string, string>()
-  /** Beside them the folders they are in, where a missing file would appear, and what the version before was made of. */
+  /**
+   * Also the states of the files' folders, where a missing file would appear, and of what the previous version
+   * watched.
+   */
   readonly watched = new Map<string, string>()
   readonly integrity: string | undefined
   size = 0
-  /** Whether all that loading it took has been added. */
+  /** Whether the plugin has loaded: everything it needed for that has been added. */
   whole = false
   readonly #keeps: boolean
 
@@ -41,32 +44,32 @@ export class Version {
   }
 
   keep(request: string, { head, body }: PostedFrame): void {
-    // A frame that is sent is the receiver's alone.
+    // Copied, because a frame that is sent belongs to its receiver.
     this.frames.set(request, { head, body: body.slice() })
     if (!this.whole) this.size += head.length + body.length
   }
 }
 
-/** Bytes of all versions that are kept; those loaded longest ago make room for others. */
+/** The most bytes of all kept versions. The plugins that loaded longest ago are dropped first. */
 const maxSize = 64 * 1024 * 1024
 
 export class KeptVersions {
   readonly #good = new Map<string, Version>()
-  /** What is the matter with entries whose newest version does not load, until it changes. */
+  /** For entries whose newest version fails to load: the states to compare with, until something changes. */
   readonly #broken = new Map<string, FileStates>()
   #size = 0
 
-  /** What the version before was made of: it is looked at beside the files of the next. */
+  /** The files and folders that the previous version watched. The next version watches them too. */
   watchedOf(entry: string): ReadonlyArray<string> {
     return [...(this.#good.get(entry)?.watched.keys() ?? [])]
   }
 
-  /** Whether an earlier version may have to go on instead of the files. */
+  /** Whether an earlier version may have to run instead of the files. */
   isBroken(entry: string): boolean {
     return this.#broken.has(entry)
   }
 
-  /** The version to go on with instead of the files, if those are as they were when they did not load. */
+  /** The version to run instead of the files, if the files are still those that failed to load. */
   async insteadOf(
     entry: string,
     integrity: string | undefined,
@@ -95,25 +98,28 @@ export class KeptVersions {
     }
   }
 
-  /** Whether there is an earlier version to go on with. */
+  /** Records a failed load. Returns whether there is an earlier version to run instead. */
   async failed(entry: string, version: Version, look: Look): Promise<boolean> {
     const good = this.#goodFor(entry, version.integrity)
-    // The same files have loaded before: they are not to blame.
+    // The same files have loaded before, so they are not the cause.
     if (good === undefined || !(await differs(version, good, look))) return false
-    // One that came to nothing at all has seen no file.
+    // A load that failed at once has recorded no files: watch the previous version's.
     const watched = version.watched.size > 0 ? version.watched : await look.statesOf([...good.watched.keys()])
     this.#broken.set(entry, watched)
     return true
   }
 
-  /** What an operator has pinned is never replaced by something else. */
+  /**
+   * The kept version of an entry. If the operator has pinned the plugin's integrity, only a version with that
+   * integrity.
+   */
   #goodFor(entry: string, integrity: string | undefined): Version | undefined {
     const good = this.#good.get(entry)
     return integrity === undefined || good?.integrity === integrity ? good : undefined
   }
 }
 
-/** Whether a version is of other files than an earlier one, as far as it came. */
+/** Whether a version's files differ from an earlier version's, as far as they were loaded. */
 const differs = async (version: Version, before: Version, look: Look): Promise<boolean> => {
   for (const [file, state] of version.files) if (before.files.get(file) !== state) return true
   return look.haveChanged(before.files)

@@ -1,19 +1,22 @@
-/** What guests have asked for after their entry, by plugin: the next guest will ask for it too. */
+/**
+ * The module requests of guests after the entry, by plugin. The next guest of a plugin will probably make the same
+ * ones.
+ */
 
 interface Known {
-  /** JSON of requests. */
+  /** Requests as JSON. */
   readonly requests: Set<string>
-  /** Characters of all of them. */
+  /** In characters, all requests together. */
   length: number
 }
 
-/** What a plugin asks for is the plugin's to say: it must not fill the host's memory. */
+/** Limits, because the plugin chooses its requests and must not fill the host's memory. */
 const maxPlugins = 200
 const maxRequests = 1_000
 const maxLength = 128 * 1024
 
 export class KnownRequests {
-  /** Those not asked for longest make room for others: a map keeps the order its keys came in. */
+  /** The least recently used plugins are dropped first. A map keeps the order in which keys were added. */
   readonly #byPlugin = new Map<string, Known>()
 
   of(plugin: string): ReadonlyArray<string> {
@@ -28,7 +31,7 @@ export class KnownRequests {
     known.length += request.length
   }
 
-  /** It leads nowhere any more. */
+  /** Removes a request that no longer resolves. */
   drop(plugin: string, request: string): void {
     const known = this.#of(plugin)
     if (known.requests.delete(request)) known.length -= request.length

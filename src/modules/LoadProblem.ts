@@ -1,12 +1,12 @@
-/** Why a module cannot be had: for the plugin's author to read, with the place if there is one. */
+/** Why a module cannot be loaded: a message for the plugin's author, with the place if known. */
 import type { ModulePlace } from "../wire/modules.ts"
 
 export class LoadProblem extends Error {
   override name = "LoadProblem"
   readonly place: ModulePlace | undefined
-  /** Whether the source does not parse. */
+  /** Whether the source has a syntax error. */
   readonly syntax: boolean
-  /** Whether there is no such file or package. */
+  /** Whether the file or package does not exist. */
   readonly missing: boolean
 
   constructor(
@@ -24,5 +24,5 @@ export class LoadProblem extends Error {
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

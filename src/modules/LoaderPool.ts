@@ -1,25 +1,25 @@
 /**
- * The loader threads of a host. Each works for one plugin at a time; no plugin waits behind another's job: a plugin
- * that holds its thread has another one started for those that come after it.
+ * The host's loader threads. Each works for one plugin at a time. A plugin with a long job does not delay the
+ * others: the pool starts another thread.
  */
 import { availableParallelism } from "node:os"
 import { Lru } from "../cache/Lru.ts"
 import { type Done, LoaderThread } from "./LoaderThread.ts"
 import type { LoaderJob } from "./loaderMessages.ts"
 
-/** A thread at one job for so many milliseconds is not counted on any more. */
+/** In milliseconds. A thread that spends longer on one job no longer counts towards the limit of threads. */
 const patience = 50
 
-/** How long a job that nobody waits for may go on before its thread is ended for it, in milliseconds. */
+/** How long a cancelled job may continue before its thread is ended, in milliseconds. */
 const mercy = 25
 
-/** How long a thread without a job is kept, in milliseconds; one is always. */
+/** How long surplus threads without a job are kept, in milliseconds. One thread is always kept. */
 const linger = 5_000
 
-/** Bytes of compiled sources that are kept. */
+/** The most bytes of compiled sources to keep. */
 const maxCompiled = 32 * 1024 * 1024
 
-/** What a loader says that is on its way out with its runtime; no fault of any plugin's modules. */
+/** The problem that jobs get when the runtime closes. It does not count against the plugin. */
 export const runtimeClosed = "the runtime was closed"
 
 interface Pending {
@@ -27,11 +27,11 @@ interface Pending {
   readonly done: Done
 }
 
-/** What is to be done for one plugin, in order. */
+/** The jobs of one plugin, in order. */
 interface Queue {
   readonly key: string
   readonly pending: Array<Pending>
-  /** What its thread is at. */
+  /** The job that runs now. */
   current: Pending | undefined
   thread: LoaderThread | undefined
 }
@@ -39,22 +39,25 @@ interface Queue {
 export class LoaderPool {
   readonly #compiled = new Lru(10_000, maxCompiled)
   readonly #queues = new Map<string, Queue>()
-  /** Those without a thread, longest first. */
+  /** Plugins that wait for a thread, the longest wait first. */
   readonly #waiting = new Set<Queue>()
   readonly #threads = new Set<LoaderThread>()
-  /** Those without a job, and the plugin each has worked for last. */
+  /** Threads without a job, and the plugin that each worked for last. */
   readonly #idle = new Map<LoaderThread, string>()
   readonly #old = new Set<LoaderThread>()
   #booting = 0
   closed = false
   #sweep: NodeJS.Timeout | undefined
 
-  /** Resolves once there is a thread: no plugin's deadline is to pay for that. */
+  /**
+   * Starts the first thread. Resolves when it is ready, so that its start does not count towards a plugin's
+   * deadline.
+   */
   start(): Promise<void> {
     return new Promise((resolve) => this.#boot(resolve))
   }
 
-  /** Has a job done for a plugin, after those before it; the function that is returned takes it back. */
+  /** Submits a job for a plugin, after its earlier jobs. Call the returned function to cancel. */
   submit(key: string, job: LoaderJob, done: Done): () => void {
     if (this.closed) {
       done({ type: "problem", problem: runtimeClosed })
@@ -78,7 +81,7 @@ export class LoaderPool {
     await Promise.all(Array.from(this.#threads, (thread) => thread.end(runtimeClosed)))
   }
 
-  /** Gives threads to those who wait, as long as there are any; starts one if none is to be counted on. */
+  /** Gives idle threads to waiting plugins. Starts a thread if plugins still wait and the limit allows it. */
   #serve(): void {
     for (const queue of this.#waiting) {
       const thread = this.#take(queue.key)
@@ -91,7 +94,7 @@ export class LoaderPool {
     if (this.#waiting.size > 0 && countedOn < availableParallelism()) this.#boot()
   }
 
-  /** A thread without a job, by preference the one that knows the plugin. */
+  /** An idle thread, preferably the one that worked for this plugin last. */
   #take(key: string): LoaderThread | undefined {
     let found: LoaderThread | undefined
     for (const [thread, last] of this.#idle) {
@@ -114,7 +117,7 @@ export class LoaderPool {
     }
     const old = setTimeout(() => {
       this.#old.add(thread)
-      // The next to come finds one ready.
+      // Start a spare thread, so that the next plugin finds one ready.
       if (this.#idle.size === 0 && this.#booting === 0) this.#boot()
     }, patience).unref()
     thread.run(pending.job, (result) => {
@@ -181,7 +184,7 @@ export class LoaderPool {
     this.#threads.add(thread)
   }
 
-  /** A thread that could not be started is not started again for the same one. */
+  /** A thread could not be started: fails the jobs of one waiting plugin, so that it does not wait forever. */
   #failOne(): void {
     for (const queue of this.#waiting) {
       this.#waiting.delete(queue)

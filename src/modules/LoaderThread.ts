@@ -1,4 +1,4 @@
-/** The host's end of one loader thread: one job at a time, within bounds, and an end for certain. */
+/** The host's side of one loader thread: runs one job at a time, limits its memory, and can always end it. */
 import { Worker } from "node:worker_threads"
 import type { Lru } from "../cache/Lru.ts"
 import { hostConditions } from "./conditions.ts"
@@ -7,21 +7,21 @@ import type { HostMessage, LoaderJob, LoaderMessage, LoaderResult } from "./load
 
 const file = new URL(`./serveModules.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
 
-/** MiB of V8's heap: the sources of the largest plugin, and what it takes to read them. */
+/** In MiB of V8's heap. Enough for the sources of the largest plugin and for parsing them. */
 const maxHeap = 512
 
-/** MiB on and beside the heap, the compiler's included. */
+/** In MiB, on and off the heap. Includes the compiler's memory. */
 const maxMemory = 1024
 
-/** How often the memory of a thread that is at a job is looked at, in milliseconds. */
+/** How often to check the memory of a busy thread, in milliseconds. */
 const memoryInterval = 100
 
-/** How long one waits for a thread to end, in milliseconds. */
+/** How long to wait for a thread to end, in milliseconds. */
 const endWait = 250
 
 const mebibyte = 1024 * 1024
 
-/** All that a loader gets of the host's environment: where Node keeps what it has compiled, if it does. */
+/** The only part of the host's environment that a loader gets: the folder of Node's compile cache, if set. */
 const compileCache = (): { readonly NODE_COMPILE_CACHE?: string } => {
   const { NODE_COMPILE_CACHE } = process.env
   return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
@@ -35,13 +35,13 @@ const reasonOf = (error: unknown): string =>
     : `the thread that was to read them failed (${messageOf(error)})`
 
 export interface ThreadEvents {
-  /** It can be given a job. */
+  /** The thread is ready for a job. */
   readonly ready: () => void
-  /** It is no more. */
+  /** The thread has exited. */
   readonly gone: () => void
 }
 
-/** What becomes of a job; told once. */
+/** Receives the result of a job. Called once. */
 export type Done = (result: LoaderResult) => void
 
 export class LoaderThread {
@@ -53,7 +53,7 @@ export class LoaderThread {
   #watch: NodeJS.Timeout | undefined
   readonly #exited: Promise<unknown>
   #gone = false
-  /** Whether it takes no job any more. */
+  /** Whether the thread accepts no more jobs. */
   ending = false
 
   constructor(compiled: Lru, events: ThreadEvents) {
@@ -65,7 +65,7 @@ export class LoaderThread {
       workerData: { conditions: hostConditions() },
       resourceLimits: { maxOldGenerationSizeMb: maxHeap }
     })
-    // While it boots and while it is at a job it holds the host's process, as whoever waits for that does.
+    // The thread keeps the host's process alive only while it boots or runs a job.
     this.#worker.on("message", (message: LoaderMessage) => {
       if (message.type === "ready") {
         if (!this.busy) this.#worker.unref()
@@ -79,7 +79,7 @@ export class LoaderThread {
       this.#worker.on("exit", () => {
         this.#gone = true
         resolve(undefined)
-        // Before whoever waits for the job, who may give out the next.
+        // Before `#settle`, whose callback may submit the next job.
         events.gone()
         this.#settle({ type: "problem", problem: this.#reason })
       })
@@ -97,7 +97,7 @@ export class LoaderThread {
     this.#post({ type: "job", id: ++this.#jobs, job })
   }
 
-  /** Ends it, whatever it is at; returns once it is gone or cannot be waited for. */
+  /** Ends the thread, even during a job. Returns when it has exited, at the latest after `endWait`. */
   async end(reason = this.#reason): Promise<void> {
     this.#reason = reason
     this.ending = true
@@ -143,7 +143,7 @@ export class LoaderThread {
       if (used_heap_size + malloced_memory + external_memory > maxMemory * mebibyte)
         await this.end(tooMuchMemory)
     } catch {
-      // It has ended meanwhile.
+      // The thread has exited meanwhile.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The service that loads plugin code: which files a plugin may load, what they mean by each other's names, their
- * hashes, their last good version, TypeScript. All of it happens in threads that a plugin can hold for itself only.
+ * The service that loads plugin code: which files a plugin may load, resolution, hashes, the last good version, and
+ * TypeScript. The work is done in threads, so that a plugin can only delay itself.
  */
 import { Context, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
@@ -11,7 +11,7 @@ import { LoaderPool, runtimeClosed } from "./LoaderPool.ts"
 
 export interface OpenOptions {
   readonly integrity?: string
-  /** Whether the plugin is to go on as it was if its files change and do not load. */
+  /** Whether to run the last good version if the plugin's files change and fail to load. */
   readonly keep: boolean
 }
 
@@ -19,7 +19,10 @@ export interface OpenOptions {
 export class ModuleLoader extends Context.Service<
   ModuleLoader,
   {
-    /** The modules of a guest whose plugin is at `entry`; a missing entry is the failure, as a text. */
+    /**
+     * The modules for a guest whose plugin is at `entry`. Fails with a text if the file does not exist or the
+     * runtime is closed.
+     */
     readonly open: (entry: string, options: OpenOptions) => Effect.Effect<GuestModules, string>
   }
 >()("@agentlip/plugin-runtime/modules/ModuleLoader") {
@@ -41,7 +44,7 @@ const make = Effect.gen(function* () {
   return ModuleLoader.of({
     open: (entry, { integrity, keep }) =>
       Effect.suspend(() => {
-        // A late caller must not start a thread that nobody would end.
+        // After closing, starting a thread would leak it.
         if (pool.closed) return Effect.fail(runtimeClosed)
         if (!existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
         const plugin = integrity === undefined ? { entry } : { entry, integrity }

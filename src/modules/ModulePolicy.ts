@@ -1,6 +1,6 @@
 /**
- * Which files one plugin may load as modules: its own folder and the packages it depends on, never
- * `.agentlip/`. Judged on real paths, so that a link cannot stand in for what it points to.
+ * Which files a plugin may load as modules: its own folder and the packages it depends on, but never `.agentlip/`.
+ * Checks real paths, so that a link cannot hide its target.
  */
 import { realpathSync } from "node:fs"
 import * as path from "node:path"
@@ -9,16 +9,18 @@ import { contains, isHubPrivate, realOf } from "../paths.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import { Manifests } from "./packageManifest.ts"
 
-/** Where the library's own entry for plugin authors lies; plugins get it without installing anything. */
+/** The library's own entry for plugin authors. Plugins can import it without installing anything. */
 export const authorEntry = "@agentlip/plugin-runtime/plugin"
 export const authorFile = fileURLToPath(
   new URL(`../author.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
 )
 
-/** Whether a file is the library's own entry, part of the runtime rather than of a plugin. */
+/** Whether a file is the library's own entry, which belongs to the runtime and not to a plugin. */
 export const isLibrary = (file: string): boolean => file === authorFile
 
-/** Folders a plugin may load from, each with the name of the package it is; its own has none. */
+/**
+ * The folders that a plugin may load from, each with its package's name. The plugin's own folder has an empty name.
+ */
 export type Roots = ReadonlyArray<readonly [folder: string, name: string]>
 
 const refusal = (specifier: string, why: string): string =>
@@ -28,7 +30,7 @@ export const refuse = (specifier: string, why: string): never => {
   throw new LoadProblem(refusal(specifier, why))
 }
 
-/** As `refuse`, of what is not there. */
+/** Like `refuse`, for something that does not exist. */
 export const miss = (specifier: string, why: string): never => {
   throw new LoadProblem(refusal(specifier, why), { missing: true })
 }
@@ -39,7 +41,7 @@ export class ModulePolicy {
   readonly manifests: Manifests
   /** The entry's real path. */
   readonly entry: string
-  /** As a guest is told of it: on file systems that fold case, this keeps the case it was given in. */
+  /** The entry's URL for guests. On file systems that ignore case, it keeps the case that was given. */
   readonly entryUrl: string
 
   private constructor(own: string, known: Roots, manifests: Manifests, entry: string, entryUrl: string) {
@@ -49,17 +51,18 @@ export class ModulePolicy {
     this.entryUrl = entryUrl
   }
 
-  /** Of a plugin; `known`: folders that were admitted when it loaded before. */
+  /** The policy of a plugin. `known` are folders that were admitted when it loaded before. */
   static ofPlugin(given: string, known: Roots = []): ModulePolicy {
     const entry = realpathSync.native(given)
     const manifests = new Manifests()
-    // A plugin that is a package has the package's folder; any other has the folder it lies in.
+    // The own folder of a plugin in a package is the package's folder; of any other plugin, the folder of its
+    // entry.
     const isPackage = entry.includes(`${path.sep}node_modules${path.sep}`)
     const own = (isPackage ? manifests.above(entry)?.folder : undefined) ?? path.dirname(entry)
     return new ModulePolicy(own, known, manifests, entry, pathToFileURL(realpathSync(given)).href)
   }
 
-  /** Of what the modules of a folder may import, without an entry. */
+  /** The policy for imports in a folder, without an entry. */
   static ofFolder(folder: string): ModulePolicy {
     return new ModulePolicy(folder, [], new Manifests(), "", "")
   }
@@ -74,7 +77,10 @@ export class ModulePolicy {
     return false
   }
 
-  /** Says no more than what was asked for: where links lead to is not the plugin's to know. */
+  /**
+   * Throws if a file may not be loaded. The message names only the specifier, because a plugin must not learn where
+   * links lead.
+   */
   mustAdmit(specifier: string, real: string): void {
     if (!this.admits(real)) {
       refuse(
@@ -85,14 +91,17 @@ export class ModulePolicy {
     if (isHubPrivate(real)) refuse(specifier, "no plugin may read the hub's own folder")
   }
 
-  /** The real path of a file that may be looked at, there or not. */
+  /** The real path of a file that may be accessed, whether it exists or not. */
   realOf(specifier: string, file: string): string {
     const real = realOf(file)
     this.mustAdmit(specifier, real)
     return real
   }
 
-  /** A link is a package (of a workspace, say) only if it leads to one of that name; or it could lead anywhere. */
+  /**
+   * Admits a package's folder and returns its real path. A link, e.g. of a workspace, must lead to a package of
+   * that name; otherwise it could lead anywhere.
+   */
   admitPackage(specifier: string, name: string, folder: string): string {
     const real = realpathSync.native(folder)
     if (isHubPrivate(real)) refuse(specifier, "no plugin may read the hub's own folder")
@@ -103,7 +112,10 @@ export class ModulePolicy {
     return real
   }
 
-  /** What a file is called on every machine: by its path in the plugin, or by a package and its path in that. */
+  /**
+   * A file's name, the same on every machine: its path in the plugin, or a package's name and the path in the
+   * package.
+   */
   nameOf(file: string): string {
     const folders = [...this.#roots.keys()].filter((folder) => contains(folder, file))
     const root = folders.reduce((longest, folder) => (folder.length > longest.length ? folder : longest), "")

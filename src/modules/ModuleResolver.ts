@@ -1,7 +1,6 @@
 /**
- * Which file a module means by a specifier: Node's algorithms for `import` and `require`. Not Node's own code, because
- * that reads every package.json on its way, whatever it is and wherever it leads; here the policy judges each path
- * before it is looked at.
+ * Finds the file for a specifier, by Node's algorithms for `import` and `require`. Node's own code would read every
+ * package.json on the way, wherever it is; here the policy checks each path before it is accessed.
  */
 import { statSync } from "node:fs"
 import * as path from "node:path"
@@ -13,17 +12,17 @@ import { authorEntry, authorFile, miss, type ModulePolicy, refuse } from "./Modu
 import { exportOf, importOf } from "./packageTargets.ts"
 
 export interface ResolvedFile {
-  /** Its real path. */
+  /** The real path. */
   readonly file: string
   readonly url: string
 }
 
 const namePart = /^(?:@[^/]+\/)?[^/@.][^/]*/
 
-/** What Node takes for a path rather than the name of a package. */
+/** Whether Node treats a specifier as a path and not as a package name. */
 const isRelative = (specifier: string): boolean => /^(?:\.{0,2}\/|\.{1,2}$)/.test(specifier)
 
-/** Where a path or URL leads, before the disk is asked; `undefined` for names. `require` knows no URLs. */
+/** The URL of a path or URL, without accessing the disk; `undefined` for names. `require` does not support URLs. */
 const targetOf = (specifier: string, from: string, require: boolean): URL | undefined => {
   if (require) {
     if (!isRelative(specifier)) return undefined
@@ -33,11 +32,11 @@ const targetOf = (specifier: string, from: string, require: boolean): URL | unde
   return (isRelative(specifier) ? new URL(specifier, pathToFileURL(from)) : URL.parse(specifier)) ?? undefined
 }
 
-/** What `require` adds to a name, and what Node adds to a package's `main`. */
+/** The endings that `require` tries for a file, and that Node tries for a package's `main`. */
 const endings = [".js", ".json", ".node"]
 const mainEndings = [...endings, ...endings.map((ending) => `/index${ending}`)]
 
-/** What authors leave out, or write as it will be called once it is compiled. */
+/** Endings for hints: authors omit them, or write the name of the compiled file. */
 const forgotten = [
   ".ts",
   ".mts",
@@ -62,13 +61,13 @@ export class ModuleResolver {
     this.#conditions = conditions
   }
 
-  /** The real path and URL of what a module asks for; throws a `LoadProblem`. */
+  /** The real path and URL of the module that `parent` requests. Throws a `LoadProblem`. */
   resolve({ specifier, parent, require }: ModuleRequest): ResolvedFile {
     if (specifier === authorEntry) return { file: authorFile, url: pathToFileURL(authorFile).href }
-    // The guest itself asks for the entry; everything after is asked for by the plugin's own modules.
+    // Only the guest itself requests the entry; the plugin's modules make all other requests.
     if (specifier === this.#policy.entryUrl) return this.#found(specifier, this.#policy.entry, "")
     if (!parent.startsWith("file:")) refuse(specifier, "only a module with a file may import it")
-    // By what it really is: a link must not lend its place to what it leads to.
+    // Use the real path, so that a link cannot load modules in the name of its target's place.
     const from = realOf(fileURLToPath(parent))
     if (!this.#policy.admits(from)) refuse(specifier, `${fileURLToPath(parent)} is not the plugin's`)
 
@@ -85,14 +84,14 @@ export class ModuleResolver {
     return this.#found(specifier, this.#named(specifier, from, require), "")
   }
 
-  /** The file that a name stands for: of a package, or mapped by the plugin's own package.json. */
+  /** The file for a name: of a package, or of an entry in `imports` of the plugin's own package.json. */
   #named(specifier: string, from: string, require: boolean): string {
     return specifier.startsWith("#")
       ? this.#mapped(specifier, from, require)
       : this.#inPackage(specifier, specifier, from, require)
   }
 
-  /** The package.json that a name starting with `#` is looked up in must be the plugin's. */
+  /** Resolves a name that starts with `#`. The package.json that defines it must belong to the plugin. */
   #mapped(specifier: string, from: string, require: boolean): string {
     const manifest = this.#policy.manifests.above(from)
     if (manifest === undefined || !this.#policy.admits(realOf(manifest.file))) {
@@ -104,10 +103,10 @@ export class ModuleResolver {
       : this.#inPackage(specifier, target, manifest.file, require)
   }
 
-  /** `name` is what is looked for, `specifier` what was asked. */
+  /** Resolves a package name. `name` is the name to find; `specifier` is the original request. */
   #inPackage(specifier: string, name: string, from: string, require: boolean): string {
     const packageName = namePart.exec(name)?.[0]
-    // Nothing may lead out of the package, and white space would be dropped before it is looked at.
+    // Reject names that lead out of the package, and white space, which would be dropped from the path later.
     if (packageName === undefined || /[%\\\s\p{Cc}]|(^|\/)\.{1,2}(\/|$)/u.test(name)) {
       return refuse(name, "it is neither a path nor the name of a package")
     }
@@ -133,7 +132,9 @@ export class ModuleResolver {
     )
   }
 
-  /** A file of a package whose real folder is known; whatever its package.json says, it stays in there. */
+  /**
+   * A file of a package whose real folder is known. It must be inside the package, whatever its package.json says.
+   */
   #ofPackage(specifier: string, folder: string, subpath: string, require: boolean): string {
     const manifest = this.#policy.manifests.of(folder)
     if (manifest !== undefined && (manifest.exports ?? null) !== null) {
@@ -163,11 +164,11 @@ export class ModuleResolver {
   }
 
   #stay(specifier: string, folder: string, real: string): string {
-    // A package within another is a root of its own, and is asked for by its own name.
+    // A nested package has its own root and its own name.
     return contains(folder, real) ? real : refuse(specifier, "it leads outside its package")
   }
 
-  /** As `import` takes a path: as it is. */
+  /** Resolves a path as `import` does: exactly as given. */
   #imported(specifier: string, file: string): string {
     const real = this.#policy.realOf(specifier, file)
     const found = statOf(real)
@@ -181,7 +182,7 @@ export class ModuleResolver {
     )
   }
 
-  /** As `require` takes a path: with endings of its own, and a folder for what its package.json or index says. */
+  /** Resolves a path as `require` does: tries endings, and for a folder its package.json and index. */
   #required(specifier: string, file: string): string {
     const bare = file.endsWith(path.sep) ? [] : [file, ...endings.map((ending) => file + ending)]
     const direct = this.#firstFile(specifier, bare)
@@ -208,7 +209,7 @@ export class ModuleResolver {
     return undefined
   }
 
-  /** What an author may have meant instead of a path that leads to no file. */
+  /** The file that an author may have meant by a path that leads to no file. */
   #hint(specifier: string, file: string): string | undefined {
     const trimmed = file.endsWith(path.sep) ? file.slice(0, -1) : file
     const ending = /\.[cm]?jsx?$/.exec(trimmed)?.[0] ?? ""
@@ -237,13 +238,13 @@ export class ModuleResolver {
   }
 }
 
-/** What is no folder counts as a file: whoever reads it says what it is. */
+/** Everything that is not a folder counts as a file; the reader checks its type. */
 const statOf = (file: string): Found => {
   try {
     const stat = statSync(file, { throwIfNoEntry: false })
     return stat === undefined ? undefined : stat.isDirectory() ? "folder" : "file"
   } catch {
-    // Below what is no folder, a link to itself, or out of reach.
+    // The parent is not a folder, or it is a link loop, or access is denied.
     return undefined
   }
 }

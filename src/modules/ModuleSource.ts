@@ -1,4 +1,4 @@
-/** Reads a module's file and says in what form a guest gets it; TypeScript is compiled. */
+/** Reads a module's file, finds its format, and compiles TypeScript. */
 import { createHash } from "node:crypto"
 import * as path from "node:path"
 import { Script } from "node:vm"
@@ -11,18 +11,18 @@ import { compileTypeScript } from "./typescript.ts"
 export interface ModuleSource {
   readonly format: ModuleFormat
   readonly source: string | Uint8Array
-  /** Changes when the file does. */
+  /** Changes when the file changes. */
   readonly stamp: string
   /** SHA-256 of the file's bytes, in base64. */
   readonly digest: string
-  /** Bytes of the file. */
+  /** The file's size in bytes. */
   readonly size: number
 }
 
-/** Bytes of a module's file. */
+/** The most bytes of a module's file. */
 export const maxBytes = 16 * 1024 * 1024
 
-/** Bytes of TypeScript: its compiler takes memory that no limit of a thread holds. */
+/** The most bytes of a TypeScript file. The compiler's memory is outside the limits of a thread. */
 const maxTypeScript = 4 * 1024 * 1024
 
 const byExtension: { readonly [extension: string]: ModuleFormat | "by-package" } = {
@@ -39,14 +39,14 @@ const byExtension: { readonly [extension: string]: ModuleFormat | "by-package" }
 const isTypeScript = (file: string): boolean => /\.[cm]?ts$/.test(file)
 const limitOf = (file: string): number => (isTypeScript(file) ? maxTypeScript : maxBytes)
 
-/** Whether a source is an ES module, when neither its name nor its package says so: by V8's own parser. */
+/** Whether a source is CommonJS, if neither its name nor its package says so. V8's own parser decides. */
 const parsesAsScript = (source: string): boolean => {
   try {
-    // Wrapped as a CommonJS module is, so that `return` and `require` are no errors; never run.
+    // Wrapped like a CommonJS module, so that `return` and `require` are valid. The script never runs.
     void new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`)
     return true
   } catch {
-    // Does not parse as a script: as a module it either does, or its error reaches the author from there.
+    // Not a script: the engine will parse it as a module, and report an error to the author if it is none.
     return false
   }
 }
@@ -59,7 +59,7 @@ const formatOf = (file: string, source: string, manifests: Manifests): ModuleFor
   return parsesAsScript(source) ? "commonjs" : "module"
 }
 
-/** Sources that have been compiled, by what they were compiled from. */
+/** A store of compiled sources. */
 export interface CompiledSources {
   readonly find: (key: string) => Promise<string | undefined>
   readonly keep: (key: string, code: string) => void
@@ -67,7 +67,10 @@ export interface CompiledSources {
 
 const nothingCompiled: CompiledSources = { find: async () => undefined, keep: () => {} }
 
-/** Sources by file, as long as their files stay as they are; those not asked for longest make room for others. */
+/**
+ * A cache of sources by file. An entry is valid while its file is unchanged. The least recently used are dropped
+ * first.
+ */
 export class ModuleSources {
   readonly #known = new Map<string, ModuleSource>()
   readonly #compiled: CompiledSources
@@ -76,7 +79,7 @@ export class ModuleSources {
 
   constructor(
     compiled: CompiledSources = nothingCompiled,
-    /** Bytes of files whose sources are kept. Default 16 MiB. */
+    /** The most bytes of files to keep sources of. Default 16 MiB. */
     maxSize = 16 * 1024 * 1024
   ) {
     this.#compiled = compiled
@@ -116,7 +119,7 @@ export class ModuleSources {
 
   #keep(file: string, source: ModuleSource): ModuleSource {
     this.#forget(file)
-    // A map goes through its keys in the order they came in: the last one is the newest.
+    // A map keeps the order in which keys were added, so the last is the newest.
     this.#known.set(file, source)
     this.#size += source.size
     for (const oldest of this.#known.keys()) {

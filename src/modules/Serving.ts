@@ -1,4 +1,4 @@
-/** What one guest is served: its plugin's entry, what that asks for, and what of it is sent ahead. */
+/** Serves one guest: the plugin's entry, the modules it requests, and modules sent ahead. */
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type FileStates, statesOf } from "../fileStates.ts"
@@ -21,22 +21,22 @@ import { maxBytes, type ModuleSources } from "./ModuleSource.ts"
 import { readPlain } from "./plainFiles.ts"
 import { CompilerTrap } from "./typescript.ts"
 
-/** Bytes of sources that are sent ahead, and how many they are. */
+/** The limits for modules that are sent ahead: bytes, modules and requests. */
 const maxAhead = 12 * 1024 * 1024
 const maxAheadModules = 2_500
 const maxAheadRequests = 25_000
 
-/** Milliseconds after which a guest gets what has been found by then, and asks for the rest. */
+/** In milliseconds. After this time the guest gets the modules found so far, and requests the others itself. */
 const maxAheadTime = 1_000
 
-/** What a guest asks; the text is a plugin's as much as anyone's. */
+/** Parses a guest's request. The text may come from a plugin, so it is checked. */
 export const requestIn = (text: string): ModuleRequest | undefined => {
   try {
     const { specifier, parent, require } = JSON.parse(text)
     const sound = typeof specifier === "string" && typeof parent === "string" && typeof require === "boolean"
     return sound ? { specifier, parent, require } : undefined
   } catch {
-    // Not JSON, or not an object: no request.
+    // Not valid JSON, or not an object.
     return undefined
   }
 }
@@ -49,7 +49,7 @@ interface Asked {
 const bytesOf = (source: string | Uint8Array): Uint8Array =>
   typeof source === "string" ? Buffer.from(source) : source
 
-/** What is sent with the entry, each once. */
+/** The modules that are sent with the entry, each once. */
 class Ahead {
   readonly #asked = new Map<string, Asked>()
   readonly #modules = new Set<string>()
@@ -60,7 +60,7 @@ class Ahead {
     this.add(entry)
   }
 
-  /** The entry first; goes on to what is added meanwhile. */
+  /** The entry first. Iteration includes requests that are added meanwhile. */
   get asked(): Iterable<Asked> {
     return this.#asked.values()
   }
@@ -102,7 +102,7 @@ export class Serving {
     this.#policy = ModulePolicy.ofPlugin(entry, roots)
     const resolver = new ModuleResolver(this.#policy, conditions)
     this.#opened = openModules({ policy: this.#policy, resolver, sources }, integrity)
-    // Whoever asks is told.
+    // `#get` reports the error; this prevents an unhandled rejection.
     this.#opened.catch(() => {})
   }
 
@@ -110,7 +110,7 @@ export class Serving {
     return { request, module: await (await this.#opened).get(request) }
   }
 
-  /** The entry, what it reaches, and what guests of the same plugin have asked for beside that. */
+  /** The entry, the modules it imports, and the modules that earlier guests of the plugin requested. */
   async first(known: ReadonlyArray<string>, watch: ReadonlyArray<string>): Promise<Given> {
     const watched = statesOf(watch)
     const request: ModuleRequest = { specifier: this.#policy.entryUrl, parent: "", require: false }
@@ -138,7 +138,10 @@ export class Serving {
     }
   }
 
-  /** What cannot be had is not sent ahead: whoever asks for it is told why. */
+  /**
+   * Adds a module to send ahead. Returns false if it cannot be loaded: the guest gets the error when it requests
+   * the module.
+   */
   async #sendAhead(ahead: Ahead, request: ModuleRequest): Promise<boolean> {
     if (ahead.isFull || ahead.has(request)) return true
     try {
@@ -206,7 +209,7 @@ export class Serving {
   }
 }
 
-/** An answer that is none, for a guest to throw. */
+/** An answer without a module: the guest throws its error. */
 export const refusal = (refused: ModuleRefused, roots: Roots = []): Given => ({
   type: "given",
   frame: { head: JSON.stringify(refused satisfies FrameHead), body: new Uint8Array() },
@@ -217,7 +220,7 @@ export const refusal = (refused: ModuleRefused, roots: Roots = []): Given => ({
   refused: true
 })
 
-/** Why it is refused, who asked, and where. */
+/** The reason for a refusal, with the importing module and the place of the import. */
 const refusedWith = ({ specifier, parent }: ModuleRequest, error: unknown): ModuleRefused => {
   const { place: own, syntax = false } = error instanceof LoadProblem ? error : {}
   const importer = parent.startsWith("file:") ? fileURLToPath(parent) : undefined
@@ -234,7 +237,7 @@ const importIn = (importer: string, specifier: string): ModulePlace | undefined 
   try {
     return importPlace(importer, readPlain(importer, maxBytes).bytes.toString("utf8"), specifier)
   } catch {
-    // It may have gone meanwhile; the message says who asked.
+    // The file may be gone meanwhile. The error still names the importer.
     return undefined
   }
 }

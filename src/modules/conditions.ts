@@ -1,6 +1,6 @@
-/** The conditions by which packages choose what they export: those of Node, and those the host itself was started with. */
+/** The conditions for `exports` and `imports` of packages: Node's own, and those the host was started with. */
 
-/** What the host was started with by `--conditions`, so that a plugin's dependencies resolve as the host's do. */
+/** The host's own `--conditions`, so that a plugin's dependencies resolve as the host's do. */
 export const hostConditions = (flags: ReadonlyArray<string> = process.execArgv): ReadonlyArray<string> =>
   flags.flatMap((flag, index) => {
     if (flag.startsWith("--conditions=")) return [flag.slice("--conditions=".length)]

@@ -1,4 +1,4 @@
-/** What a module will ask for as soon as it is run, as far as a fast look at its source tells: it is sent ahead. */
+/** Finds the imports that a module makes as soon as it runs, by a quick scan of its source. They are sent ahead. */
 import { init, parse } from "es-module-lexer"
 import { isBuiltin } from "node:module"
 import type { Import } from "./moduleImports.ts"
@@ -6,12 +6,12 @@ import type { ModuleSource } from "./ModuleSource.ts"
 
 export const lexerReady: Promise<void> = init
 
-/** Whatever else it finds is sent for nothing, and whatever it misses is asked for. */
+/** Inexact on purpose: a false match sends a module needlessly, and a missed one is requested later. */
 const required = /\brequire\(\s*(["'])([^"'\n]+)\1\s*\)/g
 
 const inModule = (source: string): ReadonlyArray<Import> => {
   const [imports] = parse(source)
-  // -1: by a statement, not by a call.
+  // -1 marks a static import.
   return imports.flatMap(({ n, d }) =>
     n !== undefined && d === -1 ? [{ specifier: n, require: false }] : []
   )
@@ -28,7 +28,7 @@ export const eagerImports = ({ format, source }: ModuleSource): ReadonlyArray<Im
     const found = format === "module" ? inModule(source) : format === "commonjs" ? inCommonJs(source) : []
     return found.filter((one) => !isElsewhere(one))
   } catch {
-    // It does not parse; its engine says so.
+    // The source has a syntax error, which the guest's engine will report.
     return []
   }
 }

@@ -1,4 +1,4 @@
-/** Hashes a plugin's modules away from the host's event loop. */
+/** Hashes a plugin's modules in a thread, off the host's event loop. */
 import { type Duration, Effect } from "effect"
 import { Lru } from "../cache/Lru.ts"
 import { LoaderThread } from "./LoaderThread.ts"
@@ -7,10 +7,13 @@ export type Hashed =
   | { readonly integrity: string; readonly files: ReadonlyArray<string> }
   | { readonly problem: string }
 
-/** The hash of an entry's module graph and the files that can change it, or why there is none; an interruption ends the thread. */
+/**
+ * The hash of an entry's module graph and the files that can change it, or the problem. Interruption ends the
+ * thread.
+ */
 export const hashModules = (
   entry: string,
-  /** Longer than that, and there is none. */
+  /** After this time the result is a problem. */
   timeout: Duration.Input = "30 seconds"
 ): Effect.Effect<Hashed> =>
   Effect.callback<Hashed>((resume) => {

@@ -1,8 +1,7 @@
-/** Where a source names a module that it asks for. */
 import { codeFrame } from "../codeFrame.ts"
 import type { ModulePlace } from "../wire/modules.ts"
 
-/** The first place where a source names it literally. */
+/** The first place where a source contains a specifier as a string literal. */
 export const importPlace = (file: string, source: string, specifier: string): ModulePlace | undefined => {
   for (const quote of ['"', "'", "`"]) {
     const at = source.indexOf(quote + specifier + quote)

@@ -1,26 +1,31 @@
-/** What the host and its loader threads say to each other. Nothing in it is shared: a thread can be ended at any time. */
+/**
+ * The messages between the host and its loader threads. They share no memory, so a thread can be ended at any time.
+ */
 import type { FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
 import type { Roots } from "./ModulePolicy.ts"
 
-/** Which modules are meant: those of an entry, and with `integrity` only if they are the ones it was made from. */
+/** The modules of the plugin at `entry`. With `integrity`, only if the modules have that hash. */
 export interface PluginModules {
   readonly entry: string
   readonly integrity?: string
 }
 
-/** What a loader thread is asked, one after another. */
+/** A job for a loader thread. A thread runs one at a time. */
 export type LoaderJob =
-  /** The entry, with what it reaches and what else guests of this plugin have asked for: JSON of requests. */
+  /**
+   * The entry, the modules it imports, and those that earlier guests of the plugin requested (`known`, requests as
+   * JSON).
+   */
   | {
       readonly type: "load"
       readonly guest: number
       readonly plugin: PluginModules
       readonly known: ReadonlyArray<string>
-      /** Files and folders to be looked at first. */
+      /** Files and folders whose states are taken before loading. */
       readonly watch: ReadonlyArray<string>
     }
-  /** One module for a guest; `roots` as the answers to it before have said. */
+  /** One module for a guest. `roots` are those of the guest's last answer. */
   | {
       readonly type: "ask"
       readonly guest: number
@@ -28,25 +33,25 @@ export type LoaderJob =
       readonly roots: Roots
       readonly request: string
     }
-  /** Whether files are other than they were. */
+  /** Whether files have changed. */
   | { readonly type: "changed"; readonly states: FileStates }
-  /** How files are now. */
+  /** The current states of files. */
   | { readonly type: "states"; readonly files: ReadonlyArray<string> }
   /** The hash of an entry's module graph. */
   | { readonly type: "hash"; readonly entry: string }
 
-/** A module for a guest, or several. */
+/** One or more modules for a guest. */
 export interface Given {
   readonly type: "given"
   readonly frame: PostedFrame
-  /** The files in it, as they were. */
+  /** The states of the files in the frame. */
   readonly files: ReadonlyArray<readonly [file: string, state: string]>
-  /** The folders they are in, and what was to be looked at. */
+  /** The states of these files' folders, and of the job's `watch`. */
   readonly watched: ReadonlyArray<readonly [file: string, state: string]>
-  /** What was known to be asked for, and cannot be had any more. */
+  /** The known requests that no longer resolve. */
   readonly stale: ReadonlyArray<string>
   readonly roots: Roots
-  /** Whether there is none: the frame says why. */
+  /** Whether the request was refused. The frame then contains the reason. */
   readonly refused: boolean
 }
 
@@ -54,19 +59,19 @@ export type LoaderResult =
   | Given
   | { readonly type: "changed"; readonly changed: boolean }
   | { readonly type: "states"; readonly states: FileStates }
-  /** `files`: all that can change the graph, folders in which a module is missing too. */
+  /** `files` are all that can change the graph, including folders in which a module is missing. */
   | { readonly type: "hashed"; readonly integrity: string; readonly files: ReadonlyArray<string> }
   | { readonly type: "problem"; readonly problem: string }
 
-/** What a loader thread posts. */
+/** The messages of a loader thread. */
 export type LoaderMessage =
   | { readonly type: "ready" }
-  /** What a job came to; with `spent`, the thread is of no use any more. */
+  /** The result of a job. If `spent` is set, the thread can run no more jobs. */
   | { readonly type: "done"; readonly job: number; readonly result: LoaderResult; readonly spent: boolean }
   | { readonly type: "find"; readonly key: string }
   | { readonly type: "keep"; readonly key: string; readonly code: string }
 
-/** What it is sent. */
+/** The messages to a loader thread. */
 export type HostMessage =
   | { readonly type: "job"; readonly id: number; readonly job: LoaderJob }
   | { readonly type: "found"; readonly key: string; readonly code: string | undefined }

@@ -1,6 +1,6 @@
 /**
- * A plugin's module graph: every module that its entry can reach by literal names, and one hash over all of
- * them. What was hashed is what is served: sources and resolutions are kept, the disk is not asked again.
+ * A plugin's module graph: all modules that its entry can reach by literal names, with one hash over them. Sources
+ * and resolutions are kept and served without reading the disk again, so the plugin gets exactly what was hashed.
  */
 import { createHash } from "node:crypto"
 import { isBuiltin } from "node:module"
@@ -17,13 +17,13 @@ import { CompilerTrap } from "./typescript.ts"
 
 /** A module that may be loaded. */
 export interface Module {
-  /** Its real path. */
+  /** The real path. */
   readonly file: string
   readonly url: string
   readonly source: ModuleSource
 }
 
-/** Answers what a plugin's modules ask for; throws a `LoadProblem`. */
+/** Serves the requests of a plugin's modules. `get` fails with a `LoadProblem`. */
 export interface Modules {
   readonly get: (request: ModuleRequest) => Promise<Module>
 }
@@ -31,23 +31,29 @@ export interface Modules {
 export interface ModuleGraph extends Modules {
   /** `sha256-…`, the same on every machine that has the same modules. */
   readonly integrity: string
-  /** Real paths of all modules. */
+  /** The real paths of all modules. */
   readonly files: ReadonlySet<string>
-  /** Files that cannot be read as modules, and folders in which modules are missing: with them the graph would be another. */
+  /**
+   * Files that cannot be read as modules, and folders in which modules are missing. A change there can change the
+   * graph.
+   */
   readonly failed: ReadonlySet<string>
 }
 
-/** More than that is no plugin; it would take seconds to read. */
+/** Limits for one plugin. Reading more would take seconds. */
 const maxModules = 5_000
 const maxBytes = 128 * 1024 * 1024
 
 const keyOf = (file: string, { specifier, require }: Import): string =>
   JSON.stringify([file, specifier, require])
 
-/** What does not come from files: the runtime's own, and code that is in the graph already as a text. */
+/**
+ * Whether an import does not lead to a file: a built-in, or code in a `data:` URL, which the importing source
+ * contains.
+ */
 const isElsewhere = (specifier: string): boolean => isBuiltin(specifier) || specifier.startsWith("data:")
 
-/** All that can be reached from the entry, by file. */
+/** All modules that the entry can reach, by file. */
 interface Reached {
   readonly modules: ReadonlyMap<string, ModuleSource>
   /** The module that each import leads to. */
@@ -56,7 +62,7 @@ interface Reached {
   readonly failed: ReadonlySet<string>
 }
 
-/** The folders in which a missing module would be. */
+/** The folders that a missing module could be in. */
 const foldersOf = ({ specifier }: Import, parent: string): ReadonlyArray<string> => {
   const folder = path.dirname(parent)
   if (specifier.startsWith(".")) return [path.dirname(path.resolve(folder, specifier))]
@@ -65,7 +71,7 @@ const foldersOf = ({ specifier }: Import, parent: string): ReadonlyArray<string>
   return above.map((at) => path.join(at, "node_modules"))
 }
 
-/** What modules are found, judged and read with. */
+/** The services that find, check and read modules. */
 export interface ModuleTools {
   readonly policy: ModulePolicy
   readonly resolver: ModuleResolver
@@ -79,7 +85,7 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
   const edges = new Map<string, Module>()
   const failed = new Set<string>()
   let bytes = 0
-  // A map goes on to what is added to it meanwhile.
+  // Iteration over a map includes entries that are added meanwhile.
   for (const [parent, source] of modules) {
     bytes += source.size
     if (modules.size > maxModules || bytes > maxBytes) {
@@ -100,7 +106,8 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
         if (!isLibrary(found.file)) modules.set(found.file, module.source)
       } catch (error) {
         if (error instanceof CompilerTrap) throw error
-        // Absent, as optional dependencies are, or refused: so it will be when the plugin asks for it.
+        // Missing, like an optional dependency, or refused: the plugin gets the same error when it requests the
+        // module.
         for (const file of found === undefined ? foldersOf(asked, parent) : [found.file]) failed.add(file)
       }
     }
@@ -109,8 +116,9 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
 }
 
 /**
- * The entry's name, then one line for each module: its name, what it is, its hash, and what each of its imports leads to (nothing,
- * where that is absent): so that neither a file nor what a name stands for can change.
+ * Hashes the entry's name and one line per module. A line has the module's name, format, digest and imports, each
+ * with its target (none if the target is missing). So neither a file nor the meaning of a name can change
+ * unnoticed.
  */
 const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
   const names = new Map([...modules.keys()].map((file) => [file, policy.nameOf(file)]))
@@ -119,14 +127,14 @@ const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
       if (isElsewhere(asked.specifier)) return []
       const found = edges.get(keyOf(file, asked))
       const name = found === undefined ? undefined : names.get(found.file)
-      // Of the library's own entry it is enough that it is there.
+      // For the library's own entry, only its presence counts.
       const target = name === undefined ? [found !== undefined] : [name, found?.source.digest]
       return [JSON.stringify([asked.specifier, asked.require, ...target])]
     })
     return JSON.stringify([names.get(file), source.format, source.digest, [...new Set(imports)].sort()])
   })
   return `sha256-${createHash("sha256")
-    // Copies of a package are one line: how packages are laid out is the package manager's business.
+    // Copies of a package give one line, so the hash does not depend on where the package manager puts them.
     .update([names.get(policy.entry), ...[...new Set(lines)].sort()].join("\n"))
     .digest("base64")}`
 }
@@ -156,14 +164,17 @@ export const moduleGraph = async (tools: ModuleTools): Promise<ModuleGraph> => {
       const found = resolver.resolve(request)
       const hashed = modules.get(found.file)
       if (hashed !== undefined) return { ...found, source: hashed }
-      // Of a module that does not even compile, that is what there is to say.
+      // Read first: if the module fails to compile, that error is more useful than the refusal.
       const source = await sources.get(found.file, policy.manifests)
       return isLibrary(found.file) ? { ...found, source } : refuse(request)
     }
   }
 }
 
-/** What a plugin may load: with `integrity`, exactly the modules that it was made from; or else what its policy admits. */
+/**
+ * The modules that a plugin may load: with `integrity`, exactly those with that hash; otherwise all that its policy
+ * admits.
+ */
 export const openModules = async (tools: ModuleTools, integrity: string | undefined): Promise<Modules> => {
   const { policy, resolver, sources } = tools
   if (integrity === undefined) {

@@ -1,22 +1,22 @@
-/** Which modules a module's source asks for by name: what can be told without running it. */
+/** Finds the modules that a source imports by literal names, without running it. */
 import { type AnyNode, parse } from "acorn"
 import { parse as lex } from "es-module-lexer"
 import type { ModuleSource } from "./ModuleSource.ts"
 
-/** A module asked for by a literal name. */
+/** An import by a literal name. */
 export interface Import {
   readonly specifier: string
-  /** By `require`, which resolves by other conditions than `import`. */
+  /** Whether it is a `require`, which resolves with other conditions than `import`. */
   readonly require: boolean
 }
 
 export interface Imports {
   readonly imports: ReadonlyArray<Import>
-  /** Why the source could not be understood: it has no imports then, as far as can be told. */
+  /** Why the source could not be parsed. `imports` is then empty. */
   readonly problem?: string
 }
 
-/** The parser's own output: whatever has a type is a node. */
+/** Checks the parser's own output: every object with a `type` is a node. */
 const isNode = (value: unknown): value is AnyNode =>
   typeof value === "object" && value !== null && typeof Reflect.get(value, "type") === "string"
 
@@ -27,7 +27,7 @@ const literal = (node: AnyNode | null | undefined): string | undefined => {
     : undefined
 }
 
-/** `require(…)` and `module.require(…)`. */
+/** `require(…)` or `module.require(…)`. */
 const isRequire = (callee: AnyNode): boolean =>
   callee.type === "MemberExpression"
     ? callee.property.type === "Identifier" && callee.property.name === "require"
@@ -51,10 +51,13 @@ const importOf = (node: AnyNode): Import | undefined => {
   }
 }
 
-/** What a lexer knows not to read: `require`, and what is new in the language. */
+/** Syntax that the lexer does not read: `require`, and new forms of `import`. */
 const needsParser = /\brequire\b\s*\(|\bimport\s+(?:source|defer)\b|\bimport\s*\.\s*(?:source|defer)\b/
 
-/** The imports of an ES module, many times as fast as by a parser; `undefined` if one is named in a way of its own. */
+/**
+ * The imports of an ES module, found by the lexer, which is many times faster than the parser. Returns `undefined`
+ * if the parser is needed.
+ */
 const lexed = (source: string): ReadonlyArray<Import> | undefined => {
   if (needsParser.test(source)) return undefined
   const [found] = lex(source)
@@ -84,7 +87,7 @@ const parsed = (source: string, format: "module" | "commonjs"): ReadonlyArray<Im
   return imports
 }
 
-/** The part of it that is used: Node has it, the language's own library does not describe it. */
+/** The part of `WebAssembly` that is used. TypeScript's ECMAScript library does not declare it. */
 declare const WebAssembly: {
   readonly Module: {
     new (bytes: Uint8Array): object
@@ -103,14 +106,14 @@ const find = ({ format, source }: ModuleSource): Imports => {
     if (typeof source !== "string") return { imports: inWebAssembly(source) }
     return { imports: format === "module" || format === "commonjs" ? inJavaScript(source, format) : [] }
   } catch (error) {
-    // The parser's own words, or its stack's end: the engine will say more when the module is run.
+    // The parser's message, or a stack overflow. The engine reports more when the module runs.
     return { imports: [], problem: error instanceof Error ? error.message : String(error) }
   }
 }
 
 const known = new WeakMap<ModuleSource, Imports>()
 
-/** What a source asks for, found once. */
+/** The imports of a source, computed once. */
 export const importsOf = (source: ModuleSource): Imports => {
   const found = known.get(source) ?? find(source)
   known.set(source, found)

@@ -1,4 +1,4 @@
-/** package.json files, which a plugin or a package may have made: read within bounds, and once. */
+/** Reads package.json files, each once and with a limit on size, because plugins and packages provide them. */
 import { statSync } from "node:fs"
 import * as path from "node:path"
 import { LoadProblem } from "./LoadProblem.ts"
@@ -15,7 +15,7 @@ export interface Manifest {
   readonly sideEffects: unknown
 }
 
-/** Bytes of a package.json. */
+/** The most bytes of a package.json. */
 const maxBytes = 1024 * 1024
 
 const isThere = (file: string): boolean => statSync(file, { throwIfNoEntry: false }) !== undefined
@@ -46,11 +46,11 @@ const read = (folder: string): Manifest | undefined => {
   }
 }
 
-/** What is in package.json files, as they were when they were first asked for. */
+/** A cache of package.json files. Each stays as it was at the first read. */
 export class Manifests {
   readonly #byFolder = new Map<string, Manifest | undefined>()
 
-  /** That of a folder; throws a `LoadProblem` if it cannot be read. */
+  /** The package.json of a folder. Throws a `LoadProblem` if it cannot be read. */
   of(folder: string): Manifest | undefined {
     if (this.#byFolder.has(folder)) return this.#byFolder.get(folder)
     const manifest = read(folder)
@@ -58,7 +58,7 @@ export class Manifests {
     return manifest
   }
 
-  /** That which a file belongs to, by Node's rules: the nearest above it, up to a `node_modules`. */
+  /** The package.json that a file belongs to, by Node's rules: the nearest above it, up to a `node_modules`. */
   above(file: string): Manifest | undefined {
     for (
       let folder = path.dirname(file);

@@ -1,4 +1,4 @@
-/** What the `exports` and `imports` of a package.json lead to, by the algorithm in Node's documentation of packages. */
+/** Resolves the `exports` and `imports` of a package.json by the algorithm in Node's documentation of packages. */
 import { LoadProblem } from "./LoadProblem.ts"
 import type { Manifest } from "./packageManifest.ts"
 
@@ -7,11 +7,11 @@ type Targets = { readonly [key: string]: unknown }
 const isMap = (value: unknown): value is Targets =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** What a target is for; a mapped name may lead to another package, an export may not. */
+/** The context of a target. Targets in `imports` may lead to another package, targets in `exports` may not. */
 interface Use {
   readonly manifest: Manifest
   readonly field: "exports" | "imports"
-  /** As it is asked for: `.`, `./sub` or `#name`. */
+  /** The requested name: `.`, `./sub` or `#name`. */
   readonly name: string
   readonly conditions: ReadonlySet<string>
 }
@@ -19,7 +19,7 @@ interface Use {
 const invalid = ({ manifest, field, name }: Use, target: unknown): LoadProblem =>
   new LoadProblem(`Invalid "${field}" target ${JSON.stringify(target)} for "${name}" in ${manifest.file}.`)
 
-/** No segment of a target may lead out of its package. */
+/** Whether a path has a segment that could lead out of its package. */
 const leavesPackage = (path: string): boolean =>
   path.split(/[/\\]/).some((segment) => /^(?:|\.|\.\.|%2e|\.%2e|%2e\.|%2e%2e|node_modules)$/i.test(segment))
 
@@ -36,7 +36,7 @@ const textTarget = (use: Use, target: string, matched: string | undefined): stri
   return filled(target)
 }
 
-/** `undefined`: no condition matches; `null`: it is closed. */
+/** `undefined` if no condition matches; `null` if the package closes the path. */
 const targetOf = (use: Use, target: unknown, matched: string | undefined): string | null | undefined => {
   if (typeof target === "string") return textTarget(use, target, matched)
   if (target === null) return null
@@ -63,7 +63,7 @@ const targetOf = (use: Use, target: unknown, matched: string | undefined): strin
   return undefined
 }
 
-/** The more specific pattern first: the longest text before its star, then the longest key. */
+/** Sorts the more specific pattern first: the longest text before the star, then the longest key. */
 const bySpecificity = (one: string, other: string): number =>
   other.indexOf("*") - one.indexOf("*") || other.length - one.length
 
@@ -82,7 +82,7 @@ const inMap = (use: Use, map: Targets): string | null | undefined => {
   return undefined
 }
 
-/** The path in a package, starting with `./`, that `subpath` (`.` or `./sub`) of it stands for by its `exports`. */
+/** The path in the package, starting with `./`, that its `exports` give for `subpath` (`.` or `./sub`). */
 export const exportOf = (manifest: Manifest, subpath: string, conditions: ReadonlySet<string>): string => {
   const use: Use = { manifest, field: "exports", name: subpath, conditions }
   const { exports } = manifest
@@ -102,7 +102,7 @@ export const exportOf = (manifest: Manifest, subpath: string, conditions: Readon
   )
 }
 
-/** What `#name` stands for: a path in the package, starting with `./`, or the name of another package. */
+/** The target of `#name`: a path in the package, starting with `./`, or the name of another package. */
 export const importOf = (manifest: Manifest, name: string, conditions: ReadonlySet<string>): string => {
   const target = isMap(manifest.imports)
     ? inMap({ manifest, field: "imports", name, conditions }, manifest.imports)

@@ -1,17 +1,17 @@
 /**
- * Reads files that a plugin may have put there: regular ones only, never more bytes than allowed, and without waiting.
- * A FIFO, a device or a socket is refused before it is opened.
+ * Reads files that a plugin may have provided: only regular files, up to a limit of bytes, and without blocking.
+ * FIFOs, devices and sockets are refused before they are opened.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats, statSync } from "node:fs"
 import { LoadProblem } from "./LoadProblem.ts"
 
 export interface PlainFile {
   readonly bytes: Buffer
-  /** Changes when the file does. */
+  /** Changes when the file changes. */
   readonly stamp: string
 }
 
-/** A file's identity, as far as a change of content shows in it. */
+/** A text that changes when the file's content changes. */
 const stampOf = ({ ino, size, mtimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}`
 
 const fileTypeOf = (stat: BigIntStats): string => {
@@ -31,7 +31,7 @@ const mustBePlain = (file: string, stat: BigIntStats, maxBytes: number): void =>
 const tooLarge = (file: string, has: string, maxBytes: number): LoadProblem =>
   new LoadProblem(`Cannot load "${file}": ${has}, ${maxBytes} are allowed.`)
 
-/** The stamp of a file that `readPlain` would read. */
+/** The stamp and size of a file that `readPlain` would read. */
 export const stampOfPlain = (
   file: string,
   maxBytes: number
@@ -41,19 +41,19 @@ export const stampOfPlain = (
   return { stamp: stampOf(stat), size: Number(stat.size) }
 }
 
-// Windows has no such flags, and no FIFOs in folders.
+// Windows lacks these flags, and has no FIFOs in folders.
 const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
 
-/** Reads a whole file; throws a `LoadProblem` if it is not a regular file or too large, or the system's own error. */
+/** Reads a whole file. Throws a `LoadProblem` if it is too large or not a regular file, or the system's own error. */
 export const readPlain = (file: string, maxBytes: number): PlainFile => {
-  // Opening a device can have effects of its own.
+  // Check before opening, because opening a device can have side effects.
   stampOfPlain(file, maxBytes)
   const descriptor = openSync(file, flags)
   try {
-    // It may have become another one meanwhile.
+    // The file may have been replaced meanwhile.
     const stat = fstatSync(descriptor, { bigint: true })
     mustBePlain(file, stat, maxBytes)
-    // One byte more than it says it has: it may be growing.
+    // One byte more than the size, to detect that the file grows.
     const bytes = Buffer.allocUnsafeSlow(Number(stat.size) + 1)
     let length = 0
     for (;;) {

@@ -1,6 +1,7 @@
 /**
- * A loader thread: finds, judges, reads and compiles one plugin's modules at a time. Whatever these make it do, it
- * costs this thread, which its host can end; it reads nothing that could keep it from ending. Runs no plugin code.
+ * The code of a loader thread: finds, checks, reads and compiles the modules of one plugin at a time. It runs no
+ * plugin code. Expensive modules block only this thread, and the host can end it, because it never blocks on a
+ * read.
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { haveChanged, statesOf } from "../fileStates.ts"
@@ -14,14 +15,14 @@ import { ModuleSources } from "./ModuleSource.ts"
 import { refusal, requestIn, Serving } from "./Serving.ts"
 import { CompilerTrap } from "./typescript.ts"
 
-// Typed as the host sends it (LoaderThread.ts).
+// The type matches what the host sends (LoaderThread.ts).
 const { conditions: own }: { readonly conditions: ReadonlyArray<string> } = workerData
 const conditions: Conditions = conditionsWith(own)
 
 const post = (message: LoaderMessage, transfer: Array<ArrayBuffer> = []): void =>
   parentPort?.postMessage(message, transfer)
 
-/** Those who wait for what the host has, by key. */
+/** Callbacks that wait for a compiled source from the host, by key. */
 const finding = new Map<string, (code: string | undefined) => void>()
 
 const sources = new ModuleSources({
@@ -33,7 +34,7 @@ const sources = new ModuleSources({
   keep: (key, code) => post({ type: "keep", key, code })
 })
 
-/** Guests it has served last: what was opened for them need not be opened again. */
+/** The most guests whose `Serving` is kept for reuse. */
 const maxServings = 16
 const servings = new Map<number, Serving>()
 

@@ -1,21 +1,21 @@
-/** TypeScript to JavaScript for plugins, by Node's own compiler; enums and namespaces too. */
+/** Compiles TypeScript plugins to JavaScript with Node's own compiler. Supports enums and namespaces. */
 import { transformSync } from "amaro"
-// Not by way of Effect's index, which would be most of what the loader's thread starts with.
+// Imported directly, because Effect's index would take most of the thread's start time.
 import * as Predicate from "effect/Predicate"
 import * as path from "node:path"
 import { codeFrame } from "../codeFrame.ts"
 import { LoadProblem, messageOf } from "./LoadProblem.ts"
 
-/** The compiler's WebAssembly was left in the middle of its work: it is not to be asked again, and its thread must end. */
+/** The compiler's WebAssembly stopped in the middle of its work. It cannot be used again, so its thread must end. */
 export class CompilerTrap extends Error {
   override name = "CompilerTrap"
 }
 
-/** It trapped, or its stack ended. */
+/** Whether the WebAssembly trapped or overflowed its stack. */
 const isTrap = (error: unknown): boolean =>
   error instanceof Error && /^(?:Runtime|Range)Error$/.test(error.name)
 
-/** What the compiler says of a source it does not take, with the place. */
+/** The compiler's error for a source, with the place. */
 const problemIn = (error: unknown, source: string, file: string): Error => {
   if (isTrap(error)) {
     return new CompilerTrap(
@@ -38,11 +38,11 @@ const inlineMap = (map: string): string =>
   `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`
 
 /**
- * Compiles a module. Types are blanked out in place, so that lines and columns stay the author's; only a
- * source with syntax of TypeScript's own (enums, namespaces, parameter properties) is rewritten, with a map.
+ * Compiles a module. Types are replaced by spaces, so lines and columns stay the author's. Only sources with syntax
+ * that needs code (enums, namespaces, parameter properties) are rewritten, with a source map.
  */
 export const compileTypeScript = (source: string, file: string): string => {
-  // A map names its source relative to the module: the same source compiles to the same text, wherever it lies.
+  // The source map names the source relative to the module, so the result does not depend on the folder.
   const filename = path.basename(file)
   try {
     return transformSync(source, { mode: "strip-only", filename }).code

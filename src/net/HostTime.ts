@@ -1,33 +1,33 @@
 /**
- * How much of the host's event loop the network may take. Whatever comes over it is worked off in slices: a few
- * milliseconds in one turn of the loop, the plugins in turn, each within its share; a run has a budget in all.
+ * Limits the host's time for the network. Received data is processed in slices: a few milliseconds per turn of the
+ * event loop, in turn between plugins, each within its share. Each run also has a budget.
  */
 import { type FetchProblem, problem } from "./problem.ts"
 
-/** Milliseconds of slices in one turn of the event loop; the last slice may run over. */
+/** Milliseconds of slices in one turn of the event loop. The last slice may run over. */
 const turnTime = 4
 
-/** Milliseconds of the host's processor that the requests of one run may take. */
+/** The host's processor time that the requests of one run may take, in milliseconds. */
 export const runTime = 500
 
-/** Requests that one run may make, redirects included. */
+/** The most requests of one run, redirects included. */
 export const runRequests = 500
 
-/** The share of the host's processor that one plugin's requests may take, and all of them together. */
+/** The share of the host's processor that the requests of one plugin may take, and of all plugins together. */
 const pluginShare = 1 / 3
 const wholeShare = 1 / 2
 
-/** Milliseconds that may be taken at once before a share is looked at. */
+/** Milliseconds that may be used at once before the share applies. */
 const burst = 50
 
-/** Processor time of this thread in milliseconds; a clock's where the engine does not tell. */
+/** Processor time of this thread in milliseconds; the clock's time if the engine does not report it. */
 const processorTime = (): number => {
   if (typeof process.threadCpuUsage !== "function") return performance.now()
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
 
-/** Time that comes back at a rate: a token bucket of milliseconds. */
+/** A token bucket of milliseconds: time is used, and refills at a rate. */
 class Allowance {
   readonly #share: number
   #left = burst
@@ -37,7 +37,7 @@ class Allowance {
     this.#share = share
   }
 
-  /** Milliseconds until there is some again. */
+  /** Milliseconds until time is available again. */
   get wait(): number {
     const now = performance.now()
     this.#left = Math.min(burst, this.#left + (now - this.#at) * this.#share)
@@ -50,10 +50,10 @@ class Allowance {
   }
 }
 
-/** Takes the slices of all plugins in turn. */
+/** Runs the slices of all plugins in turn. */
 class Slices {
   readonly #whole = new Allowance(wholeShare)
-  /** Those with slices to take, in the order of their turns. */
+  /** Plugins with waiting slices, in the order of their turns. */
   readonly #ready = new Set<PluginTime>()
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
@@ -78,7 +78,7 @@ class Slices {
     clearTimeout(this.#timer)
     const started = performance.now()
     let wait = Number.POSITIVE_INFINITY
-    // One that is added again comes again, after the others.
+    // A plugin that is added again gets its next slice after the others.
     for (const plugin of this.#ready) {
       const own = Math.max(plugin.wait, this.#whole.wait)
       wait = Math.min(wait, own)
@@ -92,14 +92,14 @@ class Slices {
     }
     if (this.#ready.size === 0) return
     if (wait === 0) this.#schedule()
-    // Whoever waits for the request keeps the host alive, if anybody does.
+    // Unreferenced, because only the run that waits for a request keeps the host alive.
     else this.#timer = setTimeout(this.#turn, Math.ceil(wait)).unref()
   }
 }
 
 const slices = new Slices()
 
-/** What one plugin's requests take of the host, whichever of its runs make them. */
+/** The host's time for one plugin's requests, shared by all of its runs. */
 export class PluginTime {
   readonly #allowance = new Allowance(pluginShare)
   readonly #waiting: Array<() => void> = []
@@ -113,7 +113,7 @@ export class PluginTime {
     slices.add(this)
   }
 
-  /** Whether more are waiting. */
+  /** Runs the next slice. Returns whether more are waiting. */
   takeSlice(): boolean {
     this.#waiting.shift()?.()
     return this.#waiting.length > 0
@@ -125,32 +125,32 @@ export class PluginTime {
   }
 }
 
-/** What the requests of one run may take. */
+/** The budget for the requests of one run. */
 export class RunTime {
   readonly #plugin: PluginTime
   readonly #onSpent: () => void
   #requests = 0
   #used = 0
 
-  /** `onSpent` is called once, when the budget is spent. */
+  /** `onSpent` is called once, when the budget is used up. */
   constructor(plugin: PluginTime, onSpent: () => void) {
     this.#plugin = plugin
     this.#onSpent = onSpent
   }
 
-  /** Why the run can make no further request, if it cannot. */
+  /** The problem for further requests, if the budget is used up. */
   get spent(): FetchProblem | undefined {
     return this.#used > runTime
       ? problem(`the requests of this run took more than ${runTime} ms of the host's processor time`)
       : undefined
   }
 
-  /** Whether it takes the host's time although its budget has been spent for long. */
+  /** Whether the run has used twice its budget, so it still takes time long after the budget was used up. */
   get overdrawn(): boolean {
     return this.#used > 2 * runTime
   }
 
-  /** Counts a request; answers why it cannot be made, if it cannot. */
+  /** Counts a request. Returns a problem if the request may not be made. */
   request(): FetchProblem | undefined {
     this.#requests++
     return this.#requests > runRequests
@@ -158,7 +158,10 @@ export class RunTime {
       : this.spent
   }
 
-  /** Takes a slice when it is this plugin's turn; `failed` is told what it throws, which is nobody else's. */
+  /**
+   * Runs a slice when it is this plugin's turn. `failed` gets an error that the slice throws, so that it affects
+   * nothing else.
+   */
   queue(slice: () => void, failed: (error: Error) => void): void {
     this.#plugin.queue(() => {
       try {
@@ -169,7 +172,7 @@ export class RunTime {
     })
   }
 
-  /** Does work that cannot wait for its turn, and counts what it takes. */
+  /** Runs work that cannot wait for its turn, and counts its time. */
   measure<A>(work: () => A): A {
     const before = processorTime()
     try {

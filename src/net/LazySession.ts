@@ -1,17 +1,17 @@
-/** A run's requests on the network: the broker's session, opened with the first of them. */
+/** A run's network requests: opens the broker's session at the first request. */
 import { Effect, Exit, Scope } from "effect"
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { makeTraffic, type NetSession, netSession, type Traffic } from "./NetSession.ts"
 
 export interface LazySession {
-  /** Takes a message of the guest for the broker; answers what is wrong with it, if anything is. */
+  /** Handles a message of the guest for the broker. Returns the problem if the message is invalid. */
   readonly receive: (json: string) => string | undefined
-  /** Ends whatever is still under way. */
+  /** Ends all open requests. */
   readonly close: Effect.Effect<void>
 }
 
-/** What a plugin's requests share, however many of its isolates make them. */
+/** The limits that all isolates of a plugin share. */
 const trafficOf = new WeakMap<PluginSpec, Traffic>()
 const sharedTraffic = (spec: PluginSpec): Traffic => {
   const known = trafficOf.get(spec)

@@ -1,6 +1,6 @@
 /**
- * The host's end of a plugin's `fetch` for one run: requests go out from here, under the plugin's grants and
- * limits, and end with the scope at the latest.
+ * The host's side of a plugin's `fetch` for one run. It makes the requests under the plugin's grants and limits,
+ * and ends them at the latest with its scope.
  */
 import { Duration, Effect, Fiber, FiberSet, Scope, Semaphore } from "effect"
 import type { NetGrants } from "../capabilities/net.ts"
@@ -14,13 +14,13 @@ import { Room } from "./relay.ts"
 import { RequestBody } from "./RequestBody.ts"
 import { type Resolver, systemResolver } from "./resolve.ts"
 
-/** Requests that may wait for their turn. */
+/** The most requests that may wait for their turn. */
 const maxWaiting = 64
 
 export interface NetLimits {
-  /** Bytes of one response's body, decompressed. */
+  /** The most bytes of one response's body, decompressed. */
   readonly fetchBytes: number
-  /** Requests at once; more wait, up to 64. */
+  /** The most concurrent requests. Up to 64 more wait. */
   readonly fetchConcurrency: number
   /** How long one request may take, from its turn to its last byte. Default 30 seconds. */
   readonly fetchTimeout?: Duration.Input
@@ -29,18 +29,18 @@ export interface NetLimits {
 export interface NetSessionOptions {
   readonly grants: NetGrants
   readonly limits: NetLimits
-  /** Given where grants are only tried out: told the entries that were missing, each once. */
+  /** Set in audit mode. Called once for each grant that was missing. */
   readonly audit?: (what: string) => void
-  /** Takes a text to the guest's `fetch`. */
+  /** Sends a message to the guest's `fetch`. */
   readonly send: (json: string) => void
-  /** What a plugin's sessions share. Default: this session has all of it. */
+  /** The limits that a plugin's sessions share. Default: this session has its own. */
   readonly traffic?: Traffic
   readonly resolve?: Resolver
 }
 
-/** What the requests of one plugin have, whichever of its runs make them. */
+/** The limits for the requests of one plugin, shared by all of its runs. */
 export interface Traffic {
-  /** Connections and look-ups at once. */
+  /** Permits for concurrent connections and look-ups. */
   readonly turns: Semaphore.Semaphore
   readonly time: PluginTime
 }
@@ -51,7 +51,7 @@ export const makeTraffic = (fetchConcurrency: number): Traffic => ({
 })
 
 export interface NetSession {
-  /** Takes a text of the guest's `fetch`; answers how it broke the protocol, if it did. */
+  /** Handles a message of the guest's `fetch`. Returns how the message broke the protocol, if it did. */
   readonly receive: (json: string) => string | undefined
 }
 
@@ -61,7 +61,7 @@ interface Live {
   readonly fiber: Fiber.Fiber<void>
 }
 
-/** Starts a session; closing its scope ends every request and closes its connection. */
+/** Starts a session. Closing its scope ends every request and closes the connections. */
 export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { limits } = options
@@ -129,12 +129,12 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
             )
         }),
         turns.withPermits(1),
-        // A bug of the broker's must not leave the plugin waiting.
+        // A bug in the broker must not leave the plugin waiting.
         Effect.catchDefect((defect) => Effect.fail(problem(`the request failed (${String(defect)})`))),
         Effect.catch((failure) => Effect.sync(() => fail(id, failure))),
         Effect.ensuring(Effect.sync(() => live.delete(id)))
       )
-      // It starts in a later turn, when it is known here.
+      // `yieldNow` makes it start only after `live` has its entry.
       live.set(id, { body, room, fiber: fork(Effect.andThen(Effect.yieldNow, exchange)) })
     }
 
@@ -150,7 +150,7 @@ export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession
       }
       if (id > lastId) return "a message for a fetch that was never opened"
       const of = live.get(id)
-      // It has ended meanwhile, and the guest does not know yet.
+      // The request has ended meanwhile, and the guest does not know yet.
       if (of === undefined) return undefined
       if (op === "pull") of.room.give()
       else if (op === "cancel") {

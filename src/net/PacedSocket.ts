@@ -1,13 +1,14 @@
 /**
- * A connection whose bytes come in slices, when it is the plugin's turn: below TLS and HTTP, so that no server decides
- * how long their decoders keep the host's loop. What is not taken yet waits in the kernel, and then at the server.
+ * A connection that delivers its bytes in slices, when it is the plugin's turn. It sits below TLS and HTTP, so that
+ * no server decides how long their decoders occupy the host's event loop. Unread bytes wait in the kernel, then at
+ * the server.
  */
 import type { Socket } from "node:net"
 import { Duplex } from "node:stream"
 import type { RunTime } from "./HostTime.ts"
 import type { FetchProblem } from "./problem.ts"
 
-/** Bytes in a slice: in chunks of one byte they take a few milliseconds. */
+/** Bytes per slice. Even as HTTP chunks of one byte each, a slice takes only a few milliseconds. */
 const sliceBytes = 8 * 1024
 
 export class PacedSocket extends Duplex {
@@ -18,7 +19,7 @@ export class PacedSocket extends Duplex {
   #wanted = false
   #queued = false
 
-  /** `maxBytes` is what the connection may bring in all; over it the connection ends with `tooMuch`. */
+  /** `maxBytes` is the most that the connection may receive. If it receives more, it ends with `tooMuch`. */
   constructor(socket: Socket, time: RunTime, maxBytes: number, tooMuch: FetchProblem) {
     super()
     this.#socket = socket
@@ -65,7 +66,7 @@ export class PacedSocket extends Duplex {
 
   #take(): void {
     const chunk: unknown = this.#socket.read(Math.min(sliceBytes, this.#socket.readableLength) || undefined)
-    // The next comes with the socket's "readable".
+    // The socket's "readable" event brings the next chunk.
     if (!(chunk instanceof Buffer)) return
     this.#bytesLeft -= chunk.length
     if (this.#bytesLeft < 0) return void this.destroy(this.#tooMuch)

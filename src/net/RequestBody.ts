@@ -1,4 +1,7 @@
-/** A request's body on its way from the guest: asked for chunk by chunk, kept so that a redirect can repeat it. */
+/**
+ * A request's body from the guest: asks for it chunk by chunk, and keeps the chunks so that a redirect can send
+ * them again.
+ */
 import { Effect, Latch } from "effect"
 import type { ClientRequest } from "node:http"
 import { type FetchProblem, problem } from "./problem.ts"
@@ -22,7 +25,7 @@ export class RequestBody {
     if (length !== undefined) this.#checkBytes(length)
   }
 
-  /** Takes what the guest sent, `undefined` at the end; `false` if nobody had asked. */
+  /** Takes a chunk that the guest sent, or `undefined` at the end. Returns `false` if no chunk was asked for. */
   arrive(chunk: Uint8Array | undefined): boolean {
     if (!this.#asked) return false
     this.#asked = false
@@ -40,12 +43,12 @@ export class RequestBody {
     return true
   }
 
-  /** Writes all of it, as fast as the connection takes it, and ends the request. */
+  /** Writes the whole body, as fast as the connection accepts it, and ends the request. */
   writeTo(request: ClientRequest): Effect.Effect<void, FetchProblem> {
     const write = (at: number): Effect.Effect<void, FetchProblem> =>
       Effect.flatMap(this.#chunk(at), (chunk) => {
         if (chunk === undefined) return Effect.sync(() => request.end())
-        // A broken write is told by the request's own error event.
+        // The request's own error event reports a failed write.
         const written = Effect.callback<void>((resume) => {
           request.write(chunk, () => resume(Effect.void))
         })

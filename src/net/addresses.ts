@@ -1,4 +1,4 @@
-/** Which addresses are the public Internet's. Everything else is somebody's inside. */
+/** Tells public Internet addresses from all others. */
 import { BlockList, isIP } from "node:net"
 import { isIn } from "../capabilities/net.ts"
 
@@ -11,7 +11,7 @@ const listOf = (ranges: ReadonlyArray<string>): BlockList => {
   return list
 }
 
-/** Unspecified, multicast, broadcast: nobody's address, whatever is granted. */
+/** Unspecified, multicast and broadcast addresses. They are refused whatever is granted. */
 const nobodys = listOf(["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8"])
 
 const nonPublicV4 = listOf([
@@ -32,7 +32,7 @@ const nonPublicV4 = listOf([
   "240.0.0.0/4"
 ])
 
-// Of IPv6 only this is handed out to the public; NAT64, IPv4-mapped, unique-local and the rest lie outside.
+// The only range of public IPv6 addresses. NAT64, IPv4-mapped, unique-local and others are outside.
 const globalV6 = listOf(["2000::/3"])
 const nonPublicV6 = listOf([
   "2001::/23", // protocol assignments, Teredo among them
@@ -43,7 +43,7 @@ const nonPublicV6 = listOf([
 
 export type AddressKind = "public" | "private" | "nobody"
 
-/** What an address is; text that is no address is nobody's. */
+/** The kind of an address. Text that is not an address is of kind "nobody". */
 export const addressKindOf = (address: string): AddressKind => {
   const family = isIP(address)
   if (family === 0 || isIn(nobodys, address)) return "nobody"

@@ -1,4 +1,7 @@
-/** Decides whether a plugin may talk to a URL, and to which addresses: asked anew for every redirect. */
+/**
+ * Decides whether a plugin may request a URL, and which addresses it may connect to. Asked again for every
+ * redirect.
+ */
 import { Effect } from "effect"
 import type { LookupAddress } from "node:dns"
 import { isIP } from "node:net"
@@ -15,16 +18,16 @@ import { addressKindOf } from "./addresses.ts"
 import { codeOf, type FetchProblem, problem } from "./problem.ts"
 import type { Resolver } from "./resolve.ts"
 
-/** Addresses of one name that are looked at and tried; a server could name thousands. */
+/** The most addresses of one name to check and try. A server could list thousands. */
 const maxAddresses = 32
 
-/** The addresses a request for this URL may connect to, every one of them looked at. */
+/** Returns the addresses that a request for this URL may connect to. All of them have been checked. */
 export type Gate = (url: URL) => Effect.Effect<ReadonlyArray<LookupAddress>, FetchProblem>
 
 /** `host:port`, as messages name a target. */
 export const targetOf = (url: URL): string => `${hostOf(url)}:${portOf(url)}`
 
-/** What speaks against an address; `entry` is the grant that would open it, if there is one. */
+/** The reason to refuse an address. `entry` is the grant that would allow it, if there is one. */
 const addressProblem = (
   grants: NetGrants,
   url: URL,
@@ -42,8 +45,8 @@ const addressProblem = (
 }
 
 /**
- * Makes the gate of one plugin. With `audit`, hosts that are not granted are let through; addresses that are not
- * public stay closed. Either is reported as the grant that would open it.
+ * Makes the gate of one plugin. With `audit`, hosts without a grant are allowed, but addresses that are not public
+ * stay closed. Both are reported as the grant that would allow them.
  */
 export const makeGate =
   (grants: NetGrants, resolve: Resolver, audit: ((what: string) => void) | undefined): Gate =>

@@ -1,4 +1,4 @@
-/** One HTTP request over one connection of its own, to an address that was looked at before. */
+/** One HTTP request over its own connection, to an address that was checked before. */
 import { Deferred, Effect, type Scope } from "effect"
 import type { LookupAddress } from "node:dns"
 import * as http from "node:http"
@@ -25,16 +25,16 @@ export interface Hop {
   readonly maxBytes: number
 }
 
-/** Bytes of a response's head, or of its trailers. */
+/** The most bytes of a response's head, or of its trailers. */
 const maxHeaderBytes = 16 * 1024
 
-/** Interim responses (100, 103) before the one that counts. */
+/** The most interim responses (100, 103) before the final one. */
 const maxInterim = 8
 
-/** Key exchanges over elliptic curves only: the others let a server choose how long they take. */
+/** Only key exchanges over elliptic curves: with the others the server chooses how long they take. */
 const ciphers = `TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20`
 
-/** Answers what is known already: a name is resolved once, so that no second answer can differ from the first. */
+/** A look-up function that returns the checked addresses. A second resolution could return others. */
 const pinned =
   (addresses: ReadonlyArray<LookupAddress>): LookupFunction =>
   (_host, options, done) => {
@@ -44,16 +44,16 @@ const pinned =
     else done(null, first.address, first.family)
   }
 
-/** A connection of its own: nothing one plugin leaves on it can reach another's request. */
+/** Opens a connection for one request. Connections are not shared, so one plugin cannot affect another's request. */
 const connection = ({ url, addresses, time, maxBytes }: Hop): Duplex => {
   const host = literalOf(url.hostname) ?? url.hostname
   const socket = connectSocket({ host, port: portOf(url), lookup: pinned(addresses) })
-  // The run that waits for it holds the host's process; a socket on its own must not.
+  // The run that waits for the response keeps the host's process alive; a socket alone must not.
   socket.unref()
   const tooMuch = problem(
     `${targetOf(url)} sent more than twice the bytes that a response may have (limits.fetchBytes)`
   )
-  // Twice, for what chunks and records put around a body.
+  // Twice, to leave room for the framing of HTTP chunks and TLS records.
   const paced = new PacedSocket(socket, time, 2 * (maxBytes + 64 * 1024), tooMuch)
   if (url.protocol === "http:") return paced
   return tls.connect({
@@ -88,7 +88,7 @@ const failed =
         ? problem(`the headers of ${targetOf(url)}'s response are over ${maxHeaderBytes} bytes`)
         : problem(`the request to ${targetOf(url)} failed (${codeOf(error)})`)
 
-/** Sends a request and waits for the head of its response. The connection is closed with the scope. */
+/** Sends a request and waits for the head of its response. The connection closes with the scope. */
 export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, FetchProblem, Scope.Scope> =>
   Effect.gen(function* () {
     const response = Deferred.makeUnsafe<http.IncomingMessage, FetchProblem>()
@@ -99,7 +99,7 @@ export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, Fetch
           let answered: http.IncomingMessage | undefined
           request.once("response", (head) => {
             answered = head
-            // Somebody has to hear of what goes wrong with it, even if nobody reads it.
+            // An error event without a listener would crash the host, even if nothing reads the response.
             head.on("error", () => {})
             if (head.rawHeaders.length <= 2 * maxHeaders) Deferred.doneUnsafe(response, Effect.succeed(head))
             else {
@@ -113,11 +113,11 @@ export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, Fetch
             if (++interim <= maxInterim) return
             request.destroy(problem(`${targetOf(hop.url)} sent more than ${maxInterim} interim responses`))
           })
-          // From the start and to the end: an error that nobody listens to would be the host's.
+          // Listens for the request's whole life: an error event without a listener would crash the host.
           request.on("error", (error) => {
             const failure = failed(hop.url)(error)
             Deferred.doneUnsafe(response, Effect.fail(failure))
-            // Before it is told the mere end of its connection.
+            // Now, so that the response fails with this error and not with the plain end of its connection.
             answered?.destroy(failure)
           })
           request.once("close", () =>
@@ -131,9 +131,9 @@ export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, Fetch
     )
     if (hop.body === undefined) request.end()
     else {
-      // Not with the first of the body, which may be long in coming.
+      // Send the headers now: the body's first chunk may take long.
       request.flushHeaders()
-      // Side by side with the response: a server may answer before it has read everything.
+      // Concurrently with the response, because a server may reply before it has read the whole body.
       yield* hop.body.writeTo(request).pipe(
         Effect.catch((failure) => Effect.sync(() => request.destroy(failure))),
         Effect.forkScoped

@@ -1,9 +1,9 @@
-/** Why a `fetch` did not work out, in words for the plugin's author and its operator. */
+/** Why a `fetch` failed, in words for the plugin's author and its operator. */
 import { Data } from "effect"
 
 export class FetchProblem extends Data.TaggedError("FetchProblem")<{
   readonly message: string
-  /** What the plugin's error is called. */
+  /** The name of the error that the plugin gets. */
   readonly errorName: "TypeError" | "TimeoutError"
 }> {}
 

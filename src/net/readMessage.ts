@@ -1,4 +1,4 @@
-/** Reads what a guest says to the broker. Nothing is assumed: whatever is not exactly a message is none. */
+/** Reads a guest's messages to the broker. Every text that does not match a message exactly is rejected. */
 import { Option, Schema } from "effect"
 import { type GuestMessage, maxChunk, maxMessageLength } from "../wire/fetchMessages.ts"
 
@@ -27,6 +27,6 @@ const Message = Schema.Union([
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Message), { onExcessProperty: "error" })
 
-/** The message a text is, or `undefined`. */
+/** Parses a message. Returns `undefined` if the text is not one. */
 export const readMessage = (json: string): GuestMessage | undefined =>
   json.length > maxMessageLength ? undefined : Option.getOrUndefined(decode(json))

@@ -1,4 +1,7 @@
-/** Hands a response's body on to the guest: as much as there is, up to a message's size, for each time it has room. */
+/**
+ * Sends a response's body to the guest. Each time the guest has room, it gets the bytes that are there, up to the
+ * size of a message.
+ */
 import { Effect } from "effect"
 import { finished, type Readable } from "node:stream"
 import { type HostMessage, maxChunk } from "../wire/fetchMessages.ts"
@@ -34,14 +37,14 @@ export interface Relay {
   readonly room: Room
   readonly time: RunTime
   readonly send: (message: HostMessage) => void
-  /** The most bytes of the body, and what to say of more. */
+  /** The most bytes of the body, and the problem if there are more. */
   readonly maxBytes: number
   readonly tooMuch: FetchProblem
-  /** Whose body it is, as `host:port`. */
+  /** The server, as `host:port`, for messages. */
   readonly target: string
 }
 
-/** Returns when the guest has been sent all of it. */
+/** Completes when the whole body has been sent to the guest. */
 export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }: Relay) =>
   Effect.callback<void, FetchProblem>((resume) => {
     let bytesLeft = maxBytes
@@ -49,18 +52,18 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
     const queue = (): void => {
       if (queued || !room.free) return
       queued = true
-      // Small pieces that come while it waits go out as one.
+      // Small pieces that arrive while it waits are sent as one.
       time.queue(take, (error) => body.destroy(error))
     }
     const take = (): void => {
       queued = false
       if (body.destroyed) return
       const chunk: unknown = body.read(Math.min(maxChunk, body.readableLength) || undefined)
-      // The next comes with "readable"; after the last, "end" does.
+      // The "readable" event brings the next chunk, and "end" follows the last.
       if (!(chunk instanceof Buffer)) return
       bytesLeft -= chunk.length
       if (bytesLeft < 0) return resume(Effect.fail(tooMuch))
-      // One that has ended says so only when it is asked for more.
+      // A stream reports its end only when it is read again.
       if (body.readableLength === 0) body.read(0)
       room.take()
       send({ op: "chunk", id, data: chunk.toString("base64") })

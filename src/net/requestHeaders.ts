@@ -1,8 +1,8 @@
-/** Which headers a plugin's request carries. */
+/** The headers of a plugin's requests. */
 import type { IncomingMessage } from "node:http"
 import type { HeaderPair } from "../wire/fetchMessages.ts"
 
-/** They say how bytes travel between the broker and the server, which is the broker's business. */
+/** Headers about the transfer between broker and server, which only the broker may set. */
 const ofTheBroker = new Set([
   "accept-encoding",
   "connection",
@@ -17,10 +17,10 @@ const ofTheBroker = new Set([
   "via"
 ])
 
-/** Of a request or a response. */
+/** The most headers of a request or a response. */
 export const maxHeaders = 256
 
-/** What is wrong with a plugin's headers, or `undefined`. */
+/** The problem with a plugin's headers, or `undefined`. */
 export const headersProblem = (headers: ReadonlyArray<HeaderPair>): string | undefined => {
   if (headers.length > maxHeaders) return `a request cannot have more than ${maxHeaders} headers`
   const refused = headers.find(([name]) => ofTheBroker.has(name.toLowerCase()) || /^proxy-/i.test(name))
@@ -29,18 +29,18 @@ export const headersProblem = (headers: ReadonlyArray<HeaderPair>): string | und
     : `the header "${refused[0]}" is set by the host and cannot be set by a plugin; leave it out`
 }
 
-/** What servers expect of any client, under what the plugin set itself. */
+/** The plugin's headers, completed with those that servers expect of every client. */
 export const requestHeaders = (pairs: ReadonlyArray<HeaderPair>): Headers => {
   const headers = new Headers()
   for (const [name, value] of pairs) headers.append(name, value)
   if (!headers.has("accept")) headers.set("accept", "*/*")
   if (!headers.has("user-agent")) headers.set("user-agent", "agentlip-plugin-runtime")
-  // Not `deflate`, `br` or `zstd`: a flaw of a decoder would be the hub's, within reach of any server.
+  // No `deflate`, `br` or `zstd`: any server could exploit a flaw in their decoders to attack the hub.
   headers.set("accept-encoding", "gzip")
   return headers
 }
 
-/** A response's headers as they came, with repeated ones apart. */
+/** A response's headers as they came, with repeated ones kept separate. */
 export const responseHeaders = ({ rawHeaders }: IncomingMessage): ReadonlyArray<HeaderPair> => {
   const pairs: Array<HeaderPair> = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

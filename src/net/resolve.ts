@@ -1,7 +1,7 @@
 /**
- * Finds the addresses of a name: the hosts file first, then the system's name servers. `dns.lookup` would wait for
- * them in the thread pool that all of the process shares, and cannot be told to stop; each of these look-ups has
- * sockets of its own and ends when it is told to.
+ * Finds the addresses of a name: first in the hosts file, then from the system's name servers. `dns.lookup` would
+ * wait in the thread pool that the whole process shares, and cannot be cancelled. These look-ups have their own
+ * sockets and can be cancelled.
  */
 import type { LookupAddress } from "node:dns"
 import { Resolver as NameServers } from "node:dns/promises"
@@ -9,7 +9,7 @@ import * as fs from "node:fs"
 import { isIP } from "node:net"
 import * as path from "node:path"
 
-/** All addresses of a name; stops asking when the signal says so. */
+/** Returns all addresses of a name. Stops when the signal is aborted. */
 export type Resolver = (host: string, signal: AbortSignal) => Promise<ReadonlyArray<LookupAddress>>
 
 export interface ResolverOptions {
@@ -17,7 +17,7 @@ export interface ResolverOptions {
   readonly nameServers?: ReadonlyArray<string>
   /** Default: the system's. */
   readonly hostsFile?: string
-  /** Where `search` and `ndots` are read. Default: `/etc/resolv.conf`. */
+  /** The file that defines `search` and `ndots`. Default: `/etc/resolv.conf`. */
   readonly resolverFile?: string
 }
 
@@ -31,7 +31,7 @@ const loopback: ReadonlyArray<LookupAddress> = [
   { address: "::1", family: 6 }
 ]
 
-/** The text of a file of the system's, read again when it changes; nothing if there is none. */
+/** The text of a system file, read again when it changes; empty if the file does not exist. */
 const cachedText = (file: string): (() => string) => {
   let text = ""
   let state = ""
@@ -44,14 +44,14 @@ const cachedText = (file: string): (() => string) => {
         state = now
       }
     } catch {
-      // A system may have none.
+      // The system may not have this file.
       text = state = ""
     }
     return text
   }
 }
 
-/** What a hosts file says of a name. It may be long: only the lines that hold the name are looked at. */
+/** A name's addresses in a hosts file. The file may be long, so only lines that contain the name are parsed. */
 const inHosts = (text: string, name: string): ReadonlyArray<LookupAddress> => {
   const found: Array<LookupAddress> = []
   for (let at = text.indexOf(name); at >= 0; ) {
@@ -66,7 +66,7 @@ const inHosts = (text: string, name: string): ReadonlyArray<LookupAddress> => {
   return found
 }
 
-/** The names to ask for, in order, as resolv.conf(5) has it. */
+/** The names to look up, in order, as resolv.conf(5) defines. */
 const candidates = (text: string, name: string): ReadonlyArray<string> => {
   let search: ReadonlyArray<string> = []
   let ndots = 1
@@ -81,7 +81,7 @@ const candidates = (text: string, name: string): ReadonlyArray<string> => {
 
 const codeIn = (error: unknown): unknown => (error instanceof Error ? Reflect.get(error, "code") : undefined)
 
-/** Whether a server said that there is nothing, so that another name may be tried. */
+/** Whether a server replied that there is no such name or address. Then the next candidate is tried. */
 const isNothing = (error: unknown): boolean => codeIn(error) === "ENOTFOUND" || codeIn(error) === "ENODATA"
 
 const askFor = async (servers: NameServers, name: string): Promise<ReadonlyArray<LookupAddress>> => {
@@ -101,7 +101,7 @@ export const makeResolver = (options: ResolverOptions = {}): Resolver => {
     const name = host.toLowerCase()
     const listed = inHosts(hosts(), name)
     if (listed.length > 0) return listed
-    // RFC 6761: no server is to be asked for these.
+    // RFC 6761: these names must not be sent to a server.
     if (name === "localhost" || name.endsWith(".localhost")) return loopback
     signal.throwIfAborted()
     const servers = new NameServers({ timeout: 2_000, tries: 3 })
@@ -125,5 +125,5 @@ export const makeResolver = (options: ResolverOptions = {}): Resolver => {
   }
 }
 
-/** The system's. */
+/** The resolver with the system's settings. */
 export const systemResolver: Resolver = makeResolver()

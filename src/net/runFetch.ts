@@ -1,4 +1,4 @@
-/** One `fetch` of a plugin, from its first request over redirects to the last byte of its answer. */
+/** One `fetch` of a plugin, from its first request through redirects to the last byte of the response. */
 import { Effect } from "effect"
 import type { IncomingMessage } from "node:http"
 import { pipeline, type Readable } from "node:stream"
@@ -72,7 +72,7 @@ const redirected = (request: Request, status: number, url: URL): Request => {
       ? request.method !== "GET" && request.method !== "HEAD"
       : (status === 301 || status === 302) && request.method === "POST"
   if (!becomesGet) return { ...request, url, headers }
-  // All that a plugin may have said of a body.
+  // All headers about the body that the plugin may have set.
   for (const name of [
     "content-encoding",
     "content-language",
@@ -85,7 +85,7 @@ const redirected = (request: Request, status: number, url: URL): Request => {
   return { url, method: "GET", headers, body: undefined }
 }
 
-/** Fails once more has come through than is allowed. */
+/** Fails if more than `maxBytes` pass through. */
 const capped = (maxBytes: number, tooMuch: FetchProblem) =>
   async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let bytes = 0
@@ -97,8 +97,8 @@ const capped = (maxBytes: number, tooMuch: FetchProblem) =>
   }
 
 /**
- * The body as the server meant it. Capped before the decoder too, or one could be kept busy with what decodes to
- * nothing.
+ * The decoded body. The encoded bytes are limited too: otherwise a server could keep the decoder busy with data
+ * that decodes to nothing.
  */
 const decoded = (
   response: IncomingMessage,
@@ -107,7 +107,7 @@ const decoded = (
   tooMuch: FetchProblem
 ): Effect.Effect<Readable, FetchProblem> => {
   const encoding = (response.headers["content-encoding"] ?? "").trim().toLowerCase()
-  // Nothing at all is no valid gzip, but a valid answer.
+  // An empty body is not valid gzip, but it is a valid response.
   if (encoding === "" || encoding === "identity" || response.headers["content-length"] === "0") {
     return Effect.succeed(response)
   }
@@ -118,11 +118,11 @@ const decoded = (
       )
     )
   }
-  // Errors come out of the last stream, where they are read.
+  // The last stream of the pipeline reports the errors.
   return Effect.sync(() => pipeline(response, capped(maxBytes, tooMuch), createGunzip(), () => {}))
 }
 
-/** Makes one request and deals with its answer; answers the request that is to follow, if one is. */
+/** Makes one request and handles its response. Returns the next request if the response redirects. */
 const step = (
   exchange: FetchRun,
   request: Request,
@@ -150,7 +150,7 @@ const step = (
     const body = hasBody
       ? yield* Effect.acquireRelease(
           decoded(response, url, maxBytes, tooMuch),
-          // A decoder may have read all of the response and still hold much of it.
+          // The decoder may have read the whole response and still hold much of it.
           (body) => Effect.sync(() => body.destroy())
         )
       : undefined
@@ -171,7 +171,7 @@ const step = (
     return undefined
   }).pipe(Effect.scoped)
 
-/** Runs it to its end; interruption closes its connection. */
+/** Runs a `fetch` to its end. Interruption closes its connection. */
 export const runFetch = (exchange: FetchRun): Effect.Effect<void, FetchProblem> =>
   Effect.gen(function* () {
     let request: Request | undefined = yield* firstRequest(exchange)
