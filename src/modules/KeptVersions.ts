@@ -19,8 +19,8 @@ export class Version {
   /** The states of the files in the frames. */
   readonly files = new Map<string, string>()
   /**
-   * Also the states of the files' folders, where a missing file would appear, and of what the previous version
-   * watched.
+   * The states of the files, of their folders (where a missing file would appear), and of all that the previous
+   * version watched.
    */
   readonly watched = new Map<string, string>()
   readonly integrity: string | undefined

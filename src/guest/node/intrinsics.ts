@@ -27,7 +27,7 @@ export const whenIdle = (tell: () => void): (() => void) => {
   return () => endTimer(timer)
 }
 const { utf8Slice } = Buffer.prototype as Buffer & {
-  // Node's own and not in its types: `toString` looks it up where a plugin could replace it.
+  // Not in Node's types. `toString` would look it up on a prototype that a plugin can patch.
   readonly utf8Slice: (start: number, end: number) => string
 }
 const { slice } = Uint8Array.prototype

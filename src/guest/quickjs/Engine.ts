@@ -211,7 +211,7 @@ export class Engine {
     return next
   }
 
-  /** Runs jobs until none are left or the plugin has replied. */
+  /** Runs jobs until none are left, the plugin has replied or the deadline has passed. */
   #drain(): void {
     while (!this.#mustStop() && this.#runtime.hasPendingJob()) {
       const result = this.#runtime.executePendingJobs(jobsAtOnce)

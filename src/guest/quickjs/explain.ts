@@ -59,7 +59,7 @@ export interface Memory {
   readonly full: boolean
 }
 
-/** Adds where a refused module was imported, if that refusal ended the load; otherwise `undefined`. */
+/** The failure with the place of the import, if a refused module ended the load; otherwise `undefined`. */
 const withOrigin = (
   failure: object,
   originOf: (message: string) => ProblemOrigin | undefined
