@@ -51,11 +51,11 @@ define({
   structuredClone
 })
 
-// QuickJS evaluates template literals with it, in the guest's own code too, so a plugin must not replace it.
+// QuickJS evaluates template literals with `concat`, in the guest's own code too: a plugin must not replace it.
 Reflect.defineProperty(String.prototype, "concat", { writable: false, configurable: false })
 
-// QuickJS would call it with the functions on the stack, which include the guest's own. The setter ignores the
-// value and does not throw, because some packages set it.
+// QuickJS would call a plugin's `prepareStackTrace` with the functions on the stack, the guest's own included. The
+// setter ignores the value and does not throw, because some packages set it.
 Reflect.defineProperty(Error, "prepareStackTrace", {
   get: () => undefined,
   set: () => {},

@@ -41,7 +41,7 @@ export const describeThrown = (thrown: unknown): string => {
 const thrownJson = (name: string, message: string, stack: string | undefined): string =>
   `{"name":${quote(name)},"message":${quote(message)}${stack === undefined ? "" : `,"stack":${quote(stack)}`}}`
 
-/** The JSON of a string. The check guards against a patched `String.prototype.toJSON` that returns no string. */
+/** The JSON of a string. `stringify` never calls `toJSON` on a string, so the check is only for the type. */
 export const quote = (value: string): string => {
   const json: unknown = apply(stringify, undefined, [value])
   return typeof json === "string" ? json : '""'
