@@ -1,4 +1,4 @@
-/** The hub: how its Layers compose. */
+/** Composes the hub from its Layers. */
 import {
   CircuitBreaker,
   type ConfiguredSpec,
@@ -42,13 +42,13 @@ export interface HubOptions
     WorkspaceOptions {
   /** The folder that holds, or will hold, `.agentlip/`. */
   readonly workspace: string
-  /** `postgres://…`: a database that other hubs may have too. Default a SQLite file in the workspace. */
+  /** `postgres://…`: a database that several hubs can share. Default: a SQLite file in the workspace. */
   readonly database?: Redacted.Redacted
-  /** `redis://…`: circuits of plugins are shared with the hubs that name the same. Default: each hub has its own. */
+  /** `redis://…`: share the plugins' breakers with other hubs on the same server. Default: each hub has its own. */
   readonly redis?: Redacted.Redacted
-  /** Runs on every message. Default none. */
+  /** The plugins to run on every message. Default none. */
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
-  /** Take up what changes in the workspace's config file and in the plugins' modules. Default: only at a start. */
+  /** Reload plugins when the workspace's config file or a plugin's modules change. Default: load only at the start. */
   readonly reload?: Reload.ReloadOptions
 }
 
@@ -58,8 +58,8 @@ const breakerLayer = (
   redis === undefined ? CircuitBreaker.layer() : SharedBreaker.layer(redis)
 
 /**
- * Plugins in isolates of their own, each behind its breaker. Isolates are kept ready on the levels that the
- * plugins use; relative paths of grants are taken from the workspace.
+ * Plugins in their isolates, each behind its breaker. Spare isolates are kept for the levels that the plugins use.
+ * Relative paths in grants start at the workspace.
  */
 export const pluginsLayer = (
   { workspace, redis, plugins = [] }: Pick<HubOptions, "workspace" | "redis" | "plugins">,
@@ -70,7 +70,7 @@ export const pluginsLayer = (
     Layer.provideMerge(
       WorkerLayer.layer({
         ...options,
-        // An author who saves half a thought does not stop what runs.
+        // If an author saves broken code, the last good version keeps running.
         keepLastGood: true,
         prepare: [...new Set(plugins.map(({ isolation }) => isolation))],
         grantsBase: path.resolve(workspace)
@@ -118,7 +118,7 @@ const core = ({
   )
 }
 
-/** What a hub keeps: its workspace, which it holds alone before it opens the database in it, and its secrets. */
+/** Locks the workspace before it opens the database in it, and provides the token and the secrets. */
 const foundation = (options: HubOptions) =>
   Database.layer(options.database).pipe(
     Layer.provideMerge(WriterLock.layer),
@@ -128,13 +128,13 @@ const foundation = (options: HubOptions) =>
   )
 
 /**
- * A hub on whatever runs its plugins. Building it opens the database and starts the server, then writes
- * `.agentlip/server.json`; closing its scope does the reverse.
+ * A hub that gets its plugin runtime from outside. Building the layer opens the database, starts the server and writes
+ * `.agentlip/server.json`. Closing its scope undoes this in reverse order.
  */
 export const layer = (options: HubOptions) => core(options).pipe(Layer.provideMerge(foundation(options)))
 
 /**
- * A hub with its plugins in isolates; answers of those with `cache: true` are kept in the hub's database.
+ * A hub with plugins in isolates. Results of plugins with `cache: true` are kept in the hub's database.
  *
  * @example
  * ```ts

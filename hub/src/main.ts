@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --conditions=@agentlip/source
-/** Where the command line starts; `agentlip --help` tells what it can do, and cli/ holds it. */
-// First of all, or schemas that are made before are not compiled.
+/** The entry point of the command line. The commands are in cli/. */
+// Must be the first import: only schemas that are created after it are compiled.
 import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -9,7 +9,7 @@ import { agentlip } from "./cli/commands/agentlip.ts"
 import * as Errors from "./cli/render/Errors.ts"
 import * as Stop from "./cli/Stop.ts"
 
-// Who reads may leave before all is said, as `head` does; commands that go on until then look for themselves.
+// A reader such as `head` may close the pipe early. Commands that run for long check for that themselves.
 for (const output of [process.stdout, process.stderr]) {
   output.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error

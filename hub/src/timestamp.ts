@@ -1,9 +1,9 @@
-/** The time as the protocol writes it. */
+/** The current time in the format of the protocol. */
 import { Clock, Effect } from "effect"
 
 /**
- * Now, as the protocol writes it: ISO 8601 in UTC with milliseconds. It is what the clock says, also where the clock
- * was set back: what came first is told by `event_id` and by ids, never by times.
+ * The current time as ISO 8601 in UTC with milliseconds. It follows the clock even if the clock was set back. For the
+ * order of events use `event_id` and ids, never times.
  */
 export const timestamp: Effect.Effect<string> = Effect.map(Clock.currentTimeMillis, (millis) =>
   new Date(millis).toISOString()

@@ -1,4 +1,4 @@
-/** The log of everything that happened: appended to in the transaction of the change, never changed. */
+/** The append-only log of everything that happened. An event is written in the transaction of its change. */
 import type { EventData, EventName } from "@agentlip/protocol"
 import { Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
@@ -9,7 +9,7 @@ import { timestamp } from "../timestamp.ts"
 
 interface Event<Name extends EventName> {
   readonly name: Name
-  /** What no channel is concerned by has none. */
+  /** `null` if the event belongs to no channel. */
   readonly scope: {
     readonly channel_id: string | null
     readonly topic_id?: string
@@ -22,24 +22,24 @@ interface Event<Name extends EventName> {
   readonly data: EventData<Name>
 }
 
-/** An event that has not happened yet: number and time come from the log. */
+/** An event to append: the log adds its number and time. */
 export type NewEvent = { readonly [Name in EventName]: Event<Name> }[EventName]
 
 export interface EventQuery {
   /** Only events after this number. */
   readonly after: number
-  /** The first so many of them. */
+  /** At most this many events, from the start of the range. */
   readonly limit: number
-  /** The last so many of them, instead of the first. */
+  /** If set: the last `tail` events instead of the first `limit`. */
   readonly tail?: number | undefined
-  /** Of all of them together, as JSON; at least one is given. Default 1 MiB. */
+  /** Bound for all events together, as JSON. The page has at least one event. Default 1 MiB. */
   readonly maxBytes?: number
-  /** Only events of these channels or topics; none given means all. */
+  /** Only events of these channels or topics. If both lists are empty, all events. */
   readonly channels: ReadonlyArray<string>
   readonly topics: ReadonlyArray<string>
 }
 
-/** An event as the log has it: `data_json` is the text that was written, which nobody needs to read here. */
+/** An event as the log stores it. `data_json` is passed on as text, without parsing. */
 export interface LoggedEvent {
   readonly event_id: number
   readonly ts: string
@@ -52,7 +52,7 @@ export interface LoggedEvent {
   readonly data_json: string
 }
 
-/** What has happened and where, as clients see it beside the data. */
+/** The parts of an event beside its data, as clients see them. */
 export const envelopeOf = ({ ts, channel_id, topic_id, topic_id2, entity_type, entity_id }: LoggedEvent) => ({
   ts,
   scope: { channel_id, topic_id, topic_id2 },
@@ -61,17 +61,17 @@ export const envelopeOf = ({ ts, channel_id, topic_id, topic_id2, entity_type, e
 
 export interface EventPage {
   /**
-   * All events that were asked for and have a number up to this are on the page, unless it has as many as were asked
-   * for. It is the newest event's number, or where bytes have ended the page its last event's.
+   * The page has every matching event up to this number, unless it reached the number of events asked for. It is the
+   * number of the newest event, or of the page's last event if the byte bound ended the page.
    */
   readonly replay_until: number
   /** In ascending order. */
   readonly events: ReadonlyArray<LoggedEvent>
-  /** There are others that were asked for: after these, or with `tail` before these. */
+  /** There are more matching events: after these, or with `tail` before these. */
   readonly has_more: boolean
 }
 
-/** Scopes that are looked for in one statement. */
+/** Scopes queried by one statement. */
 const scopesAtOnce = 64
 
 type Scope = readonly [column: "channel_id" | "topic_id" | "topic_id2", id: string]
@@ -79,15 +79,15 @@ type Scope = readonly [column: "channel_id" | "topic_id" | "topic_id2", id: stri
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Appends an event and answers its number; call it inside the transaction that makes the change. */
+    /** Appends an event and returns its number. Call it inside the transaction that makes the change. */
     readonly append: (event: NewEvent) => Effect.Effect<number, SqlError.SqlError>
-    /** Appends events in their order, as one statement, and answers their numbers. */
+    /** Appends events in order with one statement, and returns their numbers. */
     readonly appendAll: (
       events: ReadonlyArray<NewEvent>
     ) => Effect.Effect<ReadonlyArray<number>, SqlError.SqlError>
-    /** Open after a commit that brought events; whoever reads them closes it first. */
+    /** Opens after a commit that added events. A reader closes it before it reads. */
     readonly arrivals: Latch.Latch
-    /** The number of the newest event there is; 0 where there is none. */
+    /** The number of the newest event; 0 if there is none. */
     readonly newest: Effect.Effect<number, SqlError.SqlError>
     readonly list: (query: EventQuery) => Effect.Effect<EventPage, SqlError.SqlError>
   }
@@ -113,7 +113,9 @@ export class EventLog extends Context.Service<
       hubs.listen("events", () => arrivals.openUnsafe())
       const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
 
-      /** Of its own where nobody has one: an event's number is drawn under the lock that a transaction has. */
+      /**
+       * Runs in the open transaction, or in a new one: event numbers must be assigned under the transaction's lock.
+       */
       const inTransaction = <A, E, R>(change: Effect.Effect<A, E, R>) =>
         Effect.flatMap(Effect.serviceOption(sql.transactionService), (open) =>
           Option.isSome(open) ? change : sql.withTransaction(change)
@@ -153,7 +155,7 @@ export class EventLog extends Context.Service<
         ([row]) => row?.event_id ?? 0
       )
 
-      /** Numbers of events of some scopes, in order: what the indexes have, merged, and no more read than is wanted. */
+      /** The numbers of events in some scopes, in order: merged from the indexes, reading only as many as needed. */
       const numbersOf = (
         scopes: ReadonlyArray<Scope>,
         range: Statement.Fragment,
@@ -170,7 +172,7 @@ export class EventLog extends Context.Service<
             count
           )}`
 
-      /** The numbers of matching events, as many as are wanted, from the side that is read first. */
+      /** The numbers of the first `count` matching events, from the oldest or the newest side. */
       const matching = Effect.fnUntraced(function* (
         scopes: ReadonlyArray<Scope>,
         range: Statement.Fragment,
@@ -189,7 +191,7 @@ export class EventLog extends Context.Service<
       })
 
       const list = Effect.fnUntraced(function* ({ after, tail, channels, topics, ...query }: EventQuery) {
-        // First, so that it promises no event that the rows below do not have.
+        // Read this first, so that `replay_until` covers no event that the query below misses.
         const last = yield* newest
         const limit = tail ?? query.limit
         const descending = tail !== undefined

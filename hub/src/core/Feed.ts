@@ -1,19 +1,19 @@
 /**
- * Live events: what the log says after a commit, in its order, to everyone who listens.
+ * The live event feed: sends committed events, in log order, to every listener.
  *
  * **Details**
  *
- * - The log in the database is what counts. A commit only wakes the one reader there is, which reads what is
- *   new once for all; while nobody listens, it reads nothing.
- * - A listener first gets what it missed, in pages from the log, and joins the others when there is nothing
- *   left. So what waits for it in memory is only what came after it had caught up.
+ * - The log in the database is the source. A commit only wakes the single reader, which reads new events once for all
+ *   listeners. Without listeners it reads nothing.
+ * - A listener first gets the events it missed, in pages from the log. It joins the live feed once it has caught up,
+ *   so its buffer in memory holds only events that came after that.
  */
 import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import { envelopeOf, EventLog, type LoggedEvent } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
 
-/** A listener did not keep up and was let go; it comes back with the last `event_id` it has. */
+/** The listener was too slow and was disconnected. It reconnects with its last `event_id`. */
 export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(
   "Backpressure",
   {}
@@ -23,13 +23,13 @@ export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hu
   }
 }
 
-/** Which events: those of a listed channel or topic. A list that is absent is empty. */
+/** Selects events of the listed channels or topics. A missing list is empty. */
 export interface Subscriptions {
   readonly channels?: ReadonlyArray<string>
   readonly topics?: ReadonlyArray<string>
 }
 
-/** An event as it goes over the wire; `text` is made once, however many listen. */
+/** An event as it is sent. `text` is built once for all listeners. */
 export interface FeedEvent {
   readonly event_id: number
   readonly name: string
@@ -37,9 +37,9 @@ export interface FeedEvent {
 }
 
 export interface LiveOptions {
-  /** Sockets and event streams that are open at once, of which those without the token are half at most. Default 100. */
+  /** WebSockets and event streams open at the same time. Clients without the token get at most half. Default 100. */
   readonly maxSockets?: number
-  /** Characters of JSON that wait for one client before it is cut. Default 16 Mi. */
+  /** Characters of JSON buffered for one client before it is disconnected. Default 16 Mi. */
   readonly maxBuffered?: number
 }
 
@@ -53,16 +53,16 @@ interface Listener {
   size: number
 }
 
-/** What is read at once: each client that catches up has so much in memory. */
+/** Size of one read from the log: what each client that catches up holds in memory. */
 const page = { limit: 64, maxBytes: 256 * 1024 } as const
 
-/** How long a client may take nothing at all. */
+/** A client that accepts no data for this long is disconnected. */
 const patience = Duration.seconds(15)
 
-/** How long clients have to say goodbye when the hub stops. */
+/** How long clients may take to leave when the hub stops. */
 const farewell = Duration.millis(800)
 
-/** Fails with `Backpressure` where a client has taken nothing for 15 seconds. */
+/** Fails with `Backpressure` if the client accepts no data for 15 seconds. */
 export const unlessStalled = <A, E, R>(
   write: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Backpressure, R> =>
@@ -86,14 +86,14 @@ const matcher = (subscriptions: Subscriptions | undefined): ((event: LoggedEvent
 export class Feed extends Context.Service<
   Feed,
   {
-    /** The number of the newest event there is; 0 where there is none. */
+    /** The number of the newest event; 0 if there is none. */
     readonly newest: Effect.Effect<number, SqlError.SqlError>
     /**
-     * Sends every matching event after `after` (at most `newest`), those of the log first, then live ones, each
-     * once and in order. `send` is called with one batch at a time and answers when the client took it. Ends
-     * when the hub stops.
+     * Sends every matching event after `after`, each once and in order: first those in the log, then live ones. Pass
+     * an `after` of at most `newest`. Calls `send` with one batch at a time; `send` returns when the client has taken
+     * it. Ends when the hub stops.
      *
-     * **Errors**: `Backpressure` when more waits than may; `SqlError` when the log cannot be read.
+     * **Errors**: `Backpressure` if too much is buffered; `SqlError` if the log cannot be read.
      *
      * @example
      * ```ts
@@ -106,13 +106,13 @@ export class Feed extends Context.Service<
       send: (events: ReadonlyArray<FeedEvent>) => Effect.Effect<void, E, R>
     ) => Effect.Effect<void, E | Failure, R>
     /**
-     * A place among the clients until the scope closes; `false` when all are taken or the hub stops. Clients without
-     * the hub's token have half of the places at most.
+     * Takes a place for a client until the scope closes. Returns `false` if all places are taken or the hub stops.
+     * Clients without the hub's token get at most half of the places.
      */
     readonly admit: (hasToken: boolean) => Effect.Effect<boolean, never, Scope.Scope>
-    /** Done when the hub stops. */
+    /** Completes when the hub stops. */
     readonly stopping: Effect.Effect<void>
-    /** Ends every `follow` and waits, for 0.8 s at most, until the clients have left. */
+    /** Ends every `follow` and waits up to 0.8 s for the clients to leave. */
     readonly stop: Effect.Effect<void>
   }
 >()("@agentlip/hub/Feed") {
@@ -129,7 +129,7 @@ export class Feed extends Context.Service<
         const reading = yield* Semaphore.make(1)
         const stopped = yield* Deferred.make<void>()
         const listeners = new Set<Listener>()
-        /** Every listener has, or has waiting, all it wants up to here. */
+        /** Every event up to this number has been handed to the listeners that want it. */
         let last = 0
 
         const everything = { channels: [], topics: [] }
@@ -153,7 +153,7 @@ export class Feed extends Context.Service<
           }
         }
 
-        /** Holds `reading`. */
+        /** Call it with the `reading` permit. */
         const readNew = Effect.gen(function* () {
           while (listeners.size > 0) {
             const { events, has_more } = yield* log.list({ after: last, ...page, ...everything })
@@ -172,7 +172,7 @@ export class Feed extends Context.Service<
             log.arrivals.closeUnsafe()
             yield* readNew.pipe(
               reading.withPermit,
-              // They come back and read the log from where they are.
+              // The clients reconnect and read the log from where they were.
               Effect.catch((failure) => {
                 for (const listener of listeners) end(listener, failure)
                 return Effect.logWarning("events could not be read", failure)
@@ -181,7 +181,7 @@ export class Feed extends Context.Service<
           }
         }).pipe(Effect.forkScoped)
 
-        /** Joins the listeners; answers the number of the event from which on all are live. */
+        /** Adds a listener. Returns the number of the last event before its live ones. */
         const join = (listener: Listener) =>
           Effect.acquireRelease(
             Effect.gen(function* () {
@@ -199,12 +199,12 @@ export class Feed extends Context.Service<
           send: (events: ReadonlyArray<FeedEvent>) => Effect.Effect<void, E, R>
         ): Effect.Effect<void, E | Failure, R> => {
           const { channels = [], topics = [] } = subscriptions ?? {}
-          // An empty list is no filter to the log.
+          // Handled here because the log treats an empty list as "all events".
           if (subscriptions !== undefined && channels.length + topics.length === 0)
             return Deferred.await(stopped)
           let cursor = after
 
-          /** What the log has after the cursor, up to an event or up to its end. */
+          /** Sends the events of the log after the cursor, up to the event `until`. */
           const replay = Effect.fnUntraced(function* (until: number) {
             while (cursor < until) {
               const found = yield* log.list({ after: cursor, ...page, channels, topics })
@@ -253,7 +253,7 @@ export class Feed extends Context.Service<
             return listening(open)
           })
 
-        /** A place in each of these, or in none. */
+        /** Takes one permit from every semaphore, or none at all. */
         const takeAll = (needed: ReadonlyArray<Semaphore.Semaphore>): Effect.Effect<boolean> =>
           Effect.gen(function* () {
             const [first, ...others] = needed

@@ -1,4 +1,4 @@
-/** What the hub counts beside what its plugin runtime does. Labels are bounded: never ids. */
+/** The hub's own metrics, beside those of the plugin runtime. Labels have few values: never ids. */
 import { Effect, Metric, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 
@@ -30,18 +30,18 @@ const closed = Metric.counter("agentlip_sockets_closed_total", {
 
 const decodeNames = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.String)))
 
-/** So many clients listen to events now. */
+/** Sets the number of clients that listen to events. */
 export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
 
-/** The hub closed a WebSocket, for the reason that the code stands for. */
+/** Counts a WebSocket that the hub closed, by close code. */
 export const socketClosed = (code: number): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(closed, { code: String(code) }), 1)
 
-/** A client changed a message, and the change is committed. */
+/** Counts a committed change of a message by a client. */
 export const messageChanged = (change: "create" | "edit" | "delete" | "move"): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(posts, { change }), 1)
 
-/** A job ended, and its end is committed with this many rows. */
+/** Counts a job whose end is committed, and the rows it added. */
 export const jobEnded = (
   plugin: string,
   outcome: "committed" | "empty" | "stale" | "failed",
@@ -52,11 +52,11 @@ export const jobEnded = (
     derived === 0 ? Effect.void : Metric.update(Metric.withAttributes(rows, { plugin }), derived)
   )
 
-/** Says whether the database answered when the open jobs were to be counted. */
+/** Records whether the database answered when open jobs were counted. */
 export const databaseAnswered = (answered: boolean): Effect.Effect<void> =>
   Metric.update(database, answered ? 1 : 0)
 
-/** Counts the jobs of these plugins that are open now; done when somebody reads, not as they come and go. */
+/** Counts the open jobs of these plugins. Done when metrics are read, not as jobs come and go. */
 export const countJobs = (
   plugins: ReadonlyArray<string>
 ): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
@@ -69,7 +69,7 @@ export const countJobs = (
       SELECT plugin_name, CAST(count(*) AS INTEGER) AS open FROM derivations
       WHERE state = 'pending' GROUP BY plugin_name`
     for (const row of found) add(row.plugin_name, row.open)
-    // Posts that came while the same plugins were configured name the same.
+    // Posts with the same configured plugins have equal JSON, so they group well.
     const waiting = yield* sql<{ plugins_json: string; open: number }>`
       SELECT plugins_json, CAST(count(*) AS INTEGER) AS open FROM outbox GROUP BY plugins_json`
     for (const row of waiting) for (const plugin of decodeNames(row.plugins_json)) add(plugin, row.open)

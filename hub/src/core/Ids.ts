@@ -5,23 +5,23 @@ import { SqlClient, type SqlError } from "effect/sql"
 const counterBits = 20n
 const digits = 17
 
-/** Events that are read at the start: ids grow with them, so that the highest is in the last that names one. */
+/** Recent events searched for the highest id at the start. Ids grow with events, so the newest events name it. */
 const remembered = 10_000
 
 const write = (id: bigint): string => id.toString(16).padStart(digits, "0")
 
 /**
- * Gives ids: 17 hexadecimal digits, the milliseconds since the epoch and a counter. Each is greater than
- * every one before it, of any kind, also after a restart or when the clock is set back.
+ * Creates ids of 17 hexadecimal digits: milliseconds since the epoch and a counter. Each id is greater than every
+ * earlier one of any kind, even after a restart or when the clock is set back.
  *
- * **Gotchas**: ask inside the transaction that uses them. On PostgreSQL other hubs give ids too, and it is the
- * transaction's lock that makes theirs smaller or greater as their transaction is before or after.
+ * **Gotchas**: call it inside the transaction that uses the ids. On PostgreSQL other hubs create ids too; only the
+ * transaction's lock makes ids follow the order of the transactions.
  */
 export class Ids extends Context.Service<
   Ids,
   {
     readonly next: Effect.Effect<string, SqlError.SqlError>
-    /** Gives so many ids, one with each call, in ascending order. */
+    /** Reserves `count` ids. Each call of the returned function gives the next one, in ascending order. */
     readonly reserve: (count: number) => Effect.Effect<() => string, SqlError.SqlError>
   }
 >()("@agentlip/hub/Ids") {
@@ -40,9 +40,9 @@ export class Ids extends Context.Service<
 
 const countUp = (id: bigint) => (): string => write(id++)
 
-/** This process is the only one that gives ids. */
+/** For SQLite: this process is the only one that creates ids. */
 const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
-  // Rows of plugins go again, but the newest of them is still spoken of.
+  // Findings may be deleted, but events still mention their ids.
   const recent = sql`event_id > (SELECT max(event_id) FROM events) - ${remembered}`
   const [row] = yield* sql<{ last: string | null }>`
         SELECT max(last) AS last FROM (
@@ -65,7 +65,7 @@ const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
     })
 })
 
-/** The server's clock and sequence, because those of the hubs would not agree. */
+/** For PostgreSQL: uses the server's clock and sequence, because the clocks of the hubs may differ. */
 const ofSequence =
   (sql: SqlClient.SqlClient) =>
   (count: number): Effect.Effect<() => string, SqlError.SqlError> =>

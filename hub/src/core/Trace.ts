@@ -1,14 +1,13 @@
-/** One trace from the request that posts a message to the commit of what plugins found in it. */
+/** Connects the request that posts a message and the commit of its findings in one trace. */
 import { Effect, Option, Tracer } from "effect"
 import { Headers, HttpTraceContext } from "effect/http"
 
 /**
- * The W3C trace context of the span around it, for a job to carry; `undefined` where nothing is traced.
+ * The W3C trace context of the current span, to be stored with a job; `undefined` if nothing is traced.
  *
  * @example
  * ```ts
- * const traceparent = yield* Trace.current
- * yield* queue.offer({ message_id, content_version, ...(traceparent === undefined ? {} : { traceparent }) })
+ * const traceparent = (yield* Trace.current) ?? null
  * ```
  */
 export const current: Effect.Effect<string | undefined> = Effect.withFiber(({ cache }) => {
@@ -23,7 +22,7 @@ export const current: Effect.Effect<string | undefined> = Effect.withFiber(({ ca
 const spanOf = (traceparent: string): Tracer.ExternalSpan | undefined =>
   Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromRecordUnsafe({ traceparent })))
 
-/** A span, where anybody collects spans: the current span's child, or that of the trace context a job carried. */
+/** Runs an effect in a span if a tracer is set. The parent is the job's trace context, or else the current span. */
 export const span =
   (
     name: string,

@@ -1,13 +1,13 @@
 /**
- * Copies of a hub's database: made while the hub runs, checked, and put back.
+ * Backs up and restores a hub's database. A backup can be made while the hub runs.
  *
  * **Details**
  *
- * - A copy is of one moment (`VACUUM INTO`): the hub goes on writing meanwhile, and its process is not asked.
- * - A file is there under its name whole and checked, or not at all, and readable by its owner only.
- * - What is put back has a `db_id` of its own, so that clients notice that it is not what they knew, and events are
- *   numbered on from the highest number that either database had: none is given out twice. Where that number is not
- *   to be had, a million is left out.
+ * - A backup shows one moment (`VACUUM INTO`). The hub keeps writing meanwhile, and its process is not involved.
+ * - A backup file appears complete and checked or not at all, and only its owner can read it.
+ * - A restored database gets a new `db_id`, so that clients notice the change. Its event numbers continue after the
+ *   highest number of both databases, so none is used twice. If that number cannot be read, a million numbers are
+ *   skipped.
  */
 import { Effect, Layer, Schema } from "effect"
 import { randomBytes } from "node:crypto"
@@ -21,7 +21,7 @@ import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { Workspace, type WorkspaceOptions } from "../workspace/Workspace.ts"
 import { WriterLock } from "../workspace/WriterLock.ts"
 
-/** A database cannot be copied or put back; nothing has been changed. */
+/** A database cannot be backed up or restored. Nothing was changed. */
 export class BackupError extends Schema.TaggedError<BackupError>("@agentlip/hub/BackupError")("BackupError", {
   file: Schema.String,
   reason: Schema.String
@@ -31,11 +31,11 @@ export class BackupError extends Schema.TaggedError<BackupError>("@agentlip/hub/
   }
 }
 
-/** What a database holds. */
+/** The contents of a database. */
 export interface Contents {
   readonly bytes: number
   readonly messages: number
-  /** The number of its newest event. */
+  /** The number of the newest event. */
   readonly newest_event: number
 }
 
@@ -60,7 +60,7 @@ const withDatabase = <A>(
   use: (db: DatabaseSync) => A,
   { readOnly = false }: { readonly readOnly?: boolean } = {}
 ): A => {
-  // Or SQLite would make an empty one.
+  // Check first, because SQLite would create an empty file.
   if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
     throw new BackupError({ file, reason: "there is no such file" })
   }
@@ -74,15 +74,15 @@ const withDatabase = <A>(
 
 const numberIn = (db: DatabaseSync, query: string): number => Number(db.prepare(query).get()?.["n"] ?? 0)
 
-/** The highest number that an event of this database has had. */
+/** The highest event number that this database has used. */
 const newestEvent = (db: DatabaseSync): number =>
   numberIn(db, "SELECT seq AS n FROM sqlite_sequence WHERE name = 'events'")
 
-/** Refuses what is no sound database of a hub, or one of a hub newer than this. */
+/** Throws if the file is not an intact hub database, or one of a newer hub. */
 const inspect = (file: string): Contents =>
   withDatabase(file, (db) => {
     examine(db, file, "integrity_check")
-    // A hub's file that was never finished passes for one, but holds nothing to put back.
+    // A file whose hub was killed while creating it passes the checks, but has nothing to restore.
     if (numberIn(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'meta'") === 0) {
       throw new BackupError({ file, reason: "it is not the database of a hub: it is empty" })
     }
@@ -93,7 +93,7 @@ const inspect = (file: string): Contents =>
     }
   })
 
-/** Under its name it is to be there after a loss of power too. */
+/** Makes a file survive a power failure. */
 const flush = (file: string): void => {
   const descriptor = fs.openSync(file, "r")
   try {
@@ -103,13 +103,13 @@ const flush = (file: string): void => {
   }
 }
 
-/** A checked copy beside the place where it is to be, gone with the scope unless it was moved there. */
+/** Makes a checked copy next to its target. The copy is removed with the scope unless it was moved. */
 const copyBeside = (from: string, to: string) =>
   Effect.gen(function* () {
     const copy = yield* Effect.acquireRelease(
       attempt(to, () => {
         const file = `${to}.${randomBytes(6).toString("hex")}.tmp`
-        // There before SQLite writes into it, so that nobody else can ever read it.
+        // Create the file before SQLite writes into it, so that other users can never read it.
         fs.closeSync(fs.openSync(file, "wx", 0o600))
         return file
       }),
@@ -122,10 +122,10 @@ const copyBeside = (from: string, to: string) =>
   })
 
 /**
- * Copies the database of a workspace to a file, whether its hub runs or not.
+ * Copies the database of a workspace to a file. Its hub may be running.
  *
- * **Errors**: `BackupError` where there is no database, the file is there already (and `force` is not set), or the
- * copy is not sound.
+ * **Errors**: `BackupError` if there is no database, if the file exists and `force` is not set, or if the copy is
+ * damaged.
  *
  * @example
  * ```ts
@@ -147,11 +147,11 @@ export const backup = (
     yield* attempt(file, () => {
       if (force) return fs.renameSync(copy, target)
       try {
-        // Unlike a rename, a link never replaces what came there meanwhile.
+        // Unlike a rename, a link never replaces a file that was created meanwhile.
         fs.linkSync(copy, target)
       } catch {
         if (fs.existsSync(target)) throw taken
-        // A file system without links, as on many a memory stick.
+        // The file system has no links, as on many memory sticks.
         fs.renameSync(copy, target)
       }
     })
@@ -159,34 +159,34 @@ export const backup = (
     return contents
   }).pipe(Effect.scoped)
 
-/** What became of a restore. */
+/** The result of a restore. */
 export interface Restored extends Contents {
-  /** Where the database is that was there before; absent where there was none. */
+  /** Where the previous database was moved to; absent if there was none. */
   readonly kept?: string
 }
 
-/** More events than there can have been since the backup, where nobody knows how many there were. */
+/** Event numbers to skip if the newest is unknown: more than there can have been since the backup. */
 const leftOut = 1_000_000
 
-/** The highest event number of a database that may be in any state; `undefined` where it cannot be told. */
+/** The highest event number of a database in any state; `undefined` if it cannot be read. */
 const newestEventIn = (database: string): number | undefined => {
   try {
-    // Whoever may write ends by clearing the log away, also that of a database which is to be looked at later.
+    // Open it read-only: a writable connection clears the log when it closes, and the database is to be kept as it is.
     return withDatabase(database, newestEvent, { readOnly: true })
   } catch {
-    // Not there, or damaged: often the reason for the restore.
+    // Missing or damaged, which is often the reason for the restore.
     return undefined
   }
 }
 
-/** Moves a database out of the way, its log first: a log that stayed would be written into the next database. */
+/** Renames a database, its log first: SQLite would apply a remaining log to the next database. */
 const setAside = (database: string, kept: string): void => {
   for (const part of ["-wal", "-shm", ""]) {
     if (fs.existsSync(database + part)) fs.renameSync(database + part, kept + part)
   }
 }
 
-/** Makes a copy a database in its own right. */
+/** Gives a copy a new `db_id` and sets the last used event number. */
 const renew = (copy: string, last: number): void =>
   withDatabase(copy, (db) => {
     db.exec("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-/** The hub's database, with its tables: a SQLite file in the workspace, or one on PostgreSQL that hubs share. */
+/** The hub's database with its tables: a SQLite file in the workspace, or a PostgreSQL database that hubs share. */
 import { Effect, Layer, type Redacted } from "effect"
 import { Migrator, type SqlClient, SqlError } from "effect/sql"
 import * as DatabaseFile from "./DatabaseFile.ts"
@@ -9,11 +9,11 @@ import * as Postgres from "./Postgres.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
-/** A SQLite file that this process alone has. */
+/** A SQLite file that only this process uses. */
 export const sqlite = (filename: string) =>
   Hubs.alone.pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(Sqlite.layer({ filename })))
 
-/** A database on PostgreSQL, by its URL. */
+/** A PostgreSQL database, by its URL. */
 export const postgres = (url: Redacted.Redacted) => {
   const tables = Effect.mapError(Migrations.migrate, (error) => DatabaseServer.unusable(url, error))
   return Hubs.sharing().pipe(
@@ -22,7 +22,7 @@ export const postgres = (url: Redacted.Redacted) => {
   )
 }
 
-/** What SQLite said, below what was to be done with it. */
+/** The innermost cause of a database error. */
 const origin = (error: unknown): unknown =>
   error instanceof SqlError.SqlError
     ? origin(error.reason.cause)
@@ -30,7 +30,7 @@ const origin = (error: unknown): unknown =>
       ? origin(error.cause)
       : error
 
-/** The file of the workspace, which is examined first: nothing is written to one that is not a hub's, or damaged. */
+/** The workspace's file. It is checked first: nothing is written to a file that is damaged or not a hub's. */
 const file = Effect.gen(function* () {
   const { database } = yield* Workspace
   yield* DatabaseFile.usable(database)
@@ -40,7 +40,7 @@ const file = Effect.gen(function* () {
   )
 })
 
-/** What `url` names, or the file of the workspace. */
+/** The database at `url`, or the workspace's file if there is no URL. */
 export const layer = (
   url: Redacted.Redacted | undefined
 ): Layer.Layer<

@@ -1,4 +1,4 @@
-/** Whether a file is a sound SQLite database of a hub that this version can use. */
+/** Checks that a file is an intact SQLite database of a hub that this version can use. */
 import { Effect, Schedule, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import * as Migrations from "./Migrations.ts"
 
-/** A database that must not be written to; nothing has been changed. */
+/** The database cannot be used. Nothing in it was changed. */
 export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@agentlip/hub/DatabaseUnusable")(
   "DatabaseUnusable",
   {
@@ -27,7 +27,7 @@ export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@age
   override get message(): string {
     return [`The database ${this.file} cannot be used: ${this.reason}.`, this.remedy].join(" ").trimEnd()
   }
-  /** What to do about it; empty where the reason says it. */
+  /** What to do about it. Empty if the reason already says it. */
   get remedy(): string {
     return remedies[this.problem]
   }
@@ -39,11 +39,11 @@ const remedies: Readonly<Record<Problem, string>> = {
   DAMAGED: "Put back a backup (agentlip restore FILE), which keeps this one beside it.",
   FOREIGN: "Move it away, or choose another workspace.",
   V1: "It is not damaged, but this hub cannot open it: keep the file for Agentlip v1 and choose another workspace.",
-  // The reason says it, because it holds for a backup too.
+  // The reason says what to do, because it is shown for backups too.
   NEWER: "",
   LOCKED: "End what has it open, such as a database shell, and start again.",
   READ_ONLY: "Let the hub's user write to it and to its folder, and start again.",
-  // The reason says what stands there, and what to do about it.
+  // The reason says what is in the way and what to do.
   UNSAFE: "",
   UNREADABLE: "Make sure that its disk works and has room, and start again."
 }
@@ -52,7 +52,7 @@ const refuse = (file: string, problem: Problem, reason: string): never => {
   throw new DatabaseUnusable({ file, problem, reason })
 }
 
-/** By SQLite's primary result codes. */
+/** Keyed by SQLite's primary result codes. */
 const problems: Readonly<Record<number, Problem>> = {
   3: "READ_ONLY",
   5: "LOCKED",
@@ -61,7 +61,7 @@ const problems: Readonly<Record<number, Problem>> = {
   11: "DAMAGED"
 }
 
-/** What SQLite threw, in these terms. */
+/** Converts an error of SQLite or of `SafeFiles` to `DatabaseUnusable`. */
 export const unusable = (file: string, cause: unknown): DatabaseUnusable => {
   if (cause instanceof DatabaseUnusable) return cause
   if (cause instanceof SafeFiles.UnsafeFile) {
@@ -80,13 +80,16 @@ export const unusable = (file: string, cause: unknown): DatabaseUnusable => {
 
 const numberIn = (db: DatabaseSync, query: string): number => Number(db.prepare(query).get()?.["n"] ?? 0)
 
-/** Which migration the tables of a hub are at; 0: they are not made yet. */
+/** The number of the last migration, or 0 if the tables were not created yet. */
 export const tablesVersionOf = (db: DatabaseSync): number => {
   const isThere = numberIn(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'migrations'") > 0
   return isThere ? numberIn(db, "SELECT max(migration_id) AS n FROM migrations") : 0
 }
 
-/** The tables of a hub; a file that is new, or whose hub was killed as it made them, has none or only `migrations`. */
+/**
+ * Requires the tables of a hub. A new file has no tables, or only `migrations` if the hub was killed while it created
+ * them.
+ */
 const requireHub = (db: DatabaseSync, file: string): void => {
   const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all()
   const tables = names.map(({ name }) => String(name)).filter((name) => !name.startsWith("sqlite_"))
@@ -110,7 +113,7 @@ const requireHub = (db: DatabaseSync, file: string): void => {
   }
 }
 
-/** SQLite opens what may not be written to, and says so at the first write only. */
+/** SQLite opens a read-only file without an error and fails only at the first write, so check here. */
 const requireWritable = (file: string): void => {
   for (const place of [path.dirname(file), file]) {
     try {
@@ -122,8 +125,8 @@ const requireWritable = (file: string): void => {
 }
 
 /**
- * Refuses, by throwing `DatabaseUnusable`, what is no sound database of a hub, or one of a newer hub. `quick_check`
- * takes about 0.2 s for 100 MB, `integrity_check`, which compares indexes with their tables too, eight times as long.
+ * Throws `DatabaseUnusable` if the file is damaged, not a hub's or a newer hub's. `quick_check` takes about 0.2 s for
+ * 100 MB. `integrity_check` also compares indexes with their tables and takes eight times as long.
  */
 export const examine = (
   db: DatabaseSync,
@@ -139,13 +142,14 @@ export const examine = (
   }
 }
 
-/** Examines a hub's database before the hub uses it; one that is not there yet is fine. A lock is waited for, 5 s. */
+/** Checks a hub's database before the hub uses it. A missing file is fine. Waits up to 5 s for a lock. */
 export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
   Effect.try({
     try: () => {
       if (!SafeFiles.requireDatabase(file)) return
       requireWritable(file)
-      // Whoever may write ends by writing the log into the file; a rollback of a killed hub is its due, though.
+      // A writable connection would write the log into the file when it closes. It is needed only to roll back after a
+      // killed hub.
       const readOnly = !fs.existsSync(`${file}-journal`)
       const db = new DatabaseSync(file, { timeout: 0, readOnly })
       try {
@@ -163,6 +167,6 @@ export const usable = (file: string): Effect.Effect<void, DatabaseUnusable> =>
     })
   )
 
-/** Makes the file, or closes the one that is there and those beside it to others: what it holds is the owner's. */
+/** Creates the file, or makes the existing file and those beside it readable by their owner only. */
 export const prepare = (file: string): Effect.Effect<void, DatabaseUnusable> =>
   Effect.try({ try: () => SafeFiles.prepareDatabase(file), catch: (cause) => unusable(file, cause) })

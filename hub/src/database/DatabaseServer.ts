@@ -1,12 +1,12 @@
-/** Whether a database on PostgreSQL can be used, and what to do where it cannot. */
+/** Explains why a PostgreSQL database cannot be used, and what to do. */
 import { Redacted, Schema } from "effect"
 import { type Migrator, SqlError } from "effect/sql"
 
-/** The database on PostgreSQL cannot be reached, or it does not let the hub in. */
+/** The PostgreSQL database cannot be reached, or it rejects the hub. */
 export class ServerUnusable extends Schema.TaggedError<ServerUnusable>("@agentlip/hub/ServerUnusable")(
   "ServerUnusable",
   {
-    /** Server and name, without user and password. */
+    /** Server and database name, without user and password. */
     database: Schema.String,
     reason: Schema.String
   }
@@ -16,13 +16,13 @@ export class ServerUnusable extends Schema.TaggedError<ServerUnusable>("@agentli
   }
 }
 
-/** What may be shown of a URL. */
+/** Names the database of a URL without its user and password. */
 const nameOf = (url: Redacted.Redacted): string => {
   const { host = "", pathname = "", searchParams } = URL.parse(Redacted.value(url)) ?? {}
   return `the database ${pathname.slice(1) || "(none)"} of ${searchParams?.get("host") ?? (host || "(no server)")}`
 }
 
-/** What PostgreSQL or the way to it said, in these terms. */
+/** Converts an error of PostgreSQL or of the connection to `ServerUnusable`. */
 export const unusable = (
   url: Redacted.Redacted,
   error: SqlError.SqlError | Migrator.MigrationError
@@ -37,7 +37,7 @@ const reasonOf = (error: unknown, otherwise = String(error)): string => {
   const { cause, _tag } = error.reason
   const said = cause instanceof Error ? cause.message : error.message
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  // The text itself would be shown.
+  // The original message would show the URL with its password.
   if (code === "ERR_INVALID_URL") return "the URL cannot be read; it is postgres://USER:PASSWORD@HOST/NAME"
   if (code === "3D000") return `${said}; create it with createdb`
   switch (_tag) {

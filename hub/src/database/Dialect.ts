@@ -1,9 +1,9 @@
-/** Where SQL of SQLite and of PostgreSQL differ: one statement for both is made of these. */
+/** SQL fragments for the differences between SQLite and PostgreSQL, so that each statement is written once. */
 import type { SqlClient, Statement } from "effect/sql"
 
 /**
- * The first of what several queries on one column have together, each once. Each query goes through an index in that
- * order, and none reads more of it than is wanted.
+ * The first `count` rows of several queries together, without duplicates. Each query has one column and an index in
+ * the given order, and reads no more of it than needed.
  */
 export const merged = (
   sql: SqlClient.SqlClient,
@@ -12,7 +12,7 @@ export const merged = (
   count: number
 ): Statement.Fragment => {
   const end = sql`${sql.literal(order)} LIMIT ${count}`
-  // SQLite merges as it goes; PostgreSQL reads each query to its end before it looks for what comes twice.
+  // SQLite merges while it reads. PostgreSQL would read each query to its end before it removes duplicates.
   const parts = sql.onDialectOrElse({
     pg: () => (queries.length > 1 ? queries.map((query) => sql`(${query} ${end})`) : queries),
     orElse: () => queries
@@ -23,14 +23,14 @@ export const merged = (
 
 type Columns = { readonly [name: string]: "text" | "integer" }
 
-/** What is given, row by row; what a row lacks is NULL. */
+/** Builds a table from rows. A missing value becomes NULL. */
 export type Given<Names extends string> = (
   rows: ReadonlyArray<{ readonly [Name in Names]?: string | number | null }>
 ) => Statement.Fragment
 
 /**
- * A table of what is given: one parameter however much it is, so that a statement's text is always the same. Its name
- * is `given`; beside its columns it has `position`, which rises in the order of the rows.
+ * Builds a table from rows. All rows are one parameter, so the text of the statement is always the same. The table is
+ * called `given` and has, besides its columns, `position`, which rises in the order of the rows.
  *
  * @example
  * ```ts
@@ -62,7 +62,7 @@ export const given = <const C extends Columns>(
   return (rows) => sql`${open}${JSON.stringify(rows.map((row) => names.map((name) => row[name])))}${close}`
 }
 
-/** The texts in a column that holds a JSON array of them, as a table with the column `value`. */
+/** The texts in a column that holds a JSON array, as a table with the column `value`. */
 export const elements = (sql: SqlClient.SqlClient, column: string): Statement.Fragment =>
   sql.literal(
     sql.onDialectOrElse({
@@ -71,7 +71,7 @@ export const elements = (sql: SqlClient.SqlClient, column: string): Statement.Fr
     })
   )
 
-/** Whether the attachments `a` and `given` are one: the same fact in the same topic. */
+/** True if the attachments `a` and `given` are the same one: the same fact in the same topic. */
 export const sameAttachment = (sql: SqlClient.SqlClient): Statement.Fragment =>
   sql.literal(
     sql.onDialectOrElse({

@@ -1,26 +1,26 @@
 /**
- * The hubs of one database: who works on which job, and how they hear of what the others wrote.
+ * The hubs that share one database: which hub works on which job, and how hubs notice each other's writes.
  *
  * **Details**
  *
- * - A SQLite file has one hub. All of this is nothing there: the statements have no words more.
- * - On PostgreSQL a job belongs to the hub that began it, until it ends or that hub is gone: until its lease has run
- *   out, which it renews in time as long as it lives. Then whoever notices first lets go of its jobs.
- * - A hub that only stood still comes back to find its jobs taken. What it then finds out is not committed.
- * - Notifications wake those who wait. They can be lost with a connection, so everyone also looks now and then.
+ * - A SQLite file has only one hub. There, all fragments are empty and add nothing to the statements.
+ * - On PostgreSQL, a job belongs to the hub that took it until the job ends or that hub is gone. A hub renews its
+ *   lease while it lives. When a lease runs out, the first hub that notices frees the jobs.
+ * - A hub that was only suspended finds its jobs taken when it wakes up. Its findings for them are not committed.
+ * - Notifications wake the other hubs. A lost connection can lose them, so every hub also looks from time to time.
  */
 import { PgClient } from "@effect/sql-pg"
 import { Context, Duration, Effect, Layer, Queue, Schedule } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { randomUUID } from "node:crypto"
 
-/** What there is more of: events in the log, or jobs that somebody may take. */
+/** What other hubs may have added: events in the log, or jobs that can be taken. */
 export type News = "events" | "jobs"
 
 export interface SharingOptions {
-  /** How long a hub may give no sign of life. Default 10 seconds. */
+  /** How long a hub keeps its jobs without a sign of life. Default 10 seconds. */
   readonly lease?: Duration.Input
-  /** How often to look without having been told. Default 5 seconds. */
+  /** How often to look without a notification. Default 5 seconds. */
   readonly lookEvery?: Duration.Input
 }
 
@@ -29,23 +29,23 @@ const restAfterFailure = "1 second"
 export class Hubs extends Context.Service<
   Hubs,
   {
-    /** Whether no other hub can have the database. */
+    /** True if no other hub can use the database. */
     readonly alone: boolean
-    /** Ends a statement that may return a column; when it is committed, the other hubs hear of it. */
+    /** Goes at the end of a statement and notifies the other hubs on commit. It can also return a column. */
     readonly tell: (news: News, returning?: string) => Statement.Fragment
-    /** Calls back whenever another hub may have written such a thing, until the scope of this service closes. */
+    /** Calls `heard` whenever another hub may have added something, until the scope of this service closes. */
     readonly listen: (news: News, heard: () => void) => void
-    /** Ends a condition on rows of `derivations`: that no other hub works on the job. */
+    /** Added to a condition on `derivations`: no other hub works on the job. */
     readonly free: Statement.Fragment
-    /** Ends a condition on rows of `derivations`: that this hub works on the job. */
+    /** Added to a condition on `derivations`: this hub works on the job. */
     readonly mine: Statement.Fragment
-    /** Ends a list of changes to rows of `derivations`: from now on this hub works on the job. */
+    /** Added to a list of changes to `derivations`: this hub takes the job. */
     readonly claim: Statement.Fragment
-    /** Ends a list of changes to rows of `derivations`: from now on nobody works on the job. */
+    /** Added to a list of changes to `derivations`: the job is free again. */
     readonly giveUp: Statement.Fragment
   }
 >()("@agentlip/hub/Hubs") {
-  /** Of a database that belongs to this process. */
+  /** For a database that only this process uses. */
   static readonly alone: Layer.Layer<Hubs, never, SqlClient.SqlClient> = Layer.effect(
     Hubs,
     Effect.map(SqlClient.SqlClient, (sql) => {
@@ -62,7 +62,7 @@ export class Hubs extends Context.Service<
     })
   )
 
-  /** Of a database on PostgreSQL. When it closes, the jobs of this hub are everybody's. */
+  /** For a shared PostgreSQL database. When the layer closes, it frees this hub's jobs. */
   static readonly sharing = (
     options: SharingOptions = {}
   ): Layer.Layer<Hubs, SqlError.SqlError, PgClient.PgClient> => Layer.effect(Hubs, make(options))
@@ -84,7 +84,7 @@ const make = Effect.fnUntraced(function* (options: SharingOptions) {
   const follow = Effect.gen(function* () {
     const notifications = yield* sql.listen(channel)
     hearing = true
-    // Whatever was said before was said to nobody.
+    // Notifications before this point were missed, so wake everyone.
     wake()
     while (true) {
       const { payload } = yield* Queue.take(notifications)
@@ -109,7 +109,7 @@ const make = Effect.fnUntraced(function* (options: SharingOptions) {
 
   const until = sql`now() + ${Duration.toMillis(lease)} * interval '1 millisecond'`
 
-  /** Whether the lease had not run out. */
+  /** Returns false if the lease had already run out. */
   const renew = Effect.map(
     sql`UPDATE hubs SET alive_until = ${until} WHERE id = ${id} AND alive_until > now() RETURNING id`,
     (kept) => kept.length > 0
@@ -137,7 +137,7 @@ const make = Effect.fnUntraced(function* (options: SharingOptions) {
 
   const live = Effect.gen(function* () {
     if (!(yield* renew)) {
-      // Whatever kept this hub may have kept the others: they are given the time to come back.
+      // The cause may have stopped the other hubs too, so give them time to come back before their jobs are freed.
       yield* Effect.logWarning("this hub gave no sign of life in time; others may have taken its jobs")
       yield* join
       return
@@ -153,7 +153,7 @@ const make = Effect.fnUntraced(function* (options: SharingOptions) {
 
   yield* Effect.acquireRelease(join, () =>
     letGo(sql`id = ${id}`).pipe(
-      // Then its lease runs out, and the others let go of them.
+      // If this fails, the lease runs out and another hub frees the jobs.
       Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
     )
   )

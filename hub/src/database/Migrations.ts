@@ -1,19 +1,21 @@
-/** The database's tables: the same on SQLite and on PostgreSQL, but for what follows. */
+/**
+ * The database's tables and their migrations. SQLite and PostgreSQL have the same tables; the differences are below.
+ */
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"
 import { randomBytes } from "node:crypto"
 
-/** What statements for both are made of. */
+/** The SQL words in which the two databases differ. */
 interface Words {
-  /** After a table's columns. */
+  /** Added after a table's columns. */
   readonly strict: string
-  /** After a table's columns, where it is kept in the order of its key. */
+  /** Added after the columns of a table that is stored in the order of its key. */
   readonly byKey: string
-  /** Of a column whose numbers rise with every row and are never given again. */
+  /** The type of a column whose numbers rise with every row and are never reused. */
   readonly rising: string
-  /** Of a column that counts events or jobs. */
+  /** The type of a column that counts events or jobs. */
   readonly count: string
-  /** What makes an attachment one in its topic, as columns of an index. */
+  /** The index columns that identify an attachment within its topic. */
   readonly identity: string
 }
 
@@ -22,7 +24,7 @@ const sqlite: Words = {
   byKey: "STRICT, WITHOUT ROWID",
   rising: "INTEGER PRIMARY KEY AUTOINCREMENT",
   count: "INTEGER",
-  // NULLs are all different to a unique index; here a missing key is one key, and not the empty one.
+  // A unique index treats all NULLs as different. Here a missing key equals a missing key, but not the empty key.
   identity: "kind, COALESCE(key, ''), (key IS NULL), dedupe_key"
 }
 
@@ -34,7 +36,7 @@ const postgres: Words = {
   identity: "attachment_identity(kind, key, dedupe_key)"
 }
 
-/** Runs statements that are for both. */
+/** Runs statements written for both databases. */
 const migration = (statements: (words: Words) => ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -50,13 +52,13 @@ const sqliteOnly = [
 ]
 
 const postgresFirst = [
-  // An index takes no text as long as an attachment may be.
+  // An index cannot hold texts as long as an attachment's, so hash them.
   `CREATE FUNCTION attachment_identity(kind TEXT, key TEXT, dedupe_key TEXT) RETURNS BYTEA
     LANGUAGE SQL IMMUTABLE PARALLEL SAFE AS $$
       SELECT sha256(convert_to(
         length(kind) || ':' || kind || COALESCE(length(key) || ':' || key, '') || ':' || dedupe_key, 'UTF8'))
     $$`,
-  // As the ids of SQLite's hubs: milliseconds since the epoch, and a counter; see Ids.ts.
+  // Like the ids of hubs on SQLite: milliseconds since the epoch, and a counter. See Ids.ts.
   `CREATE SEQUENCE ids`
 ]
 
@@ -167,8 +169,8 @@ const createTables = Effect.gen(function* () {
 })
 
 /**
- * A post writes one short row, of a content and the plugins it is for; its jobs are made of that later, many
- * at once. A job is its row in `derivations`: its end is in the commit of what it found.
+ * A post writes one short `outbox` row with the content's key and its plugins. Jobs are created from these rows later,
+ * many at once. A job is a row in `derivations`; the commit of its findings ends it.
  */
 const outbox = ({ byKey }: Words): ReadonlyArray<string> => [
   `CREATE TABLE outbox (
@@ -185,11 +187,11 @@ const outbox = ({ byKey }: Words): ReadonlyArray<string> => [
   `DROP INDEX derivations_pending`,
   `CREATE INDEX derivations_pending ON derivations (plugin_name, message_id, content_version)
     WHERE state = 'pending'`,
-  // The queue of hubs before this version: whatever is open in it is open in `derivations` too.
+  // The queue of older hubs. Every job open in it is open in `derivations` too.
   `DROP TABLE IF EXISTS jobs`
 ]
 
-/** Answers to requests with an `Idempotency-Key`, by method, path and key. */
+/** Answers to requests with an `Idempotency-Key`, stored by method, path and key. */
 const idempotencyKeys = ({ byKey }: Words): ReadonlyArray<string> => [
   `CREATE TABLE idempotency_keys (
     key TEXT PRIMARY KEY,
@@ -201,7 +203,7 @@ const idempotencyKeys = ({ byKey }: Words): ReadonlyArray<string> => [
   `CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at)`
 ]
 
-/** Hubs that share a database, and which of them works on a job; see Hubs.ts. A SQLite file has one hub. */
+/** The hubs that share a database, and which of them works on a job: see Hubs.ts. A SQLite file has only one hub. */
 const sharedOnPostgres = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* migration(() =>
@@ -215,7 +217,7 @@ const sharedOnPostgres = Effect.gen(function* () {
   )
 })
 
-/** What operators ask for: backfills with their progress, and jobs of a state without a look at all others. */
+/** For operators: backfills with their progress, and indexes to find jobs by state. */
 const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
   `CREATE TABLE backfills (
     id TEXT PRIMARY KEY,
@@ -233,13 +235,13 @@ const operations = ({ byKey, count }: Words): ReadonlyArray<string> => [
     WHERE state = 'failed'`,
   `CREATE INDEX derivations_stale ON derivations (message_id, content_version, plugin_name)
     WHERE state = 'stale'`,
-  // The backfill that had the job done last.
+  // The backfill that last opened the job.
   `ALTER TABLE derivations ADD COLUMN backfill_id TEXT`,
   `CREATE INDEX derivations_of_backfill ON derivations (backfill_id)
     WHERE state = 'pending' AND backfill_id IS NOT NULL`
 ]
 
-/** Which message an answer is about, so that its deletion finds it; see KeptAnswers.ts. */
+/** The message that an answer contains, so that its deletion finds the answer. See KeptAnswers.ts. */
 const answersOfMessages = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const messageId = sql.onDialectOrElse({
@@ -253,7 +255,7 @@ const answersOfMessages = Effect.gen(function* () {
   ])
 })
 
-/** Every list that a client may ask for has an index that gives it in its order. */
+/** Gives every list that clients can request an index in the order of the list. */
 const reads = (): ReadonlyArray<string> => [
   `CREATE INDEX IF NOT EXISTS derivations_ended ON derivations (state, plugin_name, message_id, content_version)
     WHERE state <> 'pending'`,
@@ -273,19 +275,19 @@ const migrations = {
   "0007_reads": migration(reads)
 }
 
-/** The number of the last of them, not the wire's `schema_version`: databases of a newer hub have a higher one. */
+/** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */
 export const tablesVersion = Object.keys(migrations).length
 
-/** Brings the database to this version of the hub; does nothing to one that is there already. */
+/** Migrates the database to the version of this hub. Has no effect if it is there already. */
 export const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" })
 
-/** Brings a database to an earlier version, or to none: what one of that version is compared with. */
+/** Migrates a new database up to an earlier version, for comparison with a database of that version. */
 export const migrateTo = (version: number) =>
   Migrator.make({})({
     loader: Migrator.fromRecord(Object.fromEntries(Object.entries(migrations).slice(0, version))),
     table: "migrations"
   })
 
-/** `migrate`, before anything that needs the tables. */
+/** Runs `migrate` before any layer that needs the tables. */
 export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError.SqlError, SqlClient.SqlClient> =
   Layer.effectDiscard(migrate)

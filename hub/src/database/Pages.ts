@@ -1,15 +1,15 @@
 /**
- * Reads of lists: bounded by rows and by bytes, a few rows at a time, so that those who write are served in between.
+ * Reads pages of lists: bounded by rows and bytes, a few rows at a time, so that writes can run in between.
  *
  * **Details**
  *
- * - A slice is read in about a millisecond. Of all lists that are being read, one reads a slice in a turn of the event
- *   loop; a write waits for one slice, however many read.
- * - Few lists are read at the same time, and others wait: what is in memory is a few pages, however many ask.
+ * - Reading a slice takes about a millisecond. Only one list reads a slice in each turn of the event loop, so a write
+ *   waits for one slice, however many lists are read.
+ * - Only a few lists are read at the same time and others wait, so memory holds only a few pages.
  */
 import { Context, Effect, Layer, Semaphore } from "effect"
 
-/** Bytes of JSON that a page has, or a little more: at least one row is on it. */
+/** Bytes of JSON on a page, roughly. A page has at least one row, even a larger one. */
 export const maxPageBytes = 1024 * 1024
 
 const listsAtOnce = 8
@@ -18,11 +18,11 @@ const rowsOfFirstSlice = 16
 const rowsOfSlice = 256
 
 export interface PageOptions<Row, E, R> {
-  /** Rows at most. Default: as many as there are. */
+  /** Most rows on the page. Default: no limit. */
   readonly limit?: number | undefined
   /** Default `maxPageBytes`. */
   readonly maxBytes?: number | undefined
-  /** Reads at most so many rows, those after the last one that is on the page. Fewer mean that there are no more. */
+  /** Reads at most `count` rows after `last`, the last row on the page. Fewer rows mean the list has ended. */
   readonly read: (
     count: number,
     last: Row | undefined,
@@ -30,21 +30,21 @@ export interface PageOptions<Row, E, R> {
   ) => Effect.Effect<ReadonlyArray<Row>, E, R>
 }
 
-/** Which part of a list that has no better way to go on. */
+/** The page of a list that has no cursor. */
 export interface Offset {
-  /** Default: as many as a page has bytes for. */
+  /** Default: as many as fit into a page's byte bound. */
   readonly limit?: number | undefined
-  /** How many come before. Default 0. */
+  /** Rows to skip. Default 0. */
   readonly offset?: number | undefined
 }
 
 export interface Page<Row> {
   readonly rows: ReadonlyArray<Row>
-  /** There are other rows after these. */
+  /** True if more rows follow. */
   readonly has_more: boolean
 }
 
-/** About as many bytes as a row has as JSON; exact enough for a bound. */
+/** The approximate size of a row as JSON. */
 const bytesOf = (row: object): number => {
   let bytes = 2
   for (const value of Object.values(row)) {
@@ -85,7 +85,7 @@ export class Pages extends Context.Service<
           let bytes = 0
           let count = rowsOfFirstSlice
           while (true) {
-            // One more than may be on the page tells whether there are more.
+            // Read one row more than fits, to know if there are more.
             const wanted = Math.min(count, limit + 1 - rows.length)
             const slice = yield* slices.withPermit(
               Effect.tap(read(wanted, rows.at(-1), rows.length), () => Effect.yieldNow)

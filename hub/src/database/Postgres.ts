@@ -1,12 +1,12 @@
 /**
- * Effect's `SqlClient` over a pool of connections to PostgreSQL, with transactions that are to the hub what SQLite's are.
+ * Effect's `SqlClient` over a pool of connections to PostgreSQL, with transactions that behave like SQLite's.
  *
- * **Details**: a transaction first takes the one lock that all hubs of a database share, and holds it until it is
- * committed or rolled back. So whoever reads in it and then writes sees no change of others between the two, and what
- * it numbers is numbered in the order of commits. Statements outside of a transaction wait for nobody.
+ * **Details**: a transaction first takes the one lock that all hubs of a database share, and holds it until commit or
+ * rollback. If it reads and then writes, no other transaction changes the data in between, and its event numbers
+ * follow the order of commits. Statements outside a transaction do not wait for the lock.
  *
- * **Gotchas**: a transaction that only reads takes the lock too; read with single statements. Poolers that give every
- * transaction another connection do not work: the hub listens for notifications.
+ * **Gotchas**: a read-only transaction takes the lock too, so read with single statements. Poolers that give each
+ * transaction another connection do not work, because the hub listens for notifications.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { type Duration, Effect, Layer, Option, Redacted, Result, Semaphore } from "effect"
@@ -16,17 +16,17 @@ import { type SqlClient, SqlError } from "effect/sql"
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; its `options` may set a `search_path`. */
   readonly url: Redacted.Redacted
-  /** Connections at most. Default 10; one writes, one listens, the others read. */
+  /** Most connections. Default 10: one writes, one listens, the others read. */
   readonly maxConnections?: number
-  /** How long a connection may take to be made. Default 5 seconds. */
+  /** Time limit for opening a connection. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input
 }
 
-/** Sent by every connection, whatever the server's or the database's defaults are. */
+/** Set on every connection, to override the defaults of the server and the database. */
 const settings = {
-  // A later snapshot would be older than the lock, and not see what its last holder wrote.
+  // With a stricter level, the snapshot would be older than the lock and miss what its last holder wrote.
   default_transaction_isolation: "read committed",
-  // A hub that stands still in the middle of a transaction must not hold up the others for long.
+  // A hub that hangs inside a transaction must not block the others for long.
   idle_in_transaction_session_timeout: "10s",
   lock_timeout: "10s"
 }
@@ -35,7 +35,7 @@ const makeTypes = (): PgTypes.Registry => {
   const types = PgTypes.makeRegistry()
   const narrow = (value: bigint): number | bigint =>
     BigInt.asIntN(54, value) === value ? Number(value) : value
-  // As SQLite's client gives integers: a number where it is exact.
+  // Like the SQLite client: a number if it is exact, otherwise a bigint.
   types.register<number | bigint>(PgTypes.OID.int8, {
     encode: (value) => PgTypes.encode(BigInt(value), PgTypes.OID.int8),
     decode: (bytes) =>
@@ -44,11 +44,11 @@ const makeTypes = (): PgTypes.Registry => {
   return types
 }
 
-/** As `pg_stat_activity` shows them. */
+/** The name that `pg_stat_activity` shows. */
 const applicationName = (url: Redacted.Redacted): string =>
   URL.parse(Redacted.value(url))?.searchParams.get("application_name") ?? "agentlip-hub"
 
-/** A client that lives as long as its scope; see `layer`. */
+/** Creates a client that lives as long as its scope. See `layer`. */
 export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
   const client = yield* PgClient.make({
     url: options.url,
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
     types: makeTypes(),
     ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout })
   })
-  // Of this process one transaction at a time waits for the lock, and the other connections are free to read.
+  // Only one transaction of this process waits for the lock, so that the other connections stay free for reads.
   const writer = yield* Semaphore.make(1)
   const lock = client`
     SELECT pg_advisory_xact_lock(hashtextextended('agentlip ' || current_schema(), 0))`
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
       Option.match({
         onNone: () =>
           writer.withPermit(begin(Effect.andThen(lock, effect))).pipe(
-            // A connection that is lost cannot be rolled back either: the server has done so.
+            // The rollback fails too if the connection was lost, but then the server has rolled back.
             Effect.catchDefect((defect) =>
               defect instanceof SqlError.SqlError ? Effect.fail(defect) : Effect.die(defect)
             )
@@ -81,10 +81,10 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
 })
 
 /**
- * Gives `SqlClient` on a PostgreSQL database (version 13 or later), closed with the layer's scope.
+ * Provides `SqlClient` on a PostgreSQL database (version 13 or later), closed with the layer's scope.
  *
- * **Errors**: nothing is connected before the first statement. Then a server that cannot be reached is a `SqlError`
- * (`ConnectionError`), and one that refuses the user an `AuthenticationError`.
+ * **Errors**: the first statement opens the connection. It fails with a `SqlError` (`ConnectionError`) if the server
+ * cannot be reached, and with `AuthenticationError` if the server rejects the user.
  *
  * @example
  * ```ts

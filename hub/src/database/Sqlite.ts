@@ -1,10 +1,10 @@
 /**
- * Effect's `SqlClient` over Node's own `node:sqlite`: one connection per layer, every statement prepared once.
+ * Effect's `SqlClient` over Node's own `node:sqlite`: one connection per layer, and prepared statements are reused.
  *
- * **Details**: SQLite's own wait for another process's lock would hold up the event loop, so it is not used:
- * what finds the database locked is tried again from the start, and others have the connection meanwhile.
+ * **Details**: SQLite's own wait for another process's lock would block the event loop, so it is switched off. An
+ * operation that finds the database locked is retried from the start, and others can use the connection meanwhile.
  *
- * **Gotchas**: integers beyond 2^53 arrive as `bigint`; provide `SqlClient.SafeIntegers` to get every integer so.
+ * **Gotchas**: integers beyond 2^53 arrive as `bigint`. Provide `SqlClient.SafeIntegers` to get every integer as one.
  */
 import { Cause, Context, Effect, Layer, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
@@ -14,7 +14,10 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 export interface SqliteOptions {
   /** Path of the database file, or `":memory:"`. */
   readonly filename: string
-  /** About how many milliseconds a transaction, or a statement outside of one, waits for another process's lock. Default 5,000. */
+  /**
+   * How long a transaction, or a statement outside of one, waits for another process's lock, roughly, in milliseconds.
+   * Default 5,000.
+   */
   readonly busyTimeoutMs?: number
 }
 
@@ -27,15 +30,15 @@ const pragmas = [
   "journal_mode = WAL",
   "synchronous = NORMAL",
   "foreign_keys = ON",
-  // Pages that every transaction touches are copied back once in 4,000 pages instead of once in 1,000.
+  // Copy pages back every 4,000 pages instead of every 1,000: fewer copies of pages that every transaction changes.
   "wal_autocheckpoint = 4000",
-  // KiB, when negative: 16 MiB.
+  // A negative value is in KiB: 16 MiB.
   "cache_size = -16384"
 ]
 const streamChunk = 64
 
 const sqlError = (cause: unknown, operation: string): SqlError.SqlError => {
-  // The classifier reads `errno`, node:sqlite gives `errcode`.
+  // Effect's classifier reads `errno`, but node:sqlite sets `errcode`.
   if (cause instanceof Error && "errcode" in cause && !("errno" in cause)) {
     Object.assign(cause, { errno: cause.errcode })
   }
@@ -67,7 +70,7 @@ const toInput = (value: unknown, index: number): SQLInputValue => {
 const narrow = (value: unknown): unknown =>
   typeof value === "bigint" && BigInt.asIntN(54, value) === value ? Number(value) : value
 
-/** Rows are fresh objects, so they are narrowed in place. */
+/** Changes the row in place, which is safe because SQLite returns fresh objects. */
 const narrowRow = <Row extends Record<string, unknown>>(row: Row): Row => {
   for (const column in row) {
     if (typeof row[column] === "bigint") Object.assign(row, { [column]: narrow(row[column]) })
@@ -94,7 +97,7 @@ const makeConnection = (db: DatabaseSync): SqliteConnection => {
 
   const prepareCached = (sql: string): StatementSync => {
     const statement = prepared.get(sql) ?? prepareFresh(sql)
-    // Least recently used first, so that texts with a value written into them do not drive out the others.
+    // Keep the order of use, so that statements used once drive out each other and not the common ones.
     prepared.delete(sql)
     prepared.set(sql, statement)
     if (prepared.size > maxPrepared) {
@@ -164,7 +167,7 @@ const makeConnection = (db: DatabaseSync): SqliteConnection => {
       Stream.fromPull(
         Effect.gen(function* () {
           const bigInts = yield* wantsBigInts
-          // A statement of its own: a cached one would be reset when the same text runs meanwhile.
+          // Do not use the cached statement: running the same text meanwhile would reset it.
           const iterator = yield* Effect.acquireRelease(
             attempt("execute statement", () => prepareFresh(sql).iterate(...params.map(toInput))),
             (open) => Effect.sync(() => open.return?.())
@@ -192,7 +195,7 @@ const pauseMillis = 10
 const isLocked = (error: unknown): boolean =>
   error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
 
-/** Runs again while another process has the lock and nothing has been done; nothing is held in between. */
+/** Retries while another process holds the lock and `mayRunAgain`. Holds nothing between two attempts. */
 const whenUnlocked = <A, E, R>(
   run: Effect.Effect<A, E, R>,
   millis: number,
@@ -204,7 +207,7 @@ const whenUnlocked = <A, E, R>(
     () => Effect.andThen(Effect.sleep(pauseMillis), whenUnlocked(run, millis - pauseMillis, mayRunAgain))
   )
 
-/** Once its body has begun, a transaction is never run again. */
+/** Retries only the start of a transaction. Once its body has started, it never runs again. */
 const beginWhenUnlocked =
   (withTransaction: SqlClient.SqlClient["withTransaction"], patience: number) =>
   <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
@@ -228,7 +231,7 @@ const open = ({ filename }: SqliteOptions): DatabaseSync => {
   }
 }
 
-/** A client that lives as long as its scope; see `layer`. */
+/** Creates a client that lives as long as its scope. See `layer`. */
 export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
   const patience = options.busyTimeoutMs ?? 5_000
   const db = yield* Effect.acquireRelease(
@@ -250,7 +253,7 @@ export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
     driver: "sqlite-node",
     spanAttributes: [["db.system.name", "sqlite"]],
     prepareTransactionControls: true,
-    // The write lock first: a transaction that reads and then writes can never fail on a busy upgrade.
+    // Take the write lock first, so that a transaction that reads and then writes never fails to upgrade its lock.
     beginTransaction: "BEGIN IMMEDIATE",
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
   })
@@ -258,10 +261,10 @@ export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
 })
 
 /**
- * Gives `SqlClient` on a SQLite file (WAL, foreign keys on), closed with the layer's scope.
+ * Provides `SqlClient` on a SQLite file (WAL, foreign keys on), closed with the layer's scope.
  *
- * **Errors**: a file that cannot be opened fails the layer with a `SqlError` (`ConnectionError`); a lock that
- * is not had in time is a `LockTimeoutError`, whose `isRetryable` is true.
+ * **Errors**: the layer fails with a `SqlError` (`ConnectionError`) if the file cannot be opened. If the lock stays
+ * taken for too long, the error is a `LockTimeoutError`, whose `isRetryable` is true.
  *
  * @example
  * ```ts

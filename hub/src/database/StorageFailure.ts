@@ -1,12 +1,12 @@
-/** What it means when the database refuses: for whoever asked, and for whoever runs the hub. */
+/** Explains failures of the database to clients and operators. */
 import { Cause, Effect } from "effect"
 import { SqlError } from "effect/sql"
 
-/** The database refuses whatever it is asked for now; it was not done, and may be tried again later. */
+/** The database currently refuses every operation. Nothing was written; the operation can be retried later. */
 export interface StorageFailure {
   /** A sentence without paths or contents. */
   readonly text: string
-  /** Seconds after which it is worth trying again. */
+  /** Seconds to wait before a retry. */
   readonly retryAfter: number
 }
 
@@ -21,7 +21,7 @@ const full = { text: "The disk of the hub's database is full", retryAfter: 10 }
 const unreachable = { text: "The hub's database cannot be reached; try again", retryAfter: 1 }
 const busy = { text: "The hub's database is busy; try again", retryAfter: 1 }
 
-/** By SQLite's primary result codes and PostgreSQL's SQLSTATEs. */
+/** Keyed by SQLite's primary result codes and PostgreSQL's SQLSTATEs. */
 const failures: Readonly<Record<number | string, StorageFailure>> = {
   5: locked,
   6: locked,
@@ -33,7 +33,7 @@ const failures: Readonly<Record<number | string, StorageFailure>> = {
   26: damaged,
   "25006": readOnly,
   "53100": full,
-  // What a server says on every connection when it stops, and on new ones while it starts.
+  // Sent on every connection while a server stops, and on new ones while it starts.
   "57P01": unreachable,
   "57P02": unreachable,
   "57P03": unreachable,
@@ -44,7 +44,7 @@ const failures: Readonly<Record<number | string, StorageFailure>> = {
 
 const codeOf = ({ reason: { cause } }: SqlError.SqlError): number | string => {
   if (!(cause instanceof Error)) return ""
-  // The upper bits only refine it.
+  // The upper bits of an extended code only add detail.
   if ("errcode" in cause) return Number(cause.errcode) & 0xff
   return "code" in cause ? String(cause.code) : ""
 }
@@ -57,7 +57,7 @@ const ofError = (error: unknown): StorageFailure | undefined => {
   return error.isRetryable ? busy : undefined
 }
 
-/** `undefined` for what is not the database's state but the fault of a statement or of the hub. */
+/** Returns `undefined` if the statement or the hub is at fault, not the state of the database. */
 export const storageFailure = (cause: Cause.Cause<unknown>): StorageFailure | undefined => {
   for (const reason of cause.reasons) {
     const found = Cause.isFailReason(reason)
@@ -72,6 +72,6 @@ export const storageFailure = (cause: Cause.Cause<unknown>): StorageFailure | un
 
 const isStorage = <E>(error: E): error is Extract<E, SqlError.SqlError> => error instanceof SqlError.SqlError
 
-/** A failing database is nobody's input: a defect, which the server answers with 500 or 503. */
+/** A failing database is not caused by the input, so make it a defect: the server responds with 500 or 503. */
 export const storageIsDefect = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.catchIf(self, (error) => isStorage(error), Effect.die)

@@ -1,6 +1,6 @@
 /**
- * Triggers, views and virtual tables: what a SQLite file runs by itself. One from elsewhere may hold others than a
- * hub's, such as a trigger that rewrites messages.
+ * Checks the code that a SQLite file runs by itself: triggers, views and virtual tables. A file from elsewhere may
+ * hold others than a hub's, such as a trigger that rewrites messages.
  */
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -16,7 +16,7 @@ type StoredCode = ReadonlyMap<string, string>
 const codeOf = (rows: ReadonlyArray<Record<string, unknown>>): StoredCode =>
   new Map(rows.map(({ name, sql }) => [String(name), String(sql).replaceAll(/\s+/g, " ")]))
 
-/** What a hub's database has whose tables are of this version. */
+/** The stored code in a hub's database of this version. */
 const expected = (version: number) =>
   Effect.gen(function* () {
     yield* Migrations.migrateTo(version)
@@ -24,11 +24,13 @@ const expected = (version: number) =>
     return codeOf(yield* sql.unsafe<Record<string, unknown>>(query))
   }).pipe(
     Effect.provide(Layer.fresh(Sqlite.layer({ filename: ":memory:" }))),
-    // The hub's own statements, in a database of its own.
+    // These are the hub's own statements in a new database, so they cannot fail.
     Effect.orDie
   )
 
-/** What a database has of another kind than a hub of its version makes, or lacks, in words; empty if nothing. */
+/**
+ * Describes stored code that differs from a hub's of the same version, or is missing. Empty if there is no difference.
+ */
 export const foreignCode = Effect.fnUntraced(function* (file: string) {
   const { version, found } = yield* Effect.sync(() => {
     const db = new DatabaseSync(file, { timeout: 5_000 })

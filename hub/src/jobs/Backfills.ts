@@ -1,13 +1,13 @@
 /**
- * Asks plugins about messages once more: after a plugin is new, or finds more than it did.
+ * Runs plugins on old messages again, for example after a plugin was added or improved.
  *
  * **Details**
  *
- * - A backfill goes through the log of events and gives out a job for each message that is met, on the content that the
- *   message has now. How far it is, is in the transaction that gives out the jobs: whoever stops goes on from there.
- * - It gives out a few at a time, and none while its plugins have enough to do, so that new messages do not wait for
- *   old ones.
- * - What a plugin had found before is replaced when its job ends, as ever.
+ * - A backfill walks through the event log and opens a job for each message it meets, on the message's current
+ *   content. Its position is saved in the transaction that opens the jobs, so it continues there after a stop.
+ * - It opens a few jobs at a time, and none while its plugins have enough to do, so that old messages do not delay new
+ *   ones.
+ * - As always, new findings replace the old ones when a job ends.
  */
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -30,13 +30,13 @@ export interface Which {
   readonly since_event?: number
 }
 
-/** Events that are looked at in one transaction. */
+/** Events read in one transaction. */
 const eventsAtOnce = 128
 
-/** So many open jobs of its plugins are enough. */
+/** Open no more jobs while a plugin has this many open ones. */
 const enough = 64
 
-/** How long it waits for them to become fewer. */
+/** Pause between two looks at the running backfills. */
 const rest = "100 millis"
 const restAfterFailure = "1 second"
 
@@ -51,21 +51,21 @@ const toBackfill = ({ first_event, last_event, at_event, ...row }: Row): Backfil
 export class Backfills extends Context.Service<
   Backfills,
   {
-    /** Newest first. */
+    /** Newest first, at most 100. */
     readonly list: Effect.Effect<ReadonlyArray<Backfill>, SqlError.SqlError>
     readonly get: (id: string) => Effect.Effect<Backfill, NotFound | SqlError.SqlError>
-    /** Goes on with an unfinished one of the same kind, where there is one. */
+    /** Continues an unfinished backfill with the same plugin and start if there is one. */
     readonly begin: (
       which: Which
     ) => Effect.Effect<
       { readonly backfill: Backfill; readonly resumed: boolean },
       NotFound | SqlError.SqlError
     >
-    /** Does nothing to one that is done. */
+    /** Has no effect on a backfill that is done. */
     readonly pause: (id: string) => Effect.Effect<Backfill, NotFound | SqlError.SqlError>
   }
 >()("@agentlip/hub/Backfills") {
-  /** Works on the unfinished ones as long as its scope is open. */
+  /** Works on unfinished backfills until its scope closes. */
   static readonly layer: Layer.Layer<Backfills, never, SqlClient.SqlClient | Hubs | Ids | JobQueue | Specs> =
     Layer.effect(
       Backfills,
@@ -75,7 +75,7 @@ export class Backfills extends Context.Service<
         const queue = yield* JobQueue
         const specs = yield* Specs
         const work = Latch.makeUnsafe(true)
-        // One that another hub has begun is gone on with, also when that hub is gone.
+        // A backfill that another hub started continues here too, even after that hub has stopped.
         const hubs = yield* Hubs
         hubs.listen("jobs", () => work.openUnsafe())
         const givenIds = Dialect.given(sql, { id: "text" })
@@ -135,7 +135,7 @@ export class Backfills extends Context.Service<
         const pluginsOf = ({ plugin_name }: Row): ReadonlyArray<string> =>
           plugin_name === null ? specs.current().map(({ name }) => name) : [plugin_name]
 
-        /** Open jobs of the plugin that has the most, as far as that matters. */
+        /** The number of open jobs of the busiest plugin, counted up to `enough`. */
         const open = Effect.fnUntraced(function* (plugins: ReadonlyArray<string>) {
           let most = 0
           for (const plugin of plugins) {
@@ -146,7 +146,7 @@ export class Backfills extends Context.Service<
           return most
         })
 
-        /** Gives out the next jobs; answers whether there are more to give. */
+        /** Opens the next jobs of a backfill and saves its position. */
         const step = (id: string) =>
           Effect.gen(function* () {
             const backfill = yield* row(id)
@@ -169,7 +169,7 @@ export class Backfills extends Context.Service<
             yield* sql`UPDATE backfills SET at_event = ${at}, jobs = jobs + ${given} WHERE id = ${id}`
           }).pipe(sql.withTransaction)
 
-        /** Ends one that has given out everything, once all of that is done. */
+        /** Marks a backfill as done once all its jobs have ended. */
         const finish = Effect.fnUntraced(function* (id: string) {
           const ended_at = yield* timestamp
           yield* sql`
@@ -178,7 +178,7 @@ export class Backfills extends Context.Service<
               AND NOT EXISTS (SELECT 1 FROM derivations WHERE state = 'pending' AND backfill_id = ${id})`
         })
 
-        /** Some work for each that runs; answers whether any does. */
+        /** Advances every running backfill. Returns false if none is running. */
         const turn = Effect.gen(function* () {
           const running = yield* sql<Row>`SELECT * FROM backfills WHERE state = 'running' ORDER BY id`
           for (const backfill of running) {

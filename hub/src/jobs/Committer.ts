@@ -1,13 +1,13 @@
 /**
- * Commits what plugins found, of many jobs at once: rows, events and the ends of the jobs are one transaction.
+ * Commits the outcomes of many jobs at once: rows, events and the ends of the jobs are one transaction.
  *
  * **Details**
  *
- * - Each job is judged by itself, by what its message is inside the transaction, which has the write lock
- *   from its begin: findings of another content, or of a message that is deleted, end as stale and write
- *   nothing. Nobody can edit between the look and the commit.
- * - A job that has ended is ended no second time, and one that another hub has taken over is not ended by this one:
- *   nothing of its findings is written.
+ * - Each job is checked against its message inside the transaction, which holds the write lock from its start, so no
+ *   edit can come between the check and the commit. If the message has other content or is deleted, the job ends as
+ *   stale and writes nothing.
+ * - A job that has already ended, or that another hub has taken over, is not ended here, and its findings are not
+ *   written.
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -20,12 +20,12 @@ import { timestamp } from "../timestamp.ts"
 import type { DerivationError } from "@agentlip/protocol"
 import type { Job, JobKey, JobMessage } from "./JobQueue.ts"
 
-/** What became of a run. */
+/** The outcome of a job. */
 export type Outcome =
   | { readonly _tag: "Enrichments"; readonly job: Job; readonly found: ReadonlyArray<EnrichmentDraft> }
   | { readonly _tag: "Attachments"; readonly job: Job; readonly found: ReadonlyArray<AttachmentDraft> }
   | { readonly _tag: "Failed"; readonly job: Job; readonly error: DerivationError }
-  /** The message had changed before the plugin was asked. */
+  /** The message changed before the plugin ran. */
   | { readonly _tag: "Overtaken"; readonly job: Job }
 
 type Current = Pick<
@@ -33,7 +33,7 @@ type Current = Pick<
   "id" | "content_raw" | "content_version" | "deleted_at" | "topic_id" | "channel_id"
 >
 
-/** An edit back leaves the content as it was; the newest content's own job commits then. */
+/** Compares the version too: after an edit and an edit back, only the job of the newest content commits. */
 const isCurrent = (
   message: Current | undefined,
   { content_version, message: asked }: Job
@@ -44,7 +44,7 @@ const isCurrent = (
   message.content_raw === asked.content_raw
 
 const endOf = (outcome: Outcome, message: Current | undefined): End => {
-  // Whatever became of the run: an error may quote the text, which is gone.
+  // A deleted message makes every outcome stale, even a failure: its error may quote the deleted text.
   if (message !== undefined && message.deleted_at !== null) return "stale"
   switch (outcome._tag) {
     case "Failed":
@@ -68,7 +68,7 @@ export interface Ended {
 export class Committer extends Context.Service<
   Committer,
   {
-    /** All of it or nothing; answers the jobs that this commit ended. */
+    /** Commits all outcomes or none. Returns the jobs that this commit ended. */
     readonly commit: (
       outcomes: ReadonlyArray<Outcome>
     ) => Effect.Effect<ReadonlyArray<Ended>, SqlError.SqlError>
@@ -99,7 +99,7 @@ export class Committer extends Context.Service<
           return new Map(rows.map((row) => [row.id, row]))
         })
 
-        /** Ends those that are open, and answers which these were. */
+        /** Ends the jobs that are still open, and returns them. */
         const end = Effect.fnUntraced(function* (ends: ReadonlyArray<Ended>) {
           const ended_at = yield* timestamp
           const rows = ends.map(({ outcome, end }) => {
@@ -127,7 +127,10 @@ export class Committer extends Context.Service<
             })
           )
 
-        /** What operators are told of a job that brought nothing; of a message that is gone there is no place to tell it. */
+        /**
+         * The event that tells operators of a failed or stale job. There is none if the message is gone: the event
+         * would have no channel.
+         */
         const toldOf = ({ outcome, end }: Ended, message: Current | undefined): ReadonlyArray<NewEvent> => {
           if ((end !== "failed" && end !== "stale") || message === undefined) return []
           const { message_id, plugin_name, content_version } = outcome.job

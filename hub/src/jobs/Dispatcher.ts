@@ -1,16 +1,16 @@
 /**
- * Runs plugins on messages and commits what they find.
+ * Runs plugins on messages and commits their findings.
  *
  * **Details**
  *
- * - A job is delivered at least once; its effect happens once: rows, events and the end of the job are one
- *   transaction, and a job that has ended is not run again.
- * - Whatever has come to an end while the database was busy is committed together. If that fails, each is
- *   committed by itself, so that one that cannot be committed takes no other with it.
- * - What a plugin had derived from the message before is replaced, also when it now fails: nothing of an
- *   earlier content is left behind once the jobs of the newest have ended.
- * - While a plugin's breaker is open its jobs wait, and nobody else's do. Where other hubs have the database too, they
- *   are given back: the breaker of another hub may be closed.
+ * - A job is delivered at least once and takes effect once: its rows, its events and its end are one transaction, and
+ *   a job that has ended is not run again.
+ * - Outcomes that arrive while the database is busy are committed together. If that commit fails, each is committed
+ *   alone, so that one bad outcome does not hold up the others.
+ * - New findings replace what the plugin found in the message before. A failed run removes the old findings too, so
+ *   that none of an earlier content remain once the jobs of the newest content have ended.
+ * - While a plugin's breaker is open, its jobs wait and other plugins go on. If several hubs share the database, the
+ *   jobs are given back, because the breaker of another hub may be closed.
  */
 import {
   CircuitBreaker,
@@ -38,25 +38,25 @@ import { storageFailure } from "../database/StorageFailure.ts"
 import * as Trace from "../core/Trace.ts"
 
 export interface DispatcherOptions {
-  /** Runs of all plugins side by side. Default 64. */
+  /** Runs of all plugins at the same time. Default 64. */
   readonly concurrency?: number
 }
 
-/** A job that was begun so often and never ended takes its process down, or its database is broken. */
+/** Give up after this many deliveries: the job crashes its process every time, or its database is broken. */
 const maxDeliveries = 5
 const restAfterFailure = "1 second"
 
-/** Jobs that are given back are not taken again sooner, however short the plugin's cooldown is. */
+/** The shortest pause before jobs that were given back are taken again, even if the plugin's cooldown is shorter. */
 const shortestRest = Duration.millis(50)
 
-/** Jobs that are read ahead for a plugin, so that a batch of them costs as many statements as one. */
+/** Jobs read ahead for each plugin, so that many jobs cost as few statements as one. */
 const readAhead = 32
 
-/** A commit is to be over before anyone who posts takes notice. */
+/** Bounds of one commit, so that it never delays a post noticeably. */
 const maxCommitJobs = 96
 const maxCommitChars = 256 * 1024
 
-/** So many jobs under way are many, and so often a commit waits a moment for them. */
+/** From this many running jobs on, a commit waits for more outcomes, at most `gatherMoments` times. */
 const manyJobs = 8
 const gatherMoments = 5
 
@@ -64,7 +64,7 @@ interface Ready {
   readonly line: Line
   readonly outcome: Outcome
   readonly chars: number
-  /** Of the span that its job had; its commit is in the same trace. */
+  /** The trace context of the job's span. The commit belongs to the same trace. */
   readonly traceparent: string | undefined
 }
 
@@ -98,7 +98,7 @@ const charsOf = (outcome: Outcome): number => {
   }
 }
 
-/** The first of what is ready, as much as one commit takes. */
+/** Removes the first outcomes that fit into one commit from `ready`, and returns them. */
 const nextGroup = (ready: Array<Ready>): ReadonlyArray<Ready> => {
   let count = 0
   for (let chars = 0; count < ready.length && count < maxCommitJobs; count++) {
@@ -108,7 +108,7 @@ const nextGroup = (ready: Array<Ready>): ReadonlyArray<Ready> => {
   return ready.splice(0, count)
 }
 
-/** Handles whatever goes wrong; only being stopped is passed on. */
+/** Handles every failure and defect. Interruption passes through. */
 const unlessInterrupted = <A, E, R, R2>(
   self: Effect.Effect<A, E, R>,
   handle: (cause: Cause.Cause<E>) => Effect.Effect<void, never, R2>
@@ -132,7 +132,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
   const isReady = Latch.makeUnsafe(false)
 
   const lines = new Lines(concurrency)
-  /** Jobs of plugins that are no longer configured. */
+  /** Jobs taken for plugins that are no longer configured; they are given back. */
   let left: ReadonlyArray<Job> = []
   const takeUp = (): void => {
     left = [...left, ...lines.replace(specs.current())]
@@ -170,14 +170,14 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       )
     )
 
-  /** Gives back what was read ahead for a plugin. */
+  /** Gives back the jobs that were read ahead for a plugin. */
   const giveBackAhead = (line: Line) =>
     Effect.suspend(() => {
       const ahead = line.ahead.splice(0)
       return Effect.onError(queue.giveBack(ahead), () => Effect.sync(() => line.ahead.unshift(...ahead)))
     })
 
-  /** Leaves the jobs of a plugin to other hubs until its breaker may let one through. */
+  /** Pauses a plugin on this hub until its breaker may let a run through. Other hubs can take its jobs meanwhile. */
   const rest = (line: Line, retryAfter: Duration.Duration) =>
     Effect.suspend(() => {
       if (line.resting) return Effect.void
@@ -194,7 +194,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       )
     })
 
-  /** Runs until the breaker has it; `undefined`: it is given back. */
+  /** Runs the job until the breaker lets it through. Returns `undefined` if the job was given back instead. */
   const outcomeOf = Effect.fnUntraced(function* (line: Line, job: Job) {
     if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
     const { deleted_at, content_version } = job.message
@@ -202,12 +202,12 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       return { _tag: "Overtaken", job } satisfies Outcome
     }
     if (job.again) {
-      // A plugin that does not load fails the run, which says why.
+      // Ignore a load failure here: the run below fails with the same error.
       yield* Effect.ignore(runtime.load(line.spec))
       yield* queue.beginAgain(job)
     }
     while (true) {
-      // As the plugin is now: it may have changed while the job waited.
+      // Read the spec again: it may have changed while the job waited.
       const { spec } = line
       const result = yield* Effect.result(slots.withPermit(run(spec, job)))
       if (Result.isSuccess(result)) {
@@ -229,11 +229,11 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     }
   })
 
-  /** Jobs that have left the process's hands, ended or not. */
+  /** Frees a job that this process has finished with, whether it has ended or not. */
   const leave = (line: Line, job: Job): void => {
     queue.release([job])
     line.begun--
-    // A job that is delivered alone keeps the queue from giving out others.
+    // While a job is delivered alone, the queue hands out no others of its plugin. Ask again now.
     if (line.begun === 0) line.emptyAt = -1
     queue.arrivals.openUnsafe()
   }
@@ -288,7 +288,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
   const write = (group: ReadonlyArray<Ready>): Effect.Effect<void> =>
     unlessInterrupted(
       Effect.map(
-        // One commit in as many traces as it has jobs.
+        // The commit gets a span in the trace of each of its jobs.
         group.reduce(
           (commit, { outcome, traceparent }) =>
             Trace.span("commit", { "plugin.name": outcome.job.plugin_name }, traceparent)(commit),
@@ -299,7 +299,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
         }
       ),
       (cause) => {
-        // What one of them cannot have now no other can; they wait here, so that it costs none a delivery.
+        // A storage failure affects every job. Wait here, so that no job loses a delivery.
         const storage = storageFailure(cause)
         if (storage !== undefined) {
           return Effect.logError(`${group.length} jobs wait to be committed: ${storage.text}`).pipe(
@@ -315,7 +315,9 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       }
     )
 
-  /** Where many jobs are under way, those that are about to answer are waited for: a commit of many costs little more. */
+  /**
+   * While many jobs run, wait a few milliseconds for more outcomes: a large commit costs little more than a small one.
+   */
   const gather = Effect.gen(function* () {
     for (let waited = 0; waited < gatherMoments && ready.length < maxCommitJobs; waited++) {
       const { begun } = lines
@@ -324,7 +326,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     }
   })
 
-  /** Everything that has answered by the end of this turn of the event loop is one commit. */
+  /** Commits every outcome that is ready by the end of this turn of the event loop. */
   const commit = Effect.gen(function* () {
     yield* isReady.await
     yield* Effect.yieldNow
@@ -340,7 +342,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     )
     if (short.length === 0) return
     const readAgain = (): void => short.forEach((line) => (line.emptyAt = -1))
-    // Before they are read: a job that leaves meanwhile may be what the queue waits for.
+    // Set this before the queue is read: the queue may be waiting for a job that ends meanwhile.
     for (const line of short) line.emptyAt = count
     const { jobs, more } = yield* Effect.onError(
       queue.take(new Map(short.map(({ spec }) => [spec.name, readAhead]))),
@@ -353,14 +355,14 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       line.ahead.push(job)
       line.emptyAt = -1
     }
-    // Its breaker opened while they were read.
+    // The breaker may have opened during the read.
     for (const line of short) if (line.resting) yield* giveBackAhead(line)
     if (!more) return
     readAgain()
     queue.arrivals.openUnsafe()
   })
 
-  /** Begins what has a place, of each plugin in its turn, at most so many. */
+  /** Starts jobs that were read ahead, the plugins in turn, at most `most` of them. */
   const beginSome = Effect.fnUntraced(function* (most: number) {
     let left = most
     for (let any = true; any && left > 0; ) {
@@ -408,6 +410,6 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
   )
 })
 
-/** Works through the queue as long as its scope is open; a stop gives unfinished jobs back. */
+/** Works through the queue until its scope closes, then gives unfinished jobs back. */
 export const layer = (options: DispatcherOptions = {}) =>
   Layer.effectDiscard(make(options)).pipe(Layer.provide(Committer.layer))

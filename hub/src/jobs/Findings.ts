@@ -1,9 +1,9 @@
 /**
- * The rows that came from plugins. What a plugin derives from a message replaces what it had derived before.
+ * Stores findings. The findings of a run replace what the plugin found in that message before.
  *
- * **Details**: an attachment belongs to its topic and is kept as long as anyone stands behind it: a client
- * that posted it, or a message it is derived from (`attachment_sources`). Two messages with the same link
- * share one attachment; it goes when both are gone.
+ * **Details**: an attachment belongs to its topic. It stays while it has a source: a client that posted it, or a
+ * message it was found in (`attachment_sources`). Two messages with the same link share one attachment; it is removed
+ * with the last of them.
  */
 import type { Attachment as PluginAttachment, Enrichment as PluginEnrichment } from "@agentlip/plugin-runtime"
 import { Context, Effect, Layer } from "effect"
@@ -15,19 +15,19 @@ import { type Offset, Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 import type { Attachment, Enrichment, EventData } from "@agentlip/protocol"
 
-/** Where a message is at the time of a commit. */
+/** The place of a message at the time of a commit. */
 export interface Place {
   readonly message_id: string
   readonly topic_id: string
   readonly channel_id: string
 }
 
-/** An enrichment ready to be written, so that nothing is encoded while a transaction is open. */
+/** An enrichment encoded before the transaction opens, to keep the transaction short. */
 export interface EnrichmentDraft extends PluginEnrichment {
   readonly data_json: string
 }
 
-/** An attachment ready to be written. */
+/** An attachment encoded before the transaction opens. */
 export interface AttachmentDraft {
   readonly kind: string
   readonly key: string | null
@@ -36,14 +36,14 @@ export interface AttachmentDraft {
   readonly value_json: string
 }
 
-/** All that one run of a plugin found in a message. */
+/** All findings of one run. */
 export interface RunFindings<Draft> {
   readonly place: Place
   readonly plugin: string
   readonly found: ReadonlyArray<Draft>
 }
 
-/** A lone surrogate is no text to SQLite, U+0000 none to PostgreSQL. */
+/** SQLite cannot store a lone surrogate, and PostgreSQL cannot store U+0000. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
 export const draftEnrichment = ({ kind, span, data }: PluginEnrichment): EnrichmentDraft => ({
@@ -80,7 +80,7 @@ interface EnrichmentRow {
   readonly created_at: string
 }
 
-/** What makes an attachment the same as another: its place, its identity there, and its fact. */
+/** The identity of an attachment: two attachments with the same fact are the same one. */
 interface Fact {
   readonly topic_id: string
   readonly kind: string
@@ -96,7 +96,7 @@ const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string 
 
 const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
 
-/** Whose findings they are. */
+/** The message and plugin of each run. */
 const runs = (findings: ReadonlyArray<RunFindings<unknown>>) =>
   findings.map(({ place, plugin }) => ({ message_id: place.message_id, plugin_name: plugin }))
 
@@ -105,15 +105,15 @@ type Write = Effect.Effect<void, SqlError.SqlError>
 export class Findings extends Context.Service<
   Findings,
   {
-    /** Rows and events of linkifiers' runs; none found removes what was there. */
+    /** Replaces the enrichments of linkifier runs and writes their events. A run without findings only removes. */
     readonly enrich: (findings: ReadonlyArray<RunFindings<EnrichmentDraft>>) => Write
-    /** Rows and events of extractors' runs; none found removes what was there. */
+    /** Replaces the attachments of extractor runs and writes their events. A run without findings only removes. */
     readonly attach: (findings: ReadonlyArray<RunFindings<AttachmentDraft>>) => Write
-    /** Removes a message's enrichments: their spans count in a text that is gone. */
+    /** Removes a message's enrichments, because their spans point into a text that is gone. */
     readonly removeEnrichments: (messageId: string, plugin?: string) => Write
-    /** Takes a message away from behind the attachments derived from it. */
+    /** Removes a message as the source of attachments, and the attachments that have no other source. */
     readonly removeAttachments: (messageId: string, plugin?: string) => Write
-    /** In the order of the text. */
+    /** Sorted by position in the text. */
     readonly enrichments: (
       messageId: string,
       page: Offset
@@ -197,14 +197,14 @@ export class Findings extends Context.Service<
         yield* events.appendAll(enriched)
       })
 
-      /** Removes sources, then the attachments that nobody stands behind any more. */
+      /** Removes attachments that have no source any more. Call it after their sources were removed. */
       const withdraw = Effect.fnUntraced(function* (messageId: string, attachmentIds: ReadonlyArray<string>) {
         if (attachmentIds.length === 0) return
         const among = sql.in("id", attachmentIds)
         yield* sql`
           DELETE FROM attachments WHERE ${among} AND posted = 0
           AND NOT EXISTS (SELECT 1 FROM attachment_sources WHERE attachment_id = attachments.id)`
-        // What another message still stands behind is that message's from now on.
+        // Another message is still a source: make it the attachment's source message.
         yield* sql`
           UPDATE attachments SET source_message_id =
             (SELECT min(message_id) FROM attachment_sources WHERE attachment_id = attachments.id)
@@ -221,7 +221,7 @@ export class Findings extends Context.Service<
         )
       })
 
-      /** What a run found, by its fact; what it finds twice is one. */
+      /** The distinct facts of a run. */
       const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): Map<string, Draft> =>
         new Map(
           found.map((draft): [string, Draft] => {
@@ -230,7 +230,7 @@ export class Findings extends Context.Service<
           })
         )
 
-      /** Takes away what is not found again; leaves in `wanted` what was not there before. */
+      /** Removes attachments that were not found again, and leaves only the new ones in `wanted`. */
       const compare = Effect.fnUntraced(function* (
         findings: ReadonlyArray<RunFindings<AttachmentDraft>>,
         wanted: ReadonlyMap<string, Map<string, Draft>>
@@ -244,7 +244,7 @@ export class Findings extends Context.Service<
             (SELECT message_id, plugin_name FROM ${givenRuns(runs(findings))})`
         for (const row of before) {
           const { id, message_id, plugin_name } = row
-          // What is found again stays as it is: no new row, no new event.
+          // Found again: keep the row, write no event.
           if (wanted.get(runKey(message_id, plugin_name))?.delete(factKey(row)) === true) continue
           yield* sql`
             DELETE FROM attachment_sources

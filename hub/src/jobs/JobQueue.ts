@@ -1,17 +1,18 @@
 /**
- * The jobs of messages: written in the transaction of the message, delivered to its plugins at least once.
+ * The queue of jobs. A job is written in the same transaction as its message and delivered at least once.
  *
  * **Details**
  *
- * - A post writes one short row, which names all plugins; the jobs are made of it when they are read, those of
- *   many posts at once. From then on a job is its row in `derivations` for as long as that is `pending`, so
- *   that the transaction which commits what a plugin found is the one that ends its job.
- * - Who works on a job is known to this process only where it is the one that has the database: after a crash
- *   every open job is there to be taken at once. Where others have it too, it says so in the job's row.
- * - A job that was begun before and never ended is delivered alone. It may be what takes the process down,
- *   and the others of its plugin are not to be counted out with it. It counts as begun again when its plugin is
- *   ready for it, not before: a process that is killed while it starts says nothing about its jobs.
- * - A job of a plugin that is no longer in the config stays where it is until the plugin is back.
+ * - A post writes one short `outbox` row that names all plugins. The jobs are created from these rows when the queue
+ *   is read, for many posts at once. Each job is then a row in `derivations` with the state `pending`. The transaction
+ *   that commits the findings also ends the job.
+ * - If this hub is the only one on the database, it keeps in memory which jobs are taken. After a crash, every open
+ *   job can be taken again at once. If several hubs share the database, the hub that takes a job is stored in the
+ *   job's row.
+ * - A job that started before and never ended is delivered alone: it may be the one that crashes the process, and
+ *   other jobs of the plugin must not use up their deliveries because of it. The new delivery counts only once its
+ *   plugin is ready, so a process that is killed while it starts counts against no job.
+ * - A job of a plugin that was removed from the config stays in the queue until the plugin is back.
  */
 import { Context, Effect, Latch, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -21,14 +22,14 @@ import { timestamp } from "../timestamp.ts"
 import { Specs } from "../plugins/Specs.ts"
 import * as Trace from "../core/Trace.ts"
 
-/** Which job: one plugin on one content of a message. */
+/** Identifies a job: one plugin on one content of one message. */
 export interface JobKey {
   readonly message_id: string
   readonly content_version: number
   readonly plugin_name: string
 }
 
-/** A message as it was when a job was taken. */
+/** A message as it was when the job was taken. */
 export interface JobMessage {
   readonly id: string
   readonly content_raw: string
@@ -41,16 +42,16 @@ export interface JobMessage {
 }
 
 export interface Job extends JobKey {
-  /** How often it was begun, this time included. */
+  /** How often the job was started, this time included. */
   readonly attempts: number
-  /** Begun before, and it never ended: `beginAgain` counts this time. */
+  /** The job started before and never ended. Call `beginAgain` to count this delivery. */
   readonly again: boolean
-  /** The W3C trace context of the request that brought the job; `null` where nothing was traced. */
+  /** The W3C trace context of the request that created the job; `null` if it was not traced. */
   readonly traceparent: string | null
   readonly message: JobMessage
 }
 
-/** Posts that are looked at together; few enough to keep nobody who posts waiting. */
+/** Posts expanded into jobs in one transaction: few enough not to delay other posts. */
 const contentsAtOnce = 64
 
 interface Content extends Omit<JobKey, "plugin_name"> {
@@ -68,38 +69,38 @@ const jobKeyOf = (job: JobKey): string => `${keyOf(job)}/${job.plugin_name}`
 export class JobQueue extends Context.Service<
   JobQueue,
   {
-    /** Writes a job for every plugin; call it inside the transaction that writes the content. */
+    /** Writes a job for every plugin. Call it inside the transaction that writes the content. */
     readonly offer: (content: Omit<JobKey, "plugin_name">) => Effect.Effect<void, SqlError.SqlError>
     /**
-     * Has jobs done that are not open, again or for the first time; call it inside a transaction. A backfill has each
-     * done once. Answers how many are open now that were not.
+     * Reopens ended jobs and creates missing ones. Call it inside a transaction. Jobs that are already open are left
+     * alone, and so are jobs that the same `backfill` has opened before. Returns how many jobs it opened.
      */
     readonly offerAgain: (
       jobs: ReadonlyArray<JobKey>,
       backfill?: string
     ) => Effect.Effect<number, SqlError.SqlError>
-    /** Open after a commit that brought jobs; whoever looks for them closes it first. */
+    /** Opens after a commit that added jobs. A reader closes it before it reads the queue. */
     readonly arrivals: Latch.Latch
     /** How many offers this process has committed. */
     readonly offered: () => number
-    /** Rises with every offer of this process, and whenever another hub may have brought jobs. */
+    /** Rises with every offer of this process, and when another hub may have added jobs. */
     readonly arrived: () => number
     /**
-     * Begins jobs, at most so many of each plugin, oldest first; they stay taken until `release`. `more` says
-     * that there are posts whose jobs have not been looked at.
+     * Takes the oldest jobs, at most the wanted number for each plugin. They stay taken until `release`. `more` is
+     * true if there are posts that were not yet expanded into jobs.
      */
     readonly take: (
       wanted: ReadonlyMap<string, number>
     ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
-    /** Counts a job that is `again`; call it when nothing but its plugin is left to wait for. */
+    /** Counts a delivery of a job that is `again`. Call it when the plugin is ready to run. */
     readonly beginAgain: (job: JobKey) => Effect.Effect<void, SqlError.SqlError>
-    /** Lets go of jobs that nothing was done for: they count as never begun. */
+    /** Returns jobs that were not worked on. This delivery is not counted. */
     readonly giveBack: (jobs: ReadonlyArray<Job>) => Effect.Effect<void, SqlError.SqlError>
-    /** Lets go of jobs: those that have not ended can be taken again. */
+    /** Frees jobs. Those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
 >()("@agentlip/hub/JobQueue") {
-  /** When it closes, jobs that are still taken count as never begun. */
+  /** When the layer closes, it gives back the jobs that are still taken. */
   static readonly layer: Layer.Layer<JobQueue, never, SqlClient.SqlClient | Hubs | Specs> = Layer.effect(
     JobQueue,
     Effect.gen(function* () {
@@ -124,7 +125,7 @@ export class JobQueue extends Context.Service<
       }
       let offered = 0
       let arrived = 0
-      // Those of an earlier start come first.
+      // Start with the posts that an earlier process left.
       let more = true
 
       const arrive = (): void => {
@@ -173,7 +174,7 @@ export class JobQueue extends Context.Service<
         return opened.length
       })
 
-      /** Makes jobs of the oldest posts; answers whether there may be others. */
+      /** Creates the jobs of the oldest posts. Returns true if there may be more posts. */
       const openOldest = Effect.gen(function* () {
         const contents = yield* sql<Content>`
             SELECT message_id, content_version, plugins_json, created_at, traceparent FROM outbox
@@ -191,14 +192,15 @@ export class JobQueue extends Context.Service<
         return contents.length === contentsAtOnce
       }).pipe(sql.withTransaction)
 
-      // Whoever is told of posts that another hub has seen to is not to wait for the lock.
+      // With several hubs, look first: if another hub has already expanded the posts, there is no need to wait for the
+      // lock.
       const openJobs = hubs.alone
         ? openOldest
         : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
             found.length === 0 ? Effect.succeed(false) : openOldest
           )
 
-      /** Keys of a plugin's next jobs. */
+      /** The keys of a plugin's next jobs. */
       const next = Effect.fnUntraced(function* (plugin_name: string, count: number) {
         const held = takenOf(plugin_name)
         for (const { again } of held.values()) if (again) return []
@@ -251,7 +253,7 @@ export class JobQueue extends Context.Service<
         if (keys.length === 0) return { jobs: [], more }
         const jobs = yield* hubs.alone
           ? begin(keys)
-          : // Looked for once more, where no other hub can take them.
+          : // Select again inside the transaction: its lock keeps other hubs from taking the same jobs.
             sql.withTransaction(Effect.flatMap(nextOf(wanted), begin))
         for (const job of jobs) takenOf(job.plugin_name).set(keyOf(job), job)
         const inOrder = jobs.toSorted((one, other) =>
@@ -282,7 +284,7 @@ export class JobQueue extends Context.Service<
 
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => giveBack(Array.from(taken.values(), (jobs) => [...jobs.values()]).flat())).pipe(
-          // All that is lost is that they count as begun once more.
+          // The only loss: these jobs count one delivery too many.
           Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back", cause))
         )
       )

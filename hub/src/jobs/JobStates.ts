@@ -1,14 +1,14 @@
-/** What became of every plugin's job on every content of a message, for those who ask. */
+/** The state of every job of a message, as clients see it. */
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { type Offset, Pages } from "../database/Pages.ts"
 import { type Derivation, DerivationError, type DerivationState } from "@agentlip/protocol"
 
-/** How a job ends. */
+/** The states in which a job ends. */
 export type End = Exclude<DerivationState, "pending" | "waiting">
 
-/** As it is in the database. */
+/** A job as the database stores it. */
 export interface DerivationRow extends Omit<Derivation, "error"> {
   readonly error_json: string | null
 }
@@ -18,12 +18,12 @@ const decodeError = Schema.decodeUnknownSync(Schema.fromJsonString(DerivationErr
 export class JobStates extends Context.Service<
   JobStates,
   {
-    /** Shows every open job of a plugin, and those that come, as `waiting` until `resume`. */
+    /** Shows every open job of a plugin as `waiting`, new ones too, until `resume`. */
     readonly wait: (plugin: string, error: DerivationError) => void
     readonly resume: (plugin: string) => void
-    /** Whether `wait` was said of a plugin, and not yet `resume`. */
+    /** True between `wait` and `resume` of a plugin. */
     readonly isWaiting: (plugin: string) => boolean
-    /** A row as clients see it. */
+    /** Converts a row to what clients see. */
     readonly toDerivation: (row: DerivationRow) => Derivation
     /** Newest content first. */
     readonly list: (
@@ -41,7 +41,7 @@ export class JobStates extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const pages = yield* Pages
       const plugins = Dialect.elements(sql, "plugins_json")
-      // Of this process, as its breakers are: a breaker that opens need not touch every job that is open.
+      // Kept in memory like the breakers, so that an opening breaker does not update every open job in the database.
       const waiting = new Map<string, DerivationError>()
 
       const toDerivation = ({ error_json, ...row }: DerivationRow): Derivation => {

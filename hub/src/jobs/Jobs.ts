@@ -1,4 +1,4 @@
-/** The jobs of all messages, for operators: which are open, which failed, and those once more. */
+/** The jobs of all messages, for operators: list them, and retry the failed ones. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
@@ -12,16 +12,16 @@ export interface JobQuery {
   readonly state?: ReadonlyArray<DerivationState> | undefined
   readonly plugin?: string | undefined
   readonly limit: number
-  /** The `next` of the page before. */
+  /** The `next` of the page before this one. */
   readonly before?: string | undefined
 }
 
-/** Jobs that are done again at once: older ones go first, and new messages are not to wait for many of them. */
+/** Jobs retried in one call. Older jobs go first, so a large retry would delay new messages. */
 const retriedAtOnce = 256
 
 const isOpen = (state: DerivationState): boolean => state === "pending" || state === "waiting"
 
-/** What comes first in a list of jobs, and the last of a page's in the next page's query. */
+/** The sort position of a job. The position of a page's last job is the cursor for the next page. */
 const positionOf = ({ message_id, content_version, plugin_name }: JobKey): string =>
   [message_id, String(content_version).padStart(10, "0"), plugin_name].join("/")
 
@@ -30,14 +30,14 @@ const newestFirst = (one: JobKey, other: JobKey): number => (positionOf(one) < p
 export class Jobs extends Context.Service<
   Jobs,
   {
-    /** Of the newest message first. `next` is for the page after this one; `null`: there is none. */
+    /** Newest message first. `next` is the cursor for the next page, or `null` on the last one. */
     readonly list: (
       query: JobQuery
     ) => Effect.Effect<
       { readonly jobs: ReadonlyArray<Derivation>; readonly next: string | null },
       SqlError.SqlError
     >
-    /** Has failed jobs done again whose message still has that content, 256 at most; `more` says that there are others. */
+    /** Retries failed jobs whose message has not changed, at most 256. `more` is true if others remain. */
     readonly retry: (which: {
       readonly plugin?: string
       readonly message_id?: string
@@ -57,7 +57,7 @@ export class Jobs extends Context.Service<
         plugin_name: "text"
       })
 
-      /** The first jobs after a position, of those of one plugin for which a condition holds: both have an index. */
+      /** The next jobs of one plugin that match a condition. Each condition has an index. */
       const some = (condition: Statement.Fragment, plugin: string, { before, limit }: JobQuery) => {
         const [message_id = "", version = "0", ...name] = before?.split("/") ?? []
         const rest =
@@ -75,7 +75,7 @@ export class Jobs extends Context.Service<
 
       const open = sql`state = 'pending'`
 
-      /** Every plugin that has such jobs, also those that are no longer configured. */
+      /** The names of all plugins that have such jobs, including plugins that are no longer configured. */
       const pluginsWith = Effect.fnUntraced(function* (condition: Statement.Fragment) {
         const names: Array<string> = []
         while (true) {
@@ -92,7 +92,7 @@ export class Jobs extends Context.Service<
         const keys: Array<JobKey> = []
         const add = Effect.fnUntraced(function* (condition: Statement.Fragment, name: string) {
           keys.push(...(yield* some(condition, name, query)))
-          // Of many plugins, no more is kept than can be on the page.
+          // Keep no more than one page needs while going through many plugins.
           if (keys.length > 4 * limit) keys.sort(newestFirst).splice(limit + 1)
           yield* Effect.yieldNow
         })

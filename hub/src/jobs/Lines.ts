@@ -1,18 +1,18 @@
-/** The plugins of a hub, each with its jobs in this process. */
+/** The jobs that this process has taken, one line per plugin. */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import type { Job } from "./JobQueue.ts"
 
-/** One plugin. */
+/** The line of one plugin. */
 export interface Line {
-  /** As its next run is to be. */
+  /** The spec for the next run. */
   spec: ConfiguredSpec
-  /** How many of its jobs may be begun and not yet committed. */
+  /** How many jobs may be started and not yet committed. */
   places: number
   readonly ahead: Array<Job>
   begun: number
-  /** The count of arrivals at which the queue had nothing for it. */
+  /** The value of `queue.arrived()` when the queue last had no job for this plugin. */
   emptyAt: number
-  /** Its breaker is open, and other hubs may have its jobs: none is begun here meanwhile. */
+  /** The breaker is open and other hubs may take the jobs, so this hub starts none. */
   resting: boolean
 }
 
@@ -30,12 +30,12 @@ export class Lines {
     return this.#all
   }
 
-  /** How many jobs are begun and not yet committed. */
+  /** How many jobs are started and not yet committed. */
   get begun(): number {
     return this.#all.reduce((sum, { begun }) => sum + begun, 0)
   }
 
-  /** Makes these the plugins; answers the jobs that had been read for others and are nobody's now. */
+  /** Replaces the plugins. Returns the jobs that were read ahead for plugins that are gone. */
   replace(specs: ReadonlyArray<ConfiguredSpec>): ReadonlyArray<Job> {
     const share = Math.floor(this.#concurrency / Math.max(1, specs.length))
     const before = new Map(this.#all.map((line) => [line.spec.name, line]))
@@ -50,7 +50,7 @@ export class Lines {
       }
       before.delete(spec.name)
       line.spec = spec
-      // One more than there are isolates: one run takes it, the next is prepared or committed meanwhile.
+      // One more than there are isolates: while one job runs, the next is prepared or committed.
       line.places = Math.max(spec.concurrency + 1, share)
       line.emptyAt = -1
       return line

@@ -1,28 +1,28 @@
 /**
- * Those who post go first: while they keep the hub busy, plugins are given a small share of its time.
+ * Posts go first: while they keep the hub busy, plugins get a small share of its time.
  *
- * **Details**: there is one thread for both, so a post waits for a small batch of jobs at most. Where the thread
- * has idle time the jobs have it; where it has none their share is counted in posts, so that it is as small on a
- * slow machine. Jobs are never kept from going on, and what has piled up is worked off when the posts pause.
+ * **Details**: posts and jobs share one thread, so a post waits for at most one small batch of jobs. Jobs use the idle
+ * time of the thread. If there is none, one batch may start after a number of posts, so that the share of jobs is
+ * equally small on a slow machine. Jobs always make progress, and a backlog is worked off when posts pause.
  */
 import { Effect } from "effect"
 
-/** Jobs of a batch that is begun while others post: many, because a commit of many costs little more than one of few. */
+/** Jobs in a batch while posts arrive. Not fewer, because a commit of many jobs costs little more than one of few. */
 const batch = 32
 
-/** Where there is no idle time, a batch comes after so many posts. */
+/** Posts between two batches if the thread has no idle time. */
 const postsPerBatch = 192
 
-/** Jobs of a batch while nobody posts: who comes meanwhile waits for it. */
+/** Jobs in a batch while no posts arrive. A post that comes meanwhile waits for the batch. */
 const freeBatch = 48
 
-/** The share of time in which the event loop has something to do, from which on it is busy. */
+/** The event loop counts as busy from this utilization on. */
 const busy = 0.75
 
-/** What is judged is at least so long, in milliseconds; looking more often would cost those who post. */
+/** Shortest time over which utilization is measured, in milliseconds. Measuring more often would slow posts down. */
 const interval = 1
 
-/** Makes what waits for the hub to have time for plugins, and answers how many jobs may begin. */
+/** Returns an effect that waits until the hub has time for plugins, then returns how many jobs may start. */
 export const make = (posts: () => number): Effect.Effect<number> => {
   let last = performance.eventLoopUtilization()
   let lastAt = performance.now()
@@ -51,7 +51,7 @@ export const make = (posts: () => number): Effect.Effect<number> => {
   })
 }
 
-/** A millisecond of the thread's time, whatever the Clock says. */
+/** Waits a millisecond of real time, independent of the Clock. */
 export const moment: Effect.Effect<void> = Effect.callback((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 1)
   return Effect.sync(() => clearTimeout(timer))

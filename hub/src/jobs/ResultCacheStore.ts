@@ -1,27 +1,27 @@
 /**
- * The result cache in the hub's database, behind one in memory.
+ * A result cache in the hub's database, behind a cache in memory.
  *
- * What is written waits for the next flush, and for the one after that where it fails; what would make more wait than
- * `maxWaiting` stays in memory alone. A read that misses memory is one look-up by primary key. A database that fails
- * makes misses, never errors: the first is logged, all are counted.
+ * A written entry waits for the next flush, and for the following one if that flush fails. If more than `maxWaiting`
+ * bytes wait, further entries stay in memory only. A read that misses memory is one lookup by primary key. A failing
+ * database causes misses, never errors: the first failure is logged, all are counted.
  */
 import { type CacheBounds, ResultCache } from "@agentlip/plugin-runtime"
 import { Clock, Context, type Duration, Effect, Layer, type Scope } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 
 export interface StoreOptions {
-  /** Default 100,000 entries and 256 MiB. */
+  /** Bounds of the cache in the database. Default 100,000 entries and 256 MiB. */
   readonly stored?: CacheBounds
-  /** Default 10,000 entries and 32 MiB. */
+  /** Bounds of the cache in memory. Default 10,000 entries and 32 MiB. */
   readonly memory?: CacheBounds
-  /** Default 1 second. */
+  /** Time between two flushes. Default 1 second. */
   readonly flushEvery?: Duration.Input
 }
 
-/** Bytes that may wait to be written. */
+/** Bytes that may wait for the next flush. */
 const maxWaiting = 4 * 2 ** 20
 
-/** Rows that one statement writes or removes. */
+/** Rows written or removed by one statement. */
 const batch = 100
 
 const chunks = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
@@ -29,7 +29,7 @@ const chunks = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
     all.slice(index * batch, (index + 1) * batch)
   )
 
-/** Makes its table where there is none: what is in it can be had again, so that it needs no migrations. */
+/** Creates the table if it is missing. It needs no migrations: its content can be computed again. */
 const prepare = (sql: SqlClient.SqlClient) =>
   Effect.gen(function* () {
     yield* sql`CREATE TABLE IF NOT EXISTS plugin_results (
@@ -52,7 +52,7 @@ const make = (
     let held = { entries: 0, bytes: 0 }
     let failures = 0
 
-    /** `undefined` of a database that failed. */
+    /** Returns `undefined` if the database fails. */
     const tried = <A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A | undefined> =>
       Effect.catchTag(effect, "SqlError", (error) =>
         ++failures === 1
@@ -72,7 +72,10 @@ const make = (
     const isOver = (share: number): boolean =>
       held.entries > maxEntries * share || held.bytes > maxBytes * share
 
-    /** To a tenth below the bounds, so that the next writes need none. */
+    /**
+     * Removes the least recently used entries until a tenth of the bounds is free, so that the next writes need no
+     * eviction.
+     */
     const evict = Effect.gen(function* () {
       if (!isOver(1)) return
       while (held.entries > 0 && isOver(0.9)) {
@@ -118,7 +121,8 @@ const make = (
           )
           .pipe(
             Effect.map((replaced) => {
-              // Only now: what could not be written waits for the next flush.
+              // Remove entries only after the commit, so that entries that could not be written wait for the next
+              // flush.
               for (const { key, output } of rows) {
                 if (waiting.get(key)?.output !== output) continue
                 waiting.delete(key)
@@ -160,7 +164,7 @@ const make = (
       get: (key) =>
         Effect.flatMap(memory.get(key), (text) => {
           if (text === undefined) return find(key)
-          // Bounded like what waits: more keys than that in a second are not all remembered as used.
+          // Bounded: beyond this many keys between two flushes, further uses are not recorded.
           if (used.size < maxEntries) used.add(key)
           return Effect.succeed(text)
         }),
@@ -168,7 +172,8 @@ const make = (
         Effect.andThen(
           memory.set(key, plugin, output),
           Effect.sync(() => {
-            // PostgreSQL has no such text, and would refuse the whole batch at every flush. JSON has none either.
+            // Skip texts with U+0000: PostgreSQL cannot store them and would refuse the whole batch. JSON never
+            // contains one.
             if (`${key}${plugin}${output}`.includes("\0")) return
             const size = Buffer.byteLength(output)
             if (size > maxBytes || waitingSize + size > maxWaiting) return
@@ -181,6 +186,6 @@ const make = (
     })
   })
 
-/** A result cache that outlives the hub; what waits to be written is written when its scope closes. */
+/** A result cache that survives restarts of the hub. Waiting entries are written when its scope closes. */
 export const layer = (options: StoreOptions = {}): Layer.Layer<ResultCache, never, SqlClient.SqlClient> =>
   Layer.effect(ResultCache, make(options))

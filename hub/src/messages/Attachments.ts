@@ -1,4 +1,4 @@
-/** A topic's attachments as clients post and read them; those that plugins derive are in Findings.ts. */
+/** Attachments that clients post and read. Findings.ts writes those that plugins find. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
@@ -27,7 +27,7 @@ export interface NewAttachment {
 
 export interface AttachmentQuery {
   readonly kind?: string | undefined
-  /** Default: all, as far as a page has bytes for them. */
+  /** Default: as many as fit into a page's byte bound. */
   readonly limit?: number | undefined
   readonly after_id?: string | undefined
 }
@@ -44,7 +44,7 @@ const toAttachment = (row: AttachmentRow): Attachment => ({ ...row, value_json: 
 export class Attachments extends Context.Service<
   Attachments,
   {
-    /** Oldest first; those after the attachment `after_id`. */
+    /** Oldest first, starting after the attachment `after_id`. */
     readonly list: (
       topicId: string,
       query: AttachmentQuery
@@ -52,7 +52,7 @@ export class Attachments extends Context.Service<
       { readonly attachments: ReadonlyArray<Attachment>; readonly has_more: boolean },
       NotFound | SqlError.SqlError
     >
-    /** Adds an attachment, or answers the one that is there already with `event_id: null`. */
+    /** Adds an attachment. If it exists already, returns it with `event_id: null`. */
     readonly post: (
       topicId: string,
       attachment: NewAttachment
@@ -127,7 +127,7 @@ export class Attachments extends Context.Service<
           const [added] = yield* sql<AttachmentRow>`
             INSERT INTO attachments ${sql.insert(row)} ON CONFLICT DO NOTHING RETURNING ${sql.literal(columns)}`
           if (added === undefined) {
-            // Posted now, it no longer goes with the message it was once derived from.
+            // A client has posted it now, so it stays even if the message it was found in is removed.
             const [there] = yield* sql<AttachmentRow>`
               UPDATE attachments SET posted = 1
               WHERE id IN (SELECT a.id FROM ${givenFact([row])} JOIN attachments a ON ${sameAttachment})

@@ -1,4 +1,4 @@
-/** Kept answers to requests with an `Idempotency-Key`, as far as they hold a message. */
+/** Answers kept for requests with an `Idempotency-Key`, if they contain a message. */
 import { Effect, Option, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { Message } from "@agentlip/protocol"
@@ -7,13 +7,13 @@ const decodeAnswer = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ message: Schema.Struct({ id: Schema.String }) }))
 )
 
-/** The id of the message in an answer, or `null` if the answer holds none. */
+/** The id of the message in an answer, or `null` if there is none. */
 export const messageIdIn = (answer: string): string | null =>
   Option.match(decodeAnswer(answer), { onNone: () => null, onSome: ({ message }) => message.id })
 
 /**
- * Puts a deleted message's tombstone into every kept answer that holds the message. The digest of the request goes
- * too, because a short text can be guessed from it: a repeat of the key gets the tombstone, whatever its body.
+ * Replaces a deleted message with its tombstone in every kept answer. It clears the digest of the request too, because
+ * a short text can be guessed from it. A later request with the same key then gets the tombstone, whatever its body.
  */
 export const forgetContent = (
   sql: SqlClient.SqlClient,

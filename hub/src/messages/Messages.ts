@@ -1,4 +1,4 @@
-/** Messages: every change writes its row, its event and its jobs in one transaction. */
+/** Messages. Every change writes its row and its event in one transaction, and its jobs too if the content changed. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
@@ -23,7 +23,7 @@ import { Topics } from "./Topics.ts"
 export const maxMessageBytes = 64 * 1024
 const tombstone = "[deleted]"
 
-/** `one`: this message; `later`: this and those after it in its topic; `all`: all of its topic. */
+/** `one`: this message; `later`: this and later messages of its topic; `all`: the whole topic. */
 export type MoveMode = "one" | "later" | "all"
 
 export interface MessageQuery {
@@ -39,7 +39,7 @@ interface Changed {
   readonly event_id: number
 }
 
-/** Messages that are moved in one statement. */
+/** Messages moved by one statement. */
 const movedAtOnce = 500
 
 type Storage = SqlError.SqlError
@@ -50,7 +50,7 @@ const columns =
 export class Messages extends Context.Service<
   Messages,
   {
-    /** Newest first; as many as are asked for, or as a page has bytes for. */
+    /** Newest first. A page ends at `limit`, or earlier at its byte bound. */
     readonly list: (
       query: MessageQuery
     ) => Effect.Effect<
@@ -70,8 +70,8 @@ export class Messages extends Context.Service<
       expectedVersion?: number
     ) => Effect.Effect<Changed, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
     /**
-     * Leaves a tombstone: text, findings, errors of jobs and kept answers go in the same transaction. Events stay as
-     * they are, and so do attachments that a client posted. Changes nothing on a deleted message.
+     * Leaves a tombstone. The text, findings, errors of jobs and kept answers are removed in the same transaction.
+     * Events stay, and so do attachments that a client posted. Has no effect on a deleted message.
      */
     readonly remove: (
       id: string,
@@ -81,7 +81,7 @@ export class Messages extends Context.Service<
       { readonly message: Message; readonly event_id: number | null },
       NotFound | VersionConflict | Storage
     >
-    /** Within a channel only; attachments stay in the topic they were added to. */
+    /** Moves within a channel only. Attachments stay in the topic they were added to. */
     readonly move: (
       id: string,
       toTopicId: string,
@@ -125,7 +125,7 @@ export class Messages extends Context.Service<
               })
             )
 
-      /** As SQLite will give it back: a lone surrogate is no text. */
+      /** Replaces lone surrogates, which SQLite cannot store, and checks the size. */
       const storable = Effect.fnUntraced(function* (content: string) {
         const text = content.toWellFormed()
         if (Buffer.byteLength(text) > maxMessageBytes) {
@@ -274,7 +274,7 @@ export class Messages extends Context.Service<
           event_ids.push(...numbers)
           last = some.at(-1)?.id ?? last
           if (some.length < movedAtOnce) return { affected_count: event_ids.length, event_ids }
-          // Whoever needs no database is served meanwhile.
+          // Let requests that need no database run between two batches.
           yield* Effect.yieldNow
         }
       }, sql.withTransaction)

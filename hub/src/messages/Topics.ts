@@ -12,7 +12,7 @@ type Refused = InvalidInput | NotFound | SqlError.SqlError
 export class Topics extends Context.Service<
   Topics,
   {
-    /** Oldest first; those after the channel `after_id`. */
+    /** Oldest first, starting after the channel `after_id`. */
     readonly channels: (page: {
       readonly limit?: number | undefined
       readonly after_id?: string | undefined

@@ -1,8 +1,9 @@
 /**
- * What leaves the machine: times, names, codes and ids, but nothing that somebody wrote in a message.
+ * Removes message content from telemetry. Times, names, codes and ids leave the machine, but no text that people
+ * wrote.
  *
- * **Details**: errors quote what they are about, so of an error its type and the places in its stack are sent,
- * not its text. What a plugin prints is its own affair and stays in the hub's log.
+ * **Details**: error messages may quote content, so only an error's type and the locations in its stack are sent. What
+ * a plugin prints stays in the hub's log.
  */
 import { Effect, Layer } from "effect"
 import type { OtlpLogger, OtlpResource, OtlpTracer } from "effect/observability"
@@ -10,7 +11,7 @@ import { OtlpSerialization } from "effect/observability"
 
 type Attributes = ReadonlyArray<OtlpResource.KeyValue>
 
-/** The lines of a stack that say where, without the text that stands above them. */
+/** The lines of a stack with locations, without the message above them. */
 const placesOf = (stack: string): string =>
   stack
     .split("\n")
@@ -42,7 +43,7 @@ type Spans = OtlpTracer.TraceData["resourceSpans"][number]["scopeSpans"][number]
 const redactSpan = (span: Spans[number]): Spans[number] => ({
   ...span,
   attributes: redactAttributes(span.attributes),
-  // The others are log lines, a plugin's among them: what may be sent of those is sent as logs.
+  // The other events are log lines, some from plugins. The logs that may leave are sent as logs.
   events: span.events.flatMap((event) =>
     event.name === "exception" ? [{ ...event, attributes: redactAttributes(event.attributes) }] : []
   ),
@@ -56,7 +57,7 @@ export const redactTraces = (data: OtlpTracer.TraceData): OtlpTracer.TraceData =
   }))
 })
 
-/** The lines of a run are the plugin's: the hub's own have no such label. */
+/** Lines that a plugin printed have the attribute `run`; the hub's own lines do not. */
 const isOfPlugin = (attributes: Attributes): boolean => attributes.some(({ key }) => key === "run")
 
 export const redactLogs = (data: OtlpLogger.LogsData): OtlpLogger.LogsData => ({
@@ -71,7 +72,7 @@ export const redactLogs = (data: OtlpLogger.LogsData): OtlpLogger.LogsData => ({
   }))
 })
 
-/** Another serialization, given only what may leave. Metrics have bounded labels and are sent as they are. */
+/** Wraps the serialization so that it only receives what may leave. Metrics have bounded labels and pass unchanged. */
 export const layer: Layer.Layer<
   OtlpSerialization.OtlpSerialization,
   never,

@@ -1,13 +1,13 @@
 /**
- * Traces, metrics and logs for an OpenTelemetry collector, where the environment names one; nothing at all is
- * collected where it does not.
+ * Sends traces, metrics and logs to the OpenTelemetry collector that the environment names. Without one, nothing is
+ * collected.
  */
 import { ConfigProvider, Context, Effect, Layer, References, Schema } from "effect"
 import { FetchHttpClient, HttpMiddleware } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
 import * as Redaction from "./Redaction.ts"
 
-/** The environment's settings for telemetry are not usable. */
+/** The environment's telemetry settings are invalid. */
 export class TelemetryError extends Schema.TaggedError<TelemetryError>("@agentlip/hub/TelemetryError")(
   "TelemetryError",
   { variable: Schema.String, reason: Schema.String }
@@ -17,7 +17,7 @@ export class TelemetryError extends Schema.TaggedError<TelemetryError>("@agentli
   }
 }
 
-/** Whether telemetry leaves this process: what is only for it need not be kept up to date otherwise. */
+/** True if telemetry is exported. Otherwise, metrics that only the export needs are not updated. */
 export const Exporting = Context.Reference<boolean>("@agentlip/hub/Exporting", { defaultValue: () => false })
 
 type Environment = { readonly [name: string]: string | undefined }
@@ -29,14 +29,14 @@ const endpoints = [
   "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
 ]
 
-/** What OpenTelemetry prescribes where nothing is said, but for the protocol and the timeout. */
+/** OpenTelemetry's defaults, except for the protocol and the timeout. */
 const defaults: Environment = {
   OTEL_SERVICE_NAME: "agentlip-hub",
   OTEL_TRACES_EXPORTER: "otlp",
   OTEL_METRICS_EXPORTER: "otlp",
   OTEL_LOGS_EXPORTER: "otlp",
   OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-  // A stop waits so long at most, in milliseconds, for what is left to be sent.
+  // How long a stop waits at most for the rest to be sent, in milliseconds.
   OTEL_EXPORTER_OTLP_TIMEOUT: "1000"
 }
 
@@ -47,15 +47,15 @@ const serializations: { readonly [protocol: string]: Layer.Layer<OtlpSerializati
 
 const isSet = (value: string | undefined): value is string => value !== undefined && value.trim() !== ""
 
-/** Effect makes spans for its own tracer too, which nobody reads. */
+/** Without a tracer, Effect would still create spans that are never read. */
 const spansForTracerOnly = Layer.effect(
   References.TracerEnabled,
   Effect.withFiber(({ cache }) => Effect.succeed(cache.tracer !== undefined))
 )
 
 /**
- * Whoever scrapes or looks whether the hub is up does so all the time; who listens to events does so for hours,
- * and a socket's URL has the token.
+ * Requests that are not traced: scrapes and health checks are frequent, and event streams stay open for hours. A
+ * WebSocket's URL also contains the token.
  */
 const untracedPaths = new Set(["/health", "/metrics", "/ws", "/api/v1/events/stream"])
 const untraced = Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) =>
@@ -63,8 +63,8 @@ const untraced = Layer.succeed(HttpMiddleware.TracerDisabledWhen, ({ url }) =>
 )
 
 /**
- * Provide it to the whole hub. `environment` is read as OpenTelemetry prescribes: `OTEL_EXPORTER_OTLP_ENDPOINT`
- * turns it on, `OTEL_SDK_DISABLED=true` off.
+ * Provide it to the whole hub. Reads `environment` as OpenTelemetry specifies: `OTEL_EXPORTER_OTLP_ENDPOINT` turns
+ * telemetry on, `OTEL_SDK_DISABLED=true` turns it off.
  *
  * @example
  * ```ts

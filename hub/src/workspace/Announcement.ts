@@ -1,4 +1,4 @@
-/** `.agentlip/server.json`: where clients find the running hub. */
+/** `.agentlip/server.json` tells clients where the running hub is. */
 import { protocolVersions, ServerFile } from "@agentlip/protocol"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpServer } from "effect/http"
@@ -12,12 +12,12 @@ import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
 
 const Owner = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
 
-/** Whose file it is now: another hub may have taken the workspace over. */
+/** The instance that wrote the file: another hub may have taken over the workspace. */
 const ownerOf = (file: string): string | undefined => {
   try {
     return Schema.decodeUnknownSync(Owner)(SafeFiles.read(file)).instance_id
   } catch {
-    // Gone or unreadable: nobody's that this hub could remove.
+    // The file is gone or unreadable, so this hub must not remove it.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** The hub's bearer token: made at start-up, shown to nobody but who may read `server.json`. */
+/** The hub's bearer token. It is created at each start and written only to `server.json`. */
 import { Context, Layer, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 

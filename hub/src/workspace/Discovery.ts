@@ -1,14 +1,14 @@
-/** Which workspace a command is about when nobody says: the nearest one upwards, but not anybody's. */
+/** Finds the workspace if a command names none: the nearest one upwards. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { statOf } from "./SafeFiles.ts"
 
-/** Where the search ends. */
+/** The limits of the search. */
 export interface Bounds {
-  /** The last folder that is looked at. Default the user's home. */
+  /** The last folder to search. Default: the user's home. */
   readonly home?: string
-  /** The file system that a folder is on; the search stays on that of its first folder. */
+  /** Returns the file system of a folder. The search stays on the file system where it started. */
   readonly deviceOf?: (folder: string) => number
 }
 
@@ -16,14 +16,14 @@ const realOf = (folder: string): string => {
   try {
     return fs.realpathSync(folder)
   } catch {
-    // No such home: nothing ends there.
+    // The home folder does not exist, so the search cannot end there.
     return folder
   }
 }
 
 /**
- * The nearest folder from here upwards that holds `.agentlip`, whatever that is: it is checked before it is used.
- * The search ends with the home folder, and before the first folder of another file system.
+ * The nearest folder from `from` upwards that has an entry `.agentlip` of any kind; it is checked before it is used.
+ * The search ends at the home folder and at the border of the file system.
  */
 export const nearest = (
   from: string,

@@ -1,9 +1,9 @@
-/** Which start of the hub this is, and which database it has. */
+/** Identifies this start of the hub and its database. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { WriterLock } from "./WriterLock.ts"
 
-/** Who this hub is: the values that `/health` and `server.json` share. */
+/** The values that `/health` and `server.json` share. */
 export interface HubIdentity {
   readonly instance_id: string
   readonly db_id: string
@@ -12,7 +12,7 @@ export interface HubIdentity {
 
 export class Identity extends Context.Service<Identity, HubIdentity>()("@agentlip/hub/Identity") {}
 
-/** The instance is the one that the workspace's lock names. */
+/** `instance_id` is the same as in the workspace's lock file. */
 export const layer: Layer.Layer<Identity, SqlError.SqlError, SqlClient.SqlClient | WriterLock> = Layer.effect(
   Identity,
   Effect.gen(function* () {

@@ -1,12 +1,13 @@
 /**
- * Whose files a workspace consists of. Its config is code that runs with the rights of whoever starts the hub, and its
- * `server.json` says where messages and the token go, so files of another user are not used unasked.
+ * Checks who owns the files of a workspace. The config is code that runs with the rights of the user who starts the
+ * hub, and `server.json` decides where messages and the token are sent. So files of other users are not used without
+ * `--trust`.
  *
  * **Details**
  *
- * - Trusted are files of the user that runs the process, and of root, who can do everything to that user anyway.
- * - Root trusts its own files only, and under `sudo` those of the user who called it.
- * - A config behind a link is refused too: the link says nothing about who may change its target.
+ * - Files of the user who runs the process are trusted, and so are files of root, who can do everything anyway.
+ * - Root trusts only its own files, and under `sudo` also those of the user who called it.
+ * - A config that is a link is refused too, because the link does not show who can change its target.
  */
 import { Schema } from "effect"
 import * as fs from "node:fs"
@@ -26,14 +27,14 @@ export class Untrusted extends Schema.TaggedError<Untrusted>("@agentlip/hub/Untr
   }
 }
 
-/** A user as files and processes name it. */
+/** A user by the ids that files and processes carry. */
 export interface User {
   readonly uid: number
-  /** Who called `sudo`, if it was used. */
+  /** The user who called `sudo`, if it was used. */
   readonly sudoUid?: number
 }
 
-/** Who runs this process; `undefined` where files have no owners. */
+/** The user who runs this process; `undefined` on systems where files have no owners. */
 export const currentUser = (): User | undefined => {
   const uid = process.geteuid?.()
   if (uid === undefined) return undefined
@@ -46,7 +47,7 @@ export const isTrusted = (owner: number, { uid, sudoUid }: User): boolean =>
 
 export const configNames = ["agentlip.config.ts", "agentlip.config.js", "agentlip.config.mjs"]
 
-/** What of a workspace is run, read or written by name. */
+/** The files of a workspace that the hub runs, reads or writes, besides its config. */
 const names = [
   ".agentlip",
   ".agentlip/server.json",
@@ -56,7 +57,7 @@ const names = [
   ".agentlip/locks/writer.mutex"
 ]
 
-/** Throws `Untrusted` if a workspace's folder, config or hub's files belong to another user. */
+/** Throws `Untrusted` if the workspace's folder, its config or a file of the hub belongs to another user. */
 export const requireTrusted = (root: string, user: User | undefined = currentUser()): void => {
   if (user === undefined) return
   const folder = fs.statSync(root, { throwIfNoEntry: false })

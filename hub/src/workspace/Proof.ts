@@ -1,21 +1,21 @@
 /**
- * How a hub shows that it has the token of its `server.json`, before a client sends that token or a message to it:
- * after a crash, another user's process can take the port and repeat what `/health` used to say.
+ * Proves that a hub knows the token in `server.json`, before a client sends it that token or a message. After a crash,
+ * another user's process could take the port and imitate `/health`.
  *
- * **Details**: the client sends a random challenge, the hub returns an HMAC of it under the token. Instance and process
- * are part of it, so that an answer passed on from another hub does not fit.
+ * **Details**: the client sends a random challenge and the hub returns an HMAC of it, keyed with the token. The HMAC
+ * covers instance and process too, so a proof from another hub does not match.
  */
 import { type Claim, proofText } from "@agentlip/protocol/Proof"
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 
-/** A challenge that was never used. */
+/** A new random challenge. */
 export const newChallenge = (): string => randomBytes(24).toString("base64url")
 
-/** HMAC-SHA256 in hex of the claim's text. */
+/** HMAC-SHA256 of the claim's text, in hex. */
 export const proofOf = (token: string, claim: Claim): string =>
   createHmac("sha256", token).update(proofText(claim)).digest("hex")
 
-/** Whether a proof is what the holder of the token would say, in the same time wherever it differs. */
+/** Checks a proof in constant time. */
 export const isProof = (token: string, claim: Claim, proof: string): boolean => {
   const expected = Buffer.from(proofOf(token, claim))
   const given = Buffer.from(proof)

@@ -1,16 +1,16 @@
 /**
- * Files and folders of a workspace, opened so that nobody can turn the hub against other files: no link is followed,
- * nothing but regular files is read, and nothing that exists is overwritten.
+ * Opens the files and folders of a workspace safely, so that they cannot redirect the hub to other files: it follows
+ * no links, reads only regular files, and overwrites nothing by accident.
  *
- * **Details**: all functions are synchronous, throw `UnsafeFile` for what they refuse, and pass on other errors of the
- * file system. A refused file, and the target of a link, keep their content and mode.
+ * **Details**: all functions are synchronous. They throw `UnsafeFile` for what they refuse, and pass on other errors
+ * of the file system. A refused file and the target of a link keep their content and mode.
  */
 import { Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 
-/** Something stands where the hub expects a file or folder of its own. */
+/** Something else is in the place of a file or folder of the hub. */
 export class UnsafeFile extends Schema.TaggedError<UnsafeFile>("@agentlip/hub/UnsafeFile")("UnsafeFile", {
   file: Schema.String,
   reason: Schema.String
@@ -29,7 +29,7 @@ const hasCode = (cause: unknown, ...codes: ReadonlyArray<string>): boolean =>
 
 const isMissing = (cause: unknown): boolean => hasCode(cause, "ENOENT", "ENOTDIR")
 
-// Windows has none of these: `lstat` alone has to do there.
+// Windows lacks these flags; there, only `lstat` protects.
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = fs.constants
 
 const kindOf = (stats: fs.Stats): string => {
@@ -47,7 +47,7 @@ const requireKind = (file: string, stats: fs.Stats, kind: "a file" | "a folder")
   refuse(file, `is ${found}, not ${kind}: ${remedy}`)
 }
 
-/** What stands at a path itself; `undefined`: nothing. */
+/** The stats of the path itself, links not followed; `undefined` if nothing is there. */
 export const statOf = (file: string): fs.Stats | undefined => {
   try {
     return fs.lstatSync(file)
@@ -57,7 +57,7 @@ export const statOf = (file: string): fs.Stats | undefined => {
   }
 }
 
-/** Opens what is there already: never through a link, and without waiting for the other end of a pipe. */
+/** Opens an existing file or folder. Follows no link, and does not wait for the other end of a pipe. */
 const withOpen = <A>(
   file: string,
   kind: "a file" | "a folder",
@@ -74,7 +74,7 @@ const withOpen = <A>(
     )
   } catch (cause) {
     if (isMissing(cause)) return undefined
-    // A link that came after the look above.
+    // The link was created after the check above.
     if (hasCode(cause, "ELOOP", "EMLINK")) return refuse(file, `is a link, not ${kind}: remove it`)
     throw cause
   }
@@ -87,15 +87,15 @@ const withOpen = <A>(
   }
 }
 
-/** Bytes of a file that `read` takes: the hub's own small files are far below it. */
+/** Most bytes that `read` accepts: far more than the hub's own small files have. */
 const mostBytes = 64 * 1024
 
-/** The text of a small regular file; `undefined` if there is none. */
+/** The text of a small regular file; `undefined` if it is missing. */
 export const read = (file: string): string | undefined =>
   withOpen(file, "a file", (descriptor, { size }) => {
     const buffer = Buffer.alloc(mostBytes + 1)
     let length = 0
-    // The size is not to be trusted: files of the kernel have none.
+    // Do not rely on the size: files of the kernel report 0.
     for (let more = 1; more > 0 && length <= mostBytes; length += more) {
       more = fs.readSync(descriptor, buffer, length, buffer.length - length, null)
     }
@@ -105,14 +105,14 @@ export const read = (file: string): string | undefined =>
     return buffer.toString("utf8", 0, length)
   })
 
-/** Refuses what is not a regular file, if anything is there. Says whether something is. */
+/** Throws if something other than a regular file is there. Returns false if nothing is there. */
 export const requireFile = (file: string): boolean => {
   const stats = statOf(file)
   if (stats !== undefined) requireKind(file, stats, "a file")
   return stats !== undefined
 }
 
-/** Refuses what is not a folder, if anything is there. */
+/** Throws if something other than a folder is there. */
 export const requireFolder = (folder: string): void => {
   const stats = statOf(folder)
   if (stats !== undefined) requireKind(folder, stats, "a folder")
@@ -127,22 +127,22 @@ const close = (kind: "a file" | "a folder", mode: number) => (file: string) =>
 const closeFile = close("a file", 0o600)
 const closeFolder = close("a folder", 0o700)
 
-/** Makes a folder, or closes the one that is there to others (0700); its parent exists. */
+/** Creates a folder, or restricts an existing one to its owner (0700). The parent must exist. */
 export const makeFolder = (folder: string): void => {
   try {
     fs.mkdirSync(folder, { mode: 0o700 })
   } catch (cause) {
     if (!hasCode(cause, "EEXIST")) throw cause
   }
-  // Also after `mkdir`: the umask cuts its mode.
+  // Needed for a new folder too: the umask may have reduced its mode.
   closeFolder(folder)
 }
 
-/** Writes a file that nothing stands in the place of; an error with the code `EEXIST` if something does. */
+/** Creates a new file. Fails with the code `EEXIST` if something is already there. */
 export const create = (file: string, text: string, mode = 0o600): void =>
   fs.writeFileSync(file, text, { mode, flag: "wx" })
 
-/** Makes an empty file, or closes the one that is there to others (0600). */
+/** Creates an empty file, or restricts an existing one to its owner (0600). */
 export const prepareFile = (file: string): void => {
   try {
     create(file, "")
@@ -152,10 +152,10 @@ export const prepareFile = (file: string): void => {
   closeFile(file)
 }
 
-/** Closes a file to others (0600), if it is there. */
+/** Restricts a file to its owner (0600) if it exists. */
 export const closeIfThere = (file: string): void => void closeFile(file)
 
-/** Puts a file in the place of another, or of none, as a whole: readers see the old text or the new. */
+/** Replaces or creates a file atomically: readers see the old text or the new one. */
 export const replace = (file: string, text: string): void => {
   requireFile(file)
   const temporary = path.join(
@@ -174,8 +174,8 @@ export const replace = (file: string, text: string): void => {
 const extensions = ["-wal", "-shm", "-journal"]
 
 /**
- * Makes a SQLite database's file ready to be opened by its name, which SQLite does through links: makes it, or closes
- * it and the files beside it to others. SQLite gives the files beside it the mode of the database.
+ * Prepares a SQLite database's file, because SQLite itself would follow links: creates it, or restricts it and the
+ * files beside it to their owner. SQLite gives new files beside it the database's mode.
  */
 export const prepareDatabase = (file: string): void => {
   for (const extension of extensions) requireFile(file + extension)
@@ -183,7 +183,10 @@ export const prepareDatabase = (file: string): void => {
   for (const extension of extensions) closeIfThere(file + extension)
 }
 
-/** Refuses a database's file, and the files beside it, unless each is a regular file or missing. */
+/**
+ * Throws unless the database's file and the files beside it are regular files or missing. Returns true if the database
+ * exists.
+ */
 export const requireDatabase = (file: string): boolean => {
   for (const extension of extensions) requireFile(file + extension)
   return requireFile(file)

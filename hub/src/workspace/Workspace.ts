@@ -15,7 +15,7 @@ export class WorkspaceError extends Schema.TaggedError<WorkspaceError>("@agentli
   }
 }
 
-/** Does something to the folder; what goes wrong names it. */
+/** Runs a file operation. A failure becomes a `WorkspaceError` that names the folder. */
 export const attempt = <A>(folder: string, run: () => A): Effect.Effect<A, WorkspaceError> =>
   Effect.try({
     try: run,
@@ -28,10 +28,10 @@ export interface WorkspaceOptions {
   readonly trust?: boolean
 }
 
-/** Bytes of a workspace's path: SQLite takes 512 for a file's, and adds to it for files of its own. */
+/** Most bytes in a workspace's path. SQLite allows 512 for a file's path, including the suffixes it adds. */
 export const longestRoot = 440
 
-/** Throws for a path that SQLite would call a file that cannot be opened. */
+/** Throws if the path is too long. SQLite would only say that it cannot open the file. */
 export const requireShort = ({ root }: WorkspacePaths): void => {
   const length = Buffer.byteLength(root)
   if (length > longestRoot) {
@@ -41,7 +41,7 @@ export const requireShort = ({ root }: WorkspacePaths): void => {
   }
 }
 
-/** Where the hub keeps what belongs to a workspace. */
+/** The paths of a workspace. */
 export interface WorkspacePaths {
   readonly root: string
   readonly folder: string
@@ -50,7 +50,7 @@ export interface WorkspacePaths {
 }
 
 export class Workspace extends Context.Service<Workspace, WorkspacePaths>()("@agentlip/hub/Workspace") {
-  /** Of a workspace that may not be there. */
+  /** The paths of a workspace, which may not exist. */
   static readonly pathsOf = (root: string): WorkspacePaths => {
     const absolute = path.resolve(root)
     const folder = path.join(absolute, ".agentlip")
@@ -62,7 +62,7 @@ export class Workspace extends Context.Service<Workspace, WorkspacePaths>()("@ag
     }
   }
 
-  /** Makes `.agentlip/` in an existing folder, closed to everybody else, and refuses files of other users. */
+  /** Creates `.agentlip/` in an existing folder, accessible to its owner only. Refuses files of other users. */
   static readonly layer = (
     root: string,
     { trust = false }: WorkspaceOptions = {}

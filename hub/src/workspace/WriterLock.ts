@@ -1,4 +1,4 @@
-/** One hub per workspace: `.agentlip/locks/writer.lock` says which process writes to the database. */
+/** Allows one hub per workspace. `.agentlip/locks/writer.lock` names the process that writes to the database. */
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
@@ -8,17 +8,17 @@ import { timestamp } from "../timestamp.ts"
 import * as SafeFiles from "./SafeFiles.ts"
 import { Workspace } from "./Workspace.ts"
 
-/** Who holds a workspace, as its lock file says it. */
+/** The content of the lock file: the process that holds the workspace. */
 export const Holder = Schema.Struct({
   pid: Schema.Int.check(Schema.isGreaterThan(0)),
   instance_id: Schema.String,
-  /** Clock ticks from boot to the process's start; `null` where there is no `/proc`. */
+  /** Clock ticks from boot to the start of the process; `null` on systems without `/proc`. */
   process_start: Schema.NullOr(Schema.String),
   started_at: Schema.String
 })
 export type Holder = typeof Holder.Type
 
-/** Another hub runs on the workspace. `url` is where it answers, once it has said so in `server.json`. */
+/** Another hub runs on the workspace. `url` is its address, if its `server.json` has one already. */
 export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agentlip/hub/WorkspaceLocked")(
   "WorkspaceLocked",
   { file: Schema.String, holder: Holder, url: Schema.optionalKey(Schema.String) }
@@ -33,7 +33,7 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
   }
 }
 
-/** The lock can be neither read nor written, so nobody can tell whether a hub runs. */
+/** The lock file cannot be read or written, so it is unknown whether a hub runs. */
 export class LockUnusable extends Schema.TaggedError<LockUnusable>("@agentlip/hub/LockUnusable")(
   "LockUnusable",
   { file: Schema.String, reason: Schema.String }
@@ -52,28 +52,28 @@ const decodeServer = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, instance_id: Schema.String }))
 )
 
-/** When a process started, `null` where the system does not tell; `undefined` when it is gone or a zombie. */
+/** When a process started; `null` if the system does not tell; `undefined` if it is gone or a zombie. */
 const startOf = (pid: number): string | null | undefined => {
   try {
     process.kill(pid, 0)
   } catch (cause) {
-    // Any other refusal (EPERM) comes from a process that lives.
+    // Any other error, such as EPERM, means that the process is alive.
     if (cause instanceof Error && "code" in cause && cause.code === "ESRCH") return undefined
   }
   try {
-    // The second field, a name in parentheses, may hold anything; the third is the state, the 22nd the start.
+    // Field 2 is a name in parentheses with any characters. Field 3 is the state, field 22 the start.
     const [state, ...fields] = fs
       .readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ")
     return state === "Z" || state === "X" ? undefined : (fields[18] ?? null)
   } catch {
-    // No /proc here, or one that hides others' processes: the id alone has to do.
+    // There is no /proc, or it hides other users' processes, so only the id can be compared.
     return null
   }
 }
 
-/** Whether the process that wrote a lock still runs: an id is used again, but not with the same start. */
+/** True if the process that wrote the lock still runs. Ids are reused, but not with the same start time. */
 export const isAlive = ({ pid, process_start }: Holder): boolean => {
   const start = startOf(pid)
   return start !== undefined && (start === null || process_start === null || start === process_start)
@@ -82,7 +82,9 @@ export const isAlive = ({ pid, process_start }: Holder): boolean => {
 /** The lock file of a workspace's `.agentlip/`. */
 export const lockFileOf = (folder: string): string => path.join(folder, "locks", "writer.lock")
 
-/** Who holds a workspace or left its lock behind; `undefined`: nobody. Throws where that cannot be read. */
+/**
+ * The holder in the lock file, which may have died; `undefined` if there is no lock file. Throws if it is unreadable.
+ */
 export const holderOf = (folder: string): Holder | undefined => {
   const text = SafeFiles.read(lockFileOf(folder))
   return text === undefined ? undefined : decodeHolder(text)
@@ -96,14 +98,14 @@ const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: st
         owner === instance_id ? { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` } : {}
     })
   } catch {
-    // Only a courtesy in a message that is complete without it.
+    // The URL is optional in the error message.
     return {}
   }
 }
 
 /**
- * Runs alone among all processes. SQLite's own lock is the kernel's and ends with the process that has it,
- * so that, unlike with a second lock file, nobody can die in between and leave others locked out.
+ * Runs while no other process runs this function. It uses a SQLite lock, which the kernel frees when the process dies.
+ * A second lock file could be left behind and lock everyone out.
  */
 const alone = <A>(folder: string, run: () => A): A => {
   const file = path.join(folder, "writer.mutex")
@@ -119,10 +121,10 @@ const alone = <A>(folder: string, run: () => A): A => {
 
 export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip/hub/WriterLock") {
   /**
-   * Holds the workspace until the scope ends. A holder whose process is gone, or whose process id another
-   * process has now, is replaced; one that lives fails the layer with `WorkspaceLocked`.
+   * Holds the workspace until the scope closes. Replaces a holder whose process is gone or whose process id was
+   * reused. Fails with `WorkspaceLocked` if the holder is alive.
    *
-   * **Gotchas**: processes are told apart by id, so hubs in two containers must not share a workspace.
+   * **Gotchas**: holders are compared by process id, so hubs in two containers must not share a workspace.
    */
   static readonly layer: Layer.Layer<WriterLock, WorkspaceLocked | LockUnusable, Workspace> = Layer.effect(
     WriterLock,
@@ -158,7 +160,7 @@ export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip
           }),
         catch: unusable
       }).pipe(
-        // What stays behind names a process that is about to end: the next hub takes it over.
+        // The remaining file names a process that is about to end, so the next hub can take over.
         Effect.catch((error) => Effect.logWarning("the workspace's lock was not removed", error))
       )
 
