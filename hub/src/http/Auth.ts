@@ -1,18 +1,18 @@
-/** Who has the hub's token; it is compared in constant time. */
+/** Checks the hub's token, in constant time. */
 import { Effect, Layer, Redacted } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { Authorization, InvalidAuth, MissingAuth } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
 
-/** Digests are of one length, so that the comparison tells nothing about the token's. */
+/** Digests have a fixed length, so the comparison reveals nothing about the token's length. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
 
-/** Whether a token is the hub's, in the same time wherever they differ. */
+/** True if this is the hub's token. Compares in constant time. */
 export const isToken = (token: Redacted.Redacted<string>, given: string): boolean =>
   timingSafeEqual(digest(given), digest(Redacted.value(token)))
 
-/** Whether a request has the hub's token in its header. */
+/** True if the request has the hub's token in its header. */
 export const hasToken = (
   { headers }: HttpServerRequest.HttpServerRequest,
   token: Redacted.Redacted<string>
@@ -21,7 +21,7 @@ export const hasToken = (
   return given !== undefined && isToken(token, given)
 }
 
-/** Whether this is the hub's token; `where` says to clients where it belongs. */
+/** Fails unless `given` is the hub's token. `where` tells clients where to put it. */
 export const check: Effect.Effect<
   (given: string, where: string) => Effect.Effect<void, MissingAuth | InvalidAuth>,
   never,

@@ -1,4 +1,4 @@
-/** Node's HTTP server, which answers also what is no HTTP in the protocol's shape. */
+/** Node's HTTP server, with the protocol's error format even for input that is not valid HTTP. */
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { type ConnectionOptions, withTimeouts } from "./Connections.ts"
@@ -15,7 +15,7 @@ const statusOf = (error: NodeJS.ErrnoException): number => {
   }
 }
 
-/** Refuses by hand what never becomes a request of the server. */
+/** Writes an error response to the socket, for input that never becomes a request. */
 const refuse = (socket: Duplex, status: number, code: string, error: string): void => {
   const body = JSON.stringify({ error, code })
   const headers = {
@@ -29,7 +29,7 @@ const refuse = (socket: Duplex, status: number, code: string, error: string): vo
 }
 
 const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  // Gone, or in the middle of an answer that nothing can be put into.
+  // The connection is closed, or in the middle of a response.
   if (
     error.code === "ECONNRESET" ||
     !socket.writable ||
@@ -49,7 +49,7 @@ const refuseTunnel = (_: IncomingMessage, socket: Duplex): void =>
 const refuseExpectation = ({ socket }: IncomingMessage): void =>
   refuse(socket, 417, "INVALID_INPUT", "Expect: only 100-continue is understood")
 
-/** A request without a Host is left to the guard, which says what is wrong with it. */
+/** Accepts requests without a Host, so that `Guard.ts` can explain the error. */
 export const createHubServer = (connections: ConnectionOptions): Server =>
   withTimeouts(
     createServer({ requireHostHeader: false })

@@ -1,4 +1,4 @@
-/** How long the hub keeps a connection: one that waits for its next request, and one that takes nothing. */
+/** Timeouts of connections: while idle, and while the client does not read. */
 import { Duration } from "effect"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { Socket } from "node:net"
@@ -6,34 +6,35 @@ import type { Duplex } from "node:stream"
 
 export interface ConnectionOptions {
   /**
-   * How long a connection may wait for its next request. Clients are told so in the header `Keep-Alive`. Default 75
-   * seconds: longer than clients keep theirs, so that they close it and no request meets a connection that is closing.
+   * How long a connection may wait for its next request. Clients learn it from the header `Keep-Alive`. Default 75
+   * seconds: longer than most clients keep a connection. So the client closes it, and no request arrives while the hub
+   * is closing it.
    */
   readonly keepAlive?: Duration.Input
-  /** How long a client may take nothing of an answer that waits for it. Default 15 seconds. */
+  /** How long a client may read nothing of a waiting response. Default 15 seconds. */
   readonly writeTimeout?: Duration.Input
 }
 
-/** How long a connection stays after the time that its client was told: a request may be under way. In milliseconds. */
+/** Extra time beyond what the client was told, because a request may be on its way. In milliseconds. */
 const grace = 1_000
 
-/** Cuts a client that takes nothing. What keeps an answer waiting may also be the hub: then it stays. */
+/** Disconnects a client that reads nothing. If the hub has not written the response yet, the connection stays. */
 const cutIfStuck = (socket: Socket): void => {
   if (socket.writableLength > 0) socket.destroy()
 }
 
-/** Sets the timeouts of a server that nobody has connected to yet. */
+/** Sets the timeouts of a server before its first connection. */
 export const withTimeouts = (
   server: Server,
   { keepAlive = "75 seconds", writeTimeout = "15 seconds" }: ConnectionOptions
 ): Server => {
   const patience = Duration.toMillis(writeTimeout)
   const watch = ({ socket }: IncomingMessage, response: ServerResponse): void => {
-    // Node sets it back when the answer is out: from then on the connection waits for its next request.
+    // Node resets this timeout after the response, when the connection waits for its next request.
     socket.setTimeout(patience)
     response.on("timeout", cutIfStuck)
   }
-  // A request to be upgraded that is answered as any other. A WebSocket sets no timeout of its socket's.
+  // Covers upgrade requests that get a normal response. A WebSocket resets the timeout of its socket.
   const watchSocket = (_: IncomingMessage, socket: Duplex): void => {
     if (socket instanceof Socket) socket.setTimeout(patience, () => cutIfStuck(socket))
   }

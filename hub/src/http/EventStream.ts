@@ -1,4 +1,4 @@
-/** `GET /api/v1/events/stream`: events as server-sent events, for whoever has no WebSocket. */
+/** `GET /api/v1/events/stream`: events as server-sent events, for clients without a WebSocket. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect, type Layer, Queue, Schema, Stream } from "effect"
 import { Sse } from "effect/encoding"
@@ -8,11 +8,11 @@ import type { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
 
-/** Often enough that nothing between hub and client takes the connection for dead. */
+/** Keeps proxies from closing an idle connection. */
 const commentEvery = "15 seconds"
 const comment = ": still here\n\n"
 
-/** Milliseconds after which a browser comes back. It also makes the head go out before there is an event. */
+/** Milliseconds until a browser reconnects. This first line also sends the headers before there is an event. */
 const greeting = "retry: 1000\n\n"
 
 const Position = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
@@ -32,7 +32,10 @@ const listed = (filter: typeof Filter.Type): ReadonlyArray<string> =>
 const toSse = ({ event_id, name, text }: FeedEvent): string =>
   Sse.encoder.write({ _tag: "Event", id: String(event_id), event: name, data: text })
 
-/** Needs no token, as every read. With one, in the header or the query, a client has a place kept for it. */
+/**
+ * Needs no token unless `readAuth` is set. Clients that send one, in the header or the query, get places reserved for
+ * them.
+ */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | AuthToken> = HttpRouter.use(
   (router) =>
     Effect.gen(function* () {
@@ -44,7 +47,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Aut
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
           const query = yield* HttpServerRequest.ParsedSearchParams
-          // A client that comes back has the header, and in its URL what it began with.
+          // On reconnect, the header holds the newer position; the URL still has the first one.
           const after = request.headers["last-event-id"] || query["after"]
           const { channel_id, topic_id, token = "", ...given } = yield* decodeQuery({ ...query, after })
           const bearer = /^Bearer +(.*)$/i.exec(request.headers["authorization"] ?? "")?.[1]
@@ -66,7 +69,8 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Aut
                   (events) => unlessStalled(Queue.offerAll(queue, events.map(toSse)))
                 )
                 .pipe(
-                  // It cannot be told why: the head is long gone. It comes back with its Last-Event-ID.
+                  // The reason cannot be sent, because the response has started. The client reconnects with its
+                  // Last-Event-ID.
                   Effect.catch((failure) =>
                     Effect.andThen(
                       Effect.logWarning("an event stream was cut", failure),

@@ -1,4 +1,4 @@
-/** Makes every refusal, whoever it comes from, `{error, code, details?}` in JSON. */
+/** Gives every error response the shape `{error, code, details?}` in JSON. */
 import { ByteSize, Cause, Clock, Effect, type Layer, SchemaIssue } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
@@ -6,7 +6,7 @@ import { SqlError } from "effect/sql"
 import { InvalidInput, Validation } from "@agentlip/protocol"
 import { storageFailure } from "../database/StorageFailure.ts"
 
-/** Room for a message of 64 KiB with every character escaped. */
+/** Fits a message of 64 KiB with every character escaped. */
 const maxBodySize = ByteSize.fromInputUnsafe("1 MiB")
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -29,14 +29,14 @@ const invalidInput = ({ kind, cause }: HttpApiError.HttpApiSchemaError): Invalid
 
 export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSchemaErrorTransform(
   Validation,
-  // What the hub answers is its own doing, never the client's input.
+  // Errors in the hub's own responses are defects, not invalid input.
   (error) =>
     error.kind === "Body" || error.kind === "ResponseHeaders"
       ? Effect.die(error)
       : Effect.fail(invalidInput(error))
 )
 
-/** An answer in the protocol's shape. */
+/** An error response in the protocol's format. */
 export const refusal = (
   status: number,
   code: string,
@@ -63,7 +63,7 @@ const byStatus = (status: number, text: string | undefined): HttpServerResponse.
   }
 }
 
-/** PostgreSQL keeps every text but those with U+0000 in them, whichever part of the request brought it. */
+/** PostgreSQL rejects texts with U+0000, in any part of the request. */
 const isNoText = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some(
     (reason) =>
@@ -74,12 +74,12 @@ const isNoText = (cause: Cause.Cause<unknown>): boolean =>
       reason.defect.reason.cause.code === "22021"
   )
 
-/** A failure that lasts would fill the log, a line for each request: the same line is logged once in this time. */
+/** A lasting failure would log a line per request, so the same line is logged only once in this time. */
 const quietMillis = 10_000
 
 type Say = (failure: string, log: (more: string) => Effect.Effect<void>) => Effect.Effect<void>
 
-/** Logs a failure unless it was logged a moment ago; the next line says how often that was. */
+/** Logs a failure unless it was logged a moment ago. The next line says how many were skipped. */
 const makeSay = (): Say => {
   const failures = new Map<string, { until: number; leftOut: number }>()
   return (failure, log) =>
@@ -89,7 +89,7 @@ const makeSay = (): Say => {
         known.leftOut++
         return Effect.void
       }
-      // They are few, but their number is not up to this file.
+      // Usually there are few different failures, but their number must be bounded.
       if (failures.size >= 100) failures.clear()
       failures.set(failure, { until: now + quietMillis, leftOut: 0 })
       const leftOut = known?.leftOut ?? 0
@@ -105,13 +105,13 @@ const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: S
   }
   if (isNoText(cause)) return byStatus(400, "The request has the character U+0000")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)
-  // By what failed: another failure is logged at once.
+  // Keyed by the error, so that a different failure is logged at once.
   if (status >= 500)
     yield* say(String(Cause.squash(cause)), (more) => Effect.logError(`request failed${more}`, cause))
   return byStatus(status, undefined)
 })
 
-/** The text of an answer that is whole in memory. */
+/** The text of a response body, if it is in memory as a whole. */
 export const bodyText = ({ body }: HttpServerResponse.HttpServerResponse): string | undefined =>
   body._tag === "Uint8Array" && body.body.length > 0 ? new TextDecoder().decode(body.body) : undefined
 
@@ -122,7 +122,7 @@ type Answered = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
-/** Makes what puts refusals of a handler, whoever they come from, into the protocol's shape. */
+/** Returns a wrapper that converts every error of a handler to the protocol's format. */
 export const make: Effect.Effect<Answered> = Effect.sync(() => {
   const say = makeSay()
   const answered: Answered = (handler) =>

@@ -1,10 +1,10 @@
-/** What is asked of every request before any route sees it, and said with every answer. */
+/** Checks every request before routing, and sets the security headers of every response. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { refusal } from "./Failures.ts"
 
-/** For a browser that gets here in whatever way: it shows, runs, keeps and tells on nothing. */
+/** Limits what a browser does with a response: no type sniffing, caching, referrer, loading or framing. */
 export const securityHeaders = {
   "x-content-type-options": "nosniff",
   "cache-control": "no-store",
@@ -12,7 +12,7 @@ export const securityHeaders = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'"
 } as const
 
-/** Names of this machine for itself. Another name that leads here is somebody's trick (DNS rebinding). */
+/** The loopback names. Any other name that resolves to this machine may be a DNS rebinding attack. */
 const localHost = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i
 
 const isEncoded = (url: string): boolean => {
@@ -20,7 +20,7 @@ const isEncoded = (url: string): boolean => {
     decodeURIComponent(url.replace(/[?#].*$/s, ""))
     return true
   } catch {
-    // A % that stands for nothing, or bytes that are no UTF-8.
+    // Invalid percent-encoding, or bytes that are not UTF-8.
     return false
   }
 }
@@ -30,22 +30,22 @@ const hostsOf = (request: HttpServerRequest.HttpServerRequest): number => {
   return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
 }
 
-/** Why a request is refused whatever it asks for. */
+/** The reason to refuse a request, whatever its route. */
 const objection = (
   request: HttpServerRequest.HttpServerRequest
 ): HttpServerResponse.HttpServerResponse | undefined => {
   const { headers, url } = request
   const { host = "", origin, "sec-fetch-site": site } = headers
-  // Node keeps the first of them; what is between it and the client may go by the last.
+  // Node uses the first Host header, but a proxy in between may use the last one.
   if (hostsOf(request) > 1) return refusal(400, "INVALID_INPUT", "There must be one Host header")
   if (!localHost.test(host)) {
     return refusal(403, "INVALID_INPUT", "The Host header must be 127.0.0.1, localhost or [::1]")
   }
-  // Browsers name the page that asks; programs name nothing.
+  // Browsers send the page's origin; other programs send none.
   if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
     return refusal(403, "INVALID_INPUT", "Pages of other origins are not answered")
   }
-  // They say so also of requests that have no Origin: images, scripts, links. Another port here is `same-site`.
+  // Browsers send it even without an Origin: for images, scripts and links. Another local port is `same-site`.
   if (site !== undefined && site !== "same-origin" && site !== "none") {
     return refusal(403, "INVALID_INPUT", "Pages of other sites are not answered; open the address itself")
   }
@@ -54,7 +54,7 @@ const objection = (
     : refusal(400, "INVALID_INPUT", "path: the percent-encoding is not valid UTF-8")
 }
 
-/** Refuses what no route is to see. */
+/** Refuses requests that no route should see. */
 export const admitted = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
@@ -63,7 +63,7 @@ export const admitted = <E, R>(
     return objected === undefined ? handler : Effect.succeed(objected)
   })
 
-/** With the headers that every answer has. */
+/** Adds the headers that every response has. */
 export const secured = (
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => HttpServerResponse.setHeaders(response, securityHeaders)

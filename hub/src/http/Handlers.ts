@@ -1,4 +1,4 @@
-/** The HTTP interface over the hub's services: defaults, and nothing else. */
+/** Connects the HTTP API to the hub's services. It only adds defaults. */
 import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -42,7 +42,7 @@ const HealthLive = (read_auth: boolean) =>
     })
   )
 
-/** A page of the log; the data of its events is JSON already, and goes out as it is. */
+/** A page of the log as JSON. The data of an event is JSON text already and is inserted unchanged. */
 const eventsJson = ({ replay_until, events, has_more }: EventPage): string => {
   const texts = events.map((event) => {
     const { event_id, name, data_json } = event
@@ -102,7 +102,7 @@ const WritesLive = HttpApiBuilder.group(
     const messages = yield* Messages
     const attachments = yield* Attachments
     const sql = yield* SqlClient.SqlClient
-    // With an idempotency key the change commits only after its handler.
+    // With an idempotency key, the change commits only after its handler has returned.
     const count = (change: Parameters<typeof messageChanged>[0]) => sql.afterCommit(messageChanged(change))
     return handlers.handleAll({
       createChannel: ({ payload }) =>
@@ -138,5 +138,5 @@ const WritesLive = HttpApiBuilder.group(
   })
 )
 
-/** `readAuth` is what `/health` says of reads. */
+/** `/health` reports `readAuth` to clients. */
 export const HandlersLive = (readAuth: boolean) => Layer.mergeAll(HealthLive(readAuth), ReadsLive, WritesLive)

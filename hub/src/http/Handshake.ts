@@ -1,4 +1,4 @@
-/** What a WebSocket's handshake must be (RFC 6455, 4.2.1); `ws` would refuse it in a shape of its own, or not at all. */
+/** Checks a WebSocket handshake (RFC 6455, 4.2.1). `ws` would refuse it in another format, or not at all. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { refusal } from "./Failures.ts"
@@ -18,7 +18,9 @@ const isOnce = (list: string): boolean => {
 
 const wrong = (error: string) => refusal(400, "INVALID_INPUT", error)
 
-/** Why a handshake is refused. A header that came twice is one with a comma here: a key and a version have none. */
+/**
+ * The reason to refuse a handshake. Node joins repeated headers with a comma, which a valid key or version never has.
+ */
 export const handshakeObjection = (
   request: HttpServerRequest.HttpServerRequest
 ): HttpServerResponse.HttpServerResponse | undefined => {
@@ -40,7 +42,7 @@ export const handshakeObjection = (
   const protocol = headers["sec-websocket-protocol"]
   if (protocol !== undefined && !(protocols.test(protocol) && isOnce(protocol)))
     return wrong("Sec-WebSocket-Protocol: must be names separated by commas, each once")
-  // None is used, as the answer says by naming none.
+  // The hub supports no extension, and says so by naming none in its response.
   const offers = headers["sec-websocket-extensions"]
   return offers === undefined || extensions.test(offers)
     ? undefined

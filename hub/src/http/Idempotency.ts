@@ -1,13 +1,13 @@
 /**
- * `Idempotency-Key`: a write that a client sends again, because it never saw the answer, is answered as it was the
- * first time and not done again.
+ * `Idempotency-Key`: a client that never saw the response can repeat a write. It gets the first response again, and
+ * the write is not repeated.
  *
  * **Details**
  *
- * - The answer is kept in the transaction of the change: a crash leaves both or neither.
- * - A refusal changes nothing and is not kept; the same key may be tried again.
- * - Of two requests that come at once with one key, the second waits for the first.
- * - The deletion of a message puts its tombstone into the answers that hold it; see KeptAnswers.ts.
+ * - The response is stored in the transaction of the change, so a crash leaves both or neither.
+ * - An error changes nothing and is not stored, so the same key can be used again.
+ * - If two requests with one key arrive at once, the second waits for the first.
+ * - When a message is deleted, its tombstone replaces it in the stored responses: see KeptAnswers.ts.
  */
 import { Clock, Duration, Effect, Layer, Schedule } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -18,13 +18,13 @@ import { bodyText } from "./Failures.ts"
 import { messageIdIn } from "../messages/KeptAnswers.ts"
 import { timestamp } from "../timestamp.ts"
 
-/** How long an answer is kept. */
+/** How long a response is stored. */
 const keptFor = Duration.hours(24)
 const sweepEvery = Duration.hours(1)
 
 const isKey = (key: string): boolean => /^[\x21-\x7e]{1,255}$/.test(key)
 
-/** The route's path: to the router `/API/v1/%6dessages/` is `/api/v1/messages`, and so it is to a key. */
+/** The path as the router sees it: `/API/v1/%6dessages/` is `/api/v1/messages`, and must give the same key. */
 const canonicalPath = Effect.map(HttpRouter.RouteContext, ({ route, params }) =>
   route.path.replaceAll(/:(\w+)/g, (_, name: string) => params[name] ?? "")
 )
@@ -63,7 +63,7 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
         if (begun.length === 0) {
           const [kept] = yield* sql<KeptAnswer>`
             SELECT body_digest, status, answer FROM idempotency_keys WHERE key = ${key}`
-          // No digest: the message was deleted since.
+          // An empty digest: the message was deleted since.
           if (kept?.body_digest === body_digest || kept?.body_digest === "") return replay(kept)
           return yield* new InvalidInput({
             error: "Idempotency-Key: it came with another body before; take a new key for another request"
@@ -83,7 +83,7 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
       yield* sql`DELETE FROM idempotency_keys WHERE created_at < ${new Date(since).toISOString()}`
     })
     yield* forget.pipe(
-      // They are only in the way; the next sweep takes them.
+      // Old keys do no harm; the next sweep removes them.
       Effect.catch((error) => Effect.logWarning("old idempotency keys could not be removed", error)),
       Effect.repeat(Schedule.spaced(sweepEvery)),
       Effect.forkScoped
@@ -99,7 +99,7 @@ export const IdempotencyLive: Layer.Layer<Idempotency, never, SqlClient.SqlClien
             error: "Idempotency-Key: must be 1 to 255 visible ASCII characters"
           })
         }
-        // All of it has come before anything is begun: nobody's slow line is to hold a transaction open.
+        // Read the whole body first, so that a slow client never holds a transaction open.
         const body = yield* Effect.orDie(request.text)
         return yield* once(`${request.method} ${yield* canonicalPath} ${key}`, handler, digestOf(body))
       })

@@ -1,12 +1,13 @@
 /**
- * Bounds what answers hold in memory while their clients have not taken them.
+ * Bounds the memory used by responses that clients have not read yet.
  *
  * **Details**
  *
- * - A connection has one answer at a time: what a client asks for before it has taken its answer waits until then.
- * - Answers that wait are counted, of all clients with the hub's token and of all without it: who does not know the
- *   token cannot use up what is for those who do. Over the bound, reads are refused with 503 until clients have taken
- *   something, or are cut because they take nothing (Connections.ts). A write that is done is always answered.
+ * - A connection has one response at a time. A pipelined request waits until the client has read the response before
+ *   it.
+ * - Waiting bytes are counted for all clients with the hub's token and, separately, for all without it, so that
+ *   clients without the token cannot use up the share of the others. Above the bound, reads get 503 until clients read
+ *   on or are disconnected because they do not (Connections.ts). A write that was done always gets its response.
  */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -17,27 +18,27 @@ import { hasToken } from "./Auth.ts"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 
-/** Bytes that may wait for all clients with the token, and as many for all without it. */
+/** Bytes that may wait for all clients with the token, and the same for all clients without it. */
 const inAll = 24 * 1024 * 1024
 
-/** Smaller answers are Node's to hold back: it stops reading from a connection that takes nothing. */
+/** Smaller responses are not counted: Node stops reading from a connection whose client does not read. */
 const counted = 4 * 1024
 
-/** Requests of a connection that may wait for the answer before theirs. */
+/** Requests of one connection that may wait for the response before them. */
 const maxWaiting = 64
 
 type Bounded = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
-/** What is known of a connection. */
+/** The state of a connection. */
 interface Connection {
   readonly socket: Socket
-  /** The answer to what was asked for last. */
+  /** The response to the latest request. */
   last: ServerResponse | undefined
-  /** Requests that wait for the answer before theirs. */
+  /** Requests that wait for the response before them. */
   waiting: number
-  /** Called when it closes: Node says nothing to an answer that was waiting for the one before it. */
+  /** Called when the connection closes. Node does not notify a response that waits behind another one. */
   readonly whenClosed: Set<() => void>
 }
 
@@ -64,12 +65,12 @@ const connectionOf = (socket: Socket): Connection => {
 
 const ends = (request: HttpServerRequest.HttpServerRequest) => {
   const response = NodeHttpServerRequest.toServerResponse(request)
-  // The hub's server speaks HTTP/1.1 only.
+  // Always true: the hub's server only speaks HTTP/1.1.
   if (!(response instanceof ServerResponse)) throw new Error("a request of another server")
   return { response, connection: connectionOf(NodeHttpServerRequest.toIncomingMessage(request).socket) }
 }
 
-/** Calls back once, when the answer is taken or nobody is there any more to take it; answers how not to. */
+/** Calls `over` once, when the response was read or the connection closed. Returns a function that cancels this. */
 const whenOver = (response: ServerResponse, { whenClosed }: Connection, over: () => void): (() => void) => {
   const forget = (): void => {
     response.off("close", done)
@@ -90,14 +91,14 @@ const over = (response: ServerResponse, connection: Connection): Effect.Effect<v
     return Effect.sync(whenOver(response, connection, () => resume(Effect.void)))
   })
 
-/** What puts the bounds around a handler. */
+/** Returns a wrapper that applies the bounds to a handler. */
 export const make: Effect.Effect<Bounded, never, AuthToken> = Effect.map(AuthToken, (token) => {
   const waiting = { withToken: 0, without: 0 }
   const classOf = (request: HttpServerRequest.HttpServerRequest): keyof typeof waiting =>
     hasToken(request, token) ? "withToken" : "without"
 
   const isFull = (request: HttpServerRequest.HttpServerRequest): boolean => {
-    // Looked at first, because who asks takes a hash to find out.
+    // Check this first, because `classOf` computes a hash.
     if (waiting.withToken < inAll && waiting.without < inAll) return false
     return isRead(request) && waiting[classOf(request)] >= inAll
   }
@@ -110,7 +111,9 @@ export const make: Effect.Effect<Bounded, never, AuthToken> = Effect.map(AuthTok
     whenOver(response, connection, () => (waiting[whose] -= bytes))
   }
 
-  /** Answers when all that was asked for before on this connection is taken; `false`: too much waits already. */
+  /**
+   * Waits until all earlier responses of the connection were read. Returns `false` if too many requests wait already.
+   */
   const turnOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean> => {
     const { response, connection } = ends(request)
     const { last } = connection
@@ -129,14 +132,14 @@ export const make: Effect.Effect<Bounded, never, AuthToken> = Effect.map(AuthTok
       const request = yield* HttpServerRequest.HttpServerRequest
       const incoming = NodeHttpServerRequest.toIncomingMessage(request)
       const upgrades = "upgrade" in incoming && incoming.upgrade === true
-      // One that is to be upgraded is the last of its connection, and has no answer in HTTP before its handler says so.
+      // An upgrade request is the last on its connection, and only its handler decides whether there is a response.
       if ((!upgrades && !(yield* turnOf(request))) || isFull(request)) return full
-      // Who asked is gone.
+      // The client is gone.
       if (incoming.socket.destroyed) return yield* Effect.interrupt
       const response = yield* handler
       const { body } = response
       if (body._tag !== "Uint8Array" || body.contentLength < counted) return response
-      // Others may have used up what there was meanwhile.
+      // Other responses may have used up the space meanwhile.
       if (isFull(request)) return full
       count(request, body.contentLength)
       return response

@@ -1,4 +1,4 @@
-/** `GET /metrics`, and the counts that are made for whoever reads metrics. */
+/** `GET /metrics`, and the counts that are taken only when metrics are read. */
 import { Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import type { SqlClient } from "effect/sql"
@@ -7,15 +7,15 @@ import { scrape } from "./Scrape.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { Exporting } from "../telemetry/Telemetry.ts"
 
-/** As often as exporters read. */
+/** As often as exporters read metrics. */
 const recount = "10 seconds"
 
-/** How long a scrape waits for the database; after that it has what was counted last. */
+/** How long a scrape waits for the database. After that it reports the previous count. */
 const patience = "1 second"
 
 const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-/** Runs once for all who ask while it runs, and goes on when they leave. */
+/** Runs the work once for all callers that ask while it runs. It goes on if they leave. */
 const shared = <A>(work: Effect.Effect<A>): Effect.Effect<Effect.Effect<A>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let running: Fiber.Fiber<A> | undefined
@@ -30,9 +30,9 @@ const shared = <A>(work: Effect.Effect<A>): Effect.Effect<Effect.Effect<A>, neve
   })
 
 /**
- * The text that Prometheus scrapes. Like every read it needs no token: the hub is reached from its machine only,
- * and what it counts says nothing of what messages say. It needs no database either: what that has not counted in
- * time is as it was, and `agentlip_database_up` says so.
+ * The metrics in Prometheus' text format. They need no token unless `readAuth` is set: only this machine can reach the
+ * hub, and metrics hold no message content. They do not depend on the database either: if it does not respond in time,
+ * the previous job counts are reported and `agentlip_database_up` is 0.
  */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | SqlClient.SqlClient | Specs> =
   HttpRouter.use((router) =>

@@ -1,4 +1,4 @@
-/** The operators' part of the HTTP interface over the hub's services. */
+/** Connects the operators' part of the HTTP API to the hub's services. */
 import { CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

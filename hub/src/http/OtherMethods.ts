@@ -1,4 +1,4 @@
-/** Answers what asks for a path that there is by a method that it does not have. */
+/** Responds with 405 if the path exists but does not support the method. */
 import { Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi } from "effect/http-api"
@@ -11,7 +11,7 @@ type Path = HttpRouter.PathInput
 
 const isPath = (path: string): path is Path => path.startsWith("/")
 
-/** The methods of each path. */
+/** The supported methods of each path. */
 const known = (): ReadonlyMap<Path, ReadonlySet<string>> => {
   const paths = new Map<Path, Set<string>>()
   const add = (method: string, path: Path) => paths.set(path, (paths.get(path) ?? new Set()).add(method))
@@ -28,10 +28,10 @@ const known = (): ReadonlyMap<Path, ReadonlySet<string>> => {
   return paths
 }
 
-/** 405 with `Allow`, for every path of the API. */
+/** Responds with 405 and `Allow` on every path of the API. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.addAll(
   [...known()].flatMap(([path, has]) => {
-    // What has GET has HEAD: the router sees to it.
+    // The router adds HEAD to every GET.
     const allow = [...has].flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ")
     const answer = refusal(405, "NOT_FOUND", `This path has ${allow} only`, { allow })
     return methods

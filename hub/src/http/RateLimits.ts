@@ -1,19 +1,19 @@
-/** How many requests a hub takes in a second. */
+/** Limits how many requests per second the hub accepts. */
 import { Clock, Effect, Option, type Redacted, Schema } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { hasToken } from "./Auth.ts"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 
-/** Requests a second; as many may come at once. */
+/** Requests per second. The same number may arrive at once. */
 export interface RateLimits {
-  /** Of one client: what comes from one address, with the hub's token or without. Default 100. */
+  /** For one client: all requests from one address with the token, or all without. Default 100. */
   readonly perClient?: number
-  /** Of all clients together. Default 1,000. */
+  /** For all clients together. Default 1,000. */
   readonly total?: number
 }
 
-/** A limit of less than one request a second would let nothing through. */
+/** The limit is below one request per second, or not finite. */
 export class RateLimitRefused extends Schema.TaggedError<RateLimitRefused>("@agentlip/hub/RateLimitRefused")(
   "RateLimitRefused",
   { limit: Schema.Number }
@@ -23,7 +23,7 @@ export class RateLimitRefused extends Schema.TaggedError<RateLimitRefused>("@age
   }
 }
 
-/** Holds as many tokens as may be spent in a second, and gets them back in a second. Times are in milliseconds. */
+/** A token bucket that holds the tokens of one second and refills in one second. Times are in milliseconds. */
 class Bucket {
   readonly #limit: number
   #tokens: number
@@ -40,7 +40,7 @@ class Bucket {
     return this.#tokens >= this.#limit
   }
 
-  /** Spends a token and returns 0, or returns how long it takes until there is one. */
+  /** Spends a token and returns 0, or returns the milliseconds until there is one. */
   spend(now: number): number {
     this.#refill(now)
     if (this.#tokens < 1) return ((1 - this.#tokens) * 1_000) / this.#limit
@@ -54,32 +54,35 @@ class Bucket {
   }
 }
 
-/** Clients that are remembered before those are forgotten that have not asked for a second. */
+/** From this many clients on, clients with a full bucket are forgotten before a new one is added. */
 const manyClients = 1_024
 
 const tooMany = (retryAfterMillis: number) => {
-  // Whole seconds are what the header can say.
+  // The header holds whole seconds.
   const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1_000))
   return refusal(429, "RATE_LIMITED", `Too many requests; try again in ${seconds} s`, {
     "retry-after": String(seconds)
   })
 }
 
-/** An address with the token and without are two clients: who does not know the token locks nobody out who does. */
+/**
+ * Separates requests with and without the token, so that a local user without it cannot use up the limit of the
+ * others.
+ */
 const clientOf = (request: HttpServerRequest.HttpServerRequest, token: Redacted.Redacted<string>): string => {
   const address = Option.getOrElse(request.remoteAddress, () => "unknown")
-  // Wrong tokens are not told apart, or each would be a client with a limit of its own.
+  // A wrong token counts as no token. Otherwise each wrong token would get a limit of its own.
   return `${address} ${hasToken(request, token) ? "token" : "no token"}`
 }
 
-/** Whoever watches the hub learns that it lives, however much others ask of it. */
+/** Health checks are never limited. */
 const isHealth = ({ url }: HttpServerRequest.HttpServerRequest): boolean => /^\/health(?:$|[?#])/.test(url)
 
 type Limited = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
-/** Puts limits around a handler; a request over a client's limit does not count. `false` sets none. */
+/** Limits a handler. Requests over the client's limit do not count towards the total. `false` disables limits. */
 export const make = Effect.fnUntraced(function* (limits: RateLimits | false) {
   const unlimited: Limited = (handler) => handler
   if (limits === false) return unlimited
@@ -88,7 +91,7 @@ export const make = Effect.fnUntraced(function* (limits: RateLimits | false) {
     if (!(limit >= 1 && Number.isFinite(limit))) return yield* new RateLimitRefused({ limit })
   }
   const token = yield* AuthToken
-  // The wall clock may be set back, and then nobody would have a token until it has caught up.
+  // Use the monotonic clock: if the wall clock is set back, no bucket would refill until it has caught up.
   const clock = yield* Clock.Clock
   const millis = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const all = new Bucket(total, millis())

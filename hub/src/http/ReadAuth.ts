@@ -1,4 +1,4 @@
-/** Reads with the token only, as an option: any user of the machine can reach the hub's port. */
+/** Optionally requires the token for reads, because every user of the machine can reach the hub's port. */
 import { Effect } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { AuthToken } from "../workspace/AuthToken.ts"
@@ -9,13 +9,13 @@ type Guarded = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
-/** Where the token may stand in the query: clients of live events cannot always set a header. */
+/** The routes that accept the token in the query: clients of live events cannot always set a header. */
 const takesQuery = /^\/(?:ws|api\/v1\/events\/stream)\/*\?/
 
-/** Whoever watches the hub, or looks for it, needs no token for that. */
+/** Health checks and discovery need no token. */
 const isHealth = (url: string): boolean => /^\/health(?:$|[?#])/.test(url)
 
-/** Lets requests through that have the token, and `/health`; all requests if reads are open. */
+/** Lets `/health` and requests with the token through, or all requests if reads are open. */
 export const make = (readAuth: boolean): Effect.Effect<Guarded, never, AuthToken> =>
   Effect.map(AuthToken, (token): Guarded => {
     if (!readAuth) return (handler) => handler

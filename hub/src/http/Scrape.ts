@@ -1,11 +1,11 @@
-/** The metrics as text, written without holding anybody up: two hundred plugins have thirteen thousand lines. */
+/** Formats the metrics as text without blocking other requests: 200 plugins have 13,000 lines. */
 import { Context, Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
-/** Written in far less than a millisecond. */
+/** Takes far less than a millisecond to write. */
 const seriesAtATime = 32
 
-/** Milliseconds of writing after which requests are served. Where that has taken long, it writes for longer. */
+/** Milliseconds of writing before other requests run. `impatience` applies once a scrape has taken `long`. */
 const patience = 5
 const impatience = 25
 const long = 1_000
@@ -16,7 +16,7 @@ const withoutHeader = (text: string): string =>
     .filter((line) => !line.startsWith("#"))
     .join("\n")
 
-/** The series of a registry by the metric they are of. */
+/** Groups the series of a registry by their metric. */
 const families = (registry: Metric.MetricRegistry): ReadonlyMap<string, Metric.MetricRegistry> => {
   const byName = new Map<string, Metric.MetricRegistry>()
   for (const [key, series] of registry) {
@@ -37,7 +37,7 @@ export const scrape: Effect.Effect<string> = Effect.gen(function* () {
     for (let at = 0; at < series.length; at += seriesAtATime) {
       const some = new Map(series.slice(at, at + seriesAtATime))
       const text = PrometheusMetrics.formatUnsafe(Context.add(context, Metric.MetricRegistry, some))
-      // A family is described once, where it begins.
+      // Keep the header of a metric only at its first part.
       parts.push(at === 0 ? text : withoutHeader(text))
       const now = performance.now()
       if (now - since < (now - begun < long ? patience : impatience)) continue

@@ -1,4 +1,4 @@
-/** The HTTP server: loopback only. */
+/** The HTTP server. It listens on loopback addresses only. */
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
@@ -22,7 +22,7 @@ import * as ReadAuth from "./ReadAuth.ts"
 import * as Socket from "./Socket.ts"
 import { TextBodyLive } from "./TextBodies.ts"
 
-/** The hub gives its data to whoever reaches it, so it is reached from this machine only. */
+/** The host is not a loopback address. Every client can read the hub's data, so only this machine may reach it. */
 export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/HostRefused")("HostRefused", {
   host: Schema.String
 }) {
@@ -31,7 +31,7 @@ export class HostRefused extends Schema.TaggedError<HostRefused>("@agentlip/hub/
   }
 }
 
-/** No such port exists. */
+/** The port number is out of range. */
 export class PortRefused extends Schema.TaggedError<PortRefused>("@agentlip/hub/PortRefused")("PortRefused", {
   port: Schema.Number
 }) {
@@ -40,7 +40,7 @@ export class PortRefused extends Schema.TaggedError<PortRefused>("@agentlip/hub/
   }
 }
 
-/** What open requests have to finish in; the hub is down within two seconds, whatever they do. */
+/** Time for open requests to finish at a stop. The hub is down within two seconds, whatever they do. */
 const gracefulShutdownTimeout = "1 second"
 
 const loopback = ["127.0.0.1", "::1"]
@@ -48,17 +48,20 @@ const loopback = ["127.0.0.1", "::1"]
 export interface ServerOptions {
   /** `127.0.0.1` (default) or `::1`. */
   readonly host?: string
-  /** 0 (default) takes a free one. */
+  /** 0 (default) picks a free port. */
   readonly port?: number
-  /** What is more is refused with 429. Default 100 requests a second of a client, 1,000 in all; `false`: no limits. */
+  /**
+   * Requests above the limit get 429. Default 100 requests per second for a client, 1,000 in all. `false` disables
+   * limits.
+   */
   readonly rateLimits?: RateLimits.RateLimits | false
-  /** Whether reads need the token too, `/health` apart. Default `false`: every user of the machine can read. */
+  /** Reads need the token too, except `/health`. Default `false`: every user of the machine can read. */
   readonly readAuth?: boolean
-  /** How long connections are kept that wait, or that take nothing. */
+  /** Timeouts of idle connections and of clients that do not read. */
   readonly connections?: ConnectionOptions
 }
 
-/** Around every route, those that do not exist included. */
+/** Wraps every route, and requests for routes that do not exist. */
 const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -86,10 +89,10 @@ const routes = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
     Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive])
   )
 
-/** Built after the server, so that it lets the clients go before the server waits for them. */
+/** Built after the server, so that at a stop the clients of live events leave before the server waits for them. */
 const farewell = Layer.effectDiscard(Effect.flatMap(Feed, ({ stop }) => Effect.addFinalizer(() => stop)))
 
-/** Serves the API, the live events and the metrics, and gives the `HttpServer` that knows its address. */
+/** Serves the API, live events and metrics. Provides the `HttpServer`, which knows its address. */
 export const layer = ({
   host = "127.0.0.1",
   port = 0,

@@ -1,4 +1,4 @@
-/** `GET /ws?token=`: events over a WebSocket, as the protocol says. */
+/** `GET /ws?token=`: events over a WebSocket. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Cause, Effect, type Layer, Option, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -12,12 +12,12 @@ import { handshakeObjection } from "./Handshake.ts"
 import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
 import { socketClosed } from "../core/HubMetrics.ts"
 
-/** Bytes of a client's frame; one that is larger is answered with 1009. */
+/** Most bytes in a frame from the client. A larger one closes the WebSocket with 1009. */
 export const maxPayload = 256 * 1024
 
 const helloWithin = "10 seconds"
 
-/** How long a client has to answer a close, also for what was sent to it before. */
+/** How long a client may take to confirm a close, after reading what was sent before. */
 const closeWithin = "10 seconds"
 const closeWithinAtStop = "500 millis"
 
@@ -37,7 +37,7 @@ const decodeHello = Schema.decodeUnknownEffect(Hello)
 const notTheProtocol = (reason: string) => new Socket.CloseEvent(1003, reason)
 const goingAway = new Socket.CloseEvent(1001, "shutting down")
 
-/** Waits until what was written is out of the process's memory, as far as Node wants it to be. */
+/** Waits until Node's write buffer has drained. */
 const drained = (connection: Net.Socket): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
@@ -53,7 +53,7 @@ const gone = (connection: Net.Socket): Effect.Effect<void> =>
     return Effect.sync(() => connection.off("close", done))
   })
 
-/** What happens after the upgrade; answers with how the hub is to close, or nothing where the client did. */
+/** Runs the protocol after the upgrade. Returns the close event to send, or `undefined` if the client has closed. */
 const converse = Effect.fnUntraced(function* (
   connection: Net.Socket,
   reader: Socket.Reader,
@@ -85,7 +85,7 @@ const serve = Effect.fnUntraced(function* (
   hub: { readonly feed: Feed["Service"]; readonly instance_id: string }
 ) {
   const { socket: connection } = NodeHttpServerRequest.toIncomingMessage(request)
-  // However it ends, nothing is left of it.
+  // Whatever happens, the connection is closed at the end.
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
   const socket = yield* Effect.orDie(request.upgrade)
   const reader = yield* socket.reader
@@ -94,7 +94,7 @@ const serve = Effect.fnUntraced(function* (
     Effect.raceFirst(Effect.as(hub.feed.stopping, goingAway)),
     Effect.catchTags({
       Backpressure: () => Effect.succeed(new Socket.CloseEvent(1008, "backpressure")),
-      // The client left, or sent what no frame is: then `ws` has closed with 1002, 1007 or 1009.
+      // The client left, or sent an invalid frame, which `ws` has closed with 1002, 1007 or 1009.
       SocketError: () => Effect.undefined
     }),
     Effect.catchCause((cause) =>
@@ -107,13 +107,13 @@ const serve = Effect.fnUntraced(function* (
     yield* socketClosed(close.code)
     yield* writer.write(close)
   }
-  // What the client still sends is read, or its answer to the close would never come.
+  // Keep reading, or the client's reply to the close would never arrive.
   const unread = Effect.andThen(Effect.ignore(Effect.forever(reader.pull)), Effect.never)
   const stopped = Effect.andThen(hub.feed.stopping, Effect.sleep(closeWithinAtStop))
   yield* Effect.raceAllFirst([gone(connection), unread, stopped, Effect.sleep(closeWithin)])
 })
 
-/** The route; joined with the API's, it refuses in the same shape as they do. */
+/** Adds the route. It uses the same error format as the API. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Identity | AuthToken> =
   HttpRouter.use((router) =>
     Effect.gen(function* () {
@@ -138,7 +138,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Ide
           Effect.catchTags({
             MISSING_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
             INVALID_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
-            // The client left while the socket was being opened or closed.
+            // The client left while the WebSocket was opening or closing.
             SocketError: () => Effect.succeed(HttpServerResponse.empty())
           })
         )

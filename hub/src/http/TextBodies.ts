@@ -1,6 +1,6 @@
 /**
- * Bodies are text: JSON in UTF-8, every text in it well-formed Unicode. What is not would be stored as something else
- * than was sent, or by some databases not at all.
+ * Requires request bodies to be text: JSON in UTF-8, with well-formed Unicode in every string. Otherwise, the stored
+ * text would differ from what was sent, or the database would reject it.
  */
 import { TextBody, InvalidInput } from "@agentlip/protocol"
 import { Effect, Layer } from "effect"
@@ -9,7 +9,7 @@ import { isUtf8 } from "node:buffer"
 
 const invalid = (error: string) => new InvalidInput({ error, details: { part: "body" } })
 
-/** What is wrong with the type of a body. */
+/** The problem with a body's content type, if there is one. */
 const typeProblem = (contentType: string | undefined): string | undefined => {
   if (contentType === undefined) return "Content-Type: must be application/json"
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(contentType)?.[1]
@@ -23,7 +23,7 @@ const textProblem = (text: string): string | undefined => {
   return text.includes("\u0000") ? "has the character U+0000" : undefined
 }
 
-/** Where in a JSON value a text is no text that can be kept, and why. */
+/** The first string in a JSON value that cannot be stored: its place and the reason. */
 const problemIn = (value: unknown, path: string): string | undefined => {
   if (typeof value === "string") {
     const problem = textProblem(value)
@@ -39,13 +39,13 @@ const problemIn = (value: unknown, path: string): string | undefined => {
   return undefined
 }
 
-/** Only an escape can bring what UTF-8 cannot hold, or U+0000, into a JSON text. */
+/** In valid UTF-8, only an escape can produce a lone surrogate or U+0000. So bodies without `\u` need no check. */
 const escapeProblem = (bytes: Buffer): string | undefined => {
   if (!bytes.includes("\\u")) return undefined
   try {
     return problemIn(JSON.parse(bytes.toString()), "")
   } catch {
-    // No JSON, or nested too deep: the decoder says so.
+    // Invalid JSON, or nested too deep: the decoder reports it.
     return undefined
   }
 }
@@ -56,7 +56,7 @@ export const TextBodyLive: Layer.Layer<TextBody> = Layer.succeed(
     Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
       const bytes = Buffer.from(yield* Effect.orDie(request.arrayBuffer))
-      // Without a body the decoder says what is missing, if something is.
+      // The body is empty: the decoder reports it if one is needed.
       if (bytes.length === 0) return yield* handler
       const problem =
         typeProblem(request.headers["content-type"]) ??

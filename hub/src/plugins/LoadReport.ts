@@ -1,4 +1,4 @@
-/** What a hub says of its plugins at start-up: who loaded and with what rights, who did not and why. */
+/** The report about plugins at start-up: which ones loaded with which rights, and why others failed. */
 import { type ConfiguredSpec, type PluginError, PluginRuntime } from "@agentlip/plugin-runtime"
 import { Effect, Result } from "effect"
 import { redactorOf } from "./Secrets.ts"
@@ -8,7 +8,7 @@ export interface LoadResult {
   readonly result: Result.Result<{ readonly name: string; readonly version: string }, PluginError>
 }
 
-/** Loads every plugin once; one that fails stops neither the others nor the hub. */
+/** Loads every plugin once. A failure stops neither the others nor the hub. */
 export const loadAll = (
   specs: ReadonlyArray<ConfiguredSpec>
 ): Effect.Effect<ReadonlyArray<LoadResult>, never, PluginRuntime> =>
@@ -30,7 +30,7 @@ const grantsOf = ({ grants }: ConfiguredSpec): string => {
   return given.length === 0 ? "no grants" : `grants: ${given.join("; ")}`
 }
 
-/** `process, no sandbox, no grants` */
+/** For example `process, no sandbox, no grants`. */
 export const rightsOf = (spec: ConfiguredSpec): string =>
   [
     spec.isolation,
@@ -41,7 +41,7 @@ export const rightsOf = (spec: ConfiguredSpec): string =>
     grantsOf(spec)
   ].join(", ")
 
-/** Whether it is the level that cannot run here: its `LOAD_ERROR` then begins with its name. */
+/** True if the level itself cannot run here. Its `LOAD_ERROR` then starts with the level's name. */
 const isForWantOfLevel = ({ spec, result }: LoadResult): boolean =>
   Result.isFailure(result) &&
   result.failure._tag === "LOAD_ERROR" &&
@@ -52,7 +52,7 @@ const whatToDo = [
   '  on Bun looks for it on the PATH, or is told: --node FILE. Or give them another level: isolation: "wasm".'
 ]
 
-/** What a plugin says of itself, or of why it did not load, without what it was told in confidence. */
+/** What a plugin says about itself, or why it failed to load, with secrets removed. */
 const saidBy = ({ spec, result }: LoadResult) => {
   const { text } = redactorOf(spec)
   return Result.isSuccess(result)
@@ -60,7 +60,7 @@ const saidBy = ({ spec, result }: LoadResult) => {
     : { code: result.failure._tag, reason: text(result.failure.message) }
 }
 
-/** The report in lines of text. */
+/** The report as lines of text. */
 export const render = (
   results: ReadonlyArray<LoadResult>,
   disabled: ReadonlyArray<string>
@@ -76,7 +76,7 @@ export const render = (
   ...(results.some(isForWantOfLevel) ? whatToDo : [])
 ]
 
-/** The report for a log: a message for each plugin, and what it is about. */
+/** The report as log entries: a message and its annotations for each plugin. */
 export const entries = (
   results: ReadonlyArray<LoadResult>,
   disabled: ReadonlyArray<string>

@@ -1,9 +1,9 @@
-/** How a plugin fares, as the API says it. Times are in milliseconds; all counts are since the hub started. */
+/** The API's report about a plugin. Times are in milliseconds. Counts start with the hub. */
 import type { ConfiguredSpec, PluginReport, Quantiles } from "@agentlip/plugin-runtime"
 import type { PluginDetails, PluginStatus, PluginSummary, Times } from "@agentlip/protocol"
 import { Duration } from "effect"
 
-/** To the microsecond: what is beyond is no measurement. */
+/** Rounds to microseconds, the useful precision. */
 const rounded = (millis: number): number => Math.round(millis * 1000) / 1000
 
 const timesOf = ({ count, p50, p95, p99, max }: Quantiles): Times => ({
@@ -21,7 +21,7 @@ export const summaryOf = (status: PluginStatus, report: PluginReport): PluginSum
   queue_ms: timesOf(report.queueMillis)
 })
 
-/** What is of the spec and the report, and not in the summary. */
+/** The fields of the details that the summary lacks. */
 export const restOf = (
   spec: ConfiguredSpec,
   report: PluginReport

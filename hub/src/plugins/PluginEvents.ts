@@ -1,10 +1,10 @@
-/** Tells everybody who follows the events when a plugin's circuit opens and closes. */
+/** Writes an event when a plugin's breaker opens or closes. */
 import { type BreakerChange, CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Clock, Effect, Layer, Stream } from "effect"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Specs } from "./Specs.ts"
 
-/** One that is tried once more, and fails once more, has been open all the time. */
+/** A probe that fails writes no event: the breaker was open before and stays open. */
 const eventOf = ({ name, from, to }: BreakerChange, now: number): NewEvent | undefined => {
   const about = { scope: { channel_id: null }, entity: { type: "plugin", id: name } } as const
   if (to._tag === "Open" && from._tag === "Closed") {
@@ -18,7 +18,7 @@ const eventOf = ({ name, from, to }: BreakerChange, now: number): NewEvent | und
   return undefined
 }
 
-/** Of plugins that are configured. */
+/** Writes events for configured plugins only. */
 export const layer: Layer.Layer<never, never, CircuitBreaker | EventLog | Specs> = Layer.effectDiscard(
   Effect.gen(function* () {
     const breaker = yield* CircuitBreaker
@@ -31,7 +31,7 @@ export const layer: Layer.Layer<never, never, CircuitBreaker | EventLog | Specs>
           if (event === undefined || !specs.current().some(({ name }) => name === change.name)) return
           yield* events.append(event)
         }).pipe(
-          // Nothing follows from it: the breaker's state is what it is.
+          // Only the event is missing; the breaker itself works.
           Effect.catchCause((cause) => Effect.logWarning("a circuit's change is not in the events", cause))
         )
       ),

@@ -1,4 +1,4 @@
-/** The configured plugins as an operator sees them: by whose leave they run, how they fare, what they lack. */
+/** The status of the configured plugins for operators: grants, health, and missing permissions. */
 import {
   type BreakerState,
   CircuitBreaker,
@@ -31,23 +31,23 @@ const circuitStates: { readonly [Tag in BreakerState["_tag"]]: CircuitState } = 
   HalfOpen: "half_open"
 }
 
-/** Without the empty lists. */
+/** Removes empty lists. */
 const used = (grants: Grants): Grants =>
   Object.fromEntries(Object.entries(grants).filter(([, what]) => what.length > 0))
 
-/** The line for the config file that grants what is needed too; empty if nothing is. */
+/** The line for the config file that grants what the plugin needs; empty if it needs nothing more. */
 const snippetOf = ({ grants }: ConfiguredSpec, needs: Grants, root: string): string =>
   Object.keys(needs).length === 0 ? "" : grantsSnippet(grants, needs, root)
 
 export class Plugins extends Context.Service<
   Plugins,
   {
-    /** In the config file's order, without those that are switched off. */
+    /** In the order of the config file, without disabled plugins. */
     readonly list: Effect.Effect<ReadonlyArray<PluginSummary>>
     readonly get: (name: string) => Effect.Effect<PluginDetails, NotFound>
   }
 >()("@agentlip/hub/Plugins") {
-  /** When it closes, it logs what plugins in audit mode would have needed. */
+  /** When it closes, it logs the grants that plugins in audit mode would have needed. */
   static readonly layer: Layer.Layer<
     Plugins,
     never,
@@ -99,7 +99,7 @@ export class Plugins extends Context.Service<
   )
 }
 
-/** A plugin chooses the names of what it asks for. */
+/** A plugin could put a secret into the name of what it asks for. */
 const withoutSecretsIn = (needs: Grants, text: Redactor["text"]): Grants =>
   Object.fromEntries(Object.entries(needs).map(([capability, what]) => [capability, what.map(text)]))
 

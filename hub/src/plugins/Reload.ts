@@ -1,13 +1,13 @@
 /**
- * Takes up what changes while the hub runs: its config file, and the modules of its plugins.
+ * Applies changes while the hub runs: of the config file, and of the plugins' modules.
  *
  * **Details**
  *
- * - A changed plugin is loaded before it is run: as long as it does not load it goes on as it was.
- * - A config file that cannot be used changes nothing. Its problem is logged, and `GET /api/v1/plugins` tells it.
- * - A new plugin sees messages from then on. Jobs of one that is gone wait until it is back.
- * - Plugins look after their files themselves when they run; here the module that the config names is looked at too, so
- *   that its author hears of a mistake at once.
+ * - A changed plugin is loaded before it runs. If loading fails, its previous version keeps running.
+ * - A config file with an error changes nothing. The problem is logged and shown by `GET /api/v1/plugins`.
+ * - A new plugin runs on messages from then on. Jobs of a removed plugin wait until it is back.
+ * - The runtime checks a plugin's files whenever it runs. This module also watches the file named in the config, so
+ *   that its author sees a mistake at once.
  */
 import {
   type ConfiguredSpec,
@@ -24,14 +24,14 @@ import { type Refused, Specs } from "./Specs.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
 export interface ReloadOptions extends LoadConfigOptions {
-  /** How often files are looked at. Default 1 second. */
+  /** How often to check the files. Default 1 second. */
   readonly interval?: Duration.Input
 }
 
-/** Whether two specs are the same to whoever runs them. */
+/** Equal for two specs that run in the same way. */
 const textOf = ({ kind, ...spec }: ConfiguredSpec): string => JSON.stringify([kind.name, spec])
 
-/** What has become of the plugins, in a line; empty where nothing has. */
+/** One line that names new, changed and removed plugins; empty if there are none. */
 const summary = (before: ReadonlyArray<ConfiguredSpec>, after: ReadonlyArray<ConfiguredSpec>): string => {
   const names = (specs: ReadonlyArray<ConfiguredSpec>): string => specs.map(({ name }) => name).join(", ")
   const [had, have] = [before, after].map((specs) => new Map(specs.map((spec) => [spec.name, spec])))
@@ -60,24 +60,24 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
         const { ino, size, mtimeMs } = await fs.promises.stat(modulePath)
         return `${ino} ${size} ${mtimeMs}`
       } catch {
-        // Gone: what comes in its place will have another state.
+        // The file is gone. A new one will have another state.
         return ""
       }
     })
 
-  /** How the modules of entries were when they were last looked at. */
+  /** The state of each module at the last check. */
   const states = new Map<string, string>()
   const keyOf = ({ name, modulePath }: ConfiguredSpec): string => JSON.stringify([name, modulePath])
 
-  /** The spec to go by for one that the config has now. */
+  /** Decides which spec to use for an entry of the new config. */
   const choose = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
     const { name } = spec
     refused.delete(name)
     const known = specs.current().find((one) => one.name === name)
     if (known !== undefined && textOf(known) === textOf(spec)) return known
-    // Before it is loaded: a module that comes meanwhile has changed since.
+    // Record the state before loading: a change during the load must be noticed at the next check.
     states.set(keyOf(spec), yield* stateOf(spec))
-    // Before it is loaded too: what it says from now on may hold what it is told.
+    // Register secrets before loading too: the plugin's messages may contain them from now on.
     secrets.learn([spec])
     const loaded = yield* Effect.result(runtime.load(spec))
     if (Result.isSuccess(loaded)) return spec
@@ -94,7 +94,7 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     return known ?? spec
   })
 
-  /** What the config last said of reads; the server goes by what it said at the start. */
+  /** `readAuth` in the last config. The server keeps the value from its start. */
   let readAuth: boolean | undefined
 
   const takeUp = Effect.fnUntraced(function* (found: LoadedConfig) {
@@ -132,13 +132,13 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
     if (Result.isFailure(loaded)) {
       return yield* Effect.logError(`Its module has changed and does not load. ${loaded.failure.message}`)
     }
-    // Otherwise the runtime has said why.
+    // Otherwise the runtime has logged the reason.
     if (!(yield* workers.outdated).has(spec.name)) {
       yield* Effect.logInfo(`its module has changed: version ${loaded.success.version}`)
     }
   })
 
-  /** An entry that was refused, once the module that it names has changed. */
+  /** Tries a refused entry again after its module has changed. */
   const chooseAnew = Effect.fnUntraced(function* (spec: ConfiguredSpec) {
     const chosen = yield* choose(spec)
     yield* specs.setRefused(new Map(refused))
@@ -158,7 +158,7 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
       const before = states.get(key)
       const now = yield* stateOf(spec)
       states.set(key, now)
-      // One that is being written is loaded once it stays as it is.
+      // Wait until a file has stopped changing: it may still be being written.
       if (before !== undefined && before !== now) pending.add(key)
       else if (pending.delete(key)) due.add(key)
     }
@@ -171,5 +171,5 @@ const make = Effect.fnUntraced(function* ({ interval = "1 second", ...options }:
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(followModules, Effect.sleep(interval))))
 })
 
-/** Follows the config of the workspace as long as its scope is open. `options` are those it was first loaded with. */
+/** Follows the workspace's config until its scope closes. Pass the same options as at the first load. */
 export const layer = (options: ReloadOptions = {}) => Layer.effectDiscard(make(options))

@@ -1,26 +1,27 @@
 /**
- * What plugins were told in confidence, and what the config and the environment hold, taken out of texts that are shown
- * without the token: errors, logs, reports, events.
+ * Removes secrets from texts that are shown without the token: errors, logs, reports, events. Secrets are the values
+ * that plugins are given, and those in the config and the environment.
  *
  * **Details**
  *
- * - Of a plugin's own texts, all that its config says and the values of the variables that it is granted are taken out.
- * - Of other texts, values of variables that are granted to some plugin or have a name such as `API_KEY`, and values of
- *   configs under such a name.
- * - In base64, hex, percent-encoding, JSON escapes and any case they are found too.
- * - It guards against accidents. A plugin that wants to tell what it knows finds an encoding that is not listed.
+ * - From texts of a plugin, it removes every text in the plugin's config and the values of the environment variables
+ *   granted to it.
+ * - From all texts, it removes the values of environment variables that are granted to any plugin or have a name such
+ *   as `API_KEY`, and config values under such a name.
+ * - It also finds secrets in base64, hex, percent-encoding, JSON escapes and any letter case.
+ * - It protects against accidents. A plugin that wants to leak a secret can use another encoding.
  */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
 import { Cause, Context, Effect, Layer, Logger, References, type Schema } from "effect"
 import { formsOf } from "./secretForms.ts"
 
-/** Shorter texts are no secrets, and would be found everywhere. */
+/** Shorter texts are not treated as secrets, because they would be found everywhere. */
 const shortest = 8
 
 type Environment = { readonly [name: string]: string | undefined }
 type Confidant = Pick<ConfiguredSpec, "config" | "grants">
 
-/** Takes secrets out of a text, or out of every text of a JSON value. */
+/** Removes secrets from a text, or from every text in a JSON value. */
 export interface Redactor {
   readonly text: (text: string) => string
   readonly json: (json: Schema.Json) => Schema.Json
@@ -28,17 +29,17 @@ export interface Redactor {
 
 interface Secret {
   readonly secret: string
-  /** What stands in its place. */
+  /** The text that replaces it. */
   readonly label: string
 }
 
-/** Names of what is kept from others. */
+/** Names of values that are secret. */
 const secretName =
   /secret|token|passw|pwd|credential|auth|(?:api|access|private|signing|encryption)[_-]?key|^key$|_key$|dsn$|^AGENTLIP_(?:DATABASE|REDIS)$/i
 
 interface Found {
   readonly text: string
-  /** The key that it is under, of the nearest object. */
+  /** The key of the text in the nearest object. */
   readonly key: string
 }
 
@@ -50,7 +51,7 @@ const textsIn = (value: unknown, key = ""): ReadonlyArray<Found> => {
     : []
 }
 
-/** A text of several lines, such as a key in PEM, may come a line at a time. */
+/** A text with several lines, such as a PEM key, may appear one line at a time, so each line counts too. */
 const partsOf = (text: string): ReadonlyArray<string> =>
   [text, text.trim(), ...(text.includes("\n") ? text.split(/\r?\n/).map((line) => line.trim()) : [])].filter(
     (part) => part.length >= shortest
@@ -67,13 +68,13 @@ const ofConfig = (config: unknown, holds: (found: Found) => boolean): ReadonlyAr
     .filter(holds)
     .flatMap(({ text }) => secretsOf(text, "[config]"))
 
-/** Everything that a plugin was told. */
+/** Every secret that a plugin is given. */
 const toldTo = ({ config, grants }: Confidant, environment: Environment): ReadonlyArray<Secret> => [
   ...ofConfig(config, () => true),
   ...ofEnvironment(grants.env ?? [], environment)
 ]
 
-/** What of it is a secret by its name, and what it is granted. */
+/** The secrets of a plugin that its config names as such, and its granted variables. */
 const namedIn = ({ config, grants }: Confidant, environment: Environment): ReadonlyArray<Secret> => [
   ...ofConfig(config, ({ key }) => secretName.test(key)),
   ...ofEnvironment(grants.env ?? [], environment)
@@ -88,10 +89,10 @@ const withEverything = (value: Schema.Json, change: (text: string) => string): S
   )
 }
 
-/** What stands in the place of each secret. */
+/** Maps each secret to the text that replaces it. */
 type Labels = Map<string, string>
 
-/** The first label of a secret stays. */
+/** Adds secrets. A secret that has a label keeps it. */
 const labelled = (secrets: ReadonlyArray<Secret>, labels: Labels = new Map()): Labels => {
   for (const { secret, label } of secrets) if (!labels.has(secret)) labels.set(secret, label)
   return labels
@@ -117,31 +118,31 @@ const makeRedactor = (secrets: Labels): Redactor => {
   return { text, json: (json) => withEverything(json, text) }
 }
 
-/** For texts of one plugin. `environment` is by default the process's. */
+/** For texts of one plugin. `environment` defaults to `process.env`. */
 export const redactorOf = (spec: Confidant, environment: Environment = process.env): Redactor =>
   makeRedactor(labelled(toldTo(spec, environment)))
 
-/** The same for people who try out a plugin of theirs: what its config says apart from secrets is shown. */
+/** Like `redactorOf`, for authors who try out their own plugin: config values that are not secret stay visible. */
 export const namedRedactorOf = (spec: Confidant, environment: Environment = process.env): Redactor =>
   makeRedactor(labelled(namedIn(spec, environment)))
 
-/** A function that takes what a plugin was told out of a JSON value. */
+/** Returns a function that removes a plugin's secrets from a JSON value. */
 export const withoutSecrets = (
   spec: Confidant,
   environment: Environment = process.env
 ): ((json: Schema.Json) => Schema.Json) => redactorOf(spec, environment).json
 
-/** What a hub has told its plugins since it started, and what else it must not show. */
+/** The secrets that the running hub must not show. */
 export class Secrets extends Context.Service<
   Secrets,
   {
-    /** Before a plugin is loaded with it. What was known stays known: an old key may still be in use. */
+    /** Call it before a plugin is loaded. Earlier secrets are kept, because an old key may still be in use. */
     readonly learn: (specs: ReadonlyArray<ConfiguredSpec>) => void
-    /** For texts of the plugin of this name. */
+    /** For texts of the plugin with this name. */
     readonly of: (plugin: string) => Redactor
-    /** For texts of the config file, which can hold all that it says. */
+    /** For texts about the config file, which may contain any of its values. */
     readonly config: () => Redactor
-    /** For texts of the hub. */
+    /** For the hub's own texts. */
     readonly hub: () => Redactor
   }
 >()("@agentlip/hub/Secrets") {
@@ -192,7 +193,7 @@ const redactMessage = (message: unknown, { text }: Redactor): unknown =>
       ? text(message)
       : message
 
-/** A cause keeps its form unless there is a secret in it. */
+/** Returns the cause unchanged unless it contains a secret. */
 const redactCause = (cause: Cause.Cause<unknown>, { text }: Redactor): Cause.Cause<unknown> => {
   if (cause.reasons.length === 0) return cause
   const pretty = Cause.pretty(cause)
@@ -205,7 +206,10 @@ const pluginOf = (annotations: Readonly<Record<string, unknown>>): string | unde
   return isText(plugin) ? plugin : undefined
 }
 
-/** Whatever is logged below this layer is redacted: by the plugin that it is annotated with, or by all. */
+/**
+ * Redacts everything that is logged below this layer: with the secrets of the plugin in the log annotations, or else
+ * the hub's.
+ */
 export const logLayer: Layer.Layer<never, never, Secrets> = Layer.effect(
   Logger.CurrentLoggers,
   Effect.gen(function* () {

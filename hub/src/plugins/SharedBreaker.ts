@@ -1,13 +1,13 @@
 /**
- * Circuits in Redis: hubs that name the same Redis count a plugin's failures together, open its circuit together, and
- * send one probe. The breaker is the library's; this is its store.
+ * Keeps the circuits of breakers in Redis: hubs with the same Redis count a plugin's failures together, open its
+ * breaker together, and send one probe. The breaker is the library's; this module is its store.
  *
  * **Details**
  *
- * - A step reads the circuit and puts the next one in its place if it is still the same, or begins anew.
- * - Times are Redis's: hubs whose clocks differ agree on when a circuit may be tried.
- * - A circuit holds no policy: each hub has its own.
- * - A probe whose process is gone holds its place for a minute, and a circuit that nobody uses is kept for an hour.
+ * - A step reads the circuit and replaces it if it has not changed meanwhile; otherwise it starts again.
+ * - Times are Redis's, so that hubs with different clocks agree on when a probe is due.
+ * - The policy is not stored: each hub has its own.
+ * - The place of a probe whose process died is freed after a minute. An unused circuit is kept for an hour.
  */
 import {
   type BreakerOptions,
@@ -22,7 +22,7 @@ import { NodeRedis } from "@effect/platform-node"
 import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Redis } from "effect/persistence"
 
-/** Redis cannot be reached, or it does not let the hub in. */
+/** Redis cannot be reached, or it rejects the hub. */
 export class RedisUnusable extends Schema.TaggedError<RedisUnusable>("@agentlip/hub/RedisUnusable")(
   "RedisUnusable",
   { reason: Schema.String }
@@ -36,10 +36,10 @@ const prefix = "agentlip:breaker:"
 const probeLease = Duration.toMillis("1 minute")
 const keptFor = Duration.toMillis("1 hour")
 
-/** A run waits for Redis no longer than this. */
+/** The longest time that a run waits for Redis. */
 const patience = Duration.seconds(1)
 
-/** Circuits as Redis has them, and Redis's time in milliseconds. */
+/** Reads circuits, and Redis's time in milliseconds. */
 const readScript = Redis.script((...keys: ReadonlyArray<string>) => keys, {
   numberOfKeys: (...keys) => keys.length,
   lua: `
@@ -47,7 +47,7 @@ const readScript = Redis.script((...keys: ReadonlyArray<string>) => keys, {
     return { redis.call("MGET", unpack(KEYS)), time[1] * 1000 + math.floor(time[2] / 1000) }`
 }).withReturnType<readonly [ReadonlyArray<string | null>, number]>()
 
-/** Puts one circuit in the place of another, unless that is no longer there. */
+/** Replaces a circuit unless it has changed meanwhile. */
 const replaceScript = Redis.script(
   (key: string, before: string, after: string, keptFor: number) => [key, before, after, keptFor],
   {
@@ -61,11 +61,11 @@ const replaceScript = Redis.script(
 
 const failures = Schema.Int
 
-/** Times are Redis's. `since`: when the probe was let in. */
+/** The stored form of a circuit. Times are Redis's. `since` is when the probe was admitted. */
 const Kept = Schema.fromJsonString(
   Schema.Struct({
     generation: Schema.Int,
-    // Absent in what an earlier version kept.
+    // Missing in circuits stored by an earlier version.
     forgiven: Schema.optionalKey(Schema.Int),
     state: Schema.Union([
       Schema.Struct({ _tag: Schema.Literal("Closed"), failures }),
@@ -82,13 +82,13 @@ const Kept = Schema.fromJsonString(
 const decodeKept = Schema.decodeUnknownOption(Kept)
 const encodeKept = Schema.encodeSync(Kept)
 
-/** A circuit out of its text; `time` is Redis's and `now` that of this process, at the same moment. */
+/** Decodes a circuit. `time` is Redis's clock and `now` this process's, at the same moment. */
 const circuitOf = (
   text: string,
   policy: Circuit["policy"],
   { time, now }: { readonly time: number; readonly now: number }
 ): Circuit => {
-  // What nobody understands (another version's, or nothing) is a circuit that was never used.
+  // An unknown format or a missing circuit counts as a circuit that was never used.
   const kept = Option.getOrElse(decodeKept(text), (): typeof Kept.Type => ({
     generation: 0,
     state: { _tag: "Closed", failures: 0 }
@@ -130,7 +130,7 @@ const makeStore = Effect.gen(function* () {
   const readAll = redis.eval(readScript)
   const replace = redis.eval(replaceScript)
 
-  /** In time or not at all, also where its caller must not be interrupted. */
+  /** Limits the time for Redis, even if the caller cannot be interrupted. */
   const asked = <A>(question: Effect.Effect<A, Redis.RedisError>): Effect.Effect<A, StoreUnreachable> =>
     Effect.mapError(
       Effect.timeout(Effect.interruptible(question), patience),
@@ -163,7 +163,8 @@ const makeStore = Effect.gen(function* () {
 })
 
 /**
- * Circuits in the Redis of this URL. The layer fails with `RedisUnusable` where it cannot be reached at the start.
+ * A breaker with its circuits in the Redis at this URL. The layer fails with `RedisUnusable` if Redis cannot be
+ * reached at the start.
  *
  * @example
  * ```ts
@@ -180,7 +181,7 @@ export const layer = (
       if (protocol !== "redis:" && protocol !== "rediss:") {
         return yield* new RedisUnusable({ reason: "the URL cannot be read" })
       }
-      // Whatever is asked while there is no connection fails at once, so that nobody waits for it.
+      // Without a connection, commands fail at once instead of waiting in a queue.
       const client = NodeRedis.layer({ url: Redacted.value(url), disableOfflineQueue: true })
       const services = yield* Effect.mapError(
         Layer.build(client),

@@ -1,8 +1,8 @@
-/** The plugins that a hub runs: those it was started with, until its config changes. */
+/** The plugins that the hub runs: the initial ones, until the config changes. */
 import type { ConfiguredSpec, PluginError } from "@agentlip/plugin-runtime"
 import { Context, Effect, Layer } from "effect"
 
-/** An entry of the config that its plugin does not go by, because it did not load with it. */
+/** An entry of the config that is not in use because its plugin failed to load with it. */
 export interface Refused {
   readonly spec: ConfiguredSpec
   readonly error: PluginError
@@ -11,16 +11,16 @@ export interface Refused {
 export class Specs extends Context.Service<
   Specs,
   {
-    /** In the config file's order, without those that are switched off; the same array until they change. */
+    /** In the order of the config file, without disabled plugins. Returns the same array until the plugins change. */
     readonly current: () => ReadonlyArray<ConfiguredSpec>
-    /** What runs goes on as it was; what begins from now on is of the new ones. */
+    /** Replaces the plugins. Current runs finish as they are; new runs use the new specs. */
     readonly replace: (specs: ReadonlyArray<ConfiguredSpec>) => Effect.Effect<void>
-    /** Called at each change, as long as this service lives. */
+    /** Registers a callback for each change, for the lifetime of this service. */
     readonly onChange: (changed: () => void) => void
-    /** By name. */
+    /** The refused entries, by plugin name. */
     readonly refused: () => ReadonlyMap<string, Refused>
     readonly setRefused: (refused: ReadonlyMap<string, Refused>) => Effect.Effect<void>
-    /** Why the config file, as it is now, is not what the hub goes by; `undefined` where it is. */
+    /** Why the current config file is not in use; `undefined` if it is. */
     readonly problem: () => string | undefined
     readonly setProblem: (problem: string | undefined) => Effect.Effect<void>
   }

@@ -1,4 +1,4 @@
-/** What the hub says of all plugins in a config file: their level, and which plugins it brings along. */
+/** Defaults for plugins in a config file: the isolation level, and the plugins that come with the hub. */
 import type { LoadConfigOptions } from "@agentlip/plugin-runtime"
 import { fileURLToPath } from "node:url"
 
@@ -6,7 +6,7 @@ const names = ["url-linkifier", "url-extractor", "reference-linkifier", "mention
 
 const isSource = import.meta.url.endsWith(".ts")
 
-/** Next to the built hub, or where their sources are. */
+/** The file of a shipped plugin: next to the built hub, or in the source tree. */
 const fileOf = (name: string): string =>
   fileURLToPath(
     new URL(isSource ? `../../../plugins/src/${name}.ts` : `./plugins/${name}.js`, import.meta.url)

@@ -1,16 +1,16 @@
-/** How a secret looks once somebody has encoded it: what is searched for in a text, besides the secret itself. */
+/** The encoded forms of a secret. Redaction searches for them besides the secret itself. */
 
-/** Longer ones are searched for as they are only: they are texts rather than keys. */
+/** Longer secrets are not searched for in encoded form: they are texts rather than keys. */
 const longestEncoded = 4096
 
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** With `+` for spaces and more escapes than `encodeURIComponent` has. */
+/** Uses `+` for spaces and escapes more characters than `encodeURIComponent`. */
 const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
 
 /**
- * In base64, wherever in a longer text the secret begins: without the first and last characters, which depend on what is
- * beside it.
+ * The secret in base64 at any offset within a longer text, without its first and last characters, which depend on the
+ * neighbouring bytes.
  */
 const base64Of = (bytes: Buffer): ReadonlyArray<string> =>
   [0, 1, 2].map((before) => {
@@ -37,7 +37,7 @@ const encodings = (text: string): ReadonlyArray<string> => {
   ]
 }
 
-/** Every form, the longer first: one may be a part of another. Case does not count. */
+/** All forms of a secret, the longest first, because one may contain another. Letter case is ignored. */
 export const formsOf = (secret: string): ReadonlyArray<string> => {
   const text = secret.toWellFormed()
   const plain = [text, escaped(text), escaped(escaped(text)), text.toUpperCase(), text.toLowerCase()]
