@@ -1,4 +1,4 @@
-/** The calls of a hub, with the types of the protocol's `Api`. */
+/** The calls of a hub, typed by the protocol's `Api`. */
 import type { Api } from "@agentlip/protocol"
 import type { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import type { routes } from "./routes.ts"
@@ -18,17 +18,17 @@ type OptionalPart<Key extends string, Value> = [Value] extends [never]
 /** The name of a call. */
 export type CallName = keyof typeof routes
 
-/** What a call takes: `params` of its path, `query`, `payload`. */
+/** The arguments of a call: `params` of its path, `query`, `payload`. */
 export type RequestOf<Name extends CallName> = Part<"params", HttpApiEndpoint.Params<Named<Name>>["Type"]> &
   OptionalPart<"query", HttpApiEndpoint.Query<Named<Name>>["Type"]> &
   Part<"payload", HttpApiEndpoint.Payload<Named<Name>>["Type"]>
 
-/** What a call returns. */
+/** The result of a call. */
 export type AnswerOf<Name extends CallName> = HttpApiEndpoint.Success<Named<Name>>["Type"]
 
 export interface CallOptions {
   readonly signal?: AbortSignal
-  /** Sent as `Idempotency-Key`: a write that is sent again with the same key is done once. */
+  /** Sent as `Idempotency-Key`: a write that is repeated with the same key takes effect once. */
   readonly idempotencyKey?: string
 }
 
@@ -37,5 +37,5 @@ type Call<Name extends CallName> =
     ? (request?: RequestOf<Name>, options?: CallOptions) => Promise<AnswerOf<Name>>
     : (request: RequestOf<Name>, options?: CallOptions) => Promise<AnswerOf<Name>>
 
-/** Each call of the hub's HTTP interface. Rejects with a `HubError`. */
+/** One function for each call of the HTTP API. Rejects with a `HubError`. */
 export type Calls = { readonly [Name in CallName]: Call<Name> }

@@ -1,4 +1,4 @@
-/** A client of one hub, with promises; on Node, Bun and in browsers. */
+/** A promise-based client of one hub, for Node, Bun and browsers. */
 import type { LiveEvent } from "@agentlip/protocol"
 import type { CallName, CallOptions, Calls } from "./Calls.ts"
 import { type EventOptions, follow } from "./events.ts"
@@ -6,25 +6,25 @@ import { HubError, refusalIn, unreachable } from "./HubError.ts"
 import { requireProof } from "./proof.ts"
 import { routes } from "./routes.ts"
 
-/** Where a hub is, and what opens it. */
+/** The address of a hub and its token. */
 export interface HubAddress {
-  /** Such as `http://127.0.0.1:4000`; `""` in a page that the hub itself has served. */
+  /** Such as `http://127.0.0.1:4000`. Use `""` in a page that the hub itself serves. */
   readonly url: string
-  /** Of `.agentlip/server.json`, for writes. A page of the hub has a session instead. */
+  /** The token from `.agentlip/server.json`, needed for writes. A page that the hub serves uses a session instead. */
   readonly token?: string
 }
 
 export interface HubClientOptions {
-  /** Default: the global one. */
+  /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch
 }
 
 export interface HubClient extends Calls {
-  /** Where the hub was last found. */
+  /** The hub's current address. */
   readonly address: () => Promise<HubAddress>
   /**
-   * Events as they happen, each once and in order, through restarts of the hub. Ends with `options.signal`; rejects with
-   * a `HubError` if the hub refuses.
+   * Live events, each once and in order, even if the hub restarts. Ends with `options.signal`. Rejects with a
+   * `HubError` if the hub refuses.
    */
   readonly follow: (options?: EventOptions) => AsyncIterableIterator<LiveEvent>
 }
@@ -47,8 +47,8 @@ const pathOf = (template: string, { params = {}, query = {} }: GivenRequest): st
 }
 
 /**
- * Makes a client. `address` is asked again when the hub does not answer where it was, or no longer knows the token: a
- * hub that was restarted has others.
+ * Makes a client. It calls `address` again if the hub does not respond or rejects the token, because a restarted hub
+ * has a new port and token.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export const makeHubClient = (
     const headers = new Headers(init.headers)
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`)
     try {
-      // No hub redirects; what does could lead the token elsewhere.
+      // A hub never redirects. A redirect could send the token elsewhere.
       return await fetching(url + path, { ...init, headers, redirect: "error" })
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause
@@ -125,18 +125,18 @@ export const makeHubClient = (
   }
   const source = {
     open: (query: string, signal: AbortSignal) => {
-      // What answers after a stream was cut may be another process.
+      // Locate and check the hub again: after a lost stream, another process may use the port.
       known = undefined
       return send(`/api/v1/events/stream?${query}`, { headers: { accept: "text/event-stream" }, signal })
     },
     newest: async () => {
       const answer = await call("events", { query: { tail: 1 } })
-      // As the protocol declares the answer of `events`.
+      // The protocol declares this shape for `events`.
       return (answer as { readonly replay_until: number }).replay_until
     }
   }
   return {
-    // Every name of the table has its call.
+    // The loop above has added every name.
     ...(calls as Calls),
     address: locate,
     follow: (given = {}) => follow(source, given)

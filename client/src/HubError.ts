@@ -1,9 +1,13 @@
-/** A call that the hub refused, or that did not reach it. */
+/** A call failed: the hub refused it, or could not be reached. */
 export class HubError extends Error {
   override readonly name = "HubError"
-  /** The hub's code, such as `NOT_FOUND`. `UNREACHABLE`: nothing answered. `NOT_A_HUB`: something else did. */
+  /**
+   * The hub's code, such as `NOT_FOUND`, or one of the client's: `UNREACHABLE` (no response, or the connection was
+   * lost), `NOT_A_HUB` (the response is not a hub's), `NOT_THE_HUB` (the server did not prove that it knows the
+   * token).
+   */
   readonly code: string
-  /** The HTTP status; 0 if nothing answered. */
+  /** The HTTP status of the response; 0 if the error does not come from a response. */
   readonly status: number
   readonly details: { readonly [key: string]: unknown } | undefined
 
@@ -26,13 +30,13 @@ export class HubError extends Error {
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null
 
-/** The refusal in a response's body. */
+/** Reads the error in a response's body. */
 export const refusalIn = (status: number, text: string): HubError => {
   let body: unknown
   try {
     body = JSON.parse(text)
   } catch {
-    // Not JSON: not a hub's.
+    // The body is not JSON, so the response is not a hub's.
   }
   if (isObject(body) && typeof body["error"] === "string" && typeof body["code"] === "string") {
     const { error, code, details } = body

@@ -1,37 +1,37 @@
-/** A hub's events, one after another, through every interruption: read as server-sent events. */
+/** Follows a hub's events over server-sent events, and resumes after every interruption. */
 import type { AgentlipEvent, EventName, LiveEvent } from "@agentlip/protocol"
 import { createParser } from "eventsource-parser"
 import { HubError, refusalIn } from "./HubError.ts"
 
 export interface EventOptions {
-  /** Start after the event of this number; 0: with the first there is. Default: with the next that happens. */
+  /** Start after the event with this number; 0 starts with the first one. Default: only new events. */
   readonly after?: number
-  /** Ids of channels: only events of these channels, or of these `topics`. */
+  /** Only events of these channels, or of these `topics`, by id. */
   readonly channels?: ReadonlyArray<string>
   /** Ids of topics. */
   readonly topics?: ReadonlyArray<string>
   /** Ends the iteration. */
   readonly signal?: AbortSignal
-  /** Told when the connection is up, and when it is lost; events are still to come then. */
+  /** Called when the connection opens and when it is lost. After `lost`, the client reconnects. */
   readonly onConnection?: (state: "open" | "lost", reason?: HubError) => void
 }
 
-/** What the loop needs of a client. */
+/** What `follow` needs from a client. */
 export interface EventSource {
-  /** Opens the stream; rejects with a `HubError`. */
+  /** Opens the stream. Rejects with a `HubError`. */
   readonly open: (query: string, signal: AbortSignal) => Promise<Response>
   /** The number of the newest event. */
   readonly newest: () => Promise<number>
 }
 
-/** The hub sends a comment every 15 seconds; a connection that is silent for longer is dead. Milliseconds. */
+/** The hub sends a comment every 15 seconds, so a connection that is silent for this long is dead. Milliseconds. */
 const silence = 40_000
 
-/** Waits between two attempts, in milliseconds: doubling from the first to the last. */
+/** The wait between two attempts, in milliseconds. It doubles from the first value to the last. */
 const firstWait = 200
 const lastWait = 5_000
 
-/** What another attempt cannot mend: the hub understood and refused. */
+/** True if a retry cannot help, because the hub refused the request. */
 const isFinal = ({ status }: HubError): boolean => status >= 400 && status < 500 && status !== 429
 
 const queryOf = ({ channels = [], topics = [] }: EventOptions, after: number): string => {
@@ -58,12 +58,12 @@ const lost = (cause: unknown): HubError =>
     ? cause
     : new HubError("The event stream was cut", { code: "UNREACHABLE", status: 0, cause })
 
-/** Reads one connection to its end. */
+/** Reads one connection until it ends. */
 async function* read(response: Response, signal: AbortSignal, cut: () => void): AsyncGenerator<LiveEvent> {
   if (response.body === null) return
   let arrived: Array<LiveEvent> = []
   const parser = createParser({
-    // The hub made the text, and it is the one that the client chose to trust.
+    // Needs no validation: the client has checked that this is its hub.
     onEvent: ({ data }) => arrived.push(JSON.parse(data) as LiveEvent)
   })
   const reader = response.body.getReader()
@@ -78,7 +78,7 @@ async function* read(response: Response, signal: AbortSignal, cut: () => void): 
       parser.feed(decoder.decode(value, { stream: true }))
       const events = arrived
       arrived = []
-      // What has arrived is not silence, however long its reader takes.
+      // Stop the timer while the consumer handles events: a slow consumer is not a silent connection.
       clearTimeout(watch)
       for (const event of events) yield event
       watch = setTimeout(cut, silence)
@@ -90,8 +90,8 @@ async function* read(response: Response, signal: AbortSignal, cut: () => void): 
 }
 
 /**
- * Every event once and in order. A connection that is lost is opened again after the last event, with growing waits.
- * Ends when `signal` is aborted; rejects with a `HubError` if the hub refuses.
+ * Yields every event once and in order. A lost connection is reopened after the last event, with growing waits. Ends
+ * when `signal` is aborted. Rejects with a `HubError` if the hub refuses.
  */
 export async function* follow(source: EventSource, options: EventOptions): AsyncGenerator<LiveEvent> {
   const stopped = options.signal ?? new AbortController().signal
@@ -110,7 +110,7 @@ export async function* follow(source: EventSource, options: EventOptions): Async
       options.onConnection?.("open")
       for await (const event of read(response, connection.signal, cut)) {
         wait = firstWait
-        // A proxy may repeat what it has sent.
+        // A proxy may repeat events.
         if (event.event_id <= after) continue
         after = event.event_id
         yield event
@@ -131,7 +131,7 @@ export async function* follow(source: EventSource, options: EventOptions): Async
 }
 
 /**
- * Whether an event has this name; its data is typed then.
+ * True if an event has this name. Narrows the type of its data.
  *
  * @example
  * ```ts

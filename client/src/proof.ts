@@ -1,8 +1,8 @@
-/** Asks what answers at an address to prove that it is the hub, before the token is sent to it. */
+/** Checks that a server is the hub, before the token is sent to it. */
 import { type Claim, proofText } from "@agentlip/protocol/Proof"
 import { HubError, unreachable } from "./HubError.ts"
 
-/** How long the proof may take. Milliseconds. */
+/** Time limit for the proof, in milliseconds. */
 const patience = 5_000
 
 const newChallenge = (): string =>
@@ -10,7 +10,7 @@ const newChallenge = (): string =>
     ""
   )
 
-/** Whether the proof is that of a holder of the token; compared by the engine, in constant time. */
+/** True if the proof was made with the token. The engine compares in constant time. */
 const isProof = async (token: string, claim: Claim, proof: string): Promise<boolean> => {
   if (!/^[0-9a-f]{64}$/.test(proof)) return false
   const bytes = new TextEncoder()
@@ -20,7 +20,7 @@ const isProof = async (token: string, claim: Claim, proof: string): Promise<bool
   return crypto.subtle.verify("HMAC", key, given, bytes.encode(proofText(claim)))
 }
 
-/** Rejects with a `HubError` unless the hub with this token answers; only a random challenge is sent. */
+/** Rejects with a `HubError` unless the server proves that it knows the token. Sends only a random challenge. */
 export const requireProof = async (fetching: typeof fetch, url: string, token: string): Promise<void> => {
   const challenge = newChallenge()
   let health: { readonly [key: string]: unknown }

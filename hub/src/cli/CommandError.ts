@@ -1,18 +1,18 @@
-/** An error of a command, for the person or program that ran it: a text without a stack, a code and an exit code. */
+/** The error of a command: a text without a stack, a code for programs, and an exit code. */
 import { Effect, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
 
-/** The exit codes of all commands. An interrupted command ends with 130, as shells expect. */
+/** The exit codes of all commands. An interrupted command exits with 130, as shells expect. */
 export const exitCodes = {
   error: 1,
   conflict: 2,
   notRunning: 3,
   notAuthorised: 4,
-  // Agentlip v1 used it; its clients retry on it.
+  // Agentlip v1 used this code, and its clients retry on it.
   workspaceLocked: 10
 } as const
 
-/** The one map from error codes to exit codes. Every other code ends with 1. */
+/** Maps error codes to exit codes. Every other code exits with 1. */
 export const exitCodeByCode: { readonly [code: string]: (typeof exitCodes)[keyof typeof exitCodes] } = {
   VERSION_CONFLICT: exitCodes.conflict,
   HUB_NOT_RUNNING: exitCodes.notRunning,
@@ -25,9 +25,9 @@ export const exitCodeByCode: { readonly [code: string]: (typeof exitCodes)[keyof
 export class CommandError extends Schema.TaggedError<CommandError>("@agentlip/hub/CommandError")(
   "CommandError",
   {
-    /** What happened, and what to do about it. */
+    /** What happened, and what to do next. */
     reason: Schema.String,
-    /** For programs, such as `VERSION_CONFLICT`; decides the exit code. */
+    /** A code for programs, such as `VERSION_CONFLICT`. It decides the exit code. */
     code: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("ERROR"))),
     details: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
   }
@@ -46,7 +46,7 @@ export class CommandError extends Schema.TaggedError<CommandError>("@agentlip/hu
   }
 }
 
-/** Codes for programs, by the tag of an error of the hub or the library. */
+/** The code for each error of the hub or the library, by its tag. */
 const codeByTag: { readonly [tag: string]: string } = {
   WorkspaceLocked: "WORKSPACE_LOCKED",
   Untrusted: "UNTRUSTED",
@@ -55,7 +55,7 @@ const codeByTag: { readonly [tag: string]: string } = {
   ServeError: "PORT_UNAVAILABLE"
 }
 
-/** What Node's code of a refused port means to who passed it. */
+/** Explains why the server could not use the port. */
 const portReason = ({ message }: Error): string => {
   const why = message.includes("EADDRINUSE")
     ? "another process uses the port"
@@ -65,7 +65,7 @@ const portReason = ({ message }: Error): string => {
   return `The hub cannot listen: ${why}. Pass another --port, or 0 for a free one`
 }
 
-/** An error of the hub or the library, without its stack. */
+/** Converts an error of the hub or the library, without its stack. */
 export const fromError = (error: Error): CommandError => {
   if (error instanceof CommandError) return error
   const tag = "_tag" in error && typeof error._tag === "string" ? error._tag : ""

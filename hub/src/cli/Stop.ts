@@ -1,14 +1,16 @@
-/** What signals mean: the first ends the command in order, a second one, or ten seconds, whatever is left of it. */
+/**
+ * Signal handling: the first signal stops the command cleanly. A second one, or ten seconds, ends the process at once.
+ */
 import { Effect, Runtime } from "effect"
 
 const patience = 10_000
 
-/** As shells say of a process that SIGINT ended. */
+/** The exit code that shells use for SIGINT. */
 const interrupted = 130
 
 let endsWell = false
 
-/** Makes being stopped a good end of the command, as it is for what runs until then. */
+/** Makes an interrupted command exit with 0. For commands that run until they are stopped. */
 export const isServing = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.onInterrupt(self, () =>
     Effect.sync(() => {
@@ -19,7 +21,7 @@ export const isServing = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<
 export const teardown: Runtime.Teardown = (exit, onExit) =>
   Runtime.defaultTeardown(exit, (code) => onExit(endsWell && code === interrupted ? 0 : code))
 
-/** To be called once, where the process begins. */
+/** Call it once, when the process starts. */
 export const watchSignals = (): void => {
   let signals = 0
   const stop = (): void => {
@@ -31,6 +33,6 @@ export const watchSignals = (): void => {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
-  // A terminal that closes; by default that would end the process with nothing put away.
+  // The terminal was closed. Stop cleanly; by default Node would exit at once.
   process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 }

@@ -1,18 +1,18 @@
-/** How this command was called, so that a hint can be pasted: `agentlip` alone may not be on the user's PATH. */
+/** How this command was called, so that hints can be pasted. `agentlip` may not be on the user's PATH. */
 import * as path from "node:path"
 import { shellWord } from "./render/shellWord.ts"
 
-/** Of a process. */
+/** How a process was started. */
 export interface Invocation {
-  /** The script, as Node was given it. */
+  /** The path of the script as Node received it. */
   readonly script: string
-  /** Options of Node itself. */
+  /** Options for Node itself. */
   readonly nodeOptions: ReadonlyArray<string>
   readonly env: { readonly [name: string]: string | undefined }
   readonly cwd: string
 }
 
-/** Commands that run a package's `bin`, by the package manager that set `npm_config_user_agent`. */
+/** Commands that run a package's `bin`, by the package manager named in `npm_config_user_agent`. */
 const runners: { readonly [manager: string]: string } = {
   npm: "npx",
   pnpm: "pnpm exec",
@@ -20,7 +20,7 @@ const runners: { readonly [manager: string]: string } = {
   bun: "bunx"
 }
 
-/** The words to type before a subcommand. */
+/** The words to type before a subcommand, for an invocation. */
 export const callOf = ({ script, nodeOptions, env, cwd }: Invocation): string => {
   const manager = (env["npm_config_user_agent"] ?? "").split("/")[0] ?? ""
   const runner = env["npm_command"] === undefined ? undefined : runners[manager]
@@ -39,7 +39,7 @@ const pathFrom = (cwd: string, file: string): string => {
   return relative.includes("/") ? relative : `./${relative}`
 }
 
-/** The words to type before a subcommand of this command. */
+/** The words to type before a subcommand, for this process. */
 export const calledAs = (): string =>
   callOf({
     script: process.argv[1] ?? "agentlip",

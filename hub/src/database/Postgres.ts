@@ -83,8 +83,8 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
 /**
  * Provides `SqlClient` on a PostgreSQL database (version 13 or later), closed with the layer's scope.
  *
- * **Errors**: the first statement opens the connection. It fails with a `SqlError` (`ConnectionError`) if the server
- * cannot be reached, and with `AuthenticationError` if the server rejects the user.
+ * **Errors**: the first statement opens the connection. It fails with a `SqlError` whose reason is `ConnectionError`
+ * if the server cannot be reached, and `AuthenticationError` if the server rejects the user.
  *
  * @example
  * ```ts

@@ -34,7 +34,7 @@ export const withTimeouts = (
     socket.setTimeout(patience)
     response.on("timeout", cutIfStuck)
   }
-  // Covers upgrade requests that get a normal response. A WebSocket resets the timeout of its socket.
+  // Covers upgrade requests that get a normal response. A WebSocket removes this timeout again.
   const watchSocket = (_: IncomingMessage, socket: Duplex): void => {
     if (socket instanceof Socket) socket.setTimeout(patience, () => cutIfStuck(socket))
   }

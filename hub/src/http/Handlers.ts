@@ -1,4 +1,4 @@
-/** Connects the HTTP API to the hub's services. It only adds defaults. */
+/** Connects the HTTP API to the hub's services, and applies the API's defaults. */
 import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"

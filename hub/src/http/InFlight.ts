@@ -65,7 +65,7 @@ const connectionOf = (socket: Socket): Connection => {
 
 const ends = (request: HttpServerRequest.HttpServerRequest) => {
   const response = NodeHttpServerRequest.toServerResponse(request)
-  // Always true: the hub's server only speaks HTTP/1.1.
+  // Cannot happen: the hub's server only speaks HTTP/1.1.
   if (!(response instanceof ServerResponse)) throw new Error("a request of another server")
   return { response, connection: connectionOf(NodeHttpServerRequest.toIncomingMessage(request).socket) }
 }

@@ -17,7 +17,7 @@ export const maxPayload = 256 * 1024
 
 const helloWithin = "10 seconds"
 
-/** How long a client may take to confirm a close, after reading what was sent before. */
+/** How long a client may take to confirm a close, including the time to read what was sent before. */
 const closeWithin = "10 seconds"
 const closeWithinAtStop = "500 millis"
 

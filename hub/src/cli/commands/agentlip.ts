@@ -1,4 +1,4 @@
-/** `agentlip`: the root of the command tree. The folders below `commands/` are the tree. */
+/** `agentlip`: the root command. The folders in `commands/` follow the tree of commands. */
 import { Command } from "effect/cli"
 import { attachment } from "./attachment/attachment.ts"
 import { backfill } from "./backfill.ts"

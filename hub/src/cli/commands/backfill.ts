@@ -1,4 +1,4 @@
-/** `agentlip backfill`: asks plugins about messages once more, and shows how far that is. */
+/** `agentlip backfill`: runs plugins on old messages again, and shows the progress. */
 import { printableLine } from "@agentlip/plugin-runtime/text"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -18,7 +18,7 @@ const bar = (backfill: Backfill): string => {
   return `[${"#".repeat(full)}${"-".repeat(cells - full)}] ${percentOf(backfill)} %, ${backfill.jobs} jobs`
 }
 
-/** On a terminal one line that is written over; elsewhere, and where it is not shown, a line for each tenth. */
+/** Shows progress: one line that is overwritten in a terminal, otherwise a line for every 10 percent. */
 const makeProgress = (): { readonly at: (backfill: Backfill) => void; readonly end: () => void } => {
   const { stderr } = process
   let tenth = -1
@@ -84,7 +84,7 @@ export const backfill = Command.make(
       .ask((api) => api.operations.pauseBackfill({ params: { id } }))
       .pipe(
         Effect.andThen(Console.error("Paused; the same command goes on with it.")),
-        // Who leaves is not kept waiting: then it goes on without being watched.
+        // Do not delay the exit: the backfill then continues without being watched.
         Effect.catch(({ message }) =>
           Console.error(`It could not be paused and goes on: ${printableLine(message)}`)
         )

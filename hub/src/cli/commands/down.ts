@@ -1,4 +1,4 @@
-/** `agentlip down`: ends the hub of a workspace. */
+/** `agentlip down`: stops the hub of a workspace. */
 import { Effect, Schedule } from "effect"
 import { Command } from "effect/cli"
 import { Workspace } from "../../workspace/Workspace.ts"
@@ -7,7 +7,7 @@ import { CommandError } from "../CommandError.ts"
 import { connect } from "../hub/HubClient.ts"
 import { show } from "../render/Output.ts"
 
-/** A hub is down within two seconds, however busy it is; a machine may be slow. */
+/** A hub stops within two seconds, but a machine may be slow. */
 const within = "20 seconds"
 
 const notStopped = (reason: string) => new CommandError({ reason, code: "NOT_STOPPED" })
@@ -40,7 +40,7 @@ export const down = Command.make("down", {}, () =>
       try: () => holderOf(Workspace.pathsOf(workspace).folder),
       catch: (cause) => notStopped(`The workspace's lock cannot be read: ${String(cause)}`)
     })
-    // The lock says when its process started, so that no other process of that number is ever hit.
+    // The lock has the start time of its process, so that a process that reuses its id is never signalled.
     if (holder?.instance_id !== health.instance_id || holder.pid !== health.pid || !isAlive(holder)) {
       return yield* notStopped(
         `The hub of ${workspace} is not a process of this machine that could be found (it says ${health.pid}); ` +

@@ -1,4 +1,4 @@
-/** `agentlip init`: a workspace to begin with. */
+/** `agentlip init`: creates a workspace with a config file and a first plugin. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import * as fs from "node:fs"
@@ -54,9 +54,9 @@ export default linkifier<{ ignore?: ReadonlyArray<string> }>({
 
 const files = { "agentlip.config.ts": config, "plugins/hashtags.ts": plugin } as const
 
-/** Looks before it writes anything, so that a refusal leaves all as it was. */
+/** Checks everything before it writes, so that a refusal changes nothing. */
 const make = (root: string): ReadonlyArray<string> => {
-  // Any of the names is a config already, and a second one an error.
+  // A file with any of these names is a config already, and two configs are an error.
   const taken = [...new Set([...configNames, ...Object.keys(files)])].filter(
     (name) => SafeFiles.statOf(path.join(root, name)) !== undefined
   )
@@ -74,7 +74,7 @@ const make = (root: string): ReadonlyArray<string> => {
   const isIgnored = SafeFiles.requireFile(ignore)
   fs.mkdirSync(root, { recursive: true })
   SafeFiles.makeFolder(paths.folder)
-  // The database and the token are nobody else's, a repository's neither.
+  // The database and the token are private, so keep them out of the repository.
   if (!isIgnored) SafeFiles.create(ignore, "*\n")
   return Object.entries(files).map(([name, text]) => {
     const file = path.join(root, name)

@@ -1,4 +1,4 @@
-/** What `agentlip backup` and `agentlip restore` share. */
+/** Shared by `agentlip backup` and `agentlip restore`. */
 import { ByteSize, Config, Effect, Option } from "effect"
 import type { Contents } from "../../database/Backup.ts"
 import { CommandError } from "../CommandError.ts"
@@ -7,7 +7,10 @@ import { readServerFile } from "../hub/ServerFile.ts"
 export const summary = ({ bytes, messages, newest_event }: Contents): string =>
   `${messages} messages, events up to ${newest_event}, ${ByteSize.format(ByteSize.bytes(bytes))}`
 
-/** A hub on PostgreSQL may have left an old SQLite file in its workspace, which is not what it has now. */
+/**
+ * Refuses if the hub uses PostgreSQL. Its workspace may still have an old SQLite file, which is not its current
+ * database.
+ */
 export const requireSqlite = Effect.fnUntraced(function* (workspace: string, does: string, tool: string) {
   const server = yield* Effect.option(readServerFile(workspace))
   const why =

@@ -13,7 +13,7 @@ const units = [
   ["min", 60]
 ] as const
 
-/** `3 h`, `42 s`: the largest unit that there is one of. */
+/** A duration in its largest whole unit: `3 h`, `42 s`. */
 const duration = (seconds: number): string => {
   const [unit, size] = units.find(([, size]) => seconds >= size) ?? ["s", 1]
   return `${Math.floor(seconds / size)} ${unit}`

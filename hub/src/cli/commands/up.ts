@@ -1,4 +1,4 @@
-/** `agentlip up`: the hub of a workspace, until it is stopped. */
+/** `agentlip up`: runs the hub of a workspace until it is stopped. */
 import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
 import { Config, Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -16,7 +16,7 @@ import { commandFor, shellWord } from "../render/CommandName.ts"
 import { readersText } from "../render/Readers.ts"
 import * as Stop from "../Stop.ts"
 
-/** What `up` prints once the hub listens. */
+/** Prints the hub's address and the first commands once it listens. */
 const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
   const { root } = yield* Workspace
   const { address } = yield* HttpServer.HttpServer
@@ -40,7 +40,7 @@ const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: bool
   )
 })
 
-/** One line in a terminal; `agentlip doctor` has the rest. */
+/** Prints one line about this version of Node. `agentlip doctor` tells more. */
 const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
   const { node } = process.versions
   const known = engineWarning(node)

@@ -1,15 +1,15 @@
-/** What a command is given besides flags: text on stdin, and who types. */
+/** Input besides flags: text from stdin, and the user's name. */
 import { Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 import * as os from "node:os"
 import { CommandError } from "../CommandError.ts"
 
-/** More than any hub takes; so that an endless pipe is not read forever. */
+/** More than any hub accepts. The limit keeps an endless pipe from being read forever. */
 const maxInput = 1024 * 1024
 
 const invalid = (reason: string) => new CommandError({ reason, code: "INVALID_INPUT" })
 
-/** All of stdin, without the line end that shells put last. */
+/** Reads all of stdin, without the final newline. */
 const readInput = Effect.gen(function* () {
   const { stdin } = yield* Stdio.Stdio
   const parts: Array<Uint8Array> = []
@@ -35,10 +35,10 @@ const readInput = Effect.gen(function* () {
 export const textArgument = (name: string, description: string) =>
   Argument.String(name).pipe(Argument.withDescription(`${description}; - reads it from stdin`))
 
-/** The text itself, or what stdin holds. */
+/** The argument itself, or stdin if it is `-`. */
 export const textOf = (given: string) => (given === "-" ? readInput : Effect.succeed(given))
 
-/** Who does it, for the message's record. */
+/** The name that is stored with the message. */
 export const personFlag = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar("NAME"),
@@ -54,7 +54,7 @@ export const personOf = (given: Option.Option<string>, flag: string) =>
         catch: () => invalid(`This machine knows no name for you; say who you are: --${flag} NAME`)
       })
 
-/** For changes: refused with exit code 2 where the message has another version by now. */
+/** For changes: exit code 2 if the message has another version. */
 export const expectedVersion = Flag.Int("expected-version").pipe(
   Flag.withMetavar("N"),
   Flag.withDescription("Only if this is the message's version; else exit code 2"),

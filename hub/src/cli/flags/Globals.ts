@@ -1,4 +1,4 @@
-/** The flags that every command takes. */
+/** The flags of every command. */
 import { Effect, Option } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import * as path from "node:path"
@@ -6,7 +6,7 @@ import { nearest } from "../../workspace/Discovery.ts"
 import { requireTrusted, Untrusted } from "../../workspace/Ownership.ts"
 import { CommandError } from "../CommandError.ts"
 
-/** Whether output is for machines: one JSON document, or one a line for what does not end. */
+/** Print JSON: one document, or one per line for endless output. */
 export const Json = GlobalFlag.Setting("json")({
   flag: Flag.Boolean("json").pipe(
     Flag.withDescription("Print JSON; errors too, on stderr, as {error, code, details}"),
@@ -26,7 +26,7 @@ const WorkspaceFlag = GlobalFlag.Setting("workspace")({
   )
 })
 
-/** Whether files of other users may be used and run. */
+/** Allow files of other users. */
 export const Trust = GlobalFlag.Setting("trust")({
   flag: Flag.Boolean("trust").pipe(
     Flag.withDescription("Use a workspace although it, its config or its .agentlip/ belongs to another user"),
@@ -36,12 +36,12 @@ export const Trust = GlobalFlag.Setting("trust")({
 
 export const globals = [WorkspaceFlag, Trust, Json] as const
 
-/** The folder that the command is about, as an absolute path; it need not exist, and is not checked. */
+/** The command's folder as an absolute path. It may not exist, and is not checked. */
 export const namedFolder = Effect.map(WorkspaceFlag, (given) =>
   path.resolve(Option.getOrElse(given, () => nearest(process.cwd()) ?? "."))
 )
 
-/** Refuses a folder whose files another user could have put there, unless `--trust` is given. */
+/** Refuses a folder with files of other users, unless `--trust` is given. */
 export const trusted = Effect.fnUntraced(function* (folder: string) {
   if (yield* Trust) return folder
   return yield* Effect.try({
@@ -57,10 +57,10 @@ export const trusted = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
-/** The folder that the command is about, whose files may be used. */
+/** The command's folder, after the check of its owner. */
 export const workspaceFolder = Effect.flatMap(namedFolder, trusted)
 
-/** The same for a command that makes a workspace: one further up is another's. */
+/** The folder for a new workspace. It ignores workspaces further up. */
 export const newWorkspaceFolder = Effect.flatMap(WorkspaceFlag, (given) =>
   trusted(path.resolve(Option.getOrElse(given, () => ".")))
 )

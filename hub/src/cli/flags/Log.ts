@@ -1,4 +1,4 @@
-/** The flag --log-format, and the loggers behind it. */
+/** The flag --log-format and its loggers. */
 import { printable } from "@agentlip/plugin-runtime/text"
 import { Console, Effect, Layer, Logger } from "effect"
 import { Flag } from "effect/cli"
@@ -13,7 +13,7 @@ export const logFormat = Flag.Literals("log-format", formats).pipe(
   Flag.withDefault("text")
 )
 
-/** With `text`, the logger that there is. */
+/** `text` keeps the current logger. */
 export const layer = (format: Format): Layer.Layer<never> => {
   switch (format) {
     case "text":
@@ -25,7 +25,7 @@ export const layer = (format: Format): Layer.Layer<never> => {
   }
 }
 
-/** Says something to people; programs that read the log find it there. */
+/** Prints lines for people with `text`; otherwise writes log entries for programs. */
 export const say = (
   format: Format,
   lines: ReadonlyArray<string>,

@@ -1,4 +1,4 @@
-/** Channels, topics and messages as people name them. */
+/** Finds channels, topics and messages by the names that people type. */
 import { Effect, Result } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { CommandError } from "../CommandError.ts"
@@ -32,7 +32,7 @@ const unknown = (what: string, given: string, remedy: string): CommandError =>
     code: "NOT_FOUND"
   })
 
-/** All channels, however many. */
+/** All channels, over all pages. */
 export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
   const channels: Array<Channel> = []
   while (true) {
@@ -43,7 +43,7 @@ export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
   }
 })
 
-/** An id wins over a name: a channel named like the id of another cannot take its place. */
+/** Finds a channel by id or name. The id wins, so that a channel named like another's id cannot replace it. */
 export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
   const all = yield* channelsOf(hub)
   const found = all.find(({ id }) => id === given) ?? all.find(({ name }) => name === given)
@@ -52,7 +52,7 @@ export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: str
 
 const pageSize = 1000
 
-/** All topics of a channel, however many. */
+/** All topics of a channel, over all pages. */
 export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel: Channel) {
   const topics: Array<Topic> = []
   while (true) {
@@ -64,9 +64,9 @@ export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel
   }
 })
 
-/** The id of a topic. Names may hold slashes too, so every channel that fits the beginning is looked into. */
+/** The id of a topic. Names may contain slashes, so it tries every channel whose name fits the start. */
 export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
-  // An id has no slash; whether it is one is for the hub to say.
+  // Without a slash it is an id; the hub checks it.
   if (!given.includes("/")) return given
   for (const channel of yield* channelsOf(hub)) {
     if (!given.startsWith(`${channel.name}/`)) continue
@@ -77,7 +77,7 @@ export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: str
   return yield* unknown("topic", given, "agentlip topic list CHANNEL shows the topics of a channel")
 })
 
-/** The id of a topic, which is created with its channel if it is missing. */
+/** The id of a topic. Creates the topic and its channel if they are missing. */
 export const createdTopicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
   const found = yield* Effect.result(topicIdOf(hub, given))
   if (Result.isSuccess(found)) return found.success
@@ -85,7 +85,7 @@ export const createdTopicIdOf = Effect.fnUntraced(function* (hub: HubClient, giv
   if (slash <= 0) return yield* found.failure
   const name = given.slice(0, slash)
   const title = given.slice(slash + 1)
-  // Another process may create the same at the same time: then the second look finds it.
+  // If another process creates the same name at this moment, the second lookup finds it.
   const channel = yield* channelOf(hub, name).pipe(
     Effect.catch(() =>
       hub

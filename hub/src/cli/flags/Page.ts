@@ -1,4 +1,4 @@
-/** Flags of commands that list something in pages. */
+/** Flags of commands that list pages. */
 import { Flag } from "effect/cli"
 
 export const limitFlag = (initial: number, what = "How many to list") =>

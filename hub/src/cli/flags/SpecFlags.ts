@@ -1,4 +1,4 @@
-/** What a command that runs one plugin is told of it: as flags, or by its entry of the config file. */
+/** Builds the spec of one plugin from flags and its entry in the config file. */
 import {
   type ConfiguredSpec,
   defaultSettings,
@@ -29,11 +29,11 @@ const paths = (name: string, does: string) =>
 
 const { fields } = PluginSpec
 
-/** What a setting means, as its declaration says it. */
+/** The description of a setting, from its declaration in `PluginSpec`. */
 const describe = (setting: Schema.Constraint): string =>
   (Schema.resolveAnnotationsKey(setting)?.description ?? "").replace(/[`"]/g, "")
 
-/** A flag for a setting that is one of some words. */
+/** A flag for a setting that allows certain words. */
 const oneOf = <const Words extends ReadonlyArray<string>>(
   name: string,
   setting: Schema.withConstructorDefault<Schema.Literals<Words>>,
@@ -77,7 +77,7 @@ export const specFlags = {
   enforcement: oneOf("enforcement", fields.enforcement, defaultSettings.enforcement)
 }
 
-/** What those flags say. */
+/** The values of these flags. */
 export interface SpecFlags {
   readonly kind: Option.Option<ConfiguredSpec["kind"]["name"]>
   readonly config: Option.Option<string>
@@ -90,7 +90,7 @@ export interface SpecFlags {
   readonly enforcement: Option.Option<Enforcement>
 }
 
-/** A file's text, or why there is none. */
+/** Reads a file, or fails with the reason. */
 export const fileText = (file: string) =>
   Effect.try({
     try: () => fs.readFileSync(file, "utf8"),
@@ -121,7 +121,7 @@ const grantsOf = ({ read, write, net, env }: SpecFlags): Grants => ({
   ...(env.length === 0 ? {} : { env })
 })
 
-/** A spec with what the flags say in place of what it says itself; grants are added to. */
+/** Overrides a spec with flags. Grants are added to those of the spec. */
 export const withFlags = Effect.fnUntraced(function* (spec: ConfiguredSpec, flags: SpecFlags) {
   const granted = grantsOf(flags)
   const both = (kind: keyof Grants): Grants => {
@@ -144,7 +144,7 @@ export const withFlags = Effect.fnUntraced(function* (spec: ConfiguredSpec, flag
   return changed
 })
 
-/** The spec of a module by itself, before any flags. */
+/** The default spec of a module that no config file names. */
 export const specOfFile = (file: string): ConfiguredSpec =>
   makeSpec({
     name: path.basename(file).replace(/\.[^.]+$/, ""),
@@ -153,7 +153,7 @@ export const specOfFile = (file: string): ConfiguredSpec =>
     isolation: "process"
   })
 
-/** The workspace's entry of that name, and the config file that holds it. */
+/** The entry with this name, and the config file that contains it. */
 export const specOfName = Effect.fnUntraced(function* (workspace: string, name: string) {
   const { file, specs, disabled } = yield* Effect.mapError(loadConfig(workspace, configDefaults), fromError)
   const spec = specs.find((spec) => spec.name === name)

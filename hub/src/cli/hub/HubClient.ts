@@ -1,4 +1,4 @@
-/** The running hub of a workspace, as commands talk to it; and what each way to fail means to who typed one. */
+/** Connects commands to the running hub of a workspace, and turns every failure into a `CommandError`. */
 import { Effect, Layer, Redacted, Schema } from "effect"
 import {
   FetchHttpClient,
@@ -17,7 +17,7 @@ import { notRunning, readServerFile, type Server, urlOf } from "./ServerFile.ts"
 const answersWithin = "30 seconds"
 const healthWithin = "5 seconds"
 
-/** What every refusal of the hub looks like, declared by its endpoint or not. */
+/** The shape of every error response of the hub. */
 const decodeRefusal = Schema.decodeUnknownEffect(
   Schema.Struct({
     error: Schema.String,
@@ -55,7 +55,7 @@ const refusalOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effe
     })
   )
 
-/** The hub's refusals become the command's error here, and nowhere else. */
+/** Converts error responses and connection failures to `CommandError`. This is the only place that does so. */
 const checked = (workspace: string) =>
   HttpClient.transformResponse(
     (answer: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>) =>
@@ -67,7 +67,7 @@ const checked = (workspace: string) =>
       )
   )
 
-/** No hub redirects; what does could lead a request, and the token in it, elsewhere. */
+/** A hub never redirects. A redirect could send the request and its token elsewhere. */
 const fetching = Layer.provide(
   FetchHttpClient.layer,
   Layer.succeed(FetchHttpClient.RequestInit, { redirect: "error" })
@@ -78,7 +78,7 @@ const clientOf = (workspace: string, server: Server) =>
     client.pipe(HttpClient.mapRequest(HttpClientRequest.prependUrl(urlOf(server))), checked(workspace))
   ).pipe(Effect.provide(fetching))
 
-/** Asks the process on the port to prove that it is the hub of `server.json`. It learns nothing but the challenge. */
+/** Checks that the process on the port is the hub of `server.json`. It only sends a random challenge. */
 const verify = Effect.fnUntraced(function* (workspace: string, server: Server) {
   const client = yield* clientOf(workspace, server)
   const challenge = newChallenge()
@@ -115,7 +115,7 @@ const makeApi = (workspace: string, server: Server) => {
   return Effect.flatMap(clientOf(workspace, server), (client) =>
     HttpApiClient.makeWith(Api, { httpClient: HttpClient.mapRequest(client, withToken) })
   ).pipe(
-    // Every request has the token already.
+    // Every request already has the token.
     Effect.provide(HttpApiMiddleware.layerClient(Authorization, ({ next, request }) => next(request)))
   )
 }
@@ -134,11 +134,11 @@ export interface HubClient {
   readonly workspace: string
   readonly server: Server
   readonly health: HealthStatus
-  /** Asks the hub something; every way to fail is a `CommandError` with its exit code. */
+  /** Calls the hub. Every failure is a `CommandError` with its exit code. */
   readonly ask: <A, E>(question: (api: HubApi) => Effect.Effect<A, E>) => Effect.Effect<A, CommandError>
 }
 
-/** Finds the hub of a folder, and makes sure that it is the one that `server.json` is of. */
+/** Connects to the hub of a folder, after checking that it is the hub of the folder's `server.json`. */
 export const connectTo = Effect.fnUntraced(function* (workspace: string) {
   const server = yield* readServerFile(workspace)
   const health = yield* verify(workspace, server)
@@ -158,5 +158,5 @@ export const connectTo = Effect.fnUntraced(function* (workspace: string) {
   return client
 })
 
-/** The hub of the workspace that the command is about. */
+/** Connects to the hub of the command's workspace. */
 export const connect = Effect.flatMap(workspaceFolder, connectTo)

@@ -1,4 +1,4 @@
-/** The hub's events as they happen, over its WebSocket; a hub that goes and comes back leaves no gap. */
+/** Live events of the hub over its WebSocket. No event is lost when the hub restarts. */
 import { NodeWS } from "@effect/platform-node"
 import { Console, Effect, Redacted, Schedule, Schema, Stream } from "effect"
 import { Socket } from "effect/socket"
@@ -21,7 +21,7 @@ const LiveEvent = Schema.Struct({
   data: JsonObject
 })
 
-/** An event, and the JSON that it came as. */
+/** An event with the JSON text it arrived as. */
 export type LiveEvent = typeof LiveEvent.Type & { readonly text: string }
 
 const decodeFrame = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Union([LiveEvent, HelloOk])))
@@ -30,7 +30,7 @@ const notTheProtocol = (what: string) =>
   new CommandError({ reason: `The hub sent an unexpected event: ${what}`, code: "PROTOCOL" })
 
 interface Place {
-  /** The last event that is known. */
+  /** The number of the last event received. */
   after: number
   hub: HubClient
 }
@@ -46,7 +46,7 @@ const eventsOf = Effect.fnUntraced(function* (place: Place, frame: string | Uint
   return [{ ...decoded, text }]
 })
 
-/** Of one connection, until it ends. */
+/** The events of one connection, until it ends. */
 const connection = (place: Place, subscriptions: Subscriptions | undefined) =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -67,7 +67,7 @@ const connection = (place: Place, subscriptions: Subscriptions | undefined) =>
     })
   )
 
-/** What trying again cannot mend. */
+/** Returns an error if a retry cannot help. */
 const fatal = ({ reason }: Socket.SocketError): CommandError | undefined => {
   if (reason._tag !== "SocketCloseError" || ![1003, 1009].includes(reason.code)) return undefined
   return notTheProtocol(`it closed with ${reason.message}`)
@@ -80,7 +80,7 @@ const retries = Schedule.min([Schedule.exponential("100 millis", 1.5), Schedule.
 
 const isNotRunning = ({ exitCode }: CommandError): boolean => exitCode === exitCodes.notRunning
 
-/** Finds the hub again once it is back: with a new port and a new token. */
+/** Reconnects to the hub once it is back. It may have another port and token. */
 const comeBack = Effect.fnUntraced(function* (place: Place, error: Socket.SocketError) {
   const final = fatal(error)
   if (final !== undefined) return yield* final
@@ -103,19 +103,22 @@ const comeBack = Effect.fnUntraced(function* (place: Place, error: Socket.Socket
       code: "OTHER_DATABASE"
     })
   }
-  // Cut off for being slow or refused for the moment: at once is too soon.
+  // The same hub closed the connection, because this client was slow or the hub was busy. Wait before reconnecting.
   if (found.server.instance_id === server.instance_id) yield* Effect.sleep("200 millis")
   place.hub = found
 })
 
-/** The number of the newest event there is. */
+/** The number of the newest event. */
 export const newest = ({ ask }: HubClient) =>
   Effect.map(
     ask((api) => api.reads.events({ query: { tail: 1 } })),
     ({ replay_until }) => replay_until
   )
 
-/** Every event after one, in their order, each once; without `subscriptions`, of everything. It does not end. */
+/**
+ * Every event after `after`, each once and in order; all events without `subscriptions`. The stream does not end by
+ * itself, and fails if the hub has another database after a restart.
+ */
 export const follow = (hub: HubClient, after: number, subscriptions?: Subscriptions) =>
   Stream.suspend(() => {
     const place: Place = { after, hub }

@@ -1,4 +1,4 @@
-/** `.agentlip/server.json` as clients read it: where the hub of a workspace is, and the token that it takes. */
+/** Reads `.agentlip/server.json`: the address and token of a workspace's hub. */
 import { Effect, Schema } from "effect"
 import * as SafeFiles from "../../workspace/SafeFiles.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
@@ -12,28 +12,28 @@ const Server = Schema.Struct({
   auth_token: Schema.RedactedFromValue(Schema.String, { label: "auth_token" }),
   pid: Schema.Int,
   started_at: Schema.String,
-  /** Absent from the file of an older hub. */
+  /** Missing if an older hub wrote the file. */
   database: Schema.optionalKey(Schema.Literals(["sqlite", "postgresql"]))
 })
 export type Server = typeof Server.Type
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Server))
 
-/** Where it answers, as `http://…`. */
+/** The hub's address as `http://…`. */
 export const urlOf = ({ host, port }: Server): string =>
   `http://${host.includes(":") ? `[${host}]` : host}:${port}`
 
-/** No hub answers for the workspace. */
+/** The error if no hub runs for the workspace. */
 export const notRunning = (workspace: string, why: string): CommandError =>
   new CommandError({
     reason: `No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`,
     code: "HUB_NOT_RUNNING"
   })
 
-/** Names of this machine that nobody else can bind; a hub writes one of the first two. */
+/** Loopback names, which no other machine can use. A hub writes one of the first two. */
 const loopback = ["127.0.0.1", "::1", "localhost"]
 
-/** What the file says, whether or not that hub still runs. */
+/** Reads the file, whether or not its hub still runs. */
 export const readServerFile = Effect.fnUntraced(function* (workspace: string) {
   const { serverFile: file } = Workspace.pathsOf(workspace)
   const text = yield* Effect.try({
@@ -48,7 +48,7 @@ export const readServerFile = Effect.fnUntraced(function* (workspace: string) {
   if (text === undefined) return yield* notRunning(workspace, "there is no .agentlip/server.json")
   const server = yield* Effect.mapError(
     decode(text),
-    // Without what the decoder saw: the token is in it.
+    // Leave out the decoder's message, because it would show the token.
     () => notRunning(workspace, `${file} is not what a hub writes`)
   )
   if (!loopback.includes(server.host)) {

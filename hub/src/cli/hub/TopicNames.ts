@@ -1,4 +1,4 @@
-/** Names of the topics that events belong to, for people. */
+/** Finds the names of topics for display. */
 import { Effect } from "effect"
 import type { Channel } from "@agentlip/protocol"
 import { channelsOf, topicsOf } from "../flags/Names.ts"
@@ -23,7 +23,7 @@ export const makeTopicNames = (hub: HubClient) => {
         for (const { id, title } of yield* topicsOf(hub, channel)) titles.set(id, title)
       return `${channel?.name ?? channel_id}/${titles.get(topic_id) ?? topic_id}`
     },
-    // The line is complete without a name, and the events go on.
+    // Fall back to the id: a missing name must not end the stream of events.
     (name, { scope }) => Effect.orElseSucceed(name, () => scope.topic_id ?? scope.channel_id ?? "")
   )
 }

@@ -1,4 +1,4 @@
-/** The library's runtime for one plugin and a few runs, without a hub, and what the plugin logs in it. */
+/** A runtime for one plugin and a few runs without a hub, and a capture of its log. */
 import {
   CircuitBreaker,
   type ConfiguredSpec,
@@ -16,7 +16,7 @@ export interface LogLine {
   readonly text: string
 }
 
-/** What is logged while `effect` runs goes to `take`, of all levels, and nowhere else. */
+/** Sends everything that is logged during `effect` to `take`, at all levels, and nowhere else. */
 export const withLog =
   (take: (line: LogLine) => void) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -32,7 +32,7 @@ export const withLog =
       )
     )
 
-/** Nothing is kept ready: there is one plugin. Relative grants are taken from `base`. */
+/** Keeps no spare isolates, because there is only one plugin. Relative grants start at `base`. */
 export const runtimeLayer = (base: string, inspectable = false) =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(
@@ -43,7 +43,9 @@ export const runtimeLayer = (base: string, inspectable = false) =>
     )
   )
 
-/** The spec with the kind that its module is of. What it logs meanwhile it will log again. */
+/**
+ * Sets the kind that the plugin's module has. Drops its log, because the module logs the same when it is loaded again.
+ */
 export const withItsKind = (
   spec: ConfiguredSpec
 ): Effect.Effect<ConfiguredSpec, PluginError, PluginRuntime> =>

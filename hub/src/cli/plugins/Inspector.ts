@@ -1,9 +1,11 @@
-/** Opens Node's inspector in this process, so that a plugin in a thread of it can be debugged. */
+/** Opens Node's inspector in this process, to debug a plugin in one of its threads. */
 import { Console, Effect } from "effect"
 import * as inspector from "node:inspector"
 import { invalid } from "../flags/SpecFlags.ts"
 
-/** While nothing of this process runs, its own listeners would keep Ctrl-C from ending it. */
+/**
+ * The process is blocked while it waits, so its own listeners would make Ctrl-C ineffective. Removes them meanwhile.
+ */
 const withDefaultSignals = (wait: () => void): void => {
   const signals = ["SIGINT", "SIGTERM"] as const
   const kept = signals.map((signal) => ({ signal, listeners: process.listeners(signal) }))
@@ -13,8 +15,8 @@ const withDefaultSignals = (wait: () => void): void => {
 }
 
 /**
- * Listens on 127.0.0.1 alone and waits until a debugger has come: it is told of every thread that starts from then on.
- * Node itself writes the address to stderr. While it waits the process does nothing else, and Ctrl-C ends it.
+ * Listens on 127.0.0.1 only and waits for a debugger, which then sees every thread that starts. Node prints the
+ * address to stderr. The process is blocked while it waits, and Ctrl-C ends it.
  */
 export const waitForDebugger = (port: number) =>
   Effect.acquireRelease(
@@ -23,7 +25,7 @@ export const waitForDebugger = (port: number) =>
         try: () => inspector.open(port, "127.0.0.1"),
         catch: (error) => invalid(`The inspector cannot be opened: ${String(error)}`)
       })
-      // A port that is taken is said on stderr alone.
+      // If the port is taken, Node only prints a message.
       if (inspector.url() === undefined)
         return yield* invalid(
           `The inspector cannot listen on 127.0.0.1:${port}; take another port with --inspect-port`

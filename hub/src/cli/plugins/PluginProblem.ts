@@ -1,4 +1,4 @@
-/** An error of a plugin's as its author wants to read it: where it is, the lines of code there, and what to do. */
+/** A plugin's error for its author: the place, the code there, and what to do. */
 import { printable } from "@agentlip/plugin-runtime/text"
 import {
   type CodePlace,
@@ -12,14 +12,14 @@ import { fileURLToPath } from "node:url"
 import { namedRedactorOf } from "../../plugins/Secrets.ts"
 import { shellWord } from "../render/shellWord.ts"
 
-/** A place in a file; lines and columns count from 1. */
+/** A place in a file. Lines and columns start at 1. */
 export interface Place {
   readonly file: string
   readonly line: number
   readonly column: number
 }
 
-/** A call on the plugin's own stack. */
+/** A call in the plugin's own stack. */
 export interface Frame extends Place {
   readonly what: string
 }
@@ -28,9 +28,9 @@ export interface PluginProblem {
   readonly code: PluginErrorCode
   readonly message: string
   readonly place?: CodePlace
-  /** The file that asked for a module that could not be had. */
+  /** The file that imports the missing module. */
   readonly importer?: string
-  /** Of the plugin's own files; what called it is left out. */
+  /** Only frames in the plugin's files, without their callers. */
   readonly stack: ReadonlyArray<Frame>
   readonly hint?: string
 }
@@ -39,15 +39,15 @@ const fileOf = (where: string): string | undefined => {
   try {
     return where.startsWith("file:") ? fileURLToPath(where) : where
   } catch {
-    // A URL that a plugin has made up: no file.
+    // A URL that the plugin made up: not a file.
     return undefined
   }
 }
 
-/** Of a source that was compiled into another shape the runtime gives a path, of others a URL. */
+/** The runtime gives a path for compiled sources and a URL for others. */
 const framePattern = /^\s+at (?:(.+) \()?((?:file:\/\/|\/|[A-Za-z]:\\).+?):(\d+):(\d+)\)?$/
 
-/** What engines call the code of a module itself. */
+/** The names that engines use for a module's top-level code. */
 const atTop: ReadonlySet<string> = new Set(["Object.<anonymous>", "<anonymous>"])
 
 const framesOf = (stack: string): ReadonlyArray<Frame> =>
@@ -58,14 +58,14 @@ const framesOf = (stack: string): ReadonlyArray<Frame> =>
     return [{ what: atTop.has(what) ? "" : what, file, line: Number(atLine), column: Number(atColumn) }]
   })
 
-/** The flag for a grant that an error names as the line of a config file. */
+/** The flag for a grant that an error describes as a line of the config file. */
 const grantFlag = (message: string): string | undefined => {
   const [, capability, entry] =
     /[Gg]rant it with grants\.(read|write|net|env): \["([^"]+)"\]/.exec(message) ?? []
   return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
 }
 
-/** The flags for what a plugin declares to need: `net a.com, b.com; read ./data`. */
+/** The flags for declared capabilities, such as `net a.com, b.com; read ./data`. */
 const declaredFlags = (reason: string): string | undefined => {
   const [, needs] = /what it is not granted: (.+?)\. To grant it/s.exec(reason) ?? []
   if (needs === undefined) return undefined
@@ -102,7 +102,7 @@ const hintOf = (error: PluginError): string | undefined => {
   }
 }
 
-/** What is said of the error apart from where: the plugin is known, and so is its file. */
+/** The message without plugin and file, which are shown anyway. */
 const messageOf = (error: PluginError): string => {
   switch (error._tag) {
     case "LOAD_ERROR":
@@ -139,7 +139,7 @@ export const problemOf = (error: PluginError, spec: ConfiguredSpec): PluginProbl
   }
 }
 
-/** As one would type it from here. */
+/** The path relative to the working directory, or the full path if the file is outside. */
 export const pathFromHere = (file: string): string => {
   const relative = path.relative(process.cwd(), file)
   return printable(relative === "" || relative.startsWith("..") ? file : relative)

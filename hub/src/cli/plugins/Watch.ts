@@ -7,9 +7,9 @@ import { pathFromHere } from "./PluginProblem.ts"
 import { errorText } from "../render/Errors.ts"
 import { isServing } from "../Stop.ts"
 
-/** A command that can be repeated. */
+/** A command that can run again. */
 export interface Repeatable<Prepared, E, R> {
-  /** Reads what is to be run from the flags and the files that they name. */
+  /** Reads the flags and the files that they name. */
   readonly prepare: Effect.Effect<Prepared, CommandError, R>
   readonly modulePath: (prepared: Prepared) => string
   /** The files that the flags name. */
@@ -18,8 +18,8 @@ export interface Repeatable<Prepared, E, R> {
 }
 
 /**
- * Runs it now and after every change of its files, until it is interrupted. Prints the error of a run and goes on; fails
- * only if the flags cannot be used at the start, because no change of a file would help.
+ * Runs the command now and after every change of its files, until it is interrupted. Prints errors of a run and goes
+ * on. Fails only if the flags are invalid at the start, because no change of a file would help.
  */
 export const runOnChanges = <Prepared, E, R>({
   prepare,
@@ -33,7 +33,7 @@ export const runOnChanges = <Prepared, E, R>({
     const tell = (error: CommandError) => Console.error(errorText(json)(error))
     let last = yield* prepare
     while (true) {
-      // Begins before the files are read, so that it sees every later change.
+      // Start watching before the files are read, so that no later change is missed.
       const watched = yield* watchModule(modulePath(last), { also: files(last) })
       const prepared = yield* Effect.result(prepare)
       if (Result.isFailure(prepared)) yield* tell(prepared.failure)

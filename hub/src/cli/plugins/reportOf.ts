@@ -14,23 +14,23 @@ import { type RunReport, timesOf } from "../render/RunReport.ts"
 import { type LogLine, runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
 import { waitForDebugger } from "./Inspector.ts"
 
-/** What is to be run, and how. */
+/** The runs to make. */
 export interface AskedRuns {
   readonly spec: ConfiguredSpec
   readonly message: Message
-  /** The folder that relative grants start from. */
+  /** The folder where relative grants start. */
   readonly base: string
-  /** Otherwise the plugin's module tells. */
+  /** If false, the plugin's module decides the kind. */
   readonly kindIsKnown: boolean
   readonly repeat: number
-  /** With a port, the runs wait for a debugger. */
+  /** If set, the runs wait for a debugger on this port. */
   readonly inspectPort: number | undefined
 }
 
-/** Long enough to look at variables; timers cannot count much longer times. */
+/** Long enough to look at variables. Timers cannot take much longer times. */
 const whileDebugging = Duration.days(7)
 
-/** Runs in a thread that only the debugger stops. */
+/** Runs in a thread without limits of time, so that only the debugger stops it. */
 const debugged = (spec: ConfiguredSpec): ConfiguredSpec => {
   const { cpu: _, ...limits } = spec.limits
   return { ...spec, isolation: "thread", sandbox: "none", timeout: whileDebugging, limits, concurrency: 1 }
@@ -62,7 +62,7 @@ const runs = Effect.fnUntraced(function* (
     let output: RunReport["output"]
     let error: PluginError | undefined
     for (let count = 0; count < repeat && error === undefined; count++) {
-      // Of many runs the log of the last is enough.
+      // Keep the log of the load and of the last run.
       logs.length = ofLoad
       const ran = yield* Effect.result(timed(run))
       if (Result.isFailure(ran)) error = ran.failure
@@ -96,7 +96,7 @@ const runs = Effect.fnUntraced(function* (
   return report
 })
 
-/** The report of a plugin that did not load. */
+/** The report of a plugin that failed to load. */
 const failed = (spec: ConfiguredSpec, text: string, error: PluginError): RunReport => ({
   spec,
   info: undefined,
@@ -108,7 +108,7 @@ const failed = (spec: ConfiguredSpec, text: string, error: PluginError): RunRepo
   snippet: ""
 })
 
-/** Loads and runs a plugin, and reports what became of it. In a scope: a debugger is attached until that ends. */
+/** Loads and runs a plugin, and returns a report. A debugger stays attached until the scope closes. */
 export const reportOf = Effect.fnUntraced(function* (asked: AskedRuns) {
   const { message, spec, base, kindIsKnown, inspectPort } = asked
   const inspect = inspectPort !== undefined

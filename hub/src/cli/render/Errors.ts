@@ -1,16 +1,16 @@
-/** How a command says that it failed: one line on stderr, or one JSON document. */
+/** How a command reports an error: one line on stderr, or one JSON document. */
 import { Console, Effect, Layer } from "effect"
 import { type CliError, CliOutput } from "effect/cli"
 import { CommandError } from "../CommandError.ts"
 import { indented, jsonText } from "./Output.ts"
 
-/** Before the arguments are parsed, and also where they cannot be. */
+/** Looks for --json directly, because it is needed even if the arguments cannot be parsed. */
 export const wantsJson = (args: ReadonlyArray<string>): boolean => {
   const end = args.indexOf("--")
   return (end === -1 ? args : args.slice(0, end)).includes("--json")
 }
 
-/** The parser's own suggestions are in paragraphs. */
+/** The parser's messages have several paragraphs. */
 const onOneLine = (message: string): string =>
   message
     .replaceAll(/\s*\n\s*/g, ". ")
@@ -25,7 +25,7 @@ const usage = (errors: ReadonlyArray<CliError.CliError>, commandPath: ReadonlyAr
     code: "USAGE"
   })
 
-/** What stderr shows of an error. */
+/** The text for stderr. */
 export const errorText =
   (json: boolean) =>
   ({ reason, code, details }: CommandError): string =>
@@ -33,7 +33,7 @@ export const errorText =
       ? jsonText({ error: reason, code, ...(details === undefined ? {} : { details }) })
       : `agentlip: ${indented(reason, "  ")}`
 
-/** Replaces the CLI's own, which prints the whole help with every mistake, on stdout. */
+/** Replaces Effect's own output, which prints the whole help on stdout for every mistake. */
 export const layer = (json: boolean): Layer.Layer<never> => {
   const text = errorText(json)
   const formatter = CliOutput.defaultFormatter({ colors: !json && process.stdout.isTTY })

@@ -1,4 +1,4 @@
-/** An event as one line for people. */
+/** Formats an event as one line for people. */
 import { printableLine } from "@agentlip/plugin-runtime/text"
 import {
   type AgentlipEvent,
@@ -37,7 +37,7 @@ const say = <Name extends EventName>(event: AgentlipEvent<Name>): string => {
   return saying(event.data)
 }
 
-/** `3  2026-01-01T10:00:00.000Z  general/hello  ada: hi`: number, time, topic, and what happened. */
+/** For example `3  2026-01-01T10:00:00.000Z  general/hello  ada: hi`: number, time, topic, and what happened. */
 export const eventLine = (event: LiveEvent, topic: string): string => {
   const known = knownEvent(event)
   const what = known === undefined ? `${event.name} ${JSON.stringify(event.data)}` : say(known)

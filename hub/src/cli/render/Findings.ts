@@ -1,20 +1,23 @@
-/** What plugins found, in lines of text. */
+/** Formats findings as lines of text. */
 import { printableLine } from "@agentlip/plugin-runtime/text"
 
-/** An enrichment as rows and events both have it. */
+/** The fields that an enrichment has both in the API and in events. */
 export interface FoundSpan {
   readonly kind: string
   readonly span: { readonly start: number; readonly end: number }
   readonly data: unknown
 }
 
-/** `urls: url "https://example.com" {"host":"example.com"}`; without the text if it is not known. */
+/**
+ * For example `urls: url "https://example.com" {"host":"example.com"}`. The quoted text is left out if `content` is
+ * unknown.
+ */
 export const enrichmentLine = (plugin: string, { kind, span, data }: FoundSpan, content?: string): string => {
   const text = content === undefined ? "" : ` ${JSON.stringify(content.slice(span.start, span.end))}`
   return printableLine(`${plugin}: ${kind}${text} ${JSON.stringify(data)}`)
 }
 
-/** `attached decision {"text":"ship it"}` */
+/** For example `attached decision {"text":"ship it"}`. */
 export const attachmentLine = (attachment: {
   readonly kind: string
   readonly key: string | null

@@ -1,15 +1,15 @@
-/** Output that does not end, a line at a time. */
+/** Prints endless output line by line. */
 import { Effect, type PlatformError, Stdio, Stream } from "effect"
 import { CommandError } from "../CommandError.ts"
 
 const codeOf = (cause: unknown): unknown =>
   typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
 
-/** Whether who read has enough, as `head` has. */
+/** True if the reader has closed the pipe, as `head` does. */
 const isClosed = ({ reason }: PlatformError.PlatformError): boolean =>
   ["EPIPE", "ERR_STREAM_DESTROYED"].includes(String(codeOf(reason.cause)))
 
-/** Writes every line as it comes, no faster than they are read; ends well when nobody reads any more. */
+/** Writes each line as it arrives, no faster than the reader takes them. Succeeds when the reader closes the pipe. */
 export const writeLines = <R>(lines: Stream.Stream<string, CommandError, R>) =>
   Effect.gen(function* () {
     const stdio = yield* Stdio.Stdio

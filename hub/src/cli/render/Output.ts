@@ -1,20 +1,20 @@
-/** What commands print: JSON for programs, tables for people. */
+/** Prints results: JSON for programs, tables for people. */
 import { Console, Effect } from "effect"
 import { CliOutput } from "effect/cli"
 import { printable, printableJson, printableLine } from "@agentlip/plugin-runtime/text"
 import { Json } from "../flags/Globals.ts"
 
-/** A value's JSON, on one line, in which a terminal finds nothing to obey. */
+/** JSON on one line, with control characters escaped so that a terminal does not act on them. */
 export const jsonText = (value: unknown): string => printableJson(JSON.stringify(value))
 
-/** Further lines of a text are below its first, indented: none looks as if a command had begun it. */
+/** Indents the lines after the first, so that a text cannot imitate a new line of output. */
 export const indented = (text: string, by: string): string => {
   const lines = printable(text.replaceAll("\r\n", "\n"))
-  // All or none, so that lines of code stay below one another.
+  // Indent all lines or none, so that code stays aligned.
   return /\n(?=\S)/.test(lines) ? lines.replace(/\n(?=.)/g, `\n${by}`) : lines
 }
 
-/** A heading and rows, each as wide as its widest cell; the last column is as long as it is. */
+/** A table. Each column is as wide as its widest cell; the last one is not padded. */
 export const table = (
   heading: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string | number | null>>
@@ -34,7 +34,7 @@ export const table = (
   return cells.map(padded)
 }
 
-/** Prints what a command found: with `--json` as one document, else as lines of text. */
+/** Prints a result: one JSON document with `--json`, otherwise lines of text. */
 export const show = (value: unknown, text: () => string | ReadonlyArray<string>) =>
   Effect.flatMap(Json, (json) => {
     if (json) return Console.log(jsonText(value))

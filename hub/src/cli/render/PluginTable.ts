@@ -1,4 +1,4 @@
-/** The plugins of a running hub, in lines of text. */
+/** Formats the plugins of a running hub as a table. */
 import { printable } from "@agentlip/plugin-runtime/text"
 import type { PluginSummary } from "@agentlip/protocol"
 import { table } from "./Output.ts"
@@ -8,7 +8,7 @@ const failures = ({ runs }: PluginSummary): number =>
     .filter(([outcome]) => outcome !== "ok" && outcome !== "interrupted")
     .reduce((sum, [, count]) => sum + count, 0)
 
-/** A row for each plugin. */
+/** One row for each plugin. */
 export const pluginTable = (plugins: ReadonlyArray<PluginSummary>): ReadonlyArray<string> =>
   plugins.length === 0
     ? ["No plugins are configured."]
@@ -26,7 +26,7 @@ export const pluginTable = (plugins: ReadonlyArray<PluginSummary>): ReadonlyArra
         ])
       )
 
-/** Files that changed and cannot be used. */
+/** Lines about changed files that could not be used. */
 export const troubles = (found: {
   readonly plugins: ReadonlyArray<PluginSummary>
   readonly config_problem: string | null

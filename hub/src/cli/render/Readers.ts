@@ -1,4 +1,4 @@
-/** Who can read from the hub. */
+/** Explains who can read from the hub. */
 export const readersText = (readAuth: boolean): string =>
   readAuth
     ? "Reads need the token, which the owner of .agentlip/ has."

@@ -1,4 +1,4 @@
-/** What became of a plugin's run, in lines of text. */
+/** Formats the result of a plugin's runs. */
 import { lineMark, printable, printableLine } from "@agentlip/plugin-runtime/text"
 import type {
   Attachment,
@@ -17,7 +17,7 @@ import { colourOf, marked, plain, underlined } from "./underline.ts"
 /** Times in milliseconds. */
 export interface Times {
   readonly load_ms: number
-  /** Of the runs that gave an output. */
+  /** The number of successful runs. */
   readonly runs: number
   readonly run_ms: { readonly min: number; readonly median: number; readonly max: number }
 }
@@ -29,19 +29,19 @@ export interface RunReport {
   readonly output: ReadonlyArray<Enrichment> | ReadonlyArray<Attachment> | undefined
   readonly error: PluginError | undefined
   readonly logs: ReadonlyArray<LogLine>
-  /** `undefined` if it did not load. */
+  /** `undefined` if the plugin did not load. */
   readonly times: Times | undefined
-  /** The line for the config file that grants what an audit has found; empty if there is none. */
+  /** The line for the config file that grants what the audit reported; empty if it reported nothing. */
   readonly snippet: string
 }
 
-/** How to draw. */
+/** What the output device supports. */
 export interface Paper {
   readonly colours: boolean
   readonly columns: number
 }
 
-/** Three digits are enough to compare by. */
+/** Rounds to three significant digits, enough to compare. */
 export const rounded = (millis: number): number => Number(millis.toPrecision(3))
 
 export const timesOf = (load: number, runs: ReadonlyArray<number>): Times => {
@@ -64,7 +64,7 @@ const json = (value: unknown): string => printable(JSON.stringify(value))
 const padded = (text: string, width: number): string =>
   text + " ".repeat(Math.max(0, width - CliOutput.displayWidth(text)))
 
-/** A row for each, the first columns as wide as the widest of them. */
+/** Aligns the cells in columns. */
 const rows = (cells: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const widths = (cells[0] ?? []).map((_, column) =>
     Math.max(...cells.map((row) => CliOutput.displayWidth(row[column] ?? "")))
@@ -119,7 +119,7 @@ const summary = ({ spec, output, times }: RunReport): string => {
   return `${what}; loaded in ${load_ms} ms${runs === 0 ? "" : `, ${ran}`}`
 }
 
-/** All but the error. */
+/** The whole report except the error. */
 export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> => {
   const { spec, info, logs, output, snippet } = report
   const version = info === undefined ? "" : ` (${printableLine(info.name)} ${printableLine(info.version)})`
@@ -137,13 +137,13 @@ export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> =
   ]
 }
 
-/** A line of the log; more lines of the same text below it. */
+/** A log line. Further lines of the same text are indented below it. */
 const logged = (level: string, text: string): ReadonlyArray<string> => {
   const [first = "", ...more] = printable(text).split(lineMark)
   return [`${level.padEnd(5)}  ${first}`, ...more.map((line) => `       ${line}`)]
 }
 
-/** The error, its place in the code, its stack and what to do about it. */
+/** The error, its place in the code, its stack and a hint. */
 export const renderProblem = ({
   code,
   message,

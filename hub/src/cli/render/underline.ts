@@ -1,6 +1,6 @@
 /**
- * A text with spans of it made visible: underlined and coloured by escape codes, or by lines of `^` below it. Spans
- * count UTF-16 code units, what is shown are columns: wide characters take two, control characters are escaped.
+ * Marks spans in a text: with colours and underlines, or with lines of `^` below. Spans count UTF-16 code units, but
+ * the output is laid out in columns: wide characters take two, and control characters are escaped.
  */
 import { printable } from "@agentlip/plugin-runtime/text"
 import { CliOutput } from "effect/cli"
@@ -10,11 +10,11 @@ export interface TextSpan {
   readonly end: number
 }
 
-/** A character as one sees it. */
+/** One visible character. */
 interface Cell {
   readonly shown: string
   readonly width: number
-  /** Indices of the spans that cover it, or some of it. */
+  /** Indices of the spans that overlap the character. */
   readonly spans: ReadonlyArray<number>
 }
 
@@ -22,7 +22,7 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
 const tabStop = 8
 
-/** The lines of a text, at most `columns` wide; the end of a line is a cell of its own if a span covers it. */
+/** Splits a text into lines of at most `columns`. A line end gets a cell of its own if a span covers it. */
 const cellsOf = (
   text: string,
   spans: ReadonlyArray<TextSpan>,
@@ -55,10 +55,10 @@ const cellsOf = (
   return lines
 }
 
-/** Of spans, in turn; where some overlap, the last of them. */
+/** The colours of spans, in turn. Where spans overlap, the colour of the last one is used. */
 const colours = [36, 33, 35, 32, 34, 31] as const
 
-/** The escape code of what is span number `index`. */
+/** The escape code for the colour of span `index`. */
 export const colourOf = (index: number): string => `\u001B[${colours[index % colours.length]}m`
 
 /** Ends colours and underlines. */
@@ -67,11 +67,11 @@ export const plain = "\u001B[0m"
 const styleOf = ({ spans }: Cell): string => {
   const last = spans.at(-1)
   if (last === undefined) return ""
-  // Bold where spans overlap.
+  // Bold if spans overlap.
   return `\u001B[4m${spans.length > 1 ? "\u001B[1m" : ""}${colourOf(last)}`
 }
 
-/** The lines of a text with its spans underlined, for a terminal that knows ANSI's escape codes. */
+/** The lines of a text with its spans underlined, for terminals with ANSI escape codes. */
 export const underlined = (text: string, spans: ReadonlyArray<TextSpan>): ReadonlyArray<string> =>
   cellsOf(text, spans, Number.POSITIVE_INFINITY).map((line) => {
     let shown = ""
@@ -85,7 +85,7 @@ export const underlined = (text: string, spans: ReadonlyArray<TextSpan>): Readon
     return style === "" ? shown : shown + plain
   })
 
-/** Of one line, the rows of `^` that its spans take; those that overlap are in rows of their own. */
+/** The rows of `^` below one line. Overlapping spans get separate rows. */
 const marksOf = (line: ReadonlyArray<Cell>): ReadonlyArray<string> => {
   const rows: Array<{ readonly spans: Set<number>; marks: string }> = []
   const present = [...new Set(line.flatMap(({ spans }) => spans))].toSorted((a, b) => a - b)
@@ -103,7 +103,7 @@ const marksOf = (line: ReadonlyArray<Cell>): ReadonlyArray<string> => {
   return rows.map(({ marks }) => marks.trimEnd())
 }
 
-/** The lines of a text, each with lines of `^` under what its spans cover; lines wider than `columns` are broken. */
+/** The lines of a text, with rows of `^` below the spans. Lines wider than `columns` are broken. */
 export const marked = (
   text: string,
   spans: ReadonlyArray<TextSpan>,

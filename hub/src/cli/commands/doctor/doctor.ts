@@ -1,4 +1,4 @@
-/** `agentlip doctor`: what is wrong with a workspace or a machine, and what to do about it. */
+/** `agentlip doctor`: finds problems of a workspace or this machine, and says what to do. */
 import { engineProblem, engineWarning } from "@agentlip/plugin-runtime"
 import { Effect } from "effect"
 import { Command } from "effect/cli"

@@ -1,4 +1,4 @@
-/** What is in a workspace's `.agentlip/`, and whether it is as a hub leaves it. */
+/** Checks the files in a workspace's `.agentlip/`. */
 import { Effect, Result } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -13,7 +13,7 @@ import { urlOf } from "../../hub/ServerFile.ts"
 import { readersText } from "../../render/Readers.ts"
 import { type Check, checkOf, reasonOf } from "./Check.ts"
 
-/** What others may do with a file, or nothing where the system knows no modes. */
+/** The file's mode if other users have access to it; `undefined` if not, or on Windows. */
 const openTo = ({ mode }: fs.Stats): string | undefined =>
   process.platform === "win32" || (mode & 0o077) === 0 ? undefined : (mode & 0o777).toString(8)
 
@@ -92,7 +92,7 @@ const database = ({ database }: WorkspacePaths): Check => {
   const { ok, warning, problem } = checkOf("database")
   try {
     if (!SafeFiles.requireDatabase(database)) return ok("there is none yet")
-    // Not read-only: that would leave SQLite's two files beside it behind.
+    // Not read-only, because that would leave SQLite's two extra files behind.
     const db = new DatabaseSync(database, { timeout: 5_000 })
     try {
       DatabaseFile.examine(db, database)
@@ -113,7 +113,7 @@ const database = ({ database }: WorkspacePaths): Check => {
   }
 }
 
-/** Whether the workspace's files may be used at all; the other checks read and run them. */
+/** Checks that the workspace's files may be used at all, before other checks read and run them. */
 export const trustCheck = (root: string): Check => {
   const { ok, problem } = checkOf("owner")
   try {

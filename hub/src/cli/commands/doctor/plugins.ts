@@ -1,4 +1,4 @@
-/** Whether the config can be read, its plugins load, and what this machine can hold plugins in. */
+/** Checks that the config is valid, that its plugins load, and which isolation levels work on this machine. */
 import {
   type ConfiguredSpec,
   linkifier,
@@ -27,7 +27,7 @@ const probe = (isolation: "process" | "wasm" | "thread", sandbox: "none" | "bubb
     ...(isolation === "process" ? { sandbox } : {})
   })
 
-/** Plugins on a level that is not here do not load; the others do not need it. */
+/** Test whether each level works here. A missing level affects only the plugins that use it. */
 const probes = [
   probe("process", "none"),
   probe("process", "bubblewrap"),
@@ -57,7 +57,7 @@ const plugin = ({ spec, result }: LoadReport.LoadResult): Check => {
       )
 }
 
-/** Loads them as a hub does, in isolates that end with it. */
+/** Loads plugins as a hub does, in isolates that end afterwards. */
 const load = (workspace: string, specs: ReadonlyArray<ConfiguredSpec>) =>
   LoadReport.loadAll(specs).pipe(
     Effect.provide(Hub.pluginsLayer({ workspace, plugins: specs })),

@@ -1,2 +1,2 @@
-/** A plugin that does nothing: where it loads, others can. */
+/** A plugin that does nothing. If it loads, its level works on this machine. */
 export default { name: "probe", version: "1.0.0", enrich: () => [] }

@@ -9,7 +9,7 @@ import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { show } from "../../render/Output.ts"
 import { marked } from "../../render/underline.ts"
 
-/** Everything a page at a time is asked for. */
+/** Rows per request when all pages are read. */
 const pageSize = 1_000
 
 const enrichmentsOf = Effect.fnUntraced(function* ({ ask }: HubClient, id: string) {

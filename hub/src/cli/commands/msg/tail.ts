@@ -12,19 +12,19 @@ import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { writeLines } from "../../render/Lines.ts"
 import { jsonText } from "../../render/Output.ts"
 
-/** Messages whose findings are asked for at the start: a request each. */
+/** Messages whose findings are fetched at the start, with one request each. */
 const withFindings = 20
 
-/** Texts that are kept to quote findings from. */
+/** Message texts that are kept to quote findings from. */
 const keptTexts = 1_000
 
-/** Further lines of a message are below its first. */
+/** Indents the lines of a message after its first. */
 const messageText = ({ created_at, sender, content_raw }: Message): string =>
   `${printableLine(`${created_at} ${sender}`)}: ${printable(content_raw.replaceAll("\r\n", "\n")).replaceAll("\n", "\n  ")}`
 
 const findingText = (line: string): string => `  ↳ ${line}`
 
-/** The lines of a topic, from its messages and events. */
+/** Formats the messages and events of a topic as lines. */
 class Transcript {
   readonly #topic: string
   readonly #json: boolean
@@ -40,7 +40,7 @@ class Transcript {
     return [this.#json ? jsonText(message) : messageText(message)]
   }
 
-  /** With `--json` only messages are printed, one document a line; `listen --json` prints every event. */
+  /** With `--json`, prints only messages, one document per line. `listen --json` prints every event. */
   event(live: LiveEvent): ReadonlyArray<string> {
     const event = knownEvent(live)
     switch (event?.name) {
@@ -85,7 +85,7 @@ export const msgTail = Command.make(
     const after = yield* newest(hub)
     const { messages } = yield* hub.ask((api) => api.reads.messages({ query: { topic_id, limit } }))
     const transcript = new Transcript(topic_id, json)
-    // Posted after the number was read and before the list was: they are in both.
+    // Messages posted between the two requests above are in the list and in the events. Print them once.
     const shown = new Set(messages.map(({ id }) => id))
     const isNew = ({ name, entity }: LiveEvent): boolean =>
       name !== "message.created" || !shown.has(entity.id)

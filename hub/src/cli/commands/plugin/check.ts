@@ -1,4 +1,4 @@
-/** `agentlip plugin check`: whether plugins load with what they are given, as a compiler would say it. */
+/** `agentlip plugin check`: checks that plugins load with their config, and prints errors like a compiler. */
 import { printable, printableLine } from "@agentlip/plugin-runtime/text"
 import {
   type CodePlace,
@@ -21,21 +21,21 @@ import { jsonText } from "../../render/Output.ts"
 import { pathFromHere, placeText, problemOf } from "../../plugins/PluginProblem.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "../../flags/SpecFlags.ts"
 
-/** What is wrong with a file. */
+/** A problem in a file. */
 interface Finding {
-  /** Its name in the config file, which may name the file more than once. */
+  /** The plugin's name in the config file. Several entries can use the same file. */
   readonly plugin?: string
   readonly file: string
   readonly code: string
   readonly message: string
-  /** May be in another file, which it imports. */
+  /** May be in another file that this one imports. */
   readonly place?: CodePlace
-  /** The file that asked for a module that could not be had. */
+  /** The file that imports the missing module. */
   readonly importer?: string
   readonly hint?: string
 }
 
-/** A plugin that was checked. */
+/** The result for one plugin. */
 interface Checked {
   readonly spec: ConfiguredSpec
   readonly loaded?: { readonly name: string; readonly version: string }
@@ -46,7 +46,7 @@ interface Checked {
 interface Candidate {
   readonly spec: ConfiguredSpec
   readonly configured: boolean
-  /** Whether its kind is for the module to tell. */
+  /** True if the module decides the kind. */
   readonly anyKind: boolean
 }
 
@@ -85,12 +85,12 @@ const realOf = (file: string): string => {
   try {
     return fs.realpathSync(file)
   } catch {
-    // Not there: the load says so.
+    // The file is missing; loading it reports that.
     return path.resolve(file)
   }
 }
 
-/** As the config file has it, if it names the file; else by itself. */
+/** Uses the config's entries for a file if there are any, otherwise a default spec. */
 const candidatesOf = (
   files: ReadonlyArray<string>,
   specs: ReadonlyArray<ConfiguredSpec>,

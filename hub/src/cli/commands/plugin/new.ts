@@ -1,4 +1,4 @@
-/** `agentlip plugin new`: a plugin to begin with. */
+/** `agentlip plugin new`: creates a plugin to start from. */
 import { extractor, linkifier } from "@agentlip/plugin-runtime"
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"

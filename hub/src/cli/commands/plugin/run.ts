@@ -1,4 +1,4 @@
-/** `agentlip plugin run`: one plugin on one text, without a hub. */
+/** `agentlip plugin run`: runs one plugin on one text, without a hub. */
 import { Message, PluginErrorJson } from "@agentlip/plugin-runtime"
 import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -126,16 +126,16 @@ const document = Effect.fnUntraced(function* (report: RunReport) {
   }
 })
 
-/** Whether stdout is a terminal that is to have colours (https://no-color.org). */
+/** The width of stdout, and whether to use colours (https://no-color.org). */
 const paper = (): { readonly colours: boolean; readonly columns: number } => ({
   colours: process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "",
-  // 0 where a terminal does not know.
+  // 0 if the terminal does not know its width.
   columns: process.stdout.columns || Number.POSITIVE_INFINITY
 })
 
 type Flags = Command.Command.Config.Infer<typeof flags>
 
-/** What is run, read from the files that the flags name. */
+/** Reads the flags and the files that they name. */
 const prepare = Effect.fnUntraced(function* (given: Flags) {
   const message = yield* messageOf(given.text, given.message)
   const { spec, base, kindIsKnown, file } = yield* specFor(given)
@@ -150,7 +150,7 @@ const prepare = Effect.fnUntraced(function* (given: Flags) {
 
 type Prepared = Effect.Success<ReturnType<typeof prepare>>
 
-/** Runs it and prints what became of that. */
+/** Runs the plugin and prints the report. */
 const runAndShow = Effect.fnUntraced(function* (given: Flags, prepared: Prepared) {
   const report = yield* Effect.scoped(
     reportOf({
@@ -169,7 +169,7 @@ const runAndShow = Effect.fnUntraced(function* (given: Flags, prepared: Prepared
   })
 })
 
-/** Files that the flags name and that are read anew for each run. */
+/** Files named by flags, which are read again before each run. */
 const filesOfFlags = ({ message, config }: Flags, { configFile }: Prepared): ReadonlyArray<string> => [
   ...Option.toArray(message),
   ...Option.toArray(config).flatMap((given) => (given.startsWith("@") ? [given.slice(1)] : [])),
@@ -185,7 +185,7 @@ export const pluginRun = Command.make(
       return yield* invalid("--inspect runs the plugin in a thread; leave --isolation out")
     if (flagged.inspect && flagged.watch)
       return yield* invalid("--inspect and --watch do not go together; leave one out")
-    // Stdin can be read once.
+    // Read stdin now, because it can be read only once.
     const text = Option.isSome(flagged.text) ? Option.some(yield* textOf(flagged.text.value)) : flagged.text
     const given = { ...flagged, text }
     return yield* given.watch
