@@ -10,7 +10,7 @@ import { routes } from "./routes.ts"
 export interface HubAddress {
   /** Such as `http://127.0.0.1:4000`. Use `""` in a page that the hub itself serves. */
   readonly url: string
-  /** The token from `.agentlip/server.json`, needed for writes. A page that the hub serves uses a session instead. */
+  /** The token from `.agentlip/server.json`. Needed for writes, and for reads too if the hub has `readAuth`. */
   readonly token?: string
 }
 

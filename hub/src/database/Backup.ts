@@ -74,7 +74,7 @@ const withDatabase = <A>(
 
 const numberIn = (db: DatabaseSync, query: string): number => Number(db.prepare(query).get()?.["n"] ?? 0)
 
-/** The highest event number that this database has used. */
+/** The highest event number that the database has used. */
 const newestEvent = (db: DatabaseSync): number =>
   numberIn(db, "SELECT seq AS n FROM sqlite_sequence WHERE name = 'events'")
 
