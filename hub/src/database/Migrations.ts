@@ -1,5 +1,6 @@
 /**
- * The database's tables and their migrations. SQLite and PostgreSQL have the same tables; the differences are below.
+ * The database's tables and their migrations. They are the same on SQLite and PostgreSQL, except where this file says
+ * otherwise.
  */
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"

@@ -94,7 +94,7 @@ export class JobQueue extends Context.Service<
     ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
     /** Counts a delivery of a job that is `again`. Call it when the plugin is ready to run. */
     readonly beginAgain: (job: JobKey) => Effect.Effect<void, SqlError.SqlError>
-    /** Returns jobs that were not worked on. This delivery is not counted. */
+    /** Gives back jobs that were not worked on. This delivery is not counted. */
     readonly giveBack: (jobs: ReadonlyArray<Job>) => Effect.Effect<void, SqlError.SqlError>
     /** Frees jobs. Those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
