@@ -9,7 +9,7 @@ export const stateOf = (file: string): string => {
     const { ino, size, mtimeNs } = fs.statSync(file, { bigint: true })
     return `${ino}:${size}:${mtimeNs}`
   } catch {
-    // Gone or out of reach: a state as good as any to compare with.
+    // A missing or unreadable file counts as one more state, so that its coming and going are changes.
     return ""
   }
 }

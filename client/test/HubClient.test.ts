@@ -66,7 +66,7 @@ describe("The client", () => {
     })
   )
 
-  it.live("sends its token to nobody who does not prove that they know it", () =>
+  it.live("sends its token only to a hub that has proved that it knows the token", () =>
     Effect.gen(function* () {
       const hub = yield* startHub()
       const health = (yield* hub.get("/health?challenge=abcdefgh_-ABCDEFGH0123")).body

@@ -137,7 +137,7 @@ describe("a WebSocket's handshake", () => {
     })
   )
 
-  it.live("is accepted with extensions that nobody knows, of which none is used", () =>
+  it.live("is accepted with unknown extensions; the hub uses none of them", () =>
     Effect.gen(function* () {
       const hub = yield* startHub()
       for (const lines of [

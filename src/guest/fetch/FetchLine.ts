@@ -2,7 +2,8 @@
  * The guest's side of the connection to the host's network broker: writes and reads the fetch protocol's messages.
  */
 import type { Content } from "./body.ts"
-import { type Environment, parse, quote } from "./capturedBuiltIns.ts"
+import { quote } from "../shared/describe.ts"
+import { type Environment, parse } from "./capturedBuiltIns.ts"
 import { OpenFetch } from "./OpenFetch.ts"
 import { type HeaderPair, type HostMessage, maxMessageLength } from "../../wire/fetchMessages.ts"
 

@@ -14,12 +14,6 @@ const { toString } = Object.prototype
  */
 export const tagOf = (value: unknown): string => apply(toString, value, [])
 
-/** The JSON of a string. `stringify` never calls `toJSON` on a string, so the check is only for the type. */
-export const quote = (text: string): string => {
-  const json: unknown = apply(stringify, undefined, [text])
-  return typeof json === "string" ? json : '""'
-}
-
 /** The options of `makeFetch`. */
 export interface FetchOptions {
   /** Sends a message to the host's broker. */

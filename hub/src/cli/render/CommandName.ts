@@ -1,9 +1,6 @@
 /** Builds commands that people can paste into their shell. */
 import { nearest } from "../../workspace/Discovery.ts"
-
-/** Quotes a word for a POSIX shell if needed. */
-export const shellWord = (text: string): string =>
-  /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+import { shellWord } from "./shellWord.ts"
 
 /** `npx agentlip` if npx or an npm script started this process, because `agentlip` may not be on the PATH then. */
 export const commandName = (env: NodeJS.ProcessEnv = process.env): string =>
