@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { promisify } from "node:util"
 import { gallery } from "../../examples/hostile/gallery.ts"
 import { agentlipProcess } from "./cli.ts"
 import { agentlip, run, shows } from "./hubProcess.ts"
@@ -42,10 +44,15 @@ describe("agentlip up", () => {
         assert.match(hub.output(), /failed +linkifier missing: LOAD_ERROR: .*missing\.ts/)
 
         // The command that it prints posts, and the token is not part of it.
-        assert.match(
-          hub.output(),
-          /Post a message: +(npx )?agentlip msg send general\/hello "Hello" --create -w /
+        const [, printed = ""] = /Post a message: +(\S.*)$/m.exec(hub.output()) ?? []
+        assert.include(printed, 'msg send general/hello "Hello" --create -w ')
+        assert.notInclude(printed, auth_token)
+        const pasted = yield* Effect.promise(() =>
+          promisify(execFile)("sh", ["-c", `${printed} --json`], {
+            env: { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env["PATH"]}` }
+          })
         )
+        assert.strictEqual(JSON.parse(pasted.stdout).message.content_raw, "Hello")
         const content_raw = "@ana, see https://example.com"
         const sent = yield* agentlipProcess([
           "msg",

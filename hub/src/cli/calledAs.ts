@@ -1,5 +1,6 @@
 /** How this command was called, so that hints can be pasted. `agentlip` may not be on the user's PATH. */
 import * as path from "node:path"
+import { nearest } from "../workspace/Discovery.ts"
 import { shellWord } from "./render/shellWord.ts"
 
 /** How a process was started. */
@@ -47,3 +48,7 @@ export const calledAs = (): string =>
     env: process.env,
     cwd: process.cwd()
   })
+
+/** A command for a workspace. Adds `-w` unless the search from the working directory finds this workspace. */
+export const commandFor = (workspace: string, rest: string): string =>
+  `${calledAs()} ${rest}${nearest(process.cwd()) === workspace ? "" : ` -w ${shellWord(workspace)}`}`
