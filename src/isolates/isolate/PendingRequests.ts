@@ -86,6 +86,8 @@ export class PendingRequests {
     if (first === undefined) return undefined
     this.first = first.next
     if (this.first === undefined) this.#last = undefined
+    // An old request that still pointed to younger ones would keep them all until the next full collection.
+    first.next = undefined
     this.length--
     return first
   }
