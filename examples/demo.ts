@@ -5,7 +5,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Clock, Console, Effect, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Derivation, Enrichment, Message } from "@agentlip/protocol"
+import type { Job, Enrichment, Message } from "@agentlip/protocol"
 import { hostileDemo } from "./hostileDemo.ts"
 import { messages } from "./messages.ts"
 import { startHub, temporaryWorkspace } from "./runningHub.ts"
@@ -13,7 +13,7 @@ import { startHub, temporaryWorkspace } from "./runningHub.ts"
 const longestWait = "60 seconds"
 
 /** A job that waits for its breaker has said what it has to say; so has one that has ended. */
-const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
+const hasSpoken = ({ state }: Job): boolean => state !== "pending"
 
 /** Columns of a terminal. */
 const widthOf = (character: string): number => (/\p{Emoji_Presentation}/u.test(character) ? 2 : 1)
@@ -55,12 +55,12 @@ const demo = Effect.gen(function* () {
       ({ message }) => message
     )
   )
-  const derivationsOf = ({ id }: Message) =>
+  const jobsOf = ({ id }: Message) =>
     reads.derivations({ params: { id }, query: {} }).pipe(
       Effect.map(({ derivations }) => derivations),
       Effect.repeat({ until: (found) => found.every(hasSpoken), schedule: Schedule.spaced("50 millis") })
     )
-  const derivations = yield* Effect.forEach(posted, derivationsOf).pipe(Effect.timeout(longestWait))
+  const derivations = yield* Effect.forEach(posted, jobsOf).pipe(Effect.timeout(longestWait))
   const { attachments } = yield* reads.attachments({ params: { id: topic.id }, query: {} })
 
   for (const [at, message] of posted.entries()) {

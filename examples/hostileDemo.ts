@@ -6,7 +6,7 @@ import { defaultLimits } from "@agentlip/plugin-runtime"
 import { Clock, Console, Effect, Schedule, Schema } from "effect"
 import { CliError } from "effect/cli"
 import { randomUUID } from "node:crypto"
-import type { Derivation } from "@agentlip/protocol"
+import type { Job } from "@agentlip/protocol"
 import { gallery, type Rogue } from "./hostile/gallery.ts"
 import { type Check, type Fate, renderChecks, renderFates, renderMessage } from "./hostileReport.ts"
 import { goodCount, listener, problemOf, stop, watch, writeConfig } from "./hostileWorld.ts"
@@ -34,7 +34,7 @@ class DemoFailed extends Schema.TaggedError<DemoFailed>("@agentlip/examples/Demo
 }
 
 /** A job that waits for its breaker has said what it has to say; so has one that has ended. */
-const hasSpoken = ({ state }: Derivation): boolean => state !== "pending"
+const hasSpoken = ({ state }: Job): boolean => state !== "pending"
 
 const post = ({ api: { writes, reads } }: RunningHub) =>
   Effect.gen(function* () {
@@ -76,7 +76,7 @@ const fatesOf = (rogues: ReadonlyArray<Rogue>, { derivations }: Posted, { api: {
     rogues.map((rogue): Fate => {
       const jobs = derivations.flat().filter(({ plugin_name }) => plugin_name === rogue.name)
       const ended = jobs.filter(({ state }) => state !== "waiting")
-      const endOf = ({ state, error }: Derivation): string => error?.code ?? state
+      const endOf = ({ state, error }: Job): string => error?.code ?? state
       const astray = ended.filter((job) => !rogue.ends.some((allowed) => allowed === endOf(job)))
       return {
         rogue,

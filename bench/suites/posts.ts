@@ -12,7 +12,7 @@ interface Created {
   readonly id: string
 }
 
-interface Derivations {
+interface Jobs {
   readonly derivations: ReadonlyArray<{ readonly state: string }>
 }
 
@@ -82,7 +82,7 @@ const noneLost = async (hub: Hub, ids: ReadonlyArray<string>, posted: number): P
   const jobs = hub.jobs()
   if (jobs.get("committed") !== 3 * posted) throw new Error(`lost: ${JSON.stringify([...jobs])}`)
   for (const id of ids.filter((_, index) => index % 100 === 0)) {
-    const { derivations } = await call<Derivations>(hub, "GET", `/api/v1/messages/${id}/derivations`)
+    const { derivations } = await call<Jobs>(hub, "GET", `/api/v1/messages/${id}/derivations`)
     const committed = derivations.filter(({ state }) => state === "committed")
     if (committed.length !== 3) throw new Error(`message ${id}: ${JSON.stringify(derivations)}`)
   }

@@ -9,7 +9,7 @@ import { Findings, draftEnrichment } from "../src/jobs/Findings.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type Job, JobQueue } from "../src/jobs/JobQueue.ts"
+import { type ClaimedJob, JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
@@ -61,13 +61,14 @@ const setUp = Effect.gen(function* () {
   return { workspace, one, post, rows: yield* rowsOf(workspace) }
 })
 
-const outcomeOf = (job: Job): Outcome => ({
+const outcomeOf = (job: ClaimedJob): Outcome => ({
   _tag: "Enrichments",
   job,
   found: [draftEnrichment({ kind: "shout", span: { start: 0, end: 1 }, data: {} })]
 })
 
-const idsOf = (jobs: ReadonlyArray<Job>): ReadonlyArray<string> => jobs.map(({ message_id }) => message_id)
+const idsOf = (jobs: ReadonlyArray<ClaimedJob>): ReadonlyArray<string> =>
+  jobs.map(({ message_id }) => message_id)
 
 describe.runIf(onPostgres)("jobs of two hubs", () => {
   it.live("are each taken by one, however many ask at once", () =>

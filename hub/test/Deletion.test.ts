@@ -3,7 +3,7 @@ import { ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import {
-  derivationsOf,
+  jobsOf,
   extractorSpec,
   type Json,
   linkifierSpec,
@@ -49,13 +49,13 @@ describe("The deletion of a message", () => {
       const body = { topic_id: topic, sender: "ada", content_raw: secret }
       const created = yield* hub.post("/api/v1/messages", body, keyed("one"))
       const id = String(created.body.message.id)
-      yield* derivationsOf(hub, id)
+      yield* jobsOf(hub, id)
       yield* hub.patch(
         `/api/v1/messages/${id}`,
         { op: "edit", content_raw: `${secret}, edited` },
         keyed("two")
       )
-      const before = yield* derivationsOf(hub, id)
+      const before = yield* jobsOf(hub, id)
       assert.isTrue(before.some(({ state }) => state === "failed"))
       // What the next assertion looks for was there.
       assert.deepStrictEqual(yield* tablesWith(hub, secret), [
@@ -136,7 +136,7 @@ describe("The deletion of a message", () => {
       yield* Deferred.await(entered)
       yield* remove(hub, id)
       yield* Deferred.succeed(go, undefined)
-      const [job] = yield* derivationsOf(hub, id)
+      const [job] = yield* jobsOf(hub, id)
       assert.deepInclude(job, { state: "stale", error: null })
       const told: ReadonlyArray<Json> = yield* hub.rows(
         "SELECT name, data_json FROM events WHERE name LIKE 'plugin.%'"

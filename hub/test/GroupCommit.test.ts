@@ -7,7 +7,7 @@ import { Findings, draftAttachment, draftEnrichment } from "../src/jobs/Findings
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type Job, JobQueue } from "../src/jobs/JobQueue.ts"
+import { type ClaimedJob, JobQueue } from "../src/jobs/JobQueue.ts"
 import * as Precedence from "../src/jobs/Precedence.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
 })
 
 /** What a plugin that finds one thing would have found. */
-const outcomeOf = (job: Job): Outcome =>
+const outcomeOf = (job: ClaimedJob): Outcome =>
   job.plugin_name === "shouts"
     ? {
         _tag: "Enrichments",

@@ -7,7 +7,7 @@ import { promisify } from "node:util"
 import { gallery } from "../../examples/hostile/gallery.ts"
 import { agentlipProcess } from "./cli.ts"
 import { agentlip, run, shows } from "./hubProcess.ts"
-import { derivationsOf, client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+import { jobsOf, client, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const config = `export default {
   linkifiers: [
@@ -181,7 +181,7 @@ describe("a second start", () => {
         yield* shows(second, "msg send general/first")
         yield* shows(second, "off     off")
         const after = readServerFile(workspace)
-        const jobs = yield* derivationsOf(
+        const jobs = yield* jobsOf(
           client(`http://127.0.0.1:${after.port}`, after.auth_token),
           body.message.id
         )

@@ -3,7 +3,7 @@ import { CircuitBreaker, ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import {
-  derivationsOf,
+  jobsOf,
   eventually,
   extractorSpec,
   type Json,
@@ -122,7 +122,7 @@ describe("Jobs", () => {
       cheer()
       const some = yield* hub.post("/api/v1/jobs/retry", { message_id: one })
       assert.deepStrictEqual(some.body, { retried: 1, more: false })
-      assert.deepInclude((yield* derivationsOf(hub, one))[1], {
+      assert.deepInclude((yield* jobsOf(hub, one))[1], {
         plugin_name: "moody",
         state: "committed",
         error: null

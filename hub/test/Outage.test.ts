@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { agentlip } from "./hubProcess.ts"
 import { connect, hello } from "./socketClient.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
-import { derivationsOf, eventually, linkifierSpec, makeTopic, startHub, tempWorkspace } from "./testHub.ts"
+import { jobsOf, eventually, linkifierSpec, makeTopic, startHub, tempWorkspace } from "./testHub.ts"
 
 /** Where a hub finds the server: a port that can be shut, with all connections through it, and opened again. */
 const makeDoor = Effect.fnUntraced(function* (workspace: string) {
@@ -80,7 +80,7 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
         yield* reopen
         const after = yield* eventually(post("after"), ({ status }) => status === 201)
         for (const id of [before.body.message.id, after.body.message.id]) {
-          const [{ state }] = yield* derivationsOf(hub, id)
+          const [{ state }] = yield* jobsOf(hub, id)
           assert.strictEqual(state, "committed")
         }
         const listed = yield* hub.get(`/api/v1/messages?topic_id=${topic}`)

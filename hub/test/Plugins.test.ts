@@ -7,7 +7,7 @@ import { withoutSecrets } from "../src/plugins/Secrets.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import {
   client,
-  derivationsOf,
+  jobsOf,
   eventually,
   type Json,
   linkifierSpec,
@@ -23,7 +23,7 @@ const timeout = (plugin: string) => new PluginTimeout({ plugin, timeout: Duratio
 /** Posts a message and waits for what became of it. */
 const post = Effect.fnUntraced(function* (hub: Pick<TestHub, "get" | "post">, topic: string) {
   const { body } = yield* hub.post("/api/v1/messages", { topic_id: topic, sender: "a", content_raw: "x" })
-  yield* derivationsOf(hub, body.message.id)
+  yield* jobsOf(hub, body.message.id)
 })
 
 const none = {
@@ -201,7 +201,7 @@ describe("a plugin in audit mode", () => {
           sender: "a",
           content_raw: "x"
         })
-        const jobs = yield* derivationsOf(api, body.message.id)
+        const jobs = yield* jobsOf(api, body.message.id)
         assert.deepStrictEqual(
           jobs.map(({ state, error }) => [state, error]),
           [

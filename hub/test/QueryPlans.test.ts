@@ -3,7 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { onPostgres } from "./testDatabase.ts"
-import { derivationsOf, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
+import { jobsOf, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
 import { connect, hello } from "./socketClient.ts"
 
 interface Recorded {
@@ -74,10 +74,10 @@ const everyStatement = Effect.gen(function* () {
     const message = { topic_id: topic, sender: "a", content_raw: `${at}` }
     ids.push(String((yield* hub.post("/api/v1/messages", message, { headers })).body.message.id))
   }
-  for (const id of ids) yield* derivationsOf(hub, id)
+  for (const id of ids) yield* jobsOf(hub, id)
   const [first, second, third] = ids
   yield* hub.patch(`/api/v1/messages/${first}`, { op: "edit", content_raw: "edited" })
-  yield* derivationsOf(hub, String(first))
+  yield* jobsOf(hub, String(first))
   for (const mode of ["one", "later", "all"]) {
     for (const to_topic_id of [other, topic])
       yield* hub.patch(`/api/v1/messages/${second}`, { op: "move_topic", to_topic_id, mode })

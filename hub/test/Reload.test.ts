@@ -4,15 +4,7 @@ import { Effect, Fiber } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { agentlip, shows } from "./hubProcess.ts"
-import {
-  client,
-  derivationsOf,
-  eventually,
-  type Json,
-  makeTopic,
-  readServerFile,
-  tempWorkspace
-} from "./testHub.ts"
+import { client, jobsOf, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const source = (version: number) => `
   import { writeFileSync } from "node:fs"
@@ -50,7 +42,7 @@ const running = Effect.gen(function* () {
     )
   /** What plugins said of a message, by their names. */
   const said = Effect.fnUntraced(function* (id: string) {
-    yield* derivationsOf(hub, id)
+    yield* jobsOf(hub, id)
     const { body } = yield* hub.get(`/api/v1/messages/${id}/enrichments`)
     return Object.fromEntries(
       body.enrichments.map(({ plugin_name, data }: Json) => [plugin_name, data])

@@ -7,7 +7,7 @@ import { dialects } from "../../test/support/postgres.ts"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
 import * as ResultCacheStore from "../src/jobs/ResultCacheStore.ts"
-import { client, derivationsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+import { client, jobsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions = {}) =>
   Effect.map(
@@ -42,7 +42,7 @@ describe("A hub", () => {
               sender: "ada",
               content_raw: "HELLO world"
             })
-            const [job] = yield* derivationsOf(http, body.message.id)
+            const [job] = yield* jobsOf(http, body.message.id)
             assert.strictEqual(job.state, "committed")
           }
           const { cacheHits, cacheMisses } = yield* Context.get(services, PluginStats).of("shouts")

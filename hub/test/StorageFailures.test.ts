@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { storageFailure } from "../src/database/StorageFailure.ts"
 import {
-  derivationsOf,
+  jobsOf,
   eventually,
   extractorSpec,
   type Json,
@@ -204,7 +204,7 @@ describe("A database that another process has locked", () => {
         const hub = yield* startHub({ plugins, fakes })
         const { topic } = yield* makeTopic(hub)
         const first = String((yield* post(hub, topic, "before")).body.message.id)
-        yield* derivationsOf(hub, first)
+        yield* jobsOf(hub, first)
         yield* Effect.scoped(
           Effect.gen(function* () {
             yield* lockedByAnother(hub.workspace)

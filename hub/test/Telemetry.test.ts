@@ -8,7 +8,7 @@ import * as Hub from "../src/Hub.ts"
 import * as Telemetry from "../src/telemetry/Telemetry.ts"
 import {
   client,
-  derivationsOf,
+  jobsOf,
   extractorSpec,
   type Json,
   linkifierSpec,
@@ -95,7 +95,7 @@ const post = Effect.fnUntraced(function* (
   const { topic } = yield* makeTopic(hub)
   const message = { topic_id: topic, sender: "ana", content_raw: `${secret}, see https://example.com` }
   const { body } = yield* hub.post("/api/v1/messages", message, { headers })
-  yield* derivationsOf(hub, body.message.id)
+  yield* jobsOf(hub, body.message.id)
   return String(body.message.id)
 })
 

@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { commandsOf, start } from "./cli.ts"
 import { hostile, hostileHub, rawly, writeServerFile } from "./hostileHub.ts"
 import {
-  derivationsOf,
+  jobsOf,
   eventually,
   extractorSpec,
   linkifierSpec,
@@ -50,7 +50,7 @@ const full = Effect.gen(function* () {
     content_raw: "one two"
   })
   const message = String(posted.body.message.id)
-  yield* derivationsOf(hub, message)
+  yield* jobsOf(hub, message)
   return { hub, channel: channel + hostile, topic: topic + hostile, message: message + hostile }
 })
 

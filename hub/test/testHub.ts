@@ -191,7 +191,7 @@ export const eventually = <A>(
   })
 
 /** Waits until every job of a message has ended, and answers them. */
-export const derivationsOf = (hub: Pick<TestHub, "get">, messageId: string) =>
+export const jobsOf = (hub: Pick<TestHub, "get">, messageId: string) =>
   eventually(
     Effect.map(
       hub.get(`/api/v1/messages/${messageId}/derivations`),

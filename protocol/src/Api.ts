@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { CrossChannelMove, InvalidInput, NotFound, PayloadTooLarge, VersionConflict } from "./Errors.ts"
 import { Authorization, Idempotency, Validation, TextBody } from "./Middlewares.ts"
-import { Attachment, Channel, Derivation, Enrichment, JsonObject, Message, Topic } from "./Entities.ts"
+import { Attachment, Channel, Job, Enrichment, JsonObject, Message, Topic } from "./Entities.ts"
 import { HubEvent } from "./Events.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
 import { PluginDetails, PluginSummary } from "./Plugins.ts"
@@ -86,7 +86,7 @@ export class Reads extends HttpApiGroup.make("reads")
     HttpApiEndpoint.get("derivations", "/messages/:id/derivations", {
       params: byId,
       query: byOffset,
-      success: Schema.Struct({ derivations: Schema.Array(Derivation), has_more: Schema.Boolean }),
+      success: Schema.Struct({ derivations: Schema.Array(Job), has_more: Schema.Boolean }),
       error: NotFound
     }),
     HttpApiEndpoint.get("attachments", "/topics/:id/attachments", {

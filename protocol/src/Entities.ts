@@ -65,35 +65,28 @@ export type Enrichment = typeof Enrichment.Type
  * How far one plugin's job on one content of a message is. `pending` and `waiting` (the plugin's breaker is
  * open) are still to run; the others are ends.
  */
-export const DerivationState = Schema.Literals([
-  "pending",
-  "waiting",
-  "committed",
-  "empty",
-  "stale",
-  "failed"
-])
-export type DerivationState = typeof DerivationState.Type
+export const JobState = Schema.Literals(["pending", "waiting", "committed", "empty", "stale", "failed"])
+export type JobState = typeof JobState.Type
 
 /** Why a job failed or waits; `error` is the plugin error in full. */
-export const DerivationError = Schema.Struct({
+export const JobError = Schema.Struct({
   code: Schema.String,
   message: Schema.String,
   error: Schema.optionalKey(Schema.Json)
 })
-export type DerivationError = typeof DerivationError.Type
+export type JobError = typeof JobError.Type
 
-export const Derivation = Schema.Struct({
+export const Job = Schema.Struct({
   message_id: Schema.String,
   /** 1 for the content a message was created with, one more with each edit. */
   content_version: Schema.Int,
   plugin_name: Schema.String,
-  state: DerivationState,
-  error: Schema.NullOr(DerivationError),
+  state: JobState,
+  error: Schema.NullOr(JobError),
   created_at: Schema.String,
   ended_at: Schema.NullOr(Schema.String)
 })
-export type Derivation = typeof Derivation.Type
+export type Job = typeof Job.Type
 
 /** Messages that plugins are asked about once more. Progress is in events, of which it looks at every one. */
 export const Backfill = Schema.Struct({

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { NotFound } from "./Errors.ts"
 import { Authorization, Idempotency, Validation, TextBody } from "./Middlewares.ts"
-import { Backfill, Derivation, DerivationState } from "./Entities.ts"
+import { Backfill, Job, JobState } from "./Entities.ts"
 import { PluginSummary } from "./Plugins.ts"
 import * as Texts from "./Texts.ts"
 
@@ -17,13 +17,13 @@ export class OperationReads extends HttpApiGroup.make("operationReads")
     HttpApiEndpoint.get("jobs", "/jobs", {
       query: {
         /** Default: those that are not over, and those that failed. */
-        state: Schema.optional(Schema.Array(DerivationState)),
+        state: Schema.optional(Schema.Array(JobState)),
         plugin: Schema.optional(Schema.String),
         limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))),
         /** The `next` of the page before. */
         before: Schema.optional(Schema.String)
       },
-      success: Schema.Struct({ jobs: Schema.Array(Derivation), next: Schema.NullOr(Schema.String) })
+      success: Schema.Struct({ jobs: Schema.Array(Job), next: Schema.NullOr(Schema.String) })
     }),
     HttpApiEndpoint.get("backfills", "/backfills", {
       success: Schema.Struct({ backfills: Schema.Array(Backfill) })

@@ -17,16 +17,16 @@ import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { timestamp } from "../timestamp.ts"
-import type { DerivationError } from "@agentlip/protocol"
-import type { Job, JobKey, JobMessage } from "./JobQueue.ts"
+import type { JobError } from "@agentlip/protocol"
+import type { ClaimedJob, JobKey, JobMessage } from "./JobQueue.ts"
 
 /** The outcome of a job. */
 export type Outcome =
-  | { readonly _tag: "Enrichments"; readonly job: Job; readonly found: ReadonlyArray<EnrichmentDraft> }
-  | { readonly _tag: "Attachments"; readonly job: Job; readonly found: ReadonlyArray<AttachmentDraft> }
-  | { readonly _tag: "Failed"; readonly job: Job; readonly error: DerivationError }
+  | { readonly _tag: "Enrichments"; readonly job: ClaimedJob; readonly found: ReadonlyArray<EnrichmentDraft> }
+  | { readonly _tag: "Attachments"; readonly job: ClaimedJob; readonly found: ReadonlyArray<AttachmentDraft> }
+  | { readonly _tag: "Failed"; readonly job: ClaimedJob; readonly error: JobError }
   /** The message changed before the plugin ran. */
-  | { readonly _tag: "Overtaken"; readonly job: Job }
+  | { readonly _tag: "Overtaken"; readonly job: ClaimedJob }
 
 type Current = Pick<
   JobMessage,
@@ -36,7 +36,7 @@ type Current = Pick<
 /** Compares the version too: after an edit and an edit back, only the job of the newest content commits. */
 const isCurrent = (
   message: Current | undefined,
-  { content_version, message: asked }: Job
+  { content_version, message: asked }: ClaimedJob
 ): message is Current =>
   message !== undefined &&
   message.deleted_at === null &&

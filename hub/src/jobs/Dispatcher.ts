@@ -27,8 +27,8 @@ import { Committer, type Outcome } from "./Committer.ts"
 import { JobStates } from "./JobStates.ts"
 import { draftAttachment, draftEnrichment } from "./Findings.ts"
 import { jobEnded } from "../core/HubMetrics.ts"
-import type { DerivationError } from "@agentlip/protocol"
-import { type Job, JobQueue } from "./JobQueue.ts"
+import type { JobError } from "@agentlip/protocol"
+import { type ClaimedJob, JobQueue } from "./JobQueue.ts"
 import { hasPlace, type Line, Lines } from "./Lines.ts"
 import * as Precedence from "./Precedence.ts"
 import { type Redactor, Secrets } from "../plugins/Secrets.ts"
@@ -75,14 +75,14 @@ const isExtractor = (spec: ConfiguredSpec): spec is PluginSpec<typeof extractor>
 
 const encodeError = Schema.encodeEffect(PluginErrorJson)
 
-const describe = (error: PluginError, { text, json }: Redactor): Effect.Effect<DerivationError> =>
+const describe = (error: PluginError, { text, json }: Redactor): Effect.Effect<JobError> =>
   Effect.map(Effect.orDie(encodeError(error)), (encoded) => ({
     code: error._tag,
     message: text(error.message),
     error: json(encoded)
   }))
 
-const undeliverable: DerivationError = {
+const undeliverable: JobError = {
   code: "DELIVERY_FAILED",
   message: `The job was begun ${maxDeliveries} times and never came to an end: the hub stopped or failed each time.`
 }
@@ -133,7 +133,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
 
   const lines = new Lines(concurrency)
   /** Jobs taken for plugins that are no longer configured; they are given back. */
-  let left: ReadonlyArray<Job> = []
+  let left: ReadonlyArray<ClaimedJob> = []
   const takeUp = (): void => {
     left = [...left, ...lines.replace(specs.current())]
     queue.arrivals.openUnsafe()
@@ -141,7 +141,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
   takeUp()
   specs.onChange(takeUp)
 
-  const run = (spec: ConfiguredSpec, job: Job): Effect.Effect<Outcome, PluginError> => {
+  const run = (spec: ConfiguredSpec, job: ClaimedJob): Effect.Effect<Outcome, PluginError> => {
     const { id, content_raw, sender, topic_id, channel_id, created_at } = job.message
     const input = { message: { id, content_raw, sender, topic_id, channel_id, created_at } }
     if (isLinkifier(spec)) {
@@ -195,7 +195,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     })
 
   /** Runs the job until the breaker lets it through. Returns `undefined` if the job was given back instead. */
-  const outcomeOf = Effect.fnUntraced(function* (line: Line, job: Job) {
+  const outcomeOf = Effect.fnUntraced(function* (line: Line, job: ClaimedJob) {
     if (job.attempts > maxDeliveries) return { _tag: "Failed", job, error: undeliverable } satisfies Outcome
     const { deleted_at, content_version } = job.message
     if (deleted_at !== null || content_version !== job.content_version) {
@@ -230,7 +230,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
   })
 
   /** Frees a job that this process has finished with, whether it has ended or not. */
-  const leave = (line: Line, job: Job): void => {
+  const leave = (line: Line, job: ClaimedJob): void => {
     queue.release([job])
     line.begun--
     // While a job is delivered alone, the queue hands out no others of its plugin. Ask again now.
@@ -238,7 +238,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     queue.arrivals.openUnsafe()
   }
 
-  const deliverAgain = (line: Line, job: Job, cause: Cause.Cause<unknown>) =>
+  const deliverAgain = (line: Line, job: ClaimedJob, cause: Cause.Cause<unknown>) =>
     Effect.logError("a job failed and will be delivered again", cause).pipe(
       Effect.annotateLogs({ plugin: line.spec.name }),
       Effect.andThen(Effect.sleep(restAfterFailure)),
@@ -247,7 +247,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
       Effect.asVoid
     )
 
-  const begin = (line: Line, job: Job) => {
+  const begin = (line: Line, job: ClaimedJob) => {
     line.begun++
     const work = Effect.zipWith(outcomeOf(line, job), Trace.current, (outcome, traceparent) => {
       if (outcome === undefined) return leave(line, job)

@@ -41,7 +41,7 @@ export interface JobMessage {
   readonly deleted_at: string | null
 }
 
-export interface Job extends JobKey {
+export interface ClaimedJob extends JobKey {
   /** How often the job was started, this time included. */
   readonly attempts: number
   /** The job started before and never ended. Call `beginAgain` to count this delivery. */
@@ -91,11 +91,14 @@ export class JobQueue extends Context.Service<
      */
     readonly take: (
       wanted: ReadonlyMap<string, number>
-    ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly more: boolean }, SqlError.SqlError>
+    ) => Effect.Effect<
+      { readonly jobs: ReadonlyArray<ClaimedJob>; readonly more: boolean },
+      SqlError.SqlError
+    >
     /** Counts a delivery of a job that is `again`. Call it when the plugin is ready to run. */
     readonly beginAgain: (job: JobKey) => Effect.Effect<void, SqlError.SqlError>
     /** Gives back jobs that were not worked on. This delivery is not counted. */
-    readonly giveBack: (jobs: ReadonlyArray<Job>) => Effect.Effect<void, SqlError.SqlError>
+    readonly giveBack: (jobs: ReadonlyArray<ClaimedJob>) => Effect.Effect<void, SqlError.SqlError>
     /** Frees jobs. Those that have not ended can be taken again. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
@@ -117,9 +120,9 @@ export class JobQueue extends Context.Service<
         traceparent: "text"
       })
       const arrivals = Latch.makeUnsafe(true)
-      const taken = new Map<string, Map<string, Job>>()
-      const takenOf = (plugin: string): Map<string, Job> => {
-        const jobs = taken.get(plugin) ?? new Map<string, Job>()
+      const taken = new Map<string, Map<string, ClaimedJob>>()
+      const takenOf = (plugin: string): Map<string, ClaimedJob> => {
+        const jobs = taken.get(plugin) ?? new Map<string, ClaimedJob>()
         taken.set(plugin, jobs)
         return jobs
       }
@@ -224,7 +227,7 @@ export class JobQueue extends Context.Service<
 
       const begin = Effect.fnUntraced(function* (next: ReadonlyArray<Begun & JobKey>) {
         const before = new Map(next.map((job) => [jobKeyOf(job), job.attempts]))
-        const begun = yield* sql<JobKey & Pick<Job, "traceparent">>`
+        const begun = yield* sql<JobKey & Pick<ClaimedJob, "traceparent">>`
             UPDATE derivations SET attempts = CASE attempts WHEN 0 THEN 1 ELSE attempts END${hubs.claim}
             WHERE state = 'pending' AND (message_id, content_version, plugin_name) IN
               (SELECT message_id, content_version, plugin_name FROM ${givenJobs(next)})
@@ -234,7 +237,7 @@ export class JobQueue extends Context.Service<
             SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
             FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
         const byId = new Map(messages.map((message) => [message.id, message]))
-        return begun.flatMap((row): ReadonlyArray<Job> => {
+        return begun.flatMap((row): ReadonlyArray<ClaimedJob> => {
           const message = byId.get(row.message_id)
           const attempts = before.get(jobKeyOf(row)) ?? 0
           return message === undefined
@@ -271,7 +274,7 @@ export class JobQueue extends Context.Service<
         for (const job of jobs) taken.get(job.plugin_name)?.delete(keyOf(job))
       }
 
-      const giveBack = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+      const giveBack = Effect.fnUntraced(function* (jobs: ReadonlyArray<ClaimedJob>) {
         if (jobs.length === 0) return
         const given = givenJobs(jobs.map((job) => ({ ...job, attempts: job.attempts - 1 })))
         yield* sql`

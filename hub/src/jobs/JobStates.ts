@@ -3,34 +3,34 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { type Offset, Pages } from "../database/Pages.ts"
-import { type Derivation, DerivationError, type DerivationState } from "@agentlip/protocol"
+import { type Job, JobError, type JobState } from "@agentlip/protocol"
 
 /** The states in which a job ends. */
-export type End = Exclude<DerivationState, "pending" | "waiting">
+export type End = Exclude<JobState, "pending" | "waiting">
 
 /** A job as the database stores it. */
-export interface DerivationRow extends Omit<Derivation, "error"> {
+export interface JobRow extends Omit<Job, "error"> {
   readonly error_json: string | null
 }
 
-const decodeError = Schema.decodeUnknownSync(Schema.fromJsonString(DerivationError))
+const decodeError = Schema.decodeUnknownSync(Schema.fromJsonString(JobError))
 
 export class JobStates extends Context.Service<
   JobStates,
   {
     /** Shows every open job of a plugin as `waiting`, new ones too, until `resume`. */
-    readonly wait: (plugin: string, error: DerivationError) => void
+    readonly wait: (plugin: string, error: JobError) => void
     readonly resume: (plugin: string) => void
     /** True between `wait` and `resume` of a plugin. */
     readonly isWaiting: (plugin: string) => boolean
     /** Converts a row to what clients see. */
-    readonly toDerivation: (row: DerivationRow) => Derivation
+    readonly toJob: (row: JobRow) => Job
     /** Newest content first. */
     readonly list: (
       messageId: string,
       page: Offset
     ) => Effect.Effect<
-      { readonly derivations: ReadonlyArray<Derivation>; readonly has_more: boolean },
+      { readonly derivations: ReadonlyArray<Job>; readonly has_more: boolean },
       SqlError.SqlError
     >
   }
@@ -42,9 +42,9 @@ export class JobStates extends Context.Service<
       const pages = yield* Pages
       const plugins = Dialect.elements(sql, "plugins_json")
       // Kept in memory like the breakers, so that an opening breaker does not update every open job in the database.
-      const waiting = new Map<string, DerivationError>()
+      const waiting = new Map<string, JobError>()
 
-      const toDerivation = ({ error_json, ...row }: DerivationRow): Derivation => {
+      const toJob = ({ error_json, ...row }: JobRow): Job => {
         const error = row.state === "pending" ? waiting.get(row.plugin_name) : undefined
         return error === undefined
           ? { ...row, error: error_json === null ? null : decodeError(error_json) }
@@ -52,7 +52,7 @@ export class JobStates extends Context.Service<
       }
 
       const list = Effect.fnUntraced(function* (messageId: string, { limit, offset = 0 }: Offset) {
-        const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
+        const { rows, has_more } = yield* pages.page<JobRow, SqlError.SqlError, never>({
           limit,
           read: (count, _, index) => sql`
             SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
@@ -62,14 +62,14 @@ export class JobStates extends Context.Service<
             FROM outbox, ${plugins} WHERE message_id = ${messageId}
             ORDER BY content_version DESC, plugin_name LIMIT ${count} OFFSET ${offset + index}`
         })
-        return { derivations: rows.map(toDerivation), has_more }
+        return { derivations: rows.map(toJob), has_more }
       })
 
       return JobStates.of({
         wait: (plugin, error) => void waiting.set(plugin, error),
         resume: (plugin) => void waiting.delete(plugin),
         isWaiting: (plugin) => waiting.has(plugin),
-        toDerivation,
+        toJob,
         list
       })
     })

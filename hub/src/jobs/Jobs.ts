@@ -3,13 +3,13 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { Pages } from "../database/Pages.ts"
-import { JobStates, type DerivationRow } from "./JobStates.ts"
-import type { Derivation, DerivationState } from "@agentlip/protocol"
+import { JobStates, type JobRow } from "./JobStates.ts"
+import type { Job, JobState } from "@agentlip/protocol"
 import { type JobKey, JobQueue } from "./JobQueue.ts"
 
 export interface JobQuery {
   /** Default `pending`, `waiting` and `failed`. */
-  readonly state?: ReadonlyArray<DerivationState> | undefined
+  readonly state?: ReadonlyArray<JobState> | undefined
   readonly plugin?: string | undefined
   readonly limit: number
   /** The `next` of the page before this one. */
@@ -19,7 +19,7 @@ export interface JobQuery {
 /** Jobs retried in one call. Older jobs go first, so a large retry would delay new messages. */
 const retriedAtOnce = 256
 
-const isOpen = (state: DerivationState): boolean => state === "pending" || state === "waiting"
+const isOpen = (state: JobState): boolean => state === "pending" || state === "waiting"
 
 /** The sort position of a job. The position of a page's last job is the cursor for the next page. */
 const positionOf = ({ message_id, content_version, plugin_name }: JobKey): string =>
@@ -33,10 +33,7 @@ export class Jobs extends Context.Service<
     /** Newest message first. `next` is the cursor for the next page, or `null` on the last one. */
     readonly list: (
       query: JobQuery
-    ) => Effect.Effect<
-      { readonly jobs: ReadonlyArray<Derivation>; readonly next: string | null },
-      SqlError.SqlError
-    >
+    ) => Effect.Effect<{ readonly jobs: ReadonlyArray<Job>; readonly next: string | null }, SqlError.SqlError>
     /** Retries failed jobs whose message has not changed, at most 256. `more` is true if others remain. */
     readonly retry: (which: {
       readonly plugin?: string
@@ -70,8 +67,7 @@ export class Jobs extends Context.Service<
             ORDER BY message_id DESC, content_version DESC, plugin_name DESC LIMIT ${limit + 1}`
       }
 
-      const ended = (state: DerivationState) =>
-        sql`state <> 'pending' AND state = ${sql.literal(`'${state}'`)}`
+      const ended = (state: JobState) => sql`state <> 'pending' AND state = ${sql.literal(`'${state}'`)}`
 
       const open = sql`state = 'pending'`
 
@@ -112,11 +108,11 @@ export class Jobs extends Context.Service<
 
       const list = Effect.fnUntraced(function* (query: JobQuery) {
         const keys = yield* keysOf(query)
-        const { rows, has_more } = yield* pages.page<DerivationRow, SqlError.SqlError, never>({
+        const { rows, has_more } = yield* pages.page<JobRow, SqlError.SqlError, never>({
           limit: query.limit,
           read: (count, _, index) =>
             Effect.map(
-              sql<DerivationRow>`
+              sql<JobRow>`
                   SELECT d.message_id, d.content_version, d.plugin_name, state, error_json, created_at, ended_at
                   FROM ${givenJobs(keys.slice(index, index + count))} JOIN derivations AS d
                     ON d.message_id = given.message_id AND d.content_version = given.content_version
@@ -126,7 +122,7 @@ export class Jobs extends Context.Service<
         })
         const last = rows.at(-1)
         return {
-          jobs: rows.map(jobStates.toDerivation),
+          jobs: rows.map(jobStates.toJob),
           next: has_more && last !== undefined ? positionOf(last) : null
         }
       })

@@ -1,6 +1,6 @@
 /** The jobs that this process has taken, one line per plugin. */
 import type { ConfiguredSpec } from "@agentlip/plugin-runtime"
-import type { Job } from "./JobQueue.ts"
+import type { ClaimedJob } from "./JobQueue.ts"
 
 /** The line of one plugin. */
 export interface Line {
@@ -8,7 +8,7 @@ export interface Line {
   spec: ConfiguredSpec
   /** How many jobs may be started and not yet committed. */
   places: number
-  readonly ahead: Array<Job>
+  readonly ahead: Array<ClaimedJob>
   begun: number
   /** The value of `queue.arrived()` when the queue last had no job for this plugin. */
   emptyAt: number
@@ -36,7 +36,7 @@ export class Lines {
   }
 
   /** Replaces the plugins. Returns the jobs that were read ahead for plugins that are gone. */
-  replace(specs: ReadonlyArray<ConfiguredSpec>): ReadonlyArray<Job> {
+  replace(specs: ReadonlyArray<ConfiguredSpec>): ReadonlyArray<ClaimedJob> {
     const share = Math.floor(this.#concurrency / Math.max(1, specs.length))
     const before = new Map(this.#all.map((line) => [line.spec.name, line]))
     this.#all = specs.map((spec) => {

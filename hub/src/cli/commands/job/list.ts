@@ -1,5 +1,5 @@
 /** `agentlip job list` */
-import { type Derivation, DerivationState } from "@agentlip/protocol"
+import { type Job, JobState } from "@agentlip/protocol"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { limitFlag } from "../../flags/Page.ts"
@@ -7,7 +7,7 @@ import { pluginFlag } from "../../flags/PluginName.ts"
 import { connect } from "../../hub/HubClient.ts"
 import { show, table } from "../../render/Output.ts"
 
-const rowOf = ({ message_id, content_version, plugin_name, state, error, created_at }: Derivation) => [
+const rowOf = ({ message_id, content_version, plugin_name, state, error, created_at }: Job) => [
   created_at,
   message_id,
   content_version,
@@ -19,7 +19,7 @@ const rowOf = ({ message_id, content_version, plugin_name, state, error, created
 export const jobList = Command.make(
   "list",
   {
-    states: Flag.Literals("state", DerivationState.literals).pipe(
+    states: Flag.Literals("state", JobState.literals).pipe(
       Flag.withDescription("Only jobs in this state; may be repeated. Default: pending, waiting and failed"),
       Flag.atLeast(0)
     ),

@@ -1,6 +1,6 @@
 /** `agentlip msg show` */
 import { printableLine } from "@agentlip/plugin-runtime/text"
-import type { Attachment, Derivation, Enrichment, Message } from "@agentlip/protocol"
+import type { Attachment, Job, Enrichment, Message } from "@agentlip/protocol"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { messageArgument } from "../../flags/Names.ts"
@@ -34,7 +34,7 @@ const attachmentsFrom = Effect.fnUntraced(function* ({ ask }: HubClient, { id, t
   }
 })
 
-const jobLine = ({ plugin_name, state, error }: Derivation): string =>
+const jobLine = ({ plugin_name, state, error }: Job): string =>
   printableLine(`${plugin_name}: ${state}${error === null ? "" : `, ${error.code}: ${error.message}`}`)
 
 const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
@@ -44,7 +44,7 @@ const render = (found: {
   readonly message: Message
   readonly enrichments: ReadonlyArray<Enrichment>
   readonly attachments: ReadonlyArray<Attachment>
-  readonly jobs: ReadonlyArray<Derivation>
+  readonly jobs: ReadonlyArray<Job>
 }): ReadonlyArray<string> => {
   const { message, enrichments, attachments, jobs } = found
   const { sender, created_at, edited_at, deleted_by, version, content_raw } = message

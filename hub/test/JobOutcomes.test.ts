@@ -2,7 +2,7 @@ import { PluginTimeout, WorkerCrash } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Schema } from "effect"
 import {
-  derivationsOf,
+  jobsOf,
   eventually,
   extractorSpec,
   type Json,
@@ -66,7 +66,7 @@ describe("Jobs", () => {
       const hub = yield* startHub(both)
       const { channel, topic } = yield* makeTopic(hub)
       const id = yield* post(hub, topic, "STOP the #build and TEST it, #build")
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.strictEqual(stateOf(jobs, "shouts"), "committed")
       assert.strictEqual(stateOf(jobs, "tags"), "committed")
 
@@ -110,7 +110,7 @@ describe("Jobs", () => {
     Effect.gen(function* () {
       const hub = yield* startHub(both)
       const { topic } = yield* makeTopic(hub)
-      const jobs = yield* derivationsOf(hub, yield* post(hub, topic, "quiet"))
+      const jobs = yield* jobsOf(hub, yield* post(hub, topic, "quiet"))
       assert.deepStrictEqual(
         jobs.map(({ state }) => state),
         ["empty", "empty"]
@@ -124,10 +124,10 @@ describe("Jobs", () => {
       const hub = yield* startHub(both)
       const { topic } = yield* makeTopic(hub)
       const id = yield* post(hub, topic, "ONE #a #b")
-      yield* derivationsOf(hub, id)
+      yield* jobsOf(hub, id)
       const [kept] = yield* attachments(hub, topic)
       yield* edit(hub, id, "TWO THREE #a #c")
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.strictEqual(stateOf(jobs, "shouts", 2), "committed")
       assert.deepStrictEqual(
         (yield* enrichments(hub, id)).map(({ data }) => data.text),
@@ -145,7 +145,7 @@ describe("Jobs", () => {
       )
       assert.strictEqual((yield* events(hub, "message.enriched")).length, 2)
       yield* edit(hub, id, "nothing")
-      yield* derivationsOf(hub, id)
+      yield* jobsOf(hub, id)
       assert.strictEqual((yield* enrichments(hub, id)).length, 0)
       assert.strictEqual((yield* attachments(hub, topic)).length, 0)
     })
@@ -176,7 +176,7 @@ describe("Jobs", () => {
       yield* entered
       yield* edit(hub, id, "NEW")
       yield* go
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.strictEqual(stateOf(jobs, "held", 1), "stale")
       assert.strictEqual(stateOf(jobs, "held", 2), "committed")
       assert.deepStrictEqual(
@@ -195,7 +195,7 @@ describe("Jobs", () => {
       yield* edit(hub, id, "OTHER")
       yield* edit(hub, id, "SAME")
       yield* go
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.deepStrictEqual(
         [1, 2, 3].map((version) => stateOf(jobs, "held", version)),
         ["stale", "stale", "committed"]
@@ -213,7 +213,7 @@ describe("Jobs", () => {
       yield* entered
       yield* remove(hub, id)
       yield* go
-      assert.strictEqual(stateOf(yield* derivationsOf(hub, id), "held"), "stale")
+      assert.strictEqual(stateOf(yield* jobsOf(hub, id), "held"), "stale")
       assert.strictEqual((yield* events(hub, "message.enriched")).length, 0)
     })
   )
@@ -231,7 +231,7 @@ describe("Jobs", () => {
         mode: "one"
       })
       yield* go
-      assert.strictEqual(stateOf(yield* derivationsOf(hub, id), "held"), "committed")
+      assert.strictEqual(stateOf(yield* jobsOf(hub, id), "held"), "committed")
       const [enriched] = yield* events(hub, "message.enriched")
       assert.strictEqual(enriched.scope.topic_id, other.body.topic.id)
     })
@@ -247,9 +247,9 @@ describe("Jobs", () => {
         value_json: { tag: "#posted" }
       })
       const first = yield* post(hub, topic, "A LOUD #shared #mine #posted")
-      yield* derivationsOf(hub, first)
+      yield* jobsOf(hub, first)
       const second = yield* post(hub, topic, "#shared")
-      yield* derivationsOf(hub, second)
+      yield* jobsOf(hub, second)
       assert.deepStrictEqual(
         (yield* attachments(hub, topic)).map(({ key }) => key),
         ["#posted", "#shared", "#mine"]
@@ -292,7 +292,7 @@ describe("Jobs", () => {
         ),
         (changed) => changed.length === 1
       )
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.strictEqual(stateOf(jobs, "fine"), "committed")
       assert.strictEqual(stateOf(jobs, "defect"), "failed")
       assert.strictEqual(
@@ -314,9 +314,9 @@ describe("Jobs", () => {
       })
       const { topic } = yield* makeTopic(hub)
       const id = yield* post(hub, topic, "#a")
-      yield* derivationsOf(hub, id)
+      yield* jobsOf(hub, id)
       yield* edit(hub, id, "#a boom LOUD")
-      const jobs = yield* derivationsOf(hub, id)
+      const jobs = yield* jobsOf(hub, id)
       assert.strictEqual(stateOf(jobs, "shouts", 2), "committed")
       const failed = jobs.find(({ state }) => state === "failed")
       assert.strictEqual(failed.error.code, "WORKER_CRASH")
@@ -412,7 +412,7 @@ describe("Jobs", () => {
       const hub = yield* startHub({ plugins: [linkifierSpec("many")], fakes: { many } })
       const { topic } = yield* makeTopic(hub)
       const id = yield* post(hub, topic, "x".repeat(1_000))
-      yield* derivationsOf(hub, id)
+      yield* jobsOf(hub, id)
       assert.strictEqual((yield* enrichments(hub, id)).length, 1_000)
       const [enriched] = yield* events(hub, "message.enriched")
       assert.strictEqual(new Set(enriched.data_json.enrichment_ids).size, 1_000)
@@ -435,7 +435,7 @@ describe("Jobs", () => {
         })
       )
       const hub = yield* startHub({ workspace, plugins, fakes: { shouts } })
-      assert.strictEqual(stateOf(yield* derivationsOf(hub, id), "shouts"), "committed")
+      assert.strictEqual(stateOf(yield* jobsOf(hub, id), "shouts"), "committed")
       assert.strictEqual((yield* hub.rows("SELECT attempts FROM derivations"))[0].attempts, 1)
     })
   )
