@@ -2,11 +2,11 @@
  * Reads a workspace's `agentlip.config.ts` into plugin specs.
  *
  * **Details**: the file is the operator's own code and runs in the host, TypeScript types stripped by Node.
- * It is decoded strictly, and one `ConfigError` lists everything that is wrong with it. A module that is
- * missing or does not load is not the config's problem: it is that plugin's `LOAD_ERROR`, the others run.
+ * It is decoded strictly, and one `ConfigError` lists everything that is wrong with it. A module that is missing or fails
+ * to load, or whose package is broken, is not the config's problem: that plugin fails with `LOAD_ERROR`, the others run.
  *
- * **Gotchas**: a file is evaluated once per process for as long as it and what it imports stay as they are: a
- * change of the environment, an installed package or a CommonJS module shows after a restart or a change of these.
+ * **Gotchas**: a process evaluates the file again only if it or a file that it imports has changed. A change of the
+ * environment, of an installed package or of a CommonJS module takes effect after a restart or such a change.
  */
 import { type Duration, Effect, Result, Schema, Stream } from "effect"
 import * as path from "node:path"
@@ -105,13 +105,15 @@ const toSpec = <Kind extends typeof linkifier | typeof extractor>(
   entry: Entry,
   defaults: LoadConfigOptions
 ): PluginSpec<Kind> => {
-  const { enabled: _, memory, ...options } = entry
-  return makeSpec({
+  const { enabled: _, memory, modulePath, ...options } = entry
+  const spec = makeSpec({
     ...(defaults.isolation === undefined ? {} : { isolation: defaults.isolation }),
     ...options,
     kind,
+    modulePath: modulePath.file,
     ...(memory === undefined ? {} : { limits: { ...options.limits, memory } })
   })
+  return modulePath.unresolved === undefined ? spec : { ...spec, unresolved: modulePath.unresolved }
 }
 
 /**

@@ -5,7 +5,8 @@
  * answer. `linkifier` and `extractor` are two of them; a hub can make its own with `makeKind`. A *spec* is
  * one configured plugin of some kind; the type of its output follows from the kind.
  */
-import { Duration, Result, Schema } from "effect"
+import { Duration, Option, Result, Schema } from "effect"
+import type { CodePlace } from "./Errors.ts"
 import { problemsOf, type SpecProblem } from "./spec/problems.ts"
 import {
   type breaker,
@@ -16,7 +17,7 @@ import {
   Settings,
   type settings
 } from "./spec/settings.ts"
-import { type Given, text, type Values } from "./spec/values.ts"
+import { type Given, isObject, text, type Values } from "./spec/values.ts"
 
 export { maxMemory, maxOutputDepth } from "./spec/settings.ts"
 
@@ -174,6 +175,11 @@ export interface PluginSpec<Kind extends AnyKind = AnyKind> extends PluginSettin
   readonly kind: Kind
   /** Absolute path of the module. */
   readonly modulePath: string
+  /**
+   * Why the module could not be found when the spec was made: each run and load fails with this as a `LOAD_ERROR`.
+   * `loadConfig` sets it if the package that a `modulePath` names is broken.
+   */
+  readonly unresolved?: { readonly reason: string; readonly place?: CodePlace }
 }
 
 type GivenInCode<Fields extends { readonly [key: string]: { readonly Type: unknown } }> = Given<
@@ -202,13 +208,20 @@ export const defaultSettings: PluginSettings = Settings.make({})
 
 export const defaultLimits: Limits = defaultSettings.limits
 
-/** Without what is `undefined`, so that it hides no default. */
-const given = <A extends object>(values: A): { readonly [Key in keyof A]?: Exclude<A[Key], undefined> } =>
-  // The keys that are left have the types that they had.
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as A
+/** Adds the values that are given, except `undefined`, to the defaults. */
+const withDefaults = <A extends object>(defaults: A, given: unknown): A =>
+  // A caller without types may give anything. It is kept as it is, and `specProblems` reports it.
+  (isObject(given)
+    ? { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
+    : given) as A
+
+/** A time of any form. What is no time is kept as it is, and `specProblems` reports it. */
+const timeOf = (given: Duration.Input): Duration.Duration =>
+  Option.getOrElse(Duration.fromInput(given), () => given as Duration.Duration)
 
 /**
- * Makes a spec, filling in the defaults.
+ * Makes a spec and fills in the defaults. Never throws: an invalid value or an unknown key is a `LOAD_ERROR` of the
+ * plugin's runs, and `specProblems` lists all of them.
  *
  * @example
  * ```ts
@@ -222,34 +235,37 @@ export const makeSpec = <Kind extends AnyKind>({
   timeout = defaultSettings.timeout,
   grace = defaultSettings.grace,
   limits = {},
-  breaker: { failureThreshold, cooldown } = {},
+  breaker = {},
   ...settings
-}: PluginSpecOptions<Kind>): PluginSpec<Kind> => ({
-  ...defaultSettings,
-  ...given(settings),
-  name,
-  kind,
-  modulePath,
-  timeout: Duration.fromInputUnsafe(timeout),
-  grace: Duration.fromInputUnsafe(grace),
-  limits: { ...defaultLimits, ...given(limits) },
-  breaker: {
-    ...(failureThreshold === undefined ? {} : { failureThreshold }),
-    ...(cooldown === undefined ? {} : { cooldown: Duration.fromInputUnsafe(cooldown) })
+}: PluginSpecOptions<Kind>): PluginSpec<Kind> => {
+  const policy = withDefaults<object>({}, breaker)
+  return {
+    ...withDefaults(defaultSettings, settings),
+    name,
+    kind,
+    modulePath,
+    timeout: timeOf(timeout),
+    grace: timeOf(grace),
+    limits: withDefaults(defaultLimits, limits),
+    breaker: breaker?.cooldown === undefined ? policy : { ...policy, cooldown: timeOf(breaker.cooldown) }
   }
-})
+}
 
 /** A spec as a schema, its kind apart, which is code: what config files write decodes to what a spec holds. */
 export const PluginSpec = Schema.Struct({ name: text, modulePath: text, ...Settings.fields })
 
-const decodeSpec = Schema.decodeUnknownResult(Schema.toType(PluginSpec), { errors: "all" })
+const decodeSpec = Schema.decodeUnknownResult(
+  Schema.toType(Schema.Struct({ ...PluginSpec.fields, kind: Schema.Unknown })),
+  { errors: "all", onExcessProperty: "error" }
+)
 
-/** All that is wrong with a spec that was made in code, each with the place where it is. */
-export const specProblems = (spec: PluginSpec): ReadonlyArray<SpecProblem> => {
+/** Everything that is wrong with a spec that was made in code, each problem with its place. */
+export const specProblems = (given: PluginSpec): ReadonlyArray<SpecProblem> => {
+  const { unresolved: _, ...spec } = given
   const decoded = decodeSpec(spec)
   return [
     ...(Result.isFailure(decoded) ? problemsOf(spec, decoded.failure.issue) : []),
-    ...contradictions({ ...spec })
+    ...contradictions(spec)
   ]
 }
 

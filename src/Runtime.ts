@@ -94,8 +94,9 @@ const make = Effect.gen(function* () {
     const known = prepared.get(spec)
     if (known !== undefined) return Effect.succeed(known)
     const reason = specProblem(spec)
-    if (reason !== undefined) {
-      return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason }))
+    const unresolved = reason === undefined ? spec.unresolved : { reason }
+    if (unresolved !== undefined) {
+      return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...unresolved }))
     }
     const plugin: Plugin = { spec, workers: workers.prepare(spec), metrics: metrics.of(spec) }
     prepared.set(spec, plugin)

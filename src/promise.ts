@@ -9,7 +9,6 @@ import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
 import {
   type Attachment,
-  defaultLimits,
   defaultSettings,
   type Enrichment,
   extractor,
@@ -22,7 +21,8 @@ import {
 } from "./Plugin.ts"
 import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
-import { optionalLimits, optionalSettings } from "./spec/settings.ts"
+import { unknownKey } from "./spec/problems.ts"
+import { optionalSettings } from "./spec/settings.ts"
 import { shown } from "./text.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
@@ -146,7 +146,7 @@ const makeNames = (): ((modulePath: string) => string) => {
 /** How many specs a host remembers; over it the oldest are made anew. */
 const maxSpecs = 1_000
 
-/** What settings of a spec are called here. */
+/** The names of a spec's settings here, if they differ. */
 const names: { readonly [path: string]: string } = {
   name: "pluginName",
   config: "input.config",
@@ -155,34 +155,30 @@ const names: { readonly [path: string]: string } = {
   "breaker.cooldown": "breaker.cooldownMs"
 }
 
-/** Every option of a run; settings of a spec come from their declaration. */
-const known: ReadonlySet<string> = new Set([
+const known: ReadonlyArray<string> = [
   "type",
   "modulePath",
   "input",
   "pluginName",
   ...Object.keys(defaultSettings).flatMap((key) => (key === "config" ? [] : [names[key] ?? key])),
   ...Object.keys(optionalSettings)
-])
+]
 
-const knownInside = {
-  breaker: new Set(["failureThreshold", "cooldownMs"]),
-  limits: new Set([...Object.keys(defaultLimits), ...Object.keys(optionalLimits)])
-}
-
-/** Options that would be ignored. */
-const unknownOptions = (options: RunPluginOptions): ReadonlyArray<string> => {
-  const unknown = (given: unknown, known: ReadonlySet<string>, prefix: string): ReadonlyArray<string> =>
-    Object.keys(Object(given)).flatMap((key) => (known.has(key) ? [] : [prefix + key]))
+/** The problems of keys whose names here differ from those of a spec; `specProblems` reports the others. */
+const keyProblems = (options: RunPluginOptions): ReadonlyArray<string> => {
+  const unknown = (given: unknown, known: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> =>
+    Object.keys(Object(given)).flatMap((key) =>
+      known.includes(key) ? [] : [`${prefix}${key}: ${unknownKey(key, known)}`]
+    )
   return [
     ...unknown(options, known, ""),
-    ...unknown(options.breaker, knownInside.breaker, "breaker."),
-    ...unknown(options.limits, knownInside.limits, "limits.")
-  ].map((option) => {
-    const meant = names[option]
-    return `${option}: is not an option; ${meant === undefined ? "remove it" : `did you mean "${meant}"?`}`
-  })
+    ...unknown(options.breaker, ["failureThreshold", "cooldownMs"], "breaker.")
+  ]
 }
+
+/** The settings of a spec among the options, without unknown ones. */
+const settingsIn = (options: object): PluginSettingsOptions =>
+  Object.fromEntries(Object.entries(options).filter(([key]) => known.includes(key)))
 
 /** A caller in JavaScript may give anything. */
 const millis = (name: string, value: unknown): Duration.Duration | undefined => {
@@ -207,7 +203,7 @@ const specOf = (
   }
   const modulePath = given.startsWith("file:") ? fileURLToPath(given) : path.resolve(given)
   const spec = makeSpec({
-    ...settings,
+    ...settingsIn(settings),
     name: pluginName ?? nameOf(modulePath),
     kind: kinds[type],
     modulePath,
@@ -217,7 +213,7 @@ const specOf = (
     breaker: { failureThreshold, cooldown: millis("breaker.cooldownMs", cooldownMs) }
   })
   const problems = [
-    ...unknownOptions(options),
+    ...keyProblems(options),
     ...specProblems(spec).map(({ path, problem }) => `${names[path] ?? path}: ${problem}`)
   ]
   if (problems.length > 0) throw new TypeError(problems.join("; "))

@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Result } from "effect"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -322,9 +322,7 @@ describe("a module path", () => {
     ["pkg/../../../a.js", "leaves its package"],
     ["leads-out/exported", 'Invalid "exports" target'],
     ["main-out", "it leads outside"],
-    ["not-json", "is not valid JSON"],
-    ["plugins/a.ts", 'is taken for a package; for the file in the workspace write "./plugins/a.ts"'],
-    ["pkg/internal.js", "cannot be resolved: Package subpath './internal.js' is not defined by \"exports\""]
+    ["plugins/a.ts", 'is taken for a package; for the file in the workspace write "./plugins/a.ts"']
   ]
   const installed: Files = {
     "plugins/a.ts": "",
@@ -342,7 +340,11 @@ describe("a module path", () => {
     }),
     "node_modules/leads-out/index.js": "",
     "node_modules/main-out/package.json": '{"main":"../../../outside.mjs"}',
-    "node_modules/not-json/package.json": "{",
+    "node_modules/not-json/package.json": '{\n  "exports": "./a.js",\n}',
+    "node_modules/cut-off/package.json": '{\n  "exports"',
+    "node_modules/mixed/package.json": '{ "exports": { ".": "./a.js", "import": "./a.js" } }',
+    "node_modules/no-main/package.json": "{}",
+    "node_modules/folder/package.json/a.js": "",
     "node_modules/pkg/both.mjs": "",
     "node_modules/pkg/both.cjs": "",
     "node_modules/pkg/esm.mjs": "",
@@ -355,6 +357,44 @@ describe("a module path", () => {
     assert.strictEqual(found?.path, "linkifiers[0].modulePath")
     assert.include(found?.problem, problem)
     assert.isEmpty(rest)
+  })
+
+  const broken: ReadonlyArray<readonly [modulePath: string, reason: string, at: Array<number> | undefined]> =
+    [
+      ["not-json", "not-json/package.json is not valid JSON", [3, 1]],
+      ["cut-off", "cut-off/package.json is not valid JSON", [2, 12]],
+      ["not-json/sub", "not-json/package.json is not valid JSON", [3, 1]],
+      ["mixed", "mixed/package.json mix conditions and paths", undefined],
+      ["no-main", "has no main module", undefined],
+      ["folder", 'package.json": it is a folder, not a regular file', undefined],
+      ["pkg/internal.js", "Package subpath './internal.js' is not defined by \"exports\"", undefined]
+    ]
+  it.each(broken)("%s, a broken package, stops no other plugin", async (modulePath, reason, at) => {
+    const entries = [
+      { name: "a", modulePath },
+      { name: "b", modulePath: "./plugins/b.mjs" }
+    ]
+    const root = withConfig(`export default { linkifiers: ${JSON.stringify(entries)} }`, {
+      ...installed,
+      "plugins/b.mjs": 'export default { name: "b", version: "1.0.0", enrich: () => [] }'
+    })
+    const { specs } = await Effect.runPromise(loadConfig(root))
+    const [first, second] = await Effect.runPromise(
+      Effect.flatMap(PluginRuntime, (plugins) =>
+        Effect.forEach(specs, (spec) => Effect.result(plugins.load(spec)))
+      ).pipe(
+        Effect.provide(PluginRuntime.layer),
+        Effect.provide([CircuitBreaker.layer(), WorkerLayer.layerThread()])
+      )
+    )
+    assert.isTrue(second !== undefined && Result.isSuccess(second))
+    if (first === undefined || Result.isSuccess(first) || first.failure._tag !== "LOAD_ERROR")
+      return assert.fail("the broken package loads")
+    const { failure } = first
+    assert.include(failure.reason, reason)
+    assert.strictEqual(failure.modulePath, path.join(root, "node_modules", modulePath))
+    assert.deepStrictEqual(failure.place && [failure.place.line, failure.place.column], at)
+    if (at !== undefined) assert.include(failure.message, `package.json:${at.join(":")}`)
   })
 
   it("of a package cannot lead out of it by a link", async () => {

@@ -216,6 +216,42 @@ describe("Spec: problems", () => {
     )
   })
 
+  /** What a caller without types may write. */
+  const untyped = (options: Record<string, unknown>) => makeSpec({ ...base, ...options })
+  it.each([
+    ["an unknown key", { timeuot: 5 }, 'timeuot: is not a known key; did you mean "timeout"?'],
+    [
+      "an unknown limit",
+      { limits: { memroy: 5 } },
+      'limits.memroy: is not a known key; did you mean "memory"?'
+    ],
+    [
+      "an unknown key of the breaker",
+      { breaker: { coolDown: 5 } },
+      'breaker.coolDown: is not a known key; did you mean "cooldown"?'
+    ],
+    ["an unknown grant", { grants: { nets: [] } }, 'grants.nets: is not a known key; did you mean "net"?'],
+    [
+      "a key like no other",
+      { breaker: { retries: 5 } },
+      "breaker.retries: is not a known key; remove it, or use one of failureThreshold, cooldown"
+    ],
+    ["no time", { timeout: "5 parsecs" }, 'timeout: expected a time longer than 0, got "5 parsecs"'],
+    [
+      "no cooldown",
+      { breaker: { cooldown: "x" } },
+      'breaker.cooldown: expected a time longer than 0, got "x"'
+    ],
+    ["limits that are none", { limits: 5 }, "limits: expected an object, got 5"],
+    ["no limits", { limits: null }, "limits: expected an object, got null"],
+    ["no breaker", { breaker: null }, "breaker: expected an object, got null"]
+  ])("%s is kept for the report, and nothing throws", (_, options, problem) => {
+    assert.deepStrictEqual(
+      specProblems(untyped(options)).map(({ path, problem }) => `${path}: ${problem}`),
+      [problem]
+    )
+  })
+
   it.effect.each(bad)(
     "%s: LOAD_ERROR by run and load, never a defect, no failure of the plugin's",
     ([, change, problem]) =>

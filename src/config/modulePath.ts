@@ -1,9 +1,9 @@
 /**
- * From the `modulePath` of a config file to the file it names.
+ * Finds the file that a `modulePath` in a config file names.
  *
- * What starts with `.` or is absolute is a file of the workspace, judged on real paths so that a link cannot
- * lead out of it. Everything else is a package, found from the workspace as its config file's own `import`
- * would find it; a package may lie outside the workspace, as installed ones do in a monorepo.
+ * A path that is absolute or starts with `.` is a file of the workspace. Real paths are compared, so that a link cannot
+ * lead out of it. Everything else is a package, found as the config file's own `import` would find it. A package may lie
+ * outside the workspace, as in a monorepo.
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -11,10 +11,11 @@ import { isBuiltin } from "node:module"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { conditionsWith, hostConditions } from "../modules/conditions.ts"
-import { LoadProblem } from "../modules/LoadProblem.ts"
+import { LoadProblem, messageOf } from "../modules/LoadProblem.ts"
 import { ModulePolicy } from "../modules/ModulePolicy.ts"
 import { ModuleResolver } from "../modules/ModuleResolver.ts"
 import { contains, hubFolder, isHubPrivate, realOf } from "../paths.ts"
+import type { PluginSpec } from "../Plugin.ts"
 
 /** Resolves as `import` does from the workspace's config file, within the package that is named. */
 const resolvePackage = (root: string, specifier: string): string => {
@@ -26,54 +27,67 @@ const resolvePackage = (root: string, specifier: string): string => {
 /** Files to use for packages that a workspace has not installed, by the `modulePath` that names them. */
 export type ShippedPackages = { readonly [modulePath: string]: string }
 
-const inPackage = (root: string, given: string, shipped: ShippedPackages): Effect.Effect<string, string> => {
+/** What a `modulePath` names. The file need not exist; `unresolved` says why its package cannot be used. */
+export interface ResolvedModule extends Pick<PluginSpec, "unresolved"> {
+  readonly file: string
+}
+
+const inPackage = (
+  root: string,
+  given: string,
+  shipped: ShippedPackages
+): Effect.Effect<ResolvedModule, string> => {
   if (isBuiltin(given))
     return Effect.fail("is a module of the runtime itself; give a path or a package instead")
   if (/^[a-z][a-z\d+.-]*:/i.test(given)) return Effect.fail("is a URL; give a path or a package instead")
   if (given.split(/[/\\]/).some((segment) => segment === ".." || segment === "."))
     return Effect.fail('leaves its package; name one of the package\'s exports, without ".."')
+  const asInstalled = path.join(root, "node_modules", given)
   return Effect.try({
-    try: () => resolvePackage(root, given),
-    catch: (error) => (error instanceof Error ? error : new Error(String(error)))
+    try: () => ({ file: resolvePackage(root, given) }),
+    catch: (error) => (error instanceof LoadProblem ? error : new LoadProblem(messageOf(error)))
   }).pipe(
-    Effect.catch((error) => {
-      // Not installed: like a file that is missing, that is one plugin's LOAD_ERROR and stops no other.
-      if (!(error instanceof LoadProblem && error.missing))
-        return Effect.fail(`cannot be resolved: ${error.message}`)
+    Effect.catch((error): Effect.Effect<ResolvedModule, string> => {
+      // A package that is missing or broken is the LOAD_ERROR of one plugin and stops no other.
+      if (error.ofPackage) {
+        const place = error.place === undefined ? {} : { place: error.place }
+        return Effect.succeed({ file: asInstalled, unresolved: { reason: error.message, ...place } })
+      }
+      if (!error.missing) return Effect.fail(`cannot be resolved: ${error.message}`)
       const own = Object.hasOwn(shipped, given) ? shipped[given] : undefined
-      if (own !== undefined) return Effect.succeed(own)
+      if (own !== undefined) return Effect.succeed({ file: own })
       return fs.existsSync(path.join(root, given))
         ? Effect.fail(`is taken for a package; for the file in the workspace write "./${given}"`)
-        : Effect.succeed(path.join(root, "node_modules", given))
+        : Effect.succeed({ file: asInstalled })
     })
   )
 }
 
-const inWorkspace = (root: string, given: string): Effect.Effect<string, string> => {
+const inWorkspace = (root: string, given: string): Effect.Effect<ResolvedModule, string> => {
   const file = realOf(path.resolve(root, given))
   return contains(root, file)
-    ? Effect.succeed(file)
+    ? Effect.succeed({ file })
     : Effect.fail(
         `leaves the workspace (it is ${file}); move the module into ${root}, or install it as a package`
       )
 }
 
 /**
- * The real path of a configured module, which need not exist; or what is wrong with `given` as a predicate
- * (`leaves the workspace …`). `root` is the workspace's real path.
+ * Finds a configured module. Fails with what is wrong with `given`, as a predicate (`leaves the workspace …`). `root` is
+ * the workspace's real path.
  */
 export const resolveModule = (
   root: string,
   given: string,
   shipped: ShippedPackages = {}
-): Effect.Effect<string, string> =>
+): Effect.Effect<ResolvedModule, string> =>
   Effect.suspend(() =>
     given.startsWith(".") || path.isAbsolute(given)
       ? inWorkspace(root, given)
       : inPackage(root, given, shipped)
   ).pipe(
     Effect.filterOrFail(
-      (file) => !isHubPrivate(file),
+      ({ file }) => !isHubPrivate(file),
       () => `lies in ${hubFolder}/, which belongs to the hub alone; move the module out of it`
     )
   )

@@ -1,4 +1,4 @@
-/** What a config file may say, decoded strictly; texts that name files come out as absolute paths. */
+/** The schema of a config file. It decodes strictly, and resolves texts that name files. */
 import { Effect, Schema, SchemaGetter, SchemaIssue, Struct } from "effect"
 import * as path from "node:path"
 import { Grants } from "../Capabilities.ts"
@@ -11,18 +11,22 @@ import { resolveModule, type ShippedPackages } from "./modulePath.ts"
 
 const json = Schema.Json.annotate({ expected: "a JSON value" })
 
-/** A text that `resolve` turns into a path, or says what is wrong with as a predicate. */
-const resolved = (resolve: (given: string) => Effect.Effect<string, string>) =>
+/** A text that `resolve` turns into something else, or says what is wrong with it, as a predicate. */
+const resolved = <A>(resolve: (given: string) => Effect.Effect<A, string>) =>
   text.pipe(
-    Schema.decodeTo(Schema.String, {
-      decode: SchemaGetter.transformEffect((given: string) =>
-        Effect.mapError(
-          resolve(given),
-          (problem) => new SchemaIssue.InvalidValue({ message: `${shown(given)} ${problem}` })
-        )
-      ),
-      encode: SchemaGetter.passthrough()
-    })
+    Schema.decodeTo(
+      // Whatever `resolve` succeeds with is right.
+      Schema.declare((_value): _value is A => true),
+      {
+        decode: SchemaGetter.transformEffect((given: string) =>
+          Effect.mapError(
+            resolve(given),
+            (problem) => new SchemaIssue.InvalidValue({ message: `${shown(given)} ${problem}` })
+          )
+        ),
+        encode: SchemaGetter.forbiddenEncoding
+      }
+    )
   )
 
 /** The schema of a config file; `root` is the workspace's real path. */
@@ -59,7 +63,7 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
 /** One plugin, decoded. */
 export type Entry = NonNullable<ReturnType<typeof configSchema>["Type"]["linkifiers"]>[number]
 
-/** Rules between fields. They look at the raw value, so that a mistake elsewhere does not hide theirs. */
+/** Rules between fields. They check the raw value, so that a mistake elsewhere does not hide theirs. */
 export const crossProblems = (config: unknown): Array<ConfigProblem> => {
   const problems: Array<ConfigProblem> = []
   const firstUse = new Map<string, string>()

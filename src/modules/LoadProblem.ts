@@ -8,6 +8,8 @@ export class LoadProblem extends Error {
   readonly syntax: boolean
   /** Whether the file or package does not exist. */
   readonly missing: boolean
+  /** Whether a package is at fault: its package.json cannot be used, or offers no such module. */
+  readonly ofPackage: boolean
 
   constructor(
     message: string,
@@ -15,12 +17,14 @@ export class LoadProblem extends Error {
       readonly place?: ModulePlace
       readonly syntax?: boolean
       readonly missing?: boolean
+      readonly ofPackage?: boolean
     } = {}
   ) {
     super(message)
     this.place = more.place
     this.syntax = more.syntax ?? false
     this.missing = more.missing ?? false
+    this.ofPackage = more.ofPackage ?? false
   }
 }
 

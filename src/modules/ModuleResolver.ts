@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../wire/modules.ts"
 import { contains, realOf } from "../paths.ts"
 import type { Conditions } from "./conditions.ts"
+import { LoadProblem } from "./LoadProblem.ts"
 import { authorEntry, authorFile, miss, type ModulePolicy, refuse } from "./ModulePolicy.ts"
 import { exportOf, importOf } from "./packageTargets.ts"
 
@@ -154,12 +155,11 @@ export class ModuleResolver {
       ...(main === undefined ? [] : [main, ...mainEndings.map((ending) => main + ending)]),
       ...endings.map((ending) => path.join(folder, `index${ending}`))
     ]
-    return (
-      this.#firstFile(specifier, tried) ??
-      refuse(
-        specifier,
-        `the package in ${folder} has no main module ("exports" or "main" in its package.json)`
-      )
+    const found = this.#firstFile(specifier, tried)
+    if (found !== undefined) return found
+    throw new LoadProblem(
+      `Cannot load "${specifier}": the package in ${folder} has no main module ("exports" or "main" in its package.json).`,
+      { ofPackage: true }
     )
   }
 

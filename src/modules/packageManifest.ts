@@ -1,7 +1,8 @@
 /** Reads package.json files, each once and with a limit on size, because plugins and packages provide them. */
 import { statSync } from "node:fs"
 import * as path from "node:path"
-import { LoadProblem } from "./LoadProblem.ts"
+import { positionOf } from "./importPlace.ts"
+import { LoadProblem, messageOf } from "./LoadProblem.ts"
 import { readPlain } from "./plainFiles.ts"
 
 export interface Manifest {
@@ -20,16 +21,37 @@ const maxBytes = 1024 * 1024
 
 const isThere = (file: string): boolean => statSync(file, { throwIfNoEntry: false }) !== undefined
 
+const textOf = (file: string): string => {
+  try {
+    return readPlain(file, maxBytes).bytes.toString("utf8")
+  } catch (error) {
+    throw new LoadProblem(messageOf(error), { ofPackage: true })
+  }
+}
+
+/** Where a parser stopped. Not every engine says. */
+const offsetIn = (text: string, error: unknown): number | undefined => {
+  const message = messageOf(error)
+  const position = /position (\d+)/.exec(message)?.[1]
+  if (position !== undefined) return Number(position)
+  return message.includes("end of JSON") ? text.length : undefined
+}
+
+const parse = (file: string, text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const offset = offsetIn(text, error)
+    // Without its lines: the file may lie outside the plugin's folder, and the plugin can read the message.
+    const place = offset === undefined ? {} : { place: { file, ...positionOf(text, offset), frame: "" } }
+    throw new LoadProblem(`${file} is not valid JSON; correct it.`, { ...place, ofPackage: true })
+  }
+}
+
 const read = (folder: string): Manifest | undefined => {
   const file = path.join(folder, "package.json")
   if (!isThere(file)) return undefined
-  const text = readPlain(file, maxBytes).bytes.toString("utf8")
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    throw new LoadProblem(`${file} is not valid JSON; correct it.`)
-  }
+  const json = parse(file, textOf(file))
   const field = (name: string): unknown =>
     typeof json === "object" && json !== null && Object.hasOwn(json, name)
       ? Reflect.get(json, name)

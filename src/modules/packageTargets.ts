@@ -89,7 +89,9 @@ export const exportOf = (manifest: Manifest, subpath: string, conditions: Readon
   const keys = isMap(exports) ? Object.keys(exports) : []
   const dotted = keys.filter((key) => key.startsWith("."))
   if (dotted.length > 0 && dotted.length < keys.length) {
-    throw new LoadProblem(`The "exports" of ${manifest.file} mix conditions and paths; correct them.`)
+    throw new LoadProblem(`The "exports" of ${manifest.file} mix conditions and paths; correct them.`, {
+      ofPackage: true
+    })
   }
   let target: string | null | undefined
   if (isMap(exports) && dotted.length > 0) target = inMap(use, exports)
@@ -98,7 +100,8 @@ export const exportOf = (manifest: Manifest, subpath: string, conditions: Readon
   throw new LoadProblem(
     subpath === "."
       ? `the "exports" of ${manifest.file} have no main entry for these conditions`
-      : `Package subpath '${subpath}' is not defined by "exports" in ${manifest.file}`
+      : `Package subpath '${subpath}' is not defined by "exports" in ${manifest.file}`,
+    { ofPackage: true }
   )
 }
 

@@ -1,10 +1,10 @@
-/** From a schema's issue to the problems that people read: where it is, what is wrong, what to write. */
+/** Turns a schema's issues into problems for people: where, what is wrong, what to write. */
 import { Duration, SchemaAST, SchemaIssue } from "effect"
 import { pathText, shown } from "../text.ts"
 
 /** One thing that is wrong with a spec or with a config file. */
 export interface SpecProblem {
-  /** `limits.memory`; empty: all of it. */
+  /** For example `limits.memory`; empty if it is about the whole. */
   readonly path: string
   readonly problem: string
 }
@@ -17,7 +17,7 @@ const valueAt = (root: unknown, path: Path): unknown =>
     root
   )
 
-/** How many letters to change, add or drop. */
+/** The number of letters to change, add or remove. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (const [i, letter] of [...a].entries()) {
@@ -31,17 +31,21 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-const unknownKey = (ast: SchemaAST.AST, key: string): string => {
-  const known = SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
+/** The problem of a key that is not among the known ones. It names the nearest one, or all. */
+export const unknownKey = (key: string, known: ReadonlyArray<string>): string => {
   const given = key.toLowerCase()
-  const near = known.find((name) => {
+  const isNear = (name: string): boolean => {
     const other = name.toLowerCase()
     return given.startsWith(other) || other.startsWith(given) || distance(given, other) <= 2
-  })
+  }
+  const near = known.find(isNear)
   return near === undefined
     ? `is not a known key; remove it, or use one of ${known.join(", ")}`
     : `is not a known key; did you mean "${near}"?`
 }
+
+const keysOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
+  SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
 
 const valueText = (value: unknown): string =>
   Duration.isDuration(value) ? Duration.format(value) : shown(value)
@@ -55,10 +59,10 @@ const plainWords = [
   [/^Expected/, "expected"]
 ] as const
 
-/** Characters of a text in a plugin's config that can be shown: a longer one may be a secret. */
+/** A longer text in a plugin's config may be a secret, and is not shown. */
 const shownOfConfig = 7
 
-/** What stands there. Of what a plugin is to get as its config, which may be a secret, only the type is named. */
+/** The value there. A text in a plugin's config may be a secret: only its type is named. */
 const found = (root: unknown, path: Path): string => {
   const value = valueAt(root, path)
   const isSecret = path.includes("config") && typeof value === "string" && value.length > shownOfConfig
@@ -77,7 +81,7 @@ export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path =
     case "MissingKey":
       return [{ path: pathText(path), problem: "is missing; add it" }]
     case "UnexpectedKey":
-      return [{ path: pathText(path), problem: unknownKey(issue.ast, String(path.at(-1))) }]
+      return [{ path: pathText(path), problem: unknownKey(String(path.at(-1)), keysOf(issue.ast)) }]
     default: {
       const text = plainWords.reduce((text, [schemas, ours]) => text.replace(schemas, ours), describe(issue))
       const problem = text.startsWith("expected") ? `${text}, got ${found(root, path)}` : text
