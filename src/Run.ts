@@ -1,9 +1,11 @@
 /** A run under way: what was asked, where it has got to, and what the pool and the metrics are told of it. */
-import { Clock, type Effect, type Fiber } from "effect"
+import { Clock, Effect, type Fiber } from "effect"
 import type { Pass } from "./CircuitBreaker.ts"
 import type { PluginError } from "./Errors.ts"
+import { flatMapNow } from "./exits.ts"
 import type { PluginRecorder, RunOutcome } from "./Metrics.ts"
-import type { InputOf, PluginSpec } from "./Plugin.ts"
+import { decodeOutput } from "./Output.ts"
+import type { InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
 import type { PreparedPlugin, Submission } from "./WorkerLayer.ts"
 
@@ -14,35 +16,51 @@ export interface Plugin {
   readonly metrics: PluginRecorder
 }
 
-interface Asked<Spec extends PluginSpec> {
+export interface Asked<Spec extends PluginSpec> {
   readonly spec: Spec
   readonly value: InputOf<Spec>
   /** The value's JSON, as the plugin is given it. */
   readonly input: string
-  /** What its log lines and its span call it. */
-  readonly id: string
+  /** Counts the runtime's runs. */
+  readonly number: number
   /** Keeps an output that was decoded. */
   readonly keep?: (output: string) => Effect.Effect<void>
 }
 
-/** What the circuit breaker has to do with a run. */
-export interface RunCircuit {
-  /** Lets it in, or refuses it. */
-  readonly enter: (run: Run<PluginSpec>) => Effect.Effect<void, PluginError>
-  /** Is told that its isolate crashed after it had returned. */
-  readonly crashed: (run: Run<PluginSpec>) => void
+/** What log lines and spans call a run. */
+export const runId = (spec: PluginSpec, number: number): string => `${spec.name}#${number}`
+
+/** A run, as the circuit breaker sees it. */
+export interface GuardedRun {
+  readonly spec: PluginSpec
+  /** By the caller's clock, in milliseconds since the epoch. */
+  readonly now: number
+  /** Set when the breaker admits the run. */
+  pass: Pass | undefined
 }
 
-export class Run<Spec extends PluginSpec> implements Submission {
+/** What a run asks of the circuit breaker. */
+export interface RunCircuit {
+  /** Admits the run, or fails with `CIRCUIT_OPEN`. */
+  readonly enter: (run: GuardedRun) => Effect.Effect<void, PluginError>
+  /** Counts a crash of the isolate after the run has returned. */
+  readonly crashed: (run: GuardedRun) => void
+}
+
+export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   readonly plugin: Plugin
   readonly asked: Asked<Spec>
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly traceparent: string | undefined
   begun: number | undefined
-  /** Of the circuit breaker, once it is let in. */
   pass: Pass | undefined
   outputLength = 0
-  answer: Submission["answer"] = () => {}
+  /**
+   * Ends the wait for the answer. A field for the function that Effect made: V8 puts a function literal that is
+   * assigned to a property into its old space, and each scavenge would then keep whatever that refers to.
+   */
+  resume: (output: Effect.Effect<OutputOf<Spec>, PluginError>) => void = () => {}
+  readonly #clock: Clock.Clock
   readonly #since = performance.now()
   readonly #circuit: RunCircuit
 
@@ -51,6 +69,7 @@ export class Run<Spec extends PluginSpec> implements Submission {
     this.asked = asked
     this.fiber = fiber
     this.traceparent = traceparentOf(fiber)
+    this.#clock = fiber.getRef(Clock.Clock)
     this.#circuit = circuit
   }
 
@@ -63,12 +82,23 @@ export class Run<Spec extends PluginSpec> implements Submission {
   }
 
   get labels(): Submission["labels"] {
-    return { plugin: this.asked.spec.name, run: this.asked.id }
+    return { plugin: this.asked.spec.name, run: runId(this.asked.spec, this.asked.number) }
   }
 
-  /** By the caller's clock, in milliseconds since the epoch. */
   get now(): number {
-    return this.fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  /** Validates an output at once if there is one. */
+  answer(answer: Effect.Effect<string, PluginError>): void {
+    this.resume(flatMapNow(answer, (output) => this.decode(output)))
+  }
+
+  decode(output: string): Effect.Effect<OutputOf<Spec>, PluginError> {
+    const { spec, value, keep } = this.asked
+    this.outputLength = output.length
+    const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output)
+    return keep === undefined ? decoded : Effect.tap(decoded, keep(output))
   }
 
   /** The circuit may have opened while it waited. */

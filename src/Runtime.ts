@@ -1,16 +1,16 @@
 /** Runs plugins: encode the input, look into the cache, ask the breaker, submit to the pool, decode, settle. */
-import { Context, Effect, Exit, FiberSet, Layer, Option, type Result } from "effect"
+import { Context, Effect, Exit, type Fiber, FiberSet, Layer, Option, type Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./wire/messages.ts"
-import { exitOf, successOf } from "./exits.ts"
+import { exitOf, flatMapNow, successOf } from "./exits.ts"
 import { encodeInput } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
 import { decodeOutput } from "./Output.ts"
 import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
-import { type Plugin, Run, type RunCircuit } from "./Run.ts"
-import { withRunSpan } from "./telemetry/tracing.ts"
+import { type Asked, type GuardedRun, type Plugin, Run, type RunCircuit, runId } from "./Run.ts"
+import { isTraced, withRunSpan } from "./telemetry/tracing.ts"
 import { watchBreaker } from "./telemetry/watchBreaker.ts"
 import { WorkerLayer } from "./WorkerLayer.ts"
 
@@ -117,11 +117,11 @@ const make = Effect.gen(function* () {
       return more ? breaker.trip(name) : Effect.void
     })
 
-  const enter = (run: Run<PluginSpec>): Effect.Effect<void, PluginError> => {
+  const enter = (run: GuardedRun): Effect.Effect<void, PluginError> => {
     const { name, breaker: policy } = run.spec
     const entered = breaker.enterNow?.(name, policy, run.now) ?? breaker.enter(name, policy, run.now)
     const admitted = successOf(entered)
-    // Who is let in says how it ended: nothing may come in between.
+    // An admitted run must report its end: no interruption between admission and the note of it.
     if (admitted === undefined)
       return Effect.uninterruptible(Effect.map(entered, (pass) => void (run.pass = pass)))
     run.pass = admitted.value
@@ -133,31 +133,17 @@ const make = Effect.gen(function* () {
     crashed: (run) => void fork(Effect.suspend(() => run.pass?.crashed(run.now) ?? Effect.void))
   }
 
-  const decode = <Spec extends PluginSpec>(
-    run: Run<Spec>,
-    output: string
-  ): Effect.Effect<OutputOf<Spec>, PluginError> => {
-    const { spec, value, keep } = run.asked
-    run.outputLength = output.length
-    const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output)
-    return keep === undefined ? decoded : Effect.tap(decoded, keep(output))
-  }
-
-  /** Waits for the pool's answer. An answer that is there is decoded at once: each step of a fiber costs. */
+  /** Waits for the pool's answer. */
   const submit = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
     Effect.callback<OutputOf<Spec>, PluginError>((resume) => {
-      run.answer = (answer) => {
-        const output = successOf(answer)
-        resume(
-          output === undefined
-            ? Effect.flatMap(answer, (output) => decode(run, output))
-            : decode(run, output.value)
-        )
-      }
+      run.resume = resume
       return run.plugin.workers.submit(run)
     })
 
-  const settle = (run: Run<PluginSpec>, exit: Exit.Exit<unknown, PluginError>): Effect.Effect<void> => {
+  const settle = <Spec extends PluginSpec>(
+    run: Run<Spec>,
+    exit: Exit.Exit<unknown, PluginError>
+  ): Effect.Effect<void> => {
     run.ended(outcomeOf(exit))
     const left = run.pass?.leave(exit, run.now) ?? Effect.void
     if (Exit.isSuccess(exit) && exitOf(left) !== undefined) return left
@@ -166,36 +152,39 @@ const make = Effect.gen(function* () {
 
   const start = <Spec extends PluginSpec>(
     plugin: Plugin,
-    asked: ConstructorParameters<typeof Run<Spec>>[1]
-  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.withFiber((fiber) => {
-      const run = new Run(plugin, asked, fiber, circuit)
-      const entered = enter(run)
-      const whole = successOf(entered) !== undefined ? submit(run) : Effect.andThen(entered, submit(run))
-      return Effect.onExit(whole, (exit) => settle(run, exit))
-    })
+    asked: Asked<Spec>,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<OutputOf<Spec>, PluginError> => {
+    const run = new Run(plugin, asked, fiber, circuit)
+    // Not before `onExit` watches: a fiber may be interrupted between any two effects.
+    const whole = Effect.suspend(() => flatMapNow(enter(run), () => submit(run)))
+    return Effect.onExit(whole, (exit) => settle(run, exit))
+  }
 
   const run = <Spec extends PluginSpec>(
     spec: Spec,
     value: InputOf<Spec>
   ): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.suspend(() => {
-      const id = `${spec.name}#${++runs}`
-      const made = Effect.flatMap(pluginOf(spec), (plugin) =>
-        Effect.flatMap(encodeInput(spec, value), (input) =>
-          spec.cache && cachedRuns !== undefined
-            ? cachedRuns.cached(spec, input, {
-                decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output),
-                run: (pinned, keep) =>
-                  Effect.flatMap(pluginOf(pinned), (plugin) =>
-                    start<Spec>(plugin, { spec: pinned, value, input, id, keep })
-                  ),
-                onResult: (result) => plugin.metrics.cached(result === "hit")
-              })
-            : start<Spec>(plugin, { spec, value, input, id })
+    Effect.withFiber((fiber) => {
+      const number = ++runs
+      const perform = () =>
+        flatMapNow(pluginOf(spec), (plugin) =>
+          flatMapNow(encodeInput(spec, value), (input) =>
+            spec.cache && cachedRuns !== undefined
+              ? cachedRuns.cached(spec, input, {
+                  decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output),
+                  run: (pinned, keep) =>
+                    Effect.flatMap(pluginOf(pinned), (plugin) =>
+                      Effect.withFiber((fiber) =>
+                        start<Spec>(plugin, { spec: pinned, value, input, number, keep }, fiber)
+                      )
+                    ),
+                  onResult: (result) => plugin.metrics.cached(result === "hit")
+                })
+              : start<Spec>(plugin, { spec, value, input, number }, fiber)
+          )
         )
-      )
-      return withRunSpan(spec, id)(made)
+      return isTraced(fiber) ? withRunSpan(spec, runId(spec, number))(Effect.suspend(perform)) : perform()
     })
 
   return PluginRuntime.of({

@@ -12,6 +12,7 @@ import {
   Option,
   Ref,
   Result,
+  Scheduler,
   Tracer
 } from "effect"
 import { References, Schema } from "effect"
@@ -423,6 +424,31 @@ describe("Runtime: breaker", () => {
         )
       }).pipe(withPlugins({ p: gate.plugin }))
     })
+  )
+
+  it.effect("a probe that is interrupted between any two of its steps frees its place", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker
+      // A fiber can be interrupted where it yields: here after every few effects, at each of them in one of the rounds.
+      let interrupted = 0
+      for (let round = 0; round < 120; round++) {
+        const steps = round % 30
+        const probe = Effect.provideService(
+          Effect.exit(run("p")),
+          Scheduler.MaxOpsBeforeYield,
+          3 + Math.floor(round / 30)
+        )
+        yield* breaker.trip("p")
+        yield* TestClock.adjust("60 seconds")
+        const fiber = yield* Effect.forkChild(probe)
+        for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        const state = yield* breaker.state("p")
+        if (state._tag === "HalfOpen") interrupted++
+        assert.isFalse(state._tag === "HalfOpen" && state.probing, `round ${round}`)
+      }
+      assert.isAbove(interrupted, 2)
+    }).pipe(withPlugins({ p: () => Effect.never }))
   )
 
   it.effect("a spec's policy goes before the Layer's", () =>

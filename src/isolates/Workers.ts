@@ -78,8 +78,8 @@ export interface Workers {
 
 /** A plugin that cannot be run here, and why. */
 export const unavailable = (problem: PluginError): PreparedPlugin => ({
-  submit: ({ answer }) => {
-    answer(Effect.fail(problem))
+  submit: (run) => {
+    run.answer(Effect.fail(problem))
     return Effect.void
   },
   load: Effect.fail(problem),
