@@ -6,6 +6,7 @@ export const routes = {
   messages: "GET /api/v1/messages",
   message: "GET /api/v1/messages/:id",
   enrichments: "GET /api/v1/messages/:id/enrichments",
+  findings: "GET /api/v1/findings",
   derivations: "GET /api/v1/messages/:id/derivations",
   attachments: "GET /api/v1/topics/:id/attachments",
   plugins: "GET /api/v1/plugins",

@@ -117,10 +117,10 @@ describe("a WebSocket's handshake", () => {
         ),
         [[key, version, `${extensions} a`, `${extensions} b c`], 400, /^Sec-WebSocket-Extensions: /],
         // What is no HTTP at all.
-        [[key, version, `${protocol} a\u0000b`], 400, /no HTTP/],
-        [[key, version, `${extensions} a\u001bb`], 400, /no HTTP/],
-        [[key, version, `${extensions} a\u007fb`], 400, /no HTTP/],
-        [[key, version, `${protocol} ${"a".repeat(20_000)}`], 431, /no HTTP/],
+        [[key, version, `${protocol} a\u0000b`], 400, /not valid HTTP/],
+        [[key, version, `${extensions} a\u001bb`], 400, /not valid HTTP/],
+        [[key, version, `${extensions} a\u007fb`], 400, /not valid HTTP/],
+        [[key, version, `${protocol} ${"a".repeat(20_000)}`], 431, /not valid HTTP/],
         [[key, version, "Upgrade: websocket"], 400, /WebSockets only/],
         [[key, version, "Content-Length: 5"], 400, /no body/],
         [[key, version, "Transfer-Encoding: chunked"], 400, /no body/]
@@ -173,23 +173,23 @@ describe("an uncommon request", () => {
         ["GET /health HTTP/1.1", [host, host], "", 400, /one Host/],
         ["GET /health HTTP/1.1", [], "", 403, /Host/],
         ["GET /health HTTP/1.1", ["Host:"], "", 403, /Host/],
-        ["GET /health HTTP/1.1", [host, "No colon"], "", 400, /no HTTP/],
-        ["GET /health HTTP/9.9", [host], "", 400, /no HTTP/],
-        ["NOSUCH /health HTTP/1.1", [host], "", 400, /no HTTP/],
+        ["GET /health HTTP/1.1", [host, "No colon"], "", 400, /not valid HTTP/],
+        ["GET /health HTTP/9.9", [host], "", 400, /not valid HTTP/],
+        ["NOSUCH /health HTTP/1.1", [host], "", 400, /not valid HTTP/],
         [
           post,
           [...json, "Transfer-Encoding: chunked", "Content-Length: 2"],
           "2\r\n{}\r\n0\r\n\r\n",
           400,
-          /no HTTP/
+          /not valid HTTP/
         ],
-        [post, [...json, "Transfer-Encoding: chunked, gzip"], "2\r\n{}\r\n0\r\n\r\n", 400, /no HTTP/],
-        [post, [...json, "Transfer-Encoding: gzip"], "{}", 400, /no HTTP/],
+        [post, [...json, "Transfer-Encoding: chunked, gzip"], "2\r\n{}\r\n0\r\n\r\n", 400, /not valid HTTP/],
+        [post, [...json, "Transfer-Encoding: gzip"], "{}", 400, /not valid HTTP/],
         [post, [...json, "Transfer-Encoding: chunked"], "zz\r\n{}\r\n0\r\n\r\n", 400, /./],
         [post, [...json, "Transfer-Encoding: chunked"], "2\n{}\n0\n\n", 400, /./],
-        [post, [...json, "Content-Length: 2", "Content-Length: 3"], "{}", 400, /no HTTP/],
-        [post, [...json, "Content-Length: -1"], "{}", 400, /no HTTP/],
-        [post, [...json, "Content-Length: 1x"], "{}", 400, /no HTTP/]
+        [post, [...json, "Content-Length: 2", "Content-Length: 3"], "{}", 400, /not valid HTTP/],
+        [post, [...json, "Content-Length: -1"], "{}", 400, /not valid HTTP/],
+        [post, [...json, "Content-Length: 1x"], "{}", 400, /not valid HTTP/]
       ]
       for (const [first, lines, body, status, error] of rows)
         isRefused(yield* ask(hub, first, lines, body), status, error, `${first} ${lines.join()}`)

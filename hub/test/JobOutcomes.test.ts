@@ -440,3 +440,85 @@ describe("Jobs", () => {
     })
   )
 })
+
+describe("GET /api/v1/findings", () => {
+  it.live("has the findings of several messages, with their plugins, in pages", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub(both)
+      const { topic } = yield* makeTopic(hub)
+      const first = yield* post(hub, topic, "#b and #a, ONE and TWO")
+      const second = yield* post(hub, topic, "THREE, #a again")
+      const third = yield* post(hub, topic, "nothing")
+      for (const id of [first, second, third]) yield* derivationsOf(hub, id)
+      const read = (query: string) => hub.get(`/api/v1/findings?${query}`)
+      const all = `message_id=${first}&message_id=${second}&message_id=${third}&message_id=none`
+      const { status, body } = yield* read(all)
+      assert.strictEqual(status, 200)
+      assert.isNull(body.next)
+      const told = body.findings.map((found: Json) => [
+        found.message_id,
+        found.type,
+        found.plugin_name,
+        found.data?.text ?? found.attachment.value_json.tag
+      ])
+      assert.sameDeepMembers(told, [
+        [first, "enrichment", "shouts", "ONE"],
+        [first, "enrichment", "shouts", "TWO"],
+        [first, "attachment", "tags", "#a"],
+        [first, "attachment", "tags", "#b"],
+        [second, "enrichment", "shouts", "THREE"],
+        // The topic has one attachment for both messages.
+        [second, "attachment", "tags", "#a"]
+      ])
+      // By message, and in a message first the enrichments, by their place.
+      const { findings } = body
+      assert.deepStrictEqual(told.slice(0, 2), [
+        [first, "enrichment", "shouts", "ONE"],
+        [first, "enrichment", "shouts", "TWO"]
+      ])
+      const own = yield* enrichments(hub, first)
+      assert.deepStrictEqual(
+        findings.slice(0, 2),
+        own.map((found) => ({ type: "enrichment", ...found }))
+      )
+      const attached = yield* attachments(hub, topic)
+      assert.sameDeepMembers(
+        findings.slice(2, 4).map(({ attachment }: Json) => attachment),
+        [...attached]
+      )
+      const paged: Array<Json> = []
+      for (const limit of [1, 2, 4, 5]) {
+        paged.length = 0
+        for (let next = ""; ; ) {
+          const page = (yield* read(`${all}&limit=${limit}${next}`)).body
+          paged.push(...page.findings)
+          if (page.next === null) break
+          assert.strictEqual(page.findings.length, limit)
+          next = `&after=${encodeURIComponent(page.next)}`
+        }
+        assert.deepStrictEqual(paged, findings, `pages of ${limit}`)
+      }
+      const turned = (yield* read(`message_id=${second}&message_id=${first}`)).body.findings
+      assert.deepStrictEqual(turned, [...findings.slice(4), ...findings.slice(0, 4)])
+
+      yield* remove(hub, first)
+      const left = (yield* read(all)).body.findings
+      assert.deepStrictEqual(
+        left.map(({ message_id }: Json) => message_id),
+        [second, second]
+      )
+      const many = (count: number) => Array.from({ length: count }, () => `message_id=${second}`).join("&")
+      assert.strictEqual((yield* read(many(100))).body.findings.length, 2)
+      for (const bad of [
+        "",
+        many(101),
+        `${many(1)}&limit=0`,
+        `${all}&after=x`,
+        `${many(1)}&after=1-${first}`
+      ]) {
+        const { status, body } = yield* read(bad)
+        assert.deepStrictEqual([status, body.code], [400, "INVALID_INPUT"], bad.slice(0, 40))
+      }
+    })
+  )
+})

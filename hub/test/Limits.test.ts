@@ -62,7 +62,7 @@ describe("what is no request of the protocol's", () => {
         ["PATCH", "/openapi.json", "GET, HEAD"]
       ] as const) {
         const answer = yield* hub.request(method, target)
-        refused(answer, 405, "NOT_FOUND")
+        refused(answer, 405, "METHOD_NOT_ALLOWED")
         assert.strictEqual(answer.headers.get("allow"), allow, target)
       }
     })
@@ -138,9 +138,9 @@ describe("whoever asks", () => {
         "x:80",
         ""
       ]) {
-        refused(yield* get(hub, "/health", [`Host: ${host}`]), 403, "INVALID_INPUT")
+        refused(yield* get(hub, "/health", [`Host: ${host}`]), 403, "FORBIDDEN")
       }
-      refused(yield* get(hub, "/health", []), 403, "INVALID_INPUT")
+      refused(yield* get(hub, "/health", []), 403, "FORBIDDEN")
     })
   )
 
@@ -156,14 +156,14 @@ describe("whoever asks", () => {
         hub.url.replace("http", "https"),
         ""
       ]) {
-        refused(yield* from(origin), 403, "INVALID_INPUT")
+        refused(yield* from(origin), 403, "FORBIDDEN")
       }
       const posted = yield* hub.post(
         "/api/v1/channels",
         { name: "x" },
         { headers: { origin: "http://evil.example" } }
       )
-      refused(posted, 403, "INVALID_INPUT")
+      refused(posted, 403, "FORBIDDEN")
       assert.deepStrictEqual((yield* hub.get("/api/v1/channels")).body.channels, [])
     })
   )

@@ -411,7 +411,7 @@ describe("every refusal", () => {
     Effect.gen(function* () {
       const hub = yield* startHub()
       refused(yield* hub.get("/api/v1/nothing"), 404, "NOT_FOUND")
-      refused(yield* hub.request("PUT", "/api/v1/channels", {}), 405, "NOT_FOUND")
+      refused(yield* hub.request("PUT", "/api/v1/channels", {}), 405, "METHOD_NOT_ALLOWED")
       refused(yield* hub.post("/api/v1/channels", undefined, { raw: "{" }), 400, "INVALID_INPUT")
       refused(yield* hub.post("/api/v1/channels", undefined, { raw: "" }), 400, "INVALID_INPUT")
       refused(

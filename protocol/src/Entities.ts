@@ -62,6 +62,21 @@ export const Enrichment = Schema.Struct({
 export type Enrichment = typeof Enrichment.Type
 
 /**
+ * A finding of a plugin in a message, with the plugin's name. Two messages that hold the same fact share one attachment,
+ * so it can be a finding of both.
+ */
+export const Finding = Schema.Union([
+  Schema.Struct({ type: Schema.Literal("enrichment"), ...Enrichment.fields }),
+  Schema.Struct({
+    type: Schema.Literal("attachment"),
+    message_id: Schema.String,
+    plugin_name: Schema.String,
+    attachment: Attachment
+  })
+]).pipe(Schema.toTaggedUnion("type"))
+export type Finding = typeof Finding.Type
+
+/**
  * How far one plugin's job on one content of a message is. `pending` and `waiting` (the plugin's breaker is
  * open) are still to run; the others are ends.
  */

@@ -1,78 +1,12 @@
 /**
- * Everything that happens in a hub is an event. `eventData` declares each once: its name and the shape of its data.
+ * Everything that happens in a hub is an event. Each event has one schema, which tells its name and the shape of its
+ * data; `AgentlipEvent` is the union of them all, told apart by `name`.
  *
- * An event has two forms on the wire: in pages of `GET /api/v1/events` its data is called `data_json` (`HubEvent`); over
+ * On the wire an event has two forms: in pages of `GET /api/v1/events` its data is called `data_json` (`HubEvent`); over
  * the WebSocket and in server-sent events it is called `data` (`LiveEvent`).
  */
 import { Option, Schema } from "effect"
-import { Attachment, Channel, JsonObject, Message, Topic } from "./Entities.ts"
-
-const plugin_name = Schema.String
-const ofJob = { message_id: Schema.String, plugin_name, content_version: Schema.Int }
-
-/** The data of each event, by the event's name. */
-export const eventData = {
-  "channel.created": Schema.Struct({ channel: Channel }),
-  "topic.created": Schema.Struct({ topic: Topic }),
-  "topic.renamed": Schema.Struct({
-    topic_id: Schema.String,
-    old_title: Schema.String,
-    new_title: Schema.String
-  }),
-  "message.created": Schema.Struct({ message: Message }),
-  "message.edited": Schema.Struct({
-    message_id: Schema.String,
-    old_content: Schema.String,
-    new_content: Schema.String,
-    version: Schema.Int
-  }),
-  "message.deleted": Schema.Struct({
-    message_id: Schema.String,
-    deleted_by: Schema.String,
-    version: Schema.Int
-  }),
-  /** One for each message that was moved. */
-  "message.moved_topic": Schema.Struct({
-    message_id: Schema.String,
-    old_topic_id: Schema.String,
-    new_topic_id: Schema.String,
-    channel_id: Schema.String,
-    mode: Schema.Literals(["one", "later", "all"]),
-    version: Schema.Int
-  }),
-  "topic.attachment_added": Schema.Struct({ attachment: Attachment }),
-  /** One for each run of a plugin that found something. */
-  "message.enriched": Schema.Struct({
-    message_id: Schema.String,
-    plugin_name,
-    enrichments: Schema.Array(
-      Schema.Struct({
-        id: Schema.String,
-        kind: Schema.String,
-        span: Schema.Struct({ start: Schema.Int, end: Schema.Int }),
-        data: JsonObject
-      })
-    ),
-    enrichment_ids: Schema.Array(Schema.String)
-  }),
-  /** A plugin failed on a message; `code` is that of its error. */
-  "plugin.failed": Schema.Struct({ ...ofJob, code: Schema.String, message: Schema.String }),
-  /** What a plugin found was discarded, because the message has changed since. */
-  "plugin.stale": Schema.Struct({ ...ofJob, reason: Schema.Literals(["CONTENT_CHANGED", "DELETED"]) }),
-  "plugin.circuit_opened": Schema.Struct({
-    plugin_name,
-    failures: Schema.Int,
-    retry_after_ms: Schema.Finite
-  }),
-  "plugin.circuit_closed": Schema.Struct({ plugin_name })
-}
-
-export type EventName = keyof typeof eventData
-export type EventData<Name extends EventName = EventName> = (typeof eventData)[Name]["Type"]
-
-/** Names of all events, in the order of their declaration. */
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a constant
-export const eventNames = Object.keys(eventData) as ReadonlyArray<EventName>
+import { Attachment, Channel, Enrichment, JsonObject, Message, Topic } from "./Entities.ts"
 
 /** The channel and topics that an event belongs to; `topic_id2` is the topic that a message was moved to. */
 export const EventScope = Schema.Struct({
@@ -89,30 +23,115 @@ const envelope = {
   /** Rises with each event, in the order of the commits. */
   event_id: Schema.Int,
   ts: Schema.String,
-  name: Schema.String,
   scope: EventScope,
   entity: EventEntity
 }
 
-/** An event as `GET /api/v1/events` gives it; also one whose name this version does not know. */
-export const HubEvent = Schema.Struct({ ...envelope, data_json: JsonObject })
-export type HubEvent = typeof HubEvent.Type
+const event = <const Name extends string, Fields extends Schema.Struct.Fields>(
+  name: Name,
+  description: string,
+  data: Fields
+) =>
+  Schema.Struct({ ...envelope, name: Schema.Literal(name), data: Schema.Struct(data) }).annotate({
+    identifier: name,
+    description
+  })
 
-/** An event as the WebSocket and server-sent events give it. */
-export const LiveEvent = Schema.Struct({ type: Schema.Literal("event"), ...envelope, data: JsonObject })
-export type LiveEvent = typeof LiveEvent.Type
+const plugin_name = Schema.String
+const ofJob = { message_id: Schema.String, plugin_name, content_version: Schema.Int }
+
+/** Every event, told apart by its `name`. Has `match`, `guards` and `cases` by name. */
+export const AgentlipEvent = Schema.Union([
+  event("channel.created", "A channel was created.", { channel: Channel }),
+  event("topic.created", "A topic was created.", { topic: Topic }),
+  event("topic.renamed", "A topic was renamed.", {
+    topic_id: Schema.String,
+    old_title: Schema.String,
+    new_title: Schema.String
+  }),
+  event("message.created", "A message was posted.", { message: Message }),
+  event("message.edited", "A message was edited.", {
+    message_id: Schema.String,
+    old_content: Schema.String,
+    new_content: Schema.String,
+    version: Schema.Int
+  }),
+  event("message.deleted", "A message was deleted.", {
+    message_id: Schema.String,
+    deleted_by: Schema.String,
+    version: Schema.Int
+  }),
+  event("message.moved_topic", "A message was moved. A move of several messages has an event for each.", {
+    message_id: Schema.String,
+    old_topic_id: Schema.String,
+    new_topic_id: Schema.String,
+    channel_id: Schema.String,
+    mode: Schema.Literals(["one", "later", "all"]),
+    version: Schema.Int
+  }),
+  event("topic.attachment_added", "A client or a plugin attached a fact to a topic.", {
+    attachment: Attachment
+  }),
+  event("message.enriched", "A run of a plugin found something in a message.", {
+    message_id: Schema.String,
+    plugin_name,
+    enrichments: Schema.Array(
+      Schema.Struct({
+        id: Enrichment.fields.id,
+        kind: Enrichment.fields.kind,
+        span: Enrichment.fields.span,
+        data: Enrichment.fields.data
+      })
+    ),
+    enrichment_ids: Schema.Array(Schema.String)
+  }),
+  event("plugin.failed", "A plugin failed on a message. `code` is that of its error.", {
+    ...ofJob,
+    code: Schema.String,
+    message: Schema.String
+  }),
+  event("plugin.stale", "What a plugin found was discarded, because the message has changed since.", {
+    ...ofJob,
+    reason: Schema.Literals(["CONTENT_CHANGED", "DELETED"])
+  }),
+  event("plugin.circuit_opened", "A plugin failed too often in a row and is paused.", {
+    plugin_name,
+    failures: Schema.Int,
+    retry_after_ms: Schema.Finite
+  }),
+  event("plugin.circuit_closed", "A plugin runs again.", { plugin_name })
+]).pipe(Schema.toTaggedUnion("name"))
+
+export type EventName = (typeof AgentlipEvent.Type)["name"]
 
 /** An event whose name tells the type of its data. */
-export type AgentlipEvent<Name extends EventName = EventName> = {
-  readonly [Each in Name]: Omit<LiveEvent, "type" | "name" | "data"> & {
-    readonly name: Each
-    readonly data: EventData<Each>
-  }
-}[Name]
+export type AgentlipEvent<Name extends EventName = EventName> = Extract<
+  typeof AgentlipEvent.Type,
+  { readonly name: Name }
+>
 
-const decoders = new Map<string, (data: unknown) => Option.Option<EventData>>(
-  Object.entries(eventData).map(([name, schema]) => [name, Schema.decodeUnknownOption(schema)])
-)
+export type EventData<Name extends EventName = EventName> = AgentlipEvent<Name>["data"]
+
+/** The schema of each event, in the order of their declaration. */
+export const eventSchemas = AgentlipEvent.members
+
+/** Names of all events, in the order of their declaration. */
+export const eventNames: ReadonlyArray<EventName> = AgentlipEvent.discriminants
+
+/** An event as `GET /api/v1/events` gives it; also one whose name this version does not know. */
+export const HubEvent = Schema.Struct({ ...envelope, name: Schema.String, data_json: JsonObject })
+export type HubEvent = typeof HubEvent.Type
+
+/** An event as the WebSocket and server-sent events give it; also one whose name this version does not know. */
+export const LiveEvent = Schema.Struct({
+  type: Schema.Literal("event"),
+  ...envelope,
+  name: Schema.String,
+  data: JsonObject
+})
+export type LiveEvent = typeof LiveEvent.Type
+
+const decode = Schema.decodeUnknownOption(AgentlipEvent)
 
 /**
  * An event with typed data; `undefined` if this version does not know its name, or its data has another shape.
@@ -125,9 +144,6 @@ const decoders = new Map<string, (data: unknown) => Option.Option<EventData>>(
  */
 export const knownEvent = (event: HubEvent | LiveEvent): AgentlipEvent | undefined => {
   const { event_id, ts, name, scope, entity } = event
-  const data = decoders.get(name)?.("data" in event ? event.data : event.data_json)
-  // The decoder is the one of this name.
-  return data === undefined || Option.isNone(data)
-    ? undefined
-    : ({ event_id, ts, name, scope, entity, data: data.value } as AgentlipEvent)
+  const data = "data" in event ? event.data : event.data_json
+  return Option.getOrUndefined(decode({ event_id, ts, name, scope, entity, data }))
 }

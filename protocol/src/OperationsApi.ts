@@ -1,46 +1,68 @@
-/** What operators ask of a hub and tell it: its jobs, circuits and backfills. */
+/** Calls for operators: jobs, circuits and backfills. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { NotFound } from "./Errors.ts"
-import { Authorization, Idempotency, Validation, TextBody } from "./Middlewares.ts"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { InvalidInput, NotFound } from "./Errors.ts"
+import {
+  Authorization,
+  EveryRequest,
+  Idempotency,
+  ReadAuthorization,
+  TextBody,
+  Validation
+} from "./Middlewares.ts"
 import { Backfill, Job, JobState } from "./Entities.ts"
+import { byId, byName, described, limit } from "./parameters.ts"
 import { PluginSummary } from "./Plugins.ts"
 import * as Texts from "./Texts.ts"
 
-const byId = { id: Schema.String }
-const byName = { name: Schema.String }
 const plugin = Schema.Struct({ plugin: PluginSummary })
 const backfill = Schema.Struct({ backfill: Backfill })
+const description = "Jobs, circuits of plugins, and backfills."
 
 export class OperationReads extends HttpApiGroup.make("operationReads")
   .add(
     HttpApiEndpoint.get("jobs", "/jobs", {
       query: {
-        /** Default: those that are not over, and those that failed. */
-        state: Schema.optional(Schema.Array(JobState)),
-        plugin: Schema.optional(Schema.String),
-        limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))),
-        /** The `next` of the page before. */
-        before: Schema.optional(Schema.String)
+        state: Schema.optional(
+          described(
+            "Only jobs in these states. May be repeated. Default: those that have not ended, and those that failed.",
+            Schema.Array(JobState)
+          )
+        ),
+        plugin: Schema.optional(described("Only jobs of this plugin.", Schema.String)),
+        limit: limit("50"),
+        before: Schema.optional(described("The `next` of the page before.", Schema.String))
       },
-      success: Schema.Struct({ jobs: Schema.Array(Job), next: Schema.NullOr(Schema.String) })
-    }),
+      success: Schema.Struct({ jobs: Schema.Array(Job), next: Schema.NullOr(Schema.String) }),
+      error: InvalidInput
+    }).annotate(OpenApi.Summary, "List jobs, newest first"),
     HttpApiEndpoint.get("backfills", "/backfills", {
       success: Schema.Struct({ backfills: Schema.Array(Backfill) })
-    }),
-    HttpApiEndpoint.get("backfill", "/backfills/:id", { params: byId, success: backfill, error: NotFound })
+    }).annotate(OpenApi.Summary, "List backfills"),
+    HttpApiEndpoint.get("backfill", "/backfills/:id", {
+      params: byId("backfill"),
+      success: backfill,
+      error: NotFound
+    }).annotate(OpenApi.Summary, "Show a backfill and its progress")
   )
   .middleware(Validation)
+  .middleware(ReadAuthorization)
+  .middleware(EveryRequest)
+  .annotateMerge(OpenApi.annotations({ description }))
   .prefix("/api/v1") {}
 
 export class Operations extends HttpApiGroup.make("operations")
   .add(
-    HttpApiEndpoint.post("trip", "/plugins/:name/trip", { params: byName, success: plugin, error: NotFound }),
+    HttpApiEndpoint.post("trip", "/plugins/:name/trip", {
+      params: byName,
+      success: plugin,
+      error: NotFound
+    }).annotate(OpenApi.Summary, "Pause a plugin by opening its circuit"),
     HttpApiEndpoint.post("reset", "/plugins/:name/reset", {
       params: byName,
       success: plugin,
       error: NotFound
-    }),
+    }).annotate(OpenApi.Summary, "Let a plugin run again by closing its circuit"),
     HttpApiEndpoint.post("retry", "/jobs/retry", {
       payload: Schema.Struct({
         plugin: Schema.optionalKey(Texts.id),
@@ -48,7 +70,7 @@ export class Operations extends HttpApiGroup.make("operations")
       }),
       /** `more`: there are others, to be asked for when these are done. */
       success: Schema.Struct({ retried: Schema.Int, more: Schema.Boolean })
-    }),
+    }).annotate(OpenApi.Summary, "Retry failed jobs whose message has not changed"),
     HttpApiEndpoint.post("beginBackfill", "/backfills", {
       payload: Schema.Struct({
         plugin: Schema.optionalKey(Texts.id),
@@ -61,15 +83,17 @@ export class Operations extends HttpApiGroup.make("operations")
         Schema.Struct({ backfill: Backfill, resumed: Schema.Literal(true) })
       ],
       error: NotFound
-    }),
+    }).annotate(OpenApi.Summary, "Run plugins on existing messages, or resume a paused backfill"),
     HttpApiEndpoint.post("pauseBackfill", "/backfills/:id/pause", {
-      params: byId,
+      params: byId("backfill"),
       success: backfill,
       error: NotFound
-    })
+    }).annotate(OpenApi.Summary, "Pause a backfill")
   )
   .middleware(Idempotency)
   .middleware(TextBody)
   .middleware(Validation)
   .middleware(Authorization)
+  .middleware(EveryRequest)
+  .annotateMerge(OpenApi.annotations({ description }))
   .prefix("/api/v1") {}

@@ -10,6 +10,7 @@
  */
 import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
+import type { LiveEvent, Subscriptions } from "@agentlip/protocol"
 import { envelopeOf, EventLog, type LoggedEvent } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
 
@@ -21,12 +22,6 @@ export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hu
   override get message(): string {
     return "The client does not keep up with the events"
   }
-}
-
-/** Selects events of the listed channels or topics. A missing list is empty. */
-export interface Subscriptions {
-  readonly channels?: ReadonlyArray<string>
-  readonly topics?: ReadonlyArray<string>
 }
 
 /** An event as it is sent. `text` is built once for all listeners. */
@@ -71,7 +66,8 @@ export const unlessStalled = <A, E, R>(
 const toWire = (event: LoggedEvent): FeedEvent => {
   const { event_id, name, data_json } = event
   const { ts, scope, entity } = envelopeOf(event)
-  const head = JSON.stringify({ type: "event", event_id, ts, name, scope, entity })
+  const envelope: Omit<LiveEvent, "data"> = { type: "event", event_id, ts, name, scope, entity }
+  const head = JSON.stringify(envelope)
   return { event_id, name, text: `${head.slice(0, -1)},"data":${data_json}}` }
 }
 

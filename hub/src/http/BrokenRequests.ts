@@ -1,7 +1,9 @@
 /** Node's HTTP server, with the protocol's error format even for input that is not valid HTTP. */
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
+import { type ErrorCode, errors } from "@agentlip/protocol"
 import { type ConnectionOptions, withTimeouts } from "./Connections.ts"
+import { errorBody } from "./Failures.ts"
 import { securityHeaders } from "./Guard.ts"
 
 const statusOf = (error: NodeJS.ErrnoException): number => {
@@ -16,8 +18,13 @@ const statusOf = (error: NodeJS.ErrnoException): number => {
 }
 
 /** Writes an error response to the socket, for input that never becomes a request. */
-const refuse = (socket: Duplex, status: number, code: string, error: string): void => {
-  const body = JSON.stringify({ error, code })
+const refuse = (
+  socket: Duplex,
+  code: ErrorCode,
+  error: string,
+  status: number = errors[code].status
+): void => {
+  const body = JSON.stringify(errorBody(code, error))
   const headers = {
     ...securityHeaders,
     "content-type": "application/json",
@@ -40,14 +47,14 @@ const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   }
   const status = statusOf(error)
   const text = STATUS_CODES[status] ?? "Bad Request"
-  refuse(socket, status, "INVALID_INPUT", `The request is no HTTP that can be read: ${text}`)
+  refuse(socket, "INVALID_INPUT", `The request is not valid HTTP: ${text}`, status)
 }
 
 const refuseTunnel = (_: IncomingMessage, socket: Duplex): void =>
-  refuse(socket, 405, "NOT_FOUND", "The hub is no proxy: it has no CONNECT")
+  refuse(socket, "METHOD_NOT_ALLOWED", "The hub is no proxy: it has no CONNECT")
 
 const refuseExpectation = ({ socket }: IncomingMessage): void =>
-  refuse(socket, 417, "INVALID_INPUT", "Expect: only 100-continue is understood")
+  refuse(socket, "INVALID_INPUT", "Expect: only 100-continue is understood", 417)
 
 /** Accepts requests without a Host, so that `Guard.ts` can explain the error. */
 export const createHubServer = (connections: ConnectionOptions): Server =>

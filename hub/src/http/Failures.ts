@@ -3,7 +3,7 @@ import { ByteSize, Cause, Clock, Effect, type Layer, SchemaIssue } from "effect"
 import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
-import { InvalidInput, Validation } from "@agentlip/protocol"
+import { type ErrorCode, errors, InvalidInput, Validation } from "@agentlip/protocol"
 import { storageFailure } from "../database/StorageFailure.ts"
 
 /** Fits a message of 64 KiB with every character escaped. */
@@ -36,30 +36,39 @@ export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSc
       : Effect.fail(invalidInput(error))
 )
 
+/** The body of an error response, for errors that no handler of the API fails with. */
+export const errorBody = (code: ErrorCode, error: string) => ({ _tag: code, error, code })
+
 /** An error response in the protocol's format. */
 export const refusal = (
-  status: number,
-  code: string,
+  code: ErrorCode,
   error: string,
-  headers: { readonly [name: string]: string } = {}
+  options: {
+    /** Default: the code's status. */
+    readonly status?: number
+    readonly headers?: { readonly [name: string]: string }
+  } = {}
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe({ error, code }, { status, headers })
+  HttpServerResponse.jsonUnsafe(errorBody(code, error), {
+    status: options.status ?? errors[code].status,
+    headers: options.headers ?? {}
+  })
 
 const byStatus = (status: number, text: string | undefined): HttpServerResponse.HttpServerResponse => {
   switch (status) {
     case 400:
     case 415:
-      return refusal(400, "INVALID_INPUT", text ?? "The request cannot be read")
+      return refusal("INVALID_INPUT", text ?? "The request cannot be read")
     case 404:
     case 405:
-      return refusal(404, "NOT_FOUND", "There is nothing at this method and path")
+      return refusal("NOT_FOUND", "There is nothing at this method and path")
     case 413:
-      return refusal(400, "PAYLOAD_TOO_LARGE", "The request's body is too large")
+      return refusal("PAYLOAD_TOO_LARGE", "The request's body is too large")
     case 499:
     case 503:
-      return refusal(503, "SERVICE_UNAVAILABLE", "The hub is busy or stopping; try again")
+      return refusal("SERVICE_UNAVAILABLE", "The hub is busy or stopping; try again")
     default:
-      return refusal(500, "INTERNAL_ERROR", "The hub failed; its log says why")
+      return refusal("INTERNAL_ERROR", "The hub failed; its log says why")
   }
 }
 
@@ -101,7 +110,9 @@ const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: S
   const storage = storageFailure(cause)
   if (storage !== undefined) {
     yield* say(storage.text, (more) => Effect.logWarning(`request refused: ${storage.text}${more}`))
-    return refusal(503, "SERVICE_UNAVAILABLE", storage.text, { "retry-after": String(storage.retryAfter) })
+    return refusal("SERVICE_UNAVAILABLE", storage.text, {
+      headers: { "retry-after": String(storage.retryAfter) }
+    })
   }
   if (isNoText(cause)) return byStatus(400, "The request has the character U+0000")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)

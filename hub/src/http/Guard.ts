@@ -37,21 +37,21 @@ const objection = (
   const { headers, url } = request
   const { host = "", origin, "sec-fetch-site": site } = headers
   // Node uses the first Host header, but a proxy in between may use the last one.
-  if (hostsOf(request) > 1) return refusal(400, "INVALID_INPUT", "There must be one Host header")
+  if (hostsOf(request) > 1) return refusal("INVALID_INPUT", "There must be one Host header")
   if (!localHost.test(host)) {
-    return refusal(403, "INVALID_INPUT", "The Host header must be 127.0.0.1, localhost or [::1]")
+    return refusal("FORBIDDEN", "The Host header must be 127.0.0.1, localhost or [::1]")
   }
   // Browsers send the page's origin; other programs send none.
   if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
-    return refusal(403, "INVALID_INPUT", "Pages of other origins are not answered")
+    return refusal("FORBIDDEN", "Pages of other origins are not answered")
   }
   // Browsers send it even without an Origin: for images, scripts and links. Another local port is `same-site`.
   if (site !== undefined && site !== "same-origin" && site !== "none") {
-    return refusal(403, "INVALID_INPUT", "Pages of other sites are not answered; open the address itself")
+    return refusal("FORBIDDEN", "Pages of other sites are not answered; open the address itself")
   }
   return isEncoded(url)
     ? undefined
-    : refusal(400, "INVALID_INPUT", "path: the percent-encoding is not valid UTF-8")
+    : refusal("INVALID_INPUT", "path: the percent-encoding is not valid UTF-8")
 }
 
 /** Refuses requests that no route should see. */
@@ -63,7 +63,13 @@ export const admitted = <E, R>(
     return objected === undefined ? handler : Effect.succeed(objected)
   })
 
-/** Adds the headers that every response has. */
+/** Adds the headers that every response has. A page has a content security policy of its own. */
 export const secured = (
   response: HttpServerResponse.HttpServerResponse
-): HttpServerResponse.HttpServerResponse => HttpServerResponse.setHeaders(response, securityHeaders)
+): HttpServerResponse.HttpServerResponse => {
+  const policy = response.headers["content-security-policy"]
+  return HttpServerResponse.setHeaders(response, {
+    ...securityHeaders,
+    ...(policy === undefined ? {} : { "content-security-policy": policy })
+  })
+}

@@ -77,6 +77,7 @@ const ReadsLive = HttpApiBuilder.group(
         ),
       enrichments: ({ params: { id }, query }) =>
         messages.get(id).pipe(Effect.andThen(findings.enrichments(id, query)), storageIsDefect),
+      findings: ({ query: { message_id, ...page } }) => findings.list(message_id, page).pipe(storageIsDefect),
       derivations: ({ params: { id }, query }) =>
         messages.get(id).pipe(Effect.andThen(jobStates.list(id, query)), storageIsDefect),
       attachments: ({ params, query }) => attachments.list(params.id, query).pipe(storageIsDefect),

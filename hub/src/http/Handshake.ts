@@ -16,7 +16,7 @@ const isOnce = (list: string): boolean => {
   return new Set(names).size === names.length
 }
 
-const wrong = (error: string) => refusal(400, "INVALID_INPUT", error)
+const wrong = (error: string) => refusal("INVALID_INPUT", error)
 
 /**
  * The reason to refuse a handshake. Node joins repeated headers with a comma, which a valid key or version never has.
@@ -35,9 +35,9 @@ export const handshakeObjection = (
   if (!/^[+/0-9A-Za-z]{21}[AQgw]==$/.test(headers["sec-websocket-key"] ?? ""))
     return wrong("Sec-WebSocket-Key: must be 16 bytes in base64, once")
   if (headers["sec-websocket-version"] !== "13")
-    return refusal(426, "INVALID_INPUT", "Sec-WebSocket-Version: must be 13, once", {
-      upgrade: "websocket",
-      "sec-websocket-version": "13"
+    return refusal("INVALID_INPUT", "Sec-WebSocket-Version: must be 13, once", {
+      status: 426,
+      headers: { upgrade: "websocket", "sec-websocket-version": "13" }
     })
   const protocol = headers["sec-websocket-protocol"]
   if (protocol !== undefined && !(protocols.test(protocol) && isOnce(protocol)))

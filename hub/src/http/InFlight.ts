@@ -43,10 +43,9 @@ interface Connection {
 }
 
 const full = refusal(
-  503,
   "SERVICE_UNAVAILABLE",
-  "Too many answers wait to be read; read those that you asked for, or try again",
-  { "retry-after": "1" }
+  "Too many responses wait to be read; read those that you asked for, or try again",
+  { headers: { "retry-after": "1" } }
 )
 
 const isRead = ({ method }: HttpServerRequest.HttpServerRequest): boolean =>

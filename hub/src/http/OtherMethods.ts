@@ -3,6 +3,7 @@ import { Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi } from "effect/http-api"
 import { Api } from "@agentlip/protocol"
+import { docsPath } from "./DocsPage.ts"
 import { refusal } from "./Failures.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const
@@ -15,10 +16,9 @@ const isPath = (path: string): path is Path => path.startsWith("/")
 const known = (): ReadonlyMap<Path, ReadonlySet<string>> => {
   const paths = new Map<Path, Set<string>>()
   const add = (method: string, path: Path) => paths.set(path, (paths.get(path) ?? new Set()).add(method))
-  add("GET", "/metrics")
+  add("GET", docsPath)
   add("GET", "/openapi.json")
   add("GET", "/ws")
-  add("GET", "/api/v1/events/stream")
   HttpApi.reflect(Api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint: { method, path } }) => {
@@ -33,7 +33,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRoute
   [...known()].flatMap(([path, has]) => {
     // The router adds HEAD to every GET.
     const allow = [...has].flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ")
-    const answer = refusal(405, "NOT_FOUND", `This path has ${allow} only`, { allow })
+    const answer = refusal("METHOD_NOT_ALLOWED", `This path has ${allow} only`, { headers: { allow } })
     return methods
       .filter((method) => !has.has(method))
       .map((method) => HttpRouter.route(method, path, answer))

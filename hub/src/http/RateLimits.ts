@@ -60,8 +60,8 @@ const manyClients = 1_024
 const tooMany = (retryAfterMillis: number) => {
   // The header holds whole seconds.
   const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1_000))
-  return refusal(429, "RATE_LIMITED", `Too many requests; try again in ${seconds} s`, {
-    "retry-after": String(seconds)
+  return refusal("RATE_LIMITED", `Too many requests; try again in ${seconds} s`, {
+    headers: { "retry-after": String(seconds) }
   })
 }
 

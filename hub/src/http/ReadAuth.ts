@@ -12,10 +12,10 @@ type Guarded = <E, R>(
 /** The routes that accept the token in the query: clients of live events cannot always set a header. */
 const takesQuery = /^\/(?:ws|api\/v1\/events\/stream)\/*\?/
 
-/** Health checks and discovery need no token. */
-const isHealth = (url: string): boolean => /^\/health(?:$|[?#])/.test(url)
+/** Health checks and discovery need no token, nor does the page about the interface, which a browser opens. */
+const isOpen = (url: string): boolean => /^\/(?:health|docs)(?:$|[?#])/.test(url)
 
-/** Lets `/health` and requests with the token through, or all requests if reads are open. */
+/** Lets `/health`, `/docs` and requests with the token through, or all requests if reads are open. */
 export const make = (readAuth: boolean): Effect.Effect<Guarded, never, AuthToken> =>
   Effect.map(AuthToken, (token): Guarded => {
     if (!readAuth) return (handler) => handler
@@ -23,13 +23,13 @@ export const make = (readAuth: boolean): Effect.Effect<Guarded, never, AuthToken
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const { url, headers } = request
-        if (isHealth(url) || hasToken(request, token)) return yield* handler
+        if (isOpen(url) || hasToken(request, token)) return yield* handler
         const inQuery = takesQuery.test(url)
           ? new URLSearchParams(url.slice(url.indexOf("?"))).get("token")
           : null
         if (inQuery !== null && isToken(token, inQuery)) return yield* handler
         return headers["authorization"] === undefined && inQuery === null
-          ? refusal(401, "MISSING_AUTH", "This hub's reads need the header Authorization: Bearer <token>")
-          : refusal(401, "INVALID_AUTH", "The token is not this hub's")
+          ? refusal("MISSING_AUTH", "This hub's reads need the header Authorization: Bearer <token>")
+          : refusal("INVALID_AUTH", "The token is not this hub's")
       })
   })

@@ -3,18 +3,19 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api } from "@agentlip/protocol"
+import { Api, EveryRequest, ReadAuthorization } from "@agentlip/protocol"
 import { AuthorizationLive } from "./Auth.ts"
 import { createHubServer } from "./BrokenRequests.ts"
 import type { ConnectionOptions } from "./Connections.ts"
-import * as EventStream from "./EventStream.ts"
+import * as DocsPage from "./DocsPage.ts"
+import { EventStreamLive } from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
 import { Feed } from "../core/Feed.ts"
 import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
 import { IdempotencyLive } from "./Idempotency.ts"
 import * as InFlight from "./InFlight.ts"
-import * as MetricsRoute from "./MetricsRoute.ts"
+import { MetricsLive } from "./MetricsHandler.ts"
 import { OperationHandlersLive } from "./OperationHandlers.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
@@ -76,17 +77,28 @@ const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boole
     })
   )
 
+/** `everyRequest` raises these errors. The middlewares only declare them for clients and for the OpenAPI document. */
+const DeclaredLive = Layer.mergeAll(
+  Layer.succeed(
+    EveryRequest,
+    EveryRequest.of((handler) => handler)
+  ),
+  Layer.succeed(
+    ReadAuthorization,
+    ReadAuthorization.of((handler) => handler)
+  )
+)
+
 const routes = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-    MetricsRoute.layer,
+    DocsPage.layer,
     Socket.layer,
-    EventStream.layer,
     OtherMethods.layer,
     everyRequest(rateLimits, readAuth)
   ).pipe(
-    Layer.provide([HandlersLive(readAuth), OperationHandlersLive]),
-    Layer.provide([AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive])
+    Layer.provide([HandlersLive(readAuth), OperationHandlersLive, EventStreamLive, MetricsLive]),
+    Layer.provide([DeclaredLive, AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive])
   )
 
 /** Built after the server, so that at a stop the clients of live events leave before the server waits for them. */

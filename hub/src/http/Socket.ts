@@ -1,5 +1,6 @@
 /** `GET /ws?token=`: events over a WebSocket. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Hello, type HelloOk } from "@agentlip/protocol"
 import { Cause, Effect, type Layer, Option, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
@@ -21,18 +22,7 @@ const helloWithin = "10 seconds"
 const closeWithin = "10 seconds"
 const closeWithinAtStop = "500 millis"
 
-const Ids = Schema.Array(Schema.String).check(Schema.isMaxLength(1000))
-
-const Hello = Schema.fromJsonString(
-  Schema.Struct({
-    type: Schema.Literal("hello"),
-    after_event_id: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-    subscriptions: Schema.optionalKey(
-      Schema.Struct({ channels: Schema.optionalKey(Ids), topics: Schema.optionalKey(Ids) })
-    )
-  })
-)
-const decodeHello = Schema.decodeUnknownEffect(Hello)
+const decodeHello = Schema.decodeUnknownEffect(Schema.fromJsonString(Hello))
 
 const notTheProtocol = (reason: string) => new Socket.CloseEvent(1003, reason)
 const goingAway = new Socket.CloseEvent(1001, "shutting down")
@@ -73,7 +63,8 @@ const converse = Effect.fnUntraced(function* (
   if (hello._tag === "None" || more.length > 0) return notTheProtocol("expected one hello in JSON")
   const { after_event_id, subscriptions } = hello.value
   const replay_until = yield* hub.feed.newest
-  yield* writer.write(JSON.stringify({ type: "hello_ok", replay_until, instance_id: hub.instance_id }))
+  const helloOk: HelloOk = { type: "hello_ok", replay_until, instance_id: hub.instance_id }
+  yield* writer.write(JSON.stringify(helloOk))
   return yield* Effect.raceFirst(
     Effect.as(hub.feed.follow(Math.min(after_event_id, replay_until), subscriptions, send), goingAway),
     Effect.as(reader.pull, notTheProtocol("expected nothing after hello"))
@@ -130,14 +121,14 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Feed | Ide
           const objected = handshakeObjection(request)
           if (objected !== undefined) return objected
           if (!(yield* feed.admit(true)))
-            return refusal(503, "SERVICE_UNAVAILABLE", "No more sockets, try again later")
+            return refusal("SERVICE_UNAVAILABLE", "No more sockets, try again later")
           yield* serve(request, { feed, instance_id })
           return HttpServerResponse.empty()
         }).pipe(
           Effect.scoped,
           Effect.catchTags({
-            MISSING_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
-            INVALID_AUTH: ({ code, error }) => Effect.succeed(refusal(401, code, error)),
+            MISSING_AUTH: ({ code, error }) => Effect.succeed(refusal(code, error)),
+            INVALID_AUTH: ({ code, error }) => Effect.succeed(refusal(code, error)),
             // The client left while the WebSocket was opening or closing.
             SocketError: () => Effect.succeed(HttpServerResponse.empty())
           })

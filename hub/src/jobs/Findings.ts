@@ -14,6 +14,8 @@ import { Ids } from "../core/Ids.ts"
 import { type Offset, Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 import type { Attachment, Enrichment, EventData } from "@agentlip/protocol"
+import { type EnrichmentRow, toEnrichment } from "./EnrichmentRow.ts"
+import { makeFindingsList } from "./FindingsList.ts"
 
 /** The place of a message at the time of a commit. */
 export interface Place {
@@ -69,17 +71,6 @@ export const draftAttachment = ({
   }
 }
 
-interface EnrichmentRow {
-  readonly id: string
-  readonly message_id: string
-  readonly plugin_name: string
-  readonly kind: string
-  readonly span_start: number
-  readonly span_end: number
-  readonly data_json: string
-  readonly created_at: string
-}
-
 /** The identity of an attachment: two attachments with the same fact are the same one. */
 interface Fact {
   readonly topic_id: string
@@ -113,6 +104,8 @@ export class Findings extends Context.Service<
     readonly removeEnrichments: (messageId: string, plugin?: string) => Write
     /** Removes a message as the source of attachments, and the attachments that have no other source. */
     readonly removeAttachments: (messageId: string, plugin?: string) => Write
+    /** The findings of several messages: see FindingsList.ts. */
+    readonly list: ReturnType<typeof makeFindingsList>
     /** Sorted by position in the text. */
     readonly enrichments: (
       messageId: string,
@@ -318,17 +311,11 @@ export class Findings extends Context.Service<
             SELECT * FROM enrichments WHERE message_id = ${messageId} ORDER BY span_start, span_end, id
             LIMIT ${count} OFFSET ${offset + index}`
         })
-        const enrichments = rows.map(
-          ({ span_start, span_end, data_json, ...row }): Enrichment => ({
-            ...row,
-            span: { start: span_start, end: span_end },
-            data: JSON.parse(data_json)
-          })
-        )
-        return { enrichments, has_more }
+        return { enrichments: rows.map(toEnrichment), has_more }
       })
 
-      return Findings.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments })
+      const list = makeFindingsList(sql, pages)
+      return Findings.of({ enrich, attach, removeEnrichments, removeAttachments, enrichments, list })
     })
   ).pipe(Layer.provide(Pages.layer))
 }

@@ -5,6 +5,7 @@ import {
   CrossChannelMove,
   InvalidInput,
   type Message,
+  type MoveMode,
   type NotFound,
   notFound,
   PayloadTooLarge,
@@ -22,9 +23,6 @@ import { Topics } from "./Topics.ts"
 
 export const maxMessageBytes = 64 * 1024
 const tombstone = "[deleted]"
-
-/** `one`: this message; `later`: this and later messages of its topic; `all`: the whole topic. */
-export type MoveMode = "one" | "later" | "all"
 
 export interface MessageQuery {
   readonly topic_id?: string | undefined

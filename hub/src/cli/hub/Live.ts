@@ -2,7 +2,7 @@
 import { NodeWS } from "@effect/platform-node"
 import { Console, Effect, Redacted, Schedule, Schema, Stream } from "effect"
 import { Socket } from "effect/socket"
-import type { Subscriptions } from "../../core/Feed.ts"
+import type { Subscriptions } from "@agentlip/protocol"
 import { EventScope, JsonObject } from "@agentlip/protocol"
 import { CommandError, exitCodes } from "../CommandError.ts"
 import { Json } from "../flags/Globals.ts"

@@ -1,45 +1,33 @@
 /** Formats an event as one line for people. */
 import { printableLine } from "@agentlip/plugin-runtime/text"
-import {
-  type AgentlipEvent,
-  type EventData,
-  type EventName,
-  knownEvent,
-  type LiveEvent
-} from "@agentlip/protocol"
+import { AgentlipEvent, type EventName, knownEvent, type LiveEvent } from "@agentlip/protocol"
 import { attachmentLine, enrichmentLine } from "./Findings.ts"
 
-type Sayings = { readonly [Name in EventName]: (data: EventData<Name>) => string }
-
-const sayings: Sayings = {
-  "channel.created": ({ channel }) =>
+const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => string } = {
+  "channel.created": ({ data: { channel } }) =>
     `new channel${channel.description === null ? "" : `: ${channel.description}`}`,
   "topic.created": () => "new topic",
-  "topic.renamed": ({ old_title, new_title }) => `renamed from "${old_title}" to "${new_title}"`,
-  "message.created": ({ message }) => `${message.sender}: ${message.content_raw}`,
-  "message.edited": ({ message_id, new_content }) => `edited ${message_id}: ${new_content}`,
-  "message.deleted": ({ message_id, deleted_by }) => `${deleted_by} deleted ${message_id}`,
-  "message.moved_topic": ({ message_id }) => `moved ${message_id}`,
-  "topic.attachment_added": ({ attachment }) => attachmentLine(attachment),
-  "message.enriched": ({ message_id, plugin_name, enrichments }) =>
+  "topic.renamed": ({ data: { old_title, new_title } }) => `renamed from "${old_title}" to "${new_title}"`,
+  "message.created": ({ data: { message } }) => `${message.sender}: ${message.content_raw}`,
+  "message.edited": ({ data: { message_id, new_content } }) => `edited ${message_id}: ${new_content}`,
+  "message.deleted": ({ data: { message_id, deleted_by } }) => `${deleted_by} deleted ${message_id}`,
+  "message.moved_topic": ({ data: { message_id } }) => `moved ${message_id}`,
+  "topic.attachment_added": ({ data: { attachment } }) => attachmentLine(attachment),
+  "message.enriched": ({ data: { message_id, plugin_name, enrichments } }) =>
     `found in ${message_id}: ${enrichments.map((found) => enrichmentLine(plugin_name, found)).join("; ")}`,
-  "plugin.failed": ({ plugin_name, message_id, code, message }) =>
+  "plugin.failed": ({ data: { plugin_name, message_id, code, message } }) =>
     `${plugin_name} failed on ${message_id}: ${code}: ${message}`,
-  "plugin.stale": ({ plugin_name, message_id }) =>
+  "plugin.stale": ({ data: { plugin_name, message_id } }) =>
     `${plugin_name}: findings discarded, ${message_id} has changed`,
-  "plugin.circuit_opened": ({ plugin_name, failures, retry_after_ms }) =>
+  "plugin.circuit_opened": ({ data: { plugin_name, failures, retry_after_ms } }) =>
     `${plugin_name} paused after ${failures} failures in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
-  "plugin.circuit_closed": ({ plugin_name }) => `${plugin_name} runs again`
-}
-
-const say = <Name extends EventName>(event: AgentlipEvent<Name>): string => {
-  const saying: (data: EventData<Name>) => string = sayings[event.name]
-  return saying(event.data)
+  "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`
 }
 
 /** For example `3  2026-01-01T10:00:00.000Z  general/hello  ada: hi`: number, time, topic, and what happened. */
 export const eventLine = (event: LiveEvent, topic: string): string => {
   const known = knownEvent(event)
-  const what = known === undefined ? `${event.name} ${JSON.stringify(event.data)}` : say(known)
+  const what =
+    known === undefined ? `${event.name} ${JSON.stringify(event.data)}` : AgentlipEvent.match(known, sayings)
   return printableLine([event.event_id, event.ts, topic, what].filter((part) => part !== "").join("  "))
 }

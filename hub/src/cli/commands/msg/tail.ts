@@ -1,6 +1,6 @@
 /** `agentlip msg tail` */
 import { printable, printableLine } from "@agentlip/plugin-runtime/text"
-import { knownEvent, type Message } from "@agentlip/protocol"
+import { type Finding, knownEvent, type Message } from "@agentlip/protocol"
 import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
 import { Json } from "../../flags/Globals.ts"
@@ -12,8 +12,8 @@ import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { writeLines } from "../../render/Lines.ts"
 import { jsonText } from "../../render/Output.ts"
 
-/** Messages whose findings are fetched at the start, with one request each. */
-const withFindings = 20
+/** Messages whose findings are fetched at the start, the newest ones. */
+const withFindings = 100
 
 /** Message texts that are kept to quote findings from. */
 const keptTexts = 1_000
@@ -70,9 +70,19 @@ class Transcript {
   }
 }
 
-const foundIn = Effect.fnUntraced(function* ({ ask }: HubClient, { id, content_raw }: Message) {
-  const { enrichments } = yield* ask((api) => api.reads.enrichments({ params: { id }, query: {} }))
-  return enrichments.map((found) => findingText(enrichmentLine(found.plugin_name, found, content_raw)))
+const findingLine = (finding: Finding, content: string): string =>
+  findingText(
+    finding.type === "enrichment"
+      ? enrichmentLine(finding.plugin_name, finding, content)
+      : attachmentLine(finding.attachment)
+  )
+
+/** The findings of messages, by message. Fetches one page, which holds about 1 MiB. */
+const foundIn = Effect.fnUntraced(function* ({ ask }: HubClient, messages: ReadonlyArray<Message>) {
+  if (messages.length === 0) return new Map<string, ReadonlyArray<Finding>>()
+  const query = { message_id: messages.map(({ id }) => id) }
+  const { findings } = yield* ask((api) => api.reads.findings({ query }))
+  return Map.groupBy(findings, ({ message_id }) => message_id)
 })
 
 export const msgTail = Command.make(
@@ -89,17 +99,13 @@ export const msgTail = Command.make(
     const shown = new Set(messages.map(({ id }) => id))
     const isNew = ({ name, entity }: LiveEvent): boolean =>
       name !== "message.created" || !shown.has(entity.id)
-    const first = messages.toReversed().map((message, index) => ({
-      message,
-      asks: !json && index >= messages.length - withFindings
-    }))
-    const before = Stream.fromIterable(first).pipe(
-      Stream.mapEffect(({ message, asks }) =>
-        Effect.map(asks ? foundIn(hub, message) : Effect.succeed([]), (findings) => [
-          ...transcript.message(message),
-          ...findings
-        ])
-      )
+    // Newest first, so that a page that is full lacks those of the oldest messages.
+    const found = yield* foundIn(hub, json ? [] : messages.slice(0, withFindings))
+    const before = Stream.fromIterable(messages.toReversed()).pipe(
+      Stream.map((message) => [
+        ...transcript.message(message),
+        ...(found.get(message.id) ?? []).map((finding) => findingLine(finding, message.content_raw))
+      ])
     )
     const live = follow(hub, after, { topics: [topic_id] }).pipe(
       Stream.filter(isNew),

@@ -1,7 +1,9 @@
 /** `GET /metrics`, and the counts that are taken only when metrics are read. */
-import { Effect, Fiber, Layer, Schedule, type Scope } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Effect, Fiber, Schedule, type Scope } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
 import type { SqlClient } from "effect/sql"
+import { Api } from "@agentlip/protocol"
 import { countJobs, databaseAnswered } from "../core/HubMetrics.ts"
 import { scrape } from "./Scrape.ts"
 import { Specs } from "../plugins/Specs.ts"
@@ -34,26 +36,25 @@ const shared = <A>(work: Effect.Effect<A>): Effect.Effect<Effect.Effect<A>, neve
  * hub, and metrics hold no message content. They do not depend on the database either: if it does not respond in time,
  * the previous job counts are reported and `agentlip_database_up` is 0.
  */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | SqlClient.SqlClient | Specs> =
-  HttpRouter.use((router) =>
-    Effect.gen(function* () {
-      const services = yield* Effect.context<SqlClient.SqlClient>()
-      const specs = yield* Specs
-      const count = Effect.suspend(() => countJobs(specs.current().map(({ name }) => name))).pipe(
-        Effect.timeout(patience),
-        Effect.andThen(databaseAnswered(true)),
-        Effect.catchCause((cause) =>
-          Effect.andThen(databaseAnswered(false), Effect.logDebug("open jobs could not be counted", cause))
-        ),
-        Effect.withTracerEnabled(false),
-        Effect.provideContext(services)
-      )
-      const text = yield* shared(Effect.andThen(count, scrape))
-      yield* router.add(
-        "GET",
-        "/metrics",
-        Effect.map(text, (text) => HttpServerResponse.text(text, { contentType }))
-      )
-      if (yield* Exporting) yield* Effect.forkScoped(Effect.repeat(count, Schedule.spaced(recount)))
-    })
-  )
+export const MetricsLive = HttpApiBuilder.group(
+  Api,
+  "metrics",
+  Effect.fnUntraced(function* (handlers) {
+    const services = yield* Effect.context<SqlClient.SqlClient>()
+    const specs = yield* Specs
+    const count = Effect.suspend(() => countJobs(specs.current().map(({ name }) => name))).pipe(
+      Effect.timeout(patience),
+      Effect.andThen(databaseAnswered(true)),
+      Effect.catchCause((cause) =>
+        Effect.andThen(databaseAnswered(false), Effect.logDebug("open jobs could not be counted", cause))
+      ),
+      Effect.withTracerEnabled(false),
+      Effect.provideContext(services)
+    )
+    const text = yield* shared(Effect.andThen(count, scrape))
+    if (yield* Exporting) yield* Effect.forkScoped(Effect.repeat(count, Schedule.spaced(recount)))
+    return handlers.handle("metrics", () =>
+      Effect.map(text, (text) => HttpServerResponse.text(text, { contentType }))
+    )
+  })
+)
