@@ -449,7 +449,7 @@ describe("GET /api/v1/findings", () => {
       const first = yield* post(hub, topic, "#b and #a, ONE and TWO")
       const second = yield* post(hub, topic, "THREE, #a again")
       const third = yield* post(hub, topic, "nothing")
-      for (const id of [first, second, third]) yield* derivationsOf(hub, id)
+      for (const id of [first, second, third]) yield* jobsOf(hub, id)
       const read = (query: string) => hub.get(`/api/v1/findings?${query}`)
       const all = `message_id=${first}&message_id=${second}&message_id=${third}&message_id=none`
       const { status, body } = yield* read(all)
