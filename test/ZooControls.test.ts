@@ -4,7 +4,7 @@ import { Schema } from "effect"
 import * as path from "node:path"
 import { linkifier } from "../src/Plugin.ts"
 import type { BareReport } from "./support/bareHost.ts"
-import { inOwnHost, inTurn } from "./support/host.ts"
+import { inBareHost, inTurn } from "./support/host.ts"
 import { levels, message } from "./support/isolation.ts"
 import { messageOf, taskOf } from "./support/meeting.ts"
 import { makeWorld, type World } from "./support/world.ts"
@@ -74,7 +74,7 @@ const isSeenInTheWorld = ({ harm }: Rogue): boolean => harm === "plants" || harm
 describe("a host that trusts them", () => {
   const [level] = levels
   if (level === undefined) return
-  const inHost = (rogue: Rogue) => inOwnHost<BareReport>(taskOf(world, "bare", level, rogue))
+  const inHost = (rogue: Rogue) => inBareHost(taskOf(world, level, rogue))
   const harmful = zoo.flatMap((rogue) =>
     typeof rogue.harm === "object" ? [] : [{ rogue, harm: rogue.harm }]
   )

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
 import { maxPageBytes } from "../src/database/Pages.ts"
 import { hubMain, type Run, run, shows } from "./hubProcess.ts"
+import { onPostgres } from "./testDatabase.ts"
 import {
   client,
   eventually,
@@ -226,7 +227,8 @@ const memoryOf = Effect.fnUntraced(function* ({ process, output }: Run) {
 })
 
 describe("thirty connections that read nothing", () => {
-  it.live.runIf(process.platform !== "win32")(
+  // `agentlip up` is on SQLite, whatever the other hubs of these tests are on.
+  it.live.runIf(process.platform !== "win32" && !onPostgres)(
     "cost little memory, posts go on, and those who have the token read on",
     () =>
       Effect.gen(function* () {
@@ -238,7 +240,7 @@ describe("thirty connections that read nothing", () => {
         const url = `http://${host}:${port}`
         const hub = { url, ...client(url, auth_token) }
         const { topic } = yield* makeTopic(hub)
-        yield* postMany(hub, topic, 1_000)
+        yield* postMany(hub, topic, 200)
         const before = yield* memoryOf(hubRun)
         const paths = ["/api/v1/events?limit=1000", `/api/v1/messages?topic_id=${topic}&limit=1000`]
         const sockets = yield* Effect.forEach(

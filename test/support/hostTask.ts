@@ -3,7 +3,6 @@ import type { linkifier, Message, PluginSpecOptions } from "../../src/Plugin.ts"
 import type { Level } from "./isolation.ts"
 
 export interface Task {
-  readonly mode: "runtime" | "bare"
   readonly level: Level
   readonly spec: Omit<PluginSpecOptions<typeof linkifier>, "kind">
   readonly goodPath: string

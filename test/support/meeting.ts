@@ -29,16 +29,15 @@ export const specOf = (world: World, level: Level, rogue: Rogue) =>
 export const messageOf = ({ ask }: Rogue) => (ask === undefined ? message : { ...message, content_raw: ask })
 
 /** How long a host that trusts it waits for a rogue's answer, in milliseconds: those that hang are not waited out. */
-const patience = { hangs: 600, others: 10_000 }
+const patience = { hangs: 300, others: 10_000 }
 
 /** How long it waits for what may come after an answer, in milliseconds. */
 const linger = { floods: 500, twice: 200, others: 60 }
 
-export const taskOf = (world: World, mode: Task["mode"], level: Level, rogue: Rogue): Task => {
+export const taskOf = (world: World, level: Level, rogue: Rogue): Task => {
   const { harm } = rogue
   const twice = harm === "persists" || harm === "forges"
   return {
-    mode,
     level,
     spec: optionsOf(world, rogue),
     goodPath,
