@@ -132,7 +132,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/isolates/guestFiles.ts",
       "src/isolates/packageFile.ts"
     ],
-    mayImport: [...contract, "wire", "metrics"],
+    mayImport: [...contract, "wire", "net", "metrics"],
     holds: "what the other folders of isolates/ share, and fakes"
   },
   {
@@ -165,7 +165,7 @@ export const layers: ReadonlyArray<Layer> = [
   {
     name: "pool",
     paths: ["src/isolates/pool"],
-    mayImport: [...contract, "wire", "modules", "metrics", "isolates", "isolate", "watch", "levels"],
+    mayImport: [...contract, "wire", "modules", "net", "metrics", "isolates", "isolate", "watch", "levels"],
     holds: "a plugin's queue and isolates: growth, deadlines, retirement, retry of runs that never started"
   },
   {

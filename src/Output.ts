@@ -1,30 +1,30 @@
 /**
- * From a plugin's JSON text to a value that its kind's schema accepts. Sizes are looked at before anything is
- * parsed, shape before anything is decoded; a text that is too long, too deep or too many costs nothing more.
+ * Decodes a plugin's JSON text to a value that its kind's schema accepts. The size is checked before parsing, and the
+ * shape before decoding, so that a text over a limit costs nothing more.
  */
 import { Effect, type Schema, SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import { InvalidOutput } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import { jsonSize } from "./jsonSize.ts"
 import { maxPath, shapeIssue, tooDeep, tooMany, tooManyItems } from "./output/shape.ts"
-import type { AnyKind, Limits, PluginSpec } from "./Plugin.ts"
+import type { AnyKind, InputOf, Limits, OutputOf, PluginSpec } from "./Plugin.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
 
-/** A text longer than this is measured before it is parsed, parsed in one turn and looked at in the next. */
+/** A longer text is measured before it is parsed, and decoded one turn of the event loop after it is parsed. */
 const longText = 64 * 1024
 
-/** What a text says of itself before it is parsed. */
+/** What is wrong with a text's size, found without parsing it. */
 const sizeIssue = (text: string, limits: Limits): string | undefined => {
   if (text.length > limits.outputLength) {
     return `expected at most ${limits.outputLength} characters of JSON (limits.outputLength), got ${text.length}`
   }
-  // JSON.stringify escapes halves of pairs; a text that has some was not made by it.
+  // JSON.stringify escapes halves of surrogate pairs, so it did not write a text that has one.
   if (!text.isWellFormed()) return "expected JSON in well-formed Unicode, got half a surrogate pair"
-  // Whatever a short one holds costs little to parse, and its values are counted then.
+  // A short text is cheap to parse, and its values are counted then.
   if (text.length <= longText) return undefined
   const size = jsonSize(text, { values: limits.outputValues, depth: limits.outputDepth })
   if (size.depth > limits.outputDepth) return tooDeep(limits)
-  // Many items have many values: to be told of those first would send an author to the wrong limit.
+  // Check items before values: otherwise the message would name the wrong limit.
   if (text[0] === "[" && size.items > limits.outputItems) return tooManyItems(limits, "more")
   return size.values > limits.outputValues ? tooMany(limits) : undefined
 }
@@ -33,10 +33,10 @@ const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => (issue._tag === "MissingKey" ? "a value" : SchemaIssue.defaultLeafHook(issue))
 })
 
-/** The most of what was expected that an issue repeats. */
+/** The most characters of an expectation that an issue repeats. */
 const maxExpected = 500
 
-/** A schema's refusal of `value`, or of a list's part: where, what was expected and what came. */
+/** Why a schema refuses a value or a part of a list: where, what was expected, what came. */
 const refusal = (value: unknown, issue: SchemaIssue.Issue, itemsBefore: number): string => {
   const first = issuesOf(issue).issues[0]
   const path = (first?.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
@@ -52,7 +52,7 @@ const refusal = (value: unknown, issue: SchemaIssue.Issue, itemsBefore: number):
   const [item, ...inner] = path
   const at = typeof item === "number" ? [item + itemsBefore, ...inner] : path
   const where = at.length === 0 ? "" : `${shortened(pathText(at), maxPath)}: `
-  // A rule that knows better what came says so itself.
+  // A rule may say itself what came.
   const got = expected.includes(", got ") ? "" : `, got ${found === undefined ? "nothing" : shown(found)}`
   return `${where}expected ${expected}${got}`
 }
@@ -62,13 +62,13 @@ const maxIssue = 1_000
 /** Decodes a whole output, or fails with what is wrong with it. */
 type Decode = (value: unknown) => Effect.Effect<unknown, string>
 
-/** So many items are decoded without a look at the clock. */
+/** Items that are decoded between two checks of the clock. */
 const itemsAtOnce = 100
 
-/** For so long, in milliseconds, before others have their turn on the event loop. */
+/** Milliseconds of decoding before others get their turn on the event loop. */
 const turn = 5
 
-/** Whether a list of such outputs decodes as its parts do. */
+/** Whether a list can be decoded in parts. */
 const isPlainList = ({ ast }: Schema.Top): boolean =>
   SchemaAST.isArrays(ast) &&
   ast.elements.length === 0 &&
@@ -76,11 +76,11 @@ const isPlainList = ({ ast }: Schema.Top): boolean =>
   ast.checks === undefined &&
   ast.encoding === undefined
 
-const makeDecoder = (kind: AnyKind): Decode => {
+const valueDecoder = (kind: AnyKind): Decode => {
   const decode = SchemaParser.decodeUnknownEffect(kind.output)
   const decodePart = (value: unknown, itemsBefore: number): Effect.Effect<unknown, string> => {
     const decoded = decode(value)
-    // As it is with all schemas that wait for nothing: no fiber has to look at it.
+    // True for every schema without an asynchronous step: no fiber is needed.
     const done = successOf<unknown, SchemaIssue.Issue>(decoded)
     if (done !== undefined) return Effect.succeed(done.value)
     return Effect.mapError(decoded, (issue) => refusal(value, issue, itemsBefore))
@@ -104,44 +104,41 @@ const makeDecoder = (kind: AnyKind): Decode => {
     Array.isArray(value) && value.length > itemsAtOnce ? decodeLong(value) : decodeAll(value)
 }
 
-const decoders = new WeakMap<AnyKind, Decode>()
-const decoderOf = (kind: AnyKind): Decode => {
-  const known = decoders.get(kind)
-  if (known !== undefined) return known
-  const decode = makeDecoder(kind)
-  decoders.set(kind, decode)
-  return decode
-}
-
-/** Decodes a plugin's answer to `input`, or says what is wrong with it. */
-export const decodeOutput = <Input, Output>(
-  spec: PluginSpec,
-  input: Input,
+/** Decodes a plugin's answer to `input`, or fails with what is wrong with it. */
+export type OutputDecoder<Spec extends PluginSpec> = (
+  input: InputOf<Spec>,
   text: string
-): Effect.Effect<Output, InvalidOutput> => {
+) => Effect.Effect<OutputOf<Spec>, InvalidOutput>
+
+/** Makes the decoder of a plugin's outputs. */
+export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDecoder<Spec> => {
+  const { kind, limits } = spec
+  const decodeValue = valueDecoder(kind)
   const invalid = (issue: string): Effect.Effect<never, InvalidOutput> =>
     Effect.fail(new InvalidOutput({ plugin: spec.name, issue: printableLine(issue.slice(0, maxIssue)) }))
-  const tooMuch = sizeIssue(text, spec.limits)
-  if (tooMuch !== undefined) return invalid(tooMuch)
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return invalid(`expected JSON, got ${shown(text)}`)
+  return (input, text) => {
+    const tooMuch = sizeIssue(text, limits)
+    if (tooMuch !== undefined) return invalid(tooMuch)
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      return invalid(`expected JSON, got ${shown(text)}`)
+    }
+    const accept = (output: unknown): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
+      const problem = kind.check?.(output, input)
+      // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
+      return problem === undefined ? Effect.succeed(output as OutputOf<Spec>) : invalid(problem)
+    }
+    const judge = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
+      const issue = shapeIssue(value, limits, text.includes("\\u"))
+      if (issue !== undefined) return invalid(issue)
+      const decoded = decodeValue(value)
+      const done = successOf(decoded)
+      return done === undefined
+        ? Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
+        : accept(done.value)
+    }
+    return text.length > longText ? Effect.andThen(Effect.yieldNow, Effect.suspend(judge)) : judge()
   }
-  const accept = (output: unknown): Effect.Effect<Output, InvalidOutput> => {
-    const problem = spec.kind.check?.(output, input)
-    // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
-    return problem === undefined ? Effect.succeed(output as Output) : invalid(problem)
-  }
-  const judge = (): Effect.Effect<Output, InvalidOutput> => {
-    const issue = shapeIssue(value, spec.limits, text.includes("\\u"))
-    if (issue !== undefined) return invalid(issue)
-    const decoded = decoderOf(spec.kind)(value)
-    const done = successOf(decoded)
-    return done === undefined
-      ? Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
-      : accept(done.value)
-  }
-  return text.length > longText ? Effect.andThen(Effect.yieldNow, Effect.suspend(judge)) : judge()
 }

@@ -95,62 +95,67 @@ const prefixOf = ({ name, kind, config, limits, isolation }: PluginSpec, integri
     ])
   )
 
-/** A spec whose modules are known, and how its keys begin. */
-interface Pinned<Spec> {
+/** A spec pinned to its current modules, and the start of its keys. */
+interface Pin<Spec extends PluginSpec> {
   readonly spec: Spec
   readonly integrity: string
   readonly prefix: string
 }
 
-/** How a run is made and judged. */
-export interface Cacheable<Spec extends PluginSpec, A> {
-  /** Decodes an output's text for the input at hand. */
+/** A plugin whose runs can be cached. */
+export interface Cacheable<Spec extends PluginSpec> {
+  readonly spec: Spec
+  /** Set by its cached runs. */
+  pin: Pin<Spec> | undefined
+}
+
+/** How to make a run and judge its output. */
+export interface CacheableRun<Spec extends PluginSpec, A> {
+  /** Decodes an output's text for the current input. */
   readonly decode: (text: string) => Effect.Effect<A, PluginError>
-  /** Runs the spec it is given, which is pinned; calls `keep` with an output's text that was decoded. */
+  /** Runs a pinned spec, and calls `keep` with the text of an output that was decoded. */
   readonly run: (spec: Spec, keep: (text: string) => Effect.Effect<void>) => Effect.Effect<A, PluginError>
   readonly onResult: (result: "hit" | "miss") => void
 }
 
-/** Runs specs by way of a cache. */
+/** Runs plugins through a cache. */
 export interface CachedRuns {
   readonly cached: <Spec extends PluginSpec, A>(
-    spec: Spec,
-    /** The JSON of what the plugin is given. */
+    plugin: Cacheable<Spec>,
+    /** The JSON that the plugin gets. */
     input: string,
-    how: Cacheable<Spec, A>
+    how: CacheableRun<Spec, A>
   ) => Effect.Effect<A, PluginError>
-  /** The spec that a run of this one would have now; itself where its modules cannot be hashed. */
-  readonly pinned: <Spec extends PluginSpec>(spec: Spec) => Effect.Effect<Spec>
+  /** The spec that a run would have now: pinned, unless its modules cannot be hashed. */
+  readonly pinned: <Spec extends PluginSpec>(plugin: Cacheable<Spec>) => Effect.Effect<Spec>
 }
 
 const keepNothing = (): Effect.Effect<void> => Effect.void
 
-/** For the runtime: what stands between its callers and its runs where a spec says `cache: true`. */
+/** Makes the cached runs of a runtime. */
 export const makeCachedRuns = (
   cache: ResultCache["Service"],
-  /** Whether a plugin that does not load can go on with an earlier version. */
+  /** Whether the plugin can run an earlier version if it fails to load. */
   hasEarlier: (spec: PluginSpec) => boolean
 ): CachedRuns => {
   const hashes = new SourceHashes()
-  const pins = new WeakMap<PluginSpec, Pinned<PluginSpec>>()
 
-  const pin = <Spec extends PluginSpec>(spec: Spec, integrity: string): Pinned<Spec> => {
-    const known = pins.get(spec)
-    // A pin is only ever kept for the spec it was made of.
-    if (known !== undefined && known.integrity === integrity) return known as Pinned<Spec>
+  const pin = <Spec extends PluginSpec>(plugin: Cacheable<Spec>, integrity: string): Pin<Spec> => {
+    const { spec, pin: known } = plugin
+    if (known !== undefined && known.integrity === integrity) return known
     const pinned = { spec: { ...spec, integrity }, integrity, prefix: prefixOf(spec, integrity) }
-    pins.set(spec, pinned)
+    plugin.pin = pinned
     return pinned
   }
 
   const through = <Spec extends PluginSpec, A>(
-    pinned: Pinned<Spec>,
+    pinned: Pin<Spec>,
     input: string,
-    how: Cacheable<Spec, A>,
-    /** What is done where the pinned modules do not load. */
+    how: CacheableRun<Spec, A>,
+    /** What to do if the pinned modules fail to load. */
     otherwise: (error: LoadError) => Effect.Effect<A, PluginError>
   ): Effect.Effect<A, PluginError> => {
-    // Prefixes are of one length, so that no prefix and input are another's.
+    // All prefixes have the same length, so no two pairs of prefix and input give the same text.
     const key = digestOf(pinned.prefix + input)
     const miss = Effect.suspend(() => {
       how.onResult("miss")
@@ -171,32 +176,34 @@ export const makeCachedRuns = (
   }
 
   return {
-    // Looked at whenever it is run, however often: between two runs the files can change.
-    cached: (spec, input, how) =>
+    // The files are checked for every run, because they can change between two runs.
+    cached: (plugin, input, how) =>
       Effect.suspend(() => {
+        const { spec } = plugin
         if (spec.integrity !== undefined) {
-          return through(pin(spec, spec.integrity), input, how, Effect.fail)
+          return through(pin(plugin, spec.integrity), input, how, Effect.fail)
         }
         const hash = hashes.of(spec.modulePath)
         const otherwise = (error: LoadError) => {
-          // It may be that the files have changed since they were last looked at, and are not what is pinned.
+          // The files may have changed since the last check, so that they no longer match the pin.
           hash.doubt()
-          // What an earlier version answers is not to be kept as this one's.
+          // An earlier version's output must not be cached as this version's.
           return hasEarlier(spec) ? how.run(spec, keepNothing) : Effect.fail(error)
         }
         const go = (integrity: string | undefined) =>
           integrity === undefined
-            ? // Modules that cannot be hashed do not load either, and the run says why; that is no miss.
+            ? // Modules that cannot be hashed fail to load too, and the run says why. That is not a miss.
               how.run(spec, keepNothing)
-            : through(pin(spec, integrity), input, how, otherwise)
+            : through(pin(plugin, integrity), input, how, otherwise)
         return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(spec.timeout), go)
       }),
-    pinned: (spec) =>
+    pinned: (plugin) =>
       Effect.suspend(() => {
+        const { spec } = plugin
         if (spec.integrity !== undefined) return Effect.succeed(spec)
         const hash = hashes.of(spec.modulePath)
         const go = (integrity: string | undefined) =>
-          integrity === undefined ? spec : pin(spec, integrity).spec
+          integrity === undefined ? spec : pin(plugin, integrity).spec
         return hash.fresh ? Effect.succeed(go(hash.integrity)) : Effect.map(hash.refresh(spec.timeout), go)
       })
   }

@@ -1,29 +1,31 @@
-/** A run under way: what was asked, where it has got to, and what the pool and the metrics are told of it. */
+/** A run in progress: what was asked, its state, and what the pool and the metrics need of it. */
 import { Clock, Effect, type Fiber } from "effect"
 import type { Pass } from "./CircuitBreaker.ts"
 import type { PluginError } from "./Errors.ts"
 import { flatMapNow } from "./exits.ts"
 import type { PluginRecorder, RunOutcome } from "./Metrics.ts"
-import { decodeOutput } from "./Output.ts"
+import type { InputEncoder } from "./Input.ts"
+import type { OutputDecoder } from "./Output.ts"
 import type { InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
+import type { Cacheable } from "./ResultCache.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
 import type { PreparedPlugin, Submission } from "./WorkerLayer.ts"
 
-/** A spec and what it has come to on this host. */
-export interface Plugin {
-  readonly spec: PluginSpec
+/** A prepared plugin: a spec, and everything that is looked up or made once for it on this host. */
+export interface Plugin<Spec extends PluginSpec = PluginSpec> extends Cacheable<Spec> {
   readonly workers: PreparedPlugin
   readonly metrics: PluginRecorder
+  readonly encode: InputEncoder
+  readonly decode: OutputDecoder<Spec>
 }
 
 export interface Asked<Spec extends PluginSpec> {
-  readonly spec: Spec
   readonly value: InputOf<Spec>
-  /** The value's JSON, as the plugin is given it. */
+  /** The value's JSON, as the plugin gets it. */
   readonly input: string
   /** Counts the runtime's runs. */
   readonly number: number
-  /** Keeps an output that was decoded. */
+  /** Caches an output that was decoded. */
   readonly keep?: (output: string) => Effect.Effect<void>
 }
 
@@ -48,7 +50,7 @@ export interface RunCircuit {
 }
 
 export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
-  readonly plugin: Plugin
+  readonly plugin: Plugin<Spec>
   readonly asked: Asked<Spec>
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly traceparent: string | undefined
@@ -64,7 +66,12 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   readonly #since = performance.now()
   readonly #circuit: RunCircuit
 
-  constructor(plugin: Plugin, asked: Asked<Spec>, fiber: Fiber.Fiber<unknown, unknown>, circuit: RunCircuit) {
+  constructor(
+    plugin: Plugin<Spec>,
+    asked: Asked<Spec>,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    circuit: RunCircuit
+  ) {
     this.plugin = plugin
     this.asked = asked
     this.fiber = fiber
@@ -74,7 +81,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   }
 
   get spec(): Spec {
-    return this.asked.spec
+    return this.plugin.spec
   }
 
   get input(): string {
@@ -82,7 +89,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   }
 
   get labels(): Submission["labels"] {
-    return { plugin: this.asked.spec.name, run: runId(this.asked.spec, this.asked.number) }
+    return { plugin: this.spec.name, run: runId(this.spec, this.asked.number) }
   }
 
   get now(): number {
@@ -95,9 +102,9 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   }
 
   decode(output: string): Effect.Effect<OutputOf<Spec>, PluginError> {
-    const { spec, value, keep } = this.asked
+    const { value, keep } = this.asked
     this.outputLength = output.length
-    const decoded = decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output)
+    const decoded = this.plugin.decode(value, output)
     return keep === undefined ? decoded : Effect.tap(decoded, keep(output))
   }
 

@@ -4,9 +4,9 @@ import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./wire/messages.ts"
 import { exitOf, flatMapNow, successOf } from "./exits.ts"
-import { encodeInput } from "./Input.ts"
+import { makeInputEncoder } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
-import { decodeOutput } from "./Output.ts"
+import { makeOutputDecoder } from "./Output.ts"
 import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
 import { type Asked, type GuardedRun, type Plugin, Run, type RunCircuit, runId } from "./Run.ts"
@@ -88,19 +88,30 @@ const make = Effect.gen(function* () {
   const fork = yield* FiberSet.makeRuntime<never>()
   let runs = 0
 
-  /** What a spec comes to on this host. Specs are made once and used for many runs, so each is looked up once. */
-  const prepared = new WeakMap<PluginSpec, Plugin>()
-  const pluginOf = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin, LoadError> => {
+  /** A spec is made once and used for many runs, so its plugin is prepared once. */
+  const prepared = new WeakMap<PluginSpec, Effect.Effect<Plugin, LoadError>>()
+  const pluginOf = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
     const known = prepared.get(spec)
-    if (known !== undefined) return Effect.succeed(known)
+    // Each spec's entry is its own plugin: the map's type does not say so.
+    if (known !== undefined) return known as Effect.Effect<Plugin<Spec>, LoadError>
+    const made = prepare(spec)
+    prepared.set(spec, made)
+    return made
+  }
+  const prepare = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
     const reason = specProblem(spec)
-    const unresolved = reason === undefined ? spec.unresolved : { reason }
-    if (unresolved !== undefined) {
-      return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...unresolved }))
+    const problem = reason === undefined ? spec.unresolved : { reason }
+    if (problem !== undefined) {
+      return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...problem }))
     }
-    const plugin: Plugin = { spec, workers: workers.prepare(spec), metrics: metrics.of(spec) }
-    prepared.set(spec, plugin)
-    return Effect.succeed(plugin)
+    return Effect.succeed({
+      spec,
+      workers: workers.prepare(spec),
+      metrics: metrics.of(spec),
+      encode: makeInputEncoder(spec),
+      decode: makeOutputDecoder(spec),
+      pin: undefined
+    })
   }
   const cachedRuns = Option.isSome(cache)
     ? makeCachedRuns(cache.value, (spec) => workers.prepare(spec).hasEarlier())
@@ -151,7 +162,7 @@ const make = Effect.gen(function* () {
   }
 
   const start = <Spec extends PluginSpec>(
-    plugin: Plugin,
+    plugin: Plugin<Spec>,
     asked: Asked<Spec>,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Effect.Effect<OutputOf<Spec>, PluginError> => {
@@ -169,19 +180,17 @@ const make = Effect.gen(function* () {
       const number = ++runs
       const perform = () =>
         flatMapNow(pluginOf(spec), (plugin) =>
-          flatMapNow(encodeInput(spec, value), (input) =>
+          flatMapNow(plugin.encode(value), (input) =>
             spec.cache && cachedRuns !== undefined
-              ? cachedRuns.cached(spec, input, {
-                  decode: (output) => decodeOutput<InputOf<Spec>, OutputOf<Spec>>(spec, value, output),
+              ? cachedRuns.cached(plugin, input, {
+                  decode: (output) => plugin.decode(value, output),
                   run: (pinned, keep) =>
                     Effect.flatMap(pluginOf(pinned), (plugin) =>
-                      Effect.withFiber((fiber) =>
-                        start<Spec>(plugin, { spec: pinned, value, input, number, keep }, fiber)
-                      )
+                      Effect.withFiber((fiber) => start(plugin, { value, input, number, keep }, fiber))
                     ),
                   onResult: (result) => plugin.metrics.cached(result === "hit")
                 })
-              : start<Spec>(plugin, { spec, value, input, number }, fiber)
+              : start(plugin, { value, input, number }, fiber)
           )
         )
       return isTraced(fiber) ? withRunSpan(spec, runId(spec, number))(Effect.suspend(perform)) : perform()
@@ -203,15 +212,11 @@ const make = Effect.gen(function* () {
         { concurrency: options?.concurrency ?? 8 }
       ),
     load: (spec) =>
-      // Cached runs are pinned: an isolate that loaded the spec as it is would serve none of them.
-      Effect.andThen(
-        pluginOf(spec),
-        Effect.suspend(() =>
-          spec.cache && cachedRuns !== undefined ? cachedRuns.pinned(spec) : Effect.succeed(spec)
-        )
-      ).pipe(
-        Effect.flatMap(pluginOf),
-        Effect.flatMap(({ workers }) => workers.load)
-      )
+      Effect.flatMap(pluginOf(spec), (plugin) =>
+        // Cached runs are pinned: they cannot use an isolate that loaded the spec as it is.
+        spec.cache && cachedRuns !== undefined
+          ? Effect.flatMap(cachedRuns.pinned(plugin), pluginOf)
+          : Effect.succeed(plugin)
+      ).pipe(Effect.flatMap(({ workers }) => workers.load))
   })
 })

@@ -5,8 +5,8 @@ import { ExecutionError, InvalidOutput, LoadError, type PluginError } from "./Er
 import { configOf } from "./guest/shared/configOf.ts"
 import { describeThrown } from "./guest/shared/describe.ts"
 import { written } from "./guest/shared/writeOutput.ts"
-import { encodeInput } from "./Input.ts"
-import { decodeOutput } from "./Output.ts"
+import { makeInputEncoder } from "./Input.ts"
+import { makeOutputDecoder } from "./Output.ts"
 import { type Attachment, type Enrichment, extractor, linkifier, makeSpec } from "./Plugin.ts"
 
 /** What differs from a plain message and a context without a network. */
@@ -84,7 +84,7 @@ const run = Effect.fnUntraced(function* (
   const failed = (thrown: unknown): ExecutionError =>
     new ExecutionError({ plugin: plugin.name, cause: JSON.parse(describeThrown(thrown)) })
   const input = { message: { ...madeUp(text), ...message } }
-  const encoded: object = JSON.parse(yield* encodeInput(spec, input))
+  const encoded: object = JSON.parse(yield* makeInputEncoder(spec)(input))
   const decodedConfig = yield* Effect.tryPromise({
     try: () => configOf(plugin, config),
     catch: (error) =>
@@ -111,5 +111,5 @@ const run = Effect.fnUntraced(function* (
   })
   const { text: json, problem } = written(output, spec.limits.outputLength)
   if (problem !== undefined) return yield* new InvalidOutput({ plugin: plugin.name, issue: problem })
-  return yield* decodeOutput(spec, input, String(json))
+  return yield* makeOutputDecoder(spec)(input, String(json))
 })

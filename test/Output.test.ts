@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Duration, Effect, Exit, Layer, Schema } from "effect"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { InvalidOutput } from "../src/Errors.ts"
-import { decodeOutput } from "../src/Output.ts"
+import { makeOutputDecoder } from "../src/Output.ts"
 import {
   defaultLimits,
   extractor,
@@ -27,7 +27,7 @@ const specOf = (kind: KindName, limits: Partial<Limits> = {}) =>
 
 /** What becomes of a text that a plugin answered with. */
 const judge = (kind: KindName, text: string, limits?: Partial<Limits>) =>
-  decodeOutput<unknown, unknown>(specOf(kind, limits), { message }, text)
+  makeOutputDecoder(specOf(kind, limits))({ message }, text)
 
 const link = (change: object = {}) => ({ kind: "k", span: { start: 0, end: 1 }, data: {}, ...change })
 const fact = (change: object = {}) => ({ kind: "k", value_json: {}, ...change })
@@ -463,7 +463,7 @@ describe("Output: a hub's own kind", () => {
   ]
   it.effect.each(keys)("a key of a plugin's choice cannot spoil the issue: %j", ([key, issue]) =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(decodeOutput(recordSpec, {}, JSON.stringify({ [key]: "x" })))
+      const error = yield* Effect.flip(makeOutputDecoder(recordSpec)({}, JSON.stringify({ [key]: "x" })))
       assert.strictEqual(error.issue, issue)
     })
   )
@@ -487,8 +487,8 @@ describe("Output: a hub's own kind", () => {
       const pair = Schema.makeFilter((list: ReadonlyArray<number>) => list.length === 250 || "250 numbers")
       const spec = listSpec(Schema.Array(Schema.Finite).check(pair))
       const numbers = Array.from({ length: 250 }, (_, index) => index)
-      assert.deepStrictEqual(yield* decodeOutput(spec, {}, JSON.stringify(numbers)), numbers)
-      const error = yield* Effect.flip(decodeOutput(spec, {}, JSON.stringify([...numbers, 1])))
+      assert.deepStrictEqual(yield* makeOutputDecoder(spec)({}, JSON.stringify(numbers)), numbers)
+      const error = yield* Effect.flip(makeOutputDecoder(spec)({}, JSON.stringify([...numbers, 1])))
       assert.strictEqual(error.issue, "expected 250 numbers, got an array of 251")
     })
   )
@@ -511,7 +511,7 @@ describe("Output: a hub's own kind", () => {
         if (!stopped) setImmediate(next)
       }
       setImmediate(next)
-      yield* decodeOutput(spec, {}, JSON.stringify(Array.from({ length: 1_000 }, () => item)))
+      yield* makeOutputDecoder(spec)({}, JSON.stringify(Array.from({ length: 1_000 }, () => item)))
       stopped = true
       assert.isAtLeast(turns, 3)
     })
@@ -527,7 +527,7 @@ describe("Output: a hub's own kind", () => {
       })
       // A tree in a list is two levels.
       const text = `${'{"children":['.repeat(maxOutputDepth / 2)}${"]}".repeat(maxOutputDepth / 2)}`
-      assert.deepStrictEqual(yield* decodeOutput(trees, {}, text), JSON.parse(text))
+      assert.deepStrictEqual(yield* makeOutputDecoder(trees)({}, text), JSON.parse(text))
     })
   )
 })

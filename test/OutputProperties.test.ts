@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Schema } from "effect"
 import { InvalidOutput } from "../src/Errors.ts"
 import { type JsonSize, jsonSize } from "../src/jsonSize.ts"
-import { decodeOutput } from "../src/Output.ts"
+import { makeOutputDecoder } from "../src/Output.ts"
 import { type AnyKind, extractor, type Limits, linkifier, makeKind, makeSpec } from "../src/Plugin.ts"
 import { lineText, pathText, printable, printableJson, printableLine, shortened, shown } from "../src/text.ts"
 import { messageOf } from "./fixtures/library/message.ts"
@@ -50,7 +50,7 @@ const isPlain = (value: unknown): boolean => {
 const assertJudged = (text: string) =>
   Effect.gen(function* () {
     for (const spec of specs) {
-      const exit = yield* Effect.exit(decodeOutput(spec, input, text))
+      const exit = yield* Effect.exit(makeOutputDecoder(spec)(input, text))
       if (Exit.isSuccess(exit)) {
         assert.isTrue(Schema.is(spec.kind.output)(exit.value), text)
         assert.isTrue(isPlain(exit.value), text)

@@ -25,7 +25,7 @@ const harness = Effect.gen(function* () {
     answer: Effect.Effect<string, PluginError> = Effect.sync(() => `answer ${pinned.length}`),
     decode: (text: string) => Effect.Effect<string, PluginError> = Effect.succeed
   ) =>
-    runs.cached(spec, input, {
+    runs.cached({ spec, pin: undefined }, input, {
       decode,
       run: (spec, keep) =>
         Effect.suspend(() => {

@@ -17,7 +17,7 @@ import {
 import { Leftover, ReplyType } from "../../src/wire/messages.ts"
 import { jsonSize } from "../../src/jsonSize.ts"
 import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
-import { decodeOutput } from "../../src/Output.ts"
+import { makeOutputDecoder } from "../../src/Output.ts"
 import { spans } from "../contenders/agentlip.ts"
 import { smallTask } from "../contenders/task.ts"
 import { alternate, type Figure, type Suite } from "../figures.ts"
@@ -103,6 +103,7 @@ const messages = (worker: Worker): ReadonlyArray<Stage> => {
 const schemaStages = (schemas: Schemas): ReadonlyArray<Stage> => {
   const encode = Schema.encodeUnknownEffect(MessageInput)
   const decode = Schema.decodeUnknownEffect(spec.kind.output)
+  const decodeOutput = makeOutputDecoder(spec)
   return [
     effectful(
       `input: encode, ${schemas}`,
@@ -114,7 +115,7 @@ const schemaStages = (schemas: Schemas): ReadonlyArray<Stage> => {
     ),
     effectful(
       `output: size, parse, shape, decode, check, ${schemas}`,
-      Effect.suspend(() => decodeOutput(spec, input, outputText))
+      Effect.suspend(() => decodeOutput(input, outputText))
     )
   ]
 }

@@ -1,6 +1,7 @@
-/** A plugin whose grants are resolved to real paths and values: what its isolates are made for. */
+/** What the isolates of a plugin share: its grants resolved to real paths and values, its fetch limits. */
 import type { ResolvedGrants } from "../Capabilities.ts"
 import type { AuditLine } from "../wire/messages.ts"
+import type { Traffic } from "../net/NetSession.ts"
 import type { PluginSpec } from "../Plugin.ts"
 
 export type UngrantedUse = AuditLine | { readonly capability: "net"; readonly what: string }
@@ -12,6 +13,8 @@ export interface ResolvedPlugin {
   readonly base: string
   /** Records a use without a grant in audit mode; `true` if it was not recorded before. */
   readonly audit: (use: UngrantedUse) => boolean
-  /** Keys of warnings that the operator has already had. */
+  /** The fetch limits that all runs share. */
+  readonly traffic: Traffic
+  /** Keys of the warnings that were logged. */
   readonly noticed: Set<string>
 }

@@ -62,13 +62,19 @@ export class SideMessageHandler implements SideMessages {
   }
 
   net(json: string): string | undefined {
-    this.#session ??= lazySession(
-      this.#resolved.spec,
-      this.#resolved.grants,
-      this.#inAudit ? (what) => this.#report({ capability: "net", what }) : undefined,
-      (answer) => this.#isolate.tell(encodeNetAnswer(answer))
-    )
+    this.#session ??= this.#openSession()
     return this.#session.receive(json)
+  }
+
+  #openSession(): LazySession {
+    const { spec, grants, traffic } = this.#resolved
+    return lazySession({
+      grants: grants.net,
+      limits: spec.limits,
+      traffic,
+      send: (answer) => this.#isolate.tell(encodeNetAnswer(answer)),
+      ...(this.#inAudit ? { audit: (what) => this.#report({ capability: "net", what }) } : {})
+    })
   }
 
   audit(line: AuditLine): void {

@@ -12,6 +12,7 @@ import type { PluginSpec } from "../../Plugin.ts"
 import { crashed } from "../isolate/pluginErrors.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { HandedRun, IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
+import { makeTraffic } from "../../net/NetSession.ts"
 import { QueuePlace, RunQueue } from "./RunQueue.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { PreparedPlugin, Submission } from "../Workers.ts"
@@ -385,6 +386,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner {
           grants,
           base,
           audit: this.#host.audit(spec.name),
+          traffic: makeTraffic(spec.limits.fetchConcurrency),
           noticed: new Set()
         })
     })

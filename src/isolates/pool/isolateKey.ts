@@ -2,6 +2,9 @@
 import { Duration } from "effect"
 import type { PluginSpec } from "../../Plugin.ts"
 
+/** The order of keys makes no difference. */
+const sorted = (values: object): unknown => Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))
+
 /** Specs with the same key can use the same isolate. */
 export const isolateKeyOf = (spec: PluginSpec): string => {
   const { name, kind, modulePath, config, grants, isolation, reuse, limits, enforcement } = spec
@@ -11,10 +14,10 @@ export const isolateKeyOf = (spec: PluginSpec): string => {
     kind.method,
     modulePath,
     config,
-    grants,
+    sorted(grants),
     isolation,
     reuse,
-    limits,
+    sorted(limits),
     enforcement,
     spec.sandbox,
     spec.integrity,
