@@ -53,7 +53,7 @@ export default defineConfig({
       { extends: true, test: { name: "main", include: [everything] } },
       ...(process.env["AGENTLIP_TEST_POSTGRES"] ? [onPostgres] : [])
     ],
-    globalSetup: ["test/support/buildGuest.ts"],
+    globalSetup: ["test/support/build.ts"],
     // A process per file: a rogue that takes its host down takes one file with it, never the run.
     pool: "forks",
     // Tests wait for isolates more than they work; Vitest's own choice on two cores is one.
