@@ -2,7 +2,8 @@
  * Builds what `npm i @agentlip/hub` installs: the hub and the command line as a few files, so that a command starts in
  * milliseconds, with everything in them but QuickJS and the TypeScript compiler.
  *
- *   dist/agentlip.js    hub, command line, library, protocol and Effect
+ *   dist/agentlip.js    the command line
+ *   dist/chunks/        what it loads when it needs it: a command, the hub, the drivers of PostgreSQL and Redis
  *   dist/runtime/       code of the library that runs elsewhere: threads of the host, and guests
  *   dist/plugins/       the shipped plugins
  *
@@ -18,7 +19,8 @@ const library = path.join(root, "src") + path.sep
 
 /** Installed beside the hub: QuickJS because guests are granted its files by path, the compiler because it is large. */
 const external = [
-  /^node:/,
+  // Not node:http, see httpWithoutGetters.
+  /^node:(?!http$)/,
   /^bun:/,
   /^amaro$/,
   /^quickjs-emscripten-core/,
@@ -71,6 +73,48 @@ const chunk = (input, file) => ({
   output: { file: path.join(dist, file), format: "esm", codeSplitting: false }
 })
 
+const lazyHttp = "\0agentlip:http"
+
+/**
+ * An import of `node:http` reads all of its exports. Some of them, such as `WebSocket`, are getters that load Undici:
+ * 10 MB and 20 ms. This module takes only the others.
+ */
+const httpWithoutGetters = {
+  name: "http-without-getters",
+  resolveId: {
+    filter: { id: /^(?:node:)?http$/ },
+    handler: (_, importer, { kind }) =>
+      kind === "import-statement" && importer !== lazyHttp ? lazyHttp : undefined
+  },
+  load: (id) => {
+    if (id !== lazyHttp) return undefined
+    const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule("node:http")))
+      .filter(([name, { get }]) => get === undefined && name !== "default")
+      .map(([name]) => name)
+    return [
+      'const http = process.getBuiltinModule("node:http")',
+      "export default http",
+      `export const { ${names.join(", ")} } = http`
+    ].join("\n")
+  }
+}
+
+/**
+ * V8 keeps the source of what it runs: two bytes a character for the whole file if one is not Latin-1. Comments are
+ * gone here, so such characters are in string, template and regular expression literals, where escapes mean the same.
+ */
+const asciiOnly = {
+  name: "ascii-only",
+  renderChunk: (code) =>
+    code.replace(/[^\0-\x7f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+}
+
+/** Keeps names, so that stack traces can be read, and the licences of what is bundled. */
+const small = {
+  comments: { legal: true, annotation: false, jsdoc: false },
+  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } }
+}
+
 /** What is not bundled, because its text is what counts. */
 const copies = {
   name: "copies",
@@ -95,8 +139,8 @@ export default defineConfig([
   {
     ...options,
     input: { agentlip: path.join(import.meta.dirname, "src", "main.ts") },
-    plugins: [copies, ownUrls],
-    output: { dir: dist, format: "esm", chunkFileNames: "chunks/[name].js" }
+    plugins: [copies, ownUrls, httpWithoutGetters, asciiOnly],
+    output: { dir: dist, format: "esm", chunkFileNames: "chunks/[name].js", ...small }
   },
   {
     ...options,

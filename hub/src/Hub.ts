@@ -6,7 +6,7 @@ import {
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
-import { Layer, type Redacted } from "effect"
+import { Effect, Layer, type Redacted } from "effect"
 import * as path from "node:path"
 import { Attachments } from "./messages/Attachments.ts"
 import * as Announcement from "./workspace/Announcement.ts"
@@ -28,7 +28,7 @@ import { Plugins } from "./plugins/Plugins.ts"
 import * as Reload from "./plugins/Reload.ts"
 import * as ResultCacheStore from "./jobs/ResultCacheStore.ts"
 import * as Server from "./http/Server.ts"
-import * as SharedBreaker from "./plugins/SharedBreaker.ts"
+import type { RedisUnusable } from "./plugins/SharedBreaker.ts"
 import * as Secrets from "./plugins/Secrets.ts"
 import { Specs } from "./plugins/Specs.ts"
 import { Topics } from "./messages/Topics.ts"
@@ -54,8 +54,16 @@ export interface HubOptions
 
 const breakerLayer = (
   redis: Redacted.Redacted | undefined
-): Layer.Layer<CircuitBreaker, SharedBreaker.RedisUnusable> =>
-  redis === undefined ? CircuitBreaker.layer() : SharedBreaker.layer(redis)
+): Layer.Layer<CircuitBreaker, RedisUnusable> =>
+  redis === undefined
+    ? CircuitBreaker.layer()
+    : Layer.unwrap(
+        // A hub without Redis never loads its client, which is large.
+        Effect.map(
+          Effect.promise(() => import("./plugins/SharedBreaker.ts")),
+          (breaker) => breaker.layer(redis)
+        )
+      )
 
 /**
  * Plugins in their isolates, each behind its breaker. Spare isolates are kept for the levels that the plugins use.

@@ -2,10 +2,9 @@
 import { Effect, Layer, type Redacted } from "effect"
 import { Migrator, type SqlClient, SqlError } from "effect/sql"
 import * as DatabaseFile from "./DatabaseFile.ts"
-import * as DatabaseServer from "./DatabaseServer.ts"
+import type * as DatabaseServer from "./DatabaseServer.ts"
 import { Hubs } from "./Hubs.ts"
 import * as Migrations from "./Migrations.ts"
-import * as Postgres from "./Postgres.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
@@ -14,13 +13,14 @@ export const sqlite = (filename: string) =>
   Hubs.alone.pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(Sqlite.layer({ filename })))
 
 /** A PostgreSQL database, by its URL. */
-export const postgres = (url: Redacted.Redacted) => {
-  const tables = Effect.mapError(Migrations.migrate, (error) => DatabaseServer.unusable(url, error))
-  return Hubs.sharing().pipe(
-    Layer.provideMerge(Layer.effectDiscard(tables)),
-    Layer.provideMerge(Postgres.layer({ url }))
+export const postgres = (url: Redacted.Redacted) =>
+  Layer.unwrap(
+    // A hub with a SQLite file never loads the driver.
+    Effect.map(
+      Effect.promise(() => import("./PostgresDatabase.ts")),
+      (database) => database.layer(url)
+    )
   )
-}
 
 /** The innermost cause of a database error. */
 const origin = (error: unknown): unknown =>

@@ -2,10 +2,8 @@
  * Sends traces, metrics and logs to the OpenTelemetry collector that the environment names. Without one, nothing is
  * collected.
  */
-import { ConfigProvider, Context, Effect, Layer, References, Schema } from "effect"
-import { FetchHttpClient, HttpMiddleware } from "effect/http"
-import { Otlp, OtlpSerialization } from "effect/observability"
-import * as Redaction from "./Redaction.ts"
+import { Context, Effect, Layer, References, Schema } from "effect"
+import { HttpMiddleware } from "effect/http"
 
 /** The environment's telemetry settings are invalid. */
 export class TelemetryError extends Schema.TaggedError<TelemetryError>("@agentlip/hub/TelemetryError")(
@@ -40,10 +38,7 @@ const defaults: Environment = {
   OTEL_EXPORTER_OTLP_TIMEOUT: "1000"
 }
 
-const serializations: { readonly [protocol: string]: Layer.Layer<OtlpSerialization.OtlpSerialization> } = {
-  "http/json": OtlpSerialization.layerJson,
-  "http/protobuf": OtlpSerialization.layerProtobuf
-}
+const protocols = ["http/json", "http/protobuf"] as const
 
 const isSet = (value: string | undefined): value is string => value !== undefined && value.trim() !== ""
 
@@ -88,21 +83,18 @@ export const layer = (environment: Environment = process.env): Layer.Layer<never
           })
         }
       }
-      const protocol = settings["OTEL_EXPORTER_OTLP_PROTOCOL"] ?? ""
-      const serialization = serializations[protocol]
-      if (serialization === undefined) {
+      const wanted = settings["OTEL_EXPORTER_OTLP_PROTOCOL"] ?? ""
+      const protocol = protocols.find((protocol) => protocol === wanted)
+      if (protocol === undefined) {
         return yield* new TelemetryError({
           variable: "OTEL_EXPORTER_OTLP_PROTOCOL",
-          reason: `must be ${Object.keys(serializations).join(" or ")}, not ${protocol}`
+          reason: `must be ${protocols.join(" or ")}, not ${wanted}`
         })
       }
-      const exporters = Otlp.layerFromConfig().pipe(
-        Layer.provide(Redaction.layer.pipe(Layer.provide(serialization))),
-        Layer.provide(FetchHttpClient.layer),
-        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: settings })))
-      )
+      // A hub without a collector never loads the exporters.
+      const { exporters } = yield* Effect.promise(() => import("./Exporters.ts"))
       return Layer.mergeAll(spansForTracerOnly, untraced, Layer.succeed(Exporting, true)).pipe(
-        Layer.provideMerge(exporters)
+        Layer.provideMerge(exporters(protocol, settings))
       )
     })
   )
