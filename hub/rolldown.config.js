@@ -3,7 +3,7 @@
  * milliseconds, with everything in them but QuickJS and the TypeScript compiler.
  *
  *   dist/agentlip.js    the command line
- *   dist/chunks/        what it loads when it needs it: a command, the hub, the drivers of PostgreSQL and Redis
+ *   dist/chunk-*.js     what it loads when needed: a command, the hub, the drivers of PostgreSQL and Redis
  *   dist/runtime/       code of the library that runs elsewhere: threads of the host, and guests
  *   dist/plugins/       the shipped plugins
  *
@@ -140,7 +140,7 @@ export default defineConfig([
     ...options,
     input: { agentlip: path.join(import.meta.dirname, "src", "main.ts") },
     plugins: [copies, ownUrls, httpWithoutGetters, asciiOnly],
-    output: { dir: dist, format: "esm", chunkFileNames: "chunks/[name].js", ...small }
+    output: { dir: dist, format: "esm", chunkFileNames: "chunk-[name].js", ...small }
   },
   {
     ...options,

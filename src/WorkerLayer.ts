@@ -205,8 +205,10 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
         reason: [...problems.values()].join("; ")
       })
     }
-    for (const name of options.prepare ?? (wanted.length === 1 ? wanted : (["thread"] as const)))
-      yield* pools.get(name)?.bootSpares ?? Effect.void
+    const prepared = options.prepare ?? (wanted.length === 1 ? wanted : (["thread"] as const))
+    // A hub without plugins needs no thread that loads them.
+    if (prepared.length > 0) yield* Effect.forkScoped(loader.start)
+    for (const name of prepared) yield* pools.get(name)?.bootSpares ?? Effect.void
 
     return WorkerLayer.of({
       prepare: (spec) =>

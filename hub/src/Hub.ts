@@ -52,9 +52,7 @@ export interface HubOptions
   readonly reload?: Reload.ReloadOptions
 }
 
-const breakerLayer = (
-  redis: Redacted.Redacted | undefined
-): Layer.Layer<CircuitBreaker, RedisUnusable> =>
+const breakerLayer = (redis: Redacted.Redacted | undefined): Layer.Layer<CircuitBreaker, RedisUnusable> =>
   redis === undefined
     ? CircuitBreaker.layer()
     : Layer.unwrap(

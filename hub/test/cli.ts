@@ -5,7 +5,7 @@ import { Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { agentlip } from "../src/cli/commands/agentlip.ts"
+import { agentlipFor } from "../src/cli/commands/agentlip.ts"
 import * as Errors from "../src/cli/render/Errors.ts"
 import { hubMain, root } from "./hubProcess.ts"
 import type { Json } from "./testHub.ts"
@@ -41,7 +41,7 @@ export const commandsOf =
   (workspace: string, stdin: string | Uint8Array = "") =>
   (...args: ReadonlyArray<string>): Effect.Effect<Outcome> =>
     Effect.gen(function* () {
-      const run = Command.runWith(agentlip, { version: "0.0.0" })
+      const run = Command.runWith(yield* agentlipFor(args), { version: "0.0.0" })
       const exit = yield* Effect.exit(run([...args, "--workspace", workspace]))
       const code = yield* Effect.callback<number>((resume) =>
         Runtime.defaultTeardown(exit, (code) => resume(Effect.succeed(code)))

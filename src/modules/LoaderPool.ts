@@ -50,8 +50,8 @@ export class LoaderPool {
   #sweep: NodeJS.Timeout | undefined
 
   /**
-   * Starts the first thread. Resolves when it is ready, so that its start does not count towards a plugin's
-   * deadline.
+   * Starts the first thread. Resolves when it is ready or has failed. Wait for it before the first job, so that the
+   * start does not count towards a plugin's deadline.
    */
   start(): Promise<void> {
     return new Promise((resolve) => this.#boot(resolve))

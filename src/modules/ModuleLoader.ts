@@ -24,6 +24,8 @@ export class ModuleLoader extends Context.Service<
      * runtime is closed.
      */
     readonly open: (entry: string, options: OpenOptions) => Effect.Effect<GuestModules, string>
+    /** Starts the first thread. Without it, the first `open` does. */
+    readonly start: Effect.Effect<void>
   }
 >()("@agentlip/plugin-runtime/modules/ModuleLoader") {
   static readonly layer = Layer.effect(
@@ -37,14 +39,18 @@ const make = Effect.gen(function* () {
     Effect.sync(() => new LoaderPool()),
     (pool) => Effect.promise(() => pool.close())
   )
-  yield* Effect.promise(() => pool.start())
+  let started: Promise<void> | undefined
+  // After closing, starting a thread would leak it.
+  const start = Effect.suspend(() =>
+    pool.closed ? Effect.void : Effect.promise(() => (started ??= pool.start()))
+  )
   const known = new KnownRequests()
   const kept = new KeptVersions()
   let guests = 0
   return ModuleLoader.of({
+    start,
     open: (entry, { integrity, keep }) =>
-      Effect.suspend(() => {
-        // After closing, starting a thread would leak it.
+      Effect.flatMap(start, () => {
         if (pool.closed) return Effect.fail(runtimeClosed)
         if (!existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
         const plugin = integrity === undefined ? { entry } : { entry, integrity }

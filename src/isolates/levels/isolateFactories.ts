@@ -80,6 +80,9 @@ export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory>
           return spec.sandbox === "auto" ? Effect.as(warned, bootOptions) : Effect.fail(problem)
         })
       },
-      boot: (bootOptions) => bootIsolate(startProcess(bootOptions, host), "process")
+      boot: (bootOptions) =>
+        Effect.flatMap(host.setpriv, (setpriv) =>
+          bootIsolate(startProcess(bootOptions, host, setpriv), "process")
+        )
     }
   })

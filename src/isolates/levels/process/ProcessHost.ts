@@ -6,14 +6,14 @@ import { engineProblem, noticeText, toInstall } from "../../../capabilities/engi
 import { bootReads } from "../../guestFiles.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
 
-/** What the machine has for processes; found out once, when the Layer is built. */
+/** What the machine has for processes. */
 export interface ProcessHost {
   /** Path of a Node executable. */
   readonly node: string
   /** Whom guests run as; absent: the host's own user. */
   readonly user?: User
-  /** Path of a setpriv that can have the kernel end a process with its parent. */
-  readonly setpriv?: string
+  /** Path of a setpriv that can have the kernel end a process with its parent. Looked for with the first process. */
+  readonly setpriv: Effect.Effect<string | undefined>
   /** What an operator is to know when the first plugin is run on it. */
   readonly warning?: string
 }
@@ -76,9 +76,8 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
     if (process.platform === "win32") {
       return yield* Effect.fail('isolation "process" is not available on Windows; use "thread" or "wasm"')
     }
-    const setpriv = yield* findSetpriv
     const node = yield* findNode(options.node)
-    const host = { node, ...(setpriv === undefined ? {} : { setpriv }) }
+    const host = { node, setpriv: yield* Effect.cached(findSetpriv) }
     if (typeof options.user === "object") return { ...host, user: options.user }
     if (options.user === "host" || process.getuid?.() !== 0) return host
     const blocked = unreadable(node)

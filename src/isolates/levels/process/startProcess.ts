@@ -45,7 +45,7 @@ exec 9<&-`
 const clean = "unset PWD OLDPWD SHLVL _"
 
 /** Sets the limits, then becomes what it is given. */
-const launcher = ({ setpriv }: ProcessHost): string =>
+const launcher = (setpriv: string | undefined): string =>
   setpriv === undefined
     ? `${watcher}\n${clean}\n${limits}\nexec "$@"`
     : `${clean}\n${limits}\nexec ${setpriv} --pdeathsig KILL --no-new-privs -- "$@"`
@@ -126,10 +126,10 @@ const serveGuest = (line: Socket, modules: GuestModules, broken: (what: string) 
 
 /** Starts a process; it is ready once its hello has come. */
 export const startProcess =
-  (bootOptions: BootOptions, host: ProcessHost) =>
+  (bootOptions: BootOptions, host: ProcessHost, setpriv: string | undefined) =>
   (events: TransportEvents): Transport => {
     const limit = (dataFloor + (bootOptions.memory ?? 0)) * 1024
-    const child = spawn("/bin/sh", ["-c", launcher(host), String(limit), ...command(bootOptions, host)], {
+    const child = spawn("/bin/sh", ["-c", launcher(setpriv), String(limit), ...command(bootOptions, host)], {
       cwd: "/",
       env: {},
       detached: true,
