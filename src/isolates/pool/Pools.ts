@@ -21,7 +21,8 @@ import type { GuestModules } from "../../modules/GuestModules.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
 import { type IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
-import { type PoolHost, PluginPool } from "./PluginPool.ts"
+import { PluginPool } from "./PluginPool.ts"
+import type { Labels, PoolHost } from "./PoolHost.ts"
 import { makeLevelIsolates, type LevelIsolatesOptions } from "./LevelIsolates.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { UsageWatch } from "../watch/UsageWatch.ts"
@@ -43,8 +44,6 @@ export interface PoolOptions extends LevelIsolatesOptions {
   /** Base folder of relative paths in grants. */
   readonly grantsBase: string
 }
-
-type Labels = { readonly [label: string]: string }
 
 export interface Pools {
   readonly prepare: (spec: PluginSpec) => PreparedPlugin

@@ -105,10 +105,11 @@ export class Allowance {
   /** When it is to be looked at next. */
   due: number
 
-  constructor(clock: Clock.Clock, millis: number) {
+  /** `now`: as `performance.now()` counts. */
+  constructor(clock: Clock.Clock, millis: number, now = performance.now()) {
     this.#clock = clock
     this.#millis = millis
-    this.#began = monotonic(clock)
+    this.#began = clock === liveClock ? now : clock.currentTimeMillisUnsafe()
     this.#before = pausedBy(clock, this.#began)
     this.due = this.#began + millis
   }

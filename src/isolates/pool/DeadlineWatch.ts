@@ -1,0 +1,91 @@
+/** Watches the deadlines of an isolate's runs: one fiber for all of them, asleep until the next deadline. */
+import { type Clock, Duration, Effect, type Fiber } from "effect"
+import { type Allowance, hostPauses } from "../watch/HostPauses.ts"
+
+/** Milliseconds without a run after which the fiber ends too: asleep, it would keep the host's process alive. */
+const restTime = 100
+
+/** A run with a deadline. */
+export interface TimedRun {
+  readonly clock: Clock.Clock
+  /** Set when the run begins. */
+  readonly time: Allowance | undefined
+}
+
+interface DeadlineWatchOptions<Run> {
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  /** The run that executes now. */
+  readonly current: () => Run | undefined
+  /** The time of the current run is over; the host stood still for `paused` milliseconds of it. */
+  readonly expired: (run: Run, paused: number) => Effect.Effect<void>
+}
+
+export class DeadlineWatch<Run extends TimedRun> {
+  readonly #options: DeadlineWatchOptions<Run>
+  #fiber: Fiber.Fiber<unknown> | undefined
+  #clock: Clock.Clock | undefined
+  #wakesAt = Number.POSITIVE_INFINITY
+  #restTimer: NodeJS.Timeout | undefined
+  /** Whether the host's pauses are watched for it. */
+  #holdsPauses = false
+  #isStopped = false
+
+  constructor(options: DeadlineWatchOptions<Run>) {
+    this.#options = options
+  }
+
+  /** A run begins. */
+  watch(due: number, clock: Clock.Clock): void {
+    if (due >= this.#wakesAt && clock === this.#clock) return
+    this.#fiber?.interruptUnsafe()
+    this.#clock = clock
+    if (!this.#holdsPauses) hostPauses.hold()
+    this.#holdsPauses = true
+    const fiber = this.#options.fork(this.#look(clock))
+    // Its first look may have found the time over already.
+    this.#fiber = this.#isStopped ? undefined : fiber
+  }
+
+  /** No run is left. One that comes soon finds the fiber still there, which is cheaper than a new one. */
+  rest(): void {
+    if (this.#fiber === undefined) return
+    this.#restTimer ??= setTimeout(() => {
+      if (this.#options.current() === undefined) this.end()
+    }, restTime).unref()
+    this.#restTimer.refresh()
+  }
+
+  end(): void {
+    clearTimeout(this.#restTimer)
+    this.#restTimer = undefined
+    this.#fiber?.interruptUnsafe()
+    this.#fiber = undefined
+    this.#wakesAt = Number.POSITIVE_INFINITY
+    if (!this.#holdsPauses) return
+    this.#holdsPauses = false
+    hostPauses.release()
+  }
+
+  /** Ends for good. */
+  stop(): void {
+    this.#isStopped = true
+    this.end()
+  }
+
+  #look(clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const run = this.#options.current()
+      this.#wakesAt = Number.POSITIVE_INFINITY
+      if (run?.time === undefined || run.clock !== clock) return Effect.void
+      const { time } = run
+      const left = time.left()
+      if (left <= 0) {
+        // This fiber goes on with `expired`: ending the watch must not interrupt it.
+        this.#fiber = undefined
+        return this.#options.expired(run, time.paused)
+      }
+      this.#wakesAt = time.due
+      return Effect.andThen(clock.sleep(Duration.millis(left)), this.#look(clock))
+    })
+  }
+}

@@ -1,0 +1,41 @@
+/** What the pools of all plugins on a level share. */
+import type { Effect, Fiber } from "effect"
+import type { PluginError } from "../../Errors.ts"
+import type { PluginRecorder } from "../../Metrics.ts"
+import type { PluginSpec } from "../../Plugin.ts"
+import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
+import type { IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
+
+export type Labels = { readonly [label: string]: string }
+
+export interface PoolHost {
+  /** Base folder of relative paths in grants. */
+  readonly grantsBase: string
+  /** Milliseconds after which an isolate is replaced. */
+  readonly maxAge: number
+  /** Runs after which an isolate is replaced. */
+  readonly maxRuns: number
+  /** The error for every run while no isolate may be made; `undefined` otherwise. */
+  readonly refusal: (spec: PluginSpec) => PluginError | undefined
+  readonly audit: (plugin: string) => ResolvedPlugin["audit"]
+  readonly recorder: (spec: PluginSpec) => PluginRecorder
+  /** Forks an effect that is interrupted when the level closes. */
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load can be interrupted. */
+  readonly make: (
+    resolved: ResolvedPlugin,
+    owner: IsolateOwner,
+    labels: Labels
+  ) => Effect.Effect<PluginIsolate, PluginError>
+  /** Whether the files that an isolate has loaded have changed; `false` if that is not known in time. */
+  readonly hasChanged: (isolate: PluginIsolate) => Effect.Effect<boolean>
+  readonly busy: (isolate: PluginIsolate, spec: PluginSpec, recorder: PluginRecorder) => void
+  readonly idle: (isolate: PluginIsolate) => void
+  /** Ends an isolate in the background. */
+  readonly discard: (isolate: PluginIsolate, spec: PluginSpec) => void
+  /** Boots a spare to replace the one that became this isolate. */
+  readonly fill: (isolate: PluginIsolate) => void
+  /** Records an isolate that did not die. */
+  readonly undead: (isolate: PluginIsolate, spec: PluginSpec) => Effect.Effect<void>
+  readonly hasEarlier: (spec: PluginSpec) => boolean
+}
