@@ -16,10 +16,13 @@ const onPostgres = {
   test: {
     name: "PostgreSQL",
     include: ["hub/test/**/*.test.ts"],
-    // Of SQLite's own client and file, or of no database at all: of its server, its processes and its commands.
+    // Of SQLite's own client and file, or of no database at all: of its server, its page, its processes and its commands.
     exclude: [
       "Backup",
       "CliProcess",
+      "ConsoleAccess",
+      "ConsolePage",
+      "ConsoleTexts",
       "DatabaseFile",
       "Ids",
       "Integrity",

@@ -6,8 +6,10 @@
  *   dist/chunk-*.js     what it loads when needed: a command, the hub, the drivers of PostgreSQL and Redis
  *   dist/runtime/       code of the library that runs elsewhere: threads of the host, and guests
  *   dist/plugins/       the shipped plugins
+ *   dist/console/       the page of the web console
  *
- * Needs the library and the plugins to be built: it takes guests, threads and plugins from their `dist`.
+ * Needs the library, the plugins and the console to be built: it takes guests, threads, plugins and the page from their
+ * `dist`.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -128,6 +130,7 @@ const copies = {
     }
     fs.cpSync(path.join(root, "dist", "author.js"), path.join(dist, "runtime", "author.js"))
     fs.cpSync(path.join(root, "plugins", "dist"), path.join(dist, "plugins"), { recursive: true })
+    fs.cpSync(path.join(root, "console", "dist"), path.join(dist, "console"), { recursive: true })
     const manifest = JSON.stringify({ type: "module" })
     for (const folder of ["runtime", "plugins"]) {
       fs.writeFileSync(path.join(dist, folder, "package.json"), `${manifest}\n`)

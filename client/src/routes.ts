@@ -19,11 +19,16 @@ export const routes = {
   changeMessage: "PATCH /api/v1/messages/:id",
   createAttachment: "POST /api/v1/topics/:id/attachments",
   jobs: "GET /api/v1/jobs",
+  newestJobs: "GET /api/v1/jobs/newest",
   backfills: "GET /api/v1/backfills",
   backfill: "GET /api/v1/backfills/:id",
   trip: "POST /api/v1/plugins/:name/trip",
   reset: "POST /api/v1/plugins/:name/reset",
   retry: "POST /api/v1/jobs/retry",
   beginBackfill: "POST /api/v1/backfills",
-  pauseBackfill: "POST /api/v1/backfills/:id/pause"
+  pauseBackfill: "POST /api/v1/backfills/:id/pause",
+  signIn: "POST /api/v1/console/sessions",
+  makeConsoleLink: "POST /api/v1/console/links",
+  session: "GET /api/v1/console/session",
+  signOut: "POST /api/v1/console/sessions/end"
 } as const

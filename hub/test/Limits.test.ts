@@ -32,7 +32,14 @@ describe("what is no request of the protocol's", () => {
       refused(yield* post("\u0000", "application/json"), 400, "INVALID_INPUT")
       refused(yield* post('{"name":"x"}', "text/plain"), 400, "INVALID_INPUT")
       refused(yield* post("name=x", "application/x-www-form-urlencoded"), 400, "INVALID_INPUT")
-      for (const target of ["/", "/api", "/api/v1/nothing", "/api/v1/channels/x/nothing", "//", "/../etc"]) {
+      for (const target of [
+        "/console",
+        "/api",
+        "/api/v1/nothing",
+        "/api/v1/channels/x/nothing",
+        "//x",
+        "/../etc"
+      ]) {
         refused(yield* get(hub, target), 404, "NOT_FOUND")
       }
       for (const target of [

@@ -1,5 +1,6 @@
 /** The hub's HTTP interface: every route except the WebSocket and the pages about the interface itself. */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { Console, ConsoleSignIn } from "./ConsoleApi.ts"
 import { eventSchemas } from "./Events.ts"
 import { Health, Metrics } from "./HealthApi.ts"
 import { Live } from "./LiveApi.ts"
@@ -16,6 +17,8 @@ export class Api extends HttpApi.make("agentlip-hub")
   .add(Writes)
   .add(OperationReads)
   .add(Operations)
+  .add(ConsoleSignIn)
+  .add(Console)
   .add(Metrics)
   .annotate(HttpApi.AdditionalSchemas, eventSchemas)
   .annotateMerge(

@@ -36,6 +36,22 @@ export class OperationReads extends HttpApiGroup.make("operationReads")
       success: Schema.Struct({ jobs: Schema.Array(Job), next: Schema.NullOr(Schema.String) }),
       error: InvalidInput
     }).annotate(OpenApi.Summary, "List jobs, newest first"),
+    HttpApiEndpoint.get("newestJobs", "/jobs/newest", {
+      query: {
+        message_id: described(
+          "The id of a message. May be repeated, up to 100 times.",
+          Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(100))
+        )
+      },
+      success: Schema.Struct({
+        jobs: Schema.Array(Job),
+        next: described(
+          "The first message that did not fit on the page of about 1 MiB. `null`: all did.",
+          Schema.NullOr(Schema.String)
+        )
+      }),
+      error: InvalidInput
+    }).annotate(OpenApi.Summary, "List the jobs of the newest content of several messages"),
     HttpApiEndpoint.get("backfills", "/backfills", {
       success: Schema.Struct({ backfills: Schema.Array(Backfill) })
     }).annotate(OpenApi.Summary, "List backfills"),

@@ -34,7 +34,13 @@ export class Reads extends HttpApiGroup.make("reads")
         ),
         limit: limit("50"),
         before_id: Schema.optional(described("Only messages before the one with this id.", Schema.String)),
-        after_id: afterId("messages")
+        after_id: afterId("messages"),
+        order: Schema.optional(
+          described(
+            "`asc`: oldest first, so that `after_id` gives the messages directly after it. Default: `desc`.",
+            Schema.Literals(["asc", "desc"])
+          )
+        )
       },
       success: Schema.Struct({ messages: Schema.Array(Message), has_more }),
       error: InvalidInput

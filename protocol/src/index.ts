@@ -1,5 +1,6 @@
 /** The wire protocol of an Agentlip hub. Hub, client, command line and console all use these declarations. */
 export * from "./Api.ts"
+export * from "./ConsoleApi.ts"
 export * from "./Entities.ts"
 export * from "./Errors.ts"
 export * from "./Events.ts"

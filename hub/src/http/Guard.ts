@@ -2,6 +2,7 @@
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { isPage } from "../console/paths.ts"
 import { refusal } from "./Failures.ts"
 
 /** Limits what a browser does with a response: no type sniffing, caching, referrer, loading or framing. */
@@ -30,6 +31,13 @@ const hostsOf = (request: HttpServerRequest.HttpServerRequest): number => {
   return rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
 }
 
+/** True for a link to the console's page, from wherever it was followed. The page is the same for everyone. */
+const isVisit = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): boolean =>
+  method === "GET" &&
+  headers["sec-fetch-mode"] === "navigate" &&
+  headers["sec-fetch-dest"] === "document" &&
+  isPage(url)
+
 /** The reason to refuse a request, whatever its route. */
 const objection = (
   request: HttpServerRequest.HttpServerRequest
@@ -46,7 +54,7 @@ const objection = (
     return refusal("FORBIDDEN", "Pages of other origins are not answered")
   }
   // Browsers send it even without an Origin: for images, scripts and links. Another local port is `same-site`.
-  if (site !== undefined && site !== "same-origin" && site !== "none") {
+  if (site !== undefined && site !== "same-origin" && site !== "none" && !isVisit(request)) {
     return refusal("FORBIDDEN", "Pages of other sites are not answered; open the address itself")
   }
   return isEncoded(url)
@@ -63,13 +71,8 @@ export const admitted = <E, R>(
     return objected === undefined ? handler : Effect.succeed(objected)
   })
 
-/** Adds the headers that every response has. A page has a content security policy of its own. */
+/** Adds the headers that every response has, unless the response has its own. */
 export const secured = (
   response: HttpServerResponse.HttpServerResponse
-): HttpServerResponse.HttpServerResponse => {
-  const policy = response.headers["content-security-policy"]
-  return HttpServerResponse.setHeaders(response, {
-    ...securityHeaders,
-    ...(policy === undefined ? {} : { "content-security-policy": policy })
-  })
-}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeaders(response, { ...securityHeaders, ...response.headers })

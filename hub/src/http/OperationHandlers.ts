@@ -2,11 +2,16 @@
 import { CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api } from "@agentlip/protocol"
+import { Api, type Job } from "@agentlip/protocol"
 import { Backfills } from "../jobs/Backfills.ts"
 import { Jobs } from "../jobs/Jobs.ts"
+import { JobStates } from "../jobs/JobStates.ts"
 import { Plugins } from "../plugins/Plugins.ts"
+import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
+
+/** Jobs of one message. There is one for each plugin. */
+const mostJobs = 200
 
 const ReadsLive = HttpApiBuilder.group(
   Api,
@@ -14,8 +19,24 @@ const ReadsLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const jobs = yield* Jobs
     const backfills = yield* Backfills
+    const jobStates = yield* JobStates
+    const newest = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+      const found: Array<Job> = []
+      let bytes = 0
+      for (const id of ids) {
+        if (bytes > maxPageBytes) return { jobs: found, next: id }
+        const { derivations } = yield* jobStates.list(id, { limit: mostJobs })
+        // Newest content first.
+        const [first] = derivations
+        const jobs = derivations.filter(({ content_version }) => content_version === first?.content_version)
+        bytes += JSON.stringify(jobs).length
+        found.push(...jobs)
+      }
+      return { jobs: found, next: null }
+    })
     return handlers.handleAll({
       jobs: ({ query: { limit = 50, ...query } }) => jobs.list({ ...query, limit }).pipe(storageIsDefect),
+      newestJobs: ({ query: { message_id } }) => newest(message_id).pipe(storageIsDefect),
       backfills: () => Effect.map(backfills.list, (backfills) => ({ backfills })).pipe(storageIsDefect),
       backfill: ({ params: { id } }) =>
         Effect.map(backfills.get(id), (backfill) => ({ backfill })).pipe(storageIsDefect)

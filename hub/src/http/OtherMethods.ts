@@ -4,6 +4,7 @@ import { HttpRouter } from "effect/http"
 import { HttpApi } from "effect/http-api"
 import { Api } from "@agentlip/protocol"
 import { docsPath } from "./DocsPage.ts"
+import { filePath, pagePaths } from "../console/paths.ts"
 import { refusal } from "./Failures.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const
@@ -19,6 +20,7 @@ const known = (): ReadonlyMap<Path, ReadonlySet<string>> => {
   add("GET", docsPath)
   add("GET", "/openapi.json")
   add("GET", "/ws")
+  for (const path of [...pagePaths, filePath] as const) add("GET", path)
   HttpApi.reflect(Api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint: { method, path } }) => {

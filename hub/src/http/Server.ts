@@ -7,9 +7,13 @@ import { Api, EveryRequest, ReadAuthorization } from "@agentlip/protocol"
 import { AuthorizationLive } from "./Auth.ts"
 import { createHubServer } from "./BrokenRequests.ts"
 import type { ConnectionOptions } from "./Connections.ts"
+import { ConsoleHandlersLive } from "./ConsoleHandlers.ts"
+import * as ConsoleRoutes from "./ConsoleRoutes.ts"
 import * as DocsPage from "./DocsPage.ts"
 import { EventStreamLive } from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
+import { Sessions } from "../console/Sessions.ts"
+import * as SignedIn from "../console/SignedIn.ts"
 import { Feed } from "../core/Feed.ts"
 import { admitted, secured } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
@@ -69,9 +73,11 @@ const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boole
       const limited = yield* RateLimits.make(rateLimits)
       const bounded = yield* InFlight.make
       const authorized = yield* ReadAuth.make(readAuth)
+      const signedIn = yield* SignedIn.make
       const answered = yield* Failures.make
       return HttpRouter.middleware(
-        (handler) => handler.pipe(authorized, bounded, limited, admitted, answered, Effect.map(secured)),
+        (handler) =>
+          handler.pipe(authorized, bounded, limited, signedIn, admitted, answered, Effect.map(secured)),
         { global: true }
       )
     })
@@ -94,11 +100,19 @@ const routes = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
     DocsPage.layer,
     Socket.layer,
+    ConsoleRoutes.layer,
     OtherMethods.layer,
     everyRequest(rateLimits, readAuth)
   ).pipe(
-    Layer.provide([HandlersLive(readAuth), OperationHandlersLive, EventStreamLive, MetricsLive]),
-    Layer.provide([DeclaredLive, AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive])
+    Layer.provide([
+      HandlersLive(readAuth),
+      OperationHandlersLive,
+      EventStreamLive,
+      MetricsLive,
+      ConsoleHandlersLive
+    ]),
+    Layer.provide([DeclaredLive, AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive]),
+    Layer.provide(Sessions.layer)
   )
 
 /** Built after the server, so that at a stop the clients of live events leave before the server waits for them. */

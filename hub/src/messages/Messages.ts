@@ -30,6 +30,8 @@ export interface MessageQuery {
   readonly limit: number
   readonly before_id?: string | undefined
   readonly after_id?: string | undefined
+  /** Default `desc`: newest first. */
+  readonly order?: "asc" | "desc" | undefined
 }
 
 interface Changed {
@@ -278,23 +280,25 @@ export class Messages extends Context.Service<
       }, sql.withTransaction)
 
       const list = Effect.fnUntraced(function* (query: MessageQuery) {
-        const { topic_id, channel_id, limit, before_id, after_id } = query
+        const { topic_id, channel_id, limit, before_id, after_id, order = "desc" } = query
+        const isAscending = order === "asc"
         if (topic_id === undefined && channel_id === undefined) {
           return yield* new InvalidInput({ error: "topic_id or channel_id is required" })
         }
         const { rows, has_more } = yield* pages.page<Message, SqlError.SqlError, never>({
           limit,
           read: (count, last) => {
-            const before = last?.id ?? before_id
+            const before = isAscending ? before_id : (last?.id ?? before_id)
+            const after = isAscending ? (last?.id ?? after_id) : after_id
             return sql`
               SELECT ${sql.literal(columns)} FROM messages
               WHERE ${sql.and([
                 ...(topic_id === undefined ? [] : [sql`topic_id = ${topic_id}`]),
                 ...(channel_id === undefined ? [] : [sql`channel_id = ${channel_id}`]),
                 ...(before === undefined ? [] : [sql`id < ${before}`]),
-                ...(after_id === undefined ? [] : [sql`id > ${after_id}`])
+                ...(after === undefined ? [] : [sql`id > ${after}`])
               ])}
-              ORDER BY id DESC LIMIT ${count}`
+              ORDER BY id ${sql.literal(isAscending ? "ASC" : "DESC")} LIMIT ${count}`
           }
         })
         return { messages: rows, has_more }

@@ -11,6 +11,7 @@ import { init } from "./init.ts"
 import { job } from "./job/job.ts"
 import { listen } from "./listen.ts"
 import { msg } from "./msg/msg.ts"
+import { open } from "./open.ts"
 import { restore } from "./restore.ts"
 import { status } from "./status.ts"
 import { topic } from "./topic/topic.ts"
@@ -21,6 +22,7 @@ const commands = {
   up: async () => (await import("./up.ts")).up,
   down: () => down,
   status: () => status,
+  open: () => open,
   doctor: async () => (await import("./doctor/doctor.ts")).doctor,
   channel: () => channel,
   topic: () => topic,

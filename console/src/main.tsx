@@ -1,0 +1,18 @@
+/** Starts the page. */
+import "@preact/signals"
+import { render } from "preact"
+import { followLinks } from "./route.ts"
+import { start } from "./session.ts"
+import { startDirectory } from "./state/directory.ts"
+import { startLive } from "./state/live.ts"
+import { App } from "./views/App.tsx"
+import { hideCard } from "./views/FindingCard.tsx"
+
+followLinks()
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") hideCard()
+})
+render(<App />, document.body)
+await start()
+startDirectory()
+startLive()

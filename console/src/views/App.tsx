@@ -1,0 +1,121 @@
+/** The whole page. */
+import { useEffect, useRef } from "preact/hooks"
+import { type Route, route } from "../route.ts"
+import { access, signOut } from "../session.ts"
+import { connection } from "../state/live.ts"
+import { unreadCount } from "../state/directory.ts"
+import { FindingCard, hideCard } from "./FindingCard.tsx"
+import { Gate } from "./Gate.tsx"
+import { MessagesView } from "./MessagesView.tsx"
+
+const tabs: ReadonlyArray<{ readonly view: Route["view"]; readonly path: string; readonly title: string }> = [
+  { view: "messages", path: "/ui", title: "Messages" }
+]
+
+const Nav = ({ at }: { readonly at: Route["view"] }) => (
+  <nav class="tabs" aria-label="Views">
+    {tabs.map(({ view, path, title }) => (
+      <a key={view} href={path} aria-current={view === at ? "page" : undefined}>
+        {title}
+        {view === "messages" && unreadCount.value > 0 && (
+          <span class="unread" role="img" aria-label="unread" />
+        )}
+      </a>
+    ))}
+  </nav>
+)
+
+const Banner = () => {
+  const now = access.value
+  if (connection.value === "lost") {
+    return (
+      <p class="banner warn" role="status">
+        Connection lost. What you see may be old; reconnecting…
+      </p>
+    )
+  }
+  if (now.state !== "reading") return null
+  return (
+    <p class="banner" role="status">
+      {now.problem !== undefined && <>{now.problem} </>}
+      You can read. To post and to operate, run <code>agentlip open</code> in a terminal.
+    </p>
+  )
+}
+
+const View = ({ at }: { readonly at: Route }) => {
+  switch (at.view) {
+    case "messages":
+      return <MessagesView {...at} />
+    default:
+      return (
+        <section class="empty">
+          <h1 id="view-title" tabIndex={-1}>
+            Nothing is here
+          </h1>
+          <p>
+            <a href="/ui">Go to the messages</a>
+          </p>
+        </section>
+      )
+  }
+}
+
+/** A new view has the focus at its heading, so that screen readers announce it. */
+const useHeadingFocus = (at: Route): void => {
+  const isFirst = useRef(true)
+  const name = JSON.stringify({ ...at, message: undefined })
+  useEffect(() => {
+    hideCard()
+    if (isFirst.current) {
+      isFirst.current = false
+      return
+    }
+    if (!("message" in at && at.message !== undefined)) document.getElementById("view-title")?.focus()
+  }, [name])
+}
+
+const Page = () => {
+  const at = route.value
+  useHeadingFocus(at)
+  const now = access.value
+  return (
+    <>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault()
+          document.getElementById("view-title")?.focus()
+        }}
+      >
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href="/ui" title={now.state === "signed-in" ? now.workspace : ""}>
+          Agentlip
+        </a>
+        <Nav at={at.view} />
+        <span class={`connection ${connection.value}`} role="status">
+          <span class="dot" aria-hidden="true" />
+          <span class="label">{connection.value === "open" ? "live" : connection.value}</span>
+        </span>
+        {now.state === "signed-in" && (
+          <button type="button" class="link" onClick={() => void signOut()}>
+            Sign out
+          </button>
+        )}
+      </header>
+      <Banner />
+      <main id="main">
+        <View at={at} />
+      </main>
+      <FindingCard />
+    </>
+  )
+}
+
+export const App = () => {
+  const now = access.value
+  return now.state === "signed-in" || now.state === "reading" ? <Page /> : <Gate access={now} />
+}
