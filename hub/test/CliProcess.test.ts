@@ -1,9 +1,11 @@
 import { engineWarning } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { Workspace } from "../src/workspace/Workspace.ts"
+import { WriterLock } from "../src/workspace/WriterLock.ts"
 import { agentlipProcess, type Child, commandsOf, start } from "./cli.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import { client, eventually, makeTopic, readServerFile, startHub, tempWorkspace } from "./testHub.ts"
@@ -232,9 +234,7 @@ describe("agentlip init, up, doctor, down", () => {
           started_at: "then"
         }
         fs.writeFileSync(path.join(folder, "server.json"), JSON.stringify(server), { mode: 0o600 })
-        fs.mkdirSync(path.join(folder, "locks"))
-        const holder = { pid: process.pid, instance_id: "i", process_start: null, started_at: "then" }
-        fs.writeFileSync(path.join(folder, "locks", "writer.lock"), JSON.stringify(holder))
+        yield* Layer.build(WriterLock.layer.pipe(Layer.provide(Workspace.layer(workspace))))
         fs.writeFileSync(path.join(folder, "db.sqlite3"), "no database ".repeat(1000))
         fs.chmodSync(folder, 0o755)
         fs.writeFileSync(path.join(workspace, "plugins", "hashtags.ts"), "export default {")
@@ -244,7 +244,7 @@ describe("agentlip init, up, doctor, down", () => {
         for (const expected of [
           /problem +workspace: .*open to others \(mode 755\)\n +→ chmod 700 /,
           /warning +hub: No hub runs on .*\n +→ agentlip up/,
-          /problem +lock: process \d+ holds the workspace since then and answers nowhere\n +→ .*kill/,
+          /problem +lock: process \d+ holds the workspace since .* but does not answer\n +→ .*kill/,
           /problem +database: .*\n +→ .*restore/,
           /problem +plugin hashtags: LOAD_ERROR/
         ]) {

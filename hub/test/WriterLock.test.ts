@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { spawnSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Workspace } from "../src/workspace/Workspace.ts"
@@ -9,6 +9,7 @@ import { run, shows } from "./hubProcess.ts"
 import { eventually, startHub, tempWorkspace } from "./testHub.ts"
 
 const fileOf = (workspace: string) => path.join(workspace, ".agentlip", "locks", "writer.lock")
+const mutexOf = (workspace: string) => path.join(path.dirname(fileOf(workspace)), "writer.mutex")
 const build = (workspace: string) =>
   Effect.map(Layer.build(WriterLock.layer.pipe(Layer.provide(Workspace.layer(workspace)))), () =>
     JSON.parse(fs.readFileSync(fileOf(workspace), "utf8"))
@@ -60,6 +61,46 @@ describe("the lock of a workspace", () => {
     })
   )
 
+  it.live("refuses a second hub that comes by another path, and keeps the first one's lock", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* build(workspace)
+      const link = `${workspace}-link`
+      fs.symlinkSync(workspace, link)
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(link)))
+      assert.strictEqual((yield* Effect.flip(build(link)))._tag, "WorkspaceLocked")
+      const other = yield* run(["hub/test/lockingHub.ts", workspace])
+      yield* shows(other, `refused A hub already runs on this workspace: process ${process.pid}`)
+    })
+  )
+
+  it.live("is held by the kernel: nobody gets it by changing or deleting writer.lock", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* build(workspace)
+      for (const content of [goneHolder(), "", "{"]) {
+        put(workspace, content)
+        const { message, _tag } = yield* Effect.flip(build(workspace))
+        assert.strictEqual(_tag, "WorkspaceLocked")
+        assert.include(message, "does not name a process that runs here")
+      }
+      fs.rmSync(fileOf(workspace))
+      const other = yield* run(["hub/test/lockingHub.ts", workspace])
+      yield* shows(other, "refused Another process holds the lock")
+    })
+  )
+
+  it.live("is not copied with the folder", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const copy = yield* tempWorkspace
+      yield* build(workspace)
+      // Another process copies it: this one would lose its lock.
+      execFileSync("cp", ["-r", path.join(workspace, ".agentlip"), copy])
+      assert.strictEqual((yield* build(copy)).pid, process.pid)
+    })
+  )
+
   it.live("is taken over from a process that is gone", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
@@ -76,16 +117,16 @@ describe("the lock of a workspace", () => {
     })
   )
 
-  for (const content of ["", "{", '{"pid":0}', '{"pid":1}']) {
-    it.live(`that cannot be read is left alone: ${JSON.stringify(content)}`, () =>
+  for (const content of ["", "{", '{"pid":0}', '{"pid":1}', "x".repeat(100_000)]) {
+    it.live(`ignores files of another format: ${JSON.stringify(content.slice(0, 10))}`, () =>
       Effect.gen(function* () {
         const workspace = yield* tempWorkspace
         put(workspace, content)
-        const error = yield* Effect.flip(build(workspace))
-        assert.strictEqual(error._tag, "LockUnusable")
-        assert.include(error.message, fileOf(workspace))
-        assert.include(error.message, "delete the file")
-        assert.strictEqual(fs.readFileSync(fileOf(workspace), "utf8"), content)
+        fs.writeFileSync(mutexOf(workspace), content)
+        assert.strictEqual((yield* build(workspace)).pid, process.pid)
+        // The mutex holds the lock although it was of another format.
+        const other = yield* run(["hub/test/lockingHub.ts", workspace])
+        yield* shows(other, "refused")
       })
     )
   }

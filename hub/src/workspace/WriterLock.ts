@@ -1,5 +1,17 @@
-/** Allows one hub per workspace. `.agentlip/locks/writer.lock` names the process that writes to the database. */
-import { Context, Effect, Layer, Option, Schema } from "effect"
+/**
+ * Allows one hub per workspace.
+ *
+ * **Details**
+ *
+ * - A hub holds a SQLite lock on `.agentlip/locks/writer.mutex` while it runs. The kernel frees it when the process
+ *   ends, however it ends. A copy of the folder is not locked.
+ * - `writer.lock` names the process that holds the workspace. It is information for people and for `agentlip down`:
+ *   its content never keeps a hub from starting.
+ *
+ * **Gotchas**: a process loses its lock when it closes any descriptor of the mutex. So only this module opens it, and
+ * never while this process holds it.
+ */
+import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -18,12 +30,22 @@ export const Holder = Schema.Struct({
 })
 export type Holder = typeof Holder.Type
 
-/** Another hub runs on the workspace. `url` is its address, if its `server.json` has one already. */
+/**
+ * Another hub runs on the workspace. `holder` is its process, if `writer.lock` names one that runs. `url` is its
+ * address, if its `server.json` has one already.
+ */
 export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agentlip/hub/WorkspaceLocked")(
   "WorkspaceLocked",
-  { file: Schema.String, holder: Holder, url: Schema.optionalKey(Schema.String) }
+  { file: Schema.String, holder: Schema.optionalKey(Holder), url: Schema.optionalKey(Schema.String) }
 ) {
   override get message(): string {
+    if (this.holder === undefined) {
+      return (
+        `Another process holds the lock of this workspace (${this.file}), and ${lockName} beside it does not name a ` +
+        "process that runs here. Stop the hub where it runs, or choose another workspace. If no hub runs, the file " +
+        "system may not support locks: use a local disk."
+      )
+    }
     const { pid, started_at } = this.holder
     const where = this.url === undefined ? "" : ` at ${this.url}`
     return (
@@ -33,7 +55,7 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
   }
 }
 
-/** The lock file cannot be read or written, so it is unknown whether a hub runs. */
+/** The lock's files cannot be used, so it is unknown whether a hub runs. */
 export class LockUnusable extends Schema.TaggedError<LockUnusable>("@agentlip/hub/LockUnusable")(
   "LockUnusable",
   { file: Schema.String, reason: Schema.String }
@@ -41,13 +63,13 @@ export class LockUnusable extends Schema.TaggedError<LockUnusable>("@agentlip/hu
   override get message(): string {
     return (
       `The hub cannot use its lock file ${this.file}: ${this.reason}. ` +
-      "Make sure that no hub runs on this workspace and that you may write to the file's folder, " +
-      "then delete the file and start again."
+      "Make sure that you may write to the file and its folder, and that the disk works and has room, " +
+      "then start again."
     )
   }
 }
 
-const decodeHolder = Schema.decodeUnknownSync(Schema.fromJsonString(Holder))
+const decodeHolder = Schema.decodeUnknownOption(Schema.fromJsonString(Holder))
 const decodeServer = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, instance_id: Schema.String }))
 )
@@ -79,15 +101,30 @@ export const isAlive = ({ pid, process_start }: Holder): boolean => {
   return start !== undefined && (start === null || process_start === null || start === process_start)
 }
 
-/** The lock file of a workspace's `.agentlip/`. */
-export const lockFileOf = (folder: string): string => path.join(folder, "locks", "writer.lock")
+const lockName = "writer.lock"
+
+/** The file that names the hub of a workspace, in its `.agentlip/`. */
+export const lockFileOf = (folder: string): string => path.join(folder, "locks", lockName)
+
+/** The file with the lock. */
+export const mutexFileOf = (folder: string): string => path.join(folder, "locks", "writer.mutex")
 
 /**
- * The holder in the lock file, which may have died; `undefined` if there is no lock file. Throws if it is unreadable.
+ * The holder that `writer.lock` names, which may have died; `undefined` if the file is missing or of another format.
+ * Throws if it cannot be read.
  */
-export const holderOf = (folder: string): Holder | undefined => {
-  const text = SafeFiles.read(lockFileOf(folder))
-  return text === undefined ? undefined : decodeHolder(text)
+export const holderOf = (folder: string): Holder | undefined =>
+  Option.getOrUndefined(decodeHolder(SafeFiles.read(lockFileOf(folder))))
+
+/** The holder, if `writer.lock` names a process that runs. */
+const runningHolder = (folder: string): Holder | undefined => {
+  try {
+    const holder = holderOf(folder)
+    return holder !== undefined && isAlive(holder) ? holder : undefined
+  } catch {
+    // The error message then names no process.
+    return undefined
+  }
 }
 
 const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: string } => {
@@ -103,17 +140,69 @@ const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: st
   }
 }
 
-/**
- * Runs while no other process runs this function. It uses a SQLite lock, which the kernel frees when the process dies.
- * A second lock file could be left behind and lock everyone out.
- */
-const alone = <A>(folder: string, run: () => A): A => {
-  const file = path.join(folder, "writer.mutex")
+const hasCode = (cause: unknown, ...codes: ReadonlyArray<number>): boolean =>
+  cause instanceof Error && "errcode" in cause && codes.includes(Number(cause.errcode) & 0xff)
+
+const busy = [5, 6]
+const notADatabase = 26
+
+/** How long to wait for somebody who only looks whether the lock is held, in milliseconds. */
+const patience = 500
+
+/** The mutexes that this process holds, by device and inode: a path can lead through links. */
+const held = new Set<string>()
+
+const keyOf = (file: string): string => {
+  const stats = SafeFiles.statOf(file)
+  return stats === undefined ? "" : `${stats.dev}:${stats.ino}`
+}
+
+/** Locks the file until the returned function is called; `undefined` if another process or this one has locked it. */
+const lock = (file: string): (() => void) | undefined => {
+  if (held.has(keyOf(file))) return undefined
   SafeFiles.prepareDatabase(file)
-  const mutex = new DatabaseSync(file, { timeout: 5_000 })
+  const mutex = new DatabaseSync(file, { timeout: patience })
   try {
-    mutex.exec("BEGIN EXCLUSIVE")
-    return run()
+    // Nothing is written, so there is nothing to roll back. Otherwise SQLite would create a journal.
+    mutex.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE")
+  } catch (cause) {
+    mutex.close()
+    if (hasCode(cause, ...busy)) return undefined
+    throw cause
+  }
+  const key = keyOf(file)
+  held.add(key)
+  return () => {
+    held.delete(key)
+    mutex.close()
+  }
+}
+
+/** Like `lock`, but empties a file of another format first. Emptying a file that is locked would harm nobody. */
+const lockAnyFile = (file: string): (() => void) | undefined => {
+  try {
+    return lock(file)
+  } catch (cause) {
+    if (!hasCode(cause, notADatabase)) throw cause
+    fs.truncateSync(file)
+    return lock(file)
+  }
+}
+
+/** True if a hub runs on the workspace. Throws if that cannot be found out. */
+export const isHeld = (folder: string): boolean => {
+  const file = mutexFileOf(folder)
+  if (held.has(keyOf(file))) return true
+  if (!SafeFiles.requireDatabase(file)) return false
+  const mutex = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+  try {
+    mutex.prepare("SELECT count(*) FROM sqlite_schema").get()
+    return false
+  } catch (cause) {
+    if (hasCode(cause, ...busy)) return true
+    // A hub would have emptied it.
+    if (hasCode(cause, notADatabase)) return false
+    throw cause
   } finally {
     mutex.close()
   }
@@ -121,56 +210,73 @@ const alone = <A>(folder: string, run: () => A): A => {
 
 export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip/hub/WriterLock") {
   /**
-   * Holds the workspace until the scope closes. Replaces a holder whose process is gone or whose process id was
-   * reused. Fails with `WorkspaceLocked` if the holder is alive.
-   *
-   * **Gotchas**: holders are compared by process id, so hubs in two containers must not share a workspace.
+   * Holds the workspace until the scope closes. Fails with `WorkspaceLocked` if another hub holds it, and with
+   * `LockUnusable` if the lock's files cannot be used.
    */
   static readonly layer: Layer.Layer<WriterLock, WorkspaceLocked | LockUnusable, Workspace> = Layer.effect(
     WriterLock,
     Effect.gen(function* () {
       const { folder, serverFile } = yield* Workspace
       const file = lockFileOf(folder)
-      const locks = path.dirname(file)
+      const mutex = mutexFileOf(folder)
       const mine: Holder = {
         pid: process.pid,
         instance_id: randomUUID(),
         process_start: startOf(process.pid) ?? null,
         started_at: yield* timestamp
       }
-
-      const holder = () => holderOf(folder)
       const unusable = (cause: unknown) =>
-        new LockUnusable({ file, reason: cause instanceof Error ? cause.message : String(cause) })
-
-      const take = (): Holder | undefined => {
-        SafeFiles.makeFolder(locks)
-        return alone(locks, () => {
-          const other = holder()
-          if (other !== undefined && isAlive(other)) return other
-          SafeFiles.replace(file, `${JSON.stringify(mine, null, 2)}\n`)
-          return undefined
+        new LockUnusable({
+          file: cause instanceof SafeFiles.UnsafeFile ? cause.file : mutex,
+          reason: cause instanceof Error ? cause.message : String(cause)
         })
+
+      const take = (): (() => void) | undefined => {
+        SafeFiles.makeFolder(path.dirname(file))
+        const unlock = lockAnyFile(mutex)
+        if (unlock === undefined) return undefined
+        try {
+          SafeFiles.replace(file, `${JSON.stringify(mine, null, 2)}\n`)
+          return unlock
+        } catch (cause) {
+          unlock()
+          throw cause
+        }
       }
 
-      const release = Effect.try({
-        try: () =>
-          alone(locks, () => {
-            if (holder()?.instance_id === mine.instance_id) fs.rmSync(file, { force: true })
-          }),
-        catch: unusable
-      }).pipe(
-        // The remaining file names a process that is about to end, so the next hub can take over.
-        Effect.catch((error) => Effect.logWarning("the workspace's lock was not removed", error))
+      // A hub that has just taken the lock may not have written its name yet.
+      const locked = Effect.sync(() => runningHolder(folder)).pipe(
+        Effect.repeat({
+          until: (holder) => holder !== undefined,
+          schedule: Schedule.spaced("50 millis"),
+          times: 20
+        }),
+        Effect.flatMap((holder) =>
+          Effect.fail(
+            new WorkspaceLocked({
+              file: mutex,
+              ...(holder === undefined ? {} : { holder, ...urlOf(serverFile, holder) })
+            })
+          )
+        )
       )
 
+      const release = (unlock: () => void) =>
+        Effect.try({
+          try: () => {
+            if (holderOf(folder)?.instance_id === mine.instance_id) fs.rmSync(file, { force: true })
+          },
+          catch: unusable
+        }).pipe(
+          Effect.catch((error) => Effect.logWarning(`${lockName} was not removed`, error)),
+          Effect.ensuring(Effect.sync(unlock))
+        )
+
       yield* Effect.acquireRelease(
-        Effect.flatMap(Effect.try({ try: take, catch: unusable }), (other) =>
-          other === undefined
-            ? Effect.void
-            : Effect.fail(new WorkspaceLocked({ file, holder: other, ...urlOf(serverFile, other) }))
+        Effect.flatMap(Effect.try({ try: take, catch: unusable }), (unlock) =>
+          unlock === undefined ? locked : Effect.succeed(unlock)
         ),
-        () => release
+        release
       )
       return WriterLock.of(mine)
     })

@@ -7,7 +7,7 @@ import * as Migrations from "../../../database/Migrations.ts"
 import { requireTrusted } from "../../../workspace/Ownership.ts"
 import * as SafeFiles from "../../../workspace/SafeFiles.ts"
 import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace/Workspace.ts"
-import { holderOf, isAlive, lockFileOf } from "../../../workspace/WriterLock.ts"
+import { holderOf, isAlive, isHeld, lockFileOf } from "../../../workspace/WriterLock.ts"
 import { connectTo } from "../../hub/HubClient.ts"
 import { urlOf } from "../../hub/ServerFile.ts"
 import { readersText } from "../../render/Readers.ts"
@@ -66,24 +66,31 @@ const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
 const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {
   const { ok, warning, problem } = checkOf("lock")
   try {
+    const held = isHeld(paths.folder)
     const holder = holderOf(paths.folder)
-    if (holder === undefined) return ok("nobody holds the workspace")
-    if (!isAlive(holder)) {
-      return warning(
-        `process ${holder.pid}, which held the workspace, is gone without a goodbye`,
-        "nothing is lost: the next hub takes it over"
-      )
+    if (!held) {
+      return holder === undefined
+        ? ok("no hub holds the workspace")
+        : warning(
+            `the last hub, process ${holder.pid}, did not stop cleanly`,
+            "nothing is lost: the next hub starts normally"
+          )
+    }
+    if (holder === undefined || !isAlive(holder)) {
+      return hubRuns
+        ? ok(`held; ${lockFileOf(paths.folder)} does not name a process that runs here`)
+        : problem("a process that cannot be found here holds the workspace", "stop the hub where it runs")
     }
     return hubRuns
       ? ok(`held by process ${holder.pid}, since ${holder.started_at}`)
       : problem(
-          `process ${holder.pid} holds the workspace since ${holder.started_at} and answers nowhere`,
-          `if it does not come up, end it: kill ${holder.pid}`
+          `process ${holder.pid} holds the workspace since ${holder.started_at} but does not answer`,
+          `if it does not answer soon, stop it: kill ${holder.pid}`
         )
   } catch (cause) {
     return problem(
       `${lockFileOf(paths.folder)} cannot be read: ${reasonOf(cause)}`,
-      "make sure that no hub runs, then delete the file"
+      "delete the file; it only names the process"
     )
   }
 }
