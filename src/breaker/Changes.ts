@@ -1,0 +1,55 @@
+/** Announces transitions of circuits to subscribers, at once and in order. A slow subscriber never holds up a run. */
+import { Array as Arr, type Cause, Effect, Queue, type Scope, Stream } from "effect"
+import type { BreakerState } from "./Circuit.ts"
+
+/** One circuit went from one state to another. */
+export interface BreakerChange {
+  readonly name: string
+  readonly from: BreakerState
+  readonly to: BreakerState
+}
+
+/** Changes that wait for a subscriber; it loses the oldest when there are more. */
+const buffered = 256
+
+type Subscriber = Queue.Queue<BreakerChange, Cause.Done>
+
+export class Changes {
+  readonly #subscribers = new Set<Subscriber>()
+  #hasEnded = false
+
+  publish(change: BreakerChange): void {
+    for (const subscriber of this.#subscribers) Queue.offerUnsafe(subscriber, change)
+  }
+
+  /** Ends the streams of all subscribers, and of those to come. */
+  end(): void {
+    this.#hasEnded = true
+    for (const subscriber of this.#subscribers) Queue.endUnsafe(subscriber)
+  }
+
+  readonly #subscribe: Effect.Effect<Subscriber, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.map(
+      Queue.make<BreakerChange, Cause.Done>({ capacity: buffered, strategy: "sliding" }),
+      (subscriber) => {
+        this.#subscribers.add(subscriber)
+        if (this.#hasEnded) Queue.endUnsafe(subscriber)
+        return subscriber
+      }
+    ),
+    (subscriber) => Effect.sync(() => this.#subscribers.delete(subscriber))
+  )
+
+  /** Changes from the subscription on, taken one by one: those in a chunk that was taken would be kept too. */
+  readonly stream: Stream.Stream<BreakerChange> = Stream.unwrap(
+    Effect.map(this.#subscribe, (subscriber) =>
+      Stream.fromPull(Effect.succeed(Effect.map(Queue.take(subscriber), Arr.of)))
+    )
+  )
+}
+
+/** Ends with the scope. */
+export const makeChanges: Effect.Effect<Changes, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => new Changes()),
+  (changes) => Effect.sync(() => changes.end())
+)
