@@ -10,20 +10,60 @@ process.env["NODE_COMPILE_CACHE"] ??= path.join(os.tmpdir(), "agentlip-tests-com
 
 const everything = "{test,protocol/test,client/test,plugins/test,hub/test}/**/*.test.ts"
 
-/** The hub's tests once more, on the server that `scripts/with-postgres.sh` starts. */
+/**
+ * What takes more than `npm test` has, and shows little that its other files do not: the rogues on every other level
+ * and their controls, attacks on the host itself, whole programs that start, end and are killed. `npm run test:rest`
+ * runs these.
+ */
+const long = [
+  "test/Bun",
+  "test/Exit",
+  "test/Flood",
+  "test/HostPauses",
+  "test/HostRobustness",
+  "test/LargeImports",
+  "test/LargeValues",
+  "test/LogFlood",
+  "test/ModuleContainment",
+  "test/Orphans",
+  "test/WorkingDirectory",
+  "test/ZooControls",
+  "test/ZooProcess",
+  "test/ZooWasm",
+  "test/net/FetchFlood",
+  "test/net/HostTime",
+  "hub/test/CliProcess",
+  "hub/test/Crash",
+  "hub/test/Kill",
+  "hub/test/Main",
+  "hub/test/ManySockets",
+  "hub/test/PluginWatch",
+  "hub/test/SafeFiles",
+  "hub/test/Secrets",
+  "hub/test/SharedBreaker",
+  "hub/test/Shutdown",
+  "hub/test/StorageFailures",
+  "hub/test/Terminal"
+].map((name) => `${name}.test.ts`)
+
+/** What uses a database, once more, on the server that `scripts/with-postgres.sh` starts. */
 const onPostgres = {
   extends: true as const,
   test: {
     name: "PostgreSQL",
-    include: ["hub/test/**/*.test.ts"],
+    include: ["hub/test/**/*.test.ts", "test/Staleness.test.ts"],
     // Of SQLite's own client and file, or of no database at all: of its server, its page, its processes and its commands.
     exclude: [
       "Backup",
+      "CalledAs",
       "CliProcess",
       "ConsoleAccess",
       "ConsolePage",
       "ConsoleTexts",
       "DatabaseFile",
+      "Discovery",
+      "ExitCodes",
+      "Feed",
       "Ids",
       "Integrity",
       "Kill",
@@ -32,13 +72,17 @@ const onPostgres = {
       "PluginCheck",
       "PluginInspect",
       "PluginRun",
+      "PluginWatch",
       "RateLimit",
       "Reload",
-      "Scrape",
       "SafeFiles",
+      "Scrape",
+      "Secrets",
       "SharedBreaker",
+      "Shutdown",
       "Sqlite",
       "StorageFailures",
+      "Terminal",
       "Underline",
       "Up",
       "WriterLock",
@@ -53,14 +97,15 @@ export default defineConfig({
   ssr: { resolve: { conditions: [condition, "module", "node", "development|production"] } },
   test: {
     projects: [
-      { extends: true, test: { name: "main", include: [everything] } },
+      { extends: true, test: { name: "main", include: [everything], exclude: long } },
+      { extends: true, test: { name: "long", include: long } },
       ...(process.env["AGENTLIP_TEST_POSTGRES"] ? [onPostgres] : [])
     ],
     globalSetup: ["test/support/build.ts"],
     // A process per file: a rogue that takes its host down takes one file with it, never the run.
     pool: "forks",
-    // Tests wait for isolates more than they work; Vitest's own choice on two cores is one.
-    maxWorkers: 2,
+    // Tests wait for isolates and processes about as long as they work; Vitest's own choice on two cores is one.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     execArgv: [`--conditions=${condition}`],
     testTimeout: 20_000,

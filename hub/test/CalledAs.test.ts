@@ -46,7 +46,7 @@ describe("how the command was called", () => {
         const workspace = yield* tempWorkspace
         // As a user's shell: the Node that is meant, and nothing of what started these tests.
         const env = { PATH: `${path.dirname(process.execPath)}:/usr/bin:/bin`, HOME: workspace }
-        const args = ["--conditions=@agentlip/source", path.join(root, hubMain)]
+        const args = [path.join(root, hubMain)]
         const made = execFileSync(process.execPath, [...args, "plugin", "new", "tickets"], {
           cwd: workspace,
           env,

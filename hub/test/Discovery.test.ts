@@ -64,11 +64,11 @@ describe("the search upwards", () => {
         const config = `import fs from "node:fs"; fs.writeFileSync(${JSON.stringify(proof)}, ""); export default {}`
         fs.writeFileSync(path.join(top, "agentlip.config.mjs"), config)
         const check = (HOME: string) =>
-          spawnSync(
-            process.execPath,
-            ["--conditions=@agentlip/source", path.join(root, hubMain), "plugin", "check"],
-            { cwd: `${home}/project`, env: { ...process.env, HOME }, encoding: "utf8" }
-          )
+          spawnSync(process.execPath, [path.join(root, hubMain), "plugin", "check"], {
+            cwd: `${home}/project`,
+            env: { ...process.env, HOME },
+            encoding: "utf8"
+          })
         const { status, stderr } = check(home)
         assert.strictEqual(status, 1)
         assert.include(stderr, "has no agentlip.config.ts")

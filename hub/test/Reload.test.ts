@@ -11,7 +11,10 @@ const source = (version: number) => `
   export default {
     name: "says", version: "${version}.0.0",
     async enrich({ message, config }) {
-      if (message.content_raw === "slowly") await new Promise((resolve) => setTimeout(resolve, 1500))
+      if (message.content_raw === "slowly") {
+        console.log("a slow run begins")
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+      }
       return [{ kind: "said", span: { start: 0, end: 1 }, data: { version: ${version}, word: config.word ?? null } }]
     }
   }`
@@ -140,6 +143,7 @@ describe.concurrent("A running hub", () => {
         const { save, process, post, said, ask, plugins } = yield* running
         const slow = yield* post("slowly")
         const slowly = yield* Effect.forkChild(said(slow))
+        yield* shows(process, "a slow run begins")
         save("says.mjs", source(2))
         yield* shows(process, "version 2.0.0")
         assert.deepStrictEqual(yield* ask, { says: { version: 2, word: null } })

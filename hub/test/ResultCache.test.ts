@@ -7,6 +7,7 @@ import { dialects } from "../../test/support/postgres.ts"
 import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
 import * as ResultCacheStore from "../src/jobs/ResultCacheStore.ts"
+import { onPostgres } from "./testDatabase.ts"
 import { client, jobsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions = {}) =>
@@ -19,7 +20,8 @@ const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions =
     Context.get(ResultCache)
   )
 
-describe("A hub", () => {
+// It is on SQLite, whatever the stores below are on.
+describe.skipIf(onPostgres)("A hub", () => {
   it.live("answers a text that was posted before from its database, also after a restart", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace

@@ -67,7 +67,7 @@ const environment = { WORDS: secret, DEPLOY_TOKEN: "deploy-token-of-the-hub" }
 const command = (...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, ["--conditions=@agentlip/source", hubMain, ...args], {
+      const child = spawn(process.execPath, [hubMain, ...args], {
         cwd: root,
         env: { ...process.env, ...environment },
         stdio: ["ignore", "pipe", "pipe"]

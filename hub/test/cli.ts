@@ -67,7 +67,7 @@ export interface Child {
 export const start = (args: ReadonlyArray<string>, stdin?: string) =>
   Effect.acquireRelease(
     Effect.sync((): Child => {
-      const child = spawn(process.execPath, ["--conditions=@agentlip/source", hubMain, ...args], {
+      const child = spawn(process.execPath, [hubMain, ...args], {
         cwd: root
       })
       child.stdin.end(stdin)

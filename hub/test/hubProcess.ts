@@ -8,7 +8,8 @@ import { eventually } from "./testHub.ts"
 
 export const root = fileURLToPath(new URL("../..", import.meta.url))
 
-export const hubMain = "hub/src/main.ts"
+/** The command as it is installed: it is built before tests run (test/support/build.ts). */
+export const hubMain = "hub/bin/agentlip.js"
 
 export interface Run {
   readonly process: ChildProcess

@@ -2,20 +2,26 @@
 import * as path from "node:path"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
-/** What takes half a minute and more, the longest first; Vitest itself would go by the size of a file. */
+/** What takes twenty seconds and more, the longest first; Vitest itself would go by the size of a file. */
 const long = [
-  "Zoo.test.ts",
   "ZooWasm.test.ts",
   "ZooProcess.test.ts",
+  "Zoo.test.ts",
   "ZooControls.test.ts",
-  "ContractProcess.test.ts",
-  "Grants.test.ts",
+  "HostRobustness.test.ts",
+  "Main.test.ts",
   "Exit.test.ts",
   "ContractWasm.test.ts",
-  "HostRobustness.test.ts",
+  "ContractProcess.test.ts",
   "ContractThread.test.ts",
+  "ModuleContainment.test.ts",
   "Wasm.test.ts",
-  "Main.test.ts"
+  "WarmPath.test.ts",
+  "Grants.test.ts",
+  "Bun.test.ts",
+  "AuthorErrors.test.ts",
+  "Terminal.test.ts",
+  "Hubs.test.ts"
 ]
 
 export class LongestFirst extends BaseSequencer {

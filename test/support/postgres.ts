@@ -1,6 +1,6 @@
 /**
- * The databases that a SQL suite runs on: SQLite always; PostgreSQL where `AGENTLIP_TEST_POSTGRES` names a
- * server where schemas may be created (`scripts/with-postgres.sh` starts one and sets it).
+ * The database that a SQL suite runs on: SQLite, or PostgreSQL in Vitest's project of that name, on the server that
+ * `AGENTLIP_TEST_POSTGRES` names (`scripts/with-postgres.sh` starts one and sets it).
  */
 import { PgClient } from "@effect/sql-pg"
 import { Deferred, Effect, Layer, Redacted, Schedule, type Scope } from "effect"
@@ -102,11 +102,6 @@ const postgres = (server: string): Dialect => ({
   })
 })
 
-if (serverUrl === undefined || serverUrl === "") {
-  // oxlint-disable-next-line no-console -- a suite that is left out must say so
-  console.warn(
-    "PostgreSQL: SKIPPED, because AGENTLIP_TEST_POSTGRES is not set (scripts/with-postgres.sh sets it)"
-  )
-}
-
-export const dialects: ReadonlyArray<Dialect> = [sqlite, postgres(serverUrl ?? "")]
+/** One of them; a list, because suites are written for each of several. */
+export const dialects: ReadonlyArray<Dialect> =
+  process.env["AGENTLIP_TEST_DATABASE"] === "PostgreSQL" ? [postgres(serverUrl ?? "")] : [sqlite]
