@@ -7,7 +7,7 @@ import { tables } from "./tables.ts"
 interface Budget {
   readonly what: string
   readonly bound: `${"<=" | ">="} ${number}`
-  readonly unit: "x" | "ms" | "msg/s"
+  readonly unit: "x" | "ms" | "MB" | "msg/s"
   /** One figure a round; none where what it needs was not measured. */
   readonly of: (figures: ReadonlyArray<Figure>) => ReadonlyArray<number>
 }
@@ -122,6 +122,36 @@ export const budgets: ReadonlyArray<Budget> = [
     bound: ">= 0.9",
     unit: "x",
     of: against(tables.posts, "agentlip hub, 3 plugins", "the hub, no plugins")
+  },
+  {
+    what: "hub start -> ready, no plugins",
+    bound: "<= 500",
+    unit: "ms",
+    of: absolute(tables.start, "hub, no plugins")
+  },
+  {
+    what: "hub start -> ready, 5 process plugins",
+    bound: "<= 1200",
+    unit: "ms",
+    of: absolute(tables.start, "hub, 5 process plugins")
+  },
+  {
+    what: "idle hub without plugins: resident memory",
+    bound: "<= 110",
+    unit: "MB",
+    of: absolute(tables.startMemory, "hub, no plugins")
+  },
+  {
+    what: "agentlip --version: beside bare node -e 0",
+    bound: "<= 2",
+    unit: "x",
+    of: against(tables.start, "command --version", "bare node -e 0")
+  },
+  {
+    what: "agentlip channel list: processor time",
+    bound: "<= 350",
+    unit: "ms",
+    of: absolute(tables.startCpu, "command channel list")
   },
   {
     what: "soak: the host's heap, last third of the readings beside the first",

@@ -7,6 +7,7 @@ import { memory } from "./suites/memory.ts"
 import { plugins } from "./suites/plugins.ts"
 import { posts } from "./suites/posts.ts"
 import { soak } from "./suites/soak.ts"
+import { start } from "./suites/start.ts"
 import { stagesCompiled, stagesInterpreted } from "./suites/stages.ts"
 import { warm } from "./suites/warm.ts"
 
@@ -29,6 +30,7 @@ export const suites = {
   memory: compiled(memory),
   soak: compiled(soak),
   posts: compiled(posts),
+  start: compiled(start),
   stages: [...compiled(stagesCompiled), { measure: stagesInterpreted, compiled: false }]
 } satisfies { readonly [name: string]: ReadonlyArray<Part> }
 

@@ -18,6 +18,9 @@ export const tables = {
   idle: "memory of an idle isolate (PSS)",
   plugins: "plugins, 64 callers in all",
   pluginsMemory: "plugins: resident memory of the host",
+  start: "start of a command, or of a hub until it is ready",
+  startCpu: "start: processor time",
+  startMemory: "start: resident memory of an idle hub",
   stages: "stages of a run on the host's main thread",
   hot: "a hot plugin's p99, one caller"
 } as const
