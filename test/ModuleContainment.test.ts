@@ -4,7 +4,7 @@ import { Effect, Exit, Fiber, ManagedRuntime, Result, Schedule, Scope } from "ef
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { linkifier, moduleIntegrity, PluginRuntime } from "../src/index.ts"
+import { linkifier, moduleIntegrity, PluginRuntime, WorkerLayer } from "../src/index.ts"
 import { hostileModules, makeHostileModules } from "./support/hostileModules.ts"
 import { layerRuntime, levels, message, specOn } from "./support/isolation.ts"
 
@@ -234,6 +234,62 @@ describe("A module that cannot be had", () => {
           assert.deepInclude(error.place, { file: importer, line: 2, column: 8 })
           assert.include(error.place?.frame, `> 2 | import ${JSON.stringify(specifier)}`)
         }).pipe(Effect.provide(layerRuntime()))
+    )
+  }
+})
+
+describe("A lazy import that fails in a run", () => {
+  const folder = path.join(root, "lazy")
+  const entry = path.join(folder, "plugin.ts")
+  beforeAll(() => {
+    fs.mkdirSync(folder)
+    fs.writeFileSync(path.join(folder, "broken.ts"), "const a = 1\nconst b = = 2\n")
+    fs.writeFileSync(
+      entry,
+      `const name: string = "./gone.ts"
+export default {
+  name: "lazy",
+  version: "1.0.0",
+  async enrich({ message }: { message: { content_raw: string } }) {
+    if (message.content_raw === "file") await import("./gone.ts")
+    if (message.content_raw === "package") await import("not-installed")
+    if (message.content_raw === "computed") await import("./" + "missing.ts")
+    if (message.content_raw === "broken") await import("./broken.ts")
+    // A caught one costs nothing.
+    for (let n = 0; n < 400; n++) await import("./gone-" + n + ".ts").catch(() => name)
+    return []
+  }
+}`
+    )
+  })
+  const rows: ReadonlyArray<readonly [text: string, at: string]> = [
+    ["file", `${entry}:6:54`],
+    ["package", `${entry}:7:57`],
+    ["computed", entry],
+    ["broken", `${path.join(folder, "broken.ts")}:2:11\n    at ${entry}`]
+  ]
+  for (const level of ones) {
+    it.live(`names the place of the import on ${level.isolation}, and few of them are no offence`, () =>
+      Effect.gen(function* () {
+        const plugins = yield* PluginRuntime
+        const spec = specOn(level, {
+          name: "lazy",
+          kind: linkifier,
+          modulePath: entry,
+          timeout: "20 seconds"
+        })
+        const ask = (content_raw: string) => plugins.run(spec, { message: { ...message, content_raw } })
+        for (const [text, at] of rows) {
+          const error = yield* Effect.flip(ask(text))
+          assert(error._tag === "EXECUTION_ERROR", String(error))
+          const { name, message, stack } = error.cause
+          assert.strictEqual(stack, `${name}: ${message}\n    at ${at}`)
+        }
+        // Twice: each run has its own budget.
+        assert.deepStrictEqual(yield* ask("none"), [])
+        assert.deepStrictEqual(yield* ask("none"), [])
+        assert.strictEqual((yield* WorkerLayer.use(({ stats }) => stats)).isolates, 1)
+      }).pipe(Effect.provide(layerRuntime()))
     )
   }
 })

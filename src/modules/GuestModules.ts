@@ -1,5 +1,5 @@
 /**
- * The modules of one guest, on the host's side: answers the guest's requests and records what the guest was given.
+ * The modules of one guest, on the host's side: answers the guest's requests and records what it sent.
  */
 import { Effect } from "effect"
 import { type FileStates } from "../fileStates.ts"
@@ -28,6 +28,12 @@ const maxBytes = 256 * 1024 * 1024
 /** The most open requests. A guest waits for each answer, so it never has many. */
 const maxOpen = 16
 
+/**
+ * The most requests that may be refused during the load, or during one run. Each costs the host a search of the disk, so
+ * a plugin must not repeat them in a loop. Packages try a few dozen optional modules at most.
+ */
+const maxRefused = 500
+
 export interface GuestModulesOptions {
   readonly guest: number
   readonly plugin: PluginModules
@@ -54,6 +60,8 @@ export class GuestModules {
   #roots: Roots = []
   #given = 0
   #open = 0
+  #refused = 0
+  #broken: ModuleReceiver["broken"] = () => {}
   #last: Promise<unknown> = Promise.resolve()
   #cancel: () => void = () => {}
   #closed = false
@@ -69,6 +77,7 @@ export class GuestModules {
    * entry and is ignored, because its answer is already on the way.
    */
   serve({ send, broken }: ModuleReceiver): (request: unknown) => void {
+    this.#broken = broken
     let isEntry = true
     const answer = (work: () => Promise<PostedFrame>): void => {
       if (this.#open >= maxOpen) return broken("requests for modules whose answers it does not wait for")
@@ -85,6 +94,11 @@ export class GuestModules {
       if (isEntry) isEntry = false
       else answer(() => this.#next(String(request)))
     }
+  }
+
+  /** Call this when the guest begins its load or a run. */
+  began(): void {
+    this.#refused = 0
   }
 
   /** Whether a file that the guest has loaded has changed since. */
@@ -157,8 +171,18 @@ export class GuestModules {
     if (this.#instead !== undefined) return this.#again(request)
     const { plugin, guest } = this.#options
     const refused = this.#tooMuch()
-    if (refused !== undefined) return failed(refused)
+    if (refused !== undefined) return this.#refuse(refused)
     return this.#take(request, await this.#ask({ type: "ask", guest, plugin, roots: this.#roots, request }))
+  }
+
+  #refuse(message: string): PostedFrame {
+    this.#countRefusal()
+    return failed(message)
+  }
+
+  #countRefusal(): void {
+    if (++this.#refused !== maxRefused + 1) return
+    this.#broken(`more than ${maxRefused} requests for modules that cannot be loaded, in one load or run`)
   }
 
   #tooMuch(): string | undefined {
@@ -168,11 +192,14 @@ export class GuestModules {
 
   async #take(request: string, result: LoaderResult): Promise<PostedFrame> {
     if (result.type !== "given") {
-      return failed(result.type === "problem" ? `Its modules cannot be had: ${result.problem}.` : "no answer")
+      return this.#refuse(
+        result.type === "problem" ? `Its modules cannot be had: ${result.problem}.` : "no answer"
+      )
     }
     const { frame, refused, roots, stale } = result
     this.#roots = roots
     this.#given += frame.body.length
+    if (refused) this.#countRefusal()
     for (const text of stale) this.#options.known.drop(this.#key, text)
     if (request !== "" && !refused) this.#options.known.add(this.#key, request)
     await this.#record(request, result)
@@ -189,8 +216,8 @@ export class GuestModules {
   #again(request: string): PostedFrame {
     const frame = this.#instead?.version.frames.get(request)
     if (frame !== undefined) return copyOf(frame)
-    return failed(
-      `Cannot load ${request}: the plugin's files have changed and do not load, and the version that goes on had not asked for it.`
+    return this.#refuse(
+      `Cannot load ${request}: the plugin's files have changed and fail to load, and its earlier version, which still runs, had not requested this module.`
     )
   }
 }

@@ -17,7 +17,7 @@ import type { Given, PluginModules } from "./loaderMessages.ts"
 import { type Module, type Modules, openModules } from "./moduleGraph.ts"
 import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
-import { maxBytes, type ModuleSources } from "./ModuleSource.ts"
+import type { ModuleSources } from "./ModuleSource.ts"
 import { readPlain } from "./plainFiles.ts"
 import { CompilerTrap } from "./typescript.ts"
 
@@ -28,6 +28,9 @@ const maxAheadRequests = 25_000
 
 /** In milliseconds. After this time the guest gets the modules found so far, and requests the others itself. */
 const maxAheadTime = 1_000
+
+/** The most bytes of a module that is searched for the place of an import. */
+const maxSearched = 1024 * 1024
 
 /** Parses a guest's request. The text may come from a plugin, so it is checked. */
 export const requestIn = (text: string): ModuleRequest | undefined => {
@@ -235,9 +238,9 @@ const refusedWith = ({ specifier, parent }: ModuleRequest, error: unknown): Modu
 
 const importIn = (importer: string, specifier: string): ModulePlace | undefined => {
   try {
-    return importPlace(importer, readPlain(importer, maxBytes).bytes.toString("utf8"), specifier)
+    return importPlace(importer, readPlain(importer, maxSearched).bytes.toString("utf8"), specifier)
   } catch {
-    // The file may be gone meanwhile. The error still names the importer.
+    // The file may be too large, or gone meanwhile. The error still names the importer.
     return undefined
   }
 }

@@ -10,13 +10,21 @@ export const positionOf = (
   return { line: above.length, column: (above.at(-1)?.length ?? 0) + 1 }
 }
 
-/** The first place where a source contains a specifier as a string literal. */
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/** The offset of a specifier's literal: in the first import of it, or else wherever it is. */
+const literalIn = (source: string, specifier: string): number => {
+  const literal = `(["'\`])${escaped(specifier)}\\1`
+  const imported = new RegExp(`(?:\\bimport|\\bfrom|\\brequire)\\s{0,9}\\(?\\s{0,9}(?=${literal})`).exec(
+    source
+  )
+  return imported === null ? source.search(new RegExp(literal)) : imported.index + imported[0].length
+}
+
+/** Where a source imports a specifier, or contains it as a string literal. */
 export const importPlace = (file: string, source: string, specifier: string): ModulePlace | undefined => {
-  for (const quote of ['"', "'", "`"]) {
-    const at = source.indexOf(quote + specifier + quote)
-    if (at < 0) continue
-    const { line, column } = positionOf(source, at)
-    return { file, line, column, frame: codeFrame(source, line, column) }
-  }
-  return undefined
+  const at = literalIn(source, specifier)
+  if (at < 0) return undefined
+  const { line, column } = positionOf(source, at)
+  return { file, line, column, frame: codeFrame(source, line, column) }
 }

@@ -95,7 +95,7 @@ export const makeWorld = async (): Promise<World> => {
     JSON.stringify({ name: "workspace", type: "module" })
   )
   fs.cpSync(fixtures, plugins, { recursive: true })
-  makeHostileModules(path.join(plugins, "hostile"), outside, false)
+  makeHostileModules(path.join(plugins, "hostile"), outside)
   fs.symlinkSync(token, path.join(plugins, "linked-server.json"))
   fs.symlinkSync(path.dirname(token), path.join(plugins, "linked-folder"))
   fs.symlinkSync(outside, path.join(plugins, "linked-outside.json"))

@@ -137,7 +137,7 @@ export const installModuleHooks = (
     }
     const answer = ask(line, { specifier, parent, require })
     if ("error" in answer) {
-      const problem = moduleProblem(answer)
+      const problem = moduleProblem(answer, require)
       throw require && answer.syntax !== true ? moduleNotFound(problem) : problem
     }
     return (answered[answer.url] = answer)

@@ -4,6 +4,7 @@
  */
 import { bodyOf, encodeReply, endsRun, noTag, typeOf, withBody, withoutLeftover } from "../../wire/codec.ts"
 import { ReplyType } from "../../wire/messages.ts"
+import { importStack } from "../shared/ModuleProblem.ts"
 import type { ProblemOrigin } from "../../wire/modules.ts"
 
 /** Globals of Node that this level lacks. */
@@ -59,22 +60,26 @@ export interface Memory {
   readonly full: boolean
 }
 
-/** The failure with the place of the import, if a refused module ended the load; otherwise `undefined`. */
-const withOrigin = (
-  failure: object,
-  originOf: (message: string) => ProblemOrigin | undefined
-): object | undefined => {
+/** The failure of a load with the place of the import, if a refused module ended the load; otherwise `undefined`. */
+const withOrigin = (failure: object, originOf: OriginOf): object | undefined => {
   const message: unknown = Reflect.get(Object(Reflect.get(failure, "cause")), "message")
   const origin = typeof message === "string" ? originOf(message) : undefined
   return origin === undefined ? undefined : { ...failure, ...origin }
 }
 
+/** A thrown error with the place of the import as its stack, if it is a refused module; otherwise `undefined`. */
+const withStack = (thrown: object, originOf: OriginOf): object | undefined => {
+  const message: unknown = Reflect.get(thrown, "message")
+  const origin = typeof message === "string" ? originOf(message) : undefined
+  const stack: unknown = Reflect.get(thrown, "stack")
+  const isPlaced = typeof stack === "string" && stack.includes("file://")
+  return origin === undefined || isPlaced ? undefined : { ...thrown, stack: importStack(origin).slice(1) }
+}
+
+type OriginOf = (message: string) => ProblemOrigin | undefined
+
 /** Returns the reply, or one with a clearer message. */
-export const explain = (
-  text: string,
-  memory: Memory,
-  originOf: (message: string) => ProblemOrigin | undefined
-): string => {
+export const explain = (text: string, memory: Memory, originOf: OriginOf): string => {
   const type = typeOf(text)
   if (!endsRun(type) && type !== ReplyType.loadFailed) return text
   // A run leaves nothing behind, because the memory is restored.
@@ -90,10 +95,8 @@ export const explain = (
   }
   const better = name === undefined || name === "ReferenceError" ? hinted(message) : undefined
   if (better === undefined) {
-    const placed =
-      type === ReplyType.loadFailed && typeof said === "object" && said !== null
-        ? withOrigin(said, originOf)
-        : undefined
+    const add = type === ReplyType.loadFailed ? withOrigin : type === ReplyType.thrown ? withStack : undefined
+    const placed = typeof said === "object" && said !== null ? add?.(said, originOf) : undefined
     return placed === undefined ? clean : withBody(clean, JSON.stringify(placed))
   }
   const body = typeof said === "string" ? better : { ...Object(said), message: better }

@@ -183,7 +183,7 @@ export class Isolate {
   }
 
   #beginIfFirst(): void {
-    if (this.#requests.length === 1) this.#requests.first?.handler.begun()
+    if (this.#requests.length === 1) this.#begin(this.#requests.first)
   }
 
   /** Takes the first request off; the next is the guest's to begin. */
@@ -191,7 +191,12 @@ export class Isolate {
     this.#requests.shift()
     const { first } = this.#requests
     if (first === undefined) this.#transport.hold(false)
-    else if (this.usable) first.handler.begun()
+    else if (this.usable) this.#begin(first)
+  }
+
+  #begin(pending: PendingRequest | undefined): void {
+    this.#modules?.began()
+    pending?.handler.begun()
   }
 
   /**

@@ -35,6 +35,22 @@ export const loads: ReadonlyArray<Rogue> = [
   byFiles("exponential", /still loading/, "hangs", endless),
   byFiles("exponentialDependency", /still loading/, "hangs", endless),
   byFiles("nested", /the TypeScript compiler gave up/, "dies"),
+  byFiles("hugeTypeScript", /4194304 are allowed/, "grows"),
+  byFiles("nestedManifest", /Maximum call stack size exceeded/, {
+    none: "a bare host resolves it; only the hub's loader must not run out of stack"
+  }),
+  byFiles("outsideExports", /Invalid "exports" target/, { none: "Node's own resolver refuses it too" }),
+  byFiles(
+    "manyTypeScript",
+    /not those its integrity was made from/,
+    { none: "a bare host loads them, and hashes nothing" },
+    {
+      spec: { integrity: `sha256-${"A".repeat(43)}=` }
+    }
+  ),
+  byFiles("deepChain", /Maximum call stack size exceeded|still loading/, "dies", {
+    expect: ["LOAD_ERROR", "TIMEOUT"]
+  }),
   byFiles("outsideMain", /outside the plugin's folder/, "reaches"),
   ...files("mjs", { expect: "LOAD_ERROR", harm: harmlessLoad }, [
     "load-syntax",

@@ -8,5 +8,15 @@ export const work: ReadonlyArray<Rogue> = [
   ]),
   ...files("ts", { expect: ["TIMEOUT", "WORKER_CRASH"], timeout: hanging, ownHost: true, harm: "hangs" }, [
     "cpu-compile"
-  ])
+  ]),
+  ...files(
+    "ts",
+    {
+      expect: "WORKER_CRASH",
+      says: /more than 500 requests for modules that cannot be loaded/,
+      hostTime: 600,
+      harm: "hangs"
+    },
+    ["cpu-failing-imports"]
+  )
 ]
