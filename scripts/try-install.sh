@@ -1,6 +1,6 @@
 #!/bin/sh
 # Uses the hub as somebody would who has never seen this repository: the packed hub installed into an empty folder
-# elsewhere, then init, up, post, listen, plugin run, down. Once on Node, and once on Bun if AGENTLIP_TEST_BUN names it.
+# elsewhere, then init, npm test, up, post, listen, plugin run, down. Once on Node, and once on Bun if AGENTLIP_TEST_BUN names it.
 #
 #   scripts/try-install.sh
 set -eu
@@ -44,6 +44,9 @@ journey() {
   cd "$folder/chat"
   says "agentlip v" agentlip --version
   agentlip init >/dev/null
+  npm install --silent --no-audit --no-fund --save-dev "$root"/packages/agentlip-hub-*.tgz "$root"/packages/agentlip-plugin-runtime-*.tgz
+  npm test --silent >test.log || { cat test.log; exit 1; }
+  npx --no-install tsc || { echo "the types of a new workspace are wrong"; exit 1; }
   # A plugin that the hub brings along, in a workspace that has installed nothing.
   sed -i.bak 's|^  linkifiers: \[|&\n    { name: "urls", modulePath: "@agentlip/plugins/url-linkifier" },|' agentlip.config.ts
   agentlip plugin check

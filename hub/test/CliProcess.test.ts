@@ -2,12 +2,13 @@ import { engineWarning } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
+import { spawnSync } from "node:child_process"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Workspace } from "../src/workspace/Workspace.ts"
 import { WriterLock } from "../src/workspace/WriterLock.ts"
 import { agentlipProcess, type Child, commandsOf, start } from "./cli.ts"
-import { agentlip, shows } from "./hubProcess.ts"
+import { agentlip, root, shows } from "./hubProcess.ts"
 import { client, eventually, makeTopic, readServerFile, startHub, tempWorkspace } from "./testHub.ts"
 
 /** A hub as a process of its own, once it is up. */
@@ -117,6 +118,51 @@ describe("agentlip listen", () => {
   )
 })
 
+describe("agentlip init", () => {
+  it.live(
+    "writes a plugin whose test passes and whose types are right",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        yield* commandsOf(workspace)("init")
+        fs.mkdirSync(path.join(workspace, "node_modules", "@agentlip"), { recursive: true })
+        fs.symlinkSync(root, path.join(workspace, "node_modules/@agentlip/plugin-runtime"))
+        fs.symlinkSync(path.join(root, "node_modules/@types"), path.join(workspace, "node_modules/@types"))
+        const { scripts } = JSON.parse(fs.readFileSync(path.join(workspace, "package.json"), "utf8"))
+        assert.strictEqual(scripts.test, "node --test")
+        const env = { ...process.env, NODE_OPTIONS: "--conditions=@agentlip/source" }
+        const test = () => spawnSync(process.execPath, ["--test"], { cwd: workspace, encoding: "utf8", env })
+        const passing = test()
+        assert.strictEqual(passing.status, 0, passing.stdout)
+        assert.match(passing.stdout, /pass 2/)
+        const plugin = path.join(workspace, "plugins", "hashtags.ts")
+        fs.writeFileSync(plugin, fs.readFileSync(plugin, "utf8").replace('"hashtag"', '"other"'))
+        assert.strictEqual(test().status, 1)
+        const typescript = path.join(root, "node_modules/typescript/bin/tsc")
+        const types = spawnSync(process.execPath, [typescript, "-p", "."], {
+          cwd: workspace,
+          encoding: "utf8"
+        })
+        assert.strictEqual(types.status, 0, types.stdout)
+      }),
+    60_000
+  )
+
+  it.live("keeps every file that is there, and says so", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const mine = ["package.json", "tsconfig.json", ".gitignore", ".vscode/launch.json"]
+      fs.mkdirSync(path.join(workspace, ".vscode"))
+      for (const name of mine) fs.writeFileSync(path.join(workspace, name), "mine")
+      const { code, json } = yield* commandsOf(workspace)("init", "--json")
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual([...json.kept].sort(), mine.map((name) => path.join(workspace, name)).sort())
+      for (const name of mine) assert.strictEqual(fs.readFileSync(path.join(workspace, name), "utf8"), "mine")
+      assert.isTrue(json.created.every((file: string) => fs.existsSync(file) && !json.kept.includes(file)))
+    })
+  )
+})
+
 describe("agentlip init, up, doctor, down", () => {
   it.live(
     "lead from an empty folder to a plugin's finds, and back",
@@ -126,6 +172,8 @@ describe("agentlip init, up, doctor, down", () => {
         const run = commandsOf(workspace)
         const made = yield* run("init")
         assert.strictEqual(made.code, 0, made.err)
+        assert.include(made.out, "plugins/hashtags.ts")
+        assert.match(made.out, /Start the hub: .* up -w/)
         assert.strictEqual(fs.statSync(path.join(workspace, ".agentlip")).mode & 0o777, 0o700)
         const config = path.join(workspace, "agentlip.config.ts")
         fs.appendFileSync(config, "// mine\n")

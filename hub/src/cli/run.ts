@@ -5,6 +5,7 @@ import { Command } from "effect/cli"
 import { agentlipFor } from "./commands/agentlip.ts"
 import * as Errors from "./render/Errors.ts"
 import * as Stop from "./Stop.ts"
+import { version } from "./version.ts"
 
 export const run = (args: ReadonlyArray<string>): void => {
   // A reader such as `head` may close the pipe early. Commands that run for long check for that themselves.
@@ -15,7 +16,7 @@ export const run = (args: ReadonlyArray<string>): void => {
   }
   Stop.watchSignals()
   agentlipFor(args).pipe(
-    Effect.flatMap((agentlip) => Command.runWith(agentlip, { version: "0.1.0" })(args)),
+    Effect.flatMap((agentlip) => Command.runWith(agentlip, { version })(args)),
     Effect.provide([NodeServices.layer, Errors.layer(Errors.wantsJson(args))]),
     NodeRuntime.runMain({ teardown: Stop.teardown })
   )
