@@ -67,6 +67,14 @@ journey() {
   done
   grep '"message.enriched"' events | grep -q '"hashtag"'
   grep '"message.enriched"' events | grep -q 'example.com/notes'
+  # The console comes with the package: the page and the files that it names.
+  "$node" --input-type=module -e '
+    const { url } = JSON.parse(process.argv[1])
+    const page = await (await fetch(new URL("/", url))).text()
+    const files = [...page.matchAll(/"(\/console\/[^"]+)"/g)].map(([, file]) => file)
+    if (files.length !== 3) throw new Error(`no console: ${page}`)
+    for (const file of files) if (!(await fetch(new URL(file, url))).ok) throw new Error(`no ${file}`)
+  ' "$(agentlip open --no-browser --json)"
   says '"state": *"closed"\|closed' agentlip status
   agentlip down
   wait "$hub"

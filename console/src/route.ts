@@ -11,6 +11,7 @@ export type Route =
   | { readonly view: "plugins"; readonly plugin?: string }
   | { readonly view: "jobs" }
   | { readonly view: "events" }
+  | { readonly view: "health" }
   | { readonly view: "nothing" }
 
 const decoded = (segment: string): string => {
@@ -39,6 +40,8 @@ const parse = ({ pathname, hash }: Pick<Location, "pathname" | "hash">): Route =
       return { view: "jobs" }
     case "events":
       return { view: "events" }
+    case "health":
+      return { view: "health" }
     default:
       return { view: "nothing" }
   }

@@ -28,6 +28,13 @@ const withSession: typeof fetch = (input, init) => {
 /** Calls this page's own hub. */
 export const hub = makeHubClient(() => ({ url: "" }), { fetch: withSession })
 
+/** Reads a text of this hub that is no JSON. */
+export const readText = async (path: string): Promise<string> => {
+  const response = await withSession(path)
+  if (!response.ok) throw new Error(`The hub returned status ${response.status}.`)
+  return response.text()
+}
+
 export const isSignedIn = (): boolean => access.value.state === "signed-in"
 
 /** The text of an error, for people. */

@@ -6,10 +6,19 @@ import { connection } from "../state/live.ts"
 import { unreadCount } from "../state/directory.ts"
 import { FindingCard, hideCard } from "./FindingCard.tsx"
 import { Gate } from "./Gate.tsx"
+import { EventsView } from "./EventsView.tsx"
+import { HealthView } from "./HealthView.tsx"
+import { JobsView } from "./JobsView.tsx"
 import { MessagesView } from "./MessagesView.tsx"
+import { PluginView } from "./PluginView.tsx"
+import { PluginsView } from "./PluginsView.tsx"
 
 const tabs: ReadonlyArray<{ readonly view: Route["view"]; readonly path: string; readonly title: string }> = [
-  { view: "messages", path: "/ui", title: "Messages" }
+  { view: "messages", path: "/ui", title: "Messages" },
+  { view: "plugins", path: "/ui/plugins", title: "Plugins" },
+  { view: "jobs", path: "/ui/jobs", title: "Jobs" },
+  { view: "events", path: "/ui/events", title: "Events" },
+  { view: "health", path: "/ui/health", title: "Health" }
 ]
 
 const Nav = ({ at }: { readonly at: Route["view"] }) => (
@@ -47,6 +56,14 @@ const View = ({ at }: { readonly at: Route }) => {
   switch (at.view) {
     case "messages":
       return <MessagesView {...at} />
+    case "plugins":
+      return at.plugin === undefined ? <PluginsView /> : <PluginView key={at.plugin} name={at.plugin} />
+    case "jobs":
+      return <JobsView />
+    case "events":
+      return <EventsView />
+    case "health":
+      return <HealthView />
     default:
       return (
         <section class="empty">

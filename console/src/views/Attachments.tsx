@@ -53,10 +53,8 @@ export const Attachments = ({ thread }: { readonly thread: Thread }) => {
                     {source_message_id === null ? (
                       <Time iso={created_at} form="brief" />
                     ) : (
-                      <a
-                        href={pathOf.message(thread.topic, source_message_id)}
-                        aria-label="Go to the message"
-                      >
+                      <a href={pathOf.message(thread.topic, source_message_id)}>
+                        <span class="visually-hidden">Go to the message, </span>
                         <Time iso={created_at} form="brief" />
                       </a>
                     )}

@@ -2,6 +2,7 @@
 import type { Enrichment } from "@agentlip/protocol"
 import { signal } from "@preact/signals"
 import { useLayoutEffect, useRef } from "preact/hooks"
+import { pathOf } from "../route.ts"
 import { addressIn } from "../text/links.ts"
 import { Name, Visible } from "./Name.tsx"
 
@@ -64,7 +65,10 @@ const One = ({ finding }: { readonly finding: Enrichment }) => {
       )}
       <Data data={finding.data} />
       <p class="quiet">
-        found by <Name text={finding.plugin_name} />
+        found by{" "}
+        <a href={pathOf.plugin(finding.plugin_name)}>
+          <Name text={finding.plugin_name} />
+        </a>
       </p>
     </section>
   )

@@ -113,7 +113,8 @@ export class MessageItem extends Component<Props> {
           <strong>
             <Name text={message.sender} />
           </strong>
-          <a class="quiet" href={pathOf.message(topic_id, id)} aria-label="Link to this message">
+          <a class="quiet" href={pathOf.message(topic_id, id)}>
+            <span class="visually-hidden">Link to this message, </span>
             <Time iso={created_at} />
           </a>
           {edited_at !== null && deleted_at === null && <span class="quiet">edited</span>}

@@ -1,6 +1,7 @@
 /** How the plugins of one message fare, and why. */
 import type { Job } from "@agentlip/protocol"
 import { useState } from "preact/hooks"
+import { pathOf } from "../route.ts"
 import { changing, hub, isSignedIn, textOf } from "../session.ts"
 import { Name, Visible } from "./Name.tsx"
 
@@ -59,7 +60,10 @@ export const MessageJobs = ({
         {jobs.map(({ plugin_name, state, error }) => (
           <li key={plugin_name}>
             <span class={`dot ${worst([{ state }])}`} aria-hidden="true" />
-            <Name text={plugin_name} /> {states[state]}
+            <a href={pathOf.plugin(plugin_name)}>
+              <Name text={plugin_name} />
+            </a>{" "}
+            {states[state]}
             {error !== null && (
               <p class="problem">
                 <code>{error.code}</code>{" "}
