@@ -3,9 +3,9 @@
  *
  * **Details**
  *
- * - `commit` opens one transaction that takes the write lock before it looks, so that nobody can edit or
- *   delete the message between the look and the commit: the whole database on SQLite, the message's row
- *   (`FOR UPDATE`) elsewhere.
+ * - `commit` opens one transaction that takes the write lock before it reads the message: on the whole database on
+ *   SQLite, on the message's row (`FOR UPDATE`) elsewhere. So no edit or deletion comes between the check and the commit.
+ * - `commitAll` does this for many messages in one transaction. Stale messages do not affect the others.
  * - Only content and deletion matter. A message that was moved, or edited and edited back, is not stale.
  * - A content that became null has changed; one that is null from the start is `ContentNotText`, unless the
  *   message is deleted: wiped and deleted is just deleted.
@@ -18,7 +18,7 @@
  *   again. Inside an outer transaction, run the outer one again.
  * - Run and tested on SQLite and PostgreSQL. A database without `FOR UPDATE` refuses the statement.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { StaleOutput } from "./Errors.ts"
 
@@ -75,6 +75,15 @@ export class Staleness extends Context.Service<
       snapshot: MessageSnapshot,
       write: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, StaleOutput | ContentNotText | E | SqlError.SqlError, R>
+    /**
+     * Checks many snapshots and runs `write`, all in one transaction. `write` gets one result for each snapshot, in
+     * order: the snapshot if it is current, or its `StaleOutput`. It commits the current ones; a stale one does not
+     * affect them. If `write` fails, nothing is committed.
+     */
+    readonly commitAll: <S extends MessageSnapshot, A, E, R>(
+      snapshots: ReadonlyArray<S>,
+      write: (checked: ReadonlyArray<Result.Result<S, StaleOutput>>) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, ContentNotText | E | SqlError.SqlError, R>
   }
 >()("@agentlip/plugin-runtime/Staleness") {
   /**
@@ -119,15 +128,51 @@ export class Staleness extends Context.Service<
     write: Effect.Effect<A, E, R>
   ): Effect.Effect<A, StaleOutput | ContentNotText | E | SqlError.SqlError, R | Staleness> =>
     Staleness.use(({ commit }) => commit(snapshot, write))
+
+  /**
+   * `commitAll` of the Staleness in context.
+   *
+   * @example
+   * ```ts
+   * const outputs = found.map((output, at) => ({ ...snapshots[at], output }))
+   * yield* Staleness.commitAll(outputs, (checked) => insertAll(Array.getSuccesses(checked)))
+   * ```
+   */
+  static readonly commitAll = <S extends MessageSnapshot, A, E, R>(
+    snapshots: ReadonlyArray<S>,
+    write: (checked: ReadonlyArray<Result.Result<S, StaleOutput>>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, ContentNotText | E | SqlError.SqlError, R | Staleness> =>
+    Staleness.use(({ commitAll }) => commitAll(snapshots, write))
 }
 
-const Rows = Schema.Array(Schema.Struct({ content: Schema.Unknown, deleted: Schema.Unknown }))
-const decodeRows = Schema.decodeUnknownEffect(Rows)
+const Row = Schema.Struct({ content: Schema.Unknown, deleted: Schema.Unknown })
+const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
+const decodeRowsById = Schema.decodeUnknownEffect(
+  Schema.Array(
+    Schema.Struct({
+      id: Schema.Union([Schema.String, Schema.Number, Schema.BigInt]),
+      ...Row.fields
+    })
+  )
+)
+
+/** Messages read by one statement. */
+const idsAtOnce = 256
+
+/** Repeats the last id up to a power of two, so that groups of all sizes share a few statement texts. */
+const padded = (ids: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const length = 2 ** Math.ceil(Math.log2(ids.length))
+  return Array.from({ length }, (_, at) => ids[Math.min(at, ids.length - 1)] ?? "")
+}
 
 const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["Service"] => {
-  const names = { table: options.table ?? "messages", content: options.content ?? "content_raw" }
+  const names = {
+    table: options.table ?? "messages",
+    id: options.id ?? "id",
+    content: options.content ?? "content_raw"
+  }
   const table = sql(names.table)
-  const id = sql(options.id ?? "id")
+  const id = sql(names.id)
   const content = sql(names.content)
   const deletedAt = sql(options.deletedAt ?? "deleted_at")
 
@@ -143,14 +188,14 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     sqlite: () => sql.literal(""),
     orElse: () => sql.literal("FOR UPDATE")
   })
+  // Always in the same order, so that two groups never wait for each other's rows.
+  const lockRows = sql.onDialectOrElse({
+    sqlite: () => sql.literal(""),
+    orElse: () => sql`ORDER BY ${id} FOR UPDATE`
+  })
 
-  /** The content of a message that is there; `undefined` for null. */
-  const read = Effect.fnUntraced(function* (messageId: string, lock: typeof lockRow) {
-    const rows = yield* sql`
-      SELECT ${content} AS content, ${deletedAt} AS deleted FROM ${table} WHERE ${id} = ${messageId} ${lock}
-    `
-    // The statement itself names the two columns: rows without them are a client's defect.
-    const [row] = yield* Effect.orDie(decodeRows(rows))
+  /** The content of a message; `undefined` for null. */
+  const contentOf = Effect.fnUntraced(function* (messageId: string, row: typeof Row.Type | undefined) {
     if (row === undefined) return yield* new StaleOutput({ messageId, reason: "MISSING" })
     if (row.deleted !== null) return yield* new StaleOutput({ messageId, reason: "DELETED" })
     if (row.content === null) return undefined
@@ -158,20 +203,59 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     return row.content
   })
 
+  const read = Effect.fnUntraced(function* (messageId: string, lock: typeof lockRow) {
+    const rows = yield* sql`
+      SELECT ${content} AS content, ${deletedAt} AS deleted FROM ${table} WHERE ${id} = ${messageId} ${lock}
+    `
+    // The statement itself names the two columns: rows without them are a client's defect.
+    const [row] = yield* Effect.orDie(decodeRows(rows))
+    return yield* contentOf(messageId, row)
+  })
+
+  /** The rows of many messages, locked. */
+  const readAll = Effect.fnUntraced(function* (messageIds: ReadonlyArray<string>) {
+    const ids = [...new Set(messageIds)].sort()
+    const rows = new Map<string, typeof Row.Type>()
+    for (let at = 0; at < ids.length; at += idsAtOnce) {
+      const some = padded(ids.slice(at, at + idsAtOnce))
+      const found = yield* sql`
+        SELECT ${id} AS id, ${content} AS content, ${deletedAt} AS deleted FROM ${table}
+        WHERE ${sql.in(names.id, some)} ${lockRows}`
+      for (const row of yield* Effect.orDie(decodeRowsById(found))) rows.set(String(row.id), row)
+    }
+    return rows
+  })
+
+  const requireSame = ({ messageId, content_raw }: MessageSnapshot, now: string | undefined) =>
+    now === content_raw ? Effect.void : Effect.fail(new StaleOutput({ messageId, reason: "CONTENT_CHANGED" }))
+
   return {
     capture: Effect.fnUntraced(function* (messageId) {
       const content_raw = yield* read(messageId, sql.literal(""))
       if (content_raw === undefined) return yield* notText(messageId, "null")
       return { messageId, content_raw }
     }),
-    commit: ({ messageId, content_raw }, write) =>
+    commit: (snapshot, write) =>
       sql.withTransaction(
         Effect.gen(function* () {
           yield* lockDatabase
-          if ((yield* read(messageId, lockRow)) !== content_raw) {
-            return yield* new StaleOutput({ messageId, reason: "CONTENT_CHANGED" })
-          }
+          yield* requireSame(snapshot, yield* read(snapshot.messageId, lockRow))
           return yield* write
+        })
+      ),
+    commitAll: (snapshots, write) =>
+      sql.withTransaction(
+        Effect.gen(function* () {
+          yield* lockDatabase
+          const rows = yield* readAll(snapshots.map(({ messageId }) => messageId))
+          const checked = yield* Effect.forEach(snapshots, (snapshot) =>
+            contentOf(snapshot.messageId, rows.get(snapshot.messageId)).pipe(
+              Effect.flatMap((now) => requireSame(snapshot, now)),
+              Effect.as(Result.succeed(snapshot)),
+              Effect.catchTag("StaleOutput", (stale) => Effect.succeed(Result.fail(stale)))
+            )
+          )
+          return yield* write(checked)
         })
       )
   }

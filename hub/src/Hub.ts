@@ -13,7 +13,7 @@ import * as Announcement from "./workspace/Announcement.ts"
 import { AuthToken } from "./workspace/AuthToken.ts"
 import { Backfills } from "./jobs/Backfills.ts"
 import * as Database from "./database/Database.ts"
-import { JobStates } from "./jobs/JobStates.ts"
+import { PausedPlugins } from "./jobs/PausedPlugins.ts"
 import * as Dispatcher from "./jobs/Dispatcher.ts"
 import { Findings } from "./jobs/Findings.ts"
 import { EventLog } from "./core/EventLog.ts"
@@ -98,7 +98,7 @@ const core = ({
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
-    JobStates.layer,
+    PausedPlugins.layer,
     HubIdentity.layer
   )
   const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer, Backfills.layer).pipe(

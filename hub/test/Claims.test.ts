@@ -2,14 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { Statement } from "effect/sql"
-import { Committer, type Outcome } from "../src/jobs/Committer.ts"
+import { Committer } from "../src/jobs/Committer.ts"
 import * as Database from "../src/database/Database.ts"
-import { JobStates } from "../src/jobs/JobStates.ts"
-import { Findings, draftEnrichment } from "../src/jobs/Findings.ts"
+import { Findings } from "../src/jobs/Findings.ts"
+import { draftEnrichment } from "../src/jobs/findings/drafts.ts"
+import type { ClaimedJob, Outcome } from "../src/jobs/Job.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type ClaimedJob, JobQueue } from "../src/jobs/JobQueue.ts"
+import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
@@ -26,7 +27,7 @@ import {
 
 const specs = [linkifierSpec("shouts")]
 
-/** A hub's tables and services, with nobody who works through the outbox; it ends with the scope. */
+/** A hub's tables and services, with nobody who works through the queue; it ends with the scope. */
 const startHub = Effect.fnUntraced(function* (workspace: string) {
   const storage = Committer.layer.pipe(
     Layer.provideMerge(Messages.layer),
@@ -34,14 +35,14 @@ const startHub = Effect.fnUntraced(function* (workspace: string) {
     Layer.provideMerge(
       Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer(specs)))
     ),
-    Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, JobStates.layer)),
+    Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer)),
     Layer.provideMerge(Database.postgres(databaseOf(workspace).database ?? Redacted.make("")))
   )
   const services = yield* Layer.build(Layer.fresh(storage))
-  const outbox = Context.get(services, JobQueue)
+  const queue = Context.get(services, JobQueue)
   return {
-    outbox,
-    take: Effect.map(outbox.take(new Map([["shouts", 50]])), ({ jobs }) => jobs),
+    queue,
+    take: Effect.map(queue.take(new Map([["shouts", 50]])), ({ jobs }) => jobs),
     commits: Context.get(services, Committer),
     messages: Context.get(services, Messages),
     topics: Context.get(services, Topics)
@@ -114,7 +115,7 @@ describe.runIf(onPostgres)("jobs of two hubs", () => {
         // It lives after all: it has its place again, and takes jobs as before.
         yield* eventually(rows("SELECT id FROM hubs WHERE alive_until > now()"), (hubs) => hubs.length === 2)
         yield* post(other, "B")
-        one.outbox.release(jobs)
+        one.queue.release(jobs)
         assert.strictEqual((yield* one.take).length, 1)
       }),
     60_000
@@ -127,12 +128,17 @@ describe.runIf(onPostgres)("jobs of two hubs", () => {
       const other = yield* Scope.provide(startHub(workspace), scope)
       const id = yield* post(one, "A")
       assert.deepStrictEqual(idsOf(yield* other.take), [id])
-      const arrived = one.outbox.arrived()
+      let arrivals = 0
+      one.queue.onArrival(() => arrivals++)
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* rows("SELECT owner, attempts FROM derivations"), [
         { owner: null, attempts: 0 }
       ])
-      yield* eventually(Effect.sync(one.outbox.arrived), (count) => count > arrived, 2_000)
+      yield* eventually(
+        Effect.sync(() => arrivals),
+        (count) => count > 0,
+        2_000
+      )
       assert.deepStrictEqual(idsOf(yield* one.take), [id])
       assert.strictEqual((yield* rows("SELECT id FROM hubs")).length, 1)
     })

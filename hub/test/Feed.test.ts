@@ -1,8 +1,9 @@
 /** The feed over a log in memory, which is written to exactly where it would hurt. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { EventLog, type LoggedEvent } from "../src/core/EventLog.ts"
+import { WakeUp } from "../src/core/WakeUp.ts"
 import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
 
 interface Log {
@@ -26,14 +27,14 @@ const event = (event_id: number): LoggedEvent => ({
 })
 
 const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
-  const arrivals = Latch.makeUnsafe(false)
+  const arrivals = new WakeUp()
   const log: Log = {
     newest: 0,
     before: () => {},
     after: () => {},
     commit: () => {
       log.newest++
-      arrivals.openUnsafe()
+      arrivals.ring()
     }
   }
   const unused = () => Effect.die("the feed only reads")

@@ -1,13 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { Committer, type Outcome } from "../src/jobs/Committer.ts"
-import { JobStates } from "../src/jobs/JobStates.ts"
-import { Findings, draftAttachment, draftEnrichment } from "../src/jobs/Findings.ts"
+import { Committer } from "../src/jobs/Committer.ts"
+import { Jobs } from "../src/jobs/Jobs.ts"
+import { PausedPlugins } from "../src/jobs/PausedPlugins.ts"
+import { Findings } from "../src/jobs/Findings.ts"
+import { draftAttachment, draftEnrichment } from "../src/jobs/findings/drafts.ts"
+import type { ClaimedJob, Outcome } from "../src/jobs/Job.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
-import { type ClaimedJob, JobQueue } from "../src/jobs/JobQueue.ts"
+import { JobQueue } from "../src/jobs/JobQueue.ts"
 import * as Precedence from "../src/jobs/Precedence.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
@@ -24,19 +27,19 @@ import {
 
 const specs = [linkifierSpec("shouts"), extractorSpec("tags")]
 
-/** The hub's tables and services, with nobody who works through the outbox. */
-const storage = Committer.layer.pipe(
+/** The hub's tables and services, with nobody who works through the queue. */
+const storage = Layer.mergeAll(Committer.layer, Jobs.layer).pipe(
   Layer.provideMerge(Messages.layer),
   Layer.provideMerge(Topics.layer),
   Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer(specs)))),
-  Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, JobStates.layer)),
+  Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer, PausedPlugins.layer)),
   Layer.provideMerge(emptyDatabase)
 )
 
 const make = Effect.gen(function* () {
   const services = yield* Layer.build(storage)
   const sql = Context.get(services, SqlClient.SqlClient)
-  const outbox = Context.get(services, JobQueue)
+  const queue = Context.get(services, JobQueue)
   const messages = Context.get(services, Messages)
   const topics = Context.get(services, Topics)
   const { channel } = yield* topics.createChannel("general", undefined)
@@ -48,7 +51,7 @@ const make = Effect.gen(function* () {
       ({ message }) => message.id
     )
   const takeAll = Effect.map(
-    outbox.take(
+    queue.take(
       new Map([
         ["shouts", 50],
         ["tags", 50]
@@ -62,7 +65,7 @@ const make = Effect.gen(function* () {
   )
   return {
     services,
-    outbox,
+    queue,
     messages,
     rows,
     post,
@@ -164,13 +167,9 @@ describe("JobQueue", () => {
       const { services, rows, post } = yield* make
       const id = yield* post("A")
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 0)
-      const shown = yield* Context.get(services, JobStates).list(id, {})
+      const shown = yield* Context.get(services, Jobs).ofMessage(id, {})
       assert.deepStrictEqual(
-        shown.derivations.map(({ plugin_name, state, content_version }) => [
-          plugin_name,
-          state,
-          content_version
-        ]),
+        shown.jobs.map(({ plugin_name, state, content_version }) => [plugin_name, state, content_version]),
         [
           ["shouts", "pending", 1],
           ["tags", "pending", 1]
@@ -181,7 +180,7 @@ describe("JobQueue", () => {
 
   it.live("takes a job once, again when it is let go, and alone if it was begun before", () =>
     Effect.gen(function* () {
-      const { outbox, post, takeAll } = yield* make
+      const { queue, post, takeAll } = yield* make
       const first = yield* post("A")
       yield* post("B")
       const jobs = yield* takeAll
@@ -190,7 +189,7 @@ describe("JobQueue", () => {
         [1, 1, 1, 1]
       )
       assert.deepStrictEqual(yield* takeAll, [])
-      outbox.release(jobs)
+      queue.release(jobs)
       yield* post("C")
       const again = yield* takeAll
       assert.deepStrictEqual(
@@ -206,29 +205,29 @@ describe("JobQueue", () => {
 
   it.live("counts a job that is begun again when its plugin is ready for it, not before", () =>
     Effect.gen(function* () {
-      const { outbox, post, rows, takeAll } = yield* make
+      const { queue, post, rows, takeAll } = yield* make
       yield* post("A")
       const attempts = Effect.map(rows("SELECT attempts FROM derivations"), (found) =>
         found.map(({ attempts }) => attempts)
       )
-      outbox.release(yield* takeAll)
+      queue.release(yield* takeAll)
       for (let start = 0; start < 9; start++) {
         const jobs = yield* takeAll
         assert.isTrue(jobs.every(({ again, attempts }) => again && attempts === 2))
-        outbox.release(jobs)
+        queue.release(jobs)
       }
       assert.deepStrictEqual(yield* attempts, [1, 1])
-      for (const job of yield* takeAll) yield* outbox.beginAgain(job)
+      for (const job of yield* takeAll) yield* queue.countDelivery(job)
       assert.deepStrictEqual(yield* attempts, [2, 2])
     })
   )
 
   it.live("reads on where there are more posts than it looks at together", () =>
     Effect.gen(function* () {
-      const { outbox, post, rows } = yield* make
+      const { queue, post, rows } = yield* make
       for (let n = 0; n < 65; n++) yield* post(`m${n}`)
-      assert.isTrue((yield* outbox.take(new Map([["shouts", 1]]))).more)
-      assert.isFalse((yield* outbox.take(new Map([["shouts", 1]]))).more)
+      assert.isTrue((yield* queue.take(new Map([["shouts", 1]]))).more)
+      assert.isFalse((yield* queue.take(new Map([["shouts", 1]]))).more)
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 130)
     })
   )
@@ -288,7 +287,7 @@ describe("a hub under load", () => {
     Effect.succeed([{ kind: "k", span: { start: 0, end: 1 }, data: { chars: JSON.stringify(input).length } }])
 
   it.live(
-    "loses no derivation while messages are posted, edited and deleted",
+    "loses no job while messages are posted, edited and deleted",
     () =>
       Effect.gen(function* () {
         const names = ["one", "two", "three"]

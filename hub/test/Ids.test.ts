@@ -4,7 +4,8 @@ import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as path from "node:path"
-import { Findings, draftEnrichment } from "../src/jobs/Findings.ts"
+import { Findings } from "../src/jobs/Findings.ts"
+import { draftEnrichment } from "../src/jobs/findings/drafts.ts"
 import * as Database from "../src/database/Database.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
@@ -80,7 +81,10 @@ describe("Ids, when the clock is set back", () => {
           const { message } = yield* messages.create({ topic_id: topic.id, sender: "a", content_raw: "x" })
           const found = draftEnrichment({ kind: "k", span: { start: 0, end: 1 }, data: {} })
           const place = { message_id: message.id, topic_id: topic.id, channel_id: channel.id }
-          yield* Context.get(services, Findings).enrich([{ place, plugin: "p", found: [found] }])
+          yield* Context.get(services, Findings).enrich(
+            [{ place, plugin: "p", found: [found] }],
+            message.created_at
+          )
           const [row] = yield* Context.get(services, SqlClient.SqlClient)<{ id: string }>`
             SELECT id FROM enrichments`
           yield* messages.remove(message.id, "a")

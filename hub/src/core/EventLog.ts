@@ -1,11 +1,12 @@
 /** The append-only log of everything that happened. An event is written in the transaction of its change. */
 import type { EventData, EventName } from "@agentlip/protocol"
-import { Context, Effect, Latch, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Pages } from "../database/Pages.ts"
-import { timestamp } from "../timestamp.ts"
+import { JsonText } from "./JsonText.ts"
+import { WakeUp } from "./WakeUp.ts"
 
 interface Event<Name extends EventName> {
   readonly name: Name
@@ -19,11 +20,15 @@ interface Event<Name extends EventName> {
     readonly type: "channel" | "topic" | "message" | "attachment" | "plugin"
     readonly id: string
   }
-  readonly data: EventData<Name>
+  /** Data that is JSON already is stored as it is. */
+  readonly data: EventData<Name> | JsonText
 }
 
-/** An event to append: the log adds its number and time. */
+/** An event to append: the log adds its number. */
 export type NewEvent = { readonly [Name in EventName]: Event<Name> }[EventName]
+
+const jsonOf = (data: NewEvent["data"]): string =>
+  data instanceof JsonText ? data.text : JSON.stringify(data)
 
 export interface EventQuery {
   /** Only events after this number. */
@@ -53,11 +58,16 @@ export interface LoggedEvent {
 }
 
 /** The parts of an event beside its data, as clients see them. */
-export const envelopeOf = ({ ts, channel_id, topic_id, topic_id2, entity_type, entity_id }: LoggedEvent) => ({
-  ts,
-  scope: { channel_id, topic_id, topic_id2 },
-  entity: { type: entity_type, id: entity_id }
-})
+export const envelopeOf = (event: LoggedEvent) => {
+  const { event_id, ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id } = event
+  return {
+    event_id,
+    ts,
+    name,
+    scope: { channel_id, topic_id, topic_id2 },
+    entity: { type: entity_type, id: entity_id }
+  }
+}
 
 export interface EventPage {
   /**
@@ -79,14 +89,18 @@ type Scope = readonly [column: "channel_id" | "topic_id" | "topic_id2", id: stri
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Appends an event and returns its number. Call it inside the transaction that makes the change. */
-    readonly append: (event: NewEvent) => Effect.Effect<number, SqlError.SqlError>
+    /**
+     * Appends an event and returns its number. Call it inside the transaction that makes the change, with the time of
+     * the change.
+     */
+    readonly append: (event: NewEvent, at: string) => Effect.Effect<number, SqlError.SqlError>
     /** Appends events in order with one statement, and returns their numbers. */
     readonly appendAll: (
-      events: ReadonlyArray<NewEvent>
+      events: ReadonlyArray<NewEvent>,
+      at: string
     ) => Effect.Effect<ReadonlyArray<number>, SqlError.SqlError>
-    /** Opens after a commit that added events. A reader closes it before it reads. */
-    readonly arrivals: Latch.Latch
+    /** Rings after a commit that added events, and when another hub may have added some. For one reader. */
+    readonly arrivals: WakeUp
     /** The number of the newest event; 0 if there is none. */
     readonly newest: Effect.Effect<number, SqlError.SqlError>
     readonly list: (query: EventQuery) => Effect.Effect<EventPage, SqlError.SqlError>
@@ -108,10 +122,10 @@ export class EventLog extends Context.Service<
         data_json: "text"
       })
       const givenNumbers = Dialect.given(sql, { id: "integer" })
-      const arrivals = Latch.makeUnsafe(false)
+      const arrivals = new WakeUp()
       const toldNumber = hubs.tell("events", "event_id")
-      hubs.listen("events", () => arrivals.openUnsafe())
-      const announce = sql.afterCommit(Effect.sync(() => arrivals.openUnsafe()))
+      hubs.listen("events", arrivals.ring)
+      const announce = sql.afterCommit(Effect.sync(arrivals.ring))
 
       /**
        * Runs in the open transaction, or in a new one: event numbers must be assigned under the transaction's lock.
@@ -121,30 +135,28 @@ export class EventLog extends Context.Service<
           Option.isSome(open) ? change : sql.withTransaction(change)
         )
 
-      const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent) {
-        const ts = yield* timestamp
+      const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent, at: string) {
         const rows = yield* sql<{ event_id: number }>`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
-          VALUES (${ts}, ${name}, ${scope.channel_id}, ${scope.topic_id ?? null}, ${scope.topic_id2 ?? null},
-            ${entity.type}, ${entity.id}, ${JSON.stringify(data)})${toldNumber}`
+          VALUES (${at}, ${name}, ${scope.channel_id}, ${scope.topic_id ?? null}, ${scope.topic_id2 ?? null},
+            ${entity.type}, ${entity.id}, ${jsonOf(data)})${toldNumber}`
         yield* announce
         const [row] = rows
         return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
       }, inTransaction)
 
-      const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
+      const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>, at: string) {
         if (events.length === 0) return []
-        const ts = yield* timestamp
         const rows = events.map(({ name, scope, entity, data }) => ({
           ...scope,
           name,
           entity_type: entity.type,
           entity_id: entity.id,
-          data_json: JSON.stringify(data)
+          data_json: jsonOf(data)
         }))
         const numbered = yield* sql<{ event_id: number }>`
           INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
-          SELECT ${ts}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
+          SELECT ${at}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
           FROM ${givenEvents(rows)} ORDER BY position${toldNumber}`
         yield* announce
         return numbered.map(({ event_id }) => event_id).sort((one, other) => one - other)

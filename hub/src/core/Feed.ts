@@ -8,11 +8,13 @@
  * - A listener first gets the events it missed, in pages from the log. It joins the live feed once it has caught up,
  *   so its buffer in memory holds only events that came after that.
  */
-import { Context, Deferred, Duration, Effect, Latch, Layer, Schema, type Scope, Semaphore } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import type { LiveEvent, Subscriptions } from "@agentlip/protocol"
 import { envelopeOf, EventLog, type LoggedEvent } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
+import { spliceJson } from "./JsonText.ts"
+import { WakeUp } from "./WakeUp.ts"
 
 /** The listener was too slow and was disconnected. It reconnects with its last `event_id`. */
 export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(
@@ -42,7 +44,7 @@ type Failure = Backpressure | SqlError.SqlError
 
 interface Listener {
   readonly wants: (event: LoggedEvent) => boolean
-  readonly arrivals: Latch.Latch
+  readonly arrivals: WakeUp
   readonly ended: Deferred.Deferred<never, Failure>
   buffered: Array<FeedEvent>
   size: number
@@ -65,10 +67,8 @@ export const unlessStalled = <A, E, R>(
 
 const toWire = (event: LoggedEvent): FeedEvent => {
   const { event_id, name, data_json } = event
-  const { ts, scope, entity } = envelopeOf(event)
-  const envelope: Omit<LiveEvent, "data"> = { type: "event", event_id, ts, name, scope, entity }
-  const head = JSON.stringify(envelope)
-  return { event_id, name, text: `${head.slice(0, -1)},"data":${data_json}}` }
+  const envelope: Omit<LiveEvent, "data"> = { type: "event", ...envelopeOf(event) }
+  return { event_id, name, text: spliceJson(envelope, "data", data_json) }
 }
 
 const matcher = (subscriptions: Subscriptions | undefined): ((event: LoggedEvent) => boolean) => {
@@ -145,7 +145,7 @@ export class Feed extends Context.Service<
             listener.buffered.push(wire)
             listener.size += wire.text.length
             if (listener.size > maxBuffered) end(listener, new Backpressure())
-            else listener.arrivals.openUnsafe()
+            else listener.arrivals.ring()
           }
         }
 
@@ -164,8 +164,7 @@ export class Feed extends Context.Service<
 
         yield* Effect.gen(function* () {
           while (true) {
-            yield* log.arrivals.await
-            log.arrivals.closeUnsafe()
+            yield* log.arrivals.next
             yield* readNew.pipe(
               reading.withPermit,
               // The clients reconnect and read the log from where they were.
@@ -216,8 +215,7 @@ export class Feed extends Context.Service<
 
           const live = Effect.fnUntraced(function* (listener: Listener) {
             while (true) {
-              yield* listener.arrivals.await
-              listener.arrivals.closeUnsafe()
+              yield* listener.arrivals.next
               const events = listener.buffered
               listener.buffered = []
               listener.size = 0
@@ -229,7 +227,7 @@ export class Feed extends Context.Service<
             yield* replay(Number.POSITIVE_INFINITY)
             const listener: Listener = {
               wants: matcher(subscriptions),
-              arrivals: Latch.makeUnsafe(false),
+              arrivals: new WakeUp(),
               ended: Deferred.makeUnsafe(),
               buffered: [],
               size: 0

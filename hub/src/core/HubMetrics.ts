@@ -1,6 +1,5 @@
 /** The hub's own metrics, beside those of the plugin runtime. Labels have few values: never ids. */
-import { Effect, Metric, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { Effect, Metric } from "effect"
 
 const posts = Metric.counter("agentlip_messages_total", {
   description: "Changes of messages that clients made: create, edit, delete or move.",
@@ -28,8 +27,6 @@ const closed = Metric.counter("agentlip_sockets_closed_total", {
   incremental: true
 })
 
-const decodeNames = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.String)))
-
 /** Sets the number of clients that listen to events. */
 export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
 
@@ -56,24 +53,8 @@ export const jobEnded = (
 export const databaseAnswered = (answered: boolean): Effect.Effect<void> =>
   Metric.update(database, answered ? 1 : 0)
 
-/** Counts the open jobs of these plugins. Done when metrics are read, not as jobs come and go. */
-export const countJobs = (
-  plugins: ReadonlyArray<string>
-): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const open = new Map<string, number>()
-    const add = (plugin: string, count: number): void =>
-      void open.set(plugin, (open.get(plugin) ?? 0) + count)
-    const found = yield* sql<{ plugin_name: string; open: number }>`
-      SELECT plugin_name, CAST(count(*) AS INTEGER) AS open FROM derivations
-      WHERE state = 'pending' GROUP BY plugin_name`
-    for (const row of found) add(row.plugin_name, row.open)
-    // Posts with the same configured plugins have equal JSON, so they group well.
-    const waiting = yield* sql<{ plugins_json: string; open: number }>`
-      SELECT plugins_json, CAST(count(*) AS INTEGER) AS open FROM outbox GROUP BY plugins_json`
-    for (const row of waiting) for (const plugin of decodeNames(row.plugins_json)) add(plugin, row.open)
-    for (const plugin of plugins) {
-      yield* Metric.update(Metric.withAttributes(jobs, { plugin }), open.get(plugin) ?? 0)
-    }
+/** Sets the number of open jobs of plugins. Done when metrics are read, not as jobs come and go. */
+export const jobsOpen = (counts: ReadonlyMap<string, number>): Effect.Effect<void> =>
+  Effect.forEach(counts, ([plugin, count]) => Metric.update(Metric.withAttributes(jobs, { plugin }), count), {
+    discard: true
   })

@@ -8,7 +8,7 @@ import * as SharedHubs from "./SharedHubs.ts"
 /** Connects to the database at `url`, brings its tables up to date and joins the hubs that share it. */
 export const layer = (url: Redacted.Redacted) => {
   const tables = Effect.mapError(Migrations.migrate, (error) => DatabaseServer.unusable(url, error))
-  return SharedHubs.layer().pipe(
+  return SharedHubs.layer.pipe(
     Layer.provideMerge(Layer.effectDiscard(tables)),
     Layer.provideMerge(Postgres.layer({ url }))
   )

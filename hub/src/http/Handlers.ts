@@ -8,10 +8,11 @@ import { AuthToken } from "../workspace/AuthToken.ts"
 import { proofOf } from "../workspace/Proof.ts"
 import { Identity } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
-import { JobStates } from "../jobs/JobStates.ts"
+import { Jobs } from "../jobs/Jobs.ts"
 import { Findings } from "../jobs/Findings.ts"
 import { envelopeOf, EventLog, type EventPage } from "../core/EventLog.ts"
 import { messageChanged } from "../core/HubMetrics.ts"
+import { listJson, spliceJson } from "../core/JsonText.ts"
 import { Messages } from "../messages/Messages.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { Specs } from "../plugins/Specs.ts"
@@ -44,14 +45,17 @@ const HealthLive = (read_auth: boolean) =>
 
 /** A page of the log as JSON. The data of an event is JSON text already and is inserted unchanged. */
 const eventsJson = ({ replay_until, events, has_more }: EventPage): string => {
-  const texts = events.map((event) => {
-    const { event_id, name, data_json } = event
-    const { ts, scope, entity } = envelopeOf(event)
-    const head = JSON.stringify({ event_id, ts, name, scope, entity })
-    return `${head.slice(0, -1)},"data_json":${data_json}}`
-  })
-  return `{"replay_until":${replay_until},"has_more":${has_more},"events":[${texts.join(",")}]}`
+  const texts = events.map((event) => spliceJson(envelopeOf(event), "data_json", event.data_json))
+  return spliceJson({ replay_until, has_more }, "events", listJson(texts))
 }
+
+/** A page of a list whose items are JSON text already. */
+const listOf =
+  (field: string) =>
+  ({ items, ...page }: { readonly items: ReadonlyArray<string> }) =>
+    jsonResponse(spliceJson(page, field, listJson(items)))
+
+const jsonResponse = (json: string) => HttpServerResponse.text(json, { contentType: "application/json" })
 
 const ReadsLive = HttpApiBuilder.group(
   Api,
@@ -61,7 +65,7 @@ const ReadsLive = HttpApiBuilder.group(
     const messages = yield* Messages
     const attachments = yield* Attachments
     const findings = yield* Findings
-    const jobStates = yield* JobStates
+    const jobs = yield* Jobs
     const events = yield* EventLog
     const plugins = yield* Plugins
     const specs = yield* Specs
@@ -76,19 +80,29 @@ const ReadsLive = HttpApiBuilder.group(
           storageIsDefect
         ),
       enrichments: ({ params: { id }, query }) =>
-        messages.get(id).pipe(Effect.andThen(findings.enrichments(id, query)), storageIsDefect),
-      findings: ({ query: { message_id, ...page } }) => findings.list(message_id, page).pipe(storageIsDefect),
+        messages
+          .get(id)
+          .pipe(
+            Effect.andThen(findings.enrichments(id, query)),
+            Effect.map(listOf("enrichments")),
+            storageIsDefect
+          ),
+      findings: ({ query: { message_id, ...page } }) =>
+        findings.list(message_id, page).pipe(Effect.map(listOf("findings")), storageIsDefect),
       derivations: ({ params: { id }, query }) =>
-        messages.get(id).pipe(Effect.andThen(jobStates.list(id, query)), storageIsDefect),
-      attachments: ({ params, query }) => attachments.list(params.id, query).pipe(storageIsDefect),
+        messages.get(id).pipe(
+          Effect.andThen(jobs.ofMessage(id, query)),
+          Effect.map(({ jobs, has_more }) => ({ derivations: jobs, has_more })),
+          storageIsDefect
+        ),
+      attachments: ({ params, query }) =>
+        attachments.list(params.id, query).pipe(Effect.map(listOf("attachments")), storageIsDefect),
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
         events.list({ after, limit, tail, channels: channel_id, topics: topic_id }).pipe(
-          Effect.map((page) =>
-            HttpServerResponse.text(eventsJson(page), { contentType: "application/json" })
-          ),
+          Effect.map((page) => jsonResponse(eventsJson(page))),
           Effect.orDie
         )
     })

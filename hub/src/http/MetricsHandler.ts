@@ -2,9 +2,9 @@
 import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import type { SqlClient } from "effect/sql"
 import { Api } from "@agentlip/protocol"
-import { countJobs, databaseAnswered } from "../core/HubMetrics.ts"
+import { databaseAnswered, jobsOpen } from "../core/HubMetrics.ts"
+import { Jobs } from "../jobs/Jobs.ts"
 import { scrape } from "./Scrape.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { Exporting } from "../telemetry/Telemetry.ts"
@@ -40,16 +40,16 @@ export const MetricsLive = HttpApiBuilder.group(
   Api,
   "metrics",
   Effect.fnUntraced(function* (handlers) {
-    const services = yield* Effect.context<SqlClient.SqlClient>()
+    const jobs = yield* Jobs
     const specs = yield* Specs
-    const count = Effect.suspend(() => countJobs(specs.current().map(({ name }) => name))).pipe(
+    const count = Effect.suspend(() => jobs.countOpen(specs.current().map(({ name }) => name))).pipe(
+      Effect.flatMap(jobsOpen),
       Effect.timeout(patience),
       Effect.andThen(databaseAnswered(true)),
       Effect.catchCause((cause) =>
         Effect.andThen(databaseAnswered(false), Effect.logDebug("open jobs could not be counted", cause))
       ),
-      Effect.withTracerEnabled(false),
-      Effect.provideContext(services)
+      Effect.withTracerEnabled(false)
     )
     const text = yield* shared(Effect.andThen(count, scrape))
     if (yield* Exporting) yield* Effect.forkScoped(Effect.repeat(count, Schedule.spaced(recount)))

@@ -9,14 +9,17 @@
  *   ones.
  * - As always, new findings replace the old ones when a job ends.
  */
-import { Context, Effect, Latch, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { type Backfill, type NotFound, notFound } from "@agentlip/protocol"
 import * as Dialect from "../database/Dialect.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
+import { Outage } from "../database/Outage.ts"
+import { WakeUp } from "../core/WakeUp.ts"
 import { JobQueue } from "./JobQueue.ts"
+import { JobLists } from "./table/JobLists.ts"
 import { Specs } from "../plugins/Specs.ts"
 
 interface Row extends Omit<Backfill, "total" | "done"> {
@@ -74,10 +77,11 @@ export class Backfills extends Context.Service<
         const ids = yield* Ids
         const queue = yield* JobQueue
         const specs = yield* Specs
-        const work = Latch.makeUnsafe(true)
+        const lists = yield* JobLists
+        const work = new WakeUp()
         // A backfill that another hub started continues here too, even after that hub has stopped.
         const hubs = yield* Hubs
-        hubs.listen("jobs", () => work.openUnsafe())
+        hubs.listen("jobs", work.ring)
         const givenIds = Dialect.given(sql, { id: "text" })
 
         const row = Effect.fnUntraced(function* (id: string) {
@@ -139,9 +143,7 @@ export class Backfills extends Context.Service<
         const open = Effect.fnUntraced(function* (plugins: ReadonlyArray<string>) {
           let most = 0
           for (const plugin of plugins) {
-            const rows = yield* sql`
-              SELECT 1 FROM derivations WHERE plugin_name = ${plugin} AND state = 'pending' LIMIT ${enough}`
-            most = Math.max(most, rows.length)
+            most = Math.max(most, yield* lists.countSome(plugin, enough))
           }
           return most
         })
@@ -164,18 +166,18 @@ export class Backfills extends Context.Service<
             const jobs = pluginsOf(backfill).flatMap((plugin_name) =>
               messages.map((message) => ({ ...message, plugin_name }))
             )
-            const given = yield* queue.offerAgain(jobs, id)
+            const given = yield* queue.offerAgain(jobs, yield* timestamp, id)
             const at = events.length < eventsAtOnce ? last_event : (events.at(-1)?.event_id ?? last_event)
             yield* sql`UPDATE backfills SET at_event = ${at}, jobs = jobs + ${given} WHERE id = ${id}`
           }).pipe(sql.withTransaction)
 
         /** Marks a backfill as done once all its jobs have ended. */
         const finish = Effect.fnUntraced(function* (id: string) {
+          if (yield* lists.hasOpenOf(id)) return
           const ended_at = yield* timestamp
           yield* sql`
             UPDATE backfills SET state = 'done', ended_at = ${ended_at}
-            WHERE id = ${id} AND state = 'running'
-              AND NOT EXISTS (SELECT 1 FROM derivations WHERE state = 'pending' AND backfill_id = ${id})`
+            WHERE id = ${id} AND state = 'running'`
         })
 
         /** Advances every running backfill. Returns false if none is running. */
@@ -189,15 +191,17 @@ export class Backfills extends Context.Service<
           return running.length > 0
         })
 
-        const run = Effect.gen(function* () {
-          yield* work.await
-          if (yield* turn) return yield* Effect.sleep(rest)
-          work.closeUnsafe()
+        const outage = new Outage({ begun: "backfills are interrupted", ended: "backfills go on" })
+        const workOn = Effect.gen(function* () {
+          while (yield* turn) {
+            yield* outage.over
+            yield* Effect.sleep(rest)
+          }
+          yield* outage.over
+          yield* work.next
         })
-        yield* run.pipe(
-          Effect.catchCause((cause) =>
-            Effect.andThen(Effect.logWarning("a backfill rests", cause), Effect.sleep(restAfterFailure))
-          ),
+        yield* workOn.pipe(
+          Effect.catchCause((cause) => Effect.andThen(outage.log(cause), Effect.sleep(restAfterFailure))),
           Effect.forever,
           Effect.forkScoped
         )
@@ -205,9 +209,9 @@ export class Backfills extends Context.Service<
         return Backfills.of({
           list,
           get,
-          begin: (which) => Effect.tap(begin(which), () => Effect.sync(() => work.openUnsafe())),
+          begin: (which) => Effect.tap(begin(which), () => Effect.sync(work.ring)),
           pause
         })
       })
-    )
+    ).pipe(Layer.provide(JobLists.layer))
 }

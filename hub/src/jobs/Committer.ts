@@ -3,67 +3,92 @@
  *
  * **Details**
  *
- * - Each job is checked against its message inside the transaction, which holds the write lock from its start, so no
- *   edit can come between the check and the commit. If the message has other content or is deleted, the job ends as
- *   stale and writes nothing.
+ * - `Staleness` checks each job's message inside the transaction, which holds the write lock from its start, so no edit
+ *   can come between the check and the commit. If the message has other content or is deleted, the job ends as stale
+ *   and writes nothing.
+ * - The version of the content is compared too: after an edit and an edit back, only the newest job commits.
  * - A job that has already ended, or that another hub has taken over, is not ended here, and its findings are not
  *   written.
  */
-import { Context, Effect, Layer } from "effect"
+import { Staleness, type StaleOutput } from "@agentlip/plugin-runtime"
+import { Context, Effect, Layer, Result } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { End } from "./JobStates.ts"
-import { type AttachmentDraft, Findings, type EnrichmentDraft, type RunFindings } from "./Findings.ts"
-import * as Dialect from "../database/Dialect.ts"
 import { EventLog, type NewEvent } from "../core/EventLog.ts"
-import { Hubs } from "../database/Hubs.ts"
+import { jobEnded } from "../core/HubMetrics.ts"
+import * as Dialect from "../database/Dialect.ts"
+import type { Hubs } from "../database/Hubs.ts"
 import { timestamp } from "../timestamp.ts"
-import type { JobError } from "@agentlip/protocol"
-import type { ClaimedJob, JobKey, JobMessage } from "./JobQueue.ts"
+import { Findings } from "./Findings.ts"
+import type { AttachmentDraft, EnrichmentDraft, RunFindings } from "./findings/drafts.ts"
+import { jobKeyOf, type Outcome } from "./Job.ts"
+import type { JobEnd } from "./JobStates.ts"
+import { JobTable } from "./table/JobTable.ts"
 
-/** The outcome of a job. */
-export type Outcome =
-  | { readonly _tag: "Enrichments"; readonly job: ClaimedJob; readonly found: ReadonlyArray<EnrichmentDraft> }
-  | { readonly _tag: "Attachments"; readonly job: ClaimedJob; readonly found: ReadonlyArray<AttachmentDraft> }
-  | { readonly _tag: "Failed"; readonly job: ClaimedJob; readonly error: JobError }
-  /** The message changed before the plugin ran. */
-  | { readonly _tag: "Overtaken"; readonly job: ClaimedJob }
+/** Where a message is now, and the version of its content. */
+interface Current {
+  readonly id: string
+  readonly content_version: number
+  readonly topic_id: string
+  readonly channel_id: string
+}
 
-type Current = Pick<
-  JobMessage,
-  "id" | "content_raw" | "content_version" | "deleted_at" | "topic_id" | "channel_id"
->
+/** An outcome with the end of its job. */
+export interface Ended {
+  readonly outcome: Outcome
+  readonly end: JobEnd
+}
 
-/** Compares the version too: after an edit and an edit back, only the job of the newest content commits. */
-const isCurrent = (
-  message: Current | undefined,
-  { content_version, message: asked }: ClaimedJob
-): message is Current =>
-  message !== undefined &&
-  message.deleted_at === null &&
-  message.content_version === content_version &&
-  message.content_raw === asked.content_raw
+interface Judged extends Ended {
+  readonly stale: StaleOutput["reason"] | undefined
+  /** `undefined`: the message is gone. */
+  readonly current: Current | undefined
+}
 
-const endOf = (outcome: Outcome, message: Current | undefined): End => {
+const endOf = (outcome: Outcome, stale: Judged["stale"]): JobEnd => {
   // A deleted message makes every outcome stale, even a failure: its error may quote the deleted text.
-  if (message !== undefined && message.deleted_at !== null) return "stale"
+  if (stale === "DELETED") return "stale"
   switch (outcome._tag) {
     case "Failed":
       return "failed"
     case "Overtaken":
       return "stale"
     default:
-      if (!isCurrent(message, outcome.job)) return "stale"
+      if (stale !== undefined) return "stale"
       return outcome.found.length === 0 ? "empty" : "committed"
   }
 }
 
-const keyOf = ({ message_id, content_version, plugin_name }: JobKey): string =>
-  `${message_id}/${content_version}/${plugin_name}`
-
-export interface Ended {
-  readonly outcome: Outcome
-  readonly end: End
+/**
+ * The event that tells operators of a failed or stale job. There is none if the message is gone: the event would have
+ * no channel.
+ */
+const eventsOf = ({ outcome, end, stale, current }: Judged): ReadonlyArray<NewEvent> => {
+  if (current === undefined) return []
+  const { message_id, plugin_name, content_version } = outcome.job
+  const about = { message_id, plugin_name, content_version }
+  const place = {
+    scope: { channel_id: current.channel_id, topic_id: current.topic_id },
+    entity: { type: "message", id: message_id }
+  } as const
+  if (end === "failed" && outcome._tag === "Failed") {
+    const { code, message } = outcome.error
+    return [{ ...place, name: "plugin.failed", data: { ...about, code, message } }]
+  }
+  if (end !== "stale") return []
+  const reason = stale === "DELETED" ? stale : "CONTENT_CHANGED"
+  return [{ ...place, name: "plugin.stale", data: { ...about, reason } }]
 }
+
+const logFailure = ({ job, error, logged }: Outcome & { readonly _tag: "Failed" }) =>
+  Effect.annotateLogs(Effect.logWarning("plugin failed"), {
+    plugin: job.plugin_name,
+    code: error.code,
+    ...logged,
+    message_id: job.message_id
+  })
+
+const foundBy = ({ outcome, end }: Ended): number =>
+  end === "committed" && "found" in outcome ? outcome.found.length : 0
 
 export class Committer extends Context.Service<
   Committer,
@@ -79,112 +104,103 @@ export class Committer extends Context.Service<
       Committer,
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
+        const staleness = yield* Staleness
         const findings = yield* Findings
-        const hubs = yield* Hubs
         const events = yield* EventLog
+        const jobs = yield* JobTable
         const givenIds = Dialect.given(sql, { id: "text" })
-        const givenEnds = Dialect.given(sql, {
-          message_id: "text",
-          content_version: "integer",
-          plugin_name: "text",
-          state: "text",
-          error_json: "text"
-        })
 
-        const read = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
+        const currentOf = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
           const ids = [...new Set(outcomes.map(({ job }) => job.message_id))]
           const rows = yield* sql<Current>`
-          SELECT id, content_raw, content_version, deleted_at, topic_id, channel_id
-          FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
+            SELECT id, content_version, topic_id, channel_id
+            FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
           return new Map(rows.map((row) => [row.id, row]))
         })
 
         /** Ends the jobs that are still open, and returns them. */
-        const end = Effect.fnUntraced(function* (ends: ReadonlyArray<Ended>) {
-          const ended_at = yield* timestamp
-          const rows = ends.map(({ outcome, end }) => {
-            const { message_id, content_version, plugin_name } = outcome.job
-            const error = end === "failed" && outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
-            return { message_id, content_version, plugin_name, state: end, error_json: error }
-          })
-          const ended = yield* sql<JobKey>`
-          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${hubs.giveUp}
-          FROM ${givenEnds(rows)}
-          WHERE derivations.message_id = given.message_id
-            AND derivations.content_version = given.content_version
-            AND derivations.plugin_name = given.plugin_name AND derivations.state = 'pending'${hubs.mine}
-          RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
-          const open = new Set(ended.map(keyOf))
-          return ends.filter(({ outcome }) => open.has(keyOf(outcome.job)))
+        const end = Effect.fnUntraced(function* (judged: ReadonlyArray<Judged>, at: string) {
+          const rows = judged.map(({ outcome, end: state }) => ({
+            ...outcome.job,
+            state,
+            error_json: state === "failed" && outcome._tag === "Failed" ? JSON.stringify(outcome.error) : null
+          }))
+          const ended = new Set((yield* jobs.end(rows, at)).map(jobKeyOf))
+          return judged.filter(({ outcome }) => ended.has(jobKeyOf(outcome.job)))
         })
 
-        const report = ({ job, error }: Outcome & { readonly _tag: "Failed" }) =>
-          sql.afterCommit(
-            Effect.annotateLogs(Effect.logWarning("plugin failed"), {
-              plugin: job.plugin_name,
-              code: error.code,
-              message_id: job.message_id
-            })
-          )
-
-        /**
-         * The event that tells operators of a failed or stale job. There is none if the message is gone: the event
-         * would have no channel.
-         */
-        const toldOf = ({ outcome, end }: Ended, message: Current | undefined): ReadonlyArray<NewEvent> => {
-          if ((end !== "failed" && end !== "stale") || message === undefined) return []
-          const { message_id, plugin_name, content_version } = outcome.job
-          const about = { message_id, plugin_name, content_version }
-          const place = {
-            scope: { channel_id: message.channel_id, topic_id: message.topic_id },
-            entity: { type: "message", id: message_id }
-          } as const
-          if (end === "failed" && outcome._tag === "Failed") {
-            const { code, message: text } = outcome.error
-            return [{ ...place, name: "plugin.failed", data: { ...about, code, message: text } }]
-          }
-          const reason = message.deleted_at === null ? "CONTENT_CHANGED" : "DELETED"
-          return [{ ...place, name: "plugin.stale", data: { ...about, reason } }]
-        }
-
-        const commit = Effect.fnUntraced(function* (outcomes: ReadonlyArray<Outcome>) {
-          const messages = yield* read(outcomes)
-          const ended = yield* end(
-            outcomes.map((outcome) => ({
-              outcome,
-              end: endOf(outcome, messages.get(outcome.job.message_id))
-            }))
-          )
+        /** Replaces the findings of the plugins in current messages. */
+        const replaceFindings = Effect.fnUntraced(function* (ended: ReadonlyArray<Judged>, at: string) {
           const enrichments: Array<RunFindings<EnrichmentDraft>> = []
           const attachments: Array<RunFindings<AttachmentDraft>> = []
-          for (const { outcome, end } of ended) {
-            const { job } = outcome
-            if (end === "failed" && outcome._tag === "Failed") yield* report(outcome)
-            const message = messages.get(job.message_id)
-            if (!isCurrent(message, job)) continue
-            const { topic_id, channel_id } = message
-            const place = { message_id: job.message_id, topic_id, channel_id }
+          for (const { outcome, stale, current } of ended) {
+            if (stale !== undefined || current === undefined) continue
+            const { message_id, plugin_name: plugin } = outcome.job
+            const place = { message_id, topic_id: current.topic_id, channel_id: current.channel_id }
             switch (outcome._tag) {
               case "Enrichments":
-                enrichments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                enrichments.push({ place, plugin, found: outcome.found })
                 break
               case "Attachments":
-                attachments.push({ place, plugin: job.plugin_name, found: outcome.found })
+                attachments.push({ place, plugin, found: outcome.found })
                 break
               case "Failed":
-                yield* findings.removeEnrichments(job.message_id, job.plugin_name)
-                yield* findings.removeAttachments(job.message_id, job.plugin_name)
+                yield* findings.removeEnrichments(message_id, plugin)
+                yield* findings.removeAttachments(message_id, plugin)
             }
           }
-          yield* events.appendAll(
-            ended.flatMap((one) => toldOf(one, messages.get(one.outcome.job.message_id)))
+          yield* findings.enrich(enrichments, at)
+          yield* findings.attach(attachments, at)
+        })
+
+        const report = (ended: ReadonlyArray<Ended>) =>
+          Effect.forEach(
+            ended,
+            (one) => {
+              const counted = jobEnded(one.outcome.job.plugin_name, one.end, foundBy(one))
+              return one.end === "failed" && one.outcome._tag === "Failed"
+                ? Effect.andThen(counted, logFailure(one.outcome))
+                : counted
+            },
+            { discard: true }
           )
-          yield* findings.enrich(enrichments)
-          yield* findings.attach(attachments)
-          return ended
-        }, sql.withTransaction)
+
+        const commit = (outcomes: ReadonlyArray<Outcome>) => {
+          const snapshots = outcomes.map(({ job }) => ({
+            messageId: job.message_id,
+            content_raw: job.message.content_raw
+          }))
+          return staleness
+            .commitAll(
+              snapshots,
+              Effect.fnUntraced(function* (checked) {
+                const at = yield* timestamp
+                const messages = yield* currentOf(outcomes)
+                const judged = outcomes.map((outcome, index): Judged => {
+                  const check = checked[index]
+                  const current = messages.get(outcome.job.message_id)
+                  const stale =
+                    check !== undefined && Result.isFailure(check)
+                      ? check.failure.reason
+                      : current?.content_version === outcome.job.content_version
+                        ? undefined
+                        : "CONTENT_CHANGED"
+                  return { outcome, end: endOf(outcome, stale), stale, current }
+                })
+                const ended = yield* end(judged, at)
+                yield* events.appendAll(ended.flatMap(eventsOf), at)
+                yield* replaceFindings(ended, at)
+                yield* sql.afterCommit(report(ended))
+                return ended
+              })
+            )
+            .pipe(
+              // The column holds nothing but text.
+              Effect.catchTag("ContentNotText", Effect.die)
+            )
+        }
 
         return Committer.of({ commit })
       })
-    )
+    ).pipe(Layer.provide(Staleness.layer), Layer.provide(JobTable.layer))
 }

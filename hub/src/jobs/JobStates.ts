@@ -1,77 +1,39 @@
-/** The state of every job of a message, as clients see it. */
-import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
-import * as Dialect from "../database/Dialect.ts"
-import { type Offset, Pages } from "../database/Pages.ts"
-import { type Job, JobError, type JobState } from "@agentlip/protocol"
+/** The states of a job, and every way from one to another. docs/architecture.md shows them as a diagram. */
+import type { JobState } from "@agentlip/protocol"
 
-/** The states in which a job ends. */
-export type End = Exclude<JobState, "pending" | "waiting">
-
-/** A job as the database stores it. */
-export interface JobRow extends Omit<Job, "error"> {
-  readonly error_json: string | null
+interface Transition {
+  /** `undefined`: the job is new. */
+  readonly from: JobState | undefined
+  readonly to: JobState
+  readonly when: string
 }
 
-const decodeError = Schema.decodeUnknownSync(Schema.fromJsonString(JobError))
+export const transitions = [
+  { from: undefined, to: "pending", when: "a message is posted or edited, or a backfill meets it" },
+  { from: "pending", to: "waiting", when: "the plugin's circuit opens" },
+  { from: "waiting", to: "pending", when: "the circuit lets runs through" },
+  { from: "pending", to: "committed", when: "the plugin found something" },
+  { from: "pending", to: "empty", when: "the plugin found nothing" },
+  { from: "pending", to: "stale", when: "the message was edited or deleted" },
+  { from: "pending", to: "failed", when: "the plugin failed, or 5 deliveries never ended" },
+  { from: "committed", to: "pending", when: "a backfill" },
+  { from: "empty", to: "pending", when: "a backfill" },
+  { from: "stale", to: "pending", when: "a backfill" },
+  { from: "failed", to: "pending", when: "a retry or a backfill" }
+] as const satisfies ReadonlyArray<Transition>
 
-export class JobStates extends Context.Service<
-  JobStates,
-  {
-    /** Shows every open job of a plugin as `waiting`, new ones too, until `resume`. */
-    readonly wait: (plugin: string, error: JobError) => void
-    readonly resume: (plugin: string) => void
-    /** True between `wait` and `resume` of a plugin. */
-    readonly isWaiting: (plugin: string) => boolean
-    /** Converts a row to what clients see. */
-    readonly toJob: (row: JobRow) => Job
-    /** Newest content first. */
-    readonly list: (
-      messageId: string,
-      page: Offset
-    ) => Effect.Effect<
-      { readonly derivations: ReadonlyArray<Job>; readonly has_more: boolean },
-      SqlError.SqlError
-    >
-  }
->()("@agentlip/hub/JobStates") {
-  static readonly layer: Layer.Layer<JobStates, never, SqlClient.SqlClient> = Layer.effect(
-    JobStates,
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      const pages = yield* Pages
-      const plugins = Dialect.elements(sql, "plugins_json")
-      // Kept in memory like the breakers, so that an opening breaker does not update every open job in the database.
-      const waiting = new Map<string, JobError>()
+/** The states in which a job ends: those that `pending` leads to, except `waiting`. */
+export type JobEnd = Exclude<
+  Extract<(typeof transitions)[number], { readonly from: "pending" }>["to"],
+  "waiting"
+>
 
-      const toJob = ({ error_json, ...row }: JobRow): Job => {
-        const error = row.state === "pending" ? waiting.get(row.plugin_name) : undefined
-        return error === undefined
-          ? { ...row, error: error_json === null ? null : decodeError(error_json) }
-          : { ...row, state: "waiting", error }
-      }
+/** True for the states in which a job ends. `waiting` is not stored: it is an open job of a paused plugin. */
+export const isEnd = (state: JobState): state is JobEnd => state !== "pending" && state !== "waiting"
 
-      const list = Effect.fnUntraced(function* (messageId: string, { limit, offset = 0 }: Offset) {
-        const { rows, has_more } = yield* pages.page<JobRow, SqlError.SqlError, never>({
-          limit,
-          read: (count, _, index) => sql`
-            SELECT message_id, content_version, plugin_name, state, error_json, created_at, ended_at
-            FROM derivations WHERE message_id = ${messageId}
-            UNION ALL
-            SELECT message_id, content_version, value, 'pending', NULL, created_at, NULL
-            FROM outbox, ${plugins} WHERE message_id = ${messageId}
-            ORDER BY content_version DESC, plugin_name LIMIT ${count} OFFSET ${offset + index}`
-        })
-        return { derivations: rows.map(toJob), has_more }
-      })
-
-      return JobStates.of({
-        wait: (plugin, error) => void waiting.set(plugin, error),
-        resume: (plugin) => void waiting.delete(plugin),
-        isWaiting: (plugin) => waiting.has(plugin),
-        toJob,
-        list
-      })
-    })
-  ).pipe(Layer.provide(Pages.layer))
-}
+/** The table as a Mermaid diagram. */
+export const stateDiagram = (): string =>
+  [
+    "stateDiagram-v2",
+    ...transitions.map(({ from, to, when }) => `  ${from ?? "[*]"} --> ${to}: ${when}`)
+  ].join("\n")

@@ -1,4 +1,4 @@
-/** Attachments that clients post and read. Findings.ts writes those that plugins find. */
+/** Attachments that clients post and read. jobs/Findings.ts writes those that plugins find. */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
@@ -11,6 +11,7 @@ import {
 import * as Dialect from "../database/Dialect.ts"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
+import { JsonText, spliceJson } from "../core/JsonText.ts"
 import { Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 import { Topics } from "./Topics.ts"
@@ -39,17 +40,19 @@ interface AttachmentRow extends Omit<Attachment, "value_json"> {
 const columns =
   "id, topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at" satisfies string
 
+const toJson = ({ value_json, ...row }: AttachmentRow): string => spliceJson(row, "value_json", value_json)
+
 const toAttachment = (row: AttachmentRow): Attachment => ({ ...row, value_json: JSON.parse(row.value_json) })
 
 export class Attachments extends Context.Service<
   Attachments,
   {
-    /** Oldest first, starting after the attachment `after_id`. */
+    /** Each as JSON, oldest first, starting after the attachment `after_id`. */
     readonly list: (
       topicId: string,
       query: AttachmentQuery
     ) => Effect.Effect<
-      { readonly attachments: ReadonlyArray<Attachment>; readonly has_more: boolean },
+      { readonly items: ReadonlyArray<string>; readonly has_more: boolean },
       NotFound | SqlError.SqlError
     >
     /** Adds an attachment. If it exists already, returns it with `event_id: null`. */
@@ -90,7 +93,7 @@ export class Attachments extends Context.Service<
               WHERE topic_id = ${topicId} AND ${ofKind} AND id > ${last?.id ?? after_id}
               ORDER BY id LIMIT ${count}`
           })
-          return { attachments: rows.map(toAttachment), has_more }
+          return { items: rows.map(toJson), has_more }
         })
 
         const requireSource = Effect.fnUntraced(function* (messageId: string, topicId: string) {
@@ -113,6 +116,7 @@ export class Attachments extends Context.Service<
           if (given.source_message_id !== undefined) yield* requireSource(given.source_message_id, topic_id)
           const key = given.key ?? null
           const dedupe_key = given.dedupe_key ?? value_json
+          const created_at = yield* timestamp
           const row = {
             id: yield* ids.next,
             topic_id,
@@ -122,7 +126,7 @@ export class Attachments extends Context.Service<
             dedupe_key,
             source_message_id: given.source_message_id ?? null,
             posted: 1,
-            created_at: yield* timestamp
+            created_at
           }
           const [added] = yield* sql<AttachmentRow>`
             INSERT INTO attachments ${sql.insert(row)} ON CONFLICT DO NOTHING RETURNING ${sql.literal(columns)}`
@@ -137,12 +141,15 @@ export class Attachments extends Context.Service<
               : { attachment: toAttachment(there), event_id: null }
           }
           const attachment = toAttachment(added)
-          const event_id = yield* events.append({
-            name: "topic.attachment_added",
-            scope: { channel_id, topic_id },
-            entity: { type: "attachment", id: attachment.id },
-            data: { attachment }
-          })
+          const event_id = yield* events.append(
+            {
+              name: "topic.attachment_added",
+              scope: { channel_id, topic_id },
+              entity: { type: "attachment", id: added.id },
+              data: new JsonText(spliceJson({}, "attachment", toJson(added)))
+            },
+            created_at
+          )
           return { attachment, event_id }
         }, sql.withTransaction)
 

@@ -147,6 +147,7 @@ export class Messages extends Context.Service<
       }) {
         const content_raw = yield* storable(given.content_raw)
         const { channel_id } = yield* topics.get(given.topic_id)
+        const now = yield* timestamp
         const message: Message = {
           id: yield* ids.next,
           topic_id: given.topic_id,
@@ -154,18 +155,21 @@ export class Messages extends Context.Service<
           sender: given.sender,
           content_raw,
           version: 1,
-          created_at: yield* timestamp,
+          created_at: now,
           edited_at: null,
           deleted_at: null,
           deleted_by: null
         }
         yield* sql`INSERT INTO messages ${sql.insert({ ...message, content_version: 1 })}`
-        const event_id = yield* events.append({
-          ...about(message),
-          name: "message.created",
-          data: { message }
-        })
-        yield* queue.offer({ message_id: message.id, content_version: 1 })
+        const event_id = yield* events.append(
+          {
+            ...about(message),
+            name: "message.created",
+            data: { message }
+          },
+          now
+        )
+        yield* queue.offer({ message_id: message.id, content_version: 1 }, now)
         return { message, event_id }
       }, sql.withTransaction)
 
@@ -176,11 +180,12 @@ export class Messages extends Context.Service<
         if (before.deleted_at !== null) {
           return yield* new InvalidInput({ error: "The message is deleted and cannot be edited" })
         }
+        const now = yield* timestamp
         const message: Message = {
           ...before,
           content_raw,
           version: before.version + 1,
-          edited_at: yield* timestamp
+          edited_at: now
         }
         const [row] = yield* sql<{ content_version: number }>`
           UPDATE messages SET content_raw = ${content_raw}, edited_at = ${message.edited_at},
@@ -188,17 +193,20 @@ export class Messages extends Context.Service<
           WHERE id = ${id} RETURNING content_version`
         if (row === undefined) return yield* notFound("message", id)
         yield* findings.removeEnrichments(id)
-        const event_id = yield* events.append({
-          ...about(message),
-          name: "message.edited",
-          data: {
-            message_id: id,
-            old_content: before.content_raw,
-            new_content: content_raw,
-            version: message.version
-          }
-        })
-        yield* queue.offer({ message_id: id, content_version: row.content_version })
+        const event_id = yield* events.append(
+          {
+            ...about(message),
+            name: "message.edited",
+            data: {
+              message_id: id,
+              old_content: before.content_raw,
+              new_content: content_raw,
+              version: message.version
+            }
+          },
+          now
+        )
+        yield* queue.offer({ message_id: id, content_version: row.content_version }, now)
         return { message, event_id }
       }, sql.withTransaction)
 
@@ -206,11 +214,12 @@ export class Messages extends Context.Service<
         const before = yield* get(id)
         if (before.deleted_at !== null) return { message: before, event_id: null }
         yield* requireVersion(before, expectedVersion)
+        const now = yield* timestamp
         const message: Message = {
           ...before,
           content_raw: tombstone,
           version: before.version + 1,
-          deleted_at: yield* timestamp,
+          deleted_at: now,
           deleted_by: actor
         }
         yield* sql`
@@ -219,13 +228,16 @@ export class Messages extends Context.Service<
           WHERE id = ${id}`
         yield* findings.removeEnrichments(id)
         yield* findings.removeAttachments(id)
-        yield* sql`UPDATE derivations SET error_json = NULL WHERE message_id = ${id} AND error_json IS NOT NULL`
+        yield* queue.forgetErrors(id)
         yield* forgetContent(sql, message)
-        const event_id = yield* events.append({
-          ...about(message),
-          name: "message.deleted",
-          data: { message_id: id, deleted_by: actor, version: message.version }
-        })
+        const event_id = yield* events.append(
+          {
+            ...about(message),
+            name: "message.deleted",
+            data: { message_id: id, deleted_by: actor, version: message.version }
+          },
+          now
+        )
         return { message, event_id }
       }, sql.withTransaction)
 
@@ -248,6 +260,7 @@ export class Messages extends Context.Service<
           later: sql`topic_id = ${topic_id} AND id >= ${id}`,
           all: sql`topic_id = ${topic_id}`
         }[mode]
+        const now = yield* timestamp
         const event_ids: Array<number> = []
         let last = ""
         while (true) {
@@ -269,7 +282,8 @@ export class Messages extends Context.Service<
                 mode,
                 version: row.version + 1
               }
-            }))
+            })),
+            now
           )
           event_ids.push(...numbers)
           last = some.at(-1)?.id ?? last

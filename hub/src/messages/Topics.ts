@@ -72,19 +72,23 @@ export class Topics extends Context.Service<
 
       const createChannel = Effect.fnUntraced(
         function* (name: string, description: string | undefined) {
+          const now = yield* timestamp
           const channel: Channel = {
             id: yield* ids.next,
             name,
             description: description ?? null,
-            created_at: yield* timestamp
+            created_at: now
           }
           yield* sql`INSERT INTO channels ${sql.insert(channel)}`
-          const event_id = yield* events.append({
-            name: "channel.created",
-            scope: { channel_id: channel.id },
-            entity: { type: "channel", id: channel.id },
-            data: { channel }
-          })
+          const event_id = yield* events.append(
+            {
+              name: "channel.created",
+              scope: { channel_id: channel.id },
+              entity: { type: "channel", id: channel.id },
+              data: { channel }
+            },
+            now
+          )
           return { channel, event_id }
         },
         sql.withTransaction,
@@ -97,12 +101,15 @@ export class Topics extends Context.Service<
           const now = yield* timestamp
           const topic: Topic = { id: yield* ids.next, channel_id, title, created_at: now, updated_at: now }
           yield* sql`INSERT INTO topics ${sql.insert(topic)}`
-          const event_id = yield* events.append({
-            name: "topic.created",
-            scope: { channel_id, topic_id: topic.id },
-            entity: { type: "topic", id: topic.id },
-            data: { topic }
-          })
+          const event_id = yield* events.append(
+            {
+              name: "topic.created",
+              scope: { channel_id, topic_id: topic.id },
+              entity: { type: "topic", id: topic.id },
+              data: { topic }
+            },
+            now
+          )
           return { topic, event_id }
         },
         sql.withTransaction,
@@ -112,14 +119,18 @@ export class Topics extends Context.Service<
       const rename = Effect.fnUntraced(
         function* (id: string, title: string) {
           const before = yield* get(id)
-          const topic: Topic = { ...before, title, updated_at: yield* timestamp }
+          const now = yield* timestamp
+          const topic: Topic = { ...before, title, updated_at: now }
           yield* sql`UPDATE topics SET title = ${title}, updated_at = ${topic.updated_at} WHERE id = ${id}`
-          const event_id = yield* events.append({
-            name: "topic.renamed",
-            scope: { channel_id: topic.channel_id, topic_id: id },
-            entity: { type: "topic", id },
-            data: { topic_id: id, old_title: before.title, new_title: title }
-          })
+          const event_id = yield* events.append(
+            {
+              name: "topic.renamed",
+              scope: { channel_id: topic.channel_id, topic_id: id },
+              entity: { type: "topic", id },
+              data: { topic_id: id, old_title: before.title, new_title: title }
+            },
+            now
+          )
           return { topic, event_id }
         },
         sql.withTransaction,

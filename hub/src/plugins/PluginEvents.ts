@@ -27,9 +27,10 @@ export const layer: Layer.Layer<never, never, CircuitBreaker | EventLog | Specs>
     yield* breaker.changes.pipe(
       Stream.runForEach((change) =>
         Effect.gen(function* () {
-          const event = eventOf(change, yield* Clock.currentTimeMillis)
+          const now = yield* Clock.currentTimeMillis
+          const event = eventOf(change, now)
           if (event === undefined || !specs.current().some(({ name }) => name === change.name)) return
-          yield* events.append(event)
+          yield* events.append(event, new Date(now).toISOString())
         }).pipe(
           // Only the event is missing; the breaker itself works.
           Effect.catchCause((cause) => Effect.logWarning("a circuit's change is not in the events", cause))

@@ -1,9 +1,10 @@
-/** Reads the findings of several messages at once. */
+/** Reads the findings of several messages at once, each as JSON. */
 import { type Finding, InvalidInput } from "@agentlip/protocol"
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { Pages } from "../database/Pages.ts"
-import { type EnrichmentRow, toEnrichment } from "./EnrichmentRow.ts"
+import { spliceJson } from "../../core/JsonText.ts"
+import type { Pages } from "../../database/Pages.ts"
+import type { EnrichmentRow } from "./enrichments.ts"
 
 /** A finding of either type. Each type has columns that are `null` in rows of the other one. */
 interface FindingRow extends EnrichmentRow {
@@ -14,21 +15,19 @@ interface FindingRow extends EnrichmentRow {
   readonly source_message_id: string | null
 }
 
-const toFinding = (row: FindingRow): Finding => {
+const findingJson = (row: FindingRow): string => {
   const { type, id, message_id, plugin_name, kind, data_json, created_at } = row
   if (type === "enrichment") {
-    const { span_start, span_end } = row
-    const fields = { id, message_id, plugin_name, kind, span_start, span_end, data_json, created_at }
-    return { type, ...toEnrichment(fields) }
+    const span = { start: row.span_start, end: row.span_end }
+    return spliceJson({ type, id, message_id, plugin_name, kind, created_at, span }, "data", data_json)
   }
   const { topic_id, key, dedupe_key, source_message_id } = row
-  const value_json = JSON.parse(data_json)
-  return {
-    type,
-    message_id,
-    plugin_name,
-    attachment: { id, topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at }
-  }
+  const attachment = { id, topic_id, kind, key, dedupe_key, source_message_id, created_at }
+  return spliceJson(
+    { type, message_id, plugin_name },
+    "attachment",
+    spliceJson(attachment, "value_json", data_json)
+  )
 }
 
 export interface FindingsPage {
@@ -99,7 +98,7 @@ export const makeFindingsList = (sql: SqlClient.SqlClient, pages: Pages["Service
         return found
       })
     })
-    return { findings: rows.map(toFinding), next: has_more ? nextOf(rows, start) : null }
+    return { items: rows.map(findingJson), next: has_more ? nextOf(rows, start) : null }
   })
   return list
 }

@@ -1,0 +1,161 @@
+/** Attachments that extractors found. messages/Attachments.ts has those that clients post. */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { EventLog, type NewEvent } from "../../core/EventLog.ts"
+import { Ids } from "../../core/Ids.ts"
+import { JsonText, spliceJson } from "../../core/JsonText.ts"
+import * as Dialect from "../../database/Dialect.ts"
+import type { AttachmentDraft, Place, RunFindings } from "./drafts.ts"
+
+/** The identity of an attachment: two attachments with the same fact are the same one. */
+interface Fact {
+  readonly topic_id: string
+  readonly kind: string
+  readonly key: string | null
+  readonly dedupe_key: string
+  readonly value_json: string
+}
+
+interface NewRow extends Fact {
+  readonly id: string
+  readonly message_id: string
+  readonly plugin_name: string
+}
+
+const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string =>
+  JSON.stringify([topic_id, kind, key, dedupe_key, value_json])
+
+const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
+
+/** The distinct facts of a run. */
+const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): Map<string, Fact> =>
+  new Map(
+    found.map((draft): [string, Fact] => {
+      const fact = { ...draft, topic_id }
+      return [factKey(fact), fact]
+    })
+  )
+
+/** The event of a new attachment, with its value as it is stored. */
+const eventOf = (row: NewRow, { channel_id }: Place, created_at: string): NewEvent => {
+  const { id, topic_id, kind, key, dedupe_key, value_json, message_id: source_message_id } = row
+  const attachment = { id, topic_id, kind, key, dedupe_key, source_message_id, created_at }
+  return {
+    name: "topic.attachment_added",
+    scope: { channel_id, topic_id },
+    entity: { type: "attachment", id },
+    data: new JsonText(spliceJson({}, "attachment", spliceJson(attachment, "value_json", value_json)))
+  }
+}
+
+/** The statements of the tables `attachments` and `attachment_sources`. */
+export const makeAttachments = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const events = yield* EventLog
+  const ids = yield* Ids
+  const run = { message_id: "text", plugin_name: "text" } as const
+  const givenRuns = Dialect.given(sql, run)
+  const givenRows = Dialect.given(sql, {
+    ...run,
+    id: "text",
+    topic_id: "text",
+    kind: "text",
+    key: "text",
+    dedupe_key: "text",
+    value_json: "text"
+  })
+  const sameAttachment = Dialect.sameAttachment(sql)
+
+  const from = (messageId: string, plugin: string | undefined) =>
+    plugin === undefined
+      ? sql`message_id = ${messageId}`
+      : sql`message_id = ${messageId} AND plugin_name = ${plugin}`
+
+  /** Removes attachments that have no source any more. Call it after their sources were removed. */
+  const withdraw = Effect.fnUntraced(function* (messageId: string, attachmentIds: ReadonlyArray<string>) {
+    if (attachmentIds.length === 0) return
+    const among = sql.in("id", attachmentIds)
+    yield* sql`
+      DELETE FROM attachments WHERE ${among} AND posted = 0
+      AND NOT EXISTS (SELECT 1 FROM attachment_sources WHERE attachment_id = attachments.id)`
+    // Another message is still a source: make it the attachment's source message.
+    yield* sql`
+      UPDATE attachments SET source_message_id =
+        (SELECT min(message_id) FROM attachment_sources WHERE attachment_id = attachments.id)
+      WHERE ${among} AND posted = 0 AND source_message_id = ${messageId} AND NOT EXISTS
+        (SELECT 1 FROM attachment_sources WHERE attachment_id = attachments.id AND message_id = ${messageId})`
+  })
+
+  const remove = Effect.fnUntraced(function* (messageId: string, plugin?: string) {
+    const removed = yield* sql<{ attachment_id: string }>`
+      DELETE FROM attachment_sources WHERE ${from(messageId, plugin)} RETURNING attachment_id`
+    yield* withdraw(
+      messageId,
+      removed.map(({ attachment_id }) => attachment_id)
+    )
+  })
+
+  /** Removes attachments that were not found again, and leaves only the new ones in `wanted`. */
+  const compare = Effect.fnUntraced(function* (
+    findings: ReadonlyArray<RunFindings<AttachmentDraft>>,
+    wanted: ReadonlyMap<string, Map<string, Fact>>
+  ) {
+    const runs = findings.map(({ place, plugin }) => ({
+      message_id: place.message_id,
+      plugin_name: plugin
+    }))
+    const before = yield* sql<NewRow>`
+      SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
+      FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
+      WHERE (s.message_id, s.plugin_name) IN (SELECT message_id, plugin_name FROM ${givenRuns(runs)})`
+    for (const row of before) {
+      const { id, message_id, plugin_name } = row
+      // Found again: keep the row, write no event.
+      if (wanted.get(runKey(message_id, plugin_name))?.delete(factKey(row)) === true) continue
+      yield* sql`
+        DELETE FROM attachment_sources
+        WHERE ${from(message_id, plugin_name)} AND attachment_id = ${id}`
+      yield* withdraw(message_id, [id])
+    }
+  })
+
+  const replace = Effect.fnUntraced(function* (
+    findings: ReadonlyArray<RunFindings<AttachmentDraft>>,
+    at: string
+  ) {
+    if (findings.length === 0) return
+    const wanted = new Map(findings.map((one) => [runKey(one.place.message_id, one.plugin), factsOf(one)]))
+    yield* compare(findings, wanted)
+    const count = [...wanted.values()].reduce((sum, { size }) => sum + size, 0)
+    if (count === 0) return
+    const nextId = yield* ids.reserve(count)
+    const drafts = findings.flatMap(({ place, plugin }) => {
+      const { message_id } = place
+      const facts = [...(wanted.get(runKey(message_id, plugin))?.values() ?? [])]
+      return facts.map((fact) => ({
+        row: { ...fact, id: nextId(), message_id, plugin_name: plugin },
+        place
+      }))
+    })
+    const given = givenRows(drafts.map(({ row }) => row))
+    const added = yield* sql<{ readonly id: string }>`
+      INSERT INTO attachments
+        (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
+      SELECT id, topic_id, kind, key, dedupe_key, value_json, message_id, 0, ${at}
+      FROM ${given} WHERE true
+      ON CONFLICT DO NOTHING RETURNING id`
+    yield* sql`
+      INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+      SELECT a.id, given.message_id, given.plugin_name
+      FROM ${given} JOIN attachments a ON ${sameAttachment}
+      WHERE true
+      ON CONFLICT DO NOTHING`
+    const addedIds = new Set(added.map(({ id }) => id))
+    yield* events.appendAll(
+      drafts.filter(({ row }) => addedIds.has(row.id)).map(({ row, place }) => eventOf(row, place, at)),
+      at
+    )
+  })
+
+  return { remove, replace }
+})

@@ -1,0 +1,214 @@
+/**
+ * The tables of jobs: every statement that opens, claims, ends or frees a job. `JobLists.ts` reads them. No other file
+ * names these tables.
+ *
+ * **Details**
+ *
+ * - The jobs are in the table `derivations`, as in the databases of earlier hubs.
+ * - A post writes one row into `outbox`, with the names of all plugins. `expand` creates the jobs of many posts at once.
+ * - If hubs share the database, the row of a claimed job holds the hub that works on it. If the hub is alone, it keeps
+ *   its jobs in memory only, and after a crash every open job is free at once.
+ */
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import * as Dialect from "../../database/Dialect.ts"
+import { Hubs } from "../../database/Hubs.ts"
+import { type ClaimedJob, type ContentKey, jobKeyOf, type JobKey, type JobMessage } from "../Job.ts"
+import type { JobEnd } from "../JobStates.ts"
+
+/** A content for which every plugin gets a job. */
+export interface Post extends ContentKey {
+  readonly plugins: ReadonlyArray<string>
+  readonly created_at: string
+  readonly traceparent: string | null
+}
+
+/** A job that can be claimed. */
+export interface OpenJob extends JobKey {
+  /** How often the job was started before. */
+  readonly attempts: number
+}
+
+export interface EndedJob extends JobKey {
+  readonly state: JobEnd
+  readonly error_json: string | null
+}
+
+/** Posts expanded in one transaction: few enough not to delay other posts. */
+const postsAtOnce = 64
+
+type Storage = SqlError.SqlError
+
+export class JobTable extends Context.Service<
+  JobTable,
+  {
+    /** Writes a post's row. Call it inside the transaction that writes the content. */
+    readonly post: (post: Post) => Effect.Effect<void, Storage>
+    /** Creates the jobs of the oldest posts. Returns true if there may be more posts. */
+    readonly expand: Effect.Effect<boolean, Storage>
+    /**
+     * Reopens ended jobs and creates missing ones. Jobs that are open are left alone, and so are jobs that the same
+     * `backfill` has opened before. Returns how many jobs it opened.
+     */
+    readonly reopen: (
+      jobs: ReadonlyArray<JobKey>,
+      created_at: string,
+      backfill: string | undefined
+    ) => Effect.Effect<number, Storage>
+    /** The oldest open jobs of a plugin that no other hub works on. */
+    readonly oldest: (plugin: string, count: number) => Effect.Effect<ReadonlyArray<OpenJob>, Storage>
+    /** Claims open jobs for this hub. A first delivery is counted now, later ones by `countDelivery`. */
+    readonly claim: (jobs: ReadonlyArray<OpenJob>) => Effect.Effect<ReadonlyArray<ClaimedJob>, Storage>
+    readonly countDelivery: (job: JobKey) => Effect.Effect<void, Storage>
+    /** Frees claimed jobs without counting their delivery. */
+    readonly giveBack: (jobs: ReadonlyArray<ClaimedJob>) => Effect.Effect<void, Storage>
+    /** Frees the jobs of hubs that are gone. Returns how many there were. */
+    readonly freeJobsOf: (hubs: ReadonlyArray<string>) => Effect.Effect<number, Storage>
+    /** Ends jobs that are still open and that this hub works on. Returns those that it ended. */
+    readonly end: (
+      jobs: ReadonlyArray<EndedJob>,
+      ended_at: string
+    ) => Effect.Effect<ReadonlyArray<JobKey>, Storage>
+    /** Removes the errors of a deleted message's jobs, because they may quote it. */
+    readonly forgetErrors: (messageId: string) => Effect.Effect<void, Storage>
+  }
+>()("@agentlip/hub/JobTable") {
+  static readonly layer: Layer.Layer<JobTable, never, SqlClient.SqlClient | Hubs> = Layer.effect(
+    JobTable,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const hubs = yield* Hubs
+      const key = { message_id: "text", content_version: "integer", plugin_name: "text" } as const
+      const givenIds = Dialect.given(sql, { id: "text" })
+      const givenKeys = Dialect.given(sql, key)
+      const givenAttempts = Dialect.given(sql, { ...key, attempts: "integer" })
+      const givenEnds = Dialect.given(sql, { ...key, state: "text", error_json: "text" })
+      const told = hubs.tell("jobs")
+      const toldWhich = hubs.tell("jobs", "message_id")
+
+      // A SQLite file has no column `owner`: only one hub uses it.
+      const owned = (fragment: (hub: string) => string) =>
+        sql.literal(hubs.id === undefined ? "" : fragment(hubs.id))
+      const free = owned((hub) => ` AND (owner IS NULL OR owner = '${hub}')`)
+      const mine = owned((hub) => ` AND owner = '${hub}'`)
+      const take = owned((hub) => `, owner = '${hub}'`)
+      const letGo = owned(() => ", owner = NULL")
+
+      const isGiven = sql.literal(`derivations.message_id = given.message_id
+        AND derivations.content_version = given.content_version AND derivations.plugin_name = given.plugin_name`)
+
+      const post = ({ message_id, content_version, plugins, created_at, traceparent }: Post) =>
+        Effect.asVoid(sql`
+          INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
+          VALUES (${message_id}, ${content_version}, ${JSON.stringify(plugins)}, ${created_at}, ${traceparent})${told}`)
+
+      const expandOldest = Effect.gen(function* () {
+        const inOrder = sql`ORDER BY message_id, content_version LIMIT ${postsAtOnce}`
+        yield* sql`
+          INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, traceparent)
+          SELECT message_id, content_version, element.value, 'pending', created_at, traceparent
+          FROM (SELECT * FROM outbox ${inOrder}) AS oldest, ${Dialect.elements(sql, "oldest.plugins_json")}
+          WHERE TRUE ON CONFLICT DO NOTHING`
+        const expanded = yield* sql`
+          DELETE FROM outbox WHERE (message_id, content_version) IN
+            (SELECT message_id, content_version FROM outbox ${inOrder})
+          RETURNING message_id`
+        return expanded.length === postsAtOnce
+      }).pipe(sql.withTransaction)
+
+      // Look first if hubs share the database: another hub may have expanded the posts. Then there is no need to wait
+      // for the lock.
+      const expand =
+        hubs.id === undefined
+          ? expandOldest
+          : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
+              found.length === 0 ? Effect.succeed(false) : expandOldest
+            )
+
+      const reopen = (jobs: ReadonlyArray<JobKey>, created_at: string, backfill: string | undefined) =>
+        Effect.map(
+          sql`
+            INSERT INTO derivations (message_id, content_version, plugin_name, state, created_at, backfill_id)
+            SELECT message_id, content_version, plugin_name, 'pending', ${created_at}, ${backfill ?? null}
+            FROM ${givenKeys(jobs)}
+            WHERE TRUE ON CONFLICT (message_id, content_version, plugin_name) DO UPDATE
+              SET state = 'pending', attempts = 0, error_json = NULL, ended_at = NULL, traceparent = NULL,
+                backfill_id = excluded.backfill_id
+              WHERE derivations.state <> 'pending'
+                AND COALESCE(derivations.backfill_id, '') <> ${backfill ?? "none"}${toldWhich}`,
+          ({ length }) => length
+        )
+
+      const oldest = (plugin_name: string, count: number) =>
+        Effect.map(
+          sql<Omit<OpenJob, "plugin_name">>`
+            SELECT message_id, content_version, attempts FROM derivations
+            WHERE plugin_name = ${plugin_name} AND state = 'pending'${free}
+            ORDER BY message_id, content_version LIMIT ${count}`,
+          (rows) => rows.map((row): OpenJob => ({ ...row, plugin_name }))
+        )
+
+      const claim = Effect.fnUntraced(function* (jobs: ReadonlyArray<OpenJob>) {
+        const before = new Map(jobs.map((job) => [jobKeyOf(job), job.attempts]))
+        const claimed = yield* sql<JobKey & Pick<ClaimedJob, "traceparent">>`
+          UPDATE derivations SET attempts = CASE attempts WHEN 0 THEN 1 ELSE attempts END${take}
+          WHERE state = 'pending' AND (message_id, content_version, plugin_name) IN
+            (SELECT message_id, content_version, plugin_name FROM ${givenKeys(jobs)})
+          RETURNING message_id, content_version, plugin_name, traceparent`
+        const ids = [...new Set(claimed.map(({ message_id }) => message_id))]
+        const messages = yield* sql<JobMessage>`
+          SELECT id, content_raw, sender, topic_id, channel_id, created_at, content_version, deleted_at
+          FROM messages WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))})`
+        const byId = new Map(messages.map((message) => [message.id, message]))
+        return claimed.flatMap((row): ReadonlyArray<ClaimedJob> => {
+          const message = byId.get(row.message_id)
+          const attempts = before.get(jobKeyOf(row)) ?? 0
+          return message === undefined
+            ? []
+            : [{ ...row, attempts: attempts + 1, again: attempts > 0, message }]
+        })
+      })
+
+      const countDelivery = ({ message_id, content_version, plugin_name }: JobKey) =>
+        Effect.asVoid(sql`
+          UPDATE derivations SET attempts = attempts + 1 WHERE message_id = ${message_id}
+            AND content_version = ${content_version} AND plugin_name = ${plugin_name}${mine}`)
+
+      const giveBack = (jobs: ReadonlyArray<ClaimedJob>) =>
+        Effect.asVoid(sql`
+          UPDATE derivations SET attempts = given.attempts${letGo}
+          FROM ${givenAttempts(jobs.map((job) => ({ ...job, attempts: job.attempts - 1 })))}
+          WHERE state = 'pending'${mine} AND ${isGiven}${told}`)
+
+      const freeJobsOf = (gone: ReadonlyArray<string>) =>
+        Effect.map(
+          sql`UPDATE derivations SET owner = NULL WHERE state = 'pending' AND ${sql.in("owner", gone)}${told}`,
+          ({ length }) => length
+        )
+
+      const end = (jobs: ReadonlyArray<EndedJob>, ended_at: string) =>
+        sql<JobKey>`
+          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${letGo}
+          FROM ${givenEnds(jobs)}
+          WHERE ${isGiven} AND derivations.state = 'pending'${mine}
+          RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
+
+      const forgetErrors = (messageId: string) =>
+        Effect.asVoid(sql`
+          UPDATE derivations SET error_json = NULL WHERE message_id = ${messageId} AND error_json IS NOT NULL`)
+
+      return JobTable.of({
+        post,
+        expand,
+        reopen,
+        oldest,
+        claim,
+        countDelivery,
+        giveBack,
+        freeJobsOf,
+        end,
+        forgetErrors
+      })
+    })
+  )
+}
