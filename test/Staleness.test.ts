@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Result, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { StaleOutput } from "../src/Errors.ts"
 import { ContentNotText, type MessageSnapshot, Staleness, type StalenessOptions } from "../src/Staleness.ts"
@@ -186,6 +186,108 @@ describe.each(dialects)("Staleness on $name", ({ name, available, database, begi
         yield* Effect.gen(function* () {
           const snapshot = yield* Staleness.capture("m")
           yield* Staleness.commit(snapshot, derive(snapshot))
+        }).pipe(Effect.provide(Staleness.layer), Effect.provideService(SqlClient.SqlClient, sql))
+        assert.deepStrictEqual(yield* derived, ["old"])
+      }))
+  })
+
+  describe("commitAll", () => {
+    const many = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, count: number) {
+      const ids = Array.from({ length: count }, (_, at) => `many ${at}`)
+      for (const id of ids) {
+        yield* sql`INSERT INTO messages ${sql.insert({ id, topic_id: "here", content_raw: `of ${id}` })}`
+      }
+      return ids.map((messageId): MessageSnapshot => ({ messageId, content_raw: `of ${messageId}` }))
+    })
+    const reasons = (checked: ReadonlyArray<Result.Result<MessageSnapshot, StaleOutput>>) =>
+      checked.map((check) => (Result.isFailure(check) ? check.failure.reason : check.success.messageId))
+
+    test("commits what is current, and tells what is stale and why, in the order given", () =>
+      Effect.gen(function* () {
+        const { sql, staleness, derive, derived } = yield* hub
+        const [same, edited, deleted, gone] = yield* many(sql, 4)
+        if (!same || !edited || !deleted || !gone) return assert.fail()
+        yield* sql`UPDATE messages SET content_raw = 'new' WHERE id = ${edited.messageId}`
+        yield* sql`UPDATE messages SET deleted_at = 'now' WHERE id = ${deleted.messageId}`
+        yield* sql`DELETE FROM messages WHERE id = ${gone.messageId}`
+        const mine = { messageId: "m", content_raw: "old" }
+        const group = [edited, same, gone, mine, deleted, same]
+        const found = yield* staleness.commitAll(group, (checked) =>
+          Effect.forEach(
+            checked.filter((check) => Result.isSuccess(check)),
+            ({ success }) => derive(success)
+          ).pipe(Effect.as(reasons(checked)))
+        )
+        assert.deepStrictEqual(found, [
+          "CONTENT_CHANGED",
+          same.messageId,
+          "MISSING",
+          "m",
+          "DELETED",
+          same.messageId
+        ])
+        assert.deepStrictEqual(yield* derived, [same.content_raw, same.content_raw, "old"])
+      }))
+
+    test("takes groups of any size, and none at all", () =>
+      Effect.gen(function* () {
+        const { sql, staleness } = yield* hub
+        const all = yield* many(sql, 300)
+        for (const size of [0, 1, 3, 256, 257, 300]) {
+          const group = all.slice(0, size)
+          const found = yield* staleness.commitAll(group, (checked) => Effect.succeed(reasons(checked)))
+          assert.deepStrictEqual(
+            found,
+            group.map(({ messageId }) => messageId)
+          )
+        }
+      }))
+
+    test("commits nothing if the write fails", () =>
+      Effect.gen(function* () {
+        const { staleness, derive, derived } = yield* hub
+        const snapshot = yield* staleness.capture("m")
+        const write = () => Effect.andThen(derive(snapshot), Effect.fail("no"))
+        assert.strictEqual(yield* Effect.flip(staleness.commitAll([snapshot], write)), "no")
+        assert.deepStrictEqual(yield* derived, [])
+      }))
+
+    test("holds its messages until it has committed, also against groups in another order", () =>
+      Effect.gen(function* () {
+        const { sql, other, staleness, derive, derived } = yield* hub
+        const elsewhere = yield* stalenessOver(other)
+        const all = yield* many(sql, 20)
+        const soon = Schedule.spaced("2 millis")
+        const group = (guard: typeof staleness, client: SqlClient.SqlClient, snapshots: typeof all) =>
+          guard
+            .commitAll(snapshots, (checked) =>
+              Effect.forEach(
+                checked.filter((check) => Result.isSuccess(check)),
+                ({ success }) =>
+                  Effect.andThen(
+                    derive(success, client),
+                    client`UPDATE messages SET content_raw = 'taken' WHERE id = ${success.messageId}`
+                  ),
+                { discard: true }
+              )
+            )
+            .pipe(Effect.retry({ while: isRetryable, schedule: soon }))
+        yield* Effect.all(
+          Array.from({ length: 10 }, (_, at) =>
+            at % 2 === 0 ? group(staleness, sql, all) : group(elsewhere, other, all.toReversed())
+          ),
+          { concurrency: "unbounded" }
+        )
+        // Each message was current for one group only.
+        assert.deepStrictEqual(yield* derived, all.map(({ content_raw }) => content_raw).toSorted())
+      }))
+
+    test("the accessor uses the Staleness in context", () =>
+      Effect.gen(function* () {
+        const { sql, derive, derived } = yield* hub
+        yield* Effect.gen(function* () {
+          const snapshot = yield* Staleness.capture("m")
+          yield* Staleness.commitAll([snapshot], () => derive(snapshot))
         }).pipe(Effect.provide(Staleness.layer), Effect.provideService(SqlClient.SqlClient, sql))
         assert.deepStrictEqual(yield* derived, ["old"])
       }))

@@ -214,6 +214,11 @@ describe("A restore", () => {
       )
       const [{ id }] = yield* hub.rows("SELECT id FROM topics")
       assert.isAbove((yield* post(hub, id, "after")).body.event_id, last)
+      // Nor an id, even if the clock is set back.
+      const mark = "SELECT value FROM meta WHERE key = 'last_id'"
+      const [used] = rowsOf(kept, mark)
+      const [now] = rowsOf(databaseOf(workspace), mark)
+      assert.isTrue(now.value >= used.value, `${now.value} >= ${used.value}`)
       // As clients resume that have seen what was lost.
       const resumed = yield* hub.get(`/api/v1/events?after=${last}`)
       assert.lengthOf(resumed.body.events, 1)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Committer } from "../src/jobs/Committer.ts"
 import { Jobs } from "../src/jobs/Jobs.ts"
@@ -175,6 +175,107 @@ describe("JobQueue", () => {
           ["tags", "pending", 1]
         ]
       )
+    })
+  )
+
+  it.live("lists open jobs before posts are expanded, page by page, each once", () =>
+    Effect.gen(function* () {
+      const { services, queue, rows, post, commits } = yield* make
+      const jobs = Context.get(services, Jobs)
+      const ids = [yield* post("A"), yield* post("B"), yield* post("C")]
+      const expected = ids.toReversed().flatMap((id) => [`${id} tags`, `${id} shouts`])
+      const all = Effect.gen(function* () {
+        const seen: Array<string> = []
+        let before: string | undefined
+        do {
+          const page = yield* jobs.list({ limit: 2, before })
+          seen.push(...page.jobs.map(({ message_id, plugin_name }) => `${message_id} ${plugin_name}`))
+          before = page.next ?? undefined
+        } while (before !== undefined)
+        return seen
+      })
+      assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 0)
+      assert.deepStrictEqual(yield* all, expected)
+      const ofPlugin = yield* jobs.list({ limit: 50, plugin: "tags", state: ["pending"] })
+      assert.deepStrictEqual(
+        ofPlugin.jobs.map(({ message_id, plugin_name, state, error, ended_at }) => [
+          message_id,
+          plugin_name,
+          state,
+          error,
+          ended_at
+        ]),
+        ids.toReversed().map((id) => [id, "tags", "pending", null, null])
+      )
+      assert.deepStrictEqual(
+        yield* jobs.countOpen(["shouts", "tags", "other"]),
+        new Map([
+          ["shouts", 3],
+          ["tags", 3],
+          ["other", 0]
+        ])
+      )
+      // A backfill has opened a job of a post that is not expanded: it is one job all the same.
+      const [first = ""] = ids
+      yield* queue.offerAgain(
+        [{ message_id: first, content_version: 1, plugin_name: "tags" }],
+        "2026",
+        "fill"
+      )
+      assert.deepStrictEqual(yield* all, expected)
+      assert.lengthOf((yield* jobs.ofMessage(first, {})).jobs, 2)
+      const { jobs: taken } = yield* queue.take(new Map([["shouts", 50]]))
+      yield* commits.commit(taken.map(outcomeOf))
+      assert.deepStrictEqual(
+        yield* all,
+        expected.filter((job) => job.endsWith("tags"))
+      )
+    })
+  )
+
+  it.live("gives a change, its event and its jobs one time", () =>
+    Effect.gen(function* () {
+      const { services, rows, post, messages, queue, takeAll, commits } = yield* make
+      // A clock that goes on with every look at it.
+      let now = Date.parse("2026-06-01T12:00:00.000Z")
+      const clock: Clock.Clock = { ...(yield* Clock.Clock), currentTimeMillis: Effect.sync(() => ++now) }
+      const ticking = Effect.provideService(Clock.Clock, clock)
+      const timesOf = (text: string) => Effect.map(rows(text), (found) => new Set(found.map(({ at }) => at)))
+      const id = yield* ticking(post("A"))
+      assert.strictEqual(
+        (yield* timesOf(`SELECT created_at AS at FROM messages WHERE id = '${id}'
+          UNION ALL SELECT created_at FROM outbox
+          UNION ALL SELECT ts FROM events WHERE name = 'message.created'`)).size,
+        1
+      )
+      yield* ticking(commits.commit((yield* takeAll).map(outcomeOf)))
+      assert.strictEqual(
+        (yield* timesOf(`SELECT created_at AS at FROM enrichments UNION ALL SELECT created_at FROM attachments
+          UNION ALL SELECT ended_at FROM derivations
+          UNION ALL SELECT ts FROM events WHERE name IN ('message.enriched', 'topic.attachment_added')`))
+          .size,
+        1
+      )
+      yield* ticking(messages.edit(id, "B"))
+      yield* queue.take(new Map())
+      assert.strictEqual(
+        (yield* timesOf(`SELECT edited_at AS at FROM messages UNION ALL SELECT ts FROM events WHERE name = 'message.edited'
+          UNION ALL SELECT created_at FROM derivations WHERE content_version = 2`)).size,
+        1
+      )
+      const topics = Context.get(services, Topics)
+      const { channel } = yield* ticking(topics.createChannel("other", undefined))
+      const { topic } = yield* ticking(topics.create(channel.id, "first"))
+      yield* ticking(topics.rename(topic.id, "renamed"))
+      for (const [text, at] of [
+        [`SELECT ts AS at FROM events WHERE entity_id = '${channel.id}'`, channel.created_at],
+        [
+          "SELECT ts AS at FROM events WHERE name = 'topic.created' ORDER BY event_id DESC LIMIT 1",
+          topic.created_at
+        ]
+      ] as const) {
+        assert.deepStrictEqual([...(yield* timesOf(text))], [at])
+      }
     })
   )
 

@@ -1,12 +1,14 @@
 /** Ids when the clock is set back: they sort in creation order all the same. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as path from "node:path"
 import { Findings } from "../src/jobs/Findings.ts"
 import { draftEnrichment } from "../src/jobs/findings/drafts.ts"
 import * as Database from "../src/database/Database.ts"
+import * as Migrations from "../src/database/Migrations.ts"
+import * as Sqlite from "../src/database/Sqlite.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
@@ -35,6 +37,9 @@ const makeTopic = Effect.fnUntraced(function* (services: Context.Context<Topics>
   const { topic } = yield* topics.create(channel.id, "first")
   return { channel, topic }
 })
+
+const makeOther = (services: Context.Context<Topics>, name = "other") =>
+  Context.get(services, Topics).createChannel(name, undefined)
 
 describe("Ids, when the clock is set back", () => {
   it.effect("go on from the newest, in one process", () =>
@@ -130,6 +135,98 @@ describe("Ids, when the clock is set back", () => {
       })
       assert.strictEqual(posted.status, 201)
       assert.isAbove(posted.body.message.id.localeCompare(topic), 0)
+    })
+  )
+
+  it.effect("use no id again after a rollback and a restart", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempWorkspace
+      yield* TestClock.setTime(noon)
+      const used = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const services = yield* start(folder)
+          const sql = Context.get(services, SqlClient.SqlClient)
+          const ids = Context.get(services, Ids)
+          yield* Effect.exit(sql.withTransaction(Effect.andThen(ids.next, Effect.fail("no"))))
+          const { topic } = yield* makeTopic(services)
+          yield* Effect.exit(sql.withTransaction(Effect.andThen(ids.next, Effect.fail("no"))))
+          return topic.id
+        })
+      )
+      yield* TestClock.setTime(morning)
+      const { channel } = yield* makeOther(yield* start(folder))
+      assert.isTrue(channel.id > used, `${channel.id} > ${used}`)
+    })
+  )
+
+  it.effect("do not run ahead of the clock, however often the hub starts", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempWorkspace
+      yield* TestClock.setTime(noon)
+      let last = ""
+      for (let at = 0; at < 20; at++) {
+        const id = yield* Effect.scoped(
+          Effect.flatMap(start(folder), (services) => makeOther(services, `channel ${at}`))
+        ).pipe(Effect.map(({ channel }) => channel.id))
+        assert.isTrue(id > last)
+        last = id
+      }
+      assert.isBelow(Number(BigInt(`0x${last}`) >> 20n), noon + 11_000)
+    })
+  )
+
+  it.effect("write to the database only now and then", () =>
+    Effect.gen(function* () {
+      const marks: Array<string> = []
+      const record: Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          const [text] = statement.compile(false)
+          if (text.includes("last_id")) marks.push(text)
+          return statement
+        })
+      yield* Effect.gen(function* () {
+        const services = yield* start(yield* tempWorkspace)
+        yield* TestClock.setTime(noon)
+        marks.length = 0
+        const { topic } = yield* makeTopic(services)
+        const messages = Context.get(services, Messages)
+        for (let second = 0; second < 20; second++) {
+          yield* TestClock.setTime(noon + second * 1_000)
+          for (let n = 0; n < 10; n++) {
+            yield* messages.create({ topic_id: topic.id, sender: "a", content_raw: "x" })
+          }
+        }
+      }).pipe(Effect.provideService(Statement.CurrentTransformer, record))
+      assert.isAbove(marks.length, 0)
+      assert.isBelow(marks.length, 5)
+    })
+  )
+
+  it.effect("of a database of an earlier hub go on after all that it mentions", () =>
+    Effect.gen(function* () {
+      const highest = "01a22700000000fff"
+      const mentions = {
+        channel: `INSERT INTO channels VALUES ('${highest}', 'old', NULL, '')`,
+        backfill: `INSERT INTO backfills VALUES ('${highest}', NULL, NULL, 'done', 0, 0, 0, 0, '', '')`,
+        "event of an entity that is gone": `INSERT INTO events (ts, name, entity_type, entity_id, data_json)
+          VALUES ('', 'message.created', 'message', '${highest}', '{}')`,
+        "event of a finding that is gone": `INSERT INTO events (ts, name, entity_type, entity_id, data_json)
+          VALUES ('', 'message.enriched', 'message', '0', '{"enrichment_ids":["${highest}"]}')`
+      }
+      for (const [what, statement] of Object.entries(mentions)) {
+        const folder = yield* tempWorkspace
+        const filename = path.join(folder, "db.sqlite3")
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const old = yield* Layer.build(Sqlite.layer({ filename }))
+            yield* Migrations.migrateTo(7).pipe(Effect.provideContext(old))
+            yield* Context.get(old, SqlClient.SqlClient).unsafe(statement)
+          })
+        )
+        yield* TestClock.setTime(0)
+        const { channel } = yield* makeOther(yield* start(folder))
+        assert.isTrue(channel.id > highest, `${what}: ${channel.id} > ${highest}`)
+      }
     })
   )
 })

@@ -5,8 +5,11 @@ import { SqlClient, type SqlError } from "effect/sql"
 const counterBits = 20n
 const digits = 17
 
-/** Recent events searched for the highest id at the start. Ids grow with events, so the newest events name it. */
-const remembered = 10_000
+/** How far the recorded mark is ahead of the clock: it is written once in this many milliseconds. */
+const markedAhead = 10_000n << counterBits
+
+/** How far it is ahead of the last id at least, for times when the clock is behind the ids. */
+const leastAhead = 1n << 16n
 
 const write = (id: bigint): string => id.toString(16).padStart(digits, "0")
 
@@ -40,28 +43,36 @@ export class Ids extends Context.Service<
 
 const countUp = (id: bigint) => (): string => write(id++)
 
-/** For SQLite: this process is the only one that creates ids. */
+/**
+ * For SQLite: this process is the only one that creates ids. The database records a mark that no id has passed, as
+ * `last_id` in the table `meta`. The next process starts after it.
+ */
 const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
-  // Findings may be deleted, but events still mention their ids.
-  const recent = sql`event_id > (SELECT max(event_id) FROM events) - ${remembered}`
-  const [row] = yield* sql<{ last: string | null }>`
-        SELECT max(last) AS last FROM (
-          SELECT max(id) AS last FROM channels
-          UNION ALL SELECT max(id) FROM topics
-          UNION ALL SELECT max(id) FROM messages
-          UNION ALL SELECT max(id) FROM attachments
-          UNION ALL SELECT max(id) FROM enrichments
-          UNION ALL SELECT max(entity_id) FROM events WHERE ${recent} AND entity_type <> 'plugin'
-          UNION ALL SELECT max(value) FROM events, json_each(data_json, '$.enrichment_ids')
-            WHERE ${recent} AND name = 'message.enriched'
-        )`
-  let last = typeof row?.last === "string" ? BigInt(`0x${row.last}`) : 0n
-  return (count: number): Effect.Effect<() => string> =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      const fresh = BigInt(now) << counterBits
-      const first = fresh > last ? fresh : last + 1n
+  const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'last_id'`
+  let last = row === undefined ? 0n : BigInt(`0x${row.value}`)
+  /** The recorded mark, without those of transactions that have not committed. */
+  let mark = last
+
+  const raiseMark = (now: bigint) => {
+    const next = now + markedAhead > last + leastAhead ? now + markedAhead : last + leastAhead
+    return Effect.andThen(
+      sql`
+        INSERT INTO meta (key, value) VALUES ('last_id', ${write(next)})
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+      sql.afterCommit(
+        Effect.sync(() => {
+          mark = next
+        })
+      )
+    )
+  }
+
+  return (count: number): Effect.Effect<() => string, SqlError.SqlError> =>
+    Effect.flatMap(Clock.currentTimeMillis, (millis) => {
+      const now = BigInt(millis) << counterBits
+      const first = now > last ? now : last + 1n
       last = first + BigInt(count - 1)
-      return countUp(first)
+      return last <= mark ? Effect.succeed(countUp(first)) : Effect.map(raiseMark(now), () => countUp(first))
     })
 })
 

@@ -7,7 +7,7 @@
  * - A backup file appears complete and checked or not at all, and only its owner can read it.
  * - A restored database gets a new `db_id`, so that clients notice the change. Its event numbers continue after the
  *   highest number of both databases, so none is used twice. If that number cannot be read, a million numbers are
- *   skipped.
+ *   skipped. Its ids continue after those of both databases too.
  */
 import { Effect, Layer, Schema } from "effect"
 import { randomBytes } from "node:crypto"
@@ -168,11 +168,26 @@ export interface Restored extends Contents {
 /** Event numbers to skip if the newest is unknown: more than there can have been since the backup. */
 const leftOut = 1_000_000
 
-/** The highest event number of a database in any state; `undefined` if it cannot be read. */
-const newestEventIn = (database: string): number | undefined => {
+/** What a database has used, so that a restored one does not use it again. */
+interface Used {
+  /** The highest event number. */
+  readonly event: number
+  /** The mark that no id has passed; `undefined` in the database of an earlier hub. See core/Ids.ts. */
+  readonly id: string | undefined
+}
+
+/** `undefined` if the database cannot be read. */
+const usedIn = (database: string): Used | undefined => {
   try {
     // Open it read-only: a writable connection clears the log when it closes, and the database is to be kept as it is.
-    return withDatabase(database, newestEvent, { readOnly: true })
+    return withDatabase(
+      database,
+      (db) => {
+        const id = db.prepare("SELECT value FROM meta WHERE key = 'last_id'").get()?.["value"]
+        return { event: newestEvent(db), id: typeof id === "string" ? id : undefined }
+      },
+      { readOnly: true }
+    )
   } catch {
     // Missing or damaged, which is often the reason for the restore.
     return undefined
@@ -186,13 +201,19 @@ const setAside = (database: string, kept: string): void => {
   }
 }
 
-/** Gives a copy a new `db_id` and sets the last used event number. */
-const renew = (copy: string, last: number): void =>
+/** Gives a copy a new `db_id`, and sets what has been used. */
+const renew = (copy: string, used: Used): void =>
   withDatabase(copy, (db) => {
     db.exec("BEGIN IMMEDIATE")
     db.exec("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'db_id'")
     db.exec("DELETE FROM sqlite_sequence WHERE name = 'events'")
-    db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)").run(last)
+    db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)").run(used.event)
+    if (used.id !== undefined) {
+      db.prepare(
+        `INSERT INTO meta (key, value) VALUES ('last_id', ?)
+          ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`
+      ).run(used.id)
+    }
     db.exec("COMMIT")
   })
 
@@ -222,12 +243,12 @@ export const restore = (workspace: string, file: string, options: WorkspaceOptio
     const { database } = yield* Effect.provideContext(Workspace, services)
     yield* attempt(database, () => SafeFiles.requireDatabase(database))
     const { copy, contents } = yield* copyBeside(path.resolve(file), database)
-    const known = newestEventIn(database) ?? contents.newest_event + leftOut
-    const last = Math.max(contents.newest_event, known)
+    const replacedUsed = usedIn(database)
+    const event = Math.max(contents.newest_event, replacedUsed?.event ?? contents.newest_event + leftOut)
     const now = yield* timestamp
     const kept = `${database}.before-${now.replaceAll(":", "-")}`
     return yield* attempt(database, (): Restored => {
-      renew(copy, last)
+      renew(copy, { event, id: replacedUsed?.id })
       flush(copy)
       const replaced = fs.existsSync(database)
       if (replaced) setAside(database, kept)

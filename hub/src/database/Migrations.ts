@@ -266,6 +266,38 @@ const reads = (): ReadonlyArray<string> => [
   `CREATE INDEX IF NOT EXISTS attachments_of_kind ON attachments (topic_id, kind, id)`
 ]
 
+/** Recent events searched for the highest id. Ids grow with events, so the newest events name it. */
+const recentEvents = 10_000
+
+/**
+ * The mark that no id has passed: see Ids.ts. PostgreSQL has the sequence `ids` for it. Findings may be deleted, but
+ * events still mention their ids.
+ */
+const lastId = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const recent = `event_id > (SELECT max(event_id) FROM events) - ${recentEvents}`
+  yield* migration(() =>
+    sql.onDialectOrElse({
+      pg: () => [],
+      orElse: () => [
+        `INSERT INTO meta (key, value)
+          SELECT 'last_id', max(last) FROM (
+            SELECT max(id) AS last FROM channels
+            UNION ALL SELECT max(id) FROM topics
+            UNION ALL SELECT max(id) FROM messages
+            UNION ALL SELECT max(id) FROM attachments
+            UNION ALL SELECT max(id) FROM enrichments
+            UNION ALL SELECT max(id) FROM backfills
+            UNION ALL SELECT max(entity_id) FROM events WHERE ${recent} AND entity_type <> 'plugin'
+            UNION ALL SELECT max(value) FROM events, json_each(data_json, '$.enrichment_ids')
+              WHERE ${recent} AND name = 'message.enriched'
+          ) WHERE last IS NOT NULL HAVING count(*) > 0
+          ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`
+      ]
+    })
+  )
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -273,7 +305,8 @@ const migrations = {
   "0004_hubs": sharedOnPostgres,
   "0005_operations": migration(operations),
   "0006_answers_of_messages": answersOfMessages,
-  "0007_reads": migration(reads)
+  "0007_reads": migration(reads),
+  "0008_last_id": lastId
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

@@ -3,11 +3,12 @@
  *
  * A written entry waits for the next flush, and for the following one if that flush fails. If more than `maxWaiting`
  * bytes wait, further entries stay in memory only. A read that misses memory is one lookup by primary key. A failing
- * database causes misses, never errors: the first failure is logged, all are counted.
+ * database causes misses, never errors: the first failure and the recovery are logged, and all failures are counted.
  */
 import { type CacheBounds, ResultCache } from "@agentlip/plugin-runtime"
 import { Clock, Context, type Duration, Effect, Layer, type Scope } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { Outage } from "../database/Outage.ts"
 
 export interface StoreOptions {
   /** Bounds of the cache in the database. Default 100,000 entries and 256 MiB. */
@@ -52,15 +53,19 @@ const make = (
     let held = { entries: 0, bytes: 0 }
     let failures = 0
 
+    const outage = new Outage({
+      begun: "the result cache's database failed; plugins run instead",
+      ended: "the result cache's database works again"
+    })
+
     /** Returns `undefined` if the database fails. */
     const tried = <A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A | undefined> =>
-      Effect.catchTag(effect, "SqlError", (error) =>
-        ++failures === 1
-          ? Effect.as(
-              Effect.logWarning("the result cache's database failed; plugins run instead", error),
-              undefined
-            )
-          : Effect.undefined
+      effect.pipe(
+        Effect.tap(outage.over),
+        Effect.catchTag("SqlError", (error) => {
+          failures++
+          return Effect.as(outage.log(error), undefined)
+        })
       )
 
     const count = Effect.gen(function* () {
