@@ -134,8 +134,15 @@ export class Staleness extends Context.Service<
    *
    * @example
    * ```ts
-   * const outputs = found.map((output, at) => ({ ...snapshots[at], output }))
-   * yield* Staleness.commitAll(outputs, (checked) => insertAll(Array.getSuccesses(checked)))
+   * const snapshot = yield* Staleness.capture(message.id)
+   * const found = yield* runtime.run(spec, { message })
+   * yield* Staleness.commitAll([{ ...snapshot, found }], (checked) =>
+   *   Effect.forEach(checked, (check) =>
+   *     Result.isSuccess(check)
+   *       ? insertEnrichments(check.success.messageId, check.success.found)
+   *       : Effect.logInfo("discarded", check.failure.reason)
+   *   )
+   * )
    * ```
    */
   static readonly commitAll = <S extends MessageSnapshot, A, E, R>(

@@ -238,7 +238,9 @@ describe("JobQueue", () => {
       const { services, rows, post, messages, queue, takeAll, commits } = yield* make
       // A clock that goes on with every look at it.
       let now = Date.parse("2026-06-01T12:00:00.000Z")
-      const clock: Clock.Clock = { ...(yield* Clock.Clock), currentTimeMillis: Effect.sync(() => ++now) }
+      const clock: Clock.Clock = Object.assign(Object.create(yield* Clock.Clock), {
+        currentTimeMillis: Effect.sync(() => ++now)
+      })
       const ticking = Effect.provideService(Clock.Clock, clock)
       const timesOf = (text: string) => Effect.map(rows(text), (found) => new Set(found.map(({ at }) => at)))
       const id = yield* ticking(post("A"))
