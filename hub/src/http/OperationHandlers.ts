@@ -5,7 +5,6 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api, type Job } from "@agentlip/protocol"
 import { Backfills } from "../jobs/Backfills.ts"
 import { Jobs } from "../jobs/Jobs.ts"
-import { JobStates } from "../jobs/JobStates.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
@@ -19,18 +18,17 @@ const ReadsLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const jobs = yield* Jobs
     const backfills = yield* Backfills
-    const jobStates = yield* JobStates
     const newest = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       const found: Array<Job> = []
       let bytes = 0
       for (const id of ids) {
         if (bytes > maxPageBytes) return { jobs: found, next: id }
-        const { derivations } = yield* jobStates.list(id, { limit: mostJobs })
+        const all = (yield* jobs.ofMessage(id, { limit: mostJobs })).jobs
         // Newest content first.
-        const [first] = derivations
-        const jobs = derivations.filter(({ content_version }) => content_version === first?.content_version)
-        bytes += JSON.stringify(jobs).length
-        found.push(...jobs)
+        const [first] = all
+        const newest = all.filter(({ content_version }) => content_version === first?.content_version)
+        bytes += JSON.stringify(newest).length
+        found.push(...newest)
       }
       return { jobs: found, next: null }
     })
