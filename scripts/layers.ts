@@ -198,7 +198,20 @@ export const layers: ReadonlyArray<Layer> = [
     paths: ["client/src"],
     mayImport: [],
     mustNotImport: ["node:*"],
-    holds: "the client SDK; it takes types only from the protocol and Effect"
+    holds: "the client SDK for every runtime; it takes types only from the protocol and Effect"
+  },
+  {
+    name: "client in Node",
+    paths: ["client/src/Node.ts", "client/src/node"],
+    mayImport: ["client"],
+    holds: "finds a workspace's hub, or starts it"
+  },
+  {
+    name: "client as Effects",
+    paths: ["client/src/Effect.ts"],
+    mayImport: ["client"],
+    mustNotImport: ["node:*"],
+    holds: "the client as Effects and Streams"
   },
   {
     name: "plugins",

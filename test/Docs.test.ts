@@ -8,6 +8,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { Effect } from "effect"
+import { startHub } from "../hub/test/testHub.ts"
 import * as Author from "../src/author.ts"
 import * as Library from "../src/index.ts"
 import * as Promises from "../src/promise.ts"
@@ -159,9 +161,14 @@ describe("the examples of the documents", () => {
     for (const { line, file, output } of examples) {
       if (file === undefined || output === undefined) continue
       it(`${document}:${line} ${file} prints what it says`, { timeout: 60_000 }, async () => {
-        const { stdout } = await execute(process.execPath, ["--conditions=@agentlip/source", file], {
-          cwd: path.join(temporary, folder)
-        })
+        const cwd = path.join(temporary, folder)
+        const run = Effect.promise(() =>
+          execute(process.execPath, ["--conditions=@agentlip/source", file], { cwd })
+        )
+        const needsHub = document === "docs/client.md"
+        const { stdout } = await Effect.runPromise(
+          Effect.scoped(Effect.andThen(needsHub ? startHub({ workspace: cwd }) : Effect.void, run))
+        )
         assert.strictEqual(stdout, output)
       })
     }

@@ -1,26 +1,21 @@
 /** A promise-based client of one hub, for Node, Bun and browsers. */
 import type { LiveEvent } from "@agentlip/protocol"
 import type { CallName, CallOptions, Calls } from "./Calls.ts"
+import {
+  type ConnectionOptions,
+  eventSource,
+  type HubAddress,
+  type Locate,
+  makeConnection
+} from "./connection.ts"
 import { type EventOptions, follow } from "./events.ts"
-import { HubError, refusalIn, unreachable } from "./HubError.ts"
-import { requireProof } from "./proof.ts"
+import { notAHub, refusalIn } from "./HubError.ts"
 import { routes } from "./routes.ts"
 
-/** The address of a hub and its token. */
-export interface HubAddress {
-  /** Such as `http://127.0.0.1:4000`. Use `""` in a page that the hub itself serves. */
-  readonly url: string
-  /** The token from `.agentlip/server.json`. Needed for writes, and for reads too if the hub has `readAuth`. */
-  readonly token?: string
-}
-
-export interface HubClientOptions {
-  /** Default: the global `fetch`. */
-  readonly fetch?: typeof fetch
-}
+export interface HubClientOptions extends ConnectionOptions {}
 
 export interface HubClient extends Calls {
-  /** The hub's current address. */
+  /** The hub's current address. Rejects with a `HubError` if the hub cannot be reached. */
   readonly address: () => Promise<HubAddress>
   /**
    * Live events, each once and in order, even if the hub restarts. Ends with `options.signal`. Rejects with a
@@ -47,8 +42,8 @@ const pathOf = (template: string, { params = {}, query = {} }: GivenRequest): st
 }
 
 /**
- * Makes a client. It calls `address` again if the hub does not respond or rejects the token, because a restarted hub
- * has a new port and token.
+ * Makes a client. It calls `locate` again if the hub does not respond or rejects the token, because a restarted hub has a
+ * new port and token.
  *
  * @example
  * ```ts
@@ -56,36 +51,8 @@ const pathOf = (template: string, { params = {}, query = {} }: GivenRequest): st
  * const { message } = await hub.createMessage({ payload: { topic_id, sender: "ada", content_raw: "hello" } })
  * ```
  */
-export const makeHubClient = (
-  address: () => HubAddress | Promise<HubAddress>,
-  options: HubClientOptions = {}
-): HubClient => {
-  const fetching = options.fetch ?? globalThis.fetch.bind(globalThis)
-  let known: Promise<HubAddress> | undefined
-  const locate = (): Promise<HubAddress> => {
-    known ??= Promise.resolve()
-      .then(address)
-      .then(async (found) => {
-        if (found.token !== undefined) await requireProof(fetching, found.url, found.token)
-        return found
-      })
-    known.catch(() => (known = undefined))
-    return known
-  }
-
-  const send = async (path: string, init: RequestInit): Promise<Response> => {
-    const { url, token } = await locate()
-    const headers = new Headers(init.headers)
-    if (token !== undefined) headers.set("authorization", `Bearer ${token}`)
-    try {
-      // A hub never redirects. A redirect could send the token elsewhere.
-      return await fetching(url + path, { ...init, headers, redirect: "error" })
-    } catch (cause) {
-      if (init.signal?.aborted === true) throw cause
-      known = undefined
-      throw unreachable(url, cause)
-    }
-  }
+export const makeHubClient = (locate: Locate, options: HubClientOptions = {}): HubClient => {
+  const connection = makeConnection(locate, options)
 
   const call = async (
     name: CallName,
@@ -96,7 +63,7 @@ export const makeHubClient = (
     const headers = new Headers()
     if (method !== "GET") headers.set("content-type", "application/json")
     if (idempotencyKey !== undefined) headers.set("idempotency-key", idempotencyKey)
-    const response = await send(pathOf(template, request), {
+    const response = await connection.send(pathOf(template, request), {
       method,
       headers,
       ...(method === "GET" ? {} : { body: JSON.stringify(request.payload ?? {}) }),
@@ -105,17 +72,13 @@ export const makeHubClient = (
     const text = await response.text()
     if (!response.ok) {
       const refusal = refusalIn(response.status, text)
-      if (refusal.code === "INVALID_AUTH") known = undefined
+      if (refusal.code === "INVALID_AUTH") connection.forget()
       throw refusal
     }
     try {
       return JSON.parse(text)
     } catch (cause) {
-      throw new HubError("The answer is not that of an Agentlip hub", {
-        code: "NOT_A_HUB",
-        status: response.status,
-        cause
-      })
+      throw notAHub(response.status, cause)
     }
   }
 
@@ -123,22 +86,15 @@ export const makeHubClient = (
   for (const name of Object.keys(routes) as ReadonlyArray<CallName>) {
     calls[name] = (request?: GivenRequest, options?: CallOptions) => call(name, request, options)
   }
-  const source = {
-    open: (query: string, signal: AbortSignal) => {
-      // Locate and check the hub again: after a lost stream, another process may use the port.
-      known = undefined
-      return send(`/api/v1/events/stream?${query}`, { headers: { accept: "text/event-stream" }, signal })
-    },
-    newest: async () => {
-      const answer = await call("events", { query: { tail: 1 } })
-      // The protocol declares this shape for `events`.
-      return (answer as { readonly replay_until: number }).replay_until
-    }
-  }
+  const source = eventSource(connection, async () => {
+    const answer = await call("events", { query: { tail: 1 } })
+    // The protocol declares this shape for `events`.
+    return (answer as { readonly replay_until: number }).replay_until
+  })
   return {
     // The loop above has added every name.
     ...(calls as Calls),
-    address: locate,
+    address: async () => (await connection.locate()).address,
     follow: (given = {}) => follow(source, given)
   }
 }

@@ -1,10 +1,18 @@
 /** A call failed: the hub refused it, or could not be reached. */
 export class HubError extends Error {
+  /** For `Effect.catchTag`. */
+  readonly _tag = "HubError"
   override readonly name = "HubError"
   /**
-   * The hub's code, such as `NOT_FOUND`, or one of the client's: `UNREACHABLE` (no response, or the connection was
-   * lost), `NOT_A_HUB` (the response is not a hub's), `NOT_THE_HUB` (the server did not prove that it knows the
-   * token).
+   * The hub's code, such as `NOT_FOUND`, or one of the client's:
+   *
+   * - `HUB_NOT_RUNNING`: the workspace has no `server.json`, or a stale one.
+   * - `UNREACHABLE`: no response, or the connection was lost.
+   * - `NOT_A_HUB`: the response is not a hub's.
+   * - `NOT_THE_HUB`: the server did not prove that it knows the token.
+   * - `OTHER_DATABASE`: the hub came back with another database, so events cannot be resumed.
+   * - `UNSAFE_FILE`: `server.json` belongs to another user, or is not a regular file.
+   * - `NOT_STARTED`: the hub that was to be started did not start.
    */
   readonly code: string
   /** The HTTP status of the response; 0 if the error does not come from a response. */
@@ -42,11 +50,16 @@ export const refusalIn = (status: number, text: string): HubError => {
     const { error, code, details } = body
     return new HubError(error, { code, status, ...(isObject(details) ? { details } : {}) })
   }
-  return new HubError(`What answered with status ${status} is not an Agentlip hub`, {
-    code: "NOT_A_HUB",
-    status
-  })
+  return notAHub(status)
 }
+
+/** The error for a response that is not a hub's. */
+export const notAHub = (status: number, cause?: unknown): HubError =>
+  new HubError(`The server that answered with status ${status} is not a hub`, {
+    code: "NOT_A_HUB",
+    status,
+    cause
+  })
 
 export const unreachable = (url: string, cause: unknown): HubError =>
   new HubError(`No hub answers at ${url}. Start it: agentlip up`, { code: "UNREACHABLE", status: 0, cause })

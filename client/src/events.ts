@@ -20,6 +20,8 @@ export interface EventOptions {
 export interface EventSource {
   /** Opens the stream. Rejects with a `HubError`. */
   readonly open: (query: string, signal: AbortSignal) => Promise<Response>
+  /** The id of the hub's database, if it is known. */
+  readonly database: () => Promise<string | undefined>
   /** The number of the newest event. */
   readonly newest: () => Promise<number>
 }
@@ -32,7 +34,20 @@ const firstWait = 200
 const lastWait = 5_000
 
 /** True if a retry cannot help, because the hub refused the request. */
-const isFinal = ({ status }: HubError): boolean => status >= 400 && status < 500 && status !== 429
+const isFinal = ({ status, code }: HubError): boolean =>
+  (status >= 400 && status < 500 && status !== 429) || code === "OTHER_DATABASE"
+
+/** Event numbers mean nothing in another database. */
+const requireSameDatabase = (before: string | undefined, now: string | undefined): void => {
+  if (before === undefined || now === undefined || before === now) return
+  throw new HubError(
+    "The hub now has another database, with other events. Follow again from its first event",
+    {
+      code: "OTHER_DATABASE",
+      status: 0
+    }
+  )
+}
 
 const queryOf = ({ channels = [], topics = [] }: EventOptions, after: number): string => {
   const query = new URLSearchParams({ after: String(after) })
@@ -96,6 +111,7 @@ async function* read(response: Response, signal: AbortSignal, cut: () => void): 
 export async function* follow(source: EventSource, options: EventOptions): AsyncGenerator<LiveEvent> {
   const stopped = options.signal ?? new AbortController().signal
   let after = options.after
+  let database: string | undefined
   let wait = firstWait
   while (!stopped.aborted) {
     const connection = new AbortController()
@@ -106,6 +122,9 @@ export async function* follow(source: EventSource, options: EventOptions): Async
       after ??= await source.newest()
       const response = await source.open(queryOf(options, after), connection.signal)
       if (!response.ok) throw refusalIn(response.status, await response.text())
+      const current = await source.database()
+      requireSameDatabase(database, current)
+      database ??= current
       isOpen = true
       options.onConnection?.("open")
       for await (const event of read(response, connection.signal, cut)) {

@@ -20,8 +20,16 @@ const isProof = async (token: string, claim: Claim, proof: string): Promise<bool
   return crypto.subtle.verify("HMAC", key, given, bytes.encode(proofText(claim)))
 }
 
-/** Rejects with a `HubError` unless the server proves that it knows the token. Sends only a random challenge. */
-export const requireProof = async (fetching: typeof fetch, url: string, token: string): Promise<void> => {
+/**
+ * Rejects with a `HubError` unless the server proves that it knows the token. Sends only a random challenge. Returns the
+ * `db_id` of the hub.
+ */
+export const requireProof = async (
+  fetching: typeof fetch,
+  url: string,
+  token: string,
+  instance?: string
+): Promise<string | undefined> => {
   const challenge = newChallenge()
   let health: { readonly [key: string]: unknown }
   try {
@@ -34,16 +42,26 @@ export const requireProof = async (fetching: typeof fetch, url: string, token: s
   } catch (cause) {
     throw unreachable(url, cause)
   }
-  const { instance_id, pid, proof } = health
+  const { instance_id, pid, proof, db_id } = health
+  if (instance !== undefined && typeof instance_id === "string" && instance_id !== instance) {
+    throw new HubError(
+      `The address of the hub is stale: another hub is at ${url}. Start the hub: agentlip up`,
+      {
+        code: "HUB_NOT_RUNNING",
+        status: 0
+      }
+    )
+  }
   if (
     typeof instance_id === "string" &&
     typeof pid === "number" &&
     typeof proof === "string" &&
     (await isProof(token, { challenge, instance_id, pid }, proof))
   )
-    return
+    return typeof db_id === "string" ? db_id : undefined
   throw new HubError(
-    `What answers at ${url} does not prove that it has the hub's token, so it is not sent. Restart the hub: agentlip up`,
-    { code: "NOT_THE_HUB", status: 0 }
+    `The server at ${url} does not prove that it is the hub whose token this is, so it gets no token. ` +
+      "Restart the hub: agentlip up",
+    { code: "NOT_THE_HUB", status: 0, details: { proof: typeof proof === "string" ? "wrong" : "missing" } }
   )
 }

@@ -50,6 +50,7 @@ describe("The OpenAPI document", () => {
       const { schema } = body.paths["/api/v1/events"].get.parameters.find(
         ({ name }: Json) => name === "limit"
       )
+      assert.deepInclude(body.components.securitySchemes, { bearer: { type: "http", scheme: "bearer" } })
       assert.deepStrictEqual(schema, { type: "integer", minimum: 1, maximum: 1000 })
       assert.includeMembers(Object.keys(body.components.schemas), ["message.created", "plugin.failed"])
     })

@@ -1,5 +1,4 @@
 /** A hub whose every text is hostile: a real one, with somebody in between who spoils what it says. */
-import { NodeWS } from "@effect/platform-node"
 import { Effect } from "effect"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -89,6 +88,32 @@ export const hostileHub = Effect.fnUntraced(function* (hub: TestHub, mood: Mood 
       return
     }
     const body = sent.replaceAll(inJson, "")
+    if (url.startsWith("/api/v1/events/stream")) {
+      const upstream = await fetch(hub.url + url.replaceAll(inUrl, ""))
+      response.setHeader("content-type", "text/event-stream")
+      request.on("close", () => void upstream.body?.cancel().catch(() => {}))
+      const decoder = new TextDecoder()
+      let text = ""
+      for await (const part of upstream.body ?? []) {
+        text += decoder.decode(part, { stream: true })
+        const lines = text.split("\n")
+        text = lines.pop() ?? ""
+        for (const line of lines) {
+          if (!line.startsWith("data: ")) {
+            response.write(`${line}\n`)
+            continue
+          }
+          const frame: Json = JSON.parse(line.slice(6))
+          response.write(`data: ${JSON.stringify(spoiled(frame))}\n`)
+          // And one that no client knows yet.
+          if (frame.name !== "channel.created") continue
+          const next = { ...frame, event_id: frame.event_id + 0.5, name: `new${hostile}` }
+          response.write(`\ndata: ${JSON.stringify(spoiled(next))}\n`)
+        }
+      }
+      response.end()
+      return
+    }
     const found = await fetch(hub.url + url.replaceAll(inUrl, ""), {
       method,
       headers: {
@@ -102,34 +127,14 @@ export const hostileHub = Effect.fnUntraced(function* (hub: TestHub, mood: Mood 
   const { port } = yield* Effect.acquireRelease(
     Effect.promise(async () => {
       const server = http.createServer((request, response) => void answer(request, response))
-      const sockets = new NodeWS.WebSocketServer({ server })
-      sockets.on("connection", (client, { url = "" }) => {
-        const real = new NodeWS.WebSocket(hub.url.replace("http", "ws") + url)
-        client.on("message", (data) => {
-          const text = String(data).replaceAll(inJson, "")
-          if (real.readyState === real.OPEN) real.send(text)
-          else real.once("open", () => real.send(text))
-        })
-        real.on("message", (data) => {
-          const frame: Json = JSON.parse(String(data))
-          client.send(JSON.stringify(spoiled(frame)))
-          // And one that no client knows yet.
-          if (frame.name === "channel.created")
-            client.send(JSON.stringify(spoiled({ ...frame, name: `new${hostile}` })))
-        })
-        client.on("close", () => real.terminate())
-        real.on("error", () => client.terminate())
-      })
       server.listen(0, "127.0.0.1")
       await once(server, "listening")
       const address = server.address()
       if (address === null || typeof address === "string") throw new Error("no port")
-      return { server, sockets, port: address.port }
+      return { server, port: address.port }
     }),
-    ({ server, sockets }) =>
+    ({ server }) =>
       Effect.sync(() => {
-        for (const client of sockets.clients) client.terminate()
-        sockets.close()
         server.closeAllConnections()
         server.close()
       })

@@ -1,7 +1,8 @@
 /** A real hub on a port of its own, in a workspace that is thrown away. */
 import { CircuitBreaker, type ConfiguredSpec, extractor, linkifier, makeSpec } from "@agentlip/plugin-runtime"
 import { layerFakePlugins } from "@agentlip/plugin-runtime/testing"
-import { Context, Effect, Layer, type Redacted, Schema } from "effect"
+import { parseServerFile, type ServerFile, urlOf } from "@agentlip/protocol"
+import { Context, Effect, Layer, type Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as fs from "node:fs"
@@ -74,14 +75,11 @@ export interface TestHub {
   readonly rows: (sql: string) => Effect.Effect<ReadonlyArray<Json>>
 }
 
-const ServerFile = Schema.fromJsonString(
-  Schema.Struct({ host: Schema.String, port: Schema.Int, auth_token: Schema.String })
-)
-
-export const readServerFile = (workspace: string): typeof ServerFile.Type =>
-  Schema.decodeUnknownSync(ServerFile)(
-    fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8")
-  )
+export const readServerFile = (workspace: string): ServerFile => {
+  const parsed = parseServerFile(fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8"))
+  if ("problem" in parsed) throw new Error(parsed.problem)
+  return parsed.server
+}
 
 export const client = (url: string, token: string) => {
   const request = (method: string, route: string, body?: unknown, options: RequestOptions = {}) =>
@@ -151,8 +149,9 @@ export const startHub = Effect.fnUntraced(function* (
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )
-  const { host, port, auth_token: token } = readServerFile(workspace)
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+  const server = readServerFile(workspace)
+  const token = server.auth_token
+  const url = urlOf(server)
   const sql = Context.get(services, SqlClient.SqlClient)
   const hub: TestHub = {
     url,

@@ -4,7 +4,7 @@ import { Console, ConsoleSignIn } from "./ConsoleApi.ts"
 import { eventSchemas } from "./Events.ts"
 import { Health, Metrics } from "./HealthApi.ts"
 import { Live } from "./LiveApi.ts"
-import { completeParameters } from "./openApi.ts"
+import { completeDocument } from "./openApi.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
 import { Reads } from "./ReadsApi.ts"
 import { protocolVersions } from "./ServerFile.ts"
@@ -30,6 +30,6 @@ export class Api extends HttpApi.make("agentlip-hub")
         "The token for writes is in `.agentlip/server.json` of the hub's workspace. " +
         "Over the WebSocket `/ws` a hub sends the same events as `/api/v1/events/stream`.",
       transform: (document: Record<string, unknown>): Record<string, unknown> =>
-        completeParameters(Api, document)
+        completeDocument(Api, document)
     })
   ) {}

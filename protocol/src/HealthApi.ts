@@ -41,7 +41,9 @@ export class Health extends HttpApiGroup.make("health")
   )
   .middleware(Validation)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description: "Whether the hub runs, and which one it is." })) {}
+  .annotateMerge(
+    OpenApi.annotations({ title: "Health", description: "Whether the hub runs, and which one it is." })
+  ) {}
 
 export class Metrics extends HttpApiGroup.make("metrics")
   .add(
@@ -53,4 +55,4 @@ export class Metrics extends HttpApiGroup.make("metrics")
   )
   .middleware(ReadAuthorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description: "Metrics for Prometheus." })) {}
+  .annotateMerge(OpenApi.annotations({ title: "Metrics", description: "Metrics for Prometheus." })) {}

@@ -31,7 +31,7 @@ export class Live extends HttpApiGroup.make("live")
   .middleware(Validation)
   .middleware(ReadAuthorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description: "Events as they happen." }))
+  .annotateMerge(OpenApi.annotations({ title: "Live events", description: "Events as they happen." }))
   .prefix("/api/v1") {}
 
 const Ids = Schema.Array(Schema.String).check(Schema.isMaxLength(1000))

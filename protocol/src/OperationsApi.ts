@@ -17,7 +17,6 @@ import * as Texts from "./Texts.ts"
 
 const plugin = Schema.Struct({ plugin: PluginSummary })
 const backfill = Schema.Struct({ backfill: Backfill })
-const description = "Jobs, circuits of plugins, and backfills."
 
 export class OperationReads extends HttpApiGroup.make("operationReads")
   .add(
@@ -64,7 +63,7 @@ export class OperationReads extends HttpApiGroup.make("operationReads")
   .middleware(Validation)
   .middleware(ReadAuthorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description }))
+  .annotateMerge(OpenApi.annotations({ title: "Operations: reads", description: "Jobs and backfills." }))
   .prefix("/api/v1") {}
 
 export class Operations extends HttpApiGroup.make("operations")
@@ -111,5 +110,10 @@ export class Operations extends HttpApiGroup.make("operations")
   .middleware(Validation)
   .middleware(Authorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description }))
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Operations: writes",
+      description: "Circuits of plugins, retries and backfills."
+    })
+  )
   .prefix("/api/v1") {}

@@ -126,6 +126,9 @@ export class Reads extends HttpApiGroup.make("reads")
   .middleware(ReadAuthorization)
   .middleware(EveryRequest)
   .annotateMerge(
-    OpenApi.annotations({ description: "Channels, topics, messages, findings, plugins and events." })
+    OpenApi.annotations({
+      title: "Reads",
+      description: "Channels, topics, messages, findings, plugins and events."
+    })
   )
   .prefix("/api/v1") {}

@@ -80,6 +80,7 @@ export class Writes extends HttpApiGroup.make("writes")
   .middleware(EveryRequest)
   .annotateMerge(
     OpenApi.annotations({
+      title: "Writes",
       description:
         "Every write needs the token, and takes effect once if it is repeated with the same `Idempotency-Key`."
     })

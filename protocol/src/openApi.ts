@@ -34,8 +34,21 @@ const complete =
     return { ...parameter, schema, ...(description === undefined ? {} : { description }) }
   }
 
+/** Writes the names of security schemes in lower case: Scalar takes `Bearer` for a user name and a password. */
+const lowerSchemes = (components: unknown): unknown => {
+  const schemes = isObject(components) ? components["securitySchemes"] : undefined
+  if (!isObject(components) || !isObject(schemes)) return components
+  const lower = Object.entries(schemes).map(([name, scheme]) => [
+    name,
+    isObject(scheme) && typeof scheme["scheme"] === "string"
+      ? { ...scheme, scheme: scheme["scheme"].toLowerCase() }
+      : scheme
+  ])
+  return { ...components, securitySchemes: Object.fromEntries(lower) }
+}
+
 /** Gives each parameter of the document its type, bounds and description. */
-export const completeParameters = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+export const completeDocument = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
   document: Record<string, unknown>
 ): Record<string, unknown> => {
@@ -55,5 +68,5 @@ export const completeParameters = <Id extends string, Groups extends HttpApiGrou
       }
     }
   })
-  return { ...document, paths }
+  return { ...document, paths, components: lowerSchemes(document["components"]) }
 }

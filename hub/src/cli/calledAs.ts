@@ -1,6 +1,6 @@
 /** How this command was called, so that hints can be pasted. `agentlip` may not be on the user's PATH. */
 import * as path from "node:path"
-import { nearest } from "../workspace/Discovery.ts"
+import { findWorkspace } from "@agentlip/client/Node"
 import { shellWord } from "./render/shellWord.ts"
 
 /** How a process was started. */
@@ -51,4 +51,4 @@ export const calledAs = (): string =>
 
 /** A command for a workspace. Adds `-w` unless the search from the working directory finds this workspace. */
 export const commandFor = (workspace: string, rest: string): string =>
-  `${calledAs()} ${rest}${nearest(process.cwd()) === workspace ? "" : ` -w ${shellWord(workspace)}`}`
+  `${calledAs()} ${rest}${findWorkspace(process.cwd()) === workspace ? "" : ` -w ${shellWord(workspace)}`}`

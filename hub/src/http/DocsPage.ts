@@ -27,12 +27,23 @@ const policyOf = (page: string): string => {
   ].join("; ")
 }
 
+/** Without what needs Scalar's own servers. The type of Effect's options lacks some of these names. */
+const settings = {
+  withDefaultFonts: false,
+  hideClientButton: true,
+  showDeveloperTools: "never",
+  telemetry: false,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  authentication: { preferredSecurityScheme: "bearer" }
+}
+
 /** The page weighs 3 MB, so it is loaded on the first request for it. */
 const page = Effect.gen(function* () {
   const router = yield* HttpRouter.make
   const scalar = HttpApiScalar.layer(Api, {
     path: docsPath,
-    scalar: { withDefaultFonts: false }
+    scalar: settings
   })
   yield* Layer.build(scalar).pipe(Effect.provideService(HttpRouter.HttpRouter, router))
   const response = yield* Effect.orDie(router.asHttpEffect())

@@ -1,6 +1,6 @@
 /** `.agentlip/server.json` tells clients where the running hub is. */
-import { protocolVersions, ServerFile } from "@agentlip/protocol"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { parseServerFile, protocolVersions, type ServerFile, serverFileText } from "@agentlip/protocol"
+import { Effect, Layer, Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import { SqlClient } from "effect/sql"
@@ -10,12 +10,11 @@ import { Identity } from "./HubIdentity.ts"
 import * as SafeFiles from "./SafeFiles.ts"
 import { attempt, Workspace, type WorkspaceError } from "./Workspace.ts"
 
-const Owner = Schema.fromJsonString(Schema.Struct({ instance_id: Schema.String }))
-
 /** The instance that wrote the file: another hub may have taken over the workspace. */
 const ownerOf = (file: string): string | undefined => {
   try {
-    return Schema.decodeUnknownSync(Owner)(SafeFiles.read(file)).instance_id
+    const parsed = parseServerFile(SafeFiles.read(file) ?? "")
+    return "server" in parsed ? parsed.server.instance_id : undefined
   } catch {
     // The file is gone or unreadable, so this hub must not remove it.
     return undefined
@@ -47,7 +46,7 @@ export const layer: Layer.Layer<
       database: sql.onDialectOrElse({ pg: () => "postgresql", orElse: () => "sqlite" })
     }
     yield* Effect.acquireRelease(
-      attempt(folder, () => SafeFiles.replace(serverFile, `${JSON.stringify(content, null, 2)}\n`)),
+      attempt(folder, () => SafeFiles.replace(serverFile, serverFileText(content))),
       () =>
         Effect.sync(() => {
           if (ownerOf(serverFile) === instance_id) fs.rmSync(serverFile, { force: true })

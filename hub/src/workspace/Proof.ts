@@ -6,18 +6,8 @@
  * covers instance and process too, so a proof from another hub does not match.
  */
 import { type Claim, proofText } from "@agentlip/protocol/Proof"
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
-
-/** A new random challenge. */
-export const newChallenge = (): string => randomBytes(24).toString("base64url")
+import { createHmac } from "node:crypto"
 
 /** HMAC-SHA256 of the claim's text, in hex. */
 export const proofOf = (token: string, claim: Claim): string =>
   createHmac("sha256", token).update(proofText(claim)).digest("hex")
-
-/** Checks a proof in constant time. */
-export const isProof = (token: string, claim: Claim, proof: string): boolean => {
-  const expected = Buffer.from(proofOf(token, claim))
-  const given = Buffer.from(proof)
-  return given.length === expected.length && timingSafeEqual(given, expected)
-}

@@ -16,6 +16,7 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { parseServerFile, urlOf } from "@agentlip/protocol"
 import { timestamp } from "../timestamp.ts"
 import * as SafeFiles from "./SafeFiles.ts"
 import { Workspace } from "./Workspace.ts"
@@ -70,9 +71,6 @@ export class LockUnusable extends Schema.TaggedError<LockUnusable>("@agentlip/hu
 }
 
 const decodeHolder = Schema.decodeUnknownOption(Schema.fromJsonString(Holder))
-const decodeServer = Schema.decodeUnknownOption(
-  Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, instance_id: Schema.String }))
-)
 
 /** When a process started; `null` if the system does not tell; `undefined` if it is gone or a zombie. */
 const startOf = (pid: number): string | null | undefined => {
@@ -127,13 +125,12 @@ const runningHolder = (folder: string): Holder | undefined => {
   }
 }
 
-const urlOf = (serverFile: string, { instance_id }: Holder): { readonly url?: string } => {
+const addressOf = (serverFile: string, { instance_id }: Holder): { readonly url?: string } => {
   try {
-    return Option.match(decodeServer(SafeFiles.read(serverFile)), {
-      onNone: () => ({}),
-      onSome: ({ host, port, instance_id: owner }) =>
-        owner === instance_id ? { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` } : {}
-    })
+    const parsed = parseServerFile(SafeFiles.read(serverFile) ?? "")
+    return "server" in parsed && parsed.server.instance_id === instance_id
+      ? { url: urlOf(parsed.server) }
+      : {}
   } catch {
     // The URL is optional in the error message.
     return {}
@@ -255,7 +252,7 @@ export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip
           Effect.fail(
             new WorkspaceLocked({
               file: mutex,
-              ...(holder === undefined ? {} : { holder, ...urlOf(serverFile, holder) })
+              ...(holder === undefined ? {} : { holder, ...addressOf(serverFile, holder) })
             })
           )
         )

@@ -35,7 +35,8 @@ const gone = (holder: Holder) =>
 
 export const down = Command.make("down", {}, () =>
   Effect.gen(function* () {
-    const { workspace, health } = yield* connect
+    const { workspace, health: askHealth } = yield* connect
+    const health = yield* askHealth
     const holder = yield* Effect.try({
       try: () => holderOf(Workspace.pathsOf(workspace).folder),
       catch: (cause) => notStopped(`The workspace's lock cannot be read: ${String(cause)}`)

@@ -1,5 +1,4 @@
 /** `agentlip listen` */
-import { printableJson } from "@agentlip/plugin-runtime/text"
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Json } from "../flags/Globals.ts"
@@ -9,6 +8,7 @@ import { follow, newest } from "../hub/Live.ts"
 import { makeTopicNames } from "../hub/TopicNames.ts"
 import { eventLine } from "../render/EventLine.ts"
 import { writeLines } from "../render/Lines.ts"
+import { jsonText } from "../render/Output.ts"
 
 export const listen = Command.make(
   "listen",
@@ -46,7 +46,7 @@ export const listen = Command.make(
       Stream.mapEffect((event) =>
         isText
           ? Effect.map(names(event), (topic) => eventLine(event, topic))
-          : Effect.succeed(printableJson(event.text))
+          : Effect.succeed(jsonText(event))
       ),
       writeLines
     )

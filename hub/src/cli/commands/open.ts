@@ -8,7 +8,6 @@ import * as SafeFiles from "../../workspace/SafeFiles.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
 import { CommandError } from "../CommandError.ts"
 import { connect } from "../hub/HubClient.ts"
-import { urlOf } from "../hub/ServerFile.ts"
 import { show } from "../render/Output.ts"
 
 /** The program that opens a file as a click on it would; `undefined` without a desktop. */
@@ -59,9 +58,9 @@ export const open = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ noBrowser }) {
-    const { workspace, server, ask } = yield* connect
+    const { workspace, url: origin, ask } = yield* connect
     const link = yield* ask((api) => api.console.makeConsoleLink())
-    const url = urlOf(server) + link.path
+    const url = origin + link.path
     const program = noBrowser ? undefined : opener()
     const opened =
       program !== undefined &&

@@ -2,7 +2,7 @@
 import { ByteSize, Config, Effect, Option } from "effect"
 import type { Contents } from "../../database/Backup.ts"
 import { CommandError } from "../CommandError.ts"
-import { readServerFile } from "../hub/ServerFile.ts"
+import { readServerFile } from "../hub/HubClient.ts"
 
 export const summary = ({ bytes, messages, newest_event }: Contents): string =>
   `${messages} messages, events up to ${newest_event}, ${ByteSize.format(ByteSize.bytes(bytes))}`

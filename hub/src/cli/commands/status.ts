@@ -2,7 +2,6 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { connect } from "../hub/HubClient.ts"
-import { urlOf } from "../hub/ServerFile.ts"
 import { show } from "../render/Output.ts"
 import { pluginTable, troubles } from "../render/PluginTable.ts"
 import { readersText } from "../render/Readers.ts"
@@ -21,9 +20,9 @@ const duration = (seconds: number): string => {
 
 export const status = Command.make("status", {}, () =>
   Effect.gen(function* () {
-    const { workspace, server, health, ask } = yield* connect
+    const { workspace, url, health: askHealth, ask } = yield* connect
+    const health = yield* askHealth
     const found = yield* ask((api) => api.reads.plugins())
-    const url = urlOf(server)
     yield* show({ workspace, url, health, ...found }, () => [
       `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
       readersText(health.read_auth === true),

@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import * as path from "node:path"
-import { nearest } from "../../workspace/Discovery.ts"
+import { findWorkspace } from "@agentlip/client/Node"
 import { requireTrusted, Untrusted } from "../../workspace/Ownership.ts"
 import { CommandError } from "../CommandError.ts"
 
@@ -38,7 +38,7 @@ export const globals = [WorkspaceFlag, Trust, Json] as const
 
 /** The command's folder as an absolute path. It may not exist, and is not checked. */
 export const namedFolder = Effect.map(WorkspaceFlag, (given) =>
-  path.resolve(Option.getOrElse(given, () => nearest(process.cwd()) ?? "."))
+  path.resolve(Option.getOrElse(given, () => findWorkspace(process.cwd()) ?? "."))
 )
 
 /** Refuses a folder with files of other users, unless `--trust` is given. */

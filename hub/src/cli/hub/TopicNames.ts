@@ -1,9 +1,8 @@
 /** Finds the names of topics for display. */
 import { Effect } from "effect"
-import type { Channel } from "@agentlip/protocol"
+import type { Channel, LiveEvent } from "@agentlip/protocol"
 import { channelsOf, topicsOf } from "../flags/Names.ts"
 import type { HubClient } from "./HubClient.ts"
-import type { LiveEvent } from "./Live.ts"
 
 /**
  * Returns the name of an event's topic or channel, such as `general/hello`, or its id if the hub no longer knows it.

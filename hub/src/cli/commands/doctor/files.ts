@@ -9,7 +9,6 @@ import * as SafeFiles from "../../../workspace/SafeFiles.ts"
 import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace/Workspace.ts"
 import { holderOf, isAlive, isHeld, lockFileOf } from "../../../workspace/WriterLock.ts"
 import { connectTo } from "../../hub/HubClient.ts"
-import { urlOf } from "../../hub/ServerFile.ts"
 import { readersText } from "../../render/Readers.ts"
 import { type Check, checkOf, reasonOf } from "./Check.ts"
 
@@ -59,8 +58,9 @@ const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
   }
   const found = yield* Effect.result(connectTo(root))
   if (Result.isFailure(found)) return warning(found.failure.reason, "agentlip up writes a new server.json")
-  const { server, health } = found.success
-  return ok(`it runs at ${urlOf(server)}, process ${health.pid}. ${readersText(health.read_auth === true)}`)
+  const { url } = found.success
+  const health = yield* found.success.health
+  return ok(`it runs at ${url}, process ${health.pid}. ${readersText(health.read_auth === true)}`)
 })
 
 const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {

@@ -1,11 +1,10 @@
-/** Finds the workspace if a command names none: the nearest one upwards. */
+/** Finds the workspace if none is named: the nearest one upwards. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { statOf } from "./SafeFiles.ts"
 
 /** The limits of the search. */
-export interface Bounds {
+export interface SearchBounds {
   /** The last folder to search. Default: the user's home. */
   readonly home?: string
   /** Returns the file system of a folder. The search stays on the file system where it started. */
@@ -25,14 +24,14 @@ const realOf = (folder: string): string => {
  * The nearest folder from `from` upwards that has an entry `.agentlip` of any kind; it is checked before it is used.
  * The search ends at the home folder and at the border of the file system.
  */
-export const nearest = (
+export const findWorkspace = (
   from: string,
-  { home = os.homedir(), deviceOf = (folder) => fs.statSync(folder).dev }: Bounds = {}
+  { home = os.homedir(), deviceOf = (folder) => fs.statSync(folder).dev }: SearchBounds = {}
 ): string | undefined => {
   const last = realOf(home)
   const device = deviceOf(from)
   for (let folder = from; ; ) {
-    if (statOf(path.join(folder, ".agentlip")) !== undefined) return folder
+    if (fs.lstatSync(path.join(folder, ".agentlip"), { throwIfNoEntry: false }) !== undefined) return folder
     const parent = path.dirname(folder)
     if (folder === last || parent === folder || deviceOf(parent) !== device) return undefined
     folder = parent

@@ -1,0 +1,78 @@
+/** Reads `.agentlip/server.json` safely: it decides where messages and the token are sent. */
+import { parseServerFile, type ServerFile } from "@agentlip/protocol/ServerFile"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { HubError } from "../HubError.ts"
+
+// Windows lacks these flags.
+const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
+
+/** Far more than a hub writes. */
+const mostBytes = 64 * 1024
+
+/** The error if no hub runs for the workspace. */
+const notRunning = (workspace: string, why: string): HubError =>
+  new HubError(`No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`, {
+    code: "HUB_NOT_RUNNING",
+    status: 0
+  })
+
+const unsafe = (file: string, why: string): HubError =>
+  new HubError(`${file} ${why}`, { code: "UNSAFE_FILE", status: 0 })
+
+/** Files of this user and of root are trusted, and under `sudo` those of the user who called it. */
+const isTrusted = (owner: number): boolean => {
+  const uid = process.geteuid?.()
+  return (
+    uid === undefined ||
+    owner === uid ||
+    owner === 0 ||
+    (uid === 0 && owner === Number(process.env["SUDO_UID"]))
+  )
+}
+
+/** Reads the file through one descriptor, so that it cannot change between the checks and the read. */
+const textOf = (file: string, trust: boolean): string => {
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    const stats = fs.fstatSync(descriptor)
+    if (!stats.isFile()) throw unsafe(file, "is not a regular file: move it away")
+    if (stats.size > mostBytes) throw unsafe(file, "is larger than a hub writes: move it away")
+    if (!trust && !isTrusted(stats.uid)) {
+      throw unsafe(file, `belongs to another user (uid ${stats.uid}), so it is not used`)
+    }
+    return fs.readFileSync(descriptor, "utf8")
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+/**
+ * Reads `server.json` of a workspace, whether or not its hub still runs.
+ *
+ * **Errors**: `HubError` with `HUB_NOT_RUNNING` if there is none or it is not a hub's; `UNSAFE_FILE` if it is a link, not
+ * a regular file, or belongs to another user.
+ */
+export const readServerFile = (
+  workspace: string,
+  options: {
+    /** Use files of other users too. Default: `false`. */
+    readonly trust?: boolean
+  } = {}
+): ServerFile => {
+  const root = path.resolve(workspace)
+  const file = path.join(root, ".agentlip", "server.json")
+  let text: string
+  try {
+    text = textOf(file, options.trust ?? false)
+  } catch (cause) {
+    if (cause instanceof HubError) throw cause
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+    if (code === "ENOENT" || code === "ENOTDIR") throw notRunning(root, "there is no .agentlip/server.json")
+    if (code === "ELOOP" || code === "EMLINK") throw unsafe(file, "is a link, not a file: remove it")
+    throw unsafe(file, `cannot be read: ${String(cause)}`)
+  }
+  const parsed = parseServerFile(text)
+  if ("problem" in parsed) throw notRunning(root, `${file} ${parsed.problem}`)
+  return parsed.server
+}
