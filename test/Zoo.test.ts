@@ -1,3 +1,3 @@
 import { zooOn } from "./support/zoo/suite.ts"
 
-zooOn("thread")
+zooOn("thread", ["plugin"])

@@ -4,7 +4,7 @@ import { Effect, Logger, ManagedRuntime, Result, Schedule } from "effect"
 import * as fs from "node:fs"
 import { vi } from "vitest"
 import type { IsolationLevel } from "../../../src/Capabilities.ts"
-import { linkifier } from "../../../src/Plugin.ts"
+import { linkifier, type Reuse } from "../../../src/Plugin.ts"
 import { CircuitBreaker } from "../../../src/CircuitBreaker.ts"
 import type { PluginErrorCode } from "../../../src/Errors.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
@@ -126,8 +126,11 @@ const judge = (world: World, level: Level, rogue: Rogue, code: string, text: str
 /** A rogue that is known not to be held must fail, or its entry is out of date. */
 const met = (rogue: Rogue) => (rogue.open === undefined ? it : it.fails)
 
-/** Defines the tests of the whole zoo on a level. */
-export const zooOn = (isolation: IsolationLevel): void => {
+/** Defines the tests of the whole zoo on a level, of isolates that are reused or of those that are not, or both. */
+export const zooOn = (
+  isolation: IsolationLevel,
+  reuses: ReadonlyArray<Reuse> = ["plugin", "never"]
+): void => {
   let world: World
   beforeAll(async () => {
     world = await makeWorld()
@@ -135,7 +138,9 @@ export const zooOn = (isolation: IsolationLevel): void => {
   afterAll(() => world.close())
 
   const here = zoo.flatMap((rogue) => rogueOn(rogue, isolation) ?? [])
-  for (const level of levels.filter((level) => level.isolation === isolation)) {
+  for (const level of levels.filter(
+    (level) => level.isolation === isolation && reuses.includes(level.reuse)
+  )) {
     const guests = here.filter(
       (rogue) => rogue.ownHost !== true && (level.reuse === "plugin" || mattersFresh(rogue))
     )
@@ -196,7 +201,7 @@ export const zooOn = (isolation: IsolationLevel): void => {
 
   const alone = here.filter(({ ownHost }) => ownHost === true)
   const level = levels.find((level) => level.isolation === isolation)
-  if (level === undefined || alone.length === 0) return
+  if (level === undefined || alone.length === 0 || !reuses.includes("plugin")) return
   // Each meets its host once: how it would reuse the isolate shows nothing more.
   describe(`rogues on ${level.name}, in hosts that they could take down`, () => {
     const hosts = makeRuntimeHosts()
