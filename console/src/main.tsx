@@ -2,7 +2,7 @@
 import "@preact/signals"
 import { render } from "preact"
 import { followLinks } from "./route.ts"
-import { start } from "./session.ts"
+import { start, watchOtherTabs } from "./session.ts"
 import { startDirectory } from "./state/directory.ts"
 import { startLive } from "./state/live.ts"
 import { App } from "./views/App.tsx"
@@ -14,5 +14,6 @@ addEventListener("keydown", (event) => {
 })
 render(<App />, document.body)
 await start()
+watchOtherTabs()
 startDirectory()
 startLive()

@@ -1,7 +1,7 @@
 /** The browser's session with the hub, and the client that uses it. */
 import { HubError, makeHubClient } from "@agentlip/client"
 import { signal } from "@preact/signals"
-import { forget, recall, remember } from "./storage.ts"
+import { forget, isNamed, recall, remember } from "./storage.ts"
 
 /**
  * What this page may do. `reading`: the hub's reads are open, and this browser has no session. `locked`: reads need a
@@ -88,6 +88,14 @@ export const start = async (): Promise<void> => {
   const code = location.hash.slice(1)
   await check(location.pathname === "/open" && code !== "" ? await signIn(code) : undefined)
 }
+
+/** Another tab has signed in or out. */
+export const watchOtherTabs = (): void =>
+  addEventListener("storage", (event) => {
+    if (!isNamed(event.key, "session")) return
+    key = recall("session")
+    void check(undefined)
+  })
 
 /** Asks again, after the hub was away or has refused something. */
 export const recheck = (): Promise<void> => check(undefined)

@@ -1,6 +1,9 @@
 /** What this browser remembers of this hub. A browser may refuse to store anything. */
 const nameOf = (name: string): string => `agentlip.${name}`
 
+/** True for the key of an event of the storage. */
+export const isNamed = (key: string | null, name: string): boolean => key === nameOf(name)
+
 export const recall = (name: string): string | undefined => {
   try {
     return localStorage.getItem(nameOf(name)) ?? undefined

@@ -320,6 +320,67 @@ describe.skipIf(browserPath === undefined)(
         })
     )
 
+    it.live("goes anywhere by the keyboard, and moves messages", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { channel, topic } = yield* makeTopic(hub)
+        const { body } = yield* hub.post("/api/v1/topics", { channel_id: channel, title: "elsewhere" })
+        yield* post(hub, topic, "to be moved")
+        const { page, problems } = yield* signedIn(hub)
+        yield* from(async () => {
+          await page.keyboard.press("?")
+          await page.getByRole("dialog", { name: "Keyboard" }).waitFor()
+          await page.keyboard.press("Escape")
+          await page.getByRole("dialog").waitFor({ state: "detached" })
+          await page.keyboard.press("Control+k")
+          await page.getByRole("option", { name: "general / first" }).waitFor()
+          await page.keyboard.type("brea")
+          await page.getByRole("option", { name: "breaks" }).waitFor()
+          await page.keyboard.press("Enter")
+          await page.getByRole("heading", { name: "breaks" }).waitFor()
+          await page.keyboard.press("Control+k")
+          await page.keyboard.type("first")
+          await page.getByRole("option", { name: "general / first" }).waitFor()
+          await page.keyboard.press("Enter")
+
+          const message = page.locator("li.message", { hasText: "to be moved" })
+          await message.hover()
+          await message.getByRole("button", { name: "Move" }).click()
+          await message.getByLabel("Move to").selectOption({ label: "elsewhere" })
+          await message.locator("form").getByRole("button", { name: "Move" }).click()
+          await page.getByText("Nothing was said here yet").waitFor()
+          await page.getByRole("link", { name: "elsewhere" }).click()
+          await page.getByText("to be moved").waitFor()
+          await page.keyboard.press("c")
+          await page.keyboard.type("written")
+          assert.strictEqual(await page.getByLabel("Write a message").inputValue(), "written")
+        })
+        fine({ page, problems })
+        const rows = yield* hub.rows(`SELECT id FROM messages WHERE topic_id = '${body.topic.id}'`)
+        assert.strictEqual(rows.length, 1)
+      })
+    )
+
+    it.live("follows a sign-in and a sign-out in another tab", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { topic } = yield* makeTopic(hub)
+        const browser = yield* startBrowser
+        const { page, problems } = yield* newPage(browser)
+        const link = yield* linkTo(hub)
+        yield* from(async () => {
+          await page.goto(hub.url + topicPath(topic))
+          await page.getByText("You can read here").waitFor()
+          const other = await page.context().newPage()
+          await other.goto(link)
+          await page.getByLabel("Write a message").waitFor()
+          await other.getByRole("button", { name: "Sign out" }).click()
+          await page.getByText("You can read here").waitFor()
+        })
+        fine({ page, problems })
+      })
+    )
+
     it.live("keeps drafts, and is honest about a message that was not sent", () =>
       Effect.gen(function* () {
         const hub = yield* consoleHub()

@@ -6,20 +6,14 @@ import { connection } from "../state/live.ts"
 import { unreadCount } from "../state/directory.ts"
 import { FindingCard, hideCard } from "./FindingCard.tsx"
 import { Gate } from "./Gate.tsx"
+import { Dialogs } from "./Dialogs.tsx"
 import { EventsView } from "./EventsView.tsx"
 import { HealthView } from "./HealthView.tsx"
 import { JobsView } from "./JobsView.tsx"
 import { MessagesView } from "./MessagesView.tsx"
 import { PluginView } from "./PluginView.tsx"
 import { PluginsView } from "./PluginsView.tsx"
-
-const tabs: ReadonlyArray<{ readonly view: Route["view"]; readonly path: string; readonly title: string }> = [
-  { view: "messages", path: "/ui", title: "Messages" },
-  { view: "plugins", path: "/ui/plugins", title: "Plugins" },
-  { view: "jobs", path: "/ui/jobs", title: "Jobs" },
-  { view: "events", path: "/ui/events", title: "Events" },
-  { view: "health", path: "/ui/health", title: "Health" }
-]
+import { tabs } from "./tabs.ts"
 
 const Nav = ({ at }: { readonly at: Route["view"] }) => (
   <nav class="tabs" aria-label="Views">
@@ -117,6 +111,7 @@ const Page = () => {
           <span class="dot" aria-hidden="true" />
           <span class="label">{connection.value === "open" ? "live" : connection.value}</span>
         </span>
+        <Dialogs />
         {now.state === "signed-in" && (
           <button type="button" class="link" onClick={() => void signOut()}>
             Sign out

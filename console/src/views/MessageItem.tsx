@@ -10,6 +10,7 @@ import type { Thread } from "../state/Thread.ts"
 import { plain } from "../text/characters.ts"
 import { Editor } from "./Editor.tsx"
 import { MessageJobs } from "./MessageJobs.tsx"
+import { Move } from "./Move.tsx"
 import { Name } from "./Name.tsx"
 import { Text } from "./Text.tsx"
 import { Time } from "./Time.tsx"
@@ -31,7 +32,7 @@ const Deleted = ({ message: { deleted_by } }: { readonly message: Message }) => 
 )
 
 const Body = ({ thread, message, found }: Pick<Props, "thread" | "message" | "found">) => {
-  const [mode, setMode] = useState<"read" | "edit" | "delete">("read")
+  const [mode, setMode] = useState<"read" | "edit" | "move" | "delete">("read")
   const [problem, setProblem] = useState<string | undefined>(undefined)
   const close = (): void => {
     setMode("read")
@@ -63,11 +64,15 @@ const Body = ({ thread, message, found }: Pick<Props, "thread" | "message" | "fo
           <button type="button" data-action="edit" onClick={() => setMode("edit")}>
             Edit
           </button>
+          <button type="button" onClick={() => setMode("move")}>
+            Move
+          </button>
           <button type="button" data-action="delete" onClick={() => setMode("delete")}>
             Delete
           </button>
         </div>
       )}
+      {mode === "move" && <Move message={message} onClose={close} />}
       {mode === "delete" && (
         <div class="confirm" role="group" aria-label="Delete this message?">
           <span>Delete this message for everyone?</span>

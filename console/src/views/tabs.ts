@@ -1,0 +1,14 @@
+/** The views that the page leads to. */
+import type { Route } from "../route.ts"
+
+export const tabs: ReadonlyArray<{
+  readonly view: Route["view"]
+  readonly path: string
+  readonly title: string
+}> = [
+  { view: "messages", path: "/ui", title: "Messages" },
+  { view: "plugins", path: "/ui/plugins", title: "Plugins" },
+  { view: "jobs", path: "/ui/jobs", title: "Jobs" },
+  { view: "events", path: "/ui/events", title: "Events" },
+  { view: "health", path: "/ui/health", title: "Health" }
+]
