@@ -28,6 +28,7 @@ export const layers: ReadonlyArray<Layer> = [
     name: "ground",
     paths: [
       "src/Errors.ts",
+      "src/PrepareError.ts",
       "src/author.ts",
       "src/text.ts",
       "src/jsonSize.ts",

@@ -10,6 +10,7 @@ import { type Environment, resolveEnv } from "./capabilities/environment.ts"
 import { resolveFile } from "./capabilities/files.ts"
 import { type Host, levels, thisHost, unenforceable } from "./capabilities/matrix.ts"
 import { type NetGrants, parseNetGrants } from "./capabilities/net.ts"
+import { type PrepareError, unpreparedIf } from "./PrepareError.ts"
 
 /** Folders and files a plugin may read or write, hosts it may reach, environment variables it may see. */
 export const Grants = Schema.Struct({
@@ -36,18 +37,15 @@ export interface ResolvedGrants {
 
 const kinds = ["read", "write", "net", "env"] as const
 
-/**
- * Checks a spec's grants against what its isolation level enforces on this host, and resolves them.
- * Fails with one text that lists every problem and its remedy.
- */
+/** Checks that the isolation level enforces a spec's grants on this host, and resolves them. Reports all problems at once. */
 export const resolveGrants = (
   level: IsolationLevel,
   grants: Grants,
-  /** Relative paths are taken from here. */
+  /** Base folder of relative paths. */
   base: string,
   environment: Environment = process.env,
   host: Host = thisHost
-): Effect.Effect<ResolvedGrants, string> =>
+): Effect.Effect<ResolvedGrants, PrepareError> =>
   Effect.gen(function* () {
     const refused = kinds
       .filter((kind) => (grants[kind] ?? []).length > 0)
@@ -58,12 +56,12 @@ export const resolveGrants = (
     const files = { read: new Array<string>(), write: new Array<string>() }
     for (const kind of ["read", "write"] as const) {
       for (const given of grants[kind] ?? []) {
-        const result = yield* Effect.promise((signal) => resolveFile(kind, given, base, signal))
-        if (Result.isFailure(result)) problems.push(result.failure)
+        const result = yield* Effect.result(resolveFile(kind, given, base))
+        if (Result.isFailure(result)) problems.push(result.failure.reason)
         else files[kind].push(result.success)
       }
     }
-    if (problems.length > 0) return yield* Effect.fail(problems.join("; "))
+    yield* unpreparedIf(problems)
     return { ...files, net: net.grants, env: env.env }
   })
 
@@ -76,13 +74,17 @@ export interface Requests {
   readonly limits?: { readonly cpu?: number }
 }
 
-/** Which requests of a spec its isolation level cannot enforce on this host, and the remedies; or `undefined`. */
-export const requestsProblem = (spec: Requests, host: Host = thisHost): string | undefined => {
-  const problems = [
+/** Checks that the isolation level enforces everything that a spec asks for besides grants. */
+export const checkRequests = (spec: Requests, host: Host = thisHost): Effect.Effect<void, PrepareError> => {
+  const subjects = [
     spec.enforcement === "audit" && ('enforcement "audit"' as const),
     spec.sandbox === "bubblewrap" && ('sandbox "bubblewrap"' as const),
     spec.integrity !== undefined && ("integrity" as const),
     spec.limits?.cpu !== undefined && ("limits.cpu" as const)
-  ].flatMap((subject) => (subject === false ? [] : (unenforceable(spec.isolation, subject, host) ?? [])))
-  return problems.length === 0 ? undefined : problems.join("; ")
+  ]
+  return unpreparedIf(
+    subjects.flatMap((subject) =>
+      subject === false ? [] : (unenforceable(spec.isolation, subject, host) ?? [])
+    )
+  )
 }

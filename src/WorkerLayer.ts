@@ -6,7 +6,7 @@ import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
 import { thisHost } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
 import { makeAudits } from "./isolates/Audits.ts"
-import { bootProblem } from "./isolates/guestFiles.ts"
+import { checkBootFiles } from "./isolates/guestFiles.ts"
 import { type FakePlugin, makeFakes } from "./isolates/fakes.ts"
 import type { IsolateFactory } from "./isolates/levels/IsolateFactory.ts"
 import { processFactory, threadFactory, wasmFactory } from "./isolates/levels/isolateFactories.ts"
@@ -17,6 +17,7 @@ import { makeUsageWatch } from "./isolates/watch/UsageWatch.ts"
 import { WarmMemory } from "./isolates/pool/WarmMemory.ts"
 import { unavailable, type Workers } from "./isolates/Workers.ts"
 import { metricsLayer, PluginMetrics } from "./Metrics.ts"
+import { type PrepareError, unprepared } from "./PrepareError.ts"
 
 export type { FakePlugin } from "./isolates/fakes.ts"
 export type { PoolStats, PreparedPlugin, Submission, Workers, WorkerStats } from "./isolates/Workers.ts"
@@ -139,22 +140,25 @@ const untrustedThreads = (runtime: string): string => {
   return `${noticeText(notice)}, use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
 }
 
-/** The factory of a level. Fails with the reason why the level cannot run plugins here, and the remedy. */
-const findLevel = (name: IsolationLevel, options: WorkerOptions): Effect.Effect<IsolateFactory, string> => {
-  const runtime = permissionlessRuntime()
-  if (bootProblem !== undefined && (runtime === undefined || name === "process"))
-    return Effect.fail(bootProblem)
-  switch (name) {
-    case "thread":
-      return runtime !== undefined && options.trusted !== true
-        ? Effect.fail(untrustedThreads(runtime))
-        : Effect.succeed(threadFactory(runtime === undefined, options.inspectable))
-    case "process":
-      return Effect.flatMap(findProcessHost(options), processFactory)
-    case "wasm":
-      return Effect.succeed(wasmFactory(runtime === undefined))
-  }
-}
+/** The factory of a level. Fails if the level cannot run plugins here. */
+const findLevel = (
+  name: IsolationLevel,
+  options: WorkerOptions
+): Effect.Effect<IsolateFactory, PrepareError> =>
+  Effect.gen(function* () {
+    const runtime = permissionlessRuntime()
+    if (runtime === undefined || name === "process") yield* checkBootFiles
+    switch (name) {
+      case "thread":
+        return runtime !== undefined && options.trusted !== true
+          ? yield* unprepared(untrustedThreads(runtime))
+          : threadFactory(runtime === undefined, options.inspectable)
+      case "process":
+        return yield* processFactory(yield* findProcessHost(options))
+      case "wasm":
+        return wasmFactory(runtime === undefined)
+    }
+  })
 
 const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLevel>) =>
   Effect.gen(function* () {
@@ -180,7 +184,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
     for (const name of wanted) {
       const found = yield* Effect.result(findLevel(name, options))
       if (Result.isFailure(found)) {
-        problems.set(name, found.failure)
+        problems.set(name, found.failure.reason)
         continue
       }
       // A thread on a runtime without module hooks reads its modules itself, and its usage cannot be asked.

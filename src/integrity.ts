@@ -6,9 +6,9 @@ import { LoadError } from "./Errors.ts"
 import { hashModules } from "./modules/hashModules.ts"
 
 /**
- * Hashes a plugin's module and every module it reaches by literal names in `import` and `require`, those of
- * its dependencies included; answers `sha256-…`, what a spec's `integrity` is to be so that exactly these
- * modules are run. The same modules give the same value on every machine. Runs nothing of them.
+ * Hashes a plugin's module and every module that it reaches by literal names in `import` and `require`, dependencies
+ * included. Returns `sha256-…`: with this as its `integrity`, a spec runs exactly these modules. The same modules have the
+ * same hash on every machine. Runs none of them.
  *
  * @example
  * ```ts
@@ -23,8 +23,9 @@ export const moduleIntegrity = (modulePath: string): Effect.Effect<string, LoadE
     if (!fs.existsSync(modulePath)) {
       return Effect.fail(refused("there is no such file; correct the modulePath"))
     }
-    return Effect.flatMap(hashModules(path.resolve(modulePath)), (reply) =>
-      "problem" in reply ? Effect.fail(refused(reply.problem)) : Effect.succeed(reply.integrity)
-    )
+    return Effect.mapBoth(hashModules(path.resolve(modulePath)), {
+      onFailure: ({ reason }) => refused(reason),
+      onSuccess: ({ integrity }) => integrity
+    })
   })
 }

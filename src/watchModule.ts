@@ -1,5 +1,5 @@
 /** Waits until a plugin's modules change. */
-import { type Duration, Effect } from "effect"
+import { type Duration, Effect, Result } from "effect"
 import * as path from "node:path"
 import { haveChanged, statesOf } from "./fileStates.ts"
 import { hashModules } from "./modules/hashModules.ts"
@@ -37,9 +37,9 @@ export const watchModule = Effect.fn("watchModule")(function* (
   { also = [], interval = "200 millis" }: WatchModuleOptions = {}
 ): Effect.fn.Return<WatchedModule> {
   const entry = path.resolve(modulePath)
-  const hashed = yield* hashModules(entry)
+  const hashed = yield* Effect.result(hashModules(entry))
   const others = also.map((file) => path.resolve(file))
-  const states = statesOf([entry, ...("problem" in hashed ? [] : hashed.files), ...others])
+  const states = statesOf([entry, ...(Result.isSuccess(hashed) ? hashed.success.files : []), ...others])
   const files = [...states.keys()]
   const changed = Effect.map(untilChanged(states, { look: () => statesOf(files), interval }), () =>
     files.filter((file) => haveChanged(new Map([[file, states.get(file) ?? ""]])))

@@ -8,18 +8,19 @@ import { afterAll } from "vitest"
 import {
   type Grants,
   type IsolationLevel,
-  requestsProblem,
+  checkRequests,
   resolveGrants,
   type ResolvedGrants
 } from "../src/Capabilities.ts"
 import {
-  capabilitiesProblem,
+  checkCapabilities,
   decodeCapabilities,
   type DeclaredCapabilities,
   grantsSnippet,
   missingCapabilities
 } from "../src/capabilities/declared.ts"
 import type { Host } from "../src/capabilities/matrix.ts"
+import type { PrepareError } from "../src/PrepareError.ts"
 
 const base = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-grants-")))
 afterAll(() => fs.rmSync(base, { recursive: true }))
@@ -63,6 +64,17 @@ const linux: Host = { platform: "linux", runtime: "node" }
 const environment = { HOME: "/home/ana", EMPTY: "", AGENTLIP_TOKEN: "secret" }
 const resolve = (grants: Grants, level: IsolationLevel = "thread", host = linux) =>
   resolveGrants(level, grants, base, environment, host)
+
+const refusal = (
+  grants: Grants,
+  level?: IsolationLevel,
+  host?: Host
+): Effect.Effect<string, ResolvedGrants> =>
+  Effect.map(Effect.flip(resolve(grants, level, host)), ({ reason }) => reason)
+
+/** Why a check fails; `undefined` if it does not. */
+const reasonOf = (check: Effect.Effect<void, PrepareError>): string | undefined =>
+  Effect.runSync(Effect.match(check, { onFailure: ({ reason }) => reason, onSuccess: () => undefined }))
 
 /** What comes of grants of files alone. */
 const files = (read: ReadonlyArray<string>, write: ReadonlyArray<string>): ResolvedGrants => ({
@@ -299,7 +311,7 @@ describe("Capabilities: grants that are refused", () => {
   ]
   it.effect.each(rows)("%s", ([, grants, problem]) =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* Effect.flip(resolve(grants)), problem)
+      assert.strictEqual(yield* refusal(grants), problem)
     })
   )
 
@@ -307,14 +319,14 @@ describe("Capabilities: grants that are refused", () => {
     "the system's virtual files: %s",
     (given) =>
       Effect.gen(function* () {
-        const problem = yield* Effect.flip(resolve({ read: [given] }))
+        const problem = yield* refusal({ read: [given] })
         assert.match(problem, /covers the system's virtual files; name the folder the plugin needs$/)
       })
   )
 
   it.effect.runIf(fs.existsSync("/proc/self"))("a folder with a link to them", () =>
     Effect.gen(function* () {
-      const problem = yield* Effect.flip(resolve({ read: ["linked-proc"] }))
+      const problem = yield* refusal({ read: ["linked-proc"] })
       assert.match(
         problem,
         /^grants\.read "linked-proc" would cover \/proc\/\d+, which .* is a link to; grant a narrower/
@@ -327,7 +339,7 @@ describe("Capabilities: grants that are refused", () => {
     (kind) =>
       Effect.gen(function* () {
         assert.strictEqual(
-          yield* Effect.flip(resolve({ [kind]: ["data"] }, "wasm")),
+          yield* refusal({ [kind]: ["data"] }, "wasm"),
           `grants.${kind} cannot be enforced on isolation "wasm" (it has no files); use isolation "thread" or "process", or remove it`
         )
       })
@@ -336,9 +348,7 @@ describe("Capabilities: grants that are refused", () => {
   it.effect.each(["read", "write", "net", "env"] as const)("on a thread of Bun: %s", (kind) =>
     Effect.gen(function* () {
       const given = { read: "data", write: "data", net: "a.example", env: "HOME" }[kind]
-      const problem = yield* Effect.flip(
-        resolve({ [kind]: [given] }, "thread", { platform: "linux", runtime: "bun" })
-      )
+      const problem = yield* refusal({ [kind]: [given] }, "thread", { platform: "linux", runtime: "bun" })
       assert.match(problem, /^grants\.\w+ cannot be enforced on isolation "thread" \(not with Bun on Linux\)/)
       assert.include(problem, 'use isolation "process"')
     })
@@ -347,7 +357,7 @@ describe("Capabilities: grants that are refused", () => {
   it.effect("every problem at once", () =>
     Effect.gen(function* () {
       const grants = { read: ["missing", "data", "hub"], write: ["/"], net: ["*"], env: ["1"] }
-      const problems = (yield* Effect.flip(resolve(grants))).split("; ")
+      const problems = (yield* refusal(grants)).split("; ")
       for (const part of ['read "missing"', 'read "hub"', 'write "/"', "grants.net", "grants.env"]) {
         assert.strictEqual(problems.filter((problem) => problem.includes(part)).length, 1, part)
       }
@@ -359,7 +369,7 @@ describe("Capabilities: grants that are refused", () => {
     Effect.gen(function* () {
       for (let n = 0; n < 10_001; n++) fs.mkdirSync(at(`large/${n}`), { recursive: true })
       assert.include(
-        yield* Effect.flip(resolve({ read: ["large"] })),
+        yield* refusal({ read: ["large"] }),
         'grants.read "large" has more than 10000 folders, too many to search for .agentlip/; grant a narrower path'
       )
     })
@@ -394,7 +404,7 @@ describe("Capabilities: other requests", () => {
   const cpu = { cpu: 100 }
   const integrity = "sha256-"
   const rows: ReadonlyArray<
-    readonly [Parameters<typeof requestsProblem>[0], Host, ReadonlyArray<string>, remedy: string]
+    readonly [Parameters<typeof checkRequests>[0], Host, ReadonlyArray<string>, remedy: string]
   > = [
     [{ isolation: "thread", limits: cpu, integrity, enforcement: "audit" }, linux, [], ""],
     [{ isolation: "process", limits: cpu, integrity, sandbox: "bubblewrap" }, linux, [], ""],
@@ -426,7 +436,7 @@ describe("Capabilities: other requests", () => {
     ]
   ]
   it.each(rows)("%j on %j: %j", (spec, host, subjects, remedy) => {
-    const problem = requestsProblem(spec, host)
+    const problem = reasonOf(checkRequests(spec, host))
     assert.deepStrictEqual(
       problem?.match(/[^;()]+(?= cannot be enforced)/g)?.map((text) => text.trim()) ?? [],
       subjects
@@ -454,7 +464,10 @@ describe("Capabilities: what a plugin declares", () => {
   ]
   it.each(rows)("%j with %j misses %j", (declared, granted, missing) => {
     assert.deepStrictEqual(missingCapabilities(declared, granted, base), missing)
-    assert.strictEqual(capabilitiesProblem(declared, granted, base) === undefined, missing === undefined)
+    assert.strictEqual(
+      reasonOf(checkCapabilities(declared, granted, base)) === undefined,
+      missing === undefined
+    )
   })
 
   it("its line for the config grants what is granted and what is missing, and then nothing is missing", () => {
@@ -469,14 +482,14 @@ describe("Capabilities: what a plugin declares", () => {
     const { grants } = new Function(`return { ${line} }`)()
     assert.isUndefined(missingCapabilities(declared, grants, base))
     assert.strictEqual(
-      capabilitiesProblem(declared, granted, base),
+      reasonOf(checkCapabilities(declared, granted, base)),
       `it declares to need what it is not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant it, write in its entry of the config file:\n  ${line}`
     )
   })
 
   it("an entry that nobody could grant is the plugin's mistake", () => {
     assert.strictEqual(
-      capabilitiesProblem({ net: ["*"] }, {}, base),
+      reasonOf(checkCapabilities({ net: ["*"] }, {}, base)),
       'its capabilities.net "*" would grant every host; name the hosts, as in "*.example.com"'
     )
   })
@@ -496,7 +509,7 @@ describe("Capabilities: what a plugin declares", () => {
     Effect.gen(function* () {
       const result = yield* Effect.result(decodeCapabilities(value))
       assert.deepStrictEqual(Result.isSuccess(result) ? result.success : undefined, decoded)
-      if (Result.isFailure(result)) assert.isBelow(result.failure.length, 500)
+      if (Result.isFailure(result)) assert.isBelow(result.failure.reason.length, 500)
     })
   )
 })

@@ -245,7 +245,7 @@ const onLevel = (level: Level): void => {
           write(path.join(list, "inner"), "secret")
           assert.include(
             yield* refusal(readList(path.join(list, "inner")), "LOAD_ERROR"),
-            `it stands for ${list}/ now`
+            `it leads to ${list}/ now`
           )
           fs.rmSync(data)
           assert.include(yield* refusal(readData(notes), "LOAD_ERROR"), "is gone")

@@ -4,7 +4,7 @@
  * A hit costs no look at the disk but one a second. A module that was missing and is there by now is found too; a
  * package that is installed nearer than the one in use is found when the graph is next walked.
  */
-import { Deferred, type Duration, Effect, Exit } from "effect"
+import { Deferred, type Duration, Effect, Exit, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { hashModules } from "../modules/hashModules.ts"
@@ -36,14 +36,14 @@ const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly
 const hash = (entry: string, timeout: Duration.Duration): Effect.Effect<Hashed> =>
   Effect.gen(function* () {
     const begun = Date.now()
-    const reply = yield* hashModules(entry, timeout)
-    const files = "problem" in reply ? [entry] : reply.files
+    const hashed = yield* Effect.result(hashModules(entry, timeout))
+    const files = Result.isFailure(hashed) ? [entry] : hashed.success.files
     const stamps = yield* Effect.promise(() =>
       Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))
     )
-    if ("problem" in reply) yield* Effect.logDebug(`${entry} is not cached: ${reply.problem}`)
+    if (Result.isFailure(hashed)) yield* Effect.logDebug(`${entry} is not cached: ${hashed.failure.reason}`)
     return {
-      integrity: "problem" in reply ? undefined : reply.integrity,
+      integrity: Result.isFailure(hashed) ? undefined : hashed.success.integrity,
       stamps: new Map(stamps.map(({ file, stamp }) => [file, stamp])),
       settled: stamps.every(({ changed }) => changed < begun - coarseness)
     }

@@ -1,11 +1,12 @@
 /**
- * What a plugin's module declares to need (`capabilities`), held against what it was granted. Decided by the
- * texts alone: what a plugin declares must not have the host look at its disk.
+ * Compares the `capabilities` that a plugin's module declares with its grants. Only the texts are compared: a plugin's
+ * declaration must not make the host read its disk.
  */
 import { Effect, Result, Schema } from "effect"
 import * as path from "node:path"
 import type { Grants } from "../Capabilities.ts"
 import { contains } from "../paths.ts"
+import { PrepareError, unprepared, unpreparedIf } from "../PrepareError.ts"
 import { covers, parseNetEntry, parseNetGrants } from "./net.ts"
 
 const Names = Schema.Array(Schema.String.check(Schema.isMaxLength(1_000))).check(Schema.isMaxLength(100))
@@ -21,19 +22,21 @@ export type DeclaredCapabilities = typeof DeclaredCapabilities.Type
 
 const decode = Schema.decodeUnknownEffect(DeclaredCapabilities, { onExcessProperty: "error" })
 
-/** Understands what a guest reports, any value; fails with what is wrong with it. */
-export const decodeCapabilities = (reported: unknown): Effect.Effect<DeclaredCapabilities, string> =>
+/** Decodes what a guest reports, which may be any value. */
+export const decodeCapabilities = (reported: unknown): Effect.Effect<DeclaredCapabilities, PrepareError> =>
   Effect.mapError(
     decode(reported),
     (error) =>
-      `its \`capabilities\` are not lists of texts named read, write, net or env (${error.message.slice(0, 300)})`
+      new PrepareError({
+        reason: `its \`capabilities\` are not lists of texts named read, write, net or env (${error.message.slice(0, 300)})`
+      })
   )
 
-/** The declared entries that nothing granted covers; nothing missing is `undefined`. */
+/** The declared entries that no grant covers; `undefined` if there are none. */
 export const missingCapabilities = (
   declared: DeclaredCapabilities,
   granted: Grants,
-  /** Relative paths are taken from here, on both sides. */
+  /** Base folder of relative paths, on both sides. */
   base: string
 ): Grants | undefined => {
   const missingFiles = (
@@ -57,8 +60,8 @@ export const missingCapabilities = (
   return entries.length === 0 ? undefined : Object.fromEntries(entries)
 }
 
-/** A path as one would write it in a config file: below the workspace, relative to it. */
-const written = (file: string, base: string): string => {
+/** A path as a config file has it: relative to the workspace if it is in there. */
+const configPath = (file: string, base: string): string => {
   const absolute = path.resolve(base, file)
   if (!contains(base, absolute)) return absolute
   return `./${path.relative(base, absolute).replaceAll(path.sep, "/")}`
@@ -68,25 +71,27 @@ const written = (file: string, base: string): string => {
 export const grantsSnippet = (granted: Grants, missing: Grants, base: string): string => {
   const fields = (["read", "write", "net", "env"] as const).flatMap((kind) => {
     const all = [...(granted[kind] ?? []), ...(missing[kind] ?? [])]
-    const texts = kind === "read" || kind === "write" ? all.map((file) => written(file, base)) : all
+    const texts = kind === "read" || kind === "write" ? all.map((file) => configPath(file, base)) : all
     return texts.length === 0 ? [] : [`${kind}: ${JSON.stringify([...new Set(texts)])}`]
   })
   return `grants: { ${fields.join(", ")} }`
 }
 
-/** Why a plugin must not be loaded with these grants: a `LOAD_ERROR`'s reason, with the line to paste; or `undefined`. */
-export const capabilitiesProblem = (
+/** Checks that a plugin is granted what it declares. Fails with the line to paste into the config file. */
+export const checkCapabilities = (
   declared: DeclaredCapabilities,
   granted: Grants,
   base: string
-): string | undefined => {
+): Effect.Effect<void, PrepareError> => {
   const wrong = (declared.net ?? []).flatMap((text) => {
     const entry = parseNetEntry(text)
     return Result.isFailure(entry) ? [entry.failure.replace(/^grants\./, "its capabilities.")] : []
   })
-  if (wrong.length > 0) return wrong.join("; ")
+  if (wrong.length > 0) return unpreparedIf(wrong)
   const missing = missingCapabilities(declared, granted, base)
-  if (missing === undefined) return undefined
+  if (missing === undefined) return Effect.void
   const asked = Object.entries(missing).map(([kind, entries]) => `${kind} ${entries.join(", ")}`)
-  return `it declares to need what it is not granted: ${asked.join("; ")}. To grant it, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
+  return unprepared(
+    `it declares to need what it is not granted: ${asked.join("; ")}. To grant it, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
+  )
 }

@@ -1,11 +1,12 @@
 /**
- * Resolves grants of files: to real paths, refusing those that would cover what no plugin may reach. All disk
- * access is asynchronous, folder by folder: a large folder must not hold up the host's event loop.
+ * Resolves grants of files to real paths, and refuses those that would cover what no plugin may reach. All disk access is
+ * asynchronous, folder by folder, so that a large folder does not block the host's event loop.
  */
-import { Result } from "effect"
+import { Effect, Result } from "effect"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { contains, hubFolder, isHubPrivate, isPattern } from "../paths.ts"
+import { PrepareError, unprepared } from "../PrepareError.ts"
 
 /** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
 const virtualRoots = ["/proc", "/dev", "/sys"]
@@ -20,7 +21,7 @@ const entriesAtOnce = 512
 const isVirtual = (real: string): boolean =>
   real === path.parse(real).root || virtualRoots.some((root) => contains(root, real))
 
-/** What a link stands for, or `undefined` if that does not exist. */
+/** What a link leads to, or `undefined` if that does not exist. */
 const linked = async (
   link: string
 ): Promise<{ readonly real: string; readonly isFolder: boolean } | undefined> => {
@@ -53,8 +54,8 @@ const lookInto = async (folder: string): Promise<Result.Result<ReadonlyArray<str
   return Result.succeed(folders)
 }
 
-/** What speaks against granting all that is below `granted`, links included, or `undefined`. */
-const folderProblem = async (granted: string, signal: AbortSignal): Promise<string | undefined> => {
+/** Checks everything below a folder, links included. Fails with why it must not be granted. */
+const lookBelow = async (granted: string, signal: AbortSignal): Promise<Result.Result<void, string>> => {
   const known = new Set([granted])
   let next = [granted]
   while (next.length > 0) {
@@ -62,7 +63,7 @@ const folderProblem = async (granted: string, signal: AbortSignal): Promise<stri
     const looked = await Promise.all(next.slice(0, atOnce).map(lookInto))
     next = next.slice(atOnce)
     for (const found of looked) {
-      if (Result.isFailure(found)) return found.failure
+      if (Result.isFailure(found)) return Result.fail(found.failure)
       for (const folder of found.success) {
         if (known.has(folder)) continue
         known.add(folder)
@@ -70,17 +71,27 @@ const folderProblem = async (granted: string, signal: AbortSignal): Promise<stri
       }
     }
     if (known.size > maxFolders) {
-      return `has more than ${maxFolders} folders, too many to search for ${hubFolder}/`
+      return Result.fail(`has more than ${maxFolders} folders, too many to search for ${hubFolder}/`)
     }
   }
-  return undefined
+  return Result.void
 }
 
-/** The real path of a granted file or folder; a folder ends with a separator. Fails with what is wrong with it. */
-export const resolveFile = async (
+/** The real path of a granted file or folder. A folder ends with a separator. */
+export const resolveFile = (
   grant: "read" | "write",
   given: string,
   /** Base folder of a relative path. */
+  base: string
+): Effect.Effect<string, PrepareError> =>
+  Effect.flatMap(
+    Effect.promise((signal) => lookAt(grant, given, base, signal)),
+    (found) => Effect.mapError(Effect.fromResult(found), (reason) => new PrepareError({ reason }))
+  )
+
+const lookAt = async (
+  grant: "read" | "write",
+  given: string,
   base: string,
   signal: AbortSignal
 ): Promise<Result.Result<string, string>> => {
@@ -107,16 +118,16 @@ export const resolveFile = async (
   if (isVirtual(real)) {
     return Result.fail(`${quoted} covers the system's virtual files; name the folder the plugin needs`)
   }
-  const problem = isFolder ? await folderProblem(real, signal) : undefined
-  if (problem !== undefined) {
+  const below = isFolder ? await lookBelow(real, signal) : Result.void
+  if (Result.isFailure(below)) {
     return Result.fail(
-      `${quoted} ${problem}; grant a narrower path, for example "${path.join(given, "data")}"`
+      `${quoted} ${below.failure}; grant a narrower path, for example "${path.join(given, "data")}"`
     )
   }
   return Result.succeed(isFolder ? real + path.sep : real)
 }
 
-/** What a path stands for, or `undefined` if there is nothing. */
+/** The real path that a path leads to, or `undefined` if there is nothing. */
 const standing = async (granted: string): Promise<string | undefined> => {
   try {
     const real = await fs.realpath(granted)
@@ -127,20 +138,22 @@ const standing = async (granted: string): Promise<string | undefined> => {
 }
 
 /**
- * Why granted paths no longer stand for what was looked at when they were granted, or `undefined`. A guest that boots
- * would follow a link that was put in their place since, and a file that became a folder would grant all below it.
+ * Checks that granted paths still lead to what was granted. A guest that boots would follow a link that replaced them
+ * since, and a file that became a folder would grant everything below it.
  */
-export const movedProblem = async (files: {
+export const checkUnmoved = (files: {
   readonly read: ReadonlyArray<string>
   readonly write: ReadonlyArray<string>
-}): Promise<string | undefined> => {
-  for (const grant of ["read", "write"] as const) {
-    for (const granted of files[grant]) {
-      const now = await standing(granted)
-      if (now === granted) continue
-      const what = now === undefined ? "is gone or cannot be read" : `stands for ${now}`
-      return `grants.${grant} "${granted}" has changed since it was granted: it ${what} now; put back what was there, or start again to have the new path checked`
+}): Effect.Effect<void, PrepareError> =>
+  Effect.gen(function* () {
+    for (const grant of ["read", "write"] as const) {
+      for (const granted of files[grant]) {
+        const now = yield* Effect.promise(() => standing(granted))
+        if (now === granted) continue
+        const what = now === undefined ? "is gone or cannot be read" : `leads to ${now}`
+        return yield* unprepared(
+          `grants.${grant} "${granted}" has changed since it was granted: it ${what} now; restore what was there, or restart the hub to check the new path`
+        )
+      }
     }
-  }
-  return undefined
-}
+  })

@@ -1,7 +1,9 @@
 /** What a Node that becomes a guest is started with, thread or process. */
+import { Effect } from "effect"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { isPattern } from "../paths.ts"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { packageFile } from "./packageFile.ts"
 
 // Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
@@ -24,7 +26,10 @@ export const bootReads: ReadonlyArray<string> = [
 
 const patternRead = bootReads.find(isPattern)
 
-/** Why guests cannot be confined to the boot's files, wherever this library is installed; `undefined` if they can. */
-export const bootProblem: string | undefined =
-  patternRead &&
-  `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
+/** Checks that guests can be confined to the boot's files where this library is installed. */
+export const checkBootFiles: Effect.Effect<void, PrepareError> =
+  patternRead === undefined
+    ? Effect.void
+    : unprepared(
+        `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
+      )

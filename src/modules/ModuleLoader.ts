@@ -7,6 +7,7 @@ import { existsSync } from "node:fs"
 import { GuestModules } from "./GuestModules.ts"
 import { KeptVersions } from "./KeptVersions.ts"
 import { KnownRequests } from "./KnownRequests.ts"
+import { PrepareError, unprepared } from "../PrepareError.ts"
 import { LoaderPool, runtimeClosed } from "./LoaderPool.ts"
 
 export interface OpenOptions {
@@ -19,11 +20,8 @@ export interface OpenOptions {
 export class ModuleLoader extends Context.Service<
   ModuleLoader,
   {
-    /**
-     * The modules for a guest whose plugin is at `entry`. Fails with a text if the file does not exist or the
-     * runtime is closed.
-     */
-    readonly open: (entry: string, options: OpenOptions) => Effect.Effect<GuestModules, string>
+    /** The modules for a guest whose plugin is at `entry`. Fails if the file does not exist or the runtime is closed. */
+    readonly open: (entry: string, options: OpenOptions) => Effect.Effect<GuestModules, PrepareError>
     /** Starts the first thread. Without it, the first `open` does. */
     readonly start: Effect.Effect<void>
   }
@@ -51,8 +49,8 @@ const make = Effect.gen(function* () {
     start,
     open: (entry, { integrity, keep }) =>
       Effect.flatMap(start, () => {
-        if (pool.closed) return Effect.fail(runtimeClosed)
-        if (!existsSync(entry)) return Effect.fail("there is no such file; correct the modulePath")
+        if (pool.closed) return Effect.fail(new PrepareError({ reason: runtimeClosed, isClosed: true }))
+        if (!existsSync(entry)) return unprepared("there is no such file; correct the modulePath")
         const plugin = integrity === undefined ? { entry } : { entry, integrity }
         return Effect.succeed(new GuestModules({ guest: guests++, plugin, pool, known, kept, keep }))
       })

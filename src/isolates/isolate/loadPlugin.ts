@@ -3,13 +3,11 @@ import { Duration, Effect, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import { CodePlace, LoadError, type PluginError, ThrownValue, type WorkerCrash } from "../../Errors.ts"
-import { capabilitiesProblem, decodeCapabilities } from "../../capabilities/declared.ts"
+import { checkCapabilities, decodeCapabilities } from "../../capabilities/declared.ts"
 import { type LoadRequest, type PluginInfo, ReplyType } from "../../wire/messages.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
-import { runtimeClosed } from "../../modules/LoaderPool.ts"
-import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
 import type { RequestHandler, GuestReply } from "./PendingRequests.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import { placed } from "./loadFailurePlace.ts"
@@ -20,7 +18,8 @@ import {
   pathText,
   printablePlace,
   printableThrown,
-  reasonText
+  reasonText,
+  unpreparedError
 } from "./pluginErrors.ts"
 import { SideMessageHandler } from "./SideMessageHandler.ts"
 import type { Death } from "./Transport.ts"
@@ -87,22 +86,6 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
-/** The plugin's modules, for one isolate. */
-export const openModules = (
-  { spec }: ResolvedPlugin,
-  entry: string,
-  loader: ModuleLoader["Service"],
-  /** Whether the plugin is to go on as it was if its files change and do not load. */
-  keep: boolean
-): Effect.Effect<GuestModules, PluginError> =>
-  Effect.mapError(
-    loader.open(entry, {
-      keep,
-      ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
-    }),
-    (reason) => (reason === runtimeClosed ? crashed(spec, { reason }) : refused(spec, reason))
-  )
-
 /** Makes a booted isolate the isolate of the spec's plugin, and says who that is. */
 export const loadPlugin = (
   isolate: Isolate,
@@ -146,12 +129,13 @@ export const loadPlugin = (
     )
     // Where plugins are trusted nothing is held back, so that nothing can be granted either.
     if (capabilities !== undefined && modules !== undefined) {
-      const declared = yield* Effect.mapError(decodeCapabilities(capabilities), (reason) =>
-        refused(spec, reason)
+      yield* Effect.mapError(
+        Effect.flatMap(decodeCapabilities(capabilities), (declared) =>
+          // An audit reports what a plugin uses, whatever it declares.
+          spec.enforcement === "audit" ? Effect.void : checkCapabilities(declared, spec.grants, resolved.base)
+        ),
+        (error) => unpreparedError(spec, error)
       )
-      const problem = capabilitiesProblem(declared, spec.grants, resolved.base)
-      // An audit is there to find out what a plugin uses, whatever it declares.
-      if (problem !== undefined && spec.enforcement !== "audit") return yield* refused(spec, problem)
     }
     // Of those it was asked for: a plugin that says otherwise is not believed.
     const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))

@@ -1,6 +1,7 @@
 /** Errors made of what a guest says: everything in them is the plugin's to make up, so it is capped and made printable. */
-import { type CodePlace, type ThrownValue, WorkerCrash } from "../../Errors.ts"
+import { type CodePlace, LoadError, type ThrownValue, WorkerCrash } from "../../Errors.ts"
 import type { PluginSpec } from "../../Plugin.ts"
+import type { PrepareError } from "../../PrepareError.ts"
 import { printable, printableLine, shortened } from "../../text.ts"
 import { ownStack } from "./pluginStack.ts"
 import type { Death } from "./Transport.ts"
@@ -42,6 +43,15 @@ export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCr
     reason: reasonText(reason),
     ...(exitCode === undefined ? {} : { exitCode })
   })
+
+/** What a plugin that cannot be prepared fails with. */
+export const unpreparedError = (
+  { name, modulePath }: Pick<PluginSpec, "name" | "modulePath">,
+  { reason, isClosed }: PrepareError
+): LoadError | WorkerCrash =>
+  isClosed === true
+    ? new WorkerCrash({ plugin: name, reason })
+    : new LoadError({ plugin: name, modulePath, reason: reasonText(reason) })
 
 export const brokenReply = (spec: PluginSpec): WorkerCrash =>
   crashed(spec, { reason: "it broke the protocol: a reply of another shape" })

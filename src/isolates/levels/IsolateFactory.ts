@@ -2,6 +2,7 @@
 import type { Effect } from "effect"
 import type { IsolationLevel, ResolvedGrants } from "../../Capabilities.ts"
 import type { PluginSpec } from "../../Plugin.ts"
+import type { PrepareError } from "../../PrepareError.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { Death } from "../isolate/Transport.ts"
 
@@ -19,8 +20,11 @@ export interface IsolateFactory {
   readonly name: IsolationLevel
   /** For a spec without grants and with default limits. */
   readonly standardBootOptions: BootOptions
-  /** Fails with the reason why the level cannot run the spec, and the remedy. */
-  readonly bootOptionsFor: (spec: PluginSpec, grants: ResolvedGrants) => Effect.Effect<BootOptions, string>
+  /** Fails if the level cannot run the spec. */
+  readonly bootOptionsFor: (
+    spec: PluginSpec,
+    grants: ResolvedGrants
+  ) => Effect.Effect<BootOptions, PrepareError>
   /** Boots an isolate; succeeds when it has said hello. */
   readonly boot: (bootOptions: BootOptions) => Effect.Effect<Isolate, Death>
 }

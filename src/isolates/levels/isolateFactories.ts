@@ -1,7 +1,7 @@
 /** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { bootIsolate, bootTimeout } from "./bootIsolate.ts"
-import { bubblewrapProblem } from "./process/bubblewrap.ts"
+import { checkBubblewrap } from "./process/bubblewrap.ts"
 import { canReach } from "./process/executables.ts"
 import { type BootOptions, type IsolateFactory, noPermissions, permissionsOf } from "./IsolateFactory.ts"
 import type { ProcessHost } from "./process/ProcessHost.ts"
@@ -9,6 +9,7 @@ import { startProcess } from "./process/startProcess.ts"
 import { startThread } from "./thread/startThread.ts"
 import { compileQuickJS, startWasm } from "./wasm/startWasm.ts"
 import { defaultLimits } from "../../Plugin.ts"
+import { type PrepareError, unprepared } from "../../PrepareError.ts"
 
 /**
  * Worker threads; `confined` is false where they have no permissions of their own. An `inspectable` one boots when
@@ -37,49 +38,55 @@ export const wasmFactory = (confined: boolean): IsolateFactory => ({
     )
 })
 
-/** Which grant is worth nothing to the user that processes run as, and the remedy. */
-const outOfReach = ({ read, write }: BootOptions, { user }: ProcessHost): string | undefined => {
-  if (user === undefined) return undefined
+/** Checks that the user that processes run as can use each granted path. */
+const checkReach = (
+  { read, write }: BootOptions,
+  { user }: ProcessHost
+): Effect.Effect<void, PrepareError> => {
+  if (user === undefined) return Effect.void
   for (const [use, files] of [
     ["read", read],
     ["write", write]
   ] as const) {
     const file = files.find((file) => !canReach(user, file, use))
     if (file === undefined) continue
-    return `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there, or it is gone; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
+    return unprepared(
+      `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there, or it is gone; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
+    )
   }
-  return undefined
+  return Effect.void
 }
 
 /** Processes of the operating system. */
 export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory> =>
   Effect.gen(function* () {
-    const sandboxProblem = yield* Effect.cached(bubblewrapProblem(host.user))
+    const sandboxed = yield* Effect.cached(checkBubblewrap(host.user))
     const warned = yield* Effect.cached(
       host.warning === undefined ? Effect.void : Effect.logWarning(host.warning)
     )
     return {
       name: "process",
       standardBootOptions: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
-      bootOptionsFor: (spec, grants) => {
-        const bootOptions: BootOptions = {
-          ...permissionsOf(spec, grants),
-          memory: spec.limits.memory,
-          bubblewrap: false
-        }
-        const blocked = outOfReach(bootOptions, host)
-        if (blocked !== undefined) return Effect.fail(blocked)
-        if (spec.sandbox === "none") return Effect.as(warned, bootOptions)
-        if (bootOptions.audit) {
-          return Effect.fail(
-            'enforcement "audit" lets through what a sandbox would not; use sandbox "none" for the audit'
-          )
-        }
-        return Effect.flatMap(sandboxProblem, (problem) => {
-          if (problem === undefined) return Effect.as(warned, { ...bootOptions, bubblewrap: true })
-          return spec.sandbox === "auto" ? Effect.as(warned, bootOptions) : Effect.fail(problem)
-        })
-      },
+      bootOptionsFor: (spec, grants) =>
+        Effect.gen(function* () {
+          const bootOptions: BootOptions = {
+            ...permissionsOf(spec, grants),
+            memory: spec.limits.memory,
+            bubblewrap: false
+          }
+          yield* checkReach(bootOptions, host)
+          if (spec.sandbox !== "none" && bootOptions.audit) {
+            return yield* unprepared(
+              'enforcement "audit" allows what a sandbox would block; use sandbox "none" for the audit'
+            )
+          }
+          const checked = spec.sandbox === "none" ? undefined : yield* Effect.result(sandboxed)
+          if (checked !== undefined && Result.isFailure(checked) && spec.sandbox === "bubblewrap") {
+            return yield* checked.failure
+          }
+          yield* warned
+          return { ...bootOptions, bubblewrap: checked !== undefined && Result.isSuccess(checked) }
+        }),
       boot: (bootOptions) =>
         Effect.flatMap(host.setpriv, (setpriv) =>
           bootIsolate(startProcess(bootOptions, host, setpriv), "process")

@@ -9,7 +9,7 @@ import type { PluginRecorder } from "../../Metrics.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
-import { crashed } from "../isolate/pluginErrors.ts"
+import { crashed, unpreparedError } from "../isolate/pluginErrors.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { PreparedPlugin, Submission } from "../Workers.ts"
 import { IsolateSet } from "./IsolateSet.ts"
@@ -222,7 +222,10 @@ export class PluginPool implements PreparedPlugin, IsolateOwner, RunPool {
   get #resolvedPlugin(): Effect.Effect<ResolvedPlugin, PluginError> {
     if (this.#resolved !== undefined) return Effect.succeed(this.#resolved)
     const { audit, grantsBase } = this.#host
-    return Effect.map(resolvePlugin(this.#spec, grantsBase, audit), (resolved) => (this.#resolved = resolved))
+    return Effect.mapBoth(resolvePlugin(this.#spec, grantsBase, audit), {
+      onFailure: (error) => unpreparedError(this.#spec, error),
+      onSuccess: (resolved) => (this.#resolved = resolved)
+    })
   }
 
   /** Runs an effect for a waiter, in the context of its fiber; cancelling the waiter interrupts the effect. */

@@ -7,12 +7,13 @@
 import { Clock, Duration, Effect, Exit, Option, Result, type Scope } from "effect"
 import * as path from "node:path"
 import type { IsolationLevel } from "../../Capabilities.ts"
-import { movedProblem } from "../../capabilities/files.ts"
-import { LoadError, type PluginError, PluginTimeout } from "../../Errors.ts"
+import { checkUnmoved } from "../../capabilities/files.ts"
+import { type PluginError, PluginTimeout } from "../../Errors.ts"
 import type { PluginMetrics } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
-import { loadPlugin, openModules } from "../isolate/loadPlugin.ts"
-import { crashed } from "../isolate/pluginErrors.ts"
+import { PrepareError } from "../../PrepareError.ts"
+import { loadPlugin } from "../isolate/loadPlugin.ts"
+import { crashed, unpreparedError } from "../isolate/pluginErrors.ts"
 import { isolateKeyOf } from "./isolateKey.ts"
 import { pausedFor, timeoutAwake } from "../watch/HostPauses.ts"
 import { type LastGood, makeLastGood, soon } from "./LastGood.ts"
@@ -98,9 +99,6 @@ export const makePools = ({
     const isolates = new Set<PluginIsolate>()
     let loading = 0
 
-    const refused = (spec: PluginSpec, reason: string): LoadError =>
-      new LoadError({ plugin: spec.name, modulePath: spec.modulePath, reason })
-
     /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load can be interrupted. */
     const make = (
       resolved: ResolvedPlugin,
@@ -110,12 +108,9 @@ export const makePools = ({
       Effect.gen(function* () {
         const { spec, grants } = resolved
         const entry = path.resolve(spec.modulePath)
-        if (grants.read.length + grants.write.length > 0) {
-          const moved = yield* Effect.promise(() => movedProblem(grants))
-          if (moved !== undefined) return yield* refused(spec, moved)
-        }
-        const bootOptions = yield* Effect.mapError(level.bootOptionsFor(spec, grants), (reason) =>
-          refused(spec, reason)
+        const bootOptions = yield* Effect.mapError(
+          Effect.andThen(checkUnmoved(grants), level.bootOptionsFor(spec, grants)),
+          (error) => unpreparedError(spec, error)
         )
         const spares = sparesOf(bootOptions, spec.reuse)
         const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
@@ -125,7 +120,13 @@ export const makePools = ({
         let modules: GuestModules | undefined
         const load = Effect.gen(function* () {
           if (loader !== undefined)
-            modules = yield* openModules(resolved, entry, loader, options.keepLastGood)
+            modules = yield* Effect.mapError(
+              loader.open(entry, {
+                keep: options.keepLastGood,
+                ...(spec.integrity === undefined ? {} : { integrity: spec.integrity })
+              }),
+              (error) => unpreparedError(spec, error)
+            )
           return yield* loadPlugin(isolate, resolved, entry, modules, labels)
         })
         const loaded = yield* load.pipe(
@@ -178,10 +179,8 @@ export const makePools = ({
         if (levelIsolates.closing) return crashed(spec, { reason: runtimeClosed })
         const undead = zombies.count(spec.name)
         if (undead < options.maxZombies) return undefined
-        return refused(
-          spec,
-          `${undead} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
-        )
+        const reason = `${undead} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
+        return unpreparedError(spec, new PrepareError({ reason }))
       },
       audit,
       recorder: metrics.of,

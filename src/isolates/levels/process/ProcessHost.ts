@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import { engineProblem, noticeText, toInstall } from "../../../capabilities/engines.ts"
+import { type PrepareError, unprepared } from "../../../PrepareError.ts"
 import { bootReads } from "../../guestFiles.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
 
@@ -24,30 +25,30 @@ const nobody: User = { uid: 65534, gid: 65534 }
 const remedy = `install ${toInstall()}, or name its path as the option \`node\``
 
 /** The version of a Node, by asking it. */
-const askVersion = (node: string): Effect.Effect<string, string> =>
+const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
   Effect.callback((resume) => {
     execFile(node, ["--version"], { timeout: 5_000 }, (error, stdout) => {
       const version = /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
       if (error === null && version !== undefined) return resume(Effect.succeed(version))
       const found = error === null ? stdout.trim().slice(0, 200) : error.message
-      resume(Effect.fail(`isolation "process" needs Node, and ${node} is ${found}; ${remedy}`))
+      resume(unprepared(`isolation "process" needs Node, and ${node} is ${found}; ${remedy}`))
     })
   })
 
 /** A Node for guests: one that is named, the one this is, or (on Bun) one that is installed. Fails with the remedy. */
-const findNode = (named: string | undefined): Effect.Effect<string, string> =>
+const findNode = (named: string | undefined): Effect.Effect<string, PrepareError> =>
   Effect.gen(function* () {
     const isNode = process.versions.bun === undefined
     const node = named ?? (isNode ? process.execPath : findExecutable("node"))
     if (node === undefined)
-      return yield* Effect.fail(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
+      return yield* unprepared(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
     if (!fs.existsSync(node))
-      return yield* Effect.fail(`isolation "process": there is no file ${node}; correct the option \`node\``)
+      return yield* unprepared(`isolation "process": there is no file ${node}; correct the option \`node\``)
     const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
     const problem = engineProblem("process", version)
     return problem === undefined
       ? node
-      : yield* Effect.fail(`${noticeText(problem)}, or name another as the option \`node\` (this is ${node})`)
+      : yield* unprepared(`${noticeText(problem)}, or name another as the option \`node\` (this is ${node})`)
   })
 
 /** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
@@ -71,10 +72,10 @@ export interface ProcessHostOptions {
 }
 
 /** Looks at the machine; fails with why there can be no processes, and the remedy. */
-export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, string> =>
+export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, PrepareError> =>
   Effect.gen(function* () {
     if (process.platform === "win32") {
-      return yield* Effect.fail('isolation "process" is not available on Windows; use "thread" or "wasm"')
+      return yield* unprepared('isolation "process" is not available on Windows; use "thread" or "wasm"')
     }
     const node = yield* findNode(options.node)
     const host = { node, setpriv: yield* Effect.cached(findSetpriv) }

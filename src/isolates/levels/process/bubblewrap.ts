@@ -1,5 +1,6 @@
 /** Bubblewrap: namespaces of the kernel around a process, where it is installed and allowed. */
 import { Effect } from "effect"
+import { type PrepareError, unprepared } from "../../../PrepareError.ts"
 import { execFile } from "node:child_process"
 import type { BootOptions } from "../IsolateFactory.ts"
 import { findExecutable } from "./executables.ts"
@@ -30,13 +31,13 @@ export const bubblewrapArguments = (
   "/"
 ]
 
-/** Why bubblewrap cannot be used here, with the remedy; `undefined` if it can. */
-export const bubblewrapProblem = (user: ProcessHost["user"]): Effect.Effect<string | undefined> =>
+/** Checks that bubblewrap works here. */
+export const checkBubblewrap = (user: ProcessHost["user"]): Effect.Effect<void, PrepareError> =>
   Effect.callback((resume) => {
     const bwrap = findExecutable("bwrap")
     if (bwrap === undefined) {
       return resume(
-        Effect.succeed(
+        unprepared(
           'sandbox "bubblewrap" needs the program bwrap, which is not installed; install bubblewrap, or use sandbox "auto" or "none"'
         )
       )
@@ -47,11 +48,11 @@ export const bubblewrapProblem = (user: ProcessHost["user"]): Effect.Effect<stri
       { env: {}, cwd: "/", timeout: 5_000, ...user },
       (error, _stdout, stderr) =>
         resume(
-          Effect.succeed(
-            error === null
-              ? undefined
-              : `sandbox "bubblewrap" does not work on this machine (${stderr.trim() || error.message}); allow unprivileged user namespaces, or use sandbox "auto" or "none"`
-          )
+          error === null
+            ? Effect.void
+            : unprepared(
+                `sandbox "bubblewrap" does not work on this machine (${stderr.trim() || error.message}); allow unprivileged user namespaces, or use sandbox "auto" or "none"`
+              )
         )
     )
     return Effect.sync(() => child.kill("SIGKILL"))
