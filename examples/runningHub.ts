@@ -1,13 +1,13 @@
 /** A real hub for the demos: `agentlip up` in a process of its own, on a workspace that is thrown away. */
-import { Effect, Redacted, Schedule, Schema } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
-import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import { make as makeClient } from "@agentlip/client/Effect"
+import { readServerFile, workspaceAddress } from "@agentlip/client/Node"
+import { Effect, Schedule } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { Api, Authorization } from "@agentlip/protocol"
+import { urlOf } from "@agentlip/protocol"
 
 const at = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
 
@@ -25,10 +25,6 @@ export const temporaryWorkspace = Effect.acquireRelease(
     return copy
   }),
   (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
-)
-
-const ServerFile = Schema.fromJsonString(
-  Schema.Struct({ host: Schema.String, port: Schema.Int, pid: Schema.Int, auth_token: Schema.String })
 )
 
 const hubEnded = (log: string): Error => new Error(`The hub ended before its time:\n${log}`)
@@ -80,16 +76,9 @@ export const startHub = Effect.fnUntraced(function* (workspace: string, env: Nod
     Effect.repeat({ until: (log) => log.includes("\nPlugins ("), schedule: Schedule.spaced("20 millis") }),
     Effect.timeout("60 seconds")
   )
-  const file = fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8")
-  const { host, port, pid, auth_token } = yield* Schema.decodeEffect(ServerFile)(file)
-  const url = `http://${host}:${port}`
-  const authorize = HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
-    next(HttpClientRequest.bearerToken(request, Redacted.make(auth_token)))
-  )
-  const api = yield* HttpApiClient.make(Api, {
-    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(url))
-  }).pipe(Effect.provide([authorize, FetchHttpClient.layer]))
-  return { ...hub, api, url, pid, token: auth_token }
+  const server = readServerFile(workspace)
+  const { api } = yield* makeClient(workspaceAddress({ workspace }))
+  return { ...hub, api, url: urlOf(server), pid: server.pid, token: server.auth_token }
 })
 
 export type RunningHub = Effect.Success<ReturnType<typeof startHub>>

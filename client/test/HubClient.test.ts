@@ -1,20 +1,14 @@
 /** The promise client against a real hub. */
 import type { LiveEvent } from "@agentlip/client"
 import { HubError, isEvent, makeHubClient } from "@agentlip/client"
+import { workspaceAddress } from "@agentlip/client/Node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { startHub, tempWorkspace } from "../../hub/test/testHub.ts"
 import { routesFile } from "../../scripts/routes.ts"
 
-/** The address in a workspace's `server.json`, as it is now. */
-const addressIn = (workspace: string) => () => {
-  const { host, port, auth_token } = JSON.parse(
-    fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8")
-  )
-  return { url: `http://${host}:${port}`, token: String(auth_token) }
-}
+const addressIn = (workspace: string) => workspaceAddress({ workspace })
 
 const startIn = (workspace: string, scope: Scope.Scope) => Scope.provide(startHub({ workspace }), scope)
 

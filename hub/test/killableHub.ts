@@ -49,8 +49,8 @@ export const ready = Effect.fnUntraced(function* (workspace: string, process: Ch
     Effect.sync(() => {
       if (process.exitCode !== null) throw new Error(`the hub ended with exit code ${process.exitCode}`)
       if (!fs.existsSync(file)) return undefined
-      const { pid }: { pid: number } = JSON.parse(fs.readFileSync(file, "utf8"))
-      return pid === process.pid ? readServerFile(workspace) : undefined
+      const server = readServerFile(workspace)
+      return server.pid === process.pid ? server : undefined
     }),
     (found) => found !== undefined,
     startWithin
