@@ -90,6 +90,7 @@ const core = ({
   port,
   rateLimits,
   readAuth,
+  allowOrigins,
   connections,
   concurrency,
   reload,
@@ -111,6 +112,7 @@ const core = ({
     ...(port === undefined ? {} : { port }),
     ...(rateLimits === undefined ? {} : { rateLimits }),
     ...(readAuth === undefined ? {} : { readAuth }),
+    ...(allowOrigins === undefined ? {} : { allowOrigins }),
     ...(connections === undefined ? {} : { connections })
   })
   return Announcement.layer.pipe(

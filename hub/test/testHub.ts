@@ -131,6 +131,7 @@ export const startHub = Effect.fnUntraced(function* (
     /** Default none: tests ask as fast as they can. */
     readonly rateLimits?: Hub.HubOptions["rateLimits"]
     readonly readAuth?: boolean
+    readonly allowOrigins?: ReadonlyArray<string>
     readonly connections?: Hub.HubOptions["connections"]
     readonly concurrency?: number
   } = {}
@@ -144,6 +145,7 @@ export const startHub = Effect.fnUntraced(function* (
       ...options.live,
       rateLimits: options.rateLimits ?? false,
       readAuth: options.readAuth ?? false,
+      allowOrigins: options.allowOrigins ?? [],
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       ...(options.host === undefined ? {} : { host: options.host })

@@ -52,6 +52,7 @@ const codeByTag: { readonly [tag: string]: string } = {
   Untrusted: "UNTRUSTED",
   ConfigError: "CONFIG_ERROR",
   PortRefused: "INVALID_INPUT",
+  OriginRefused: "INVALID_INPUT",
   ServeError: "PORT_UNAVAILABLE"
 }
 

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isPage } from "../console/paths.ts"
 import { refusal } from "./Failures.ts"
+import { type AllowedOrigins, allowedOriginOf } from "./Origins.ts"
 
 /** Limits what a browser does with a response: no type sniffing, caching, referrer, loading or framing. */
 export const securityHeaders = {
@@ -40,7 +41,8 @@ const isVisit = ({ headers, method, url }: HttpServerRequest.HttpServerRequest):
 
 /** The reason to refuse a request, whatever its route. */
 const objection = (
-  request: HttpServerRequest.HttpServerRequest
+  request: HttpServerRequest.HttpServerRequest,
+  allowed: AllowedOrigins
 ): HttpServerResponse.HttpServerResponse | undefined => {
   const { headers, url } = request
   const { host = "", origin, "sec-fetch-site": site } = headers
@@ -49,13 +51,15 @@ const objection = (
   if (!localHost.test(host)) {
     return refusal("FORBIDDEN", "The Host header must be 127.0.0.1, localhost or [::1]")
   }
+  const isAllowed = allowedOriginOf(allowed, request) !== undefined
   // Browsers send the page's origin; other programs send none.
-  if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
-    return refusal("FORBIDDEN", "Pages of other origins are not answered")
+  if (!isAllowed && origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
+    return refusal("FORBIDDEN", "Pages of other origins are refused; agentlip up --allow-origin lets one in")
   }
   // Browsers send it even without an Origin: for images, scripts and links. Another local port is `same-site`.
-  if (site !== undefined && site !== "same-origin" && site !== "none" && !isVisit(request)) {
-    return refusal("FORBIDDEN", "Pages of other sites are not answered; open the address itself")
+  const isForeign = site !== undefined && site !== "same-origin" && site !== "none"
+  if (isForeign && !isAllowed && !isVisit(request)) {
+    return refusal("FORBIDDEN", "Pages of other sites are refused; open the address itself")
   }
   return isEncoded(url)
     ? undefined
@@ -63,13 +67,15 @@ const objection = (
 }
 
 /** Refuses requests that no route should see. */
-export const admitted = <E, R>(
-  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    const objected = objection(request)
-    return objected === undefined ? handler : Effect.succeed(objected)
-  })
+export const admitted =
+  (allowed: AllowedOrigins) =>
+  <E, R>(
+    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const objected = objection(request, allowed)
+      return objected === undefined ? handler : Effect.succeed(objected)
+    })
 
 /** Adds the headers that every response has, unless the response has its own. */
 export const secured = (

@@ -21,6 +21,7 @@ import { IdempotencyLive } from "./Idempotency.ts"
 import * as InFlight from "./InFlight.ts"
 import { MetricsLive } from "./MetricsHandler.ts"
 import { OperationHandlersLive } from "./OperationHandlers.ts"
+import * as Origins from "./Origins.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as ReadAuth from "./ReadAuth.ts"
@@ -62,12 +63,20 @@ export interface ServerOptions {
   readonly rateLimits?: RateLimits.RateLimits | false
   /** Reads need the token too, except `/health`. Default `false`: every user of the machine can read. */
   readonly readAuth?: boolean
+  /** Origins of pages that may use the hub from a browser, such as `http://localhost:5173`. Default none. */
+  readonly allowOrigins?: ReadonlyArray<string>
   /** Timeouts of idle connections and of clients that do not read. */
   readonly connections?: ConnectionOptions
 }
 
+interface RouteOptions {
+  readonly rateLimits: RateLimits.RateLimits | false
+  readonly readAuth: boolean
+  readonly origins: Origins.AllowedOrigins
+}
+
 /** Wraps every route, and requests for routes that do not exist. */
-const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
+const everyRequest = ({ rateLimits, readAuth, origins }: RouteOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const limited = yield* RateLimits.make(rateLimits)
@@ -77,7 +86,17 @@ const everyRequest = (rateLimits: RateLimits.RateLimits | false, readAuth: boole
       const answered = yield* Failures.make
       return HttpRouter.middleware(
         (handler) =>
-          handler.pipe(authorized, bounded, limited, signedIn, admitted, answered, Effect.map(secured)),
+          handler.pipe(
+            authorized,
+            bounded,
+            Origins.answerPreflights(origins),
+            limited,
+            signedIn,
+            admitted(origins),
+            answered,
+            Origins.shareWithAllowed(origins),
+            Effect.map(secured)
+          ),
         { global: true }
       )
     })
@@ -95,17 +114,17 @@ const DeclaredLive = Layer.mergeAll(
   )
 )
 
-const routes = (rateLimits: RateLimits.RateLimits | false, readAuth: boolean) =>
+const routes = (options: RouteOptions) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
     DocsPage.layer,
     Socket.layer,
     ConsoleRoutes.layer,
     OtherMethods.layer,
-    everyRequest(rateLimits, readAuth)
+    everyRequest(options)
   ).pipe(
     Layer.provide([
-      HandlersLive(readAuth),
+      HandlersLive(options.readAuth),
       OperationHandlersLive,
       EventStreamLive,
       MetricsLive,
@@ -124,14 +143,16 @@ export const layer = ({
   port = 0,
   rateLimits = {},
   readAuth = false,
+  allowOrigins = [],
   connections = {}
 }: ServerOptions) =>
   Layer.unwrap(
     Effect.gen(function* () {
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) return yield* new PortRefused({ port })
+      const origins = yield* Origins.parse(allowOrigins)
       const websocket = { maxPayload: Socket.maxPayload }
-      const serve = HttpRouter.serve(routes(rateLimits, readAuth), {
+      const serve = HttpRouter.serve(routes({ rateLimits, readAuth, origins }), {
         disableLogger: true,
         disableListenLog: true
       })

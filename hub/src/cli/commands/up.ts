@@ -101,6 +101,13 @@ export const up = Command.make(
       ),
       Flag.optional
     ),
+    allowOrigin: Flag.String("allow-origin").pipe(
+      Flag.withMetavar("ORIGIN"),
+      Flag.withDescription(
+        "Let pages of this origin, such as http://localhost:5173, use the hub from a browser. Repeatable. Default: no pages but the hub's own"
+      ),
+      Flag.atLeast(0)
+    ),
     logFormat: Log.logFormat,
     node: Flag.File("node", { mustExist: true }).pipe(
       Flag.withDescription("The Node that runs plugins. Default: the hub's own; on Bun the one on the PATH"),
@@ -108,7 +115,17 @@ export const up = Command.make(
     )
   },
   Effect.fnUntraced(
-    function* ({ port, rateLimit, readAuth: readAuthFlag, database, redis, node, otlp, logFormat }) {
+    function* ({
+      port,
+      rateLimit,
+      readAuth: readAuthFlag,
+      allowOrigin,
+      database,
+      redis,
+      node,
+      otlp,
+      logFormat
+    }) {
       const workspace = yield* workspaceFolder
       const { file, specs, disabled, ...config } = yield* loadConfig(workspace, configDefaults)
       const readAuth = Option.getOrElse(readAuthFlag, () => config.readAuth)
@@ -124,6 +141,7 @@ export const up = Command.make(
         port,
         rateLimits,
         readAuth,
+        allowOrigins: allowOrigin,
         plugins: specs,
         reload: configDefaults,
         ...shared
