@@ -1,3 +1,0 @@
-import { zooOn } from "./support/zoo/suite.ts"
-
-zooOn("process")

@@ -1,0 +1,107 @@
+/** A config file that changes, with what it imports, is taken up by a process that goes on. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Queue } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Worker } from "node:worker_threads"
+import { temporary, write } from "../support/plugins.ts"
+
+const watchInNode = fileURLToPath(new URL("../fixtures/config/watchInNode.ts", import.meta.url))
+
+const config = (names: string, before = "") => `${before}
+  export default { linkifiers: (${names}).map((name) => ({ name, modulePath: "./plugin.mjs" })) }`
+
+/** A workspace that is watched, and what is found in it next: names of plugins, or what is wrong. */
+const watched = (files: { readonly [name: string]: string }) =>
+  Effect.gen(function* () {
+    const root = yield* temporary
+    write(path.join(root, "plugin.mjs"), "export default {}")
+    for (const [name, text] of Object.entries(files)) write(path.join(root, name), text)
+    const found = yield* Queue.unbounded<string>()
+    // In the tests' own thread, Vite would stand in for Node's module loader.
+    const watcher = yield* Effect.acquireRelease(
+      Effect.sync(() => new Worker(watchInNode, { workerData: root })),
+      (worker) => Effect.promise(() => worker.terminate())
+    )
+    watcher.on("message", (text: string) => Queue.offerUnsafe(found, text))
+    const next = Queue.take(found).pipe(Effect.timeout("10 seconds"))
+    /** At once, as an editor does: a busy machine may stop for long between emptying a file and filling it. */
+    const save = (name: string, text: string) => {
+      write(path.join(root, `${name}.saving`), text)
+      fs.renameSync(path.join(root, `${name}.saving`), path.join(root, name))
+    }
+    return { root, next, save }
+  })
+
+describe("watchConfig", () => {
+  it.live("finds what is there, and again what has changed", () =>
+    Effect.gen(function* () {
+      const { next, save } = yield* watched({ "agentlip.config.ts": config('["a"]') })
+      assert.strictEqual(yield* next, "a")
+      save("agentlip.config.ts", config('["a", "b"]'))
+      assert.strictEqual(yield* next, "a b")
+      save("agentlip.config.ts", config('["b"]'))
+      assert.strictEqual(yield* next, "b")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a file that it imports counts, also one that is imported by that", () =>
+    Effect.gen(function* () {
+      const { next, save } = yield* watched({
+        "agentlip.config.mjs": config("names", 'import { names } from "./lib/names.mjs"'),
+        "lib/names.mjs": 'import more from "./more.ts"\nexport const names = ["a", ...more]',
+        "lib/more.ts": 'const more: string[] = ["x"]\nexport default more'
+      })
+      assert.strictEqual(yield* next, "a x")
+      save("lib/names.mjs", 'import more from "./more.ts"\nexport const names = ["b", ...more]')
+      assert.strictEqual(yield* next, "b x")
+      save("lib/more.ts", 'export default ["y", "z"]')
+      assert.strictEqual(yield* next, "b y z")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a config that comes, goes and changes its name", () =>
+    Effect.gen(function* () {
+      const { root, next, save } = yield* watched({})
+      assert.strictEqual(yield* next, "")
+      save("agentlip.config.ts", config('["a"]'))
+      assert.strictEqual(yield* next, "a")
+      fs.renameSync(path.join(root, "agentlip.config.ts"), path.join(root, "agentlip.config.js"))
+      assert.strictEqual(yield* next, "a")
+      fs.rmSync(path.join(root, "agentlip.config.js"))
+      assert.strictEqual(yield* next, "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("what cannot be used is said, and the watch goes on", () =>
+    Effect.gen(function* () {
+      const { next, save } = yield* watched({ "agentlip.config.ts": config('["a"]') })
+      yield* next
+      save("agentlip.config.ts", "export default {")
+      assert.match(yield* next, /^! .*cannot be loaded/s)
+      save("agentlip.config.ts", "export default { linkifier: [] }")
+      assert.match(yield* next, /^! .*linkifier/s)
+      save("agentlip.config.ts", config("names", 'import { names } from "./late.mjs"'))
+      assert.match(yield* next, /^! .*late\.mjs/s)
+      // It has never been read, and the config has not changed since.
+      save("late.mjs", 'export const names = ["late"]')
+      assert.strictEqual(yield* next, "late")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a file that is still being written is nobody's config", () =>
+    Effect.gen(function* () {
+      const { root, next } = yield* watched({ "agentlip.config.ts": config('["a"]') })
+      yield* next
+      const text = config('["b"]')
+      const file = fs.openSync(path.join(root, "agentlip.config.ts"), "w")
+      for (const character of text) {
+        fs.writeSync(file, character)
+        yield* Effect.sleep(2)
+      }
+      fs.closeSync(file)
+      assert.strictEqual(yield* next, "b")
+    }).pipe(Effect.scoped)
+  )
+})

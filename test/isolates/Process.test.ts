@@ -1,0 +1,500 @@
+/** What is special to the process level: what it is born with, what the system holds it to, and how it ends. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Layer, Logger } from "effect"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, vi } from "vitest"
+import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
+import type { PluginError, PluginErrorCode } from "../../src/Errors.ts"
+import { linkifier, makeSpec, type PluginSpecOptions } from "../../src/Plugin.ts"
+import { PluginRuntime } from "../../src/Runtime.ts"
+import { WorkerLayer, type WorkerOptions } from "../../src/WorkerLayer.ts"
+import { message } from "../support/isolation.ts"
+
+const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "process-")))
+// Where the host is root, processes of its plugins run as another user.
+fs.chmodSync(folder, 0o755)
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+/** A plugin whose method is this function's body. */
+const plugin = (name: string, body: string): string => {
+  const file = path.join(folder, `${name}.mjs`)
+  fs.writeFileSync(file, `export default { enrich: async ({ message }) => { ${body} } }`)
+  return file
+}
+
+type Options = Partial<PluginSpecOptions<typeof linkifier>>
+
+const run = (name: string, body: string, options: Options = {}) =>
+  Effect.flatMap(PluginRuntime, (runtime) =>
+    runtime.run(
+      makeSpec({ name, kind: linkifier, modulePath: plugin(name, body), isolation: "process", ...options }),
+      { message }
+    )
+  )
+
+const failing = <A, R>(effect: Effect.Effect<A, PluginError, R>, code: PluginErrorCode) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.strictEqual(error._tag, code, error.message)
+    return error.message
+  })
+
+const runtimeWith = (options: WorkerOptions = {}) =>
+  PluginRuntime.layer.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        CircuitBreaker.layer({ failureThreshold: 100 }),
+        WorkerLayer.layer({ spares: 1, ...options })
+      )
+    )
+  )
+
+type Test = Effect.Effect<void, unknown, PluginRuntime | WorkerLayer>
+
+/** A test with a runtime of its own. */
+const live = (name: string, test: Test, options: WorkerOptions = {}): void => {
+  it.live(name, () => test.pipe(Effect.provide(runtimeWith(options)), Effect.provide(Logger.layer([]))))
+}
+
+describe("Process: what an operator is told", () => {
+  const node = path.join(folder, "aborting-node")
+  fs.writeFileSync(
+    node,
+    `#!/bin/sh
+[ "$1" = --version ] && { echo v26.10.0; exit; }
+echo "  #  node[7]: void node::Thing(int) at ../src/thing.cc:12" >&2
+echo "  #  Assertion failed: (args.Length()) == (2)" >&2
+kill -ABRT $$
+`,
+    { mode: 0o755 }
+  )
+
+  live(
+    "an abort has the text of the assertion that failed",
+    Effect.map(failing(run("aborts", "return []"), "WORKER_CRASH"), (text) => {
+      assert.include(text, "SIGABRT")
+      assert.include(text, "Assertion failed: (args.Length()) == (2)")
+    }),
+    { node }
+  )
+
+  live(
+    "what the façade of crypto lacks says what to use",
+    Effect.map(
+      failing(run("subtle", 'return crypto.subtle.digest("SHA-256", new Uint8Array(1))'), "EXECUTION_ERROR"),
+      (text) => {
+        assert.include(text, "crypto.subtle.digest")
+        assert.include(text, "createHash")
+      }
+    )
+  )
+
+  live(
+    "a message of control characters is no longer for being escaped",
+    Effect.map(
+      failing(run("controls", 'throw new Error("\\u0001".repeat(100_000))'), "EXECUTION_ERROR"),
+      (text) => assert.isBelow(text.length, 4_200)
+    )
+  )
+})
+
+/** Tests that share a runtime. */
+const block = (name: string, tests: (live: (name: string, test: Test) => void) => void) =>
+  layer(runtimeWith(), { excludeTestServices: true })(name, ({ effect }) =>
+    tests((name, test) => effect(name, () => Effect.provide(test, Logger.layer([]))))
+  )
+
+const sleepAWhile = "await new Promise((resolve) => setTimeout(resolve, 60_000))"
+
+/** This host's processes that boot a guest, as Linux shows them. */
+const guests = (): ReadonlyArray<string> =>
+  fs.readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      const [, parent] = /^PPid:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
+      const command = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8")
+      return Number(parent) === process.pid && command !== "" && !command.startsWith("/bin/sh")
+    } catch {
+      // Gone meanwhile.
+      return false
+    }
+  })
+
+const readOf = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    // Gone meanwhile.
+    return ""
+  }
+}
+const commandOf = (pid: number): string => readOf(`/proc/${pid}/cmdline`)
+const descendants = (pid: number): ReadonlyArray<number> =>
+  (fs.existsSync(`/proc/${pid}/task`) ? fs.readdirSync(`/proc/${pid}/task`) : [])
+    .flatMap((thread) => readOf(`/proc/${pid}/task/${thread}/children`).trim().split(" "))
+    .filter((child) => child !== "")
+    .flatMap((child) => [Number(child), ...descendants(Number(child))])
+
+const isRoot = process.getuid?.() === 0
+const isLinux = process.platform === "linux"
+const bubblewrap =
+  spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"], { env: { PATH: process.env["PATH"] } })
+    .status === 0
+
+describe("A process is born", () => {
+  live(
+    "with an empty environment, in /, seeing nothing of its host",
+    Effect.gen(function* () {
+      const [answer] = yield* run(
+        "born",
+        `return [{ kind: "x", span: { start: 0, end: 1 }, data: {
+          env: Object.keys(process.env).length, cwd: process.cwd(), argv: process.argv.join(), pid: process.pid } }]`
+      )
+      assert.deepStrictEqual(answer?.data, { env: 0, cwd: "/", argv: "node,plugin", pid: 0 })
+    })
+  )
+
+  const seen = (name: string, look: (pid: string) => void, options: WorkerOptions = {}) =>
+    live(
+      name,
+      Effect.gen(function* () {
+        const running = yield* Effect.forkChild(run("sleeps", sleepAWhile))
+        // Its spare or it itself: they are born alike.
+        const pids = yield* Effect.repeat(Effect.delay(Effect.sync(guests), 20), {
+          until: (pids) => pids.length > 0,
+          times: 200
+        })
+        assert.isNotEmpty(pids)
+        // A guest that is still its launcher has not set its limits yet.
+        yield* Effect.promise(() =>
+          vi.waitFor(
+            () => {
+              for (const pid of guests()) look(pid)
+            },
+            { timeout: 10_000, interval: 50 }
+          )
+        )
+        running.interruptUnsafe()
+      }),
+      options
+    )
+
+  if (isLinux) {
+    seen("with limits of the system: no core, few descriptors, data and processor time", (pid) => {
+      const limits = fs.readFileSync(`/proc/${pid}/limits`, "utf8")
+      assert.match(limits, /Max core file size\s+0 /)
+      assert.match(limits, /Max open files\s+256 /)
+      assert.match(limits, /Max cpu time\s+21600 /)
+      assert.match(limits, /Max data size\s+805306368 /)
+      assert.strictEqual(fs.readFileSync(`/proc/${pid}/environ`, "utf8"), "")
+      assert.strictEqual(fs.readlinkSync(`/proc/${pid}/cwd`), "/")
+      // A group and a session of its own.
+      const [, , , , group, session] = fs
+        .readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/\(.*\)/, "x")
+        .split(" ")
+      assert.deepStrictEqual([group, session], [pid, pid])
+    })
+  }
+
+  if (isLinux && isRoot) {
+    seen("as nobody, without new privileges, where its host is root", (pid) => {
+      const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
+      assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m)
+      assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m)
+      assert.match(status, /^Groups:\s*$/m)
+      assert.match(status, /^NoNewPrivs:\t1$/m)
+    })
+
+    seen(
+      'as its host, if that says user: "host"',
+      (pid) => assert.match(fs.readFileSync(`/proc/${pid}/status`, "utf8"), /^Uid:\t0\t0\t0\t0$/m),
+      { user: "host" }
+    )
+
+    live(
+      "and a granted folder that is gone by then is refused too",
+      Effect.gen(function* () {
+        const short = path.join(folder, "short-lived")
+        fs.mkdirSync(short)
+        const spec = makeSpec({
+          name: "short",
+          kind: linkifier,
+          modulePath: plugin("short", "return []"),
+          isolation: "process",
+          reuse: "never",
+          grants: { read: [short] }
+        })
+        const runtime = yield* PluginRuntime
+        assert.deepStrictEqual(yield* runtime.run(spec, { message }), [])
+        fs.rmSync(short, { recursive: true })
+        assert.include(yield* failing(runtime.run(spec, { message }), "LOAD_ERROR"), short)
+      })
+    )
+
+    live(
+      "and a grant that nobody can use is refused with the remedy",
+      Effect.gen(function* () {
+        const closed = path.join(folder, "closed")
+        fs.mkdirSync(closed, { mode: 0o700 })
+        for (const grant of ["read", "write"] as const) {
+          const text = yield* failing(
+            run("granted", "return []", { grants: { [grant]: [closed] } }),
+            "LOAD_ERROR"
+          )
+          assert.include(text, closed)
+          assert.include(text, 'user: "host"')
+        }
+      })
+    )
+  }
+
+  it.live("ahead of the first run, where it is the Layer's only level", () =>
+    Effect.gen(function* () {
+      const { stats } = yield* WorkerLayer
+      const { isolates } = yield* Effect.repeat(Effect.delay(stats, 20), {
+        until: ({ isolates }) => isolates > 0,
+        times: 200
+      })
+      assert.strictEqual(isolates, 1)
+    }).pipe(Effect.provide(WorkerLayer.layerProcess({ spares: 1 })))
+  )
+
+  live(
+    "of a Node that is not there: LOAD_ERROR, and the other levels go on",
+    Effect.gen(function* () {
+      assert.include(yield* failing(run("lost", "return []"), "LOAD_ERROR"), "/no/such/node")
+      assert.deepStrictEqual(yield* run("found", "return []", { isolation: "thread" }), [])
+    }),
+    { node: "/no/such/node" }
+  )
+})
+
+describe("A host without descriptors", () => {
+  it("is told so in a typed error, and lives", () => {
+    const host = fileURLToPath(new URL("../fixtures/library/fullHost.ts", import.meta.url))
+    const node = JSON.stringify(process.execPath)
+    const { stdout, status, stderr } = spawnSync(
+      "/bin/sh",
+      ["-c", `ulimit -n 200; exec ${node} --conditions=@agentlip/source ${JSON.stringify(host)}`],
+      { encoding: "utf8" }
+    )
+    assert.strictEqual(status, 0, stderr)
+    assert.match(stdout, /^WORKER_CRASH .*descriptors.*\nran\n$/)
+  })
+})
+
+block("A process is held to", (live) => {
+  const fill = (make: string): string =>
+    `const kept = []; for (;;) { kept.push(${make}); await new Promise((resolve) => setTimeout(resolve, 1)) }`
+  const memory: ReadonlyArray<readonly [string, string]> = [
+    ["its heap", "const kept = []; for (;;) kept.push({ x: new Array(100).fill(1) })"],
+    ["buffers", fill("Buffer.alloc(8e6, 1)")],
+    ["shared memory", fill("new Uint8Array(new SharedArrayBuffer(8e6)).fill(1)")],
+    ["WebAssembly's memory", fill("new Uint8Array(new WebAssembly.Memory({ initial: 128 }).buffer).fill(1)")],
+    [
+      "buffers that grow",
+      "const b = new ArrayBuffer(1, { maxByteLength: 1e9 }); for (let n = 8e6; ; n += 8e6) { b.resize(n); new Uint8Array(b).fill(1); await new Promise((resolve) => setTimeout(resolve, 1)) }"
+    ]
+  ]
+  for (const [what, body] of memory) {
+    live(
+      `limits.memory in ${what}`,
+      Effect.gen(function* () {
+        const text = yield* failing(
+          run("hoards", body, { limits: { memory: 64 }, timeout: "20 seconds" }),
+          "WORKER_CRASH"
+        )
+        assert.match(text, /64 MiB \(limits\.memory\)/)
+      })
+    )
+  }
+
+  for (const isolation of ["process", "thread", "wasm"] as const) {
+    live(
+      `limits.cpu, on level ${isolation}`,
+      Effect.gen(function* () {
+        const text = yield* failing(
+          run("burns", "for (;;);", { isolation, limits: { cpu: 100 }, timeout: "20 seconds" }),
+          "WORKER_CRASH"
+        )
+        assert.match(text, /its limit is 100 ms a run \(limits\.cpu\)/)
+        // It is a run's, not the isolate's.
+        for (let n = 0; n < 5; n++) {
+          yield* run(
+            "works",
+            "for (const end = performance.now() + 40; performance.now() < end; );return []",
+            {
+              isolation,
+              limits: { cpu: 100 }
+            }
+          )
+        }
+      })
+    )
+
+    live(
+      `limits.messageRate, on level ${isolation}`,
+      Effect.gen(function* () {
+        const text = yield* failing(
+          run("chatters", "for (let n = 0; n < 200; n++) console.log(n); return []", {
+            isolation,
+            limits: { messageRate: 100 }
+          }),
+          "WORKER_CRASH"
+        )
+        assert.include(text, "limits.messageRate")
+      })
+    )
+  }
+})
+
+block("A process ends", (live) => {
+  live(
+    "within 250 ms of its deadline, whatever it is deep in",
+    Effect.forEach(
+      [
+        "for (;;);",
+        "for (;;) new Array(100).fill(0)",
+        "new Array(2e6).fill(0).map(Math.random).sort(() => Math.random() - 0.5)",
+        "/^(a+)+$/.test('a'.repeat(40) + 'b')",
+        "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)"
+      ],
+      (body) =>
+        Effect.gen(function* () {
+          yield* failing(
+            run("hangs", `if (message.id === "x") return []; ${body}; ${sleepAWhile}`, { timeout: 200 }),
+            "TIMEOUT"
+          )
+          const workers = yield* WorkerLayer
+          assert.strictEqual((yield* workers.stats).zombies, 0)
+        }),
+      { discard: true }
+    )
+  )
+
+  live(
+    "with nothing left in its host after forty fresh ones",
+    Effect.gen(function* () {
+      const fresh = run("fresh", "return []", { reuse: "never" })
+      const descriptors = () => fs.readdirSync("/proc/self/fd").length
+      for (let n = 0; n < 5; n++) yield* fresh
+      const before = { descriptors: descriptors(), handles: process.getActiveResourcesInfo().length }
+      for (let n = 0; n < 40; n++) yield* fresh
+      // Those of one isolate more or less: the spare comes when it comes.
+      assert.isAtMost(descriptors(), before.descriptors + 12)
+      assert.isAtMost(process.getActiveResourcesInfo().length, before.handles + 12)
+    })
+  )
+})
+
+describe("A sandbox", () => {
+  const inside = run(
+    "inside",
+    `return [{ kind: "x", span: { start: 0, end: 1 }, data: { answered: true } }]`,
+    { sandbox: "bubblewrap" }
+  )
+
+  describe.skipIf(!bubblewrap)("of bubblewrap", () => {
+    live(
+      "runs a plugin, and holds it to the same limits",
+      Effect.gen(function* () {
+        assert.deepStrictEqual((yield* inside)[0]?.data, { answered: true })
+        yield* failing(run("spins", "for (;;);", { sandbox: "bubblewrap", timeout: 300 }), "TIMEOUT")
+        const text = yield* failing(
+          run("hoards", "const kept = []; for (;;) { kept.push(Buffer.alloc(8e6, 1)); await null }", {
+            sandbox: "bubblewrap",
+            limits: { memory: 64 },
+            timeout: "20 seconds"
+          }),
+          "WORKER_CRASH"
+        )
+        assert.include(text, "limits.memory")
+        assert.deepStrictEqual(yield* run("auto", "return []", { sandbox: "auto" }), [])
+      })
+    )
+
+    live(
+      "has what is granted, and no more",
+      Effect.gen(function* () {
+        const open = path.join(folder, "open")
+        fs.mkdirSync(open)
+        fs.writeFileSync(path.join(open, "a.txt"), "granted")
+        const output = yield* Effect.flatMap(PluginRuntime, (runtime) =>
+          runtime.run(
+            makeSpec({
+              name: "files",
+              kind: linkifier,
+              modulePath: fileURLToPath(new URL("../fixtures/good/files.ts", import.meta.url)),
+              isolation: "process",
+              sandbox: "bubblewrap",
+              grants: { read: [open] }
+            }),
+            { message: { ...message, content_raw: `read ${path.join(open, "a.txt")}` } }
+          )
+        )
+        assert.deepStrictEqual(output[0]?.data, { text: "granted" })
+      })
+    )
+  })
+
+  describe.skipIf(!bubblewrap || !isRoot)("and what only it holds", () => {
+    const namespaces = ["net", "pid", "mnt", "ipc", "uts", "user"]
+    /** The namespaces of this host that a running plugin is in, too. */
+    const shared = (sandbox: "bubblewrap" | "none") =>
+      Effect.gen(function* () {
+        const running = yield* Effect.forkChild(run(`sleeps-${sandbox}`, sleepAWhile, { sandbox }))
+        const of = (pid: string | number, name: string) => fs.readlinkSync(`/proc/${pid}/ns/${name}`)
+        const nodes = () => descendants(process.pid).filter((pid) => commandOf(pid).includes("bootProcess"))
+        // The spare that every level has is outside of any sandbox.
+        const look = () =>
+          nodes()
+            .filter((pid) => sandbox === "none" || of(pid, "pid") !== of("self", "pid"))
+            .map((pid) => namespaces.filter((name) => of(pid, name) === of("self", name)))
+        const [found] = yield* Effect.repeat(Effect.delay(Effect.sync(look), 20), {
+          until: (all) => all.length > 0,
+          times: 200
+        })
+        running.interruptUnsafe()
+        return found
+      })
+
+    live(
+      "other processes, the network and the host's files are not there",
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* shared("bubblewrap"), [])
+        assert.deepStrictEqual(yield* shared("none"), namespaces)
+      })
+    )
+  })
+
+  live(
+    "that is demanded where there is none is LOAD_ERROR; where it may be missing, it is",
+    Effect.gen(function* () {
+      const before = process.env["PATH"]
+      process.env["PATH"] = folder
+      yield* Effect.ensuring(
+        Effect.gen(function* () {
+          const text = yield* failing(inside, "LOAD_ERROR")
+          assert.include(text, "bwrap")
+          assert.include(text, "install bubblewrap")
+          assert.deepStrictEqual(yield* run("auto", "return []", { sandbox: "auto" }), [])
+        }),
+        Effect.sync(() => {
+          process.env["PATH"] = before
+        })
+      )
+    })
+  )
+
+  live(
+    "is no place for an audit",
+    Effect.map(
+      failing(run("audited", "return []", { sandbox: "bubblewrap", enforcement: "audit" }), "LOAD_ERROR"),
+      (text) => assert.include(text, "audit")
+    )
+  )
+})

@@ -1,0 +1,196 @@
+/** Spares by themselves, with boots that are done when the test says so. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { type Demand, makeSpares } from "../../../src/isolates/pool/Spares.ts"
+
+interface Fake {
+  readonly id: number
+  usable: boolean
+}
+
+const make = (least: number, demand?: Demand) =>
+  Effect.gen(function* () {
+    const boots: Array<Deferred.Deferred<Fake, string>> = []
+    const ended: Array<number> = []
+    const boot = Effect.suspend(() => {
+      const booted = Deferred.makeUnsafe<Fake, string>()
+      boots.push(booted)
+      return Deferred.await(booted)
+    })
+    const end = ({ id }: Fake) => Effect.sync(() => ended.push(id))
+    const spares = makeSpares(least, boot, end, yield* Effect.scope, demand)
+    let done = 0
+    return {
+      ...spares,
+      ended,
+      /** Boots that were begun. */
+      begun: () => boots.length,
+      /** Lets the oldest boots under way succeed. */
+      finish: (count: number) =>
+        Effect.gen(function* () {
+          const finished: Array<Fake> = []
+          while (finished.length < count) {
+            const boot = boots[done]
+            assert.isDefined(boot, "as many boots are under way as are to be finished")
+            const fake = { id: done++, usable: true }
+            finished.push(fake)
+            yield* Deferred.succeed(boot, fake)
+            yield* settled
+          }
+          return finished
+        }),
+      fail: (reason: string) =>
+        Effect.gen(function* () {
+          const boot = boots[done++]
+          assert.isDefined(boot)
+          yield* Deferred.fail(boot, reason)
+          yield* settled
+        })
+    }
+  })
+
+/** Turns of the event loop: what is to be begun in the background has begun by then. */
+const settled = Effect.promise(async () => {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+})
+
+const demand: Demand = { most: 4, boots: 1, quiet: Duration.seconds(10) }
+
+describe("Spares", () => {
+  it.effect("boots as many as are kept, and hands them out in the order they came", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(2)
+      yield* Effect.andThen(spares.fill, settled)
+      assert.strictEqual(spares.begun(), 2)
+      yield* spares.finish(2)
+      assert.deepStrictEqual([(yield* spares.take).id, (yield* spares.take).id], [0, 1])
+      yield* Effect.andThen(spares.fill, settled)
+      assert.strictEqual(spares.begun(), 4)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("boots no more at once than it may", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(3, demand)
+      yield* Effect.andThen(spares.fill, spares.fill)
+      yield* settled
+      for (const begun of [1, 2, 3]) {
+        assert.strictEqual(spares.begun(), begun)
+        yield* spares.finish(1)
+      }
+      assert.strictEqual(spares.begun(), 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("begins nothing in the turn that asks for it", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(1)
+      yield* spares.fill
+      yield* Effect.yieldNow
+      assert.strictEqual(spares.begun(), 0)
+      yield* settled
+      assert.strictEqual(spares.begun(), 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("keeps more when callers find none, within bounds, and fewer when it is quiet", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(1, demand)
+      yield* Effect.andThen(spares.fill, settled)
+      yield* spares.finish(1)
+      yield* spares.take
+      assert.strictEqual(spares.wanted(), 1)
+      for (const wanted of [2, 3, 4, 4]) {
+        const taker = yield* Effect.forkChild(spares.take, { startImmediately: true })
+        assert.strictEqual(spares.wanted(), wanted)
+        yield* spares.finish(1)
+        yield* Fiber.join(taker)
+      }
+      yield* Effect.andThen(spares.fill, settled)
+      yield* spares.finish(4)
+      assert.strictEqual(spares.begun(), 9)
+
+      yield* TestClock.adjust("9 seconds")
+      yield* spares.sweep
+      assert.deepStrictEqual(spares.ended, [])
+      yield* spares.take
+      yield* TestClock.adjust("2 seconds")
+      yield* spares.sweep
+      assert.strictEqual(spares.wanted(), 3)
+      yield* TestClock.adjust("8 seconds")
+      yield* spares.sweep
+      assert.strictEqual(spares.wanted(), 1)
+      assert.deepStrictEqual(spares.ended, [7, 8])
+      assert.strictEqual((yield* spares.take).id, 6)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("keeps none of a kind that nobody uses any more", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(0, demand)
+      yield* Effect.andThen(spares.fill, settled)
+      assert.strictEqual(spares.begun(), 0)
+      const first = yield* Effect.forkChild(spares.take, { startImmediately: true })
+      yield* spares.finish(1)
+      yield* Fiber.join(first)
+      yield* Effect.andThen(spares.fill, settled)
+      yield* spares.finish(1)
+      yield* TestClock.adjust("10 seconds")
+      yield* spares.sweep
+      assert.deepStrictEqual(spares.ended, [1])
+      yield* Effect.andThen(spares.fill, settled)
+      assert.strictEqual(spares.begun(), 2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a caller who finds none waits for the one on its way", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(1, demand)
+      yield* Effect.andThen(spares.fill, settled)
+      const first = yield* Effect.forkChild(spares.take, { startImmediately: true })
+      assert.strictEqual(spares.begun(), 1)
+      // The next one has nothing to wait for.
+      const second = yield* Effect.forkChild(spares.take, { startImmediately: true })
+      assert.strictEqual(spares.begun(), 2)
+      yield* spares.finish(1)
+      assert.strictEqual((yield* Fiber.join(first)).id, 0)
+      yield* Fiber.interrupt(second)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("whoever waited for a boot that failed boots for itself, and is told why that fails", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(1, demand)
+      yield* Effect.andThen(spares.fill, settled)
+      const taker = yield* Effect.forkChild(Effect.flip(spares.take), { startImmediately: true })
+      yield* spares.fail("no room")
+      assert.strictEqual(spares.begun(), 2)
+      yield* spares.fail("still no room")
+      assert.strictEqual(yield* Fiber.join(taker), "still no room")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a caller that gives up waiting takes nothing with it", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(1, demand)
+      yield* Effect.andThen(spares.fill, settled)
+      const taker = yield* Effect.forkChild(spares.take, { startImmediately: true })
+      yield* Fiber.interrupt(taker)
+      yield* spares.finish(1)
+      assert.strictEqual((yield* spares.take).id, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("ends what has died meanwhile, and hands out the next", () =>
+    Effect.gen(function* () {
+      const spares = yield* make(2)
+      yield* Effect.andThen(spares.fill, settled)
+      const [first] = yield* spares.finish(2)
+      assert.isDefined(first)
+      first.usable = false
+      assert.strictEqual((yield* spares.take).id, 1)
+      assert.deepStrictEqual(spares.ended, [0])
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,3 @@
+import { zooOn } from "../support/zoo/suite.ts"
+
+zooOn("process")
