@@ -90,6 +90,7 @@ const onPostgres = {
       "Terminal",
       "Underline",
       "Up",
+      "V1Migration",
       "WriterLock",
       "fuzz/Restore"
     ].map((name) => `hub/test/${name}.test.ts`),

@@ -122,6 +122,9 @@ export class EventLog extends Context.Service<
         data_json: "text"
       })
       const givenNumbers = Dialect.given(sql, { id: "integer" })
+      const columns = sql.literal(
+        "event_id, ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json"
+      )
       const arrivals = new WakeUp()
       const toldNumber = hubs.tell("events", "event_id")
       hubs.listen("events", arrivals.ring)
@@ -232,9 +235,9 @@ export class EventLog extends Context.Service<
           maxBytes: query.maxBytes,
           read: (count, row, index) =>
             numbers === undefined
-              ? sql`SELECT * FROM events WHERE ${rest(row)} ORDER BY event_id ${order} LIMIT ${count}`
+              ? sql`SELECT ${columns} FROM events WHERE ${rest(row)} ORDER BY event_id ${order} LIMIT ${count}`
               : sql`
-                  SELECT * FROM events
+                  SELECT ${columns} FROM events
                   WHERE event_id IN (SELECT id FROM ${givenNumbers(
                     numbers.slice(index, index + count).map((id) => ({ id }))
                   )}) ORDER BY event_id ${order}`

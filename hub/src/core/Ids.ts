@@ -13,9 +13,13 @@ const leastAhead = 1n << 16n
 
 const write = (id: bigint): string => id.toString(16).padStart(digits, "0")
 
+/** The key in `meta` of a text before each id: in a database of Agentlip v1, new ids must sort after v1's. */
+const prefixKey = "id_prefix"
+
 /**
  * Creates ids of 17 hexadecimal digits: milliseconds since the epoch and a counter. Each id is greater than every
- * earlier one of any kind, even after a restart or when the clock is set back.
+ * earlier one of any kind, even after a restart or when the clock is set back. In a database that was migrated from
+ * Agentlip v1 they have two letters in front.
  *
  * **Gotchas**: call it inside the transaction that uses the ids. On PostgreSQL other hubs create ids too; only the
  * transaction's lock makes ids follow the order of the transactions.
@@ -41,15 +45,21 @@ export class Ids extends Context.Service<
   )
 }
 
-const countUp = (id: bigint) => (): string => write(id++)
+const countUp =
+  (id: bigint, prefix = "") =>
+  (): string =>
+    prefix + write(id++)
 
 /**
  * For SQLite: this process is the only one that creates ids. The database records a mark that no id has passed, as
  * `last_id` in the table `meta`. The next process starts after it.
  */
 const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
-  const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'last_id'`
-  let last = row === undefined ? 0n : BigInt(`0x${row.value}`)
+  const rows = yield* sql<{ key: string; value: string }>`
+    SELECT key, value FROM meta WHERE key IN ('last_id', ${prefixKey})`
+  const meta = new Map(rows.map(({ key, value }) => [key, value]))
+  const prefix = meta.get(prefixKey) ?? ""
+  let last = BigInt(`0x${meta.get("last_id") ?? "0"}`)
   /** The recorded mark, without those of transactions that have not committed. */
   let mark = last
 
@@ -72,7 +82,8 @@ const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
       const now = BigInt(millis) << counterBits
       const first = now > last ? now : last + 1n
       last = first + BigInt(count - 1)
-      return last <= mark ? Effect.succeed(countUp(first)) : Effect.map(raiseMark(now), () => countUp(first))
+      const next = countUp(first, prefix)
+      return last <= mark ? Effect.succeed(next) : Effect.as(raiseMark(now), next)
     })
 })
 

@@ -6,6 +6,7 @@ import type * as DatabaseServer from "./DatabaseServer.ts"
 import { Hubs } from "./Hubs.ts"
 import * as Migrations from "./Migrations.ts"
 import * as Sqlite from "./Sqlite.ts"
+import { migrateV1, migrationText } from "./V1Migration.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
 /** A SQLite file that only this process uses. */
@@ -30,9 +31,14 @@ const origin = (error: unknown): unknown =>
       ? origin(error.cause)
       : error
 
-/** The workspace's file. It is checked first: nothing is written to a file that is damaged or not a hub's. */
+/**
+ * The workspace's file. It is checked first: nothing is written to a file that is damaged or not a hub's. A file of
+ * Agentlip v1 is migrated.
+ */
 const file = Effect.gen(function* () {
   const { database } = yield* Workspace
+  const migrated = yield* migrateV1(database)
+  if (migrated !== undefined) yield* Effect.logInfo(migrationText(migrated))
   yield* DatabaseFile.usable(database)
   yield* DatabaseFile.prepare(database)
   return yield* Effect.mapError(Layer.build(sqlite(database)), (error) =>

@@ -38,7 +38,7 @@ type Problem = DatabaseUnusable["problem"]
 const remedies: Readonly<Record<Problem, string>> = {
   DAMAGED: "Put back a backup (agentlip restore FILE), which keeps this one beside it.",
   FOREIGN: "Move it away, or choose another workspace.",
-  V1: "It is not damaged, but this hub cannot open it: keep the file for Agentlip v1 and choose another workspace.",
+  V1: "A hub migrates it when it starts on its workspace, and keeps the old file: agentlip up.",
   // The reason says what to do, because it is shown for backups too.
   NEWER: "",
   LOCKED: "End what has it open, such as a database shell, and start again.",
@@ -78,6 +78,19 @@ export const unusable = (file: string, cause: unknown): DatabaseUnusable => {
     : new DatabaseUnusable({ file, problem: problems[code] ?? "UNREADABLE", reason })
 }
 
+const tableNames = (db: DatabaseSync): ReadonlyArray<string> =>
+  db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    .all()
+    .map(({ name }) => String(name))
+    .filter((name) => !name.startsWith("sqlite_"))
+
+/** Whether it is the database of Agentlip v1. */
+export const isV1 = (db: DatabaseSync): boolean => {
+  const tables = tableNames(db)
+  return ["meta", "channels", "topic_attachments"].every((table) => tables.includes(table))
+}
+
 const numberIn = (db: DatabaseSync, query: string): number => Number(db.prepare(query).get()?.["n"] ?? 0)
 
 /** The number of the last migration, or 0 if the tables were not created yet. */
@@ -91,12 +104,9 @@ export const tablesVersionOf = (db: DatabaseSync): number => {
  * them.
  */
 const requireHub = (db: DatabaseSync, file: string): void => {
-  const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all()
-  const tables = names.map(({ name }) => String(name)).filter((name) => !name.startsWith("sqlite_"))
+  const tables = tableNames(db)
   const isHub = tables.includes("migrations") && (tables.length === 1 || tables.includes("meta"))
-  if (["meta", "channels", "topic_attachments"].every((table) => tables.includes(table))) {
-    refuse(file, "V1", "it is the database of Agentlip v1")
-  }
+  if (isV1(db)) refuse(file, "V1", "it is the database of Agentlip v1, not migrated yet")
   if (tables.length > 0 && !isHub) {
     const some = `${tables.slice(0, 5).join(", ")}${tables.length > 5 ? ", …" : ""}`
     refuse(file, "FOREIGN", `it is not the database of a hub: it has the tables ${some}`)

@@ -298,6 +298,25 @@ const lastId = Effect.gen(function* () {
   )
 })
 
+/** Names of Agentlip v1, for programs that read the file. */
+const namesOfV1 = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const scopes = ["channel_id", "topic_id", "topic_id2"]
+  yield* migration(() =>
+    sql.onDialectOrElse({
+      pg: () => [],
+      orElse: () => [
+        ...scopes.map(
+          (column) =>
+            `ALTER TABLE events ADD COLUMN scope_${column} TEXT GENERATED ALWAYS AS (${column}) VIRTUAL`
+        ),
+        `CREATE VIEW topic_attachments AS
+          SELECT id, topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at FROM attachments`
+      ]
+    })
+  )
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -306,7 +325,8 @@ const migrations = {
   "0005_operations": migration(operations),
   "0006_answers_of_messages": answersOfMessages,
   "0007_reads": migration(reads),
-  "0008_last_id": lastId
+  "0008_last_id": lastId,
+  "0009_names_of_v1": namesOfV1
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

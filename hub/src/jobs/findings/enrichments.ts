@@ -6,6 +6,7 @@ import { Ids } from "../../core/Ids.ts"
 import { JsonText, listJson, spliceJson } from "../../core/JsonText.ts"
 import * as Dialect from "../../database/Dialect.ts"
 import { type Offset, Pages } from "../../database/Pages.ts"
+import { v1Plugin } from "../../database/V1Copy.ts"
 import type { EnrichmentDraft, RunFindings } from "./drafts.ts"
 
 export interface EnrichmentRow {
@@ -46,6 +47,8 @@ export const makeEnrichments = Effect.gen(function* () {
   const ids = yield* Ids
   const pages = yield* Pages
   const run = { message_id: "text", plugin_name: "text" } as const
+  // Those of Agentlip v1 go with the first run of a linkifier on their message.
+  const migrated = yield* Effect.cached(sql`SELECT 1 FROM meta WHERE key = 'migrated_from'`)
   const givenRuns = Dialect.given(sql, run)
   const givenRows = Dialect.given(sql, {
     ...run,
@@ -68,10 +71,10 @@ export const makeEnrichments = Effect.gen(function* () {
     at: string
   ) {
     if (findings.length === 0) return
-    const runs = findings.map(({ place, plugin }) => ({
-      message_id: place.message_id,
-      plugin_name: plugin
-    }))
+    const earlier = (yield* migrated).length > 0 ? [v1Plugin] : []
+    const runs = findings.flatMap(({ place: { message_id }, plugin }) =>
+      [plugin, ...earlier].map((plugin_name) => ({ message_id, plugin_name }))
+    )
     yield* sql`
       DELETE FROM enrichments WHERE (message_id, plugin_name) IN
         (SELECT message_id, plugin_name FROM ${givenRuns(runs)})`
