@@ -154,14 +154,11 @@ export class Staleness extends Context.Service<
 
 const Row = Schema.Struct({ content: Schema.Unknown, deleted: Schema.Unknown })
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
-const decodeRowsById = Schema.decodeUnknownEffect(
-  Schema.Array(
-    Schema.Struct({
-      id: Schema.Union([Schema.String, Schema.Number, Schema.BigInt]),
-      ...Row.fields
-    })
-  )
-)
+const RowById = Schema.Struct({
+  id: Schema.Union([Schema.String, Schema.Number, Schema.BigInt]),
+  ...Row.fields
+})
+const decodeRowById = Schema.decodeUnknownEffect(RowById)
 
 /** Messages read by one statement. */
 const idsAtOnce = 256
@@ -201,14 +198,30 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     orElse: () => sql`ORDER BY ${id} FOR UPDATE`
   })
 
-  /** The content of a message; `undefined` for null. */
-  const contentOf = Effect.fnUntraced(function* (messageId: string, row: typeof Row.Type | undefined) {
-    if (row === undefined) return yield* new StaleOutput({ messageId, reason: "MISSING" })
-    if (row.deleted !== null) return yield* new StaleOutput({ messageId, reason: "DELETED" })
-    if (row.content === null) return undefined
-    if (typeof row.content !== "string") return yield* notText(messageId, typeof row.content)
-    return row.content
-  })
+  /** The content of a message, `undefined` for null, or why there is none. */
+  const contentOf = (
+    messageId: string,
+    row: typeof Row.Type | undefined
+  ): Result.Result<string | undefined, StaleOutput | ContentNotText> => {
+    if (row === undefined) return Result.fail(new StaleOutput({ messageId, reason: "MISSING" }))
+    if (row.deleted !== null) return Result.fail(new StaleOutput({ messageId, reason: "DELETED" }))
+    if (row.content === null) return Result.succeed(undefined)
+    return typeof row.content === "string"
+      ? Result.succeed(row.content)
+      : Result.fail(notText(messageId, typeof row.content))
+  }
+
+  const check = <S extends MessageSnapshot>(
+    snapshot: S,
+    row: typeof Row.Type | undefined
+  ): Result.Result<S, StaleOutput | ContentNotText> => {
+    const { messageId, content_raw } = snapshot
+    const content = contentOf(messageId, row)
+    if (Result.isFailure(content)) return Result.fail(content.failure)
+    return content.success === content_raw
+      ? Result.succeed(snapshot)
+      : Result.fail(new StaleOutput({ messageId, reason: "CONTENT_CHANGED" }))
+  }
 
   const read = Effect.fnUntraced(function* (messageId: string, lock: typeof lockRow) {
     const rows = yield* sql`
@@ -216,7 +229,7 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     `
     // The statement itself names the two columns: rows without them are a client's defect.
     const [row] = yield* Effect.orDie(decodeRows(rows))
-    return yield* contentOf(messageId, row)
+    return row
   })
 
   /** The rows of many messages, locked. */
@@ -225,20 +238,22 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     const rows = new Map<string, typeof Row.Type>()
     for (let at = 0; at < ids.length; at += idsAtOnce) {
       const some = padded(ids.slice(at, at + idsAtOnce))
-      const found = yield* sql`
+      const found = yield* sql<typeof RowById.Type>`
         SELECT ${id} AS id, ${content} AS content, ${deletedAt} AS deleted FROM ${table}
         WHERE ${sql.in(names.id, some)} ${lockRows}`
-      for (const row of yield* Effect.orDie(decodeRowsById(found))) rows.set(String(row.id), row)
+      // All rows have the same columns, so look at one.
+      const [first] = found
+      if (first !== undefined) yield* Effect.orDie(decodeRowById(first))
+      for (const row of found) rows.set(String(row.id), row)
     }
     return rows
   })
 
-  const requireSame = ({ messageId, content_raw }: MessageSnapshot, now: string | undefined) =>
-    now === content_raw ? Effect.void : Effect.fail(new StaleOutput({ messageId, reason: "CONTENT_CHANGED" }))
-
   return {
     capture: Effect.fnUntraced(function* (messageId) {
-      const content_raw = yield* read(messageId, sql.literal(""))
+      const content_raw = yield* Effect.fromResult(
+        contentOf(messageId, yield* read(messageId, sql.literal("")))
+      )
       if (content_raw === undefined) return yield* notText(messageId, "null")
       return { messageId, content_raw }
     }),
@@ -246,7 +261,7 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
       sql.withTransaction(
         Effect.gen(function* () {
           yield* lockDatabase
-          yield* requireSame(snapshot, yield* read(snapshot.messageId, lockRow))
+          yield* Effect.fromResult(check(snapshot, yield* read(snapshot.messageId, lockRow)))
           return yield* write
         })
       ),
@@ -255,13 +270,13 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
         Effect.gen(function* () {
           yield* lockDatabase
           const rows = yield* readAll(snapshots.map(({ messageId }) => messageId))
-          const checked = yield* Effect.forEach(snapshots, (snapshot) =>
-            contentOf(snapshot.messageId, rows.get(snapshot.messageId)).pipe(
-              Effect.flatMap((now) => requireSame(snapshot, now)),
-              Effect.as(Result.succeed(snapshot)),
-              Effect.catchTag("StaleOutput", (stale) => Effect.succeed(Result.fail(stale)))
-            )
-          )
+          const checked: Array<Result.Result<(typeof snapshots)[number], StaleOutput>> = []
+          for (const snapshot of snapshots) {
+            const result = check(snapshot, rows.get(snapshot.messageId))
+            if (Result.isSuccess(result)) checked.push(Result.succeed(result.success))
+            else if (result.failure._tag === "ContentNotText") return yield* result.failure
+            else checked.push(Result.fail(result.failure))
+          }
           return yield* write(checked)
         })
       )

@@ -13,7 +13,7 @@ const marker = "swordfish-7431"
 const source = `export default {
   name: "moody", version: "1.0.0",
   enrich({ message }) {
-    if (message.content_raw.includes("throw")) throw new Error("not today")
+    if (message.content_raw.includes("throw")) throw new Error(message.content_raw)
     if (message.content_raw.includes("hang")) return new Promise(() => {})
     return []
   }
@@ -67,7 +67,12 @@ describe("agentlip up", () => {
           const up = entries.find(({ message }) => message === "the hub is up")
           assert.strictEqual(up.annotations.workspace, workspace)
           const failed = entries.find(({ message }) => message === "plugin failed")
-          assert.deepInclude(failed.annotations, { plugin: "moody", code: "EXECUTION_ERROR" })
+          assert.deepInclude(failed.annotations, {
+            plugin: "moody",
+            code: "EXECUTION_ERROR",
+            error: "Error"
+          })
+          assert.match(failed.annotations.at, /moody\.mjs:\d+:\d+$/)
         }),
       60_000
     )
