@@ -1,6 +1,6 @@
 /** A PostgreSQL that cannot be used, or is gone for a while. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Redacted } from "effect"
+import { Deferred, Effect, Logger, Redacted } from "effect"
 import * as net from "node:net"
 import { agentlip } from "./hubProcess.ts"
 import { connect, hello } from "./socketClient.ts"
@@ -58,7 +58,11 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
         const slow = () =>
           Effect.as(Deferred.await(away), [{ kind: "k", span: { start: 0, end: 1 }, data: {} }])
         const plugins = [linkifierSpec("slow")]
-        const hub = yield* startHub({ workspace, database, plugins, fakes: { slow } })
+        const lines: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))
+        const hub = yield* startHub({ workspace, database, plugins, fakes: { slow } }).pipe(
+          Effect.provide(Logger.layer([logger]))
+        )
         const { topic } = yield* makeTopic(hub)
         const post = (content_raw: string) =>
           hub.post("/api/v1/messages", { topic_id: topic, sender: "ana", content_raw })
@@ -83,6 +87,11 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
           const [{ state }] = yield* jobsOf(hub, id)
           assert.strictEqual(state, "committed")
         }
+        // The log says once that jobs wait, and once that it is over.
+        const commits = lines.filter((line) => line.includes("commits"))
+        assert.lengthOf(commits, 2)
+        assert.match(commits[0] ?? "", /^Error the database refuses commits.*cannot be reached/)
+        assert.strictEqual(commits[1], "Info the database accepts commits again")
         const listed = yield* hub.get(`/api/v1/messages?topic_id=${topic}`)
         assert.deepStrictEqual(
           listed.body.messages.map(({ content_raw }: { content_raw: string }) => content_raw),

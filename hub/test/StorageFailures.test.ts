@@ -1,6 +1,6 @@
 /** A database that refuses: what clients are told, what goes on meanwhile, and that nothing is lost. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Logger, Fiber } from "effect"
+import { Cause, Effect, Fiber } from "effect"
 import { SqlError } from "effect/sql"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
@@ -119,9 +119,7 @@ describe("A full disk", () => {
     "refuses posts with the reason, reads go on, and all goes on when there is room",
     () =>
       Effect.gen(function* () {
-        const lines: Array<string> = []
-        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))
-        const hub = yield* startHub({ plugins, fakes }).pipe(Effect.provide(Logger.layer([logger])))
+        const hub = yield* startHub({ plugins, fakes })
         const { topic } = yield* makeTopic(hub)
         const [{ page_count }] = yield* hub.rows("PRAGMA page_count")
         yield* hub.rows(`PRAGMA max_page_count = ${page_count + 100}`)
@@ -135,10 +133,6 @@ describe("A full disk", () => {
         const later = yield* post(hub, topic, "there is room")
         assert.strictEqual(later.status, 201)
         yield* nothingIsLost(hub, [...ids, later.body.message.id])
-        // The log says once that jobs wait, and once that it is over.
-        const about = lines.filter((line) => /commits/.test(line))
-        assert.match(about[0] ?? "", /^Error the database refuses commits.*disk .* is full/)
-        assert.strictEqual(about[1], "Info the database accepts commits again")
       }),
     60_000
   )
