@@ -34,6 +34,7 @@ const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: bool
       "",
       `  Post a message:  ${commandFor(root, post)}`,
       `  Follow events:   ${commandFor(root, "listen")}`,
+      `  Open the page:   ${commandFor(root, "open")}`,
       "",
       readersText(readAuth)
     ],
