@@ -9,7 +9,15 @@ import { Workspace } from "../src/workspace/Workspace.ts"
 import { WriterLock } from "../src/workspace/WriterLock.ts"
 import { agentlipProcess, type Child, commandsOf, start } from "./cli.ts"
 import { agentlip, root, shows } from "./hubProcess.ts"
-import { client, eventually, makeTopic, readServerFile, startHub, tempWorkspace } from "./testHub.ts"
+import {
+  client,
+  eventually,
+  linkifierSpec,
+  makeTopic,
+  readServerFile,
+  startHub,
+  tempWorkspace
+} from "./testHub.ts"
 
 /** A hub as a process of its own, once it is up. */
 const hubOn = Effect.fnUntraced(function* (workspace: string) {
@@ -160,6 +168,34 @@ describe("agentlip init", () => {
       for (const name of mine) assert.strictEqual(fs.readFileSync(path.join(workspace, name), "utf8"), "mine")
       assert.isTrue(json.created.every((file: string) => fs.existsSync(file) && !json.kept.includes(file)))
     })
+  )
+})
+
+describe("agentlip msg tail", () => {
+  it.live(
+    "shows what plugins found in each of the messages it begins with",
+    () =>
+      Effect.gen(function* () {
+        const words = (input: unknown) => {
+          const { message } = input as { readonly message: { readonly content_raw: string } }
+          const text = message.content_raw
+          return Effect.succeed([{ kind: "word", span: { start: 0, end: text.length }, data: { text } }])
+        }
+        const hub = yield* startHub({ plugins: [linkifierSpec("words")], fakes: { words } })
+        const { topic } = yield* makeTopic(hub)
+        const texts = Array.from({ length: 30 }, (_, index) => `word${index + 10}`)
+        for (const text of texts) yield* say(hub, topic, text)
+        yield* eventually(
+          hub.get("/api/v1/events?tail=1000"),
+          ({ body }) =>
+            body.events.filter(({ name }: { readonly name: string }) => name === "message.enriched")
+              .length === texts.length
+        )
+        const child = yield* start(["msg", "tail", "general/first", "--limit", "30", "-w", hub.workspace])
+        yield* has(child, '↳ words: word "word39"')
+        for (const text of texts) assert.include(child.out(), `↳ words: word "${text}" {"text":"${text}"}`)
+      }),
+    60_000
   )
 })
 

@@ -25,7 +25,7 @@ export class ConsoleSignIn extends HttpApiGroup.make("consoleSignIn")
   .middleware(TextBody)
   .middleware(Validation)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description }))
+  .annotateMerge(OpenApi.annotations({ title: "Console: sign in", description }))
   .prefix("/api/v1") {}
 
 export class Console extends HttpApiGroup.make("console")
@@ -49,5 +49,5 @@ export class Console extends HttpApiGroup.make("console")
   .middleware(Validation)
   .middleware(Authorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ description }))
+  .annotateMerge(OpenApi.annotations({ title: "Console", description }))
   .prefix("/api/v1") {}
