@@ -31,7 +31,7 @@ const makeIsolate = () => {
       }),
       usage: async () => ({ memory: 0, cpu: undefined })
     }
-  })
+  }, Effect.runFork)
   return { isolate, sent, killed: () => killed, say: (text: unknown) => events?.message(text) }
 }
 

@@ -3,7 +3,7 @@ import type { Effect } from "effect"
 import type { IsolationLevel, ResolvedGrants } from "../../Capabilities.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PrepareError } from "../../PrepareError.ts"
-import type { Isolate } from "../isolate/Isolate.ts"
+import type { Fork, Isolate } from "../isolate/Isolate.ts"
 import type { Death } from "../isolate/Transport.ts"
 
 /** What an isolate gets when it boots and can never change. Plugins with equal options share spares. */
@@ -26,7 +26,7 @@ export interface IsolateFactory {
     grants: ResolvedGrants
   ) => Effect.Effect<BootOptions, PrepareError>
   /** Boots an isolate; succeeds when it has said hello. */
-  readonly boot: (bootOptions: BootOptions) => Effect.Effect<Isolate, Death>
+  readonly boot: (bootOptions: BootOptions, fork: Fork) => Effect.Effect<Isolate, Death>
 }
 
 /** The boot options of a level that sets permissions only. */

@@ -1,6 +1,6 @@
 /** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
 import { Effect, Result } from "effect"
-import { bootIsolate, bootTimeout } from "./bootIsolate.ts"
+import { bootIsolate } from "./bootIsolate.ts"
 import { checkBubblewrap } from "./process/bubblewrap.ts"
 import { canReach } from "./process/executables.ts"
 import { type BootOptions, type IsolateFactory, noPermissions, permissionsOf } from "./IsolateFactory.ts"
@@ -12,19 +12,20 @@ import { defaultLimits } from "../../Plugin.ts"
 import { type PrepareError, unprepared } from "../../PrepareError.ts"
 
 /**
- * Worker threads; `confined` is false where they have no permissions of their own. An `inspectable` one boots when
- * whoever debugs it lets it.
+ * Worker threads. `confined` is false if this runtime has no permissions for threads. An `inspectable` thread may wait
+ * for its debugger, so its boot has no deadline.
  */
 export const threadFactory = (confined: boolean, inspectable = false): IsolateFactory => ({
   name: "thread",
   standardBootOptions: noPermissions,
   bootOptionsFor: (spec, grants) => Effect.succeed(permissionsOf(spec, grants)),
-  boot: (bootOptions) =>
-    bootIsolate(
-      startThread(bootOptions, confined, inspectable),
-      "thread",
-      inspectable ? Number.POSITIVE_INFINITY : bootTimeout
-    )
+  boot: (bootOptions, fork) =>
+    bootIsolate({
+      start: startThread(bootOptions, confined, inspectable),
+      what: "thread",
+      fork,
+      ...(inspectable ? { timeout: Number.POSITIVE_INFINITY } : {})
+    })
 })
 
 /** QuickJS in WebAssembly, in threads that the host can end; `confined` as for threads. */
@@ -32,9 +33,9 @@ export const wasmFactory = (confined: boolean): IsolateFactory => ({
   name: "wasm",
   standardBootOptions: { ...noPermissions, memory: defaultLimits.memory },
   bootOptionsFor: (spec) => Effect.succeed({ ...noPermissions, memory: spec.limits.memory }),
-  boot: (bootOptions) =>
+  boot: (bootOptions, fork) =>
     Effect.flatMap(compileQuickJS, (module) =>
-      bootIsolate(startWasm(bootOptions, module, confined), "thread")
+      bootIsolate({ start: startWasm(bootOptions, module, confined), what: "thread", fork })
     )
 })
 
@@ -87,9 +88,9 @@ export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory>
           yield* warned
           return { ...bootOptions, bubblewrap: checked !== undefined && Result.isSuccess(checked) }
         }),
-      boot: (bootOptions) =>
+      boot: (bootOptions, fork) =>
         Effect.flatMap(host.setpriv, (setpriv) =>
-          bootIsolate(startProcess(bootOptions, host, setpriv), "process")
+          bootIsolate({ start: startProcess(bootOptions, host, setpriv), what: "process", fork })
         )
     }
   })

@@ -36,8 +36,8 @@ export interface LevelIsolates {
   readonly counts: { readonly booting: number; readonly living: number; readonly zombie: number }
 }
 
-/** How often `deathWait` passes before an isolate that ends in the background counts as a zombie. */
-const patience = 20
+/** An isolate that ends in the background counts as a zombie after so many times `deathWait`. */
+const endAttempts = 20
 
 export const makeLevelIsolates = (
   options: LevelIsolatesOptions,
@@ -80,7 +80,7 @@ export const makeLevelIsolates = (
         const over = Deferred.makeUnsafe<void>()
         boots.add(over)
         const began = performance.now()
-        return level.boot(bootOptions).pipe(
+        return level.boot(bootOptions, fork).pipe(
           Effect.tap((isolate) => {
             recorder.booted(performance.now() - began)
             all.add(isolate)
@@ -120,7 +120,7 @@ export const makeLevelIsolates = (
         if (closing) return
         // A busy machine may take long to end a thread.
         fork(
-          Effect.repeat(end(isolate), { until: (gone) => gone, times: patience }).pipe(
+          Effect.repeat(end(isolate), { until: (gone) => gone, times: endAttempts }).pipe(
             Effect.flatMap((gone) => (gone ? Effect.void : zombies.note(plugin, isolate)))
           )
         )
