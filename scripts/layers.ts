@@ -21,6 +21,16 @@ export interface Layer {
 
 const noEffect = ["effect", "effect/*"]
 const contract = ["ground", "contract"]
+const hubServices = [
+  "hub ground",
+  "hub workspace",
+  "hub database",
+  "hub core",
+  "hub plugins",
+  "hub findings",
+  "hub jobs",
+  "hub messages"
+]
 
 /** From the bottom up: a layer imports only layers before it. */
 export const layers: ReadonlyArray<Layer> = [
@@ -220,6 +230,117 @@ export const layers: ReadonlyArray<Layer> = [
     mayImport: [],
     mustNotImport: [...noEffect, "@agentlip/plugin-runtime"],
     holds: "the shipped plugins; they use the author's entry only"
+  },
+  {
+    name: "hub ground",
+    paths: ["hub/src/timestamp.ts"],
+    mayImport: [],
+    holds: "timestamps"
+  },
+  {
+    name: "hub workspace",
+    paths: ["hub/src/workspace"],
+    mayImport: ["hub ground"],
+    holds: "the `.agentlip/` folder: lock, token, files"
+  },
+  {
+    name: "hub database",
+    paths: ["hub/src/database"],
+    mayImport: ["hub ground", "hub workspace"],
+    holds: "SQLite and PostgreSQL, migrations, hubs that share a database"
+  },
+  {
+    name: "hub core",
+    paths: ["hub/src/core"],
+    mayImport: ["hub ground", "hub database"],
+    holds: "what the services of the hub share: events, ids, limits"
+  },
+  {
+    name: "hub plugins",
+    paths: ["hub/src/plugins"],
+    mayImport: ["hub ground", "hub workspace", "hub core"],
+    holds: "the configured plugins: loading, reload, circuits, events"
+  },
+  {
+    name: "hub findings",
+    paths: ["hub/src/jobs/findings"],
+    mayImport: ["hub ground", "hub database", "hub core"],
+    holds: "the tables of enrichments and attachments"
+  },
+  {
+    name: "hub jobs",
+    paths: ["hub/src/jobs"],
+    mayImport: ["hub ground", "hub database", "hub core", "hub plugins", "hub findings"],
+    holds: "jobs from claim to commit"
+  },
+  {
+    name: "hub messages",
+    paths: ["hub/src/messages"],
+    mayImport: ["hub ground", "hub database", "hub core", "hub jobs"],
+    holds: "channels, topics, messages and their findings"
+  },
+  {
+    name: "hub telemetry",
+    paths: ["hub/src/telemetry"],
+    mayImport: ["hub ground"],
+    holds: "metrics and traces of the hub"
+  },
+  {
+    name: "hub console",
+    paths: ["hub/src/console"],
+    mayImport: ["hub workspace"],
+    holds: "serves the web console"
+  },
+  {
+    name: "hub http",
+    paths: ["hub/src/http"],
+    mayImport: [...hubServices, "hub telemetry", "hub console"],
+    holds: "routes, WebSocket, authentication"
+  },
+  {
+    name: "hub",
+    paths: ["hub/src/Hub.ts"],
+    mayImport: [...hubServices, "hub http"],
+    holds: "the hub as one Layer"
+  },
+  {
+    name: "cli parts",
+    paths: [
+      "hub/src/cli/CommandError.ts",
+      "hub/src/cli/Stop.ts",
+      "hub/src/cli/calledAs.ts",
+      "hub/src/cli/version.ts",
+      "hub/src/cli/flags",
+      "hub/src/cli/hub",
+      "hub/src/cli/plugins",
+      "hub/src/cli/render"
+    ],
+    mayImport: ["hub workspace", "hub plugins"],
+    holds: "what commands share: flags, calls of a hub, output"
+  },
+  {
+    name: "cli commands",
+    paths: ["hub/src/cli/commands"],
+    mayImport: ["hub workspace", "hub database", "hub plugins", "hub telemetry", "hub", "cli parts"],
+    holds: "a file for each command"
+  },
+  {
+    name: "cli",
+    paths: ["hub/src/cli", "hub/src/main.ts"],
+    mayImport: ["cli parts", "cli commands"],
+    holds: "the command line's entry"
+  },
+  {
+    name: "bench",
+    paths: ["bench"],
+    mayImport: ["ground", "wire", "services", "metrics"],
+    holds: "benchmarks; parts of the library are measured alone"
+  },
+  {
+    name: "scripts",
+    paths: ["scripts"],
+    mayImport: ["contract"],
+    holds: "what is generated, checked and tried out in development"
   }
 ]
 
@@ -232,9 +353,12 @@ const sourcesIn = (folder: string): ReadonlyArray<string> =>
     .filter((file) => file.endsWith(".ts"))
     .map((file) => path.posix.join(folder, file.replaceAll(path.sep, "/")))
 
-/** Every file that belongs to a layer has to. */
+/** Folders whose lint rules are generated. The other packages have rules for packages and types, written by hand. */
+const generatedRoots = ["src", "hub/src", "bench", "scripts"]
+
+/** Each of these files must belong to a layer. */
 export const layeredFiles: ReadonlyArray<string> = [
-  "src",
+  ...generatedRoots,
   "protocol/src",
   "client/src",
   "plugins/src"
@@ -312,10 +436,13 @@ const overrideFor = (layer: Layer, folder: string, files: ReadonlyArray<string>)
   return { files, rules: { "no-restricted-imports": ["error", { patterns: [{ group, message }] }] } }
 }
 
+const isGeneratedPlace = (place: string): boolean =>
+  generatedRoots.some((root) => place === root || place.startsWith(`${root}/`))
+
 /** Written for each folder by itself: patterns are matched against the text of an import, which depends on its depth. */
 export const overrides = (): ReadonlyArray<Override> =>
   layers
-    .filter(({ paths }) => paths.some((place) => place.startsWith("src/")))
+    .filter(({ paths }) => paths.some(isGeneratedPlace))
     .flatMap((layer) => {
       const folders = Map.groupBy(
         layeredFiles.filter((file) => layerOf(file) === layer),
@@ -331,7 +458,7 @@ export const overrides = (): ReadonlyArray<Override> =>
         })
     })
 
-const isGenerated = ({ files }: Override): boolean => files.every((file) => file.startsWith("src/"))
+const isGenerated = ({ files }: Override): boolean => files.every(isGeneratedPlace)
 
 const configFile = path.join(root, ".oxlintrc.json")
 export const committedConfig = () => JSON.parse(fs.readFileSync(configFile, "utf8"))
