@@ -4,8 +4,8 @@ import { holes, toInstall } from "../src/capabilities/engines.ts"
 import { fileURLToPath } from "node:url"
 import {
   enforces,
-  type Level,
-  levels,
+  type LevelName,
+  levelNames,
   matrix,
   names,
   platforms,
@@ -15,7 +15,7 @@ import {
 
 const subjects = Object.keys(matrix) as ReadonlyArray<Subject>
 
-const cell = (level: Level, subject: Subject): string => {
+const cell = (level: LevelName, subject: Subject): string => {
   const on = platforms.filter((platform) => enforces(level, subject, { platform, runtime: "node" }))
   const { how } = matrix[subject][level]
   if (on.length === 0) return `**no**: ${how}`
@@ -25,15 +25,15 @@ const cell = (level: Level, subject: Subject): string => {
 const row = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
 const table = [
-  row(["", ...levels.map((level) => `\`${level}\``)]),
-  row(["---", ...levels.map(() => "---")]),
+  row(["", ...levelNames.map((level) => `\`${level}\``)]),
+  row(["---", ...levelNames.map(() => "---")]),
   ...subjects.map((subject) =>
-    row([`${matrix[subject].what}`, ...levels.map((level) => cell(level, subject))])
+    row([`${matrix[subject].what}`, ...levelNames.map((level) => cell(level, subject))])
   )
 ]
 
 /** What a level holds on Node and loses on another runtime. */
-const lost = (level: Level, runtime: "bun" | "oldNode"): ReadonlyArray<string> =>
+const lost = (level: LevelName, runtime: "bun" | "oldNode"): ReadonlyArray<string> =>
   subjects
     .filter(
       (subject) =>
@@ -42,7 +42,7 @@ const lost = (level: Level, runtime: "bun" | "oldNode"): ReadonlyArray<string> =
     )
     .map((subject) => matrix[subject].what)
 
-const losses = levels.flatMap((level) => {
+const losses = levelNames.flatMap((level) => {
   const what = lost(level, "bun")
   return what.length === 0 ? [] : [`- \`${level}\` does not enforce: ${what.join("; ")}.`]
 })

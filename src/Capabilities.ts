@@ -1,14 +1,14 @@
 /**
- * What an operator may grant to a plugin. Nothing is granted by default, and `.agentlip/` (the hub's
- * database and token) can never be: a grant that would cover it is refused.
+ * What an operator may grant to a plugin. Nothing is granted by default. A grant that would cover `.agentlip/`, the folder
+ * of the hub's database and token, is refused.
  *
- * Gotchas: a grant names a folder or a file, and links inside it are followed; what an operator links into
- * a granted folder is granted too. What is below it is looked at when the grant is made, not again later.
+ * **Gotchas**: a grant of a folder includes everything that links in it lead to. The folder is checked when the grant is
+ * made, and not again later.
  */
 import { Effect, Result, Schema } from "effect"
 import { type Environment, resolveEnv } from "./capabilities/environment.ts"
 import { resolveFile } from "./capabilities/files.ts"
-import { type Host, levels, thisHost, unenforceable } from "./capabilities/matrix.ts"
+import { type Host, levelNames, thisHost, unenforceable } from "./capabilities/matrix.ts"
 import { type NetGrants, parseNetGrants } from "./capabilities/net.ts"
 import { type PrepareError, unpreparedIf } from "./PrepareError.ts"
 
@@ -22,16 +22,16 @@ export const Grants = Schema.Struct({
 export type Grants = typeof Grants.Type
 
 /** Isolation levels; see docs/security.md for what each holds against. */
-export const IsolationLevel = Schema.Literals(levels)
+export const IsolationLevel = Schema.Literals(levelNames)
 export type IsolationLevel = typeof IsolationLevel.Type
 
-/** Grants, checked and ready for an isolate. */
+/** Grants that are checked and ready for an isolate. */
 export interface ResolvedGrants {
   /** Real paths; those of folders end in a separator. */
   readonly read: ReadonlyArray<string>
   readonly write: ReadonlyArray<string>
   readonly net: NetGrants
-  /** Values of the granted variables, as they were then; what was not set is absent. */
+  /** Values of the granted variables at that time, without those that were not set. */
   readonly env: { readonly [name: string]: string }
 }
 
@@ -65,7 +65,7 @@ export const resolveGrants = (
     return { ...files, net: net.grants, env: env.env }
   })
 
-/** What a spec can ask of its level besides grants. */
+/** What a spec can ask of its level, besides grants. */
 export interface Requests {
   readonly isolation: IsolationLevel
   readonly enforcement?: "enforce" | "audit"

@@ -1,13 +1,13 @@
 /**
- * What each isolation level enforces, on which platform: the one table that requests are judged by and
- * docs/capabilities.md is made from.
+ * What each isolation level enforces, on which platform. Requests are checked against this table, and
+ * docs/capabilities.md is generated from it.
  */
 
 import { engineProblem } from "./engines.ts"
 
-/** The levels, as columns of the table. */
-export type Level = "thread" | "process" | "wasm"
-export const levels: ReadonlyArray<Level> = ["thread", "process", "wasm"]
+/** The names of the isolation levels: the columns of the table. */
+export type LevelName = "thread" | "process" | "wasm"
+export const levelNames: ReadonlyArray<LevelName> = ["thread", "process", "wasm"]
 
 export type Platform = "linux" | "darwin" | "other"
 export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
@@ -29,15 +29,15 @@ export const thisHost: Host = {
 
 /** What one level does about one row. */
 interface Cell {
-  /** Where it is enforced; nowhere if absent. */
+  /** The platforms that enforce it; none if absent. */
   readonly on?: ReadonlyArray<Platform>
-  /** On Bun and old Nodes too. */
+  /** Whether Bun and old Nodes enforce it too. */
   readonly anyRuntime?: boolean
-  /** By what means, or why not. */
+  /** How it is enforced, or why not. */
   readonly how: string
 }
 
-interface Row extends Readonly<Record<Level, Cell>> {
+interface Row extends Readonly<Record<LevelName, Cell>> {
   /** What the docs call it. */
   readonly what: string
 }
@@ -46,11 +46,11 @@ const unix = ["linux", "darwin"] as const
 const anywhere = platforms
 
 const thread = (how: string, anyRuntime = false): Cell => ({ on: anywhere, anyRuntime, how })
-/** Processes run Node, whatever their host runs on; there are none on Windows. */
+/** Processes always run Node, even if the host runs Bun. There are none on Windows. */
 const inProcess = (how: string, on: ReadonlyArray<Platform> = unix): Cell => ({ on, anyRuntime: true, how })
 const wasm = (how: string): Cell => ({ on: anywhere, anyRuntime: true, how })
 
-/** The table. The first rows, up to `limits.cpu`, are what a spec can ask for, by the name it goes by in problems. */
+/** The table. The first rows, up to `limits.cpu`, are what a spec can ask for. Problems use their names. */
 export const matrix = {
   "grants.read": {
     what: "read files and folders",
@@ -98,7 +98,7 @@ export const matrix = {
     what: "processor time of a run",
     thread: thread("watched by the host"),
     process: inProcess("watched by the host", ["linux"]),
-    // Its thread is asked, which Bun's do not answer.
+    // Its thread reports it; a thread of Bun does not.
     wasm: thread("watched by the host")
   },
   heap: {
@@ -149,7 +149,7 @@ export const matrix = {
 export type Subject = keyof typeof matrix
 
 /** Whether a level enforces something on a host. */
-export const enforces = (level: Level, subject: Subject, host: Host): boolean => {
+export const enforces = (level: LevelName, subject: Subject, host: Host): boolean => {
   const cell: Cell = matrix[subject][level]
   return (
     cell.on !== undefined &&
@@ -170,12 +170,16 @@ export const names = {
 
 const hostName = ({ platform, runtime }: Host): string => `${names[runtime]} on ${names[platform]}`
 
-/** Why a level cannot be asked for something on a host, with what can be done; `undefined` if it can. */
-export const unenforceable = (level: Level, subject: Subject, host: Host = thisHost): string | undefined => {
+/** Why a level cannot enforce something on a host, and what to do; `undefined` if it can. */
+export const unenforceable = (
+  level: LevelName,
+  subject: Subject,
+  host: Host = thisHost
+): string | undefined => {
   if (enforces(level, subject, host)) return undefined
   const cell: Cell = matrix[subject][level]
   const why = cell.on === undefined ? cell.how : `not with ${hostName(host)}`
-  const others = levels.filter((other) => enforces(other, subject, host)).map((other) => `"${other}"`)
+  const others = levelNames.filter((other) => enforces(other, subject, host)).map((other) => `"${other}"`)
   const remedy = others.length === 0 ? "remove it" : `use isolation ${others.join(" or ")}, or remove it`
   return `${subject} cannot be enforced on isolation "${level}" (${why}); ${remedy}`
 }

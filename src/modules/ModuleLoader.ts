@@ -26,33 +26,30 @@ export class ModuleLoader extends Context.Service<
     readonly start: Effect.Effect<void>
   }
 >()("@agentlip/plugin-runtime/modules/ModuleLoader") {
-  static readonly layer = Layer.effect(
-    ModuleLoader,
-    Effect.suspend(() => make)
-  )
-}
-
-const make = Effect.gen(function* () {
-  const pool = yield* Effect.acquireRelease(
-    Effect.sync(() => new LoaderPool()),
-    (pool) => Effect.promise(() => pool.close())
-  )
-  let started: Promise<void> | undefined
-  // After closing, starting a thread would leak it.
-  const start = Effect.suspend(() =>
-    pool.closed ? Effect.void : Effect.promise(() => (started ??= pool.start()))
-  )
-  const known = new KnownRequests()
-  const kept = new KeptVersions()
-  let guests = 0
-  return ModuleLoader.of({
-    start,
-    open: (entry, { integrity, keep }) =>
-      Effect.flatMap(start, () => {
-        if (pool.closed) return Effect.fail(new PrepareError({ reason: runtimeClosed, isClosed: true }))
-        if (!existsSync(entry)) return unprepared("there is no such file; correct the modulePath")
-        const plugin = integrity === undefined ? { entry } : { entry, integrity }
-        return Effect.succeed(new GuestModules({ guest: guests++, plugin, pool, known, kept, keep }))
-      })
+  static readonly make = Effect.gen(function* () {
+    const pool = yield* Effect.acquireRelease(
+      Effect.sync(() => new LoaderPool()),
+      (pool) => Effect.promise(() => pool.close())
+    )
+    let started: Promise<void> | undefined
+    // After closing, starting a thread would leak it.
+    const start = Effect.suspend(() =>
+      pool.closed ? Effect.void : Effect.promise(() => (started ??= pool.start()))
+    )
+    const known = new KnownRequests()
+    const kept = new KeptVersions()
+    let guests = 0
+    return ModuleLoader.of({
+      start,
+      open: (entry, { integrity, keep }) =>
+        Effect.flatMap(start, () => {
+          if (pool.closed) return Effect.fail(new PrepareError({ reason: runtimeClosed, isClosed: true }))
+          if (!existsSync(entry)) return unprepared("there is no such file; correct the modulePath")
+          const plugin = integrity === undefined ? { entry } : { entry, integrity }
+          return Effect.succeed(new GuestModules({ guest: guests++, plugin, pool, known, kept, keep }))
+        })
+    })
   })
-})
+
+  static readonly layer = Layer.effect(this)(this.make)
+}

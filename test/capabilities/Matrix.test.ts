@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import {
   enforces,
   type Host,
-  levels,
+  levelNames,
   matrix,
   platforms,
   unenforceable
@@ -27,15 +27,15 @@ describe("the matrix", () => {
   it("has a refusal for exactly what is not enforced, with levels that do enforce it", () => {
     for (const host of hosts) {
       for (const subject of subjects) {
-        for (const level of levels) {
+        for (const level of levelNames) {
           const problem = unenforceable(level, subject, host)
           assert.strictEqual(problem === undefined, enforces(level, subject, host))
           if (problem === undefined) continue
           const [, remedy = ""] = /.*; (.*)/.exec(problem) ?? []
-          const named = levels.filter((other) => remedy.includes(`"${other}"`))
+          const named = levelNames.filter((other) => remedy.includes(`"${other}"`))
           assert.deepStrictEqual(
             named,
-            levels.filter((other) => enforces(other, subject, host)),
+            levelNames.filter((other) => enforces(other, subject, host)),
             problem
           )
         }
@@ -60,7 +60,7 @@ describe("the matrix", () => {
   })
 
   it("gives files to every level but the one that has none", () => {
-    const able = levels.filter((level) =>
+    const able = levelNames.filter((level) =>
       enforces(level, "grants.read", { platform: "linux", runtime: "node" })
     )
     assert.deepStrictEqual(able, ["thread", "process"])
