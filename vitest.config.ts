@@ -17,6 +17,7 @@ const everything = "{test,protocol/test,client/test,plugins/test,hub/test}/**/*.
  */
 const long = [
   "test/Bun",
+  "test/isolates/BetweenRuns",
   "test/isolates/Exit",
   "test/isolates/HostRobustness",
   "test/isolates/LargeValues",
@@ -26,6 +27,7 @@ const long = [
   "test/isolates/watch/Flood",
   "test/isolates/watch/HostPauses",
   "test/isolates/watch/LogFlood",
+  "test/modules/KeptVersions",
   "test/modules/LargeImports",
   "test/modules/ModuleContainment",
   "test/net/FetchFlood",
