@@ -31,12 +31,18 @@ const isTrusted = (owner: number): boolean => {
   )
 }
 
+const kindOf = (stats: fs.Stats): string => {
+  if (stats.isDirectory()) return "a folder"
+  if (stats.isFIFO()) return "a pipe"
+  return stats.isSocket() ? "a socket" : "a device"
+}
+
 /** Reads the file through one descriptor, so that it cannot change between the checks and the read. */
 const textOf = (file: string, trust: boolean): string => {
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     const stats = fs.fstatSync(descriptor)
-    if (!stats.isFile()) throw unsafe(file, "is not a regular file: move it away")
+    if (!stats.isFile()) throw unsafe(file, `is ${kindOf(stats)}, not a file: move it away`)
     if (stats.size > mostBytes) throw unsafe(file, "is larger than a hub writes: move it away")
     if (!trust && !isTrusted(stats.uid)) {
       throw unsafe(file, `belongs to another user (uid ${stats.uid}), so it is not used`)
