@@ -88,14 +88,14 @@ describe("agentlip, for operators", () => {
       command.process.kill("SIGINT")
       const { code, err } = yield* command.ended
       assert.strictEqual(code, 130)
-      assert.include(err, "Paused; the same command goes on with it.")
+      assert.include(err, "Paused. Run the same command to continue.")
       const state = Effect.map(hub.get("/api/v1/backfills"), ({ body }) =>
         body.backfills.map(({ state }: Json) => state)
       )
       assert.deepStrictEqual(yield* state, ["paused"])
       const again = yield* start(["backfill", "--workspace", hub.workspace])
       yield* eventually(state, ([state]) => state === "running")
-      assert.include(yield* eventually(Effect.sync(again.err), (text) => text.includes("%")), "Going on")
+      assert.include(yield* eventually(Effect.sync(again.err), (text) => text.includes("%")), "Continuing")
       assert.strictEqual((yield* run("backfill", "--plugin", "nobody")).code, 1)
     })
   )

@@ -303,7 +303,7 @@ describe("agentlip init, up, doctor, down", () => {
         const run = commandsOf(workspace)
         const nothing = yield* run("doctor")
         assert.strictEqual(nothing.code, 0, nothing.out)
-        assert.match(nothing.out, /warning +workspace: .*no \.agentlip\/ yet\n +→ agentlip init/)
+        assert.match(nothing.out, /warning +workspace: .*no \.agentlip\/ yet\n +→ create it: .* init/)
         assert.match(nothing.out, /warning +config: /)
 
         yield* run("init")
@@ -327,7 +327,7 @@ describe("agentlip init, up, doctor, down", () => {
         assert.strictEqual(err, "agentlip: There are 4 problems; see above\n")
         for (const expected of [
           /problem +workspace: .*open to others \(mode 755\)\n +→ chmod 700 /,
-          /warning +hub: No hub runs on .*\n +→ agentlip up/,
+          /warning +hub: No hub runs on .*\n +→ .* up .*writes a new server\.json/,
           /problem +lock: process \d+ holds the workspace since .* but does not answer\n +→ .*kill/,
           /problem +database: .*\n +→ .*restore/,
           /problem +plugin hashtags: LOAD_ERROR/

@@ -162,20 +162,8 @@ const makeStore = Effect.gen(function* () {
   return store
 })
 
-/**
- * A breaker with its circuits in the Redis at this URL. The layer fails with `RedisUnusable` if Redis cannot be
- * reached at the start.
- *
- * @example
- * ```ts
- * SharedBreaker.layer(Redacted.make("redis://localhost"), { failureThreshold: 3, cooldown: "60 seconds" })
- * ```
- */
-export const layer = (
-  url: Redacted.Redacted,
-  options: BreakerOptions = {}
-): Layer.Layer<CircuitBreaker, RedisUnusable> => {
-  const connected = Layer.unwrap(
+const connected = (url: Redacted.Redacted): Layer.Layer<Redis.Redis, RedisUnusable> =>
+  Layer.unwrap(
     Effect.gen(function* () {
       const { protocol } = URL.parse(Redacted.value(url)) ?? { protocol: undefined }
       if (protocol !== "redis:" && protocol !== "rediss:") {
@@ -190,7 +178,37 @@ export const layer = (
       return Layer.succeedContext(services)
     })
   )
+
+/** The version of the Redis at this URL, and how long it takes to answer. Writes nothing. */
+export const look = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const redis = yield* Redis.Redis
+    const begin = performance.now()
+    yield* redis.send("PING")
+    const millis = performance.now() - begin
+    const info = String(yield* redis.send("INFO", "server"))
+    return { version: /^redis_version:(.*?)\r?$/m.exec(info)?.[1] ?? "unknown", millis }
+  }).pipe(
+    Effect.catchTag("RedisError", ({ cause }) =>
+      Effect.fail(new RedisUnusable({ reason: cause instanceof Error ? cause.message : String(cause) }))
+    ),
+    Effect.provide(connected(url))
+  )
+
+/**
+ * A breaker with its circuits in the Redis at this URL. The layer fails with `RedisUnusable` if Redis cannot be
+ * reached at the start.
+ *
+ * @example
+ * ```ts
+ * SharedBreaker.layer(Redacted.make("redis://localhost"), { failureThreshold: 3, cooldown: "60 seconds" })
+ * ```
+ */
+export const layer = (
+  url: Redacted.Redacted,
+  options: BreakerOptions = {}
+): Layer.Layer<CircuitBreaker, RedisUnusable> => {
   return Layer.unwrap(Effect.map(makeStore, (store) => CircuitBreaker.layerStore(store, options))).pipe(
-    Layer.provide(connected)
+    Layer.provide(connected(url))
   )
 }

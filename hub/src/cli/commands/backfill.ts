@@ -58,7 +58,7 @@ export const backfill = Command.make(
   {
     plugin: Flag.String("plugin").pipe(
       Flag.withMetavar("NAME"),
-      Flag.withDescription("Only this plugin. Default: all of the config file"),
+      Flag.withDescription("Only this plugin. Default: every plugin of the config file"),
       Flag.optional
     ),
     since: Flag.Int("since").pipe(
@@ -78,22 +78,29 @@ export const backfill = Command.make(
       })
     )
     const { id } = begun.backfill
-    if (begun.resumed && !(yield* Json))
-      yield* Console.error("Going on with the backfill that was begun before.")
+    if (begun.resumed && !(yield* Json)) yield* Console.error("Continuing the backfill that was paused.")
     const pause = hub
       .ask((api) => api.operations.pauseBackfill({ params: { id } }))
       .pipe(
-        Effect.andThen(Console.error("Paused; the same command goes on with it.")),
+        Effect.andThen(Console.error("Paused. Run the same command to continue.")),
         // Do not delay the exit: the backfill then continues without being watched.
         Effect.catch(({ message }) =>
-          Console.error(`It could not be paused and goes on: ${printableLine(message)}`)
+          Console.error(`It could not be paused and continues: ${printableLine(message)}`)
         )
       )
     const ended = yield* Effect.onInterrupt(follow(hub, begun.backfill), () => pause)
     yield* show(ended, () =>
       ended.state === "done"
         ? `Done: ${ended.jobs} jobs.`
-        : "Somebody has paused it; the same command goes on with it."
+        : "Another client paused it. Run the same command to continue."
     )
   })
-).pipe(Command.withDescription("Ask plugins about messages once more; Ctrl-C pauses it"))
+).pipe(
+  Command.withDescription(
+    "Run plugins on the messages that exist, and show the progress. Ctrl-C pauses; the same command continues"
+  ),
+  Command.withExamples([
+    { command: "agentlip backfill --plugin hashtags", description: "One plugin, all messages" },
+    { command: "agentlip backfill --since 1200", description: "All plugins, newer messages only" }
+  ])
+)

@@ -15,7 +15,7 @@ const notStopped = (reason: string) => new CommandError({ reason, code: "NOT_STO
 const signal = (pid: number) =>
   Effect.try({
     try: () => process.kill(pid, "SIGTERM"),
-    catch: (cause) => notStopped(`Process ${pid} cannot be told to stop: ${String(cause)}`)
+    catch: (cause) => notStopped(`Process ${pid} could not be stopped: ${String(cause)}`)
   })
 
 const gone = (holder: Holder) =>
@@ -26,7 +26,7 @@ const gone = (holder: Holder) =>
       orElse: () =>
         Effect.fail(
           notStopped(
-            `The hub, process ${holder.pid}, has been told to stop and still runs after ${within}. ` +
+            `The hub, process ${holder.pid}, was told to stop but still runs after ${within}. ` +
               `Nothing is lost if you kill it: kill -9 ${holder.pid}`
           )
         )
@@ -44,7 +44,7 @@ export const down = Command.make("down", {}, () =>
     // The lock has the start time of its process, so that a process that reuses its id is never signalled.
     if (holder?.instance_id !== health.instance_id || holder.pid !== health.pid || !isAlive(holder)) {
       return yield* notStopped(
-        `The hub of ${workspace} is not a process of this machine that could be found (it says ${health.pid}); ` +
+        `The hub of ${workspace} is not a process of this machine (it says it is process ${health.pid}); ` +
           "stop it where it runs"
       )
     }
@@ -52,4 +52,7 @@ export const down = Command.make("down", {}, () =>
     yield* gone(holder)
     yield* show({ stopped: true, pid: holder.pid, workspace }, () => `The hub of ${workspace} has stopped.`)
   })
-).pipe(Command.withDescription("Stop the hub of a workspace, and wait until it is gone"))
+).pipe(
+  Command.withDescription("Stop the hub of a workspace and wait until its process has ended"),
+  Command.withExamples([{ command: "agentlip down" }, { command: "agentlip down --workspace chat" }])
+)

@@ -1,6 +1,6 @@
 /** `agentlip up`: runs the hub of a workspace until it is stopped. */
 import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
-import { Config, Console, Effect, Layer, Option } from "effect"
+import { Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -12,6 +12,7 @@ import { Workspace } from "../../workspace/Workspace.ts"
 import { fromError } from "../CommandError.ts"
 import { Trust, workspaceFolder } from "../flags/Globals.ts"
 import * as Log from "../flags/Log.ts"
+import { serviceFlags } from "../flags/ServiceFlags.ts"
 import { commandFor } from "../calledAs.ts"
 import { shellWord } from "../render/shellWord.ts"
 import { readersText } from "../render/Readers.ts"
@@ -73,22 +74,7 @@ export const up = Command.make(
       ),
       Flag.withDefault(100)
     ),
-    database: Flag.Redacted("database").pipe(
-      Flag.withMetavar("URL"),
-      Flag.withDescription(
-        "postgres://USER:PASSWORD@HOST/NAME, which several hubs can share. Default: AGENTLIP_DATABASE, or a file in .agentlip/"
-      ),
-      Flag.withFallbackConfig(Config.Redacted("AGENTLIP_DATABASE")),
-      Flag.optional
-    ),
-    redis: Flag.Redacted("redis").pipe(
-      Flag.withMetavar("URL"),
-      Flag.withDescription(
-        "redis://USER:PASSWORD@HOST:PORT, where hubs share the circuits of their plugins. Default: AGENTLIP_REDIS, or no sharing"
-      ),
-      Flag.withFallbackConfig(Config.Redacted("AGENTLIP_REDIS")),
-      Flag.optional
-    ),
+    ...serviceFlags,
     otlp: Flag.String("otlp").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(

@@ -6,7 +6,9 @@ import { CommandError } from "../../CommandError.ts"
 import { type Check, checkOf } from "./Check.ts"
 import { fileChecks, trustCheck } from "./files.ts"
 import { pluginChecks } from "./plugins.ts"
+import { serviceChecks } from "./services.ts"
 import { namedFolder, Trust } from "../../flags/Globals.ts"
+import { serviceFlags } from "../../flags/ServiceFlags.ts"
 import { indented, show } from "../../render/Output.ts"
 
 const node = (version: string): Check => {
@@ -24,7 +26,7 @@ const render = ({ name, status, message, remedy }: Check): ReadonlyArray<string>
   ...(remedy === undefined ? [] : [`           → ${indented(remedy, below)}`])
 ]
 
-export const doctor = Command.make("doctor", {}, () =>
+export const doctor = Command.make("doctor", serviceFlags, (services) =>
   Effect.gen(function* () {
     const workspace = yield* namedFolder
     const owner = trustCheck(workspace)
@@ -32,7 +34,13 @@ export const doctor = Command.make("doctor", {}, () =>
     const checks = [
       node(process.versions.node),
       owner,
-      ...(mayLook ? [...(yield* fileChecks(workspace)), ...(yield* pluginChecks(workspace))] : [])
+      ...(mayLook
+        ? [
+            ...(yield* fileChecks(workspace)),
+            ...(yield* serviceChecks(services)),
+            ...(yield* pluginChecks(workspace))
+          ]
+        : [])
     ]
     const problems = checks.filter(({ status }) => status === "problem").length
     yield* show({ workspace, ok: problems === 0, checks }, () => checks.flatMap(render))
@@ -44,4 +52,13 @@ export const doctor = Command.make("doctor", {}, () =>
       })
     }
   })
-).pipe(Command.withDescription("Look for what is wrong with the workspace or this machine"))
+).pipe(
+  Command.withDescription("Check the workspace, its plugins and this machine; show how to fix each problem"),
+  Command.withExamples([
+    { command: "agentlip doctor" },
+    {
+      command: "agentlip doctor --database postgres://agentlip@localhost/chat",
+      description: "PostgreSQL too"
+    }
+  ])
+)

@@ -8,6 +8,7 @@ import { requireTrusted } from "../../../workspace/Ownership.ts"
 import * as SafeFiles from "../../../workspace/SafeFiles.ts"
 import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace/Workspace.ts"
 import { holderOf, isAlive, isHeld, lockFileOf } from "../../../workspace/WriterLock.ts"
+import { commandFor } from "../../calledAs.ts"
 import { connectTo } from "../../hub/HubClient.ts"
 import { readersText } from "../../render/Readers.ts"
 import { type Check, checkOf, reasonOf } from "./Check.ts"
@@ -20,13 +21,13 @@ const folder = (paths: WorkspacePaths): Check => {
   const { root, folder } = paths
   const { ok, warning, problem } = checkOf("workspace")
   if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
-    return problem(`${root} is not a folder`, `make a workspace of it: agentlip init --workspace ${root}`)
+    return problem(`${root} is not a folder`, `create a workspace: ${commandFor(root, "init")}`)
   }
   const stats = SafeFiles.statOf(folder)
   if (stats === undefined) {
     return warning(
       `${root} has no .agentlip/ yet`,
-      "agentlip init or agentlip up makes it; or say another with --workspace"
+      `create it: ${commandFor(root, "init")}; or pass another folder with --workspace`
     )
   }
   try {
@@ -53,11 +54,12 @@ const hub = Effect.fnUntraced(function* ({ root, serverFile }: WorkspacePaths) {
   if (mode !== undefined) {
     return problem(
       `${serverFile}, which holds the token, is open to others (mode ${mode})`,
-      "agentlip down, then agentlip up: it writes the file anew, with a new token"
+      `${commandFor(root, "down")}, then ${commandFor(root, "up")}: it writes a new file with a new token`
     )
   }
   const found = yield* Effect.result(connectTo(root))
-  if (Result.isFailure(found)) return warning(found.failure.reason, "agentlip up writes a new server.json")
+  if (Result.isFailure(found))
+    return warning(found.failure.reason, `${commandFor(root, "up")} writes a new server.json`)
   const { url } = found.success
   const health = yield* found.success.health
   return ok(`it runs at ${url}, process ${health.pid}. ${readersText(health.read_auth === true)}`)

@@ -12,6 +12,8 @@ import * as Hub from "../../../Hub.ts"
 import { configDefaults } from "../../../plugins/configDefaults.ts"
 import * as LoadReport from "../../../plugins/LoadReport.ts"
 import { namedRedactorOf } from "../../../plugins/Secrets.ts"
+import { calledAs, commandFor } from "../../calledAs.ts"
+import { shellWord } from "../../render/shellWord.ts"
 import { type Check, checkOf } from "./Check.ts"
 
 const probeFile = fileURLToPath(
@@ -53,7 +55,7 @@ const plugin = ({ spec, result }: LoadReport.LoadResult): Check => {
     ? ok(`${text(result.success.name)} ${text(result.success.version)} loads, on isolation ${spec.isolation}`)
     : problem(
         `${result.failure._tag}: ${text(why(result.failure))}`,
-        `agentlip plugin check ${spec.modulePath}`
+        `${calledAs()} plugin check ${shellWord(spec.modulePath)}`
       )
 }
 
@@ -73,7 +75,10 @@ export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
   if (file === undefined) {
     return [
       ...levels,
-      warning(`${workspace} has no agentlip.config.ts, so its hub runs no plugins`, "agentlip init makes one")
+      warning(
+        `${workspace} has no agentlip.config.ts, so its hub runs no plugins`,
+        `create one: ${commandFor(workspace, "init")}`
+      )
     ]
   }
   const plugins = (yield* load(workspace, specs)).map(plugin)

@@ -120,7 +120,7 @@ export const pluginCheck = Command.make(
   "check",
   {
     files: Argument.String("FILE").pipe(
-      Argument.withDescription("Modules of plugins. Default: every plugin of agentlip.config.ts"),
+      Argument.withDescription("The modules to check. Default: every plugin of agentlip.config.ts"),
       Argument.variadic()
     ),
     ...specFlags
@@ -159,4 +159,10 @@ export const pluginCheck = Command.make(
     yield* Console.log((yield* Json) ? jsonText(document) : printable(lines.join("\n")))
     if (findings.length > 0) return yield* new CommandError({ reason: summary, code: "CHECK_FAILED" })
   })
-).pipe(Command.withDescription("Load plugins without running them, and report what is wrong with each"))
+).pipe(
+  Command.withDescription("Load plugins without running them, and show the problems of each"),
+  Command.withExamples([
+    { command: "agentlip plugin check", description: "All plugins of the config file" },
+    { command: "agentlip plugin check plugins/hashtags.ts" }
+  ])
+)

@@ -64,10 +64,12 @@ export const pluginNew = Command.make(
   "new",
   {
     name: Argument.String("NAME").pipe(
-      Argument.withDescription("Lower case letters, digits and hyphens; also the name of its file")
+      Argument.withDescription("The name of the plugin and its file: lower case letters, digits and hyphens")
     ),
     kind: Flag.Literals("kind", [linkifier.name, extractor.name]).pipe(
-      Flag.withDescription("linkifier: finds spans in messages. extractor: attaches facts to topics"),
+      Flag.withDescription(
+        "linkifier: finds spans in messages. extractor: attaches facts to topics. Default: linkifier"
+      ),
       Flag.withDefault(linkifier.name)
     )
   },
@@ -100,4 +102,10 @@ export const pluginNew = Command.make(
       `Then add to ${kind}s in agentlip.config.ts:  { name: "${name}", modulePath: "${modulePath}" }`
     ])
   })
-).pipe(Command.withDescription("Write a plugin to begin with to plugins/NAME.ts of the workspace"))
+).pipe(
+  Command.withDescription("Create plugins/NAME.ts, a small plugin that works"),
+  Command.withExamples([
+    { command: "agentlip plugin new tickets" },
+    { command: "agentlip plugin new decisions --kind extractor" }
+  ])
+)

@@ -18,5 +18,10 @@ export const plugin = Command.make("plugin").pipe(
     pluginList,
     pluginTrip,
     pluginReset
+  ]),
+  Command.withExamples([
+    { command: "agentlip plugin new tickets", description: "Create plugins/tickets.ts" },
+    { command: "agentlip plugin run plugins/tickets.ts --text 'see OPS-42'", description: "Try it" },
+    { command: "agentlip plugin list", description: "Show the plugins of the running hub" }
   ])
 )

@@ -15,41 +15,41 @@ import { fileText, invalid, specFlags, specOfFile, specOfName, withFlags } from 
 
 const flags = {
   file: Argument.String("FILE").pipe(
-    Argument.withDescription("The plugin's module; or --plugin NAME"),
+    Argument.withDescription("The plugin's module. Or pass --plugin"),
     Argument.optional
   ),
   plugin: Flag.String("plugin").pipe(
     Flag.withMetavar("NAME"),
-    Flag.withDescription("The plugin of that name in agentlip.config.ts, with all that is said of it there"),
+    Flag.withDescription("A plugin of agentlip.config.ts, with its settings there"),
     Flag.optional
   ),
   text: Flag.String("text").pipe(
-    Flag.withDescription("What the message says; - reads it from stdin"),
+    Flag.withDescription("The text of the message; - reads it from stdin"),
     Flag.optional
   ),
   message: Flag.String("message").pipe(
     Flag.withMetavar("FILE"),
-    Flag.withDescription("A message as JSON, instead of --text; fields that are missing are made up"),
+    Flag.withDescription("A JSON file with the message, instead of --text. Missing fields get sample values"),
     Flag.optional
   ),
   repeat: Flag.Int("repeat").pipe(
     Flag.withMetavar("N"),
-    Flag.withDescription("Run it so often on the same text, until it fails"),
+    Flag.withDescription("Run it N times on the same text, and stop at the first failure. Default: 1"),
     Flag.withDefault(1)
   ),
   watch: Flag.Boolean("watch").pipe(
     Flag.withDescription(
-      "Run again whenever the plugin, a file that it imports, or a file that these flags name changes; Ctrl-C ends it"
+      "Run again when the plugin, a file that it imports or a file of these flags changes. Ctrl-C stops it"
     ),
     Flag.withDefault(false)
   ),
   inspect: Flag.Boolean("inspect").pipe(
-    Flag.withDescription("Wait for a debugger, and run the plugin in a thread that it can stop"),
+    Flag.withDescription("Wait for a debugger, and run the plugin in a thread"),
     Flag.withDefault(false)
   ),
   inspectPort: Flag.Int("inspect-port").pipe(
     Flag.withMetavar("PORT"),
-    Flag.withDescription("Where on 127.0.0.1 debuggers find it"),
+    Flag.withDescription("The port of the debugger on 127.0.0.1. Default: 9229"),
     Flag.withDefault(9229)
   ),
   ...specFlags
@@ -68,7 +68,7 @@ const madeUp = (text: string): Message => ({
 
 const messageOf = Effect.fnUntraced(function* (text: Option.Option<string>, file: Option.Option<string>) {
   if (Option.isSome(text) === Option.isSome(file))
-    return yield* invalid("Say what the plugin is to run on: --text TEXT, or --message FILE; one of them")
+    return yield* invalid("Pass --text TEXT or --message FILE, not both")
   if (Option.isNone(file)) return madeUp(Option.getOrElse(text, () => ""))
   const given = yield* Effect.mapError(
     Schema.decodeEffect(PartialMessage)(yield* fileText(file.value)),
@@ -86,7 +86,7 @@ const specFor = Effect.fnUntraced(function* (given: {
 }) {
   const { file, plugin } = given
   if (Option.isSome(file) === Option.isSome(plugin))
-    return yield* invalid("Say which plugin: its FILE, or --plugin NAME; one of them")
+    return yield* invalid("Pass FILE or --plugin NAME, not both")
   if (Option.isNone(plugin)) {
     const spec = specOfFile(Option.getOrElse(file, () => ""))
     return { spec, base: process.cwd(), kindIsKnown: false, file: undefined }
@@ -198,5 +198,10 @@ export const pluginRun = Command.make(
       : Effect.flatMap(prepare(given), (prepared) => runAndShow(given, prepared))
   })
 ).pipe(
-  Command.withDescription("Run a plugin on a text, without a hub, and show what it found, logged and took")
+  Command.withDescription("Run a plugin on a text without a hub; show its findings, logs and times"),
+  Command.withExamples([
+    { command: "agentlip plugin run plugins/hashtags.ts --text 'ready for #release'" },
+    { command: "agentlip plugin run --plugin hashtags --text - --watch < message.txt" },
+    { command: "agentlip plugin run plugins/hashtags.ts --text '#a' --inspect", description: "Debug it" }
+  ])
 )
