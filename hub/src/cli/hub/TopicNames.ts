@@ -18,8 +18,11 @@ export const makeTopicNames = (hub: HubClient) => {
         for (const channel of yield* channelsOf(hub)) channels.set(channel.id, channel)
       const channel = channels.get(channel_id)
       if (topic_id === null) return channel?.name ?? channel_id
-      if (channel !== undefined && (!titles.has(topic_id) || name === "topic.renamed"))
+      if (channel !== undefined && (!titles.has(topic_id) || name === "topic.renamed")) {
+        // A topic that is not listed is shown by its id, and not looked for again.
+        titles.set(topic_id, topic_id)
         for (const { id, title } of yield* topicsOf(hub, channel)) titles.set(id, title)
+      }
       return `${channel?.name ?? channel_id}/${titles.get(topic_id) ?? topic_id}`
     },
     // Fall back to the id: a missing name must not end the stream of events.
