@@ -7,11 +7,11 @@ import { Lru } from "../cache/Lru.ts"
 import { type Done, LoaderThread } from "./LoaderThread.ts"
 import type { LoaderJob } from "./loaderMessages.ts"
 
-/** In milliseconds. A thread that spends longer on one job no longer counts towards the limit of threads. */
-const patience = 50
+/** Milliseconds. A thread that spends longer on one job no longer counts towards the limit of threads. */
+const slowJobTime = 50
 
-/** How long a cancelled job may continue before its thread is ended, in milliseconds. */
-const mercy = 25
+/** Milliseconds that a cancelled job may continue before its thread is ended. */
+const cancelTime = 25
 
 /** How long surplus threads without a job are kept, in milliseconds. One thread is always kept. */
 const linger = 5_000
@@ -119,7 +119,7 @@ export class LoaderPool {
       this.#old.add(thread)
       // Start a spare thread, so that the next plugin finds one ready.
       if (this.#idle.size === 0 && this.#booting === 0) this.#boot()
-    }, patience).unref()
+    }, slowJobTime).unref()
     thread.run(pending.job, (result) => {
       clearTimeout(old)
       this.#old.delete(thread)
@@ -152,8 +152,8 @@ export class LoaderPool {
     }
     if (queue.current !== pending) return
     setTimeout(() => {
-      if (queue.current === pending) void queue.thread?.end("nobody waits for it any more")
-    }, mercy).unref()
+      if (queue.current === pending) void queue.thread?.end("its job was cancelled")
+    }, cancelTime).unref()
   }
 
   #boot(ready: () => void = () => {}): void {
