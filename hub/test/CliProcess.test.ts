@@ -260,7 +260,7 @@ describe("agentlip init, up, doctor, down", () => {
     60_000
   )
 
-  it.live("doctor says of a database of Agentlip v1 that it is not damaged, and advises no restore", () =>
+  it.live("doctor says of a database of Agentlip v1 that a hub migrates it, and advises no restore", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
       const run = commandsOf(workspace)
@@ -273,7 +273,10 @@ describe("agentlip init, up, doctor, down", () => {
       db.close()
       const { code, out } = yield* run("doctor")
       assert.strictEqual(code, 1)
-      assert.match(out, /problem +database: .*Agentlip v1\n +→ It is not damaged.*another workspace/)
+      assert.match(
+        out,
+        /problem +database: .*Agentlip v1, not migrated yet.*\n +→ A hub migrates it when it starts/
+      )
       assert.notInclude(out, "restore")
     })
   )
