@@ -114,6 +114,8 @@ export const makePools = ({
         )
         const spares = sparesOf(bootOptions, spec.reuse)
         const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
+        // The start of the host's first loader thread does not count towards the plugin's deadline.
+        yield* loader?.start ?? Effect.void
         watch?.begin(isolate, spec.limits, metrics.of(spec).used)
         loading++
         const began = performance.now()
