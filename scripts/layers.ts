@@ -321,7 +321,15 @@ export const layers: ReadonlyArray<Layer> = [
   {
     name: "cli commands",
     paths: ["hub/src/cli/commands"],
-    mayImport: ["hub workspace", "hub database", "hub plugins", "hub telemetry", "hub", "cli parts"],
+    mayImport: [
+      "hub workspace",
+      "hub database",
+      "hub jobs",
+      "hub plugins",
+      "hub telemetry",
+      "hub",
+      "cli parts"
+    ],
     holds: "a file for each command"
   },
   {

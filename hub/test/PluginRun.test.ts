@@ -324,10 +324,10 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
     Effect.gen(function* () {
       const { at, run } = yield* workspaceWith({ "shouts.ts": shouts })
       for (const [args, says] of [
-        [["--text", "x"], /FILE, or --plugin/],
-        [[at("shouts.ts"), "--plugin", "p", "--text", "x"], /one of them/],
-        [[at("shouts.ts")], /--text TEXT, or --message/],
-        [[at("shouts.ts"), "--text", "x", "--message", "y"], /one of them/],
+        [["--text", "x"], /FILE or --plugin/],
+        [[at("shouts.ts"), "--plugin", "p", "--text", "x"], /not both/],
+        [[at("shouts.ts")], /--text TEXT or --message/],
+        [[at("shouts.ts"), "--text", "x", "--message", "y"], /not both/],
         [[at("shouts.ts"), "--text", "x", "--repeat", "0"], /--repeat/],
         [[at("shouts.ts"), "--text", "x", "--timeout", "soon"], /--timeout/],
         [[at("shouts.ts"), "--text", "x", "--inspect", "--isolation", "wasm"], /leave --isolation out/],

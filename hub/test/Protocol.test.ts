@@ -532,7 +532,8 @@ describe("the workspace", () => {
           yield* hub.rows(
             onPostgres
               ? `SELECT setval('ids', x'${ahead.slice(1)}'::bigint)`
-              : `INSERT INTO channels (id, name, created_at) VALUES ('${ahead}', 'from the future', '2026-01-01T00:00:00.000Z')`
+              : `INSERT INTO meta (key, value) VALUES ('last_id', '${ahead}')
+                  ON CONFLICT (key) DO UPDATE SET value = excluded.value`
           )
         })
       )

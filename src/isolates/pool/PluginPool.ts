@@ -2,7 +2,7 @@
  * The isolates of one plugin and the runs that wait for them. The pool gives each isolate several runs ahead, starts
  * isolates up to the spec's `concurrency`, and takes back runs that an isolate did not start.
  */
-import { Cause, Effect, Exit, type Fiber } from "effect"
+import { Cause, type Duration, Effect, Exit, type Fiber } from "effect"
 import type { PluginError } from "../../Errors.ts"
 import { exitOf } from "../../exits.ts"
 import type { PluginRecorder } from "../../Metrics.ts"
@@ -11,7 +11,7 @@ import type { PluginSpec } from "../../Plugin.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
 import { crashed, unpreparedError } from "../isolate/pluginErrors.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
-import type { PreparedPlugin, Submission } from "../Workers.ts"
+import type { Submission } from "../Workers.ts"
 import { IsolateSet } from "./IsolateSet.ts"
 import type { IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
 import type { PoolHost } from "./PoolHost.ts"
@@ -26,7 +26,7 @@ const handedAhead = 64
 /** Milliseconds between checks of a plugin's files for changes. */
 const changeCheckInterval = 1_000
 
-export class PluginPool implements PreparedPlugin, IsolateOwner, RunPool {
+export class PluginPool implements IsolateOwner, RunPool {
   readonly #spec: PluginSpec
   readonly #host: PoolHost
   readonly #recorder: PluginRecorder
@@ -52,11 +52,15 @@ export class PluginPool implements PreparedPlugin, IsolateOwner, RunPool {
     return this.#admit(new PoolRun(this.#submitted++, submission, this))
   }
 
-  readonly load: Effect.Effect<PluginInfo, PluginError> = Effect.withFiber((fiber) =>
-    Effect.callback<PluginInfo, PluginError>((resume) =>
-      this.#admit(new WaitingLoad(this.#submitted++, fiber, { plugin: this.#spec.name }, resume))
+  /** Loads the plugin within `timeout`, unless an isolate has it loaded. */
+  load(timeout: Duration.Duration): Effect.Effect<PluginInfo, PluginError> {
+    const labels = { plugin: this.#spec.name }
+    return Effect.withFiber((fiber) =>
+      Effect.callback<PluginInfo, PluginError>((resume) =>
+        this.#admit(new WaitingLoad(this.#submitted++, { fiber, labels, timeout, answer: resume }))
+      )
     )
-  )
+  }
 
   waiting(): number {
     const held = this.#loading + this.#isolates.handed
@@ -200,9 +204,7 @@ export class PluginPool implements PreparedPlugin, IsolateOwner, RunPool {
   #grow(waiter: Waiter): boolean {
     if (!this.#canGrow) return false
     this.#loading++
-    const make = Effect.flatMap(this.#resolvedPlugin, (resolved) =>
-      this.#host.make(resolved, this, waiter.labels)
-    )
+    const make = Effect.flatMap(this.#resolvedPlugin, (resolved) => this.#host.make(resolved, this, waiter))
     this.#forkFor(waiter, make, (exit) => {
       this.#loading--
       if (Exit.isSuccess(exit)) this.#adopt(exit.value, waiter)

@@ -1,5 +1,5 @@
 /** What the pools of all plugins on a level share. */
-import type { Effect, Fiber } from "effect"
+import type { Duration, Effect, Fiber } from "effect"
 import type { PluginError } from "../../Errors.ts"
 import type { PluginRecorder } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
@@ -21,11 +21,14 @@ export interface PoolHost {
   readonly recorder: (spec: PluginSpec) => PluginRecorder
   /** Forks an effect that is interrupted when the level closes. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
-  /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load can be interrupted. */
+  /**
+   * Boots an isolate, or takes a spare, and makes it load the plugin within `timeout`: specs that share a pool may have
+   * different ones. Only the load can be interrupted.
+   */
   readonly make: (
     resolved: ResolvedPlugin,
     owner: IsolateOwner,
-    labels: Labels
+    caller: { readonly labels: Labels; readonly timeout: Duration.Duration }
   ) => Effect.Effect<PluginIsolate, PluginError>
   /** Whether the files that an isolate has loaded have changed; `false` if that is not known in time. */
   readonly hasChanged: (isolate: PluginIsolate) => Effect.Effect<boolean>

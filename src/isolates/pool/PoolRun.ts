@@ -1,5 +1,5 @@
 /** A run in the pool of its plugin: it waits for an isolate, is handed to one, and goes back if that does not start it. */
-import { Clock, Effect, type Fiber } from "effect"
+import { Clock, type Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
 import type { Limits } from "../../Plugin.ts"
 import { type AuditLine, Leftover, type LogLevel, ReplyType } from "../../wire/messages.ts"
@@ -47,6 +47,10 @@ export class PoolRun extends Waiter implements IsolateRun {
 
   get labels(): Submission["labels"] {
     return this.submission.labels
+  }
+
+  get timeout(): Duration.Duration {
+    return this.submission.spec.timeout
   }
 
   get limits(): Limits {

@@ -23,7 +23,7 @@ import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
 import { type IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
 import { PluginPool } from "./PluginPool.ts"
-import type { Labels, PoolHost } from "./PoolHost.ts"
+import type { PoolHost } from "./PoolHost.ts"
 import { makeLevelIsolates, type LevelIsolatesOptions } from "./LevelIsolates.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { UsageWatch } from "../watch/UsageWatch.ts"
@@ -103,10 +103,11 @@ export const makePools = ({
     const make = (
       resolved: ResolvedPlugin,
       owner: IsolateOwner,
-      labels: Labels
+      caller: Parameters<PoolHost["make"]>[2]
     ): Effect.Effect<PluginIsolate, PluginError> =>
       Effect.gen(function* () {
         const { spec, grants } = resolved
+        const { labels, timeout } = caller
         const entry = path.resolve(spec.modulePath)
         const bootOptions = yield* Effect.mapError(
           Effect.andThen(checkUnmoved(grants), level.bootOptionsFor(spec, grants)),
@@ -132,13 +133,13 @@ export const makePools = ({
           return yield* loadPlugin(isolate, resolved, entry, modules, labels)
         })
         const loaded = yield* load.pipe(
-          timeoutAwake(Duration.toMillis(spec.timeout), (paused) => {
+          timeoutAwake(Duration.toMillis(timeout), (paused) => {
             const { waitsFor } = isolate
             const why = waitsFor === undefined ? {} : { waitingFor: waitsFor }
             return Effect.fail(
               new PluginTimeout({
                 plugin: spec.name,
-                timeout: spec.timeout,
+                timeout,
                 phase: "load",
                 ...why,
                 ...pausedFor(paused)
@@ -159,7 +160,7 @@ export const makePools = ({
         )
         if (Result.isFailure(loaded)) {
           return (yield* lastGood.canGoBack(spec, entry, modules, loaded.failure))
-            ? yield* make(resolved, owner, labels)
+            ? yield* make(resolved, owner, caller)
             : yield* loaded.failure
         }
         metrics.of(spec).loaded(performance.now() - began)
@@ -171,7 +172,7 @@ export const makePools = ({
         if (spec.reuse === "plugin") memory.add(made, weights[level.name])
         yield* lastGood.keep(spec, entry, modules)
         return made
-      }).pipe(Effect.annotateLogs(labels), Effect.uninterruptible)
+      }).pipe(Effect.annotateLogs(caller.labels), Effect.uninterruptible)
 
     const host: PoolHost = {
       grantsBase: options.grantsBase,
@@ -234,11 +235,14 @@ export const makePools = ({
     return {
       prepare: (spec) => {
         const key = isolateKeyOf(spec)
-        const known = pools.get(key)
-        if (known !== undefined) return known
-        const pool = new PluginPool(spec, host)
+        const pool = pools.get(key) ?? new PluginPool(spec, host)
         pools.set(key, pool)
-        return pool
+        return {
+          submit: (run) => pool.submit(run),
+          load: pool.load(spec.timeout),
+          waiting: () => pool.waiting(),
+          hasEarlier: () => pool.hasEarlier()
+        }
       },
       bootSpares: Effect.suspend(() => sparesOf(level.standardBootOptions, "plugin").fill),
       stats: Effect.sync(count),

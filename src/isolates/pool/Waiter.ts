@@ -1,5 +1,5 @@
 /** Something that waits for an isolate of a plugin: a run (`PoolRun`), or a caller of `load`. */
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, type Duration, Effect, Fiber } from "effect"
 import type { PluginError } from "../../Errors.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
 import type { PluginIsolate } from "./PluginIsolate.ts"
@@ -11,6 +11,8 @@ export abstract class Waiter extends QueuePlace {
   abstract readonly fiber: Fiber.Fiber<unknown, unknown>
   /** Annotations of log lines. */
   abstract readonly labels: Labels
+  /** How long a load for it may take. */
+  abstract readonly timeout: Duration.Duration
   /** Whether it was answered or cancelled. */
   isOver = false
   /** What the pool does for it before an isolate has it: readmission, a boot, a check for changed files. */
@@ -39,21 +41,26 @@ export abstract class Waiter extends QueuePlace {
   }
 }
 
+/** A call of `load`. */
+interface LoadCall {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly labels: Labels
+  readonly timeout: Duration.Duration
+  readonly answer: (answer: Effect.Effect<PluginInfo, PluginError>) => void
+}
+
 export class WaitingLoad extends Waiter {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly labels: Labels
+  readonly timeout: Duration.Duration
   readonly clock: Clock.Clock
-  readonly #answer: (answer: Effect.Effect<PluginInfo, PluginError>) => void
+  readonly #answer: LoadCall["answer"]
 
-  constructor(
-    number: number,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    labels: Labels,
-    answer: (answer: Effect.Effect<PluginInfo, PluginError>) => void
-  ) {
+  constructor(number: number, { fiber, labels, timeout, answer }: LoadCall) {
     super(number)
     this.fiber = fiber
     this.labels = labels
+    this.timeout = timeout
     this.clock = fiber.getRef(Clock.Clock)
     this.#answer = answer
   }

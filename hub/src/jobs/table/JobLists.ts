@@ -24,6 +24,17 @@ const newestFirst = "ORDER BY message_id DESC, content_version DESC, plugin_name
 
 type Read<A> = Effect.Effect<A, SqlError.SqlError>
 
+/** When the message of the oldest pending job was posted; `null` if no job is pending. */
+export const oldestPending: Effect.Effect<string | null, SqlError.SqlError, SqlClient.SqlClient> = Effect.gen(
+  function* () {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ since: string | null }>`
+      SELECT min(m.created_at) AS since FROM derivations d JOIN messages m ON m.id = d.message_id
+      WHERE d.state = 'pending'`
+    return row?.since ?? null
+  }
+)
+
 export class JobLists extends Context.Service<
   JobLists,
   {

@@ -3,6 +3,7 @@ import { Effect, Logger, Option, type Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
 import * as DatabaseServer from "../../../database/DatabaseServer.ts"
 import * as Migrations from "../../../database/Migrations.ts"
+import { oldestPending } from "../../../jobs/table/JobLists.ts"
 import { type Check, checkOf } from "./Check.ts"
 
 const within = "5 seconds"
@@ -42,10 +43,7 @@ const askPostgres = Effect.gen(function* () {
   if (server?.migrated !== true) return { ...facts, tables: undefined, hubs: 0, lag: 0 }
   const [tables] = yield* sql<{ n: number }>`SELECT max(migration_id) AS n FROM migrations`
   const [hubs] = yield* sql<{ n: number }>`SELECT count(*) AS n FROM hubs WHERE alive_until > now()`
-  const [waits] = yield* sql<{ since: string | null }>`
-    SELECT min(m.created_at) AS since FROM derivations d JOIN messages m ON m.id = d.message_id
-    WHERE d.state = 'pending'`
-  const since = waits?.since ?? null
+  const since = yield* oldestPending
   const lag = since === null ? 0 : Math.max(0, (Date.now() - Date.parse(since)) / 1_000)
   const found: PostgresFacts = { ...facts, tables: Number(tables?.n), hubs: Number(hubs?.n), lag }
   return found
