@@ -6,6 +6,8 @@
  * equally small on a slow machine. Jobs always make progress, and a backlog is worked off when posts pause.
  */
 import { Effect } from "effect"
+// The global of Bun lacks `eventLoopUtilization` until this module is loaded.
+import { performance } from "node:perf_hooks"
 
 /** Jobs in a batch while posts arrive. Not fewer, because a commit of many jobs costs little more than one of few. */
 const batch = 32
