@@ -28,6 +28,9 @@ export const hostileModules = {
   manyTypeScript: "many-typescript/plugin.ts"
 } as const
 
+/** Folders of thousands of files. */
+export const numerousFolders = ["deep-chain", "many-typescript"] as const
+
 const plugin = (data = "{}"): string =>
   `export default { name: "hostile", version: "1.0.0", enrich: () => [{ kind: "report", span: { start: 0, end: 1 }, data: ${data} }] }\n`
 

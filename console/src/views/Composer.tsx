@@ -50,11 +50,15 @@ export const Composer = ({ thread }: { readonly thread: Thread }) => {
     current.style.height = `${current.scrollHeight + 2}px`
   }, [text])
   const tooLong = bytesOf(text) > maxBytes
-  const canPost = text.trim() !== "" && !tooLong && sender() !== ""
+  const canPostText = (text: string): boolean =>
+    text.trim() !== "" && bytesOf(text) <= maxBytes && sender() !== ""
+  const canPost = canPostText(text)
+  /** Posts what is in the field: a key may come before the last change of it is drawn. */
   const post = (): void => {
-    if (!canPost) return
+    const written = field.current?.value ?? text
+    if (!canPostText(written)) return
     setText("")
-    void thread.post(sender(), text)
+    void thread.post(sender(), written)
   }
   return (
     <form
