@@ -39,7 +39,10 @@ export const isSignedIn = (): boolean => access.value.state === "signed-in"
 
 /** The text of an error, for people. */
 export const textOf = (error: unknown): string => {
-  if (error instanceof HubError && error.code === "UNREACHABLE") return "The hub does not respond."
+  const isTimeout = error instanceof DOMException && error.name === "TimeoutError"
+  if (isTimeout || (error instanceof HubError && error.code === "UNREACHABLE")) {
+    return "The hub does not respond."
+  }
   return error instanceof Error ? error.message : String(error)
 }
 

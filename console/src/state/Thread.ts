@@ -9,6 +9,8 @@ import { onEvents, onOpen } from "./live.ts"
 const pageSize = 50
 /** Messages in the window. The far end is dropped when more are read at the other. */
 const maxMessages = 250
+/** How long a post may take. In milliseconds. A browser may wait much longer on a connection that is gone. */
+const postTimeout = 10_000
 
 /** A message that the hub has not confirmed. */
 export interface Unsent {
@@ -127,7 +129,9 @@ export class Thread {
   async #send({ key, sender, content_raw }: Unsent): Promise<void> {
     try {
       const payload = { topic_id: this.topic, sender, content_raw }
-      const { message } = await changing(() => hub.createMessage({ payload }, { idempotencyKey: key }))
+      const { message } = await changing(() =>
+        hub.createMessage({ payload }, { idempotencyKey: key, signal: AbortSignal.timeout(postTimeout) })
+      )
       this.#replaceUnsent(key)
       if (this.hasNewer.peek()) await this.load()
       else this.#show(sorted([...this.messages.peek(), message]), [message])
