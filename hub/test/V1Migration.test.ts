@@ -1,7 +1,9 @@
 /** Workspaces of Agentlip v1: a hub takes them over, with everything in them, or leaves them as they are. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -202,6 +204,37 @@ describe("A migration", () => {
     db.exec("PRAGMA journal_mode = DELETE")
     db.exec("BEGIN EXCLUSIVE")
   })
+
+  it.live("refuses while a v1 hub still has the database open, and takes it over afterwards", () =>
+    Effect.gen(function* () {
+      const { workspace, file } = yield* workspaceOfV1({ messages: 20 })
+      const v1 = `
+        const { DatabaseSync } = require("node:sqlite")
+        const db = new DatabaseSync(process.argv[1])
+        db.exec("INSERT INTO channels VALUES ('ch_late', 'late', NULL, '2025')")
+        console.log("open")
+        setInterval(() => {}, 60_000)`
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const other = yield* Effect.acquireRelease(
+            Effect.sync(() =>
+              spawn(process.execPath, ["-e", v1, file], { stdio: ["ignore", "pipe", "inherit"] })
+            ),
+            (other) =>
+              Effect.promise(async () => {
+                other.kill("SIGKILL")
+                if (other.exitCode === null && other.signalCode === null) await once(other, "exit")
+              })
+          )
+          yield* Effect.promise(() => once(other.stdout, "data"))
+          const error = yield* Effect.flip(migrateV1(file))
+          assert.include(error.message, "Stop Agentlip v1")
+          assert.deepStrictEqual(keptIn(workspace), [])
+        })
+      )
+      assert.deepInclude(yield* migrateV1(file), { channels: 3, messages: 20 })
+    })
+  )
 
   it.live("takes what v1 has left in its log", () =>
     Effect.gen(function* () {

@@ -6,7 +6,7 @@
  * - All ids, event numbers and times stay. So does `db_id`: clients see the same database.
  * - v1 did not store which plugin made an enrichment. They belong to `v1Plugin`, and go when a linkifier runs again on
  *   their message.
- * - Attachments count as posted: nobody knows which of them plugins made, and a posted one is never removed.
+ * - v1 did not store which attachments plugins made. All count as posted by clients, so none is removed.
  * - v1 could hold rows whose topic, channel or message is missing. A missing topic or channel is created again, under
  *   its id and with a name that says so. An enrichment without a message is left out: plugins find it again.
  * - JSON that is invalid or not an object becomes the text in an object: `{"invalid":"…"}`.

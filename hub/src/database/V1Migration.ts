@@ -6,6 +6,8 @@
  *
  * - The copy is made in a file of its own, in one transaction, and compared with the old database. Until the end the old
  *   file is only read. If anything fails, or the hub is killed, it is as it was, and the next start begins again.
+ * - SQLite's exclusive lock on the old file fails while another process has it open. So a v1 hub that still runs cannot
+ *   write to the file after it was copied.
  * - The last step is one rename. Before it, the old file gets its second name.
  */
 import { Effect, Layer } from "effect"
@@ -24,6 +26,18 @@ import { type Copied, copyV1 } from "./V1Copy.ts"
 export interface MigratedV1 extends Copied {
   /** Where v1's database is now. */
   readonly kept: string
+}
+
+/** Why v1's database cannot be migrated. It is unchanged. */
+const failure = (database: string, cause: unknown): DatabaseUnusable => {
+  if (cause instanceof DatabaseUnusable) return cause
+  const { problem, reason } = unusable(database, cause)
+  const why = problem === "LOCKED" ? "another process has it open. Stop Agentlip v1 if it still runs" : reason
+  return new DatabaseUnusable({
+    file: database,
+    problem,
+    reason: `it is the database of Agentlip v1, and could not be copied: ${why}. It is unchanged`
+  })
 }
 
 const attempt = <A>(file: string, run: () => A): Effect.Effect<A, DatabaseUnusable> =>
@@ -71,11 +85,13 @@ const isCopyable = (database: string): boolean => {
   return true
 }
 
-/** Writes what is in the log into the file. */
+/** Writes what is in the log into the file. Fails if another process has it open. */
 const checkpoint = (database: string): void => {
   const db = new DatabaseSync(database, { timeout: 0 })
   try {
-    db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA wal_checkpoint(TRUNCATE)")
+  } catch (cause) {
+    throw failure(database, cause)
   } finally {
     db.close()
   }
@@ -109,6 +125,7 @@ const fill = (file: string, database: string) =>
     yield* Migrations.migrate
     const sql = yield* SqlClient.SqlClient
     yield* sql.unsafe(`ATTACH DATABASE ${quoted(database)} AS v1`)
+    yield* sql.unsafe("PRAGMA v1.locking_mode = EXCLUSIVE")
     const copied = yield* sql.withTransaction(
       copyV1((table, rows) => Effect.logInfo(`copying the database of Agentlip v1: ${rows} ${table}`))
     )
@@ -118,14 +135,7 @@ const fill = (file: string, database: string) =>
     return copied
   }).pipe(
     Effect.provide(Layer.fresh(Sqlite.layer({ filename: file }))),
-    Effect.mapError((error) => {
-      const { problem, reason } = unusable(database, origin(error))
-      return new DatabaseUnusable({
-        file: database,
-        problem,
-        reason: `it is the database of Agentlip v1, and could not be copied: ${reason}. It is unchanged`
-      })
-    })
+    Effect.mapError((error) => failure(database, origin(error)))
   )
 
 /**
