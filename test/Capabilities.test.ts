@@ -483,7 +483,7 @@ describe("Capabilities: what a plugin declares", () => {
     assert.isUndefined(missingCapabilities(declared, grants, base))
     assert.strictEqual(
       reasonOf(checkCapabilities(declared, granted, base)),
-      `it declares to need what it is not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant it, write in its entry of the config file:\n  ${line}`
+      `it declares capabilities that are not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant it, write in its entry of the config file:\n  ${line}`
     )
   })
 

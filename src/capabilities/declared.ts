@@ -92,6 +92,6 @@ export const checkCapabilities = (
   if (missing === undefined) return Effect.void
   const asked = Object.entries(missing).map(([kind, entries]) => `${kind} ${entries.join(", ")}`)
   return unprepared(
-    `it declares to need what it is not granted: ${asked.join("; ")}. To grant it, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
+    `it declares capabilities that are not granted: ${asked.join("; ")}. To grant it, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
   )
 }

@@ -12,7 +12,7 @@ const listOf = (ranges: ReadonlyArray<string>): BlockList => {
 }
 
 /** Unspecified, multicast and broadcast addresses. They are refused whatever is granted. */
-const nobodys = listOf(["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8"])
+const unreachable = listOf(["0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8"])
 
 const nonPublicV4 = listOf([
   "0.0.0.0/8",
@@ -41,12 +41,12 @@ const nonPublicV6 = listOf([
   "3fff::/20"
 ])
 
-export type AddressKind = "public" | "private" | "nobody"
+export type AddressKind = "public" | "private" | "unreachable"
 
-/** The kind of an address. Text that is not an address is of kind "nobody". */
+/** The kind of an address. Text that is not an address is "unreachable". */
 export const addressKindOf = (address: string): AddressKind => {
   const family = isIP(address)
-  if (family === 0 || isIn(nobodys, address)) return "nobody"
+  if (family === 0 || isIn(unreachable, address)) return "unreachable"
   if (family === 4) return isIn(nonPublicV4, address) ? "private" : "public"
   return isIn(globalV6, address) && !isIn(nonPublicV6, address) ? "public" : "private"
 }

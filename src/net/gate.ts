@@ -37,7 +37,7 @@ const addressProblem = (
   if (kind === "public") return undefined
   const isName = literalOf(hostOf(url)) === undefined
   const what = isName ? `${targetOf(url)} resolves to ${address}, which` : targetOf(url)
-  if (kind === "nobody") return { refusal: `${what} is no address one could reach; name another host` }
+  if (kind === "unreachable") return { refusal: `${what} cannot be reached; name another host` }
   if (opensAddress(grants, url, address)) return undefined
   const bits = isIP(address) === 6 ? 128 : 32
   const entry = isName && hostOf(url) !== "localhost" ? `${address}/${bits}` : entryFor(url)

@@ -170,7 +170,7 @@ describe("addresses", () => {
       "::ffff:0.0.0.0",
       "",
       "a.b"
-    ].map((address) => [address, "nobody"] as const)
+    ].map((address) => [address, "unreachable"] as const)
   ])("%s is %s", (address, kind) => assert.strictEqual(addressKindOf(address), kind))
 
   it.each([

@@ -117,7 +117,7 @@ export const startHub = async (
   while (!(await isReady())) {
     if (started !== undefined) requireAlive(workspace, started)
     if (Date.now() >= deadline) {
-      // It must not become ready later, when nobody expects it.
+      // Without this it could become ready later, after the caller has given up.
       started?.process.kill("SIGKILL")
       throw notStarted(workspace, `it was not ready after ${timeout} ms`)
     }

@@ -14,7 +14,7 @@ export const circuitTexts = {
   half_open: "half open: one run probes it"
 } as const
 
-/** Outcomes that are nobody's failure. */
+/** Outcomes that do not count as failures. */
 const isFine = (outcome: string): boolean =>
   outcome === "ok" || outcome === "interrupted" || outcome === "circuit_open"
 

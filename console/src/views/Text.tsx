@@ -37,7 +37,7 @@ const linesUnder = (findings: ReadonlyArray<Enrichment>, lanes: ReadonlyMap<Enri
 interface PlaceProps {
   readonly segment: Segment<Enrichment>
   readonly lanes: ReadonlyMap<Enrichment, number>
-  /** The whole text of the first finding, of which this is a part. */
+  /** The whole text of the first finding; this is a part of it. */
   readonly whole: string
 }
 
