@@ -9,7 +9,7 @@
  * transaction another connection do not work, because the hub listens for notifications.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { type Duration, Effect, Layer, Option, Redacted, Result, Semaphore } from "effect"
+import { Clock, type Duration, Effect, Layer, Option, Redacted, Result, Semaphore } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { type SqlClient, SqlError } from "effect/sql"
 
@@ -57,7 +57,11 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
     startupParameters: settings,
     types: makeTypes(),
     ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout })
-  })
+  }).pipe(
+    // The server lives on real time. With a test's clock, an hour that passes at once would time out and reopen
+    // thousands of connections.
+    Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())
+  )
   // Only one transaction of this process waits for the lock, so that the other connections stay free for reads.
   const writer = yield* Semaphore.make(1)
   const lock = client`
