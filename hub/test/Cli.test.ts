@@ -32,7 +32,7 @@ describe("agentlip on a running hub", () => {
       )
       const asJson = yield* run("channel", "list", "--json")
       const { body } = yield* hub.get("/api/v1/channels")
-      assert.deepStrictEqual(asJson.json, { channels: body.channels })
+      assert.deepStrictEqual(asJson.json, { status: "ok", channels: body.channels, count: 1 })
 
       assert.include((yield* run("topic", "list", channel)).out, "a/b topic")
       assert.strictEqual(id(yield* run("topic", "rename", "general/a/b topic", "c")), topic)
@@ -77,8 +77,8 @@ describe("agentlip on a running hub", () => {
       assert.strictEqual(conflict.code, 2)
       const conflictJson = yield* run("msg", "delete", message, "--expected-version", "1", "--json")
       assert.strictEqual(conflictJson.code, 2)
-      assert.strictEqual(conflictJson.out, "")
-      const refused = JSON.parse(conflictJson.err)
+      assert.strictEqual(conflictJson.out, conflictJson.err)
+      const refused = conflictJson.json
       assert.strictEqual(refused.code, "VERSION_CONFLICT")
       assert.deepStrictEqual(refused.details, { current: 2 })
 
@@ -131,7 +131,9 @@ describe("agentlip on a running hub", () => {
       assert.strictEqual(id(yield* run(...fact, '{"a":1}', "--key", "k")), first)
       assert.match((yield* run("attachment", "list", topic, "--kind", "note")).out, /note +k +\{"a":1\}/)
       assert.deepStrictEqual((yield* run("attachment", "list", topic, "--kind", "x", "--json")).json, {
-        attachments: []
+        status: "ok",
+        attachments: [],
+        count: 0
       })
     })
   )

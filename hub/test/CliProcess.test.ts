@@ -52,7 +52,7 @@ describe("agentlip listen", () => {
         const first = yield* hubOn(workspace)
         const { topic } = yield* makeTopic(first)
         const all = yield* start(["listen", "--since", "0", "-w", workspace])
-        const tail = yield* start(["msg", "tail", "general/first", "-w", workspace, "--json"])
+        const tail = yield* start(["msg", "tail", "general/first", "--follow", "-w", workspace, "--json"])
         yield* say(first, topic, "before")
         yield* Effect.forEach([all, tail], (child) => has(child, "before"))
         first.process.kill("SIGKILL")

@@ -94,8 +94,8 @@ describe("what a hub says", { timeout: 120_000 }, () => {
         ["listen", "--since", "0", "--text"],
         ["listen", "--since", "0", "--json"],
         ["listen", found.topic, "--since", "0", "--text"],
-        ["msg", "tail", found.topic],
-        ["msg", "tail", found.topic, "--json"]
+        ["msg", "tail", found.topic, "--follow"],
+        ["msg", "tail", found.topic, "--follow", "--json"]
       ]) {
         const what = command.map((word) => word.replace(found.topic, "TOPIC")).join(" ")
         const child = yield* start([...command, "--workspace", workspace])

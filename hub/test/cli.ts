@@ -1,12 +1,10 @@
 /** The command line, in this process and as one of its own. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Runtime, Stdio, Stream } from "effect"
-import { Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { agentlipFor } from "../src/cli/commands/agentlip.ts"
-import * as Errors from "../src/cli/render/Errors.ts"
+import { commandLine } from "../src/cli/commandLine.ts"
 import { hubMain, root } from "./hubProcess.ts"
 import type { Json } from "./testHub.ts"
 
@@ -41,20 +39,14 @@ export const commandsOf =
   (workspace: string, stdin: string | Uint8Array = "") =>
   (...args: ReadonlyArray<string>): Effect.Effect<Outcome> =>
     Effect.gen(function* () {
-      const run = Command.runWith(yield* agentlipFor(args), { version: "0.0.0" })
-      const exit = yield* Effect.exit(run([...args, "--workspace", workspace]))
+      const run = commandLine([...args, "--workspace", workspace], { oneOutput: false })
+      const exit = yield* Effect.exit(run)
       const code = yield* Effect.callback<number>((resume) =>
         Runtime.defaultTeardown(exit, (code) => resume(Effect.succeed(code)))
       )
       const lines = (texts: ReadonlyArray<unknown>) => texts.map((text) => `${String(text)}\n`).join("")
       return outcome(code, lines(yield* TestConsole.logLines), lines(yield* TestConsole.errorLines))
-    }).pipe(
-      Effect.provide([
-        Layer.provideMerge(stdinOf(stdin), NodeServices.layer),
-        Errors.layer(Errors.wantsJson(args)),
-        TestConsole.layer
-      ])
-    )
+    }).pipe(Effect.provide([Layer.provideMerge(stdinOf(stdin), NodeServices.layer), TestConsole.layer]))
 
 export interface Child {
   readonly process: ChildProcess

@@ -1,11 +1,15 @@
 /** Runs the command of a process, and ends the process with the command's exit code. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
-import { Command } from "effect/cli"
-import { agentlipFor } from "./commands/agentlip.ts"
-import * as Errors from "./render/Errors.ts"
+import * as fs from "node:fs"
+import { commandLine } from "./commandLine.ts"
 import * as Stop from "./Stop.ts"
-import { version } from "./version.ts"
+
+/** Whether stdout and stderr are the same, as in a terminal or after `2>&1`. */
+const isOneOutput = (): boolean => {
+  const [out, err] = [1, 2].map((descriptor) => fs.fstatSync(descriptor))
+  return out?.dev === err?.dev && out?.ino === err?.ino
+}
 
 export const run = (args: ReadonlyArray<string>): void => {
   // A reader such as `head` may close the pipe early. Commands that run for long check for that themselves.
@@ -15,9 +19,8 @@ export const run = (args: ReadonlyArray<string>): void => {
     })
   }
   Stop.watchSignals()
-  agentlipFor(args).pipe(
-    Effect.flatMap((agentlip) => Command.runWith(agentlip, { version })(args)),
-    Effect.provide([NodeServices.layer, Errors.layer(Errors.wantsJson(args))]),
+  commandLine(args, { oneOutput: isOneOutput() }).pipe(
+    Effect.provide(NodeServices.layer),
     NodeRuntime.runMain({ teardown: Stop.teardown })
   )
 }

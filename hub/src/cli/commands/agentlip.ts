@@ -56,7 +56,7 @@ export const agentlipFor = ([first = ""]: ReadonlyArray<string>) =>
           command: "agentlip msg send general/hello 'Hello' --create",
           description: "Post to it from another terminal"
         },
-        { command: "agentlip listen", description: "Follow what happens" }
+        { command: "agentlip listen --since now", description: "Follow what happens" }
       ])
     )
   })

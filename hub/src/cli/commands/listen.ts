@@ -1,6 +1,7 @@
 /** `agentlip listen` */
-import { Effect, Option, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { CommandError } from "../CommandError.ts"
 import { Json } from "../flags/Globals.ts"
 import { channelFlag, channelOf, topicArgument, topicIdOf } from "../flags/Names.ts"
 import { connect } from "../hub/HubClient.ts"
@@ -10,6 +11,16 @@ import { eventLine } from "../render/EventLine.ts"
 import { writeLines } from "../render/Lines.ts"
 import { jsonText } from "../render/Output.ts"
 
+const eventNumber = (given: string) =>
+  /^\d{1,15}$/.test(given)
+    ? Effect.succeed(Number(given))
+    : Effect.fail(
+        new CommandError({
+          reason: `--since takes the number of an event, or now; not ${JSON.stringify(given)}`,
+          code: "USAGE"
+        })
+      )
+
 export const listen = Command.make(
   "listen",
   {
@@ -18,12 +29,12 @@ export const listen = Command.make(
       Flag.withDescription("Also events of this channel; may be repeated. Default without TOPIC: everything"),
       Flag.atLeast(0)
     ),
-    since: Flag.Int("since").pipe(
+    since: Flag.String("since").pipe(
       Flag.withMetavar("EVENT"),
       Flag.withDescription(
-        "Start after the event with this number; 0: with the first one. Default: the next event"
+        "Start after the event with this number, or with the next event: now. Default: 0, the first event"
       ),
-      Flag.optional
+      Flag.withDefault("0")
     ),
     text: Flag.Boolean("text").pipe(
       Flag.withDescription("Print text for people. Default: text in a terminal, JSON lines elsewhere"),
@@ -40,7 +51,7 @@ export const listen = Command.make(
       topics: yield* Effect.forEach(topics, (topic) => topicIdOf(hub, topic))
     }
     const everything = channels.length === 0 && topics.length === 0
-    const after = Option.isSome(since) ? since.value : yield* newest(hub)
+    const after = since === "now" ? yield* newest(hub) : yield* eventNumber(since)
     const names = makeTopicNames(hub)
     yield* follow(hub, after, everything ? undefined : ids).pipe(
       Stream.mapEffect((event) =>
@@ -56,11 +67,8 @@ export const listen = Command.make(
     "Print events as they happen, until Ctrl-C. If the hub stops, waits for it and continues with the next event"
   ),
   Command.withExamples([
-    { command: "agentlip listen", description: "Follow everything" },
-    { command: "agentlip listen general/hello", description: "Follow one topic" },
-    {
-      command: "agentlip listen --since 0 --json | jq -r .name",
-      description: "Read all events from the first"
-    }
+    { command: "agentlip listen", description: "Read all events, then follow new ones" },
+    { command: "agentlip listen general/hello --since now", description: "Follow one topic" },
+    { command: "agentlip listen --json | jq -r .name" }
   ])
 )

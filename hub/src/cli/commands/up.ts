@@ -34,7 +34,7 @@ const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: bool
       `The hub of ${root} is at ${url}. Press Ctrl-C to stop it.`,
       "",
       `  Post a message:  ${commandFor(root, post)}`,
-      `  Follow events:   ${commandFor(root, "listen")}`,
+      `  Follow events:   ${commandFor(root, "listen --since now")}`,
       `  Open the page:   ${commandFor(root, "open")}`,
       "",
       readersText(readAuth)

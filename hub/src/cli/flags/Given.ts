@@ -1,5 +1,5 @@
 /** Input besides flags: text from stdin, and the user's name. */
-import { Effect, Option, Stdio, Stream } from "effect"
+import { Context, Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 import * as os from "node:os"
 import { CommandError } from "../CommandError.ts"
@@ -9,7 +9,11 @@ const maxInput = 1024 * 1024
 
 const invalid = (reason: string) => new CommandError({ reason, code: "INVALID_INPUT" })
 
-/** Reads all of stdin, without the final newline. */
+/** Whether text from stdin keeps its final newline, as in Agentlip v1. Default `false`. */
+export const KeepsNewline = Context.Reference<boolean>("@agentlip/hub/KeepsNewline", {
+  defaultValue: () => false
+})
+
 const readInput = Effect.gen(function* () {
   const { stdin } = yield* Stdio.Stdio
   const parts: Array<Uint8Array> = []
@@ -29,7 +33,7 @@ const readInput = Effect.gen(function* () {
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts)),
     catch: () => invalid("stdin is not UTF-8 text")
   })
-  return text.replace(/\r?\n$/, "")
+  return (yield* KeepsNewline) ? text : text.replace(/\r?\n$/, "")
 })
 
 export const textArgument = (name: string, description: string) =>

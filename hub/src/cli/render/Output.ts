@@ -1,5 +1,5 @@
 /** Prints results: JSON for programs, tables for people. */
-import { Console, Effect } from "effect"
+import { Console, Context, Effect } from "effect"
 import { CliOutput } from "effect/cli"
 import { printable, printableJson, printableLine } from "@agentlip/plugin-runtime/text"
 import { Json } from "../flags/Globals.ts"
@@ -34,10 +34,27 @@ export const table = (
   return cells.map(padded)
 }
 
-/** Prints a result: one JSON document with `--json`, otherwise lines of text. */
-export const show = (value: unknown, text: () => string | ReadonlyArray<string>) =>
-  Effect.flatMap(Json, (json) => {
-    if (json) return Console.log(jsonText(value))
-    const lines = text()
-    return Console.log(printable(typeof lines === "string" ? lines : lines.join("\n")))
-  })
+/** Fields that Agentlip v1 has beside a list. */
+export const pageOf = (items: ReadonlyArray<unknown>, { has_more }: { readonly has_more: boolean }) => ({
+  count: items.length,
+  hasMore: has_more
+})
+
+/** Whether stdout has the command's JSON document, or needs none. One for each run of a command. */
+export const Printed = Context.Reference<{ document: boolean }>("@agentlip/hub/Printed", {
+  defaultValue: () => ({ document: true })
+})
+
+/**
+ * Prints a result: one JSON document with `--json`, otherwise lines of text. The document has `status`: `"ok"`, unless
+ * the value has its own.
+ */
+export const show = Effect.fnUntraced(function* (value: object, text: () => string | ReadonlyArray<string>) {
+  if (yield* Json) {
+    const printed = yield* Printed
+    printed.document = true
+    return yield* Console.log(jsonText({ status: "ok", ...value }))
+  }
+  const lines = text()
+  return yield* Console.log(printable(typeof lines === "string" ? lines : lines.join("\n")))
+})

@@ -56,7 +56,7 @@ export const attachmentCreate = Command.make(
     }
     const id = yield* topicIdOf(hub, topic)
     const answer = yield* hub.ask((api) => api.writes.createAttachment({ params: { id }, payload }))
-    yield* show(answer, () => answer.attachment.id)
+    yield* show({ ...answer, deduplicated: answer.event_id === null }, () => answer.attachment.id)
   })
 ).pipe(
   Command.withDescription("Attach a value to a topic and print the attachment's id"),

@@ -26,7 +26,7 @@ export const attachmentList = Command.make(
       attachments.push(...page.attachments)
       more = page.has_more
     }
-    yield* show({ attachments }, () =>
+    yield* show({ attachments, count: attachments.length }, () =>
       table(
         ["ID", "CREATED", "KIND", "KEY", "VALUE"],
         attachments.map(({ id, created_at, kind, key, value_json }) => [

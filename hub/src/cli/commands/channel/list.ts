@@ -8,7 +8,7 @@ import { show, table } from "../../render/Output.ts"
 export const channelList = Command.make("list", {}, () =>
   Effect.gen(function* () {
     const channels = yield* channelsOf(yield* connect)
-    yield* show({ channels }, () =>
+    yield* show({ channels, count: channels.length }, () =>
       table(
         ["ID", "NAME", "CREATED", "DESCRIPTION"],
         channels.map(({ id, name, created_at, description }) => [id, name, created_at, description])

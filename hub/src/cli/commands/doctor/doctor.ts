@@ -9,6 +9,7 @@ import { pluginChecks } from "./plugins.ts"
 import { serviceChecks } from "./services.ts"
 import { namedFolder, Trust } from "../../flags/Globals.ts"
 import { serviceFlags } from "../../flags/ServiceFlags.ts"
+import { documentOf } from "../../render/Errors.ts"
 import { indented, show } from "../../render/Output.ts"
 
 const node = (version: string): Check => {
@@ -43,14 +44,19 @@ export const doctor = Command.make("doctor", serviceFlags, (services) =>
         : [])
     ]
     const problems = checks.filter(({ status }) => status === "problem").length
-    yield* show({ workspace, ok: problems === 0, checks }, () => checks.flatMap(render))
-    if (problems > 0) {
-      return yield* new CommandError({
-        reason:
-          problems === 1 ? "There is a problem; see above" : `There are ${problems} problems; see above`,
-        code: "PROBLEMS"
-      })
-    }
+    const error =
+      problems === 0
+        ? undefined
+        : new CommandError({
+            reason:
+              problems === 1 ? "There is a problem; see above" : `There are ${problems} problems; see above`,
+            code: "PROBLEMS"
+          })
+    const report = { workspace, ok: problems === 0, checks }
+    yield* show({ ...report, ...(error === undefined ? {} : documentOf(error)) }, () =>
+      checks.flatMap(render)
+    )
+    if (error !== undefined) return yield* error
   })
 ).pipe(
   Command.withDescription("Check the workspace, its plugins and this machine; show how to fix each problem"),

@@ -17,7 +17,7 @@ export const msgDelete = Command.make(
       ...versionOf(expectedVersion)
     }
     const answer = yield* ask((api) => api.writes.changeMessage({ params: { id: message }, payload }))
-    yield* show(answer, () => message)
+    yield* show({ ...answer, deleted: true }, () => message)
   })
 ).pipe(
   Command.withDescription(

@@ -5,7 +5,7 @@ import { CommandError } from "../../CommandError.ts"
 import { channelFlag, channelOf, topicArgument, topicIdOf } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
 import { connect } from "../../hub/HubClient.ts"
-import { show, table } from "../../render/Output.ts"
+import { pageOf, show, table } from "../../render/Output.ts"
 
 export const msgList = Command.make(
   "list",
@@ -37,7 +37,7 @@ export const msgList = Command.make(
       after_id: Option.getOrUndefined(after)
     }
     const answer = yield* hub.ask((api) => api.reads.messages({ query }))
-    yield* show(answer, () => [
+    yield* show({ ...answer, ...pageOf(answer.messages, answer) }, () => [
       ...table(
         ["ID", "VERSION", "CREATED", "SENDER", "CONTENT"],
         answer.messages.map(({ id, version, created_at, sender, content_raw }) => [

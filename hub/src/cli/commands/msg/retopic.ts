@@ -1,6 +1,7 @@
 /** `agentlip msg retopic` */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { CommandError } from "../../CommandError.ts"
 import { expectedVersion, versionOf } from "../../flags/Given.ts"
 import { messageArgument, topicArgument, topicIdOf } from "../../flags/Names.ts"
 import { connect } from "../../hub/HubClient.ts"
@@ -17,9 +18,19 @@ export const msgRetopic = Command.make(
       ),
       Flag.withDefault("one")
     ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("Confirm --mode all, which needs it"),
+      Flag.withDefault(false)
+    ),
     expectedVersion
   },
-  Effect.fnUntraced(function* ({ message, topic, mode, expectedVersion }) {
+  Effect.fnUntraced(function* ({ message, topic, mode, force, expectedVersion }) {
+    if (mode === "all" && !force) {
+      return yield* new CommandError({
+        reason: "--mode all moves every message of the topic; pass --force too",
+        code: "INVALID_INPUT"
+      })
+    }
     const hub = yield* connect
     const payload = {
       op: "move_topic" as const,

@@ -25,7 +25,7 @@ export const msgSend = Command.make(
       topic_id: yield* create ? createdTopicIdOf(hub, topic) : topicIdOf(hub, topic)
     }
     const answer = yield* hub.ask((api) => api.writes.createMessage({ payload }))
-    yield* show(answer, () => answer.message.id)
+    yield* show({ ...answer, message_id: answer.message.id }, () => answer.message.id)
   })
 ).pipe(
   Command.withDescription("Post a message and print its id"),

@@ -2,7 +2,7 @@
 import { printable, printableLine } from "@agentlip/plugin-runtime/text"
 import { type Finding, knownEvent, type LiveEvent, type Message } from "@agentlip/protocol"
 import { Effect, Stream } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import { Json } from "../../flags/Globals.ts"
 import { topicArgument, topicIdOf } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
@@ -10,7 +10,7 @@ import { connect, type HubClient } from "../../hub/HubClient.ts"
 import { follow, newest } from "../../hub/Live.ts"
 import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { writeLines } from "../../render/Lines.ts"
-import { jsonText } from "../../render/Output.ts"
+import { jsonText, show } from "../../render/Output.ts"
 
 /** Messages whose findings are fetched at the start, the newest ones. */
 const withFindings = 100
@@ -85,37 +85,58 @@ const foundIn = Effect.fnUntraced(function* ({ ask }: HubClient, messages: Reado
   return Map.groupBy(findings, ({ message_id }) => message_id)
 })
 
+/** Prints new messages and findings as they arrive, after those that are there. */
+const followFrom = Effect.fnUntraced(function* (
+  hub: HubClient,
+  after: number,
+  transcript: Transcript,
+  { topic_id, messages }: { readonly topic_id: string; readonly messages: ReadonlyArray<Message> },
+  before: ReadonlyArray<string>
+) {
+  // Messages posted between the requests for `after` and for the messages are in both. Print them once.
+  const shown = new Set(messages.map(({ id }) => id))
+  const isNew = ({ name, entity }: LiveEvent): boolean => name !== "message.created" || !shown.has(entity.id)
+  const live = follow(hub, after, { topics: [topic_id] }).pipe(
+    Stream.filter(isNew),
+    Stream.flatMap((event) => Stream.fromIterable(transcript.event(event)))
+  )
+  yield* Stream.fromIterable(before).pipe(Stream.concat(live), writeLines)
+})
+
 export const msgTail = Command.make(
   "tail",
-  { topic: topicArgument, limit: limitFlag(10, "How many messages to print first") },
-  Effect.fnUntraced(function* ({ topic, limit }) {
+  {
+    topic: topicArgument,
+    limit: limitFlag(50, "How many messages to print"),
+    follows: Flag.Boolean("follow").pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("Print new messages too, as they arrive, until Ctrl-C. Default: print and end"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function* ({ topic, limit, follows }) {
     const hub = yield* connect
     const json = yield* Json
     const topic_id = yield* topicIdOf(hub, topic)
-    const after = yield* newest(hub)
+    const after = follows ? yield* newest(hub) : 0
     const { messages } = yield* hub.ask((api) => api.reads.messages({ query: { topic_id, limit } }))
     const transcript = new Transcript(topic_id, json)
-    // Messages posted between the two requests above are in the list and in the events. Print them once.
-    const shown = new Set(messages.map(({ id }) => id))
-    const isNew = ({ name, entity }: LiveEvent): boolean =>
-      name !== "message.created" || !shown.has(entity.id)
     // Newest first, so that a page that is full lacks those of the oldest messages.
     const found = yield* foundIn(hub, json ? [] : messages.slice(0, withFindings))
-    const before = Stream.fromIterable(messages.toReversed()).pipe(
-      Stream.map((message) => [
+    const lines = messages
+      .toReversed()
+      .flatMap((message) => [
         ...transcript.message(message),
         ...(found.get(message.id) ?? []).map((finding) => findingLine(finding, message.content_raw))
       ])
-    )
-    const live = follow(hub, after, { topics: [topic_id] }).pipe(
-      Stream.filter(isNew),
-      Stream.map((event) => transcript.event(event))
-    )
-    yield* before.pipe(Stream.concat(live), Stream.flatMap(Stream.fromIterable), writeLines)
+    return yield* follows
+      ? followFrom(hub, after, transcript, { topic_id, messages }, lines)
+      : show({ messages, count: messages.length }, () => lines)
   })
 ).pipe(
-  Command.withDescription(
-    "Print the newest messages of a topic and what plugins found in them, then new ones as they arrive"
-  ),
-  Command.withExamples([{ command: "agentlip msg tail general/hello --limit 3" }])
+  Command.withDescription("Print the newest messages of a topic and what plugins found in them"),
+  Command.withExamples([
+    { command: "agentlip msg tail general/hello --limit 3" },
+    { command: "agentlip msg tail general/hello --follow", description: "Go on with new messages" }
+  ])
 )

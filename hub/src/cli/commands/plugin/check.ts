@@ -1,5 +1,5 @@
 /** `agentlip plugin check`: checks that plugins load with their config, and prints errors like a compiler. */
-import { printable, printableLine } from "@agentlip/plugin-runtime/text"
+import { printableLine } from "@agentlip/plugin-runtime/text"
 import {
   type CodePlace,
   type ConfigError,
@@ -7,7 +7,7 @@ import {
   loadConfig,
   PluginRuntime
 } from "@agentlip/plugin-runtime"
-import { Console, Effect, Option, Result } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -16,8 +16,9 @@ import { namedRedactorOf } from "../../../plugins/Secrets.ts"
 import { configDefaults } from "../../../plugins/configDefaults.ts"
 import { CommandError } from "../../CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "../../plugins/DryRun.ts"
-import { Json, workspaceFolder } from "../../flags/Globals.ts"
-import { jsonText } from "../../render/Output.ts"
+import { workspaceFolder } from "../../flags/Globals.ts"
+import { documentOf } from "../../render/Errors.ts"
+import { show } from "../../render/Output.ts"
 import { pathFromHere, placeText, problemOf } from "../../plugins/PluginProblem.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "../../flags/SpecFlags.ts"
 
@@ -156,8 +157,10 @@ export const pluginCheck = Command.make(
       })),
       problems: findings
     }
-    yield* Console.log((yield* Json) ? jsonText(document) : printable(lines.join("\n")))
-    if (findings.length > 0) return yield* new CommandError({ reason: summary, code: "CHECK_FAILED" })
+    const error =
+      findings.length === 0 ? undefined : new CommandError({ reason: summary, code: "CHECK_FAILED" })
+    yield* show({ ...document, ...(error === undefined ? {} : documentOf(error)) }, () => lines)
+    if (error !== undefined) return yield* error
   })
 ).pipe(
   Command.withDescription("Load plugins without running them, and show the problems of each"),

@@ -6,7 +6,7 @@ import { namedRedactorOf } from "../../../plugins/Secrets.ts"
 import { CommandError } from "../../CommandError.ts"
 import { textOf } from "../../flags/Given.ts"
 import { Json, workspaceFolder } from "../../flags/Globals.ts"
-import { jsonText } from "../../render/Output.ts"
+import { show } from "../../render/Output.ts"
 import { problemOf } from "../../plugins/PluginProblem.ts"
 import { reportOf } from "../../plugins/reportOf.ts"
 import { runOnChanges } from "../../plugins/Watch.ts"
@@ -99,6 +99,7 @@ const document = Effect.fnUntraced(function* (report: RunReport) {
   const { spec, info, text, output, error, logs, times, snippet } = report
   const problem = error === undefined ? undefined : problemOf(error, spec)
   return {
+    status: error === undefined ? "ok" : "error",
     ok: error === undefined,
     plugin: {
       name: spec.name,
@@ -160,7 +161,10 @@ const runAndShow = Effect.fnUntraced(function* (given: Flags, prepared: Prepared
     })
   )
   const json = yield* Json
-  yield* Console.log(json ? jsonText(yield* document(report)) : render(report, paper()).join("\n"))
+  // The lines have colours, which `show` would escape.
+  yield* json
+    ? Effect.flatMap(document(report), (document) => show(document, () => []))
+    : Console.log(render(report, paper()).join("\n"))
   if (report.error === undefined) return
   const problem = problemOf(report.error, report.spec)
   return yield* new CommandError({

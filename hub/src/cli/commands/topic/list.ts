@@ -4,7 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { channelArgument, channelOf } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
 import { connect } from "../../hub/HubClient.ts"
-import { show, table } from "../../render/Output.ts"
+import { pageOf, show, table } from "../../render/Output.ts"
 
 export const topicList = Command.make(
   "list",
@@ -21,7 +21,7 @@ export const topicList = Command.make(
     const hub = yield* connect
     const { id } = yield* channelOf(hub, channel)
     const answer = yield* hub.ask((api) => api.reads.topics({ params: { id }, query: { limit, offset } }))
-    yield* show(answer, () => [
+    yield* show({ ...answer, ...pageOf(answer.topics, answer) }, () => [
       ...table(
         ["ID", "UPDATED", "TITLE"],
         answer.topics.map(({ id, updated_at, title }) => [id, updated_at, title])
