@@ -38,6 +38,7 @@ const long = [
   "test/zoo/ZooWasm",
   "hub/test/CliProcess",
   "hub/test/Connections",
+  "hub/test/ConsolePage",
   "hub/test/Crash",
   "hub/test/DatabaseFile",
   "hub/test/Kill",
@@ -113,7 +114,7 @@ export default defineConfig({
     // A process per file: a rogue that takes its host down takes one file with it, never the run.
     pool: "forks",
     // Tests wait for isolates and processes about as long as they work; Vitest's own choice on two cores is one.
-    maxWorkers: 3,
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     execArgv: [`--conditions=${condition}`],
     testTimeout: 20_000,

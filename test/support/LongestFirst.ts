@@ -7,6 +7,7 @@ const long = [
   "ZooWasm.test.ts",
   "ZooProcess.test.ts",
   "Zoo.test.ts",
+  "ConsolePage.test.ts",
   "ZooControls.test.ts",
   "HostRobustness.test.ts",
   "Main.test.ts",
@@ -19,6 +20,9 @@ const long = [
   "WarmPath.test.ts",
   "Grants.test.ts",
   "Bun.test.ts",
+  "Process.test.ts",
+  "PluginRun.test.ts",
+  "Reads.test.ts",
   "AuthorErrors.test.ts",
   "Terminal.test.ts",
   "Hubs.test.ts"
