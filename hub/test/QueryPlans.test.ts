@@ -136,6 +136,13 @@ const everyStatement = Effect.gen(function* () {
 /** Takes SQLite's write lock, and reads no row. */
 const readsNothing = /WHERE 1 = 0/
 
+/**
+ * A plan of several rows has a scan of a child table without an index. SQLite runs it only if the same statement has
+ * violated the foreign key before.
+ */
+const foreignKeyOf = (text: string, step: string): boolean =>
+  /^\s*INSERT INTO messages/.test(text) && step === "SCAN attachments"
+
 /** What is wrong with the way to do it; nothing is all right. */
 const objection = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, { text, params }: Recorded) {
   if (readsNothing.test(text)) return undefined
@@ -147,7 +154,9 @@ const objection = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, { text,
     const steps = explained.map(({ detail }) => String(detail))
     const table = steps.find((step) => {
       const [, name = ""] = /^SCAN (\w+)/.exec(step) ?? []
-      return (growing.includes(name) || /^[admse]$/.test(name)) && !partial.test(step)
+      return (
+        (growing.includes(name) || /^[admse]$/.test(name)) && !partial.test(step) && !foreignKeyOf(text, step)
+      )
     })
     if (table !== undefined) return table
     return mayBe(text, mayBeSorted) ? undefined : steps.find((step) => step.includes("TEMP B-TREE"))

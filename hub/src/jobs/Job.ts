@@ -8,6 +8,12 @@ export interface ContentKey {
   readonly content_version: number
 }
 
+/** A content that was written just now. */
+export interface PostedContent extends ContentKey {
+  /** The W3C trace context of the request that wrote it; `null` if it was not traced. */
+  readonly traceparent: string | null
+}
+
 /** Identifies a job. */
 export interface JobKey extends ContentKey {
   readonly plugin_name: string

@@ -12,18 +12,20 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import * as Trace from "../core/Trace.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Specs } from "../plugins/Specs.ts"
-import { type ClaimedJob, type ContentKey, jobKeyOf, type JobKey } from "./Job.ts"
+import { type ClaimedJob, jobKeyOf, type JobKey, type PostedContent } from "./Job.ts"
 import * as Leases from "./Leases.ts"
 import { JobTable, type OpenJob } from "./table/JobTable.ts"
 
 export class JobQueue extends Context.Service<
   JobQueue,
   {
-    /** Writes a job for every plugin. Call it inside the transaction that writes the content. */
-    readonly offer: (content: ContentKey, created_at: string) => Effect.Effect<void, SqlError.SqlError>
+    /** Writes a job of each content for every plugin. Call it inside the transaction that writes the contents. */
+    readonly offer: (
+      contents: ReadonlyArray<PostedContent>,
+      created_at: string
+    ) => Effect.Effect<void, SqlError.SqlError>
     /**
      * Reopens ended jobs and creates missing ones. Call it inside a transaction. Jobs that are already open are left
      * alone, and so are jobs that the same `backfill` has opened before. Returns how many jobs it opened.
@@ -83,18 +85,20 @@ export class JobQueue extends Context.Service<
         }
         hubs.listen("jobs", arrive)
         const announce = sql.afterCommit(Effect.sync(arrive))
-        const announcePost = sql.afterCommit(
-          Effect.sync(() => {
-            posts++
-            arrive()
-          })
-        )
 
-        const offer = Effect.fnUntraced(function* (content: ContentKey, created_at: string) {
+        const offer = Effect.fnUntraced(function* (
+          contents: ReadonlyArray<PostedContent>,
+          created_at: string
+        ) {
           const plugins = specs.current().map(({ name }) => name)
-          if (plugins.length === 0) return
-          yield* table.post({ ...content, plugins, created_at, traceparent: (yield* Trace.current) ?? null })
-          yield* announcePost
+          if (plugins.length === 0 || contents.length === 0) return
+          yield* table.post(contents, plugins, created_at)
+          yield* sql.afterCommit(
+            Effect.sync(() => {
+              posts += contents.length
+              arrive()
+            })
+          )
         })
 
         const offerAgain = Effect.fnUntraced(function* (

@@ -14,11 +14,13 @@ import {
 import * as Dialect from "../database/Dialect.ts"
 import { Findings } from "../jobs/Findings.ts"
 import { EventLog } from "../core/EventLog.ts"
-import { Ids } from "../core/Ids.ts"
+import type { Ids } from "../core/Ids.ts"
+import * as Trace from "../core/Trace.ts"
 import { timestamp } from "../timestamp.ts"
 import { JobQueue } from "../jobs/JobQueue.ts"
 import { Pages } from "../database/Pages.ts"
 import { forgetContent } from "./KeptAnswers.ts"
+import { makePosts, type NewMessage, type Posted } from "./Posts.ts"
 import { Topics } from "./Topics.ts"
 
 export const maxMessageBytes = 64 * 1024
@@ -32,11 +34,6 @@ export interface MessageQuery {
   readonly after_id?: string | undefined
   /** Default `desc`: newest first. */
   readonly order?: "asc" | "desc" | undefined
-}
-
-interface Changed {
-  readonly message: Message
-  readonly event_id: number
 }
 
 /** Messages moved by one statement. */
@@ -58,17 +55,14 @@ export class Messages extends Context.Service<
       InvalidInput | Storage
     >
     readonly get: (id: string) => Effect.Effect<Message, NotFound | Storage>
-    readonly create: (message: {
-      readonly topic_id: string
-      readonly sender: string
-      readonly content_raw: string
-    }) => Effect.Effect<Changed, NotFound | PayloadTooLarge | Storage>
+    /** Returns after the commit. Posts that arrive together share a transaction: see Posts.ts. */
+    readonly create: (message: NewMessage) => Effect.Effect<Posted, NotFound | PayloadTooLarge | Storage>
     /** A deleted message cannot be edited. */
     readonly edit: (
       id: string,
       content_raw: string,
       expectedVersion?: number
-    ) => Effect.Effect<Changed, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
+    ) => Effect.Effect<Posted, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
     /**
      * Leaves a tombstone. The text, findings, errors of jobs and kept answers are removed in the same transaction.
      * Events stay, and so do attachments that a client posted. Has no effect on a deleted message.
@@ -102,7 +96,6 @@ export class Messages extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const events = yield* EventLog
-      const ids = yield* Ids
       const topics = yield* Topics
       const findings = yield* Findings
       const queue = yield* JobQueue
@@ -140,38 +133,9 @@ export class Messages extends Context.Service<
       const about = ({ id, channel_id, topic_id }: Message) =>
         ({ scope: { channel_id, topic_id }, entity: { type: "message", id } }) as const
 
-      const create = Effect.fnUntraced(function* (given: {
-        readonly topic_id: string
-        readonly sender: string
-        readonly content_raw: string
-      }) {
-        const content_raw = yield* storable(given.content_raw)
-        const { channel_id } = yield* topics.get(given.topic_id)
-        const now = yield* timestamp
-        const message: Message = {
-          id: yield* ids.next,
-          topic_id: given.topic_id,
-          channel_id,
-          sender: given.sender,
-          content_raw,
-          version: 1,
-          created_at: now,
-          edited_at: null,
-          deleted_at: null,
-          deleted_by: null
-        }
-        yield* sql`INSERT INTO messages ${sql.insert({ ...message, content_version: 1 })}`
-        const event_id = yield* events.append(
-          {
-            ...about(message),
-            name: "message.created",
-            data: { message }
-          },
-          now
-        )
-        yield* queue.offer({ message_id: message.id, content_version: 1 }, now)
-        return { message, event_id }
-      }, sql.withTransaction)
+      const post = yield* makePosts
+      const create = (given: NewMessage) =>
+        Effect.flatMap(storable(given.content_raw), (content_raw) => post({ ...given, content_raw }))
 
       const edit = Effect.fnUntraced(function* (id: string, content: string, expectedVersion?: number) {
         const content_raw = yield* storable(content)
@@ -206,7 +170,8 @@ export class Messages extends Context.Service<
           },
           now
         )
-        yield* queue.offer({ message_id: id, content_version: row.content_version }, now)
+        const traceparent = (yield* Trace.current) ?? null
+        yield* queue.offer([{ message_id: id, content_version: row.content_version, traceparent }], now)
         return { message, event_id }
       }, sql.withTransaction)
 

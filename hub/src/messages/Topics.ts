@@ -4,6 +4,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { type Channel, InvalidInput, NotFound, notFound, type Topic } from "@agentlip/protocol"
 import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
+import * as Dialect from "../database/Dialect.ts"
 import { Pages } from "../database/Pages.ts"
 import { timestamp } from "../timestamp.ts"
 
@@ -38,6 +39,10 @@ export class Topics extends Context.Service<
       title: string
     ) => Effect.Effect<{ readonly topic: Topic; readonly event_id: number }, Refused>
     readonly get: (id: string) => Effect.Effect<Topic, NotFound | SqlError.SqlError>
+    /** The channels of those topics that exist, by the topic's id. */
+    readonly channelsOf: (
+      topicIds: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, string>, SqlError.SqlError>
   }
 >()("@agentlip/hub/Topics") {
   static readonly layer: Layer.Layer<Topics, never, SqlClient.SqlClient | EventLog | Ids> = Layer.effect(
@@ -47,6 +52,7 @@ export class Topics extends Context.Service<
       const events = yield* EventLog
       const ids = yield* Ids
       const pages = yield* Pages
+      const givenIds = Dialect.given(sql, { id: "text" })
 
       const unlessTaken =
         (what: string) =>
@@ -64,6 +70,14 @@ export class Topics extends Context.Service<
         const [topic] = yield* sql<Topic>`SELECT * FROM topics WHERE id = ${id}`
         return topic === undefined ? yield* notFound("topic", id) : topic
       })
+
+      const channelsOf = (topicIds: ReadonlyArray<string>) =>
+        Effect.map(
+          sql<Pick<Topic, "id" | "channel_id">>`
+            SELECT id, channel_id FROM topics
+            WHERE id IN (SELECT id FROM ${givenIds([...new Set(topicIds)].map((id) => ({ id })))})`,
+          (rows) => new Map(rows.map(({ id, channel_id }) => [id, channel_id]))
+        )
 
       const requireChannel = Effect.fnUntraced(function* (id: string) {
         const found = yield* sql`SELECT 1 FROM channels WHERE id = ${id}`
@@ -176,7 +190,8 @@ export class Topics extends Context.Service<
         create,
         rename,
         list,
-        get
+        get,
+        channelsOf
       })
     })
   ).pipe(Layer.provide(Pages.layer))

@@ -13,15 +13,8 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../../database/Dialect.ts"
 import { Hubs } from "../../database/Hubs.ts"
-import { type ClaimedJob, type ContentKey, jobKeyOf, type JobKey, type JobMessage } from "../Job.ts"
+import { type ClaimedJob, jobKeyOf, type JobKey, type JobMessage, type PostedContent } from "../Job.ts"
 import type { JobEnd } from "../JobStates.ts"
-
-/** A content for which every plugin gets a job. */
-export interface Post extends ContentKey {
-  readonly plugins: ReadonlyArray<string>
-  readonly created_at: string
-  readonly traceparent: string | null
-}
 
 /** A job that can be claimed. */
 export interface OpenJob extends JobKey {
@@ -42,8 +35,12 @@ type Storage = SqlError.SqlError
 export class JobTable extends Context.Service<
   JobTable,
   {
-    /** Writes a post's row. Call it inside the transaction that writes the content. */
-    readonly post: (post: Post) => Effect.Effect<void, Storage>
+    /** Writes a row for each content, which gets a job for every plugin. Call it inside the transaction of the contents. */
+    readonly post: (
+      contents: ReadonlyArray<PostedContent>,
+      plugins: ReadonlyArray<string>,
+      created_at: string
+    ) => Effect.Effect<void, Storage>
     /** Creates the jobs of the oldest posts. Returns true if there may be more posts. */
     readonly expand: Effect.Effect<boolean, Storage>
     /**
@@ -80,6 +77,11 @@ export class JobTable extends Context.Service<
       const hubs = yield* Hubs
       const key = { message_id: "text", content_version: "integer", plugin_name: "text" } as const
       const givenIds = Dialect.given(sql, { id: "text" })
+      const givenContents = Dialect.given(sql, {
+        message_id: "text",
+        content_version: "integer",
+        traceparent: "text"
+      })
       const givenKeys = Dialect.given(sql, key)
       const givenAttempts = Dialect.given(sql, { ...key, attempts: "integer" })
       const givenEnds = Dialect.given(sql, { ...key, state: "text", error_json: "text" })
@@ -97,10 +99,15 @@ export class JobTable extends Context.Service<
       const isGiven = sql.literal(`derivations.message_id = given.message_id
         AND derivations.content_version = given.content_version AND derivations.plugin_name = given.plugin_name`)
 
-      const post = ({ message_id, content_version, plugins, created_at, traceparent }: Post) =>
+      const post = (
+        contents: ReadonlyArray<PostedContent>,
+        plugins: ReadonlyArray<string>,
+        created_at: string
+      ) =>
         Effect.asVoid(sql`
           INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
-          VALUES (${message_id}, ${content_version}, ${JSON.stringify(plugins)}, ${created_at}, ${traceparent})${told}`)
+          SELECT message_id, content_version, ${JSON.stringify(plugins)}, ${created_at}, traceparent
+          FROM ${givenContents(contents)}${told}`)
 
       const expandOldest = Effect.gen(function* () {
         const inOrder = sql`ORDER BY message_id, content_version LIMIT ${postsAtOnce}`
