@@ -52,9 +52,9 @@ export const layers: ReadonlyArray<Layer> = [
   },
   {
     name: "contract",
-    paths: ["src/Capabilities.ts", "src/capabilities", "src/Plugin.ts", "src/spec"],
+    paths: ["src/Capabilities.ts", "src/capabilities", "src/Plugin.ts", "src/RunObserver.ts", "src/spec"],
     mayImport: ["ground"],
-    holds: "kinds, specs and their defaults, grants"
+    holds: "kinds, specs and their defaults, grants, observers of runs"
   },
   {
     name: "wire",

@@ -8,6 +8,7 @@ import type { InputEncoder } from "./Input.ts"
 import type { OutputDecoder } from "./Output.ts"
 import type { InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
 import type { Cacheable } from "./ResultCache.ts"
+import { CurrentRunObserver } from "./RunObserver.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
 import type { PreparedPlugin, Submission } from "./WorkerLayer.ts"
 
@@ -55,6 +56,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly traceparent: string | undefined
   begun: number | undefined
+  version: string | undefined
   pass: Pass | undefined
   outputLength = 0
   /**
@@ -122,11 +124,14 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   }
 
   ended(outcome: RunOutcome): void {
-    const { begun } = this
+    const { begun, version } = this
+    const queued = begun === undefined ? undefined : begun - this.#since
+    const ran = begun === undefined ? undefined : performance.now() - begun
+    this.fiber.getRef(CurrentRunObserver)?.ended({ version, queued, ran })
     this.plugin.metrics.ended({
       outcome,
-      queued: begun === undefined ? undefined : begun - this.#since,
-      ran: begun === undefined ? undefined : performance.now() - begun,
+      queued,
+      ran,
       bytesIn: begun === undefined ? 0 : this.asked.input.length,
       bytesOut: this.outputLength
     })

@@ -11,6 +11,7 @@ export const routes = {
   attachments: "GET /api/v1/topics/:id/attachments",
   plugins: "GET /api/v1/plugins",
   plugin: "GET /api/v1/plugins/:name",
+  pluginRuns: "GET /api/v1/plugins/:name/runs",
   events: "GET /api/v1/events",
   createChannel: "POST /api/v1/channels",
   createTopic: "POST /api/v1/topics",

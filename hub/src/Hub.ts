@@ -25,6 +25,7 @@ import { Messages } from "./messages/Messages.ts"
 import { JobQueue } from "./jobs/JobQueue.ts"
 import * as PluginEvents from "./plugins/PluginEvents.ts"
 import { Plugins } from "./plugins/Plugins.ts"
+import { RecentRuns } from "./plugins/RecentRuns.ts"
 import * as Reload from "./plugins/Reload.ts"
 import * as ResultCacheStore from "./jobs/ResultCacheStore.ts"
 import * as Server from "./http/Server.ts"
@@ -104,7 +105,8 @@ const core = ({
   )
   const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer, Backfills.layer).pipe(
     Layer.provideMerge(Topics.layer),
-    Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer))
+    Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer)),
+    Layer.provideMerge(RecentRuns.layer)
   )
   const pipeline = Dispatcher.layer(concurrency === undefined ? {} : { concurrency })
   const server = Server.layer({

@@ -54,6 +54,8 @@ export const Enrichment = Schema.Struct({
   id: Schema.String,
   message_id: Schema.String,
   plugin_name: Schema.String,
+  /** The version that the plugin's module stated when it found this; `null` if that is not known. */
+  plugin_version: Schema.NullOr(Schema.String),
   kind: Schema.String,
   span: Schema.Struct({ start: Schema.Int, end: Schema.Int }),
   data: JsonObject,

@@ -75,6 +75,8 @@ export const AgentlipEvent = Schema.Union([
   event("message.enriched", "A run of a plugin found something in a message.", {
     message_id: Schema.String,
     plugin_name,
+    /** Missing in events of earlier hubs. */
+    plugin_version: Schema.optionalKey(Enrichment.fields.plugin_version),
     enrichments: Schema.Array(
       Schema.Struct({
         id: Enrichment.fields.id,

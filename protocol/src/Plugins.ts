@@ -62,6 +62,61 @@ export const PluginFailure = Schema.Struct({
 })
 export type PluginFailure = typeof PluginFailure.Type
 
+/** A place in a file. Lines and columns start at 1. */
+export const SourcePlace = Schema.Struct({
+  file: Schema.String,
+  line: Schema.Int,
+  column: Schema.Int
+})
+export type SourcePlace = typeof SourcePlace.Type
+
+/** A call in a plugin's own stack. `what` is empty for the top of a module. */
+export const StackFrame = Schema.Struct({ ...SourcePlace.fields, what: Schema.String })
+export type StackFrame = typeof StackFrame.Type
+
+/** A plugin's error for its author. */
+export const PluginProblem = Schema.Struct({
+  code: Schema.String,
+  message: Schema.String,
+  /** Where it was, with the lines of code around it, as they were then; empty if they cannot be read. */
+  place: Schema.optionalKey(Schema.Struct({ ...SourcePlace.fields, frame: Schema.String })),
+  /** The file that imports what is missing. */
+  importer: Schema.optionalKey(Schema.String),
+  /** Frames in the plugin's own files, without their callers. */
+  stack: Schema.Array(StackFrame),
+  /** What to do. */
+  hint: Schema.optionalKey(Schema.String)
+})
+export type PluginProblem = typeof PluginProblem.Type
+
+/** A line that a plugin logged, or that the runtime says about it. It is one line, safe for terminals. */
+export const LogLine = Schema.Struct({
+  level: Schema.Literals(["debug", "info", "warn", "error"]),
+  text: Schema.String
+})
+export type LogLine = typeof LogLine.Type
+
+/** A run for a message, as the hub remembers it. */
+export const PluginRun = Schema.Struct({
+  at: Schema.String,
+  message_id: Schema.String,
+  /** `ok`, `defect`, or the code of the error in lower case. */
+  outcome: Schema.String,
+  /** How much it found; `null` if it failed. */
+  found: Schema.NullOr(Schema.Int),
+  /** The version that the plugin's module states; `null` if no isolate ran it: the result was cached, or it failed before. */
+  version: Schema.NullOr(Schema.String),
+  /** What it waited for an isolate; `null` as above. */
+  queue_ms: Schema.NullOr(Schema.Finite),
+  run_ms: Schema.NullOr(Schema.Finite),
+  /** The first lines that it logged, at every level. */
+  logs: Schema.Array(LogLine),
+  /** Further lines, which are not kept. */
+  logs_left_out: Schema.Int,
+  error: Schema.NullOr(PluginProblem)
+})
+export type PluginRun = typeof PluginRun.Type
+
 /** All there is to know of one plugin, but its config, which may hold secrets. */
 export const PluginDetails = Schema.Struct({
   ...PluginSummary.fields,

@@ -6,7 +6,7 @@ import { Attachment, Channel, Job, Enrichment, Finding, Message, Topic } from ".
 import { HubEvent } from "./Events.ts"
 import { EveryRequest, ReadAuthorization, Validation } from "./Middlewares.ts"
 import { after, afterId, allThatFit, byId, byName, described, ids, limit, offset } from "./parameters.ts"
-import { PluginDetails, PluginSummary } from "./Plugins.ts"
+import { PluginDetails, PluginRun, PluginSummary } from "./Plugins.ts"
 
 const has_more = Schema.Boolean
 const page = { limit: limit(allThatFit), offset }
@@ -99,6 +99,16 @@ export class Reads extends HttpApiGroup.make("reads")
       success: Schema.Struct({ plugin: PluginDetails }),
       error: NotFound
     }).annotate(OpenApi.Summary, "Show a plugin with its settings and its latest errors"),
+    HttpApiEndpoint.get("pluginRuns", "/plugins/:name/runs", {
+      params: byName,
+      success: Schema.Struct({
+        runs: described(
+          "Newest first: the latest 50, and of earlier ones the latest 20 that failed.",
+          Schema.Array(PluginRun)
+        )
+      }),
+      error: NotFound
+    }).annotate(OpenApi.Summary, "List the latest runs of a plugin, with what they logged"),
     HttpApiEndpoint.get("events", "/events", {
       query: {
         after: Schema.optional(after),

@@ -32,6 +32,8 @@ export interface Submission {
   readonly traceparent: string | undefined
   /** When an isolate began the run, as `performance.now()` counts; set by the pool, and again if the run starts over. */
   begun: number | undefined
+  /** The version that the plugin's module states; set with `begun`. */
+  version: string | undefined
   /**
    * Asked before a run that has waited is given to an isolate: `undefined` if it may still run, or an effect that
    * finds out. If that effect fails, the run is answered with its error.

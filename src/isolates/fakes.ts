@@ -7,6 +7,9 @@ import { type PreparedPlugin, type Submission, unavailable, type Workers } from 
 /** What a fake plugin does: `input` is what the real one would be called with. */
 export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
 
+/** What every fake states as its version. */
+const fakeVersion = "test"
+
 type Fakes = { readonly [name: string]: FakePlugin }
 
 const missing = (fakes: Fakes, { name, modulePath }: PluginSpec): LoadError => {
@@ -32,6 +35,7 @@ const runFake = (fake: FakePlugin, run: Submission): Effect.Effect<string, Plugi
   Effect.suspend(() => {
     const { name, config, timeout } = run.spec
     run.begun = performance.now()
+    run.version = fakeVersion
     return fake({ ...JSON.parse(run.input), config }).pipe(
       Effect.annotateLogs(run.labels),
       Effect.flatMap((output) => textOf(name, output)),
@@ -68,7 +72,7 @@ const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): Prepa
         return Effect.asVoid(Fiber.interrupt(fiber))
       })
     },
-    load: Effect.succeed({ name, version: "test", methods: ["enrich"] }),
+    load: Effect.succeed({ name, version: fakeVersion, methods: ["enrich"] }),
     waiting: () => Math.max(0, submitted - concurrency),
     hasEarlier: () => false
   }

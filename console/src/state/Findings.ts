@@ -68,10 +68,16 @@ export class Findings {
     const next = new Map(this.all.peek())
     for (const event of events) {
       if (isEvent(event, "message.enriched") && isShown(event.data.message_id)) {
-        const { message_id, plugin_name, enrichments } = event.data
+        const { message_id, plugin_name, plugin_version = null, enrichments } = event.data
         const found = next.get(message_id) ?? nothing
         const others = found.enrichments.filter((one) => one.plugin_name !== plugin_name)
-        const added = enrichments.map((one) => ({ ...one, message_id, plugin_name, created_at: event.ts }))
+        const added = enrichments.map((one) => ({
+          ...one,
+          message_id,
+          plugin_name,
+          plugin_version,
+          created_at: event.ts
+        }))
         const jobs = found.jobs.map((job) =>
           job.plugin_name === plugin_name ? { ...job, state: "committed" as const, error: null } : job
         )

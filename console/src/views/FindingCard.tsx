@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks"
 import { pathOf } from "../route.ts"
 import { addressIn } from "../text/links.ts"
 import { Name, Visible } from "./Name.tsx"
+import { Time } from "./Time.tsx"
 
 interface Card {
   readonly findings: ReadonlyArray<Enrichment>
@@ -68,7 +69,14 @@ const One = ({ finding }: { readonly finding: Enrichment }) => {
         found by{" "}
         <a href={pathOf.plugin(finding.plugin_name)}>
           <Name text={finding.plugin_name} />
+          {finding.plugin_version !== null && (
+            <>
+              {" "}
+              <Name text={finding.plugin_version} />
+            </>
+          )}
         </a>
+        , <Time iso={finding.created_at} form="exact" />
       </p>
     </section>
   )

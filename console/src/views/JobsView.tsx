@@ -4,7 +4,8 @@ import { useState } from "preact/hooks"
 import { pathOf } from "../route.ts"
 import { hub } from "../session.ts"
 import { Action } from "./Action.tsx"
-import { Name, Visible } from "./Name.tsx"
+import { ErrorText } from "./ErrorText.tsx"
+import { Name } from "./Name.tsx"
 import { Time } from "./Time.tsx"
 import { usePolled } from "./usePolled.ts"
 
@@ -29,14 +30,7 @@ const JobItem = ({
         <Time iso={ended_at ?? created_at} form="brief" />
       </span>
     </p>
-    {error !== null && (
-      <p class="problem">
-        <code>{error.code}</code>{" "}
-        <bdi>
-          <Visible text={error.message} />
-        </bdi>
-      </p>
-    )}
+    {error !== null && <ErrorText error={error} />}
   </li>
 )
 

@@ -3,6 +3,7 @@ import type { Job } from "@agentlip/protocol"
 import { useState } from "preact/hooks"
 import { pathOf } from "../route.ts"
 import { changing, hub, isSignedIn, textOf } from "../session.ts"
+import { ErrorText } from "./ErrorText.tsx"
 import { Name, Visible } from "./Name.tsx"
 
 const states: { readonly [State in Job["state"]]: string } = {
@@ -64,14 +65,7 @@ export const MessageJobs = ({
               <Name text={plugin_name} />
             </a>{" "}
             {states[state]}
-            {error !== null && (
-              <p class="problem">
-                <code>{error.code}</code>{" "}
-                <bdi>
-                  <Visible text={error.message} />
-                </bdi>
-              </p>
-            )}
+            {error !== null && <ErrorText error={error} />}
           </li>
         ))}
       </ul>

@@ -317,6 +317,8 @@ const namesOfV1 = Effect.gen(function* () {
   )
 })
 
+const pluginVersions = () => ["ALTER TABLE enrichments ADD COLUMN plugin_version TEXT"]
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -326,7 +328,8 @@ const migrations = {
   "0006_answers_of_messages": answersOfMessages,
   "0007_reads": migration(reads),
   "0008_last_id": lastId,
-  "0009_names_of_v1": namesOfV1
+  "0009_names_of_v1": namesOfV1,
+  "0010_plugin_versions": migration(pluginVersions)
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

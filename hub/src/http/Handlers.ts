@@ -15,6 +15,7 @@ import { messageChanged } from "../core/HubMetrics.ts"
 import { listJson, spliceJson } from "../core/JsonText.ts"
 import { Messages } from "../messages/Messages.ts"
 import { Plugins } from "../plugins/Plugins.ts"
+import { RecentRuns } from "../plugins/RecentRuns.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
 import { Topics } from "../messages/Topics.ts"
@@ -68,6 +69,7 @@ const ReadsLive = HttpApiBuilder.group(
     const jobs = yield* Jobs
     const events = yield* EventLog
     const plugins = yield* Plugins
+    const recent = yield* RecentRuns
     const specs = yield* Specs
     return handlers.handleAll({
       channels: ({ query }) => topics.channels(query).pipe(Effect.orDie),
@@ -100,6 +102,12 @@ const ReadsLive = HttpApiBuilder.group(
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
+      pluginRuns: ({ params: { name } }) =>
+        plugins.get(name).pipe(
+          Effect.andThen(Effect.suspend(() => messages.undeleted(recent.messagesOf(name)))),
+          Effect.map((undeleted) => ({ runs: recent.of(name, undeleted) })),
+          storageIsDefect
+        ),
       events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
         events.list({ after, limit, tail, channels: channel_id, topics: topic_id }).pipe(
           Effect.map((page) => jsonResponse(eventsJson(page))),

@@ -2,6 +2,7 @@
 import {
   CircuitBreaker,
   type ConfiguredSpec,
+  CurrentRunObserver,
   extractor,
   linkifier,
   type PluginError,
@@ -11,6 +12,7 @@ import {
 import type { JobError } from "@agentlip/protocol"
 import { type Duration, Effect, Result, Semaphore, Stream } from "effect"
 import { Hubs } from "../database/Hubs.ts"
+import { RecentRuns, type RunRecorder } from "../plugins/RecentRuns.ts"
 import { Secrets } from "../plugins/Secrets.ts"
 import { draftAttachment, draftEnrichment } from "./findings/drafts.ts"
 import { jobErrorOf, loggedFailureOf } from "./failureOf.ts"
@@ -41,31 +43,45 @@ const isExtractor = (spec: ConfiguredSpec): spec is PluginSpec<typeof extractor>
 export const makeRunner = Effect.fnUntraced(function* (concurrency: number) {
   const hubs = yield* Hubs
   const secrets = yield* Secrets
+  const recent = yield* RecentRuns
   const queue = yield* JobQueue
   const paused = yield* PausedPlugins
   const runtime = yield* PluginRuntime
   const breaker = yield* CircuitBreaker
   const slots = yield* Semaphore.make(concurrency)
 
-  const run = (spec: ConfiguredSpec, job: ClaimedJob): Effect.Effect<Outcome, PluginError> => {
+  const run = (
+    spec: ConfiguredSpec,
+    job: ClaimedJob,
+    recorder: RunRecorder
+  ): Effect.Effect<Outcome, PluginError> => {
     const { id, content_raw, sender, topic_id, channel_id, created_at } = job.message
     const input = { message: { id, content_raw, sender, topic_id, channel_id, created_at } }
     if (isLinkifier(spec)) {
-      return Effect.map(runtime.run(spec, input), (found) => ({
-        _tag: "Enrichments",
-        job,
-        found: found.map(draftEnrichment)
-      }))
+      return Effect.map(runtime.run(spec, input), (found) => {
+        recorder.succeeded(found.length)
+        const version = recorder.version()
+        return { _tag: "Enrichments", job, found: found.map((one) => draftEnrichment(one, version)) }
+      })
     }
     if (isExtractor(spec)) {
-      return Effect.map(runtime.run(spec, input), (found) => ({
-        _tag: "Attachments",
-        job,
-        found: found.map(draftAttachment)
-      }))
+      return Effect.map(runtime.run(spec, input), (found) => {
+        recorder.succeeded(found.length)
+        return { _tag: "Attachments", job, found: found.map(draftAttachment) }
+      })
     }
     return Effect.die(new Error(`The hub does not know the kind of the plugin ${spec satisfies never}`))
   }
+
+  /** Runs the job's plugin, and remembers the run. */
+  const recorded = (spec: ConfiguredSpec, job: ClaimedJob): Effect.Effect<Outcome, PluginError> =>
+    Effect.suspend(() => {
+      const recorder = recent.record(spec.name, job.message_id)
+      return run(spec, job, recorder).pipe(
+        Effect.provideService(CurrentRunObserver, recorder.observer),
+        Effect.tapError((error) => Effect.sync(() => recorder.failed(error, spec)))
+      )
+    })
 
   /** Waits until the time is over or the breaker closes. */
   const untilRetry = (plugin: string, retryAfter: Duration.Duration): Effect.Effect<void> =>
@@ -98,7 +114,7 @@ export const makeRunner = Effect.fnUntraced(function* (concurrency: number) {
     }
     while (true) {
       const spec = specOf()
-      const result = yield* Effect.result(slots.withPermit(run(spec, job)))
+      const result = yield* Effect.result(slots.withPermit(recorded(spec, job)))
       if (Result.isSuccess(result)) {
         paused.resume(spec.name)
         return result.success

@@ -55,6 +55,8 @@ export class Messages extends Context.Service<
       InvalidInput | Storage
     >
     readonly get: (id: string) => Effect.Effect<Message, NotFound | Storage>
+    /** Those of the ids that belong to a message that is not deleted. */
+    readonly undeleted: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, Storage>
     /** Returns after the commit. Posts that arrive together share a transaction: see Posts.ts. */
     readonly create: (message: NewMessage) => Effect.Effect<Posted, NotFound | PayloadTooLarge | Storage>
     /** A deleted message cannot be edited. */
@@ -175,6 +177,14 @@ export class Messages extends Context.Service<
         return { message, event_id }
       }, sql.withTransaction)
 
+      const undeleted = (ids: ReadonlyArray<string>) =>
+        Effect.map(
+          sql<{ readonly id: string }>`
+            SELECT id FROM messages
+            WHERE id IN (SELECT id FROM ${givenIds(ids.map((id) => ({ id })))}) AND deleted_at IS NULL`,
+          (rows): ReadonlySet<string> => new Set(rows.map(({ id }) => id))
+        )
+
       const remove = Effect.fnUntraced(function* (id: string, actor: string, expectedVersion?: number) {
         const before = yield* get(id)
         if (before.deleted_at !== null) return { message: before, event_id: null }
@@ -283,7 +293,7 @@ export class Messages extends Context.Service<
         return { messages: rows, has_more }
       })
 
-      return Messages.of({ list, get, create, edit, remove, move })
+      return Messages.of({ list, get, undeleted, create, edit, remove, move })
     })
   ).pipe(Layer.provide(Pages.layer))
 }

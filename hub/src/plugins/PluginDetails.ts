@@ -4,7 +4,7 @@ import type { PluginDetails, PluginStatus, PluginSummary, Times } from "@agentli
 import { Duration } from "effect"
 
 /** Rounds to microseconds, the useful precision. */
-const rounded = (millis: number): number => Math.round(millis * 1000) / 1000
+export const rounded = (millis: number): number => Math.round(millis * 1000) / 1000
 
 const timesOf = ({ count, p50, p95, p99, max }: Quantiles): Times => ({
   count,

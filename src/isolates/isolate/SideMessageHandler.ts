@@ -3,6 +3,7 @@ import { Effect, type Fiber } from "effect"
 import { encodeNetAnswer } from "../../wire/codec.ts"
 import { type AuditLine, Leftover, type LogLevel } from "../../wire/messages.ts"
 import type { Limits } from "../../Plugin.ts"
+import { CurrentRunObserver } from "../../RunObserver.ts"
 import { lineText, printableLine, shortened } from "../../text.ts"
 import type { Isolate } from "./Isolate.ts"
 import { type LazySession, lazySession } from "../../net/LazySession.ts"
@@ -58,7 +59,7 @@ export class SideMessageHandler implements SideMessages {
   log(level: LogLevel, text: string): void {
     // One line each: a plugin must not be able to fake a whole log line.
     const line = printableLine(withoutGuestFrames(text))
-    this.#say(Effect.logWithLevel(level)(shortened(line, this.limits.logLength)))
+    this.#say(level, shortened(line, this.limits.logLength))
   }
 
   net(json: string): string | undefined {
@@ -104,17 +105,18 @@ export class SideMessageHandler implements SideMessages {
     return this.#session === undefined ? answer : Effect.ensuring(answer, this.#session.close)
   }
 
-  #say(log: Effect.Effect<void>): void {
+  #say(level: LogLevel, text: string): void {
     const { fiber, labels } = this.#caller
-    Effect.runSyncWith(fiber.context)(Effect.annotateLogs(log, labels))
+    fiber.getRef(CurrentRunObserver)?.log(level, text)
+    Effect.runSyncWith(fiber.context)(Effect.annotateLogs(Effect.logWithLevel(level)(text), labels))
   }
 
   /** Logs a text once for each key. */
-  #notice(key: string, text: string, log = Effect.logWarning): void {
+  #notice(key: string, text: string, level: LogLevel = "Warn"): void {
     const { noticed } = this.#resolved
     if (noticed.has(key) || noticed.size >= maxNotices) return
     noticed.add(key)
-    this.#say(log(text))
+    this.#say(level, text)
   }
 
   #variableMissing(given: string): void {
@@ -124,7 +126,7 @@ export class SideMessageHandler implements SideMessages {
     this.#notice(
       `env ${name}`,
       `process.env.${name} is undefined, because it is not granted; grant it with grants.env: ["${name}"]`,
-      usualVariables.has(name) ? Effect.logDebug : Effect.logWarning
+      usualVariables.has(name) ? "Debug" : "Warn"
     )
   }
 
@@ -136,6 +138,6 @@ export class SideMessageHandler implements SideMessages {
   #report({ capability, what }: UngrantedUse): void {
     const use = { capability, what: lineText(what) }
     if (!this.#inAudit || !this.#resolved.audit(use)) return
-    this.#say(Effect.logWarning(`audit: ${use.what} is not granted; it would take grants.${capability}`))
+    this.#say("Warn", `audit: ${use.what} is not granted; it would take grants.${capability}`)
   }
 }

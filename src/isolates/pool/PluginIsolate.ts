@@ -121,6 +121,7 @@ export class PluginIsolate {
   begun(run: IsolateRun): void {
     const now = performance.now()
     run.submission.begun = now
+    run.submission.version = this.info.version
     run.time = new Allowance(run.clock, Duration.toMillis(run.submission.spec.timeout), now)
     this.#current = run
     if (run.givenUp) this.#owner.fork(this.giveUp(run))

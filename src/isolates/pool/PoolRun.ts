@@ -116,7 +116,7 @@ export class PoolRun extends Waiter implements IsolateRun {
     this.#isolate = this.#side = this.time = undefined
     isolate?.left()
     if (this.isOver) return
-    this.submission.begun = undefined
+    this.submission.begun = this.submission.version = undefined
     this.#pool.enqueue(this)
   }
 

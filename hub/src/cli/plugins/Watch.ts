@@ -3,7 +3,7 @@ import { watchModule } from "@agentlip/plugin-runtime"
 import { Console, Effect, Result } from "effect"
 import { CommandError } from "../CommandError.ts"
 import { Json } from "../flags/Globals.ts"
-import { pathFromHere } from "./PluginProblem.ts"
+import { pathFromHere } from "./problemHere.ts"
 import { errorText } from "../render/Errors.ts"
 import { isServing } from "../Stop.ts"
 

@@ -11,7 +11,8 @@ import type {
 import { CliOutput } from "effect/cli"
 import { rightsOf } from "../../plugins/LoadReport.ts"
 import type { LogLine } from "../plugins/DryRun.ts"
-import { pathFromHere, placeText, type PluginProblem } from "../plugins/PluginProblem.ts"
+import type { PluginProblem } from "@agentlip/protocol"
+import { pathFromHere, placeText } from "../plugins/problemHere.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 
 /** Times in milliseconds. */
@@ -127,9 +128,7 @@ export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> =
     `${info === undefined ? "plugin" : spec.kind.name} ${printableLine(spec.name)}${version}: ${printableLine(rightsOf(spec))}`,
     "",
     ...(output === undefined ? [] : indented(found(report, paper))),
-    ...(logs.length === 0
-      ? []
-      : ["log", ...indented(logs.flatMap(({ level, text }) => logged(level, text))), ""]),
+    ...(logs.length === 0 ? [] : ["log", ...indented(logs.flatMap(logged)), ""]),
     ...(snippet === ""
       ? []
       : [`To run without audit, write in its entry of the config file: ${printableLine(snippet)}`, ""]),
@@ -138,7 +137,7 @@ export const render = (report: RunReport, paper: Paper): ReadonlyArray<string> =
 }
 
 /** A log line. Further lines of the same text are indented below it. */
-const logged = (level: string, text: string): ReadonlyArray<string> => {
+export const logged = ({ level, text }: Pick<LogLine, "level" | "text">): ReadonlyArray<string> => {
   const [first = "", ...more] = printable(text).split(lineMark)
   return [`${level.padEnd(5)}  ${first}`, ...more.map((line) => `       ${line}`)]
 }

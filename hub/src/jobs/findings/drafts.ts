@@ -12,6 +12,8 @@ export interface EnrichmentDraft {
   readonly kind: string
   readonly span: PluginEnrichment["span"]
   readonly data_json: string
+  /** The version that the plugin's module states; `null` if the result was cached. */
+  readonly plugin_version: string | null
 }
 
 export interface AttachmentDraft {
@@ -31,10 +33,14 @@ export interface RunFindings<Draft> {
 /** SQLite cannot store a lone surrogate, and PostgreSQL cannot store U+0000. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
-export const draftEnrichment = ({ kind, span, data }: PluginEnrichment): EnrichmentDraft => ({
+export const draftEnrichment = (
+  { kind, span, data }: PluginEnrichment,
+  version: string | null = null
+): EnrichmentDraft => ({
   kind: storable(kind),
   span,
-  data_json: JSON.stringify(data)
+  data_json: JSON.stringify(data),
+  plugin_version: version === null ? null : storable(version)
 })
 
 export const draftAttachment = ({

@@ -13,6 +13,8 @@ export interface EnrichmentRow {
   readonly id: string
   readonly message_id: string
   readonly plugin_name: string
+  /** `null` if it is not known. */
+  readonly plugin_version: string | null
   readonly kind: string
   readonly span_start: number
   readonly span_end: number
@@ -31,7 +33,8 @@ const eventOf = (rows: ReadonlyArray<NewRow>, { place, plugin }: RunFindings<unk
   const enrichments = rows.map(({ id, kind, span_start, span_end, data_json }) =>
     spliceJson({ id, kind, span: { start: span_start, end: span_end } }, "data", data_json)
   )
-  const about = { message_id, plugin_name: plugin, enrichment_ids: rows.map(({ id }) => id) }
+  const plugin_version = rows[0]?.plugin_version ?? null
+  const about = { message_id, plugin_name: plugin, plugin_version, enrichment_ids: rows.map(({ id }) => id) }
   return {
     name: "message.enriched",
     scope: { channel_id, topic_id },
@@ -52,6 +55,7 @@ export const makeEnrichments = Effect.gen(function* () {
   const givenRuns = Dialect.given(sql, run)
   const givenRows = Dialect.given(sql, {
     ...run,
+    plugin_version: "text",
     id: "text",
     kind: "text",
     span_start: "integer",
@@ -87,10 +91,11 @@ export const makeEnrichments = Effect.gen(function* () {
       if (one.found.length === 0) continue
       const { message_id } = one.place
       const some = one.found.map(
-        ({ kind, span, data_json }): NewRow => ({
+        ({ kind, span, data_json, plugin_version }): NewRow => ({
           id: nextId(),
           message_id,
           plugin_name: one.plugin,
+          plugin_version,
           kind,
           span_start: span.start,
           span_end: span.end,
@@ -102,8 +107,8 @@ export const makeEnrichments = Effect.gen(function* () {
     }
     yield* sql`
       INSERT INTO enrichments
-        (id, message_id, plugin_name, kind, span_start, span_end, data_json, created_at)
-      SELECT id, message_id, plugin_name, kind, span_start, span_end, data_json, ${at}
+        (id, message_id, plugin_name, plugin_version, kind, span_start, span_end, data_json, created_at)
+      SELECT id, message_id, plugin_name, plugin_version, kind, span_start, span_end, data_json, ${at}
       FROM ${givenRows(rows)}`
     yield* events.appendAll(enriched, at)
   })

@@ -16,10 +16,11 @@ interface FindingRow extends EnrichmentRow {
 }
 
 const findingJson = (row: FindingRow): string => {
-  const { type, id, message_id, plugin_name, kind, data_json, created_at } = row
+  const { type, id, message_id, plugin_name, plugin_version, kind, data_json, created_at } = row
   if (type === "enrichment") {
     const span = { start: row.span_start, end: row.span_end }
-    return spliceJson({ type, id, message_id, plugin_name, kind, created_at, span }, "data", data_json)
+    const about = { type, id, message_id, plugin_name, plugin_version, kind, created_at, span }
+    return spliceJson(about, "data", data_json)
   }
   const { topic_id, key, dedupe_key, source_message_id } = row
   const attachment = { id, topic_id, kind, key, dedupe_key, source_message_id, created_at }
@@ -63,11 +64,11 @@ const nextOf = (rows: ReadonlyArray<FindingRow>, start: FindingsPlace): string =
 export const makeFindingsList = (sql: SqlClient.SqlClient, pages: Pages["Service"]) => {
   /** The findings of one message, `skip` left out. Indexes keep this small, whatever other messages have. */
   const findingsOf = (messageId: string, count: number, skip: number) => sql<FindingRow>`
-    SELECT 'enrichment' AS type, id, message_id, plugin_name, kind, span_start, span_end, data_json,
-      created_at, NULL AS topic_id, NULL AS key, NULL AS dedupe_key, NULL AS source_message_id
+    SELECT 'enrichment' AS type, id, message_id, plugin_name, plugin_version, kind, span_start, span_end,
+      data_json, created_at, NULL AS topic_id, NULL AS key, NULL AS dedupe_key, NULL AS source_message_id
     FROM enrichments WHERE message_id = ${messageId}
     UNION ALL
-    SELECT 'attachment', a.id, s.message_id, s.plugin_name, a.kind, 0, 0, a.value_json,
+    SELECT 'attachment', a.id, s.message_id, s.plugin_name, NULL, a.kind, 0, 0, a.value_json,
       a.created_at, a.topic_id, a.key, a.dedupe_key, a.source_message_id
     FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
     WHERE s.message_id = ${messageId}

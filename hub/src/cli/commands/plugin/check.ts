@@ -19,7 +19,7 @@ import { runtimeLayer, withItsKind, withLog } from "../../plugins/DryRun.ts"
 import { workspaceFolder } from "../../flags/Globals.ts"
 import { documentOf } from "../../render/Errors.ts"
 import { show } from "../../render/Output.ts"
-import { pathFromHere, placeText, problemOf } from "../../plugins/PluginProblem.ts"
+import { pathFromHere, placeText, problemHere } from "../../plugins/problemHere.ts"
 import { invalid, specFlags, specOfFile, type SpecFlags, withFlags } from "../../flags/SpecFlags.ts"
 
 /** A problem in a file. */
@@ -63,7 +63,7 @@ const check = ({ spec, configured, anyKind }: Candidate) =>
     return checked
   }).pipe(
     Effect.catch((error) => {
-      const { code, message, place, importer, hint } = problemOf(error, spec)
+      const { code, message, place, importer, hint } = problemHere(error, spec)
       const more = {
         ...(configured ? { plugin: spec.name } : {}),
         ...(place === undefined ? {} : { place }),

@@ -10,7 +10,7 @@ import { calledAs } from "../../calledAs.ts"
 import { workspaceFolder } from "../../flags/Globals.ts"
 import { show } from "../../render/Output.ts"
 import { shellWord } from "../../render/shellWord.ts"
-import { pathFromHere } from "../../plugins/PluginProblem.ts"
+import { pathFromHere } from "../../plugins/problemHere.ts"
 import { invalid } from "../../flags/SpecFlags.ts"
 
 const templates = {

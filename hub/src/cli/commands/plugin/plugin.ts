@@ -3,9 +3,11 @@ import { Command } from "effect/cli"
 import { pluginCheck } from "./check.ts"
 import { pluginIntegrity } from "./integrity.ts"
 import { pluginList } from "./list.ts"
+import { pluginLogs } from "./logs.ts"
 import { pluginNew } from "./new.ts"
 import { pluginReset } from "./reset.ts"
 import { pluginRun } from "./run.ts"
+import { pluginShow } from "./show.ts"
 import { pluginTrip } from "./trip.ts"
 
 export const plugin = Command.make("plugin").pipe(
@@ -16,6 +18,8 @@ export const plugin = Command.make("plugin").pipe(
     pluginCheck,
     pluginIntegrity,
     pluginList,
+    pluginShow,
+    pluginLogs,
     pluginTrip,
     pluginReset
   ]),

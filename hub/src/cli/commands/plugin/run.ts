@@ -7,7 +7,7 @@ import { CommandError } from "../../CommandError.ts"
 import { textOf } from "../../flags/Given.ts"
 import { Json, workspaceFolder } from "../../flags/Globals.ts"
 import { show } from "../../render/Output.ts"
-import { problemOf } from "../../plugins/PluginProblem.ts"
+import { problemHere } from "../../plugins/problemHere.ts"
 import { reportOf } from "../../plugins/reportOf.ts"
 import { runOnChanges } from "../../plugins/Watch.ts"
 import { render, renderProblem, type RunReport } from "../../render/RunReport.ts"
@@ -97,7 +97,7 @@ const specFor = Effect.fnUntraced(function* (given: {
 
 const document = Effect.fnUntraced(function* (report: RunReport) {
   const { spec, info, text, output, error, logs, times, snippet } = report
-  const problem = error === undefined ? undefined : problemOf(error, spec)
+  const problem = error === undefined ? undefined : problemHere(error, spec)
   return {
     status: error === undefined ? "ok" : "error",
     ok: error === undefined,
@@ -166,7 +166,7 @@ const runAndShow = Effect.fnUntraced(function* (given: Flags, prepared: Prepared
     ? Effect.flatMap(document(report), (document) => show(document, () => []))
     : Console.log(render(report, paper()).join("\n"))
   if (report.error === undefined) return
-  const problem = problemOf(report.error, report.spec)
+  const problem = problemHere(report.error, report.spec)
   return yield* new CommandError({
     reason: json ? problem.message : renderProblem(problem).join("\n"),
     code: report.error._tag

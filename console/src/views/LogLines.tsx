@@ -1,0 +1,25 @@
+/** What a plugin logged. */
+import type { LogLine } from "@agentlip/protocol"
+import { Visible } from "./Name.tsx"
+
+interface Props {
+  readonly lines: ReadonlyArray<LogLine>
+  /** Further lines, which the hub did not keep. */
+  readonly leftOut: number
+}
+
+export const LogLines = ({ lines, leftOut }: Props) => (
+  <>
+    <ol class="log" dir="ltr">
+      {lines.map(({ level, text }, index) => (
+        <li key={index}>
+          <span class={`level ${level}`}>{level}</span>{" "}
+          <bdi>
+            <Visible text={text} />
+          </bdi>
+        </li>
+      ))}
+    </ol>
+    {leftOut > 0 && <p class="quiet">… and {leftOut.toLocaleString()} more lines, which were not kept</p>}
+  </>
+)

@@ -1,0 +1,56 @@
+/** A plugin's error for an author at the command line: with hints that name flags, and paths relative to this folder. */
+import type { ConfiguredSpec, PluginError } from "@agentlip/plugin-runtime"
+import { printable } from "@agentlip/plugin-runtime/text"
+import type { PluginProblem, SourcePlace } from "@agentlip/protocol"
+import * as path from "node:path"
+import { problemOf } from "../../plugins/PluginProblem.ts"
+import { namedRedactorOf } from "../../plugins/Secrets.ts"
+import { shellWord } from "../render/shellWord.ts"
+
+/** The flag for a grant that an error describes as a line of the config file. */
+const grantFlag = (message: string): string | undefined => {
+  const [, capability, entry] =
+    /[Gg]rant it with grants\.(read|write|net|env): \["([^"]+)"\]/.exec(message) ?? []
+  return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
+}
+
+/** The flags for declared capabilities, such as `net a.com, b.com; read ./data`. */
+const declaredFlags = (reason: string): string | undefined => {
+  const [, needs] = /capabilities that are not granted: (.+?)\. To grant it/s.exec(reason) ?? []
+  if (needs === undefined) return undefined
+  const flags = needs.split("; ").flatMap((need) => {
+    const [capability = "", ...entries] = need.split(/,? /)
+    return entries.map((entry) => `--allow-${capability} ${shellWord(entry)}`)
+  })
+  return `grant it here with ${flags.join(" ")}`
+}
+
+/** What to do at the command line; `undefined`: what the problem itself says. */
+const hintOf = (error: PluginError): string | undefined => {
+  switch (error._tag) {
+    case "LOAD_ERROR": {
+      if (error.reason.includes("configSchema refuses")) return "give it a config: --config '{…}'"
+      return declaredFlags(error.reason)
+    }
+    case "TIMEOUT":
+      return "look where it is with --inspect; if it only needs longer: --timeout '30 seconds'"
+    case "EXECUTION_ERROR":
+      return grantFlag(error.cause.message)
+    default:
+      return undefined
+  }
+}
+
+export const problemHere = (error: PluginError, spec: ConfiguredSpec): PluginProblem => {
+  const hint = hintOf(error)
+  return { ...problemOf(error, spec, namedRedactorOf(spec).text), ...(hint === undefined ? {} : { hint }) }
+}
+
+/** The path relative to the working directory, or the full path if the file is outside. */
+export const pathFromHere = (file: string): string => {
+  const relative = path.relative(process.cwd(), file)
+  return printable(relative === "" || relative.startsWith("..") ? file : relative)
+}
+
+export const placeText = ({ file, line, column }: SourcePlace): string =>
+  `${pathFromHere(file)}:${line}:${column}`

@@ -1,0 +1,40 @@
+/** What a caller can learn of one run besides its result. */
+import { Context } from "effect"
+
+/** How an isolate treated a run. */
+export interface ObservedRun {
+  /** The version that the plugin's module states; `undefined` if no isolate began the run. */
+  readonly version: string | undefined
+  /** Milliseconds from the call of `run` until an isolate began it; `undefined` if none did. */
+  readonly queued: number | undefined
+  /** Milliseconds from when an isolate began it; `undefined` if none did. */
+  readonly ran: number | undefined
+}
+
+/** Both functions are called synchronously and must not throw. */
+export interface RunObserver {
+  /**
+   * A line that the plugin logged while it loaded or ran, or that the runtime says about it. It is one line, safe for
+   * terminals, and comes at every level, whatever the minimum level of the log.
+   */
+  readonly log: (level: "Debug" | "Info" | "Warn" | "Error", text: string) => void
+  /** The run has ended. Not called if the result came from the cache. */
+  readonly ended: (run: ObservedRun) => void
+}
+
+/**
+ * Observes the runs of an effect. Default: `undefined`, which costs a run nothing.
+ *
+ * **When to use**: to show the log and the times of single runs. `PluginStats` has the totals of a plugin.
+ *
+ * @example
+ * ```ts
+ * const lines: Array<string> = []
+ * const observer: RunObserver = { log: (level, text) => lines.push(`${level} ${text}`), ended: () => {} }
+ * yield* runtime.run(spec, input).pipe(Effect.provideService(CurrentRunObserver, observer))
+ * ```
+ */
+export const CurrentRunObserver: Context.Reference<RunObserver | undefined> = Context.Reference(
+  "@agentlip/plugin-runtime/CurrentRunObserver",
+  { defaultValue: (): RunObserver | undefined => undefined }
+)
