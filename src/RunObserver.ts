@@ -30,8 +30,12 @@ export interface RunObserver {
  * @example
  * ```ts
  * const lines: Array<string> = []
- * const observer: RunObserver = { log: (level, text) => lines.push(`${level} ${text}`), ended: () => {} }
- * yield* runtime.run(spec, input).pipe(Effect.provideService(CurrentRunObserver, observer))
+ * yield* runtime.run(spec, input).pipe(
+ *   Effect.provideService(CurrentRunObserver, {
+ *     log: (level, text) => void lines.push(`${level} ${text}`),
+ *     ended: ({ ran }) => void lines.push(`ran ${ran} ms`)
+ *   })
+ * )
  * ```
  */
 export const CurrentRunObserver: Context.Reference<RunObserver | undefined> = Context.Reference(

@@ -138,8 +138,8 @@ describe("the latest runs of a plugin", () => {
             Effect.flatMap(CurrentRunObserver, (observer) => {
               const number = ++logged
               for (let line = 0; line < 150; line++)
-                observer?.log("Info", "x".repeat(number > 90 ? 5_000 : 10))
-              return number % 2 === 0
+                observer?.log("Info", "x".repeat(number > 65 ? 5_000 : 10))
+              return number > 25 && number % 2 === 0
                 ? Effect.succeed([])
                 : Effect.fail(
                     new ExecutionError({
@@ -153,7 +153,7 @@ describe("the latest runs of a plugin", () => {
       })
       const { topic } = yield* makeTopic(hub)
       const ids: Array<string> = []
-      for (let number = 0; number < 100; number++) {
+      for (let number = 0; number < 75; number++) {
         const content_raw = `message ${number}`
         const { body } = yield* hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw })
         ids.push(body.message.id)
