@@ -193,7 +193,7 @@ export const layers: ReadonlyArray<Layer> = [
   },
   {
     name: "entries",
-    paths: ["src/index.ts", "src/promise.ts", "src/testing.ts", "src/testRun.ts"],
+    paths: ["src/index.ts", "src/promise.ts", "src/promise", "src/testing.ts", "src/testRun.ts"],
     mayImport: [...contract, "wire", "guest", "breaker", "services", "metrics", "worker layer", "runtime"],
     holds: "the package's entry points"
   },

@@ -1,16 +1,17 @@
 /** Writes docs/capabilities.md from the table that the library enforces. */
+import { Result } from "effect"
 import * as fs from "node:fs"
 import { holes, toInstall } from "../src/capabilities/engines.ts"
 import { fileURLToPath } from "node:url"
 import {
+  checkEnforced,
   enforces,
   type LevelName,
   levelNames,
   matrix,
   names,
   platforms,
-  type Subject,
-  unenforceable
+  type Subject
 } from "../src/capabilities/matrix.ts"
 
 const subjects = Object.keys(matrix) as ReadonlyArray<Subject>
@@ -50,10 +51,10 @@ const losses = levelNames.flatMap((level) => {
 const linux = { platform: "linux", runtime: "node" } as const
 const mac = { platform: "darwin", runtime: "node" } as const
 const examples = [
-  unenforceable("wasm", "grants.read", linux),
-  unenforceable("process", "limits.cpu", mac),
-  unenforceable("thread", 'sandbox "bubblewrap"', linux)
-]
+  checkEnforced("wasm", "grants.read", linux),
+  checkEnforced("process", "limits.cpu", mac),
+  checkEnforced("thread", 'sandbox "bubblewrap"', linux)
+].flatMap((refused) => (Result.isFailure(refused) ? [refused.failure.message] : []))
 
 const holeRows = holes.map(({ what, fixedIn, letsOut, heldBy }) =>
   row([

@@ -5,12 +5,12 @@
  * **Gotchas**: a grant of a folder includes everything that links in it lead to. The folder is checked when the grant is
  * made, and not again later.
  */
-import { Effect, Result, Schema } from "effect"
+import { Effect, type Result, Schema } from "effect"
 import { type Environment, resolveEnv } from "./capabilities/environment.ts"
 import { resolveFile } from "./capabilities/files.ts"
-import { type Host, levelNames, thisHost, unenforceable } from "./capabilities/matrix.ts"
+import { checkEnforced, type Host, levelNames, thisHost } from "./capabilities/matrix.ts"
 import { type NetGrants, parseNetGrants } from "./capabilities/net.ts"
-import { type PrepareError, unpreparedIf } from "./PrepareError.ts"
+import { allPrepared, type PrepareError } from "./PrepareError.ts"
 
 /** Folders and files a plugin may read or write, hosts it may reach, environment variables it may see. */
 export const Grants = Schema.Struct({
@@ -47,22 +47,21 @@ export const resolveGrants = (
   host: Host = thisHost
 ): Effect.Effect<ResolvedGrants, PrepareError> =>
   Effect.gen(function* () {
-    const refused = kinds
-      .filter((kind) => (grants[kind] ?? []).length > 0)
-      .flatMap((kind) => unenforceable(level, `grants.${kind}`, host) ?? [])
-    const net = parseNetGrants(grants.net ?? [])
-    const env = resolveEnv(grants.env ?? [], environment)
-    const problems = [...refused, ...net.problems, ...env.problems]
-    const files = { read: new Array<string>(), write: new Array<string>() }
-    for (const kind of ["read", "write"] as const) {
-      for (const given of grants[kind] ?? []) {
-        const result = yield* Effect.result(resolveFile(kind, given, base))
-        if (Result.isFailure(result)) problems.push(result.failure.reason)
-        else files[kind].push(result.success)
-      }
-    }
-    yield* unpreparedIf(problems)
-    return { ...files, net: net.grants, env: env.env }
+    const asked = kinds.filter((kind) => (grants[kind] ?? []).length > 0)
+    const resolveFiles = (kind: "read" | "write") =>
+      Effect.map(
+        Effect.forEach(grants[kind] ?? [], (given) => Effect.result(resolveFile(kind, given, base))),
+        allPrepared
+      )
+    const resolved = allPrepared([
+      allPrepared(asked.map((kind) => checkEnforced(level, `grants.${kind}`, host))),
+      parseNetGrants(grants.net ?? []),
+      resolveEnv(grants.env ?? [], environment),
+      yield* resolveFiles("read"),
+      yield* resolveFiles("write")
+    ])
+    const [, net, env, read, write] = yield* Effect.fromResult(resolved)
+    return { read, write, net, env }
   })
 
 /** What a spec can ask of its level, besides grants. */
@@ -75,16 +74,17 @@ export interface Requests {
 }
 
 /** Checks that the isolation level enforces everything that a spec asks for besides grants. */
-export const checkRequests = (spec: Requests, host: Host = thisHost): Effect.Effect<void, PrepareError> => {
+export const checkRequests = (
+  spec: Requests,
+  host: Host = thisHost
+): Result.Result<unknown, PrepareError> => {
   const subjects = [
     spec.enforcement === "audit" && ('enforcement "audit"' as const),
     spec.sandbox === "bubblewrap" && ('sandbox "bubblewrap"' as const),
     spec.integrity !== undefined && ("integrity" as const),
     spec.limits?.cpu !== undefined && ("limits.cpu" as const)
   ]
-  return unpreparedIf(
-    subjects.flatMap((subject) =>
-      subject === false ? [] : (unenforceable(spec.isolation, subject, host) ?? [])
-    )
+  return allPrepared(
+    subjects.flatMap((subject) => (subject === false ? [] : [checkEnforced(spec.isolation, subject, host)]))
   )
 }

@@ -7,6 +7,7 @@
  */
 import { Duration, Option, Result, Schema } from "effect"
 import type { CodePlace } from "./Errors.ts"
+import { type PrepareError, unprepared } from "./PrepareError.ts"
 import { problemsOf, type SpecProblem } from "./spec/problems.ts"
 import {
   type breaker,
@@ -269,12 +270,10 @@ export const specProblems = (given: PluginSpec): ReadonlyArray<SpecProblem> => {
   ]
 }
 
-/** The same in one line, or `undefined`. */
-export const specProblem = (spec: PluginSpec): string | undefined => {
-  const problems = specProblems(spec)
-  return problems.length === 0
-    ? undefined
-    : problems.map(({ path, problem }) => `${path}: ${problem}`).join("; ")
+/** Checks a spec that was made in code. Fails with all its problems in one line. */
+export const checkSpec = (spec: PluginSpec): Result.Result<void, PrepareError> => {
+  const problems = specProblems(spec).map(({ path, problem }) => `${path}: ${problem}`)
+  return problems.length === 0 ? Result.void : Result.fail(unprepared(problems.join("; ")))
 }
 
 // oxlint-disable typescript/no-explicit-any -- matched, never used: the kind's parameters go both ways

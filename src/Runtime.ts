@@ -1,5 +1,5 @@
 /** Runs plugins: encode the input, look into the cache, ask the breaker, submit to the pool, decode, settle. */
-import { Context, Effect, Exit, type Fiber, FiberSet, Layer, Option, type Result } from "effect"
+import { Context, Effect, Exit, type Fiber, FiberSet, Layer, Option, Result } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, QueueFull } from "./Errors.ts"
 import type { PluginInfo } from "./wire/messages.ts"
@@ -7,7 +7,7 @@ import { exitOf, flatMapNow, successOf } from "./exits.ts"
 import { makeInputEncoder } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
 import { makeOutputDecoder } from "./Output.ts"
-import { type InputOf, type OutputOf, type PluginSpec, specProblem } from "./Plugin.ts"
+import { checkSpec, type InputOf, type OutputOf, type PluginSpec } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
 import { type Asked, type GuardedRun, type Plugin, Run, type RunCircuit, runId } from "./Run.ts"
 import { isTraced, withRunSpan } from "./telemetry/tracing.ts"
@@ -99,8 +99,8 @@ const make = Effect.gen(function* () {
     return made
   }
   const prepare = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
-    const reason = specProblem(spec)
-    const problem = reason === undefined ? spec.unresolved : { reason }
+    const checked = checkSpec(spec)
+    const problem = Result.isFailure(checked) ? { reason: checked.failure.message } : spec.unresolved
     if (problem !== undefined) {
       return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...problem }))
     }

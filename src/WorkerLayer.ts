@@ -2,7 +2,7 @@
 import { Context, Duration, Effect, Layer, Result } from "effect"
 import * as os from "node:os"
 import type { IsolationLevel } from "./Capabilities.ts"
-import { engineProblem, noticeText, toInstall } from "./capabilities/engines.ts"
+import { checkEngine, toInstall } from "./capabilities/engines.ts"
 import { thisHost } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
 import { makeAudits } from "./isolates/Audits.ts"
@@ -130,14 +130,17 @@ const runtimeName =
 const permissionlessRuntime = (): string | undefined =>
   thisHost.runtime === "node" ? undefined : runtimeName
 
-const untrustedThreads = (runtime: string): string => {
-  const onBun = {
-    what: `isolation "thread" confines nothing on ${runtime}`,
-    remedy: `run the hub on ${toInstall()}`
-  }
+/** Why threads cannot hold plugins on this runtime. */
+const untrustedThreads = (runtime: string): PrepareError => {
   const isBun = process.versions.bun !== undefined
-  const notice = (isBun ? undefined : engineProblem("thread", process.versions.node)) ?? onBun
-  return `${noticeText(notice)}, use isolation "process", or say \`trusted: true\` of plugins you wrote yourself`
+  const checked = isBun ? Result.void : checkEngine("thread", process.versions.node)
+  const { reason, remedy } = Result.isFailure(checked)
+    ? checked.failure
+    : unprepared(`isolation "thread" confines nothing on ${runtime}`, `run the hub on ${toInstall()}`)
+  return unprepared(
+    reason,
+    `${remedy}, use isolation "process", or set \`trusted: true\` if you wrote all plugins yourself`
+  )
 }
 
 /** The factory of a level. Fails if the level cannot run plugins here. */
@@ -151,7 +154,7 @@ const findLevel = (
     switch (name) {
       case "thread":
         return runtime !== undefined && options.trusted !== true
-          ? yield* unprepared(untrustedThreads(runtime))
+          ? yield* untrustedThreads(runtime)
           : threadFactory(runtime === undefined, options.inspectable)
       case "process":
         return yield* processFactory(yield* findProcessHost(options))
@@ -184,7 +187,7 @@ const makeWorkers = (options: WorkerOptions, wanted: ReadonlyArray<IsolationLeve
     for (const name of wanted) {
       const found = yield* Effect.result(findLevel(name, options))
       if (Result.isFailure(found)) {
-        problems.set(name, found.failure.reason)
+        problems.set(name, found.failure.message)
         continue
       }
       // A thread on a runtime without module hooks reads its modules itself, and its usage cannot be asked.

@@ -24,7 +24,7 @@ export const moduleIntegrity = (modulePath: string): Effect.Effect<string, LoadE
       return Effect.fail(refused("there is no such file; correct the modulePath"))
     }
     return Effect.mapBoth(hashModules(path.resolve(modulePath)), {
-      onFailure: ({ reason }) => refused(reason),
+      onFailure: ({ message }) => refused(message),
       onSuccess: ({ integrity }) => integrity
     })
   })

@@ -1,52 +1,15 @@
-/**
- * The runtime for hubs without Effect: promises in, results out. A thin skin over the same Layers, with the
- * same rules.
- */
+/** The runtime for hubs without Effect: takes options, returns promises of results. It uses the same Layers and rules. */
 import { Duration, Effect, Layer, ManagedRuntime } from "effect"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
-import {
-  type Attachment,
-  defaultSettings,
-  type Enrichment,
-  extractor,
-  linkifier,
-  makeSpec,
-  type MessageInput,
-  type PluginSettingsOptions,
-  type PluginSpec,
-  specProblems
-} from "./Plugin.ts"
+import type { Attachment, Enrichment } from "./Plugin.ts"
+import { type PrepareError, unprepared } from "./PrepareError.ts"
+import { makeRunSpecs, type RunPluginOptions } from "./promise/runSpec.ts"
 import { ResultCache } from "./ResultCache.ts"
 import { PluginRuntime } from "./Runtime.ts"
-import { unknownKey } from "./spec/problems.ts"
-import { optionalSettings } from "./spec/settings.ts"
-import { shown } from "./text.ts"
 import { type WorkerOptions, WorkerLayer } from "./WorkerLayer.ts"
 
-/** One plugin, one input, and any setting of a spec: times in milliseconds, `config` beside the message. */
-export interface RunPluginOptions
-  extends Omit<PluginSettingsOptions, "config" | "timeout" | "grace" | "breaker"> {
-  readonly type: "linkifier" | "extractor"
-  /** Path or `file:` URL of the plugin's module. */
-  readonly modulePath: string
-  readonly input: MessageInput & { readonly config?: { readonly [key: string]: unknown } }
-  /**
-   * Names the circuit breaker and the errors. Default: the module's file name without its extension; with as many of
-   * its folders as it takes (`b/plugin`) if the host knows another module by that name.
-   */
-  readonly pluginName?: string | undefined
-  /** Wall clock, for loading and for each run. Default 5,000. */
-  readonly timeoutMs?: number | undefined
-  /** Time between the abort signal and the kill; at 0 there is no signal. Default 0. */
-  readonly graceMs?: number | undefined
-  /** What differs from the host's breaker policy. */
-  readonly breaker?:
-    | { readonly failureThreshold?: number | undefined; readonly cooldownMs?: number | undefined }
-    | undefined
-}
+export type { RunPluginOptions } from "./promise/runSpec.ts"
 
 /** What plugins of each type return. */
 export interface PluginOutputs {
@@ -102,125 +65,27 @@ export interface PluginHost {
   readonly close: () => Promise<void>
 }
 
-const kinds = { linkifier, extractor }
-
-/** Options that make no spec: nothing can be loaded with them. Whatever they are. */
-const unusable = (options: unknown, error: unknown): LoadError => {
+/** The error of options that make no spec. Options may be anything: even a getter that throws. */
+const unusable = (options: unknown, { message }: PrepareError): LoadError => {
   const { pluginName, modulePath } = fieldsOf(options)
   const path = String(modulePath)
-  const reason = error instanceof Error ? error.message : String(error)
   return new LoadError({
     plugin: typeof pluginName === "string" ? pluginName : path,
     modulePath: path,
-    reason
+    reason: message
   })
 }
 
-/** The fields of what may not be the object that it should be. */
 const fieldsOf = (options: unknown): { readonly [name: string]: unknown } => {
   try {
     return { ...Object(options) }
   } catch {
-    // A getter throws: nothing is known of it.
+    // A getter throws: the fields cannot be known.
     return {}
   }
 }
 
-/** Names of modules without one, each for one path. */
-const makeNames = (): ((modulePath: string) => string) => {
-  const named = new Map<string, string>()
-  const taken = new Map<string, string>()
-  return (modulePath) => {
-    const known = named.get(modulePath)
-    if (known !== undefined) return known
-    const { dir, name } = path.parse(modulePath)
-    const parts = [...dir.split(path.sep).filter((part) => part !== ""), name]
-    const shorter = parts.map((_, index) => parts.slice(-1 - index).join("/"))
-    const found = shorter.find((candidate) => !taken.has(candidate)) ?? modulePath
-    named.set(modulePath, found)
-    taken.set(found, modulePath)
-    return found
-  }
-}
-
-/** How many specs a host remembers; over it the oldest are made anew. */
-const maxSpecs = 1_000
-
-/** The names of a spec's settings here, if they differ. */
-const names: { readonly [path: string]: string } = {
-  name: "pluginName",
-  config: "input.config",
-  timeout: "timeoutMs",
-  grace: "graceMs",
-  "breaker.cooldown": "breaker.cooldownMs"
-}
-
-const known: ReadonlyArray<string> = [
-  "type",
-  "modulePath",
-  "input",
-  "pluginName",
-  ...Object.keys(defaultSettings).flatMap((key) => (key === "config" ? [] : [names[key] ?? key])),
-  ...Object.keys(optionalSettings)
-]
-
-/** The problems of keys whose names here differ from those of a spec; `specProblems` reports the others. */
-const keyProblems = (options: RunPluginOptions): ReadonlyArray<string> => {
-  const unknown = (given: unknown, known: ReadonlyArray<string>, prefix: string): ReadonlyArray<string> =>
-    Object.keys(Object(given)).flatMap((key) =>
-      known.includes(key) ? [] : [`${prefix}${key}: ${unknownKey(key, known)}`]
-    )
-  return [
-    ...unknown(options, known, ""),
-    ...unknown(options.breaker, ["failureThreshold", "cooldownMs"], "breaker.")
-  ]
-}
-
-/** The settings of a spec among the options, without unknown ones. */
-const settingsIn = (options: object): PluginSettingsOptions =>
-  Object.fromEntries(Object.entries(options).filter(([key]) => known.includes(key)))
-
-/** A caller in JavaScript may give anything. */
-const millis = (name: string, value: unknown): Duration.Duration | undefined => {
-  if (value === undefined) return undefined
-  if (typeof value === "number") return Duration.millis(value)
-  throw new TypeError(`${name}: expected a number of milliseconds, got ${shown(value)}`)
-}
-
-const specOf = (
-  options: RunPluginOptions,
-  nameOf: (modulePath: string) => string
-): PluginSpec<typeof linkifier | typeof extractor> => {
-  const { type, modulePath: given, input, pluginName, timeoutMs, graceMs, breaker, ...settings } = options
-  const { failureThreshold, cooldownMs } = breaker ?? {}
-  if (!Object.hasOwn(kinds, type)) {
-    throw new TypeError(`its type must be "linkifier" or "extractor", not ${JSON.stringify(type)}`)
-  }
-  if (typeof given !== "string") {
-    throw new TypeError(
-      `modulePath must be the path or file: URL of the plugin's module, not ${shown(given)}`
-    )
-  }
-  const modulePath = given.startsWith("file:") ? fileURLToPath(given) : path.resolve(given)
-  const spec = makeSpec({
-    ...settingsIn(settings),
-    name: pluginName ?? nameOf(modulePath),
-    kind: kinds[type],
-    modulePath,
-    config: input?.config,
-    timeout: millis("timeoutMs", timeoutMs),
-    grace: millis("graceMs", graceMs),
-    breaker: { failureThreshold, cooldown: millis("breaker.cooldownMs", cooldownMs) }
-  })
-  const problems = [
-    ...keyProblems(options),
-    ...specProblems(spec).map(({ path, problem }) => `${names[path] ?? path}: ${problem}`)
-  ]
-  if (problems.length > 0) throw new TypeError(problems.join("; "))
-  return spec
-}
-
-/** A problem in the words of this face: what the spec calls `timeout` is `timeoutMs` here. */
+/** An error with the names of the options here: a spec's `timeout` is `timeoutMs`. */
 const messageOf = (error: PluginError): string =>
   error._tag === "TIMEOUT"
     ? error.message.replace('raise its "timeout"', 'raise its "timeoutMs"')
@@ -250,25 +115,17 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
       Layer.provide(ResultCache.layerMemory())
     )
   )
-  // The same plugin with the same options keeps its warm isolates.
-  const specs = new Map<string, PluginSpec<typeof linkifier | typeof extractor>>()
-  const nameOf = makeNames()
-  const remember = (given: RunPluginOptions): PluginSpec<typeof linkifier | typeof extractor> => {
-    const { input, ...rest } = given
-    const key = JSON.stringify([rest, input?.config])
-    const known = specs.get(key)
-    if (known !== undefined) return known
-    const spec = specOf(given, nameOf)
-    const oldest = specs.size >= maxSpecs ? specs.keys().next().value : undefined
-    if (oldest !== undefined) specs.delete(oldest)
-    specs.set(key, spec)
-    return spec
-  }
+  const specOf = makeRunSpecs()
 
   return {
     runPlugin: <T>(given: RunPluginOptions): Promise<RunPluginResult<T>> =>
       runtime.runPromise(
-        Effect.try({ try: () => remember(given), catch: (error) => unusable(given, error) }).pipe(
+        Effect.try({
+          try: () => specOf(given),
+          catch: (error) => unprepared(error instanceof Error ? error.message : String(error))
+        }).pipe(
+          Effect.flatMap(Effect.fromResult),
+          Effect.mapError((error) => unusable(given, error)),
           Effect.flatMap((spec) =>
             Effect.flatMap(PluginRuntime, (plugins) => plugins.run(spec, { message: given.input?.message }))
           ),

@@ -70,11 +70,11 @@ const refusal = (
   level?: IsolationLevel,
   host?: Host
 ): Effect.Effect<string, ResolvedGrants> =>
-  Effect.map(Effect.flip(resolve(grants, level, host)), ({ reason }) => reason)
+  Effect.map(Effect.flip(resolve(grants, level, host)), ({ message }) => message)
 
 /** Why a check fails; `undefined` if it does not. */
-const reasonOf = (check: Effect.Effect<void, PrepareError>): string | undefined =>
-  Effect.runSync(Effect.match(check, { onFailure: ({ reason }) => reason, onSuccess: () => undefined }))
+const reasonOf = (check: Result.Result<unknown, PrepareError>): string | undefined =>
+  Result.isFailure(check) ? check.failure.message : undefined
 
 /** What comes of grants of files alone. */
 const files = (read: ReadonlyArray<string>, write: ReadonlyArray<string>): ResolvedGrants => ({
@@ -205,7 +205,7 @@ describe("Capabilities: grants that are refused", () => {
         [
           name,
           { read: [given] },
-          `grants.read "${given}" has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
+          `grants.read "${given}" has an asterisk in its path${where}; Node reads it as a pattern, which also matches the files beside it; rename the folder or file`
         ] as const
     ),
     [
@@ -216,32 +216,32 @@ describe("Capabilities: grants that are refused", () => {
     [
       "the hub's folder",
       { read: ["hub/.agentlip"] },
-      'grants.read "hub/.agentlip" lies in .agentlip/, which no plugin may read'
+      'grants.read "hub/.agentlip" lies in .agentlip/, which no plugin may read; grant another folder'
     ],
     [
       "a file in it",
       { write: ["hub/.agentlip/server.json"] },
-      'grants.write "hub/.agentlip/server.json" lies in .agentlip/, which no plugin may write'
+      'grants.write "hub/.agentlip/server.json" lies in .agentlip/, which no plugin may write; grant another folder'
     ],
     [
       "a folder in it",
       { read: ["hub/.agentlip/data"] },
-      'grants.read "hub/.agentlip/data" lies in .agentlip/, which no plugin may read'
+      'grants.read "hub/.agentlip/data" lies in .agentlip/, which no plugin may read; grant another folder'
     ],
     [
       "the hub's folder in other letters",
       { read: ["shouting/.AgentLip"] },
-      'grants.read "shouting/.AgentLip" lies in .agentlip/, which no plugin may read'
+      'grants.read "shouting/.AgentLip" lies in .agentlip/, which no plugin may read; grant another folder'
     ],
     [
       "the hub's folder by a link",
       { read: ["to-private"] },
-      'grants.read "to-private" lies in .agentlip/, which no plugin may read'
+      'grants.read "to-private" lies in .agentlip/, which no plugin may read; grant another folder'
     ],
     [
       "the hub's folder through a linked folder",
       { read: ["links/hub/server.json"] },
-      'grants.read "links/hub/server.json" lies in .agentlip/, which no plugin may read'
+      'grants.read "links/hub/server.json" lies in .agentlip/, which no plugin may read; grant another folder'
     ],
     [
       "the workspace",
@@ -271,12 +271,12 @@ describe("Capabilities: grants that are refused", () => {
     [
       "a folder with a link to the hub's",
       { read: ["links"] },
-      `grants.read "links" would cover ${at("hub/.agentlip")}, which ${at("links/hub")} is a link to; ${narrower("links")}`
+      `grants.read "links" would cover ${at("hub/.agentlip")}: ${at("links/hub")} is a link to it; ${narrower("links")}`
     ],
     [
       "a folder with a link to the token",
       { read: ["linked-token"] },
-      `grants.read "linked-token" would cover ${at("hub/.agentlip/server.json")}, which ${at("linked-token/harmless.json")} is a link to; ${narrower("linked-token")}`
+      `grants.read "linked-token" would cover ${at("hub/.agentlip/server.json")}: ${at("linked-token/harmless.json")} is a link to it; ${narrower("linked-token")}`
     ],
     [
       "a folder with a link to the workspace",
@@ -286,7 +286,7 @@ describe("Capabilities: grants that are refused", () => {
     [
       "everything",
       { read: ["/"] },
-      `grants.read "/" covers the system's virtual files; name the folder the plugin needs`
+      `grants.read "/" covers the system's virtual files; name the folder that the plugin needs`
     ],
     [
       "every host",
@@ -301,12 +301,12 @@ describe("Capabilities: grants that are refused", () => {
     [
       "a variable of the hub's",
       { env: ["AGENTLIP_TOKEN"] },
-      'grants.env "AGENTLIP_TOKEN" is the hub\'s own, which no plugin may see'
+      'grants.env "AGENTLIP_TOKEN" belongs to the hub, and no plugin may see it; remove it'
     ],
     [
       "a variable of the hub's in other letters",
       { env: ["agentlip_token"] },
-      'grants.env "agentlip_token" is the hub\'s own, which no plugin may see'
+      'grants.env "agentlip_token" belongs to the hub, and no plugin may see it; remove it'
     ]
   ]
   it.effect.each(rows)("%s", ([, grants, problem]) =>
@@ -320,7 +320,7 @@ describe("Capabilities: grants that are refused", () => {
     (given) =>
       Effect.gen(function* () {
         const problem = yield* refusal({ read: [given] })
-        assert.match(problem, /covers the system's virtual files; name the folder the plugin needs$/)
+        assert.match(problem, /covers the system's virtual files; name the folder that the plugin needs$/)
       })
   )
 
@@ -329,7 +329,7 @@ describe("Capabilities: grants that are refused", () => {
       const problem = yield* refusal({ read: ["linked-proc"] })
       assert.match(
         problem,
-        /^grants\.read "linked-proc" would cover \/proc\/\d+, which .* is a link to; grant a narrower/
+        /^grants\.read "linked-proc" would cover \/proc\/\d+: .* is a link to it; grant a narrower/
       )
     })
   )
@@ -483,7 +483,7 @@ describe("Capabilities: what a plugin declares", () => {
     assert.isUndefined(missingCapabilities(declared, grants, base))
     assert.strictEqual(
       reasonOf(checkCapabilities(declared, granted, base)),
-      `it declares capabilities that are not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant it, write in its entry of the config file:\n  ${line}`
+      `it declares capabilities that are not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant them, write in its entry of the config file:\n  ${line}`
     )
   })
 
@@ -505,11 +505,9 @@ describe("Capabilities: what a plugin declares", () => {
     ["too many", { env: Array.from({ length: 101 }, (_, index) => `E${index}`) }, undefined],
     ["too long", { read: ["a".repeat(1_001)] }, undefined]
   ]
-  it.effect.each(reported)("reported as %s", ([, value, decoded]) =>
-    Effect.gen(function* () {
-      const result = yield* Effect.result(decodeCapabilities(value))
-      assert.deepStrictEqual(Result.isSuccess(result) ? result.success : undefined, decoded)
-      if (Result.isFailure(result)) assert.isBelow(result.failure.reason.length, 500)
-    })
-  )
+  it.each(reported)("reported as %s", (_, value, decoded) => {
+    const result = decodeCapabilities(value)
+    assert.deepStrictEqual(Result.isSuccess(result) ? result.success : undefined, decoded)
+    if (Result.isFailure(result)) assert.isBelow(result.failure.message.length, 500)
+  })
 })

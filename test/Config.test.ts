@@ -258,7 +258,7 @@ describe("a mistake in an entry", () => {
     ['grants: { read: ["data", 3] }', "grants.read[1]", "expected a text that is not blank, got 3"],
     ["grants: { network: [] }", "grants.network", 'did you mean "net"?'],
     ['grants: { read: [".agentlip/db"] }', "grants.read[0]", '".agentlip/db" lies in .agentlip/'],
-    ['grants: { write: ["a/../.AGENTLIP"] }', "grants.write[0]", "which no plugin may reach"]
+    ['grants: { write: ["a/../.AGENTLIP"] }', "grants.write[0]", "which no plugin may use"]
   ]
   it.each(rows)("%s", async (fields, at, problem) => {
     const [found, ...rest] = await problemsIn(withEntry(fields))
@@ -312,7 +312,7 @@ describe("a module path", () => {
     ["..", "leaves the workspace"],
     ["/etc/passwd", "leaves the workspace (it is /etc/passwd)"],
     ["../workspace-2/a.ts", "leaves the workspace"],
-    ["./.agentlip/a.ts", "lies in .agentlip/, which belongs to the hub alone"],
+    ["./.agentlip/a.ts", "lies in .agentlip/, which only the hub may use"],
     ["./plugins/../.AgentLip/a.ts", "lies in .agentlip/"],
     ["fs", "is a module of the runtime itself"],
     ["node:child_process", "is a module of the runtime itself"],
@@ -322,7 +322,7 @@ describe("a module path", () => {
     ["pkg/../../../a.js", "leaves its package"],
     ["leads-out/exported", 'Invalid "exports" target'],
     ["main-out", "it leads outside"],
-    ["plugins/a.ts", 'is taken for a package; for the file in the workspace write "./plugins/a.ts"']
+    ["plugins/a.ts", 'is read as the name of a package; for the file in the workspace write "./plugins/a.ts"']
   ]
   const installed: Files = {
     "plugins/a.ts": "",

@@ -2,11 +2,11 @@
  * Compares the `capabilities` that a plugin's module declares with its grants. Only the texts are compared: a plugin's
  * declaration must not make the host read its disk.
  */
-import { Effect, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import * as path from "node:path"
 import type { Grants } from "../Capabilities.ts"
 import { contains } from "../paths.ts"
-import { PrepareError, unprepared, unpreparedIf } from "../PrepareError.ts"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { covers, parseNetEntry, parseNetGrants } from "./net.ts"
 
 const Names = Schema.Array(Schema.String.check(Schema.isMaxLength(1_000))).check(Schema.isMaxLength(100))
@@ -20,16 +20,14 @@ export const DeclaredCapabilities = Schema.Struct({
 })
 export type DeclaredCapabilities = typeof DeclaredCapabilities.Type
 
-const decode = Schema.decodeUnknownEffect(DeclaredCapabilities, { onExcessProperty: "error" })
+const decode = Schema.decodeUnknownResult(DeclaredCapabilities, { onExcessProperty: "error" })
 
 /** Decodes what a guest reports, which may be any value. */
-export const decodeCapabilities = (reported: unknown): Effect.Effect<DeclaredCapabilities, PrepareError> =>
-  Effect.mapError(
-    decode(reported),
-    (error) =>
-      new PrepareError({
-        reason: `its \`capabilities\` are not lists of texts named read, write, net or env (${error.message.slice(0, 300)})`
-      })
+export const decodeCapabilities = (reported: unknown): Result.Result<DeclaredCapabilities, PrepareError> =>
+  Result.mapError(decode(reported), (error) =>
+    unprepared(
+      `its \`capabilities\` are not lists of texts named read, write, net or env (${error.message.slice(0, 300)})`
+    )
   )
 
 /** The declared entries that no grant covers; `undefined` if there are none. */
@@ -46,7 +44,7 @@ export const missingCapabilities = (
     const folders = given.map((file) => path.resolve(base, file))
     return asked.filter((file) => !folders.some((folder) => contains(folder, path.resolve(base, file))))
   }
-  const net = parseNetGrants(granted.net ?? []).grants
+  const net = Result.getOrElse(parseNetGrants(granted.net ?? []), () => [])
   const missing = {
     read: missingFiles(declared.read ?? [], granted.read ?? []),
     write: missingFiles(declared.write ?? [], granted.write ?? []),
@@ -82,16 +80,15 @@ export const checkCapabilities = (
   declared: DeclaredCapabilities,
   granted: Grants,
   base: string
-): Effect.Effect<void, PrepareError> => {
-  const wrong = (declared.net ?? []).flatMap((text) => {
-    const entry = parseNetEntry(text)
-    return Result.isFailure(entry) ? [entry.failure.replace(/^grants\./, "its capabilities.")] : []
-  })
-  if (wrong.length > 0) return unpreparedIf(wrong)
+): Result.Result<void, PrepareError> => {
+  const hosts = parseNetGrants(declared.net ?? [], "its capabilities.net")
+  if (Result.isFailure(hosts)) return Result.fail(hosts.failure)
   const missing = missingCapabilities(declared, granted, base)
-  if (missing === undefined) return Effect.void
+  if (missing === undefined) return Result.void
   const asked = Object.entries(missing).map(([kind, entries]) => `${kind} ${entries.join(", ")}`)
-  return unprepared(
-    `it declares capabilities that are not granted: ${asked.join("; ")}. To grant it, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
+  return Result.fail(
+    unprepared(
+      `it declares capabilities that are not granted: ${asked.join("; ")}. To grant them, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
+    )
   )
 }

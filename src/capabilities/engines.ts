@@ -2,6 +2,8 @@
  * Versions of Node with known holes in what holds plugins: the one table that levels, `agentlip doctor`, the
  * `engines` of the packages and docs/security.md go by.
  */
+import { Result } from "effect"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
 
 /** What is broken in Node's permissions or decoders, where it is fixed, and what that means here. */
 export interface Hole {
@@ -148,15 +150,20 @@ export interface EngineNotice {
 /** `what; remedy` */
 export const noticeText = ({ what, remedy }: EngineNotice): string => `${what}; ${remedy}`
 
-/** Why a level cannot hold plugins on a version of Node; `undefined` if it can. */
-export const engineProblem = (level: "thread" | "process", version: string): EngineNotice | undefined => {
+/** Checks that a level can hold plugins on a version of Node. */
+export const checkEngine = (
+  level: "thread" | "process",
+  version: string
+): Result.Result<void, PrepareError> => {
   const open = holesOf(version).filter(({ letsOut }) => letsOut.includes(level))
-  return open.length === 0
-    ? undefined
-    : {
-        what: `isolation "${level}" cannot hold plugins on Node ${version}: ${open.map(({ what }) => what).join(", and ")}`,
-        remedy: `install ${toInstall()}`
-      }
+  if (open.length === 0) return Result.void
+  const known = open.map(({ what }) => what).join(", and ")
+  return Result.fail(
+    unprepared(
+      `isolation "${level}" cannot hold plugins on Node ${version}: ${known}`,
+      `install ${toInstall()}`
+    )
+  )
 }
 
 /** What an operator should know of a version of Node on which plugins are held all the same; `undefined` if nothing. */

@@ -6,7 +6,7 @@ import { Effect, Result } from "effect"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { contains, hubFolder, isHubPrivate, isPattern } from "../paths.ts"
-import { PrepareError, unprepared } from "../PrepareError.ts"
+import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 
 /** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
 const virtualRoots = ["/proc", "/dev", "/sys"]
@@ -21,7 +21,7 @@ const entriesAtOnce = 512
 const isVirtual = (real: string): boolean =>
   real === path.parse(real).root || virtualRoots.some((root) => contains(root, real))
 
-/** What a link leads to, or `undefined` if that does not exist. */
+/** What a path leads to, or `undefined` if that does not exist. */
 const linked = async (
   link: string
 ): Promise<{ readonly real: string; readonly isFolder: boolean } | undefined> => {
@@ -33,49 +33,46 @@ const linked = async (
   }
 }
 
-/** The folders directly in a folder. Fails with why it must not be granted. */
-const lookInto = async (folder: string): Promise<Result.Result<ReadonlyArray<string>, string>> => {
+/** The folders directly in a folder. Its error says why it cannot be granted, as a predicate. */
+const foldersIn = async (folder: string): Promise<Result.Result<ReadonlyArray<string>, PrepareError>> => {
   const folders: Array<string> = []
   try {
     for await (const entry of await fs.opendir(folder, { bufferSize: entriesAtOnce })) {
       const file = path.join(folder, entry.name)
-      if (isHubPrivate(entry.name)) return Result.fail(`would cover ${file}`)
+      if (isHubPrivate(entry.name)) return Result.fail(unprepared(`would cover ${file}`))
       if (entry.isDirectory()) folders.push(file)
       const target = entry.isSymbolicLink() ? await linked(file) : undefined
       if (target === undefined) continue
       if (isHubPrivate(target.real) || isVirtual(target.real)) {
-        return Result.fail(`would cover ${target.real}, which ${file} is a link to`)
+        return Result.fail(unprepared(`would cover ${target.real}: ${file} is a link to it`))
       }
       if (target.isFolder) folders.push(target.real)
     }
   } catch {
-    // Unreadable for the host means unreadable for the plugin: nothing to protect here.
+    // What the host cannot read, the plugin cannot read either.
   }
   return Result.succeed(folders)
 }
 
-/** Checks everything below a folder, links included. Fails with why it must not be granted. */
-const lookBelow = async (granted: string, signal: AbortSignal): Promise<Result.Result<void, string>> => {
-  const known = new Set([granted])
-  let next = [granted]
-  while (next.length > 0) {
-    signal.throwIfAborted()
-    const looked = await Promise.all(next.slice(0, atOnce).map(lookInto))
-    next = next.slice(atOnce)
-    for (const found of looked) {
-      if (Result.isFailure(found)) return Result.fail(found.failure)
-      for (const folder of found.success) {
+/** Checks everything below a folder, links included. Its error says why it cannot be granted, as a predicate. */
+const checkBelow = (granted: string): Effect.Effect<void, PrepareError> =>
+  Effect.gen(function* () {
+    const known = new Set([granted])
+    let next = [granted]
+    while (next.length > 0) {
+      const some = next.slice(0, atOnce)
+      const found = yield* Effect.promise(() => Promise.all(some.map(foldersIn)))
+      next = next.slice(atOnce)
+      for (const folder of (yield* Effect.fromResult(allPrepared(found))).flat()) {
         if (known.has(folder)) continue
         known.add(folder)
         next.push(folder)
       }
+      if (known.size > maxFolders) {
+        return yield* unprepared(`has more than ${maxFolders} folders, too many to search for ${hubFolder}/`)
+      }
     }
-    if (known.size > maxFolders) {
-      return Result.fail(`has more than ${maxFolders} folders, too many to search for ${hubFolder}/`)
-    }
-  }
-  return Result.void
-}
+  })
 
 /** The real path of a granted file or folder. A folder ends with a separator. */
 export const resolveFile = (
@@ -84,57 +81,48 @@ export const resolveFile = (
   /** Base folder of a relative path. */
   base: string
 ): Effect.Effect<string, PrepareError> =>
-  Effect.flatMap(
-    Effect.promise((signal) => lookAt(grant, given, base, signal)),
-    (found) => Effect.mapError(Effect.fromResult(found), (reason) => new PrepareError({ reason }))
-  )
-
-const lookAt = async (
-  grant: "read" | "write",
-  given: string,
-  base: string,
-  signal: AbortSignal
-): Promise<Result.Result<string, string>> => {
-  const absolute = path.resolve(base, given)
-  const quoted = `grants.${grant} "${given}"`
-  let real: string
-  let isFolder: boolean
-  try {
-    real = await fs.realpath(absolute)
-    isFolder = (await fs.stat(real)).isDirectory()
-  } catch {
-    const hint = isPattern(given)
-      ? "name a folder: grants are not patterns"
-      : "create it first or correct the path"
-    return Result.fail(`${quoted} does not exist (looked at ${absolute}); ${hint}`)
-  }
-  if (isPattern(real)) {
-    const where = real === absolute ? "" : ` (it is ${real})`
-    return Result.fail(
-      `${quoted} has an asterisk in its path${where}, which Node takes for a pattern that also matches what lies beside it; rename the folder or file`
+  Effect.gen(function* () {
+    const absolute = path.resolve(base, given)
+    const quoted = `grants.${grant} "${given}"`
+    const found = yield* Effect.promise(() => linked(absolute))
+    if (found === undefined) {
+      const hint = isPattern(given)
+        ? "name a folder: grants are not patterns"
+        : "create it first or correct the path"
+      return yield* unprepared(`${quoted} does not exist (looked at ${absolute})`, hint)
+    }
+    const { real, isFolder } = found
+    if (isPattern(real)) {
+      const where = real === absolute ? "" : ` (it is ${real})`
+      return yield* unprepared(
+        `${quoted} has an asterisk in its path${where}; Node reads it as a pattern, which also matches the files beside it`,
+        "rename the folder or file"
+      )
+    }
+    if (isHubPrivate(real)) {
+      return yield* unprepared(
+        `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}`,
+        "grant another folder"
+      )
+    }
+    if (isVirtual(real)) {
+      return yield* unprepared(
+        `${quoted} covers the system's virtual files`,
+        "name the folder that the plugin needs"
+      )
+    }
+    if (!isFolder) return real
+    const example = path.join(given, "data")
+    yield* Effect.mapError(checkBelow(real), ({ reason }) =>
+      unprepared(`${quoted} ${reason}`, `grant a narrower path, for example "${example}"`)
     )
-  }
-  if (isHubPrivate(real)) return Result.fail(`${quoted} lies in ${hubFolder}/, which no plugin may ${grant}`)
-  if (isVirtual(real)) {
-    return Result.fail(`${quoted} covers the system's virtual files; name the folder the plugin needs`)
-  }
-  const below = isFolder ? await lookBelow(real, signal) : Result.void
-  if (Result.isFailure(below)) {
-    return Result.fail(
-      `${quoted} ${below.failure}; grant a narrower path, for example "${path.join(given, "data")}"`
-    )
-  }
-  return Result.succeed(isFolder ? real + path.sep : real)
-}
+    return real + path.sep
+  })
 
-/** The real path that a path leads to, or `undefined` if there is nothing. */
-const standing = async (granted: string): Promise<string | undefined> => {
-  try {
-    const real = await fs.realpath(granted)
-    return (await fs.stat(real)).isDirectory() ? real + path.sep : real
-  } catch {
-    return undefined
-  }
+/** The real path that a path leads to now, or `undefined` if there is nothing. */
+const realPathOf = async (granted: string): Promise<string | undefined> => {
+  const found = await linked(granted)
+  return found?.isFolder === true ? found.real + path.sep : found?.real
 }
 
 /**
@@ -148,11 +136,12 @@ export const checkUnmoved = (files: {
   Effect.gen(function* () {
     for (const grant of ["read", "write"] as const) {
       for (const granted of files[grant]) {
-        const now = yield* Effect.promise(() => standing(granted))
+        const now = yield* Effect.promise(() => realPathOf(granted))
         if (now === granted) continue
         const what = now === undefined ? "is gone or cannot be read" : `leads to ${now}`
         return yield* unprepared(
-          `grants.${grant} "${granted}" has changed since it was granted: it ${what} now; restore what was there, or restart the hub to check the new path`
+          `grants.${grant} "${granted}" has changed since it was granted: it ${what} now`,
+          "restore what was there, or restart the hub to check the new path"
         )
       }
     }

@@ -2,8 +2,9 @@
  * What each isolation level enforces, on which platform. Requests are checked against this table, and
  * docs/capabilities.md is generated from it.
  */
-
-import { engineProblem } from "./engines.ts"
+import { Result } from "effect"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
+import { checkEngine } from "./engines.ts"
 
 /** The names of the isolation levels: the columns of the table. */
 export type LevelName = "thread" | "process" | "wasm"
@@ -19,7 +20,7 @@ export interface Host {
   readonly runtime: "node" | "oldNode" | "bun"
 }
 
-const currentNode = engineProblem("thread", process.versions.node) === undefined ? "node" : "oldNode"
+const currentNode = Result.isSuccess(checkEngine("thread", process.versions.node)) ? "node" : "oldNode"
 
 /** What this hub runs on. */
 export const thisHost: Host = {
@@ -170,16 +171,16 @@ export const names = {
 
 const hostName = ({ platform, runtime }: Host): string => `${names[runtime]} on ${names[platform]}`
 
-/** Why a level cannot enforce something on a host, and what to do; `undefined` if it can. */
-export const unenforceable = (
+/** Checks that a level can enforce something on a host. */
+export const checkEnforced = (
   level: LevelName,
   subject: Subject,
   host: Host = thisHost
-): string | undefined => {
-  if (enforces(level, subject, host)) return undefined
+): Result.Result<void, PrepareError> => {
+  if (enforces(level, subject, host)) return Result.void
   const cell: Cell = matrix[subject][level]
   const why = cell.on === undefined ? cell.how : `not with ${hostName(host)}`
   const others = levelNames.filter((other) => enforces(other, subject, host)).map((other) => `"${other}"`)
   const remedy = others.length === 0 ? "remove it" : `use isolation ${others.join(" or ")}, or remove it`
-  return `${subject} cannot be enforced on isolation "${level}" (${why}); ${remedy}`
+  return Result.fail(unprepared(`${subject} cannot be enforced on isolation "${level}" (${why})`, remedy))
 }

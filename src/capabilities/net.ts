@@ -14,6 +14,7 @@
  */
 import { Result } from "effect"
 import { BlockList, isIP } from "node:net"
+import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 
 /** A port, or any of them. */
 export type Port = number | "*"
@@ -72,14 +73,17 @@ const normalHost = (host: string): string | undefined => {
   return normal === "" ? undefined : normal
 }
 
-const parseRange = (text: string): Result.Result<NetEntry, string> => {
+const parseRange = (text: string, place: string): Result.Result<NetEntry, PrepareError> => {
   const slash = text.indexOf("/")
   const address = text.slice(0, slash)
   const prefix = text.slice(slash + 1)
   const family = isIP(address)
   if (family === 0 || !/^\d{1,3}$/.test(prefix) || Number(prefix) > (family === 4 ? 32 : 128)) {
     return Result.fail(
-      `grants.net "${text}" is neither a host nor a range of addresses; write a host without a path ("example.com:8080") or a range ("10.0.0.0/8")`
+      unprepared(
+        `${place} "${text}" is neither a host nor a range of addresses`,
+        'write a host without a path ("example.com:8080") or a range ("10.0.0.0/8")'
+      )
     )
   }
   const addresses = new BlockList()
@@ -94,50 +98,42 @@ const parsePort = (text: string | undefined): Port | undefined => {
   return port >= 1 && port <= 65_535 ? port : undefined
 }
 
-/** Parses one entry. Fails with what is wrong and what to write instead. */
-export const parseNetEntry = (text: string): Result.Result<NetEntry, string> => {
-  const wrong = (what: string): Result.Result<never, string> => Result.fail(`grants.net "${text}" ${what}`)
+/** Parses one entry. `place` is where it stands, for errors. */
+export const parseNetEntry = (text: string, place = "grants.net"): Result.Result<NetEntry, PrepareError> => {
+  const wrong = (what: string, remedy: string): Result.Result<never, PrepareError> =>
+    Result.fail(unprepared(`${place} "${text}" ${what}`, remedy))
   if (text.includes("://")) {
     const url = URL.parse(text)
-    return wrong(
-      `is a URL; name its host and port only${url === null || url.host === "" ? "" : `: "${entryFor(url)}"`}`
-    )
+    const entry = url === null || url.host === "" ? "" : `: "${entryFor(url)}"`
+    return wrong("is a URL", `name its host and port only${entry}`)
   }
-  if (text.includes("/")) return parseRange(text)
-  if (isIP(text) === 6) return wrong(`is an IPv6 address without brackets; write "[${text}]:443"`)
+  if (text.includes("/")) return parseRange(text, place)
+  if (isIP(text) === 6) return wrong("is an IPv6 address without brackets", `write "[${text}]:443"`)
   const parts = /^(\[[^[\]]*\]|[^:]*)(?::(\d{1,5}|\*))?$/.exec(text)
   const written = parts?.[1] ?? ""
   const port = parsePort(parts?.[2])
   if (parts === null || port === undefined) {
-    return wrong('has no valid port; write a number from 1 to 65535 or *, as in "example.com:8080"')
+    return wrong("has no valid port", 'write a number from 1 to 65535 or *, as in "example.com:8080"')
   }
-  if (written === "*") return wrong('would grant every host; name the hosts, as in "*.example.com"')
+  if (written === "*") return wrong("would grant every host", 'name the hosts, as in "*.example.com"')
   const below = written.startsWith("*.")
   const host = normalHost(below ? written.slice(2) : written)
   if (host === undefined) {
-    return wrong('is not a host; write "example.com", "*.example.com", "10.1.2.3:8080" or "[::1]:8080"')
+    return wrong("is not a host", 'write "example.com", "*.example.com", "10.1.2.3:8080" or "[::1]:8080"')
   }
   if (below && literalOf(host) !== undefined)
-    return wrong("puts a wildcard before an address; name the address")
+    return wrong("puts a wildcard before an address", "name the address")
   if (host === "0.0.0.0" || host === "[::]") {
-    return wrong(`stands for no address one could reach; write "127.0.0.1${port === 443 ? "" : `:${port}`}"`)
+    return wrong("is an address that cannot be reached", `write "127.0.0.1${port === 443 ? "" : `:${port}`}"`)
   }
   return Result.succeed({ type: "host", text, host, below, port })
 }
 
-/** Parses all entries. `problems` has a text with a remedy for each invalid one. */
+/** Parses all entries. */
 export const parseNetGrants = (
-  texts: ReadonlyArray<string>
-): { readonly grants: NetGrants; readonly problems: ReadonlyArray<string> } => {
-  const grants: Array<NetEntry> = []
-  const problems: Array<string> = []
-  for (const text of texts) {
-    const entry = parseNetEntry(text)
-    if (Result.isFailure(entry)) problems.push(entry.failure)
-    else grants.push(entry.success)
-  }
-  return { grants, problems }
-}
+  texts: ReadonlyArray<string>,
+  place?: string
+): Result.Result<NetGrants, PrepareError> => allPrepared(texts.map((text) => parseNetEntry(text, place)))
 
 const hasPort = (granted: Port, port: Port): boolean => granted === "*" || granted === port
 

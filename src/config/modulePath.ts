@@ -16,6 +16,7 @@ import { ModulePolicy } from "../modules/ModulePolicy.ts"
 import { ModuleResolver } from "../modules/ModuleResolver.ts"
 import { contains, hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import type { PluginSpec } from "../Plugin.ts"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
 
 /** Resolves as `import` does from the workspace's config file, within the package that is named. */
 const resolvePackage = (root: string, specifier: string): string => {
@@ -32,55 +33,58 @@ export interface ResolvedModule extends Pick<PluginSpec, "unresolved"> {
   readonly file: string
 }
 
+const refused = (reason: string, remedy?: string): Effect.Effect<never, PrepareError> =>
+  Effect.fail(unprepared(reason, remedy))
+
 const inPackage = (
   root: string,
   given: string,
   shipped: ShippedPackages
-): Effect.Effect<ResolvedModule, string> => {
-  if (isBuiltin(given))
-    return Effect.fail("is a module of the runtime itself; give a path or a package instead")
-  if (/^[a-z][a-z\d+.-]*:/i.test(given)) return Effect.fail("is a URL; give a path or a package instead")
+): Effect.Effect<ResolvedModule, PrepareError> => {
+  if (isBuiltin(given)) return refused("is a module of the runtime itself", "use a path or a package instead")
+  if (/^[a-z][a-z\d+.-]*:/i.test(given)) return refused("is a URL", "use a path or a package instead")
   if (given.split(/[/\\]/).some((segment) => segment === ".." || segment === "."))
-    return Effect.fail('leaves its package; name one of the package\'s exports, without ".."')
+    return refused("leaves its package", 'use one of the package\'s exports, without ".."')
   const asInstalled = path.join(root, "node_modules", given)
   return Effect.try({
     try: () => ({ file: resolvePackage(root, given) }),
     catch: (error) => (error instanceof LoadProblem ? error : new LoadProblem(messageOf(error)))
   }).pipe(
-    Effect.catch((error): Effect.Effect<ResolvedModule, string> => {
+    Effect.catch((error): Effect.Effect<ResolvedModule, PrepareError> => {
       // A package that is missing or broken is the LOAD_ERROR of one plugin and stops no other.
       if (error.ofPackage) {
         const place = error.place === undefined ? {} : { place: error.place }
         return Effect.succeed({ file: asInstalled, unresolved: { reason: error.message, ...place } })
       }
-      if (!error.missing) return Effect.fail(`cannot be resolved: ${error.message}`)
+      if (!error.missing) return refused(`cannot be resolved: ${error.message}`)
       const own = Object.hasOwn(shipped, given) ? shipped[given] : undefined
       if (own !== undefined) return Effect.succeed({ file: own })
       return fs.existsSync(path.join(root, given))
-        ? Effect.fail(`is taken for a package; for the file in the workspace write "./${given}"`)
+        ? refused("is read as the name of a package", `for the file in the workspace write "./${given}"`)
         : Effect.succeed({ file: asInstalled })
     })
   )
 }
 
-const inWorkspace = (root: string, given: string): Effect.Effect<ResolvedModule, string> => {
+const inWorkspace = (root: string, given: string): Effect.Effect<ResolvedModule, PrepareError> => {
   const file = realOf(path.resolve(root, given))
   return contains(root, file)
     ? Effect.succeed({ file })
-    : Effect.fail(
-        `leaves the workspace (it is ${file}); move the module into ${root}, or install it as a package`
+    : refused(
+        `leaves the workspace (it is ${file})`,
+        `move the module into ${root}, or install it as a package`
       )
 }
 
 /**
- * Finds a configured module. Fails with what is wrong with `given`, as a predicate (`leaves the workspace …`). `root` is
- * the workspace's real path.
+ * Finds a configured module. Its error says what is wrong with `given`, as a predicate (`leaves the workspace …`).
+ * `root` is the workspace's real path.
  */
 export const resolveModule = (
   root: string,
   given: string,
   shipped: ShippedPackages = {}
-): Effect.Effect<ResolvedModule, string> =>
+): Effect.Effect<ResolvedModule, PrepareError> =>
   Effect.suspend(() =>
     given.startsWith(".") || path.isAbsolute(given)
       ? inWorkspace(root, given)
@@ -88,6 +92,6 @@ export const resolveModule = (
   ).pipe(
     Effect.filterOrFail(
       ({ file }) => !isHubPrivate(file),
-      () => `lies in ${hubFolder}/, which belongs to the hub alone; move the module out of it`
+      () => unprepared(`lies in ${hubFolder}/, which only the hub may use`, "move the module out of it")
     )
   )

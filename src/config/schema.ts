@@ -4,6 +4,7 @@ import * as path from "node:path"
 import { Grants } from "../Capabilities.ts"
 import type { ConfigProblem } from "../Errors.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
+import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"
 import { isObject, text } from "../spec/values.ts"
 import { pathText, shown } from "../text.ts"
@@ -11,8 +12,8 @@ import { resolveModule, type ShippedPackages } from "./modulePath.ts"
 
 const json = Schema.Json.annotate({ expected: "a JSON value" })
 
-/** A text that `resolve` turns into something else, or says what is wrong with it, as a predicate. */
-const resolved = <A>(resolve: (given: string) => Effect.Effect<A, string>) =>
+/** A text that `resolve` turns into something else. Its error says what is wrong with the text, as a predicate. */
+const resolved = <A>(resolve: (given: string) => Effect.Effect<A, PrepareError>) =>
   text.pipe(
     Schema.decodeTo(
       // Whatever `resolve` succeeds with is right.
@@ -21,7 +22,7 @@ const resolved = <A>(resolve: (given: string) => Effect.Effect<A, string>) =>
         decode: SchemaGetter.transformEffect((given: string) =>
           Effect.mapError(
             resolve(given),
-            (problem) => new SchemaIssue.InvalidValue({ message: `${shown(given)} ${problem}` })
+            ({ message }) => new SchemaIssue.InvalidValue({ message: `${shown(given)} ${message}` })
           )
         ),
         encode: SchemaGetter.forbiddenEncoding
@@ -34,7 +35,7 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
   const granted = resolved((given) => {
     const file = path.resolve(root, given)
     return isHubPrivate(realOf(file))
-      ? Effect.fail(`lies in ${hubFolder}/, which no plugin may reach; grant another folder`)
+      ? Effect.fail(unprepared(`lies in ${hubFolder}/, which no plugin may use`, "grant another folder"))
       : Effect.succeed(file)
   })
   const entry = Schema.Struct({

@@ -30,6 +30,9 @@ const patternRead = bootReads.find(isPattern)
 export const checkBootFiles: Effect.Effect<void, PrepareError> =
   patternRead === undefined
     ? Effect.void
-    : unprepared(
-        `this library is installed at a path with an asterisk (${patternRead}), which Node takes for a pattern: plugins could read what lies beside it; rename the folder`
+    : Effect.fail(
+        unprepared(
+          `this library is installed at a path with an asterisk (${patternRead}); Node reads it as a pattern, and plugins could read the files beside it`,
+          "rename the folder"
+        )
       )

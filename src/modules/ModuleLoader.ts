@@ -44,7 +44,8 @@ export class ModuleLoader extends Context.Service<
       open: (entry, { integrity, keep }) =>
         Effect.flatMap(start, () => {
           if (pool.closed) return Effect.fail(new PrepareError({ reason: runtimeClosed, isClosed: true }))
-          if (!existsSync(entry)) return unprepared("there is no such file; correct the modulePath")
+          if (!existsSync(entry))
+            return Effect.fail(unprepared("there is no such file", "correct the modulePath"))
           const plugin = integrity === undefined ? { entry } : { entry, integrity }
           return Effect.succeed(new GuestModules({ guest: guests++, plugin, pool, known, kept, keep }))
         })

@@ -24,12 +24,17 @@ export const hashModules = (
     thread.run({ type: "hash", entry }, (result) => {
       if (result.type === "hashed")
         resume(Effect.succeed({ integrity: result.integrity, files: result.files }))
-      else resume(unprepared(result.type === "problem" ? result.problem : "no answer"))
+      else
+        resume(
+          Effect.fail(
+            unprepared(result.type === "problem" ? result.problem : "its modules could not be hashed")
+          )
+        )
     })
     return Effect.promise(() => thread.end())
   }).pipe(
     Effect.timeoutOrElse({
       duration: timeout,
-      orElse: () => unprepared("hashing its modules took too long")
+      orElse: () => Effect.fail(unprepared("hashing its modules took too long"))
     })
   )

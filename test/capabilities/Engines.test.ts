@@ -1,11 +1,11 @@
 /** Which versions of Node are supported: one table, and everything that repeats it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import {
-  engineProblem,
+  checkEngine,
   engineWarning,
   floors,
   holes,
@@ -17,7 +17,7 @@ import { WorkerLayer } from "../../src/WorkerLayer.ts"
 const read = (file: string): string => fs.readFileSync(new URL(`../../${file}`, import.meta.url), "utf8")
 
 const isHeld = (version: string): boolean =>
-  engineProblem("thread", version) === undefined && engineProblem("process", version) === undefined
+  Result.isSuccess(checkEngine("thread", version)) && Result.isSuccess(checkEngine("process", version))
 
 describe("versions of Node", () => {
   it.each(["20.20.0", "22.19.0", "24.6.0", "24.18.0", "25.9.9", "26.0.0", "26.5.0"])(
@@ -25,9 +25,9 @@ describe("versions of Node", () => {
     (version) => {
       assert.isFalse(isHeld(version))
       for (const level of ["thread", "process"] as const) {
-        const problem = engineProblem(level, version)
-        assert.include(problem?.what, "a grant of /a can also grant /ab")
-        assert.strictEqual(problem?.remedy, "install Node 24.18.1 or 26.5.1, or newer")
+        const { reason, remedy } = Result.getOrThrow(Result.flip(checkEngine(level, version)))
+        assert.include(reason, "a grant of /a can also grant /ab")
+        assert.strictEqual(remedy, "install Node 24.18.1 or 26.5.1, or newer")
       }
     }
   )

@@ -1,13 +1,14 @@
 /** The table of what each level enforces, and the docs that are made from it. */
 import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
 import * as fs from "node:fs"
 import {
+  checkEnforced,
   enforces,
   type Host,
   levelNames,
   matrix,
-  platforms,
-  unenforceable
+  platforms
 } from "../../src/capabilities/matrix.ts"
 import { document } from "../../scripts/matrix.ts"
 
@@ -28,15 +29,15 @@ describe("the matrix", () => {
     for (const host of hosts) {
       for (const subject of subjects) {
         for (const level of levelNames) {
-          const problem = unenforceable(level, subject, host)
-          assert.strictEqual(problem === undefined, enforces(level, subject, host))
-          if (problem === undefined) continue
-          const [, remedy = ""] = /.*; (.*)/.exec(problem) ?? []
+          const checked = checkEnforced(level, subject, host)
+          assert.strictEqual(Result.isSuccess(checked), enforces(level, subject, host))
+          if (Result.isSuccess(checked)) continue
+          const { message, remedy = "" } = checked.failure
           const named = levelNames.filter((other) => remedy.includes(`"${other}"`))
           assert.deepStrictEqual(
             named,
             levelNames.filter((other) => enforces(other, subject, host)),
-            problem
+            message
           )
         }
       }

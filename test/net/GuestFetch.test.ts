@@ -1,6 +1,6 @@
 /** The guest's `fetch` and the host's broker together, with real servers behind. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Scope } from "effect"
+import { Effect, Exit, Result, Schema, Scope } from "effect"
 import { getEventListeners } from "node:events"
 import type * as http from "node:http"
 import { parseNetGrants } from "../../src/capabilities/net.ts"
@@ -33,7 +33,7 @@ const connect = (
       }
     })
     const session = yield* netSession({
-      grants: parseNetGrants(grants).grants,
+      grants: Result.getOrThrow(parseNetGrants(grants)),
       limits: { fetchBytes: 5 * kib * kib, fetchConcurrency: 4, ...limits },
       send: (json) => setImmediate(() => net.receive(json))
     })
@@ -289,7 +289,7 @@ describe("fetch", () => {
       for (let run = 0; run < 3; run++) {
         yield* Effect.gen(function* () {
           const session = yield* netSession({
-            grants: parseNetGrants([`127.0.0.1:${server.port}`]).grants,
+            grants: Result.getOrThrow(parseNetGrants([`127.0.0.1:${server.port}`])),
             limits: { fetchBytes: kib, fetchConcurrency: 4 },
             send: (json) => setImmediate(() => net.receive(json))
           })

@@ -1,10 +1,11 @@
 /** What a spec is made of, and what of it is refused before anything runs. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Result, Schema } from "effect"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
 import { LoadError, type PluginError } from "../../src/Errors.ts"
 import {
   type Attachment,
+  checkSpec,
   type BreakerPolicy,
   defaultLimits,
   type Enrichment,
@@ -16,7 +17,6 @@ import {
   type MessageInput,
   type OutputOf,
   type PluginSpec,
-  specProblem,
   specProblems
 } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
@@ -139,7 +139,7 @@ describe("Spec: makeSpec", () => {
       },
       breaker: {}
     })
-    assert.isUndefined(specProblem(base))
+    assert.isTrue(Result.isSuccess(checkSpec(base)))
   })
 
   it("keeps what is said", () => {
@@ -165,7 +165,7 @@ describe("Spec: makeSpec", () => {
       [spec.config, spec.isolation, spec.reuse, spec.concurrency, spec.grants],
       [{ a: 1 }, "process", "never", 4, { read: ["/data"] }]
     )
-    assert.isUndefined(specProblem(spec))
+    assert.isTrue(Result.isSuccess(checkSpec(spec)))
   })
 
   it("takes part of a breaker's policy", () => {

@@ -96,8 +96,7 @@ type Options = Omit<Partial<NetSessionOptions>, "grants" | "send" | "limits"> & 
 /** A session, and a guest that does what it is told. */
 export const startSession = (options: Options) =>
   Effect.gen(function* () {
-    const { grants, problems } = parseNetGrants(options.grants)
-    if (problems.length > 0) return yield* Effect.die(new Error(problems.join("; ")))
+    const grants = yield* Effect.orDie(Effect.fromResult(parseNetGrants(options.grants)))
     const heard: Array<HostMessage> = []
     const listeners = new Set<() => void>()
     const session = yield* netSession({

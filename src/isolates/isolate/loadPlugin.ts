@@ -1,5 +1,5 @@
 /** Makes a booted isolate the isolate of one plugin: opens its modules, sends the load, reads the reply. */
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Result, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
 import { CodePlace, LoadError, type PluginError, ThrownValue, type WorkerCrash } from "../../Errors.ts"
@@ -129,13 +129,11 @@ export const loadPlugin = (
     )
     // Where plugins are trusted nothing is held back, so that nothing can be granted either.
     if (capabilities !== undefined && modules !== undefined) {
-      yield* Effect.mapError(
-        Effect.flatMap(decodeCapabilities(capabilities), (declared) =>
-          // An audit reports what a plugin uses, whatever it declares.
-          spec.enforcement === "audit" ? Effect.void : checkCapabilities(declared, spec.grants, resolved.base)
-        ),
-        (error) => unpreparedError(spec, error)
+      const granted = Result.flatMap(decodeCapabilities(capabilities), (declared) =>
+        // An audit reports what a plugin uses, whatever it declares.
+        spec.enforcement === "audit" ? Result.void : checkCapabilities(declared, spec.grants, resolved.base)
       )
+      if (Result.isFailure(granted)) return yield* unpreparedError(spec, granted.failure)
     }
     // Of those it was asked for: a plugin that says otherwise is not believed.
     const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))

@@ -47,11 +47,11 @@ export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCr
 /** What a plugin that cannot be prepared fails with. */
 export const unpreparedError = (
   { name, modulePath }: Pick<PluginSpec, "name" | "modulePath">,
-  { reason, isClosed }: PrepareError
+  { message, isClosed }: PrepareError
 ): LoadError | WorkerCrash =>
   isClosed === true
-    ? new WorkerCrash({ plugin: name, reason })
-    : new LoadError({ plugin: name, modulePath, reason: reasonText(reason) })
+    ? new WorkerCrash({ plugin: name, reason: message })
+    : new LoadError({ plugin: name, modulePath, reason: reasonText(message) })
 
 export const brokenReply = (spec: PluginSpec): WorkerCrash =>
   crashed(spec, { reason: "it broke the protocol: a reply of another shape" })

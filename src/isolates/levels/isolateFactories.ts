@@ -51,8 +51,11 @@ const checkReach = (
   ] as const) {
     const file = files.find((file) => !canReach(user, file, use))
     if (file === undefined) continue
-    return unprepared(
-      `grants.${use} "${file}" is of no use: the hub is root, its plugins run as user ${user.uid}, and that user may not ${use} there, or it is gone; change the owner or the mode of the path, or give WorkerLayer the option \`user: "host"\``
+    return Effect.fail(
+      unprepared(
+        `grants.${use} "${file}" has no effect: plugin processes run as user ${user.uid}, which cannot ${use} it`,
+        'change the owner or the mode of the path, or pass `user: "host"` to WorkerLayer'
+      )
     )
   }
   return Effect.void
@@ -78,7 +81,8 @@ export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory>
           yield* checkReach(bootOptions, host)
           if (spec.sandbox !== "none" && bootOptions.audit) {
             return yield* unprepared(
-              'enforcement "audit" allows what a sandbox would block; use sandbox "none" for the audit'
+              'enforcement "audit" allows what a sandbox would block',
+              'use sandbox "none" for the audit'
             )
           }
           const checked = spec.sandbox === "none" ? undefined : yield* Effect.result(sandboxed)

@@ -11,7 +11,7 @@ import { checkUnmoved } from "../../capabilities/files.ts"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
 import type { PluginMetrics } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
-import { PrepareError } from "../../PrepareError.ts"
+import { unprepared } from "../../PrepareError.ts"
 import { loadPlugin } from "../isolate/loadPlugin.ts"
 import { crashed, unpreparedError } from "../isolate/pluginErrors.ts"
 import { isolateKeyOf } from "./isolateKey.ts"
@@ -183,7 +183,7 @@ export const makePools = ({
         const undead = zombies.count(spec.name)
         if (undead < options.maxZombies) return undefined
         const reason = `${undead} of its isolates could not be stopped; it is refused on isolation "${level.name}" until they die or the hub restarts`
-        return unpreparedError(spec, new PrepareError({ reason }))
+        return unpreparedError(spec, unprepared(reason))
       },
       audit,
       recorder: metrics.of,

@@ -1,8 +1,8 @@
 /** What a machine has to run plugins in processes. */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
-import { engineProblem, noticeText, toInstall } from "../../../capabilities/engines.ts"
+import { checkEngine, toInstall } from "../../../capabilities/engines.ts"
 import { type PrepareError, unprepared } from "../../../PrepareError.ts"
 import { bootReads } from "../../guestFiles.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
@@ -31,7 +31,7 @@ const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
       const version = /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
       if (error === null && version !== undefined) return resume(Effect.succeed(version))
       const found = error === null ? stdout.trim().slice(0, 200) : error.message
-      resume(unprepared(`isolation "process" needs Node, and ${node} is ${found}; ${remedy}`))
+      resume(Effect.fail(unprepared(`isolation "process" needs Node, and ${node} is ${found}`, remedy)))
     })
   })
 
@@ -41,14 +41,17 @@ const findNode = (named: string | undefined): Effect.Effect<string, PrepareError
     const isNode = process.versions.bun === undefined
     const node = named ?? (isNode ? process.execPath : findExecutable("node"))
     if (node === undefined)
-      return yield* unprepared(`isolation "process" needs Node, and no \`node\` is on the PATH; ${remedy}`)
+      return yield* unprepared('isolation "process" needs Node, and no `node` is on the PATH', remedy)
     if (!fs.existsSync(node))
-      return yield* unprepared(`isolation "process": there is no file ${node}; correct the option \`node\``)
+      return yield* unprepared(
+        `isolation "process": the file ${node} does not exist`,
+        "correct the option `node`"
+      )
     const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
-    const problem = engineProblem("process", version)
-    return problem === undefined
-      ? node
-      : yield* unprepared(`${noticeText(problem)}, or name another as the option \`node\` (this is ${node})`)
+    const checked = checkEngine("process", version)
+    if (Result.isSuccess(checked)) return node
+    const { reason, remedy: install } = checked.failure
+    return yield* unprepared(reason, `${install}, or name another as the option \`node\` (this is ${node})`)
   })
 
 /** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
@@ -75,7 +78,7 @@ export interface ProcessHostOptions {
 export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, PrepareError> =>
   Effect.gen(function* () {
     if (process.platform === "win32") {
-      return yield* unprepared('isolation "process" is not available on Windows; use "thread" or "wasm"')
+      return yield* unprepared('isolation "process" is not available on Windows', 'use "thread" or "wasm"')
     }
     const node = yield* findNode(options.node)
     const host = { node, setpriv: yield* Effect.cached(findSetpriv) }

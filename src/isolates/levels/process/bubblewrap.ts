@@ -37,8 +37,11 @@ export const checkBubblewrap = (user: ProcessHost["user"]): Effect.Effect<void, 
     const bwrap = findExecutable("bwrap")
     if (bwrap === undefined) {
       return resume(
-        unprepared(
-          'sandbox "bubblewrap" needs the program bwrap, which is not installed; install bubblewrap, or use sandbox "auto" or "none"'
+        Effect.fail(
+          unprepared(
+            'sandbox "bubblewrap" needs the program bwrap, which is not installed',
+            'install bubblewrap, or use sandbox "auto" or "none"'
+          )
         )
       )
     }
@@ -50,8 +53,11 @@ export const checkBubblewrap = (user: ProcessHost["user"]): Effect.Effect<void, 
         resume(
           error === null
             ? Effect.void
-            : unprepared(
-                `sandbox "bubblewrap" does not work on this machine (${stderr.trim() || error.message}); allow unprivileged user namespaces, or use sandbox "auto" or "none"`
+            : Effect.fail(
+                unprepared(
+                  `sandbox "bubblewrap" does not work on this machine (${stderr.trim() || error.message})`,
+                  'allow unprivileged user namespaces, or use sandbox "auto" or "none"'
+                )
               )
         )
     )

@@ -1,6 +1,6 @@
 /** `agentlip doctor`: finds problems of a workspace or this machine, and says what to do. */
-import { engineProblem, engineWarning } from "@agentlip/plugin-runtime"
-import { Effect } from "effect"
+import { checkEngine, engineWarning } from "@agentlip/plugin-runtime"
+import { Effect, Result } from "effect"
 import { Command } from "effect/cli"
 import { CommandError } from "../../CommandError.ts"
 import { type Check, checkOf } from "./Check.ts"
@@ -14,8 +14,11 @@ import { indented, show } from "../../render/Output.ts"
 
 const node = (version: string): Check => {
   const { ok, warning, problem } = checkOf("node")
-  const broken = engineProblem("process", version)
-  if (broken !== undefined) return problem(broken.what, broken.remedy)
+  const checked = checkEngine("process", version)
+  if (Result.isFailure(checked)) {
+    const { reason, remedy = "" } = checked.failure
+    return problem(reason, remedy)
+  }
   const known = engineWarning(version)
   return known === undefined ? ok(`Node ${version}`) : warning(known.what, known.remedy)
 }
