@@ -29,6 +29,7 @@ const hubServices = [
   "hub plugins",
   "hub findings",
   "hub jobs",
+  "hub retention",
   "hub messages"
 ]
 
@@ -274,9 +275,15 @@ export const layers: ReadonlyArray<Layer> = [
     holds: "jobs from claim to commit"
   },
   {
+    name: "hub retention",
+    paths: ["hub/src/retention"],
+    mayImport: ["hub ground", "hub database", "hub core", "hub jobs"],
+    holds: "removal of old events and jobs, and of the text of erased messages"
+  },
+  {
     name: "hub messages",
     paths: ["hub/src/messages"],
-    mayImport: ["hub ground", "hub database", "hub core", "hub jobs"],
+    mayImport: ["hub ground", "hub database", "hub core", "hub jobs", "hub retention"],
     holds: "channels, topics, messages and their findings"
   },
   {

@@ -57,6 +57,13 @@ export interface AgentlipConfig {
   readonly extractors?: ReadonlyArray<PluginEntry>
   /** `true`: the hub asks for its token on reads too. Default `false`: every user of the machine can read. */
   readonly readAuth?: boolean
+  /** What the hub removes once an hour. Default: nothing. */
+  readonly retention?: {
+    /** Remove events, ended jobs, cached outputs and finished backfills that are older. For example `"90 days"`. */
+    readonly olderThan?: ConfigTime
+    /** Keep this many of the newest events, whatever their age. Without `olderThan`: remove all others. */
+    readonly keepEvents?: number
+  }
 }
 
 /**
@@ -77,6 +84,14 @@ export const defineConfig = (config: AgentlipConfig): AgentlipConfig => config
 /** A spec of one of the kinds a config file can name. */
 export type ConfiguredSpec = PluginSpec<typeof linkifier> | PluginSpec<typeof extractor>
 
+/** What a hub removes by itself. At least one of the two is set. */
+export interface RetentionOptions {
+  /** Events, ended jobs, unused cached outputs and finished backfills that are older than this are removed. */
+  readonly olderThan?: Duration.Duration
+  /** This many of the newest events stay, whatever their age. Without `olderThan`, all other events are removed. */
+  readonly keepEvents?: number
+}
+
 /** What `loadConfig` found. */
 export interface LoadedConfig {
   /** The file it was read from, absolute; `undefined`: the workspace has none. */
@@ -87,6 +102,8 @@ export interface LoadedConfig {
   readonly disabled: ReadonlyArray<string>
   /** Whether the hub asks for its token on reads too. Default `false`. */
   readonly readAuth: boolean
+  /** What the hub removes by itself. Default: nothing. */
+  readonly retention?: RetentionOptions
 }
 
 /** What a hub says of all its plugins. */
@@ -149,7 +166,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   if (Result.isFailure(decoded)) problems.unshift(...problemsOf(config, decoded.failure.issue))
   if (Result.isFailure(decoded) || problems.length > 0) return yield* new ConfigError({ file, problems })
 
-  const { linkifiers = [], extractors = [], readAuth = false } = decoded.success
+  const { linkifiers = [], extractors = [], readAuth = false, retention } = decoded.success
   const isEnabled = (entry: Entry): boolean => entry.enabled !== false
   return {
     file,
@@ -158,7 +175,8 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
       ...extractors.filter(isEnabled).map((entry) => toSpec(extractor, entry, options))
     ],
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name),
-    readAuth
+    readAuth,
+    ...(retention === undefined ? {} : { retention })
   }
 })
 

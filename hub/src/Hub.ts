@@ -3,6 +3,7 @@ import {
   CircuitBreaker,
   type ConfiguredSpec,
   PluginRuntime,
+  type RetentionOptions,
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
@@ -26,6 +27,8 @@ import { JobQueue } from "./jobs/JobQueue.ts"
 import * as PluginEvents from "./plugins/PluginEvents.ts"
 import { Plugins } from "./plugins/Plugins.ts"
 import { RecentRuns } from "./plugins/RecentRuns.ts"
+import { Pruning } from "./retention/Pruning.ts"
+import * as Retention from "./retention/Retention.ts"
 import * as Reload from "./plugins/Reload.ts"
 import * as ResultCacheStore from "./jobs/ResultCacheStore.ts"
 import * as Server from "./http/Server.ts"
@@ -51,6 +54,8 @@ export interface HubOptions
   readonly plugins?: ReadonlyArray<ConfiguredSpec>
   /** Reload plugins when the workspace's config file or a plugin's modules change. Default: load only at the start. */
   readonly reload?: Reload.ReloadOptions
+  /** Remove old events and jobs once an hour. Default: keep everything. */
+  readonly retention?: RetentionOptions
 }
 
 const breakerLayer = (redis: Redacted.Redacted | undefined): Layer.Layer<CircuitBreaker, RedisUnusable> =>
@@ -95,6 +100,7 @@ const core = ({
   connections,
   concurrency,
   reload,
+  retention,
   ...live
 }: HubOptions) => {
   const storage = Layer.mergeAll(
@@ -103,7 +109,13 @@ const core = ({
     PausedPlugins.layer,
     HubIdentity.layer
   )
-  const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer, Backfills.layer).pipe(
+  const services = Layer.mergeAll(
+    Messages.layer,
+    Attachments.layer,
+    Jobs.layer,
+    Backfills.layer,
+    Pruning.layer
+  ).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer)),
     Layer.provideMerge(RecentRuns.layer)
@@ -122,6 +134,7 @@ const core = ({
     Layer.merge(pipeline),
     Layer.merge(PluginEvents.layer),
     Layer.merge(reload === undefined ? Layer.empty : Reload.layer(reload)),
+    Layer.merge(retention === undefined ? Layer.empty : Retention.layer(retention)),
     Layer.provideMerge(services),
     Layer.provideMerge(storage),
     Layer.provideMerge(Specs.layer(plugins))

@@ -161,6 +161,11 @@ describe("The deletion of a message", () => {
           const { message } = (yield* hub.post("/api/v1/messages", body, keyed("one"))).body
           const move = { op: "move_topic", to_topic_id: topic, mode: "one" }
           yield* hub.patch(`/api/v1/messages/${message.id}`, move, keyed("two"))
+          yield* hub.rows(
+            onPostgres ? "DROP FUNCTION events_guard CASCADE" : "DROP TRIGGER events_never_change_data"
+          )
+          yield* hub.rows("DROP TABLE erasures")
+          yield* hub.rows("ALTER TABLE backfills DROP COLUMN at_message")
           yield* hub.rows("DROP INDEX idempotency_keys_by_message")
           yield* hub.rows("ALTER TABLE idempotency_keys DROP COLUMN message_id")
           if (!onPostgres) {
@@ -168,6 +173,12 @@ describe("The deletion of a message", () => {
             for (const column of ["channel_id", "topic_id", "topic_id2"]) {
               yield* hub.rows(`ALTER TABLE events DROP COLUMN scope_${column}`)
             }
+          }
+          if (onPostgres) {
+            yield* hub.rows("DROP TRIGGER events_never_truncated ON events")
+            yield* hub.rows(
+              "CREATE TRIGGER events_never_change BEFORE UPDATE ON events EXECUTE FUNCTION events_refuse()"
+            )
           }
           yield* hub.rows("DELETE FROM migrations WHERE migration_id >= 6")
           return String(message.id)

@@ -45,6 +45,7 @@ const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
       appendAll: unused,
       arrivals,
       newest: Effect.sync(() => log.newest),
+      prunedUntil: Effect.succeed(0),
       list: ({ after, limit, topics }) =>
         Effect.sync(() => {
           log.before()
@@ -58,7 +59,7 @@ const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
           }
           const replay_until = log.newest
           log.after()
-          return { events, replay_until, has_more }
+          return { events, replay_until, has_more, pruned_until: 0 }
         })
     })
   )

@@ -3,7 +3,15 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { onPostgres } from "./testDatabase.ts"
-import { jobsOf, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
+import {
+  eventually,
+  jobsOf,
+  extractorSpec,
+  type Json,
+  linkifierSpec,
+  makeTopic,
+  startHub
+} from "./testHub.ts"
 import { connect, hello } from "./socketClient.ts"
 
 interface Recorded {
@@ -26,6 +34,11 @@ const growing = [
 
 /** Indexes of rows that do not stay: of jobs that are open, or failed. */
 const partial = /USING (COVERING )?INDEX derivations_(pending|failed)/
+
+/** Reading a whole table, seldom. */
+const mayBeScanned: ReadonlyArray<readonly [RegExp, string]> = [
+  [/SELECT count\(\*\) AS n FROM messages$/, "when an operator begins a backfill, and only an index"]
+]
 
 /** Sorting what is never much. */
 const mayBeSorted: ReadonlyArray<readonly [RegExp, string]> = [
@@ -89,6 +102,9 @@ const everyStatement = Effect.gen(function* () {
   yield* hub.post("/api/v1/jobs/retry", { plugin: "fails", message_id: first })
   const began = yield* hub.post("/api/v1/backfills", { plugin: "links" })
   yield* hub.post("/api/v1/backfills", {})
+  // Nothing is that old, so that everything is there for what follows.
+  yield* hub.post("/api/v1/prune", { before: "2000-01-01T00:00:00Z", keep_events: 2 })
+  yield* eventually(hub.get("/api/v1/prune"), ({ body }) => body.prune.state === "done")
   const states = ["pending", "waiting", "committed", "empty", "stale", "failed"]
   const position = encodeURIComponent(`${first}/0000000001/links`)
   const filters = [
@@ -158,14 +174,14 @@ const objection = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, { text,
         (growing.includes(name) || /^[admse]$/.test(name)) && !partial.test(step) && !foreignKeyOf(text, step)
       )
     })
-    if (table !== undefined) return table
+    if (table !== undefined && !mayBe(text, mayBeScanned)) return table
     return mayBe(text, mayBeSorted) ? undefined : steps.find((step) => step.includes("TEMP B-TREE"))
   }
   const plan = JSON.stringify(explained)
   const scanned = [...plan.matchAll(/"Seq Scan"[^{}]*?"Relation Name":"(\w+)"/g)].find(([, name = ""]) =>
     growing.includes(name)
   )
-  if (scanned !== undefined) return plan
+  if (scanned !== undefined && !mayBe(text, mayBeScanned)) return plan
   return mayBe(text, mayBeSorted) || !/"Node Type":"(Incremental )?Sort"/.test(plan) ? undefined : plan
 })
 

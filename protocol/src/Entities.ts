@@ -105,7 +105,7 @@ export const Job = Schema.Struct({
 })
 export type Job = typeof Job.Type
 
-/** Messages that plugins are asked about once more. Progress is in events, of which it looks at every one. */
+/** Messages that plugins are asked about once more. Progress is in messages, or with `since_event` in events. */
 export const Backfill = Schema.Struct({
   id: Schema.String,
   /** `null`: all plugins of the config. */
@@ -121,3 +121,33 @@ export const Backfill = Schema.Struct({
   ended_at: Schema.NullOr(Schema.String)
 })
 export type Backfill = typeof Backfill.Type
+
+const PruneCounts = Schema.Struct({
+  events: Schema.Int,
+  jobs: Schema.Int,
+  results: Schema.Int,
+  backfills: Schema.Int
+})
+/** Numbers of rows by kind. `results` are cached outputs of plugins. */
+export type PruneCounts = typeof PruneCounts.Type
+
+/** The removal of old events, ended jobs, unused cached outputs and finished backfills. */
+export const Prune = Schema.Struct({
+  state: Schema.Literals(["counting", "removing", "done", "stopped", "failed"]),
+  /** Only count what would be removed. */
+  dry_run: Schema.Boolean,
+  /** Only what is older than this time. `null`: events of any age, and nothing else. */
+  before: Schema.NullOr(Schema.String),
+  /** This many of the newest events stay, whatever their age. */
+  keep_events: Schema.NullOr(Schema.Int),
+  /** What there is to remove. Complete when the state is no longer `counting`. */
+  total: PruneCounts,
+  removed: PruneCounts,
+  /** Events up to this number have been pruned, now or earlier. 0: none. */
+  pruned_until: Schema.Int,
+  started_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String),
+  /** Why it failed. */
+  error: Schema.NullOr(Schema.String)
+})
+export type Prune = typeof Prune.Type

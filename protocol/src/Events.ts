@@ -101,7 +101,12 @@ export const AgentlipEvent = Schema.Union([
     failures: Schema.Int,
     retry_after_ms: Schema.Finite
   }),
-  event("plugin.circuit_closed", "A plugin runs again.", { plugin_name })
+  event("plugin.circuit_closed", "A plugin runs again.", { plugin_name }),
+  event(
+    "events.pruned",
+    "Events are missing here: those after `after` up to `pruned_until` were pruned. Sent to each reader that misses them, whatever its subscriptions, with the number of the last pruned event. It is not in the log.",
+    { after: Schema.Int, pruned_until: Schema.Int }
+  )
 ]).pipe(Schema.toTaggedUnion("name"))
 
 export type EventName = (typeof AgentlipEvent.Type)["name"]

@@ -1,4 +1,4 @@
-/** Calls for operators: jobs, circuits and backfills. */
+/** Calls for operators: jobs, circuits, backfills and pruning. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InvalidInput, NotFound } from "./Errors.ts"
@@ -10,7 +10,7 @@ import {
   TextBody,
   Validation
 } from "./Middlewares.ts"
-import { Backfill, Job, JobState } from "./Entities.ts"
+import { Backfill, Job, JobState, Prune } from "./Entities.ts"
 import { byId, byName, described, limit } from "./parameters.ts"
 import { PluginSummary } from "./Plugins.ts"
 import * as Texts from "./Texts.ts"
@@ -58,12 +58,19 @@ export class OperationReads extends HttpApiGroup.make("operationReads")
       params: byId("backfill"),
       success: backfill,
       error: NotFound
-    }).annotate(OpenApi.Summary, "Show a backfill and its progress")
+    }).annotate(OpenApi.Summary, "Show a backfill and its progress"),
+    HttpApiEndpoint.get("prune", "/prune", {
+      success: Schema.Struct({
+        prune: described("`null`: none since the hub started.", Schema.NullOr(Prune))
+      })
+    }).annotate(OpenApi.Summary, "Show the last prune and its progress")
   )
   .middleware(Validation)
   .middleware(ReadAuthorization)
   .middleware(EveryRequest)
-  .annotateMerge(OpenApi.annotations({ title: "Operations: reads", description: "Jobs and backfills." }))
+  .annotateMerge(
+    OpenApi.annotations({ title: "Operations: reads", description: "Jobs, backfills and pruning." })
+  )
   .prefix("/api/v1") {}
 
 export class Operations extends HttpApiGroup.make("operations")
@@ -97,13 +104,40 @@ export class Operations extends HttpApiGroup.make("operations")
         }),
         Schema.Struct({ backfill: Backfill, resumed: Schema.Literal(true) })
       ],
-      error: NotFound
+      error: [InvalidInput, NotFound]
     }).annotate(OpenApi.Summary, "Run plugins on existing messages, or resume a paused backfill"),
     HttpApiEndpoint.post("pauseBackfill", "/backfills/:id/pause", {
       params: byId("backfill"),
       success: backfill,
       error: NotFound
-    }).annotate(OpenApi.Summary, "Pause a backfill")
+    }).annotate(OpenApi.Summary, "Pause a backfill"),
+    HttpApiEndpoint.post("beginPrune", "/prune", {
+      payload: Schema.Struct({
+        before: Schema.optionalKey(
+          described(
+            "Remove events, ended jobs, unused cached outputs and finished backfills that are older than this time, such as `2026-01-31T00:00:00Z`.",
+            Texts.time
+          )
+        ),
+        keep_events: Schema.optionalKey(
+          described(
+            "Keep at least this many of the newest events. Without `before`: remove all others, and nothing else.",
+            Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+          )
+        ),
+        dry_run: Schema.optionalKey(
+          described("Only count what would be removed. Default: `false`.", Schema.Boolean)
+        )
+      }),
+      success: Schema.Struct({
+        prune: Prune,
+        started: described("`false`: another prune is still running, and is shown instead.", Schema.Boolean)
+      }),
+      error: InvalidInput
+    }).annotate(OpenApi.Summary, "Remove old events and jobs, a few at a time. Messages stay"),
+    HttpApiEndpoint.post("stopPrune", "/prune/stop", {
+      success: Schema.Struct({ prune: Schema.NullOr(Prune) })
+    }).annotate(OpenApi.Summary, "Stop the running prune")
   )
   .middleware(Idempotency)
   .middleware(TextBody)
@@ -113,7 +147,7 @@ export class Operations extends HttpApiGroup.make("operations")
   .annotateMerge(
     OpenApi.annotations({
       title: "Operations: writes",
-      description: "Circuits of plugins, retries and backfills."
+      description: "Circuits of plugins, retries, backfills and pruning."
     })
   )
   .prefix("/api/v1") {}

@@ -128,6 +128,12 @@ export class Reads extends HttpApiGroup.make("reads")
           Schema.Int
         ),
         has_more,
+        pruned_until: Schema.optionalKey(
+          described(
+            "Events up to this number were pruned. If it is greater than `after`, events are missing before this page. Absent if none was pruned.",
+            Schema.Int
+          )
+        ),
         events: Schema.Array(HubEvent)
       })
     }).annotate(OpenApi.Summary, "List events, oldest first")

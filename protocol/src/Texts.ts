@@ -29,3 +29,12 @@ export const key = upTo(bounds.key)
 export const dedupeKey = upTo(bounds.dedupe_key).check(notBlank)
 /** Of a message, topic or channel, or the name of a plugin, which stands for one. */
 export const id = upTo(bounds.id)
+
+/** A time in ISO 8601. */
+export const time = upTo(64).check(
+  Schema.makeFilter(
+    (given: string) =>
+      (/^\d{4}-\d\d-\d\dT/.test(given) && !Number.isNaN(Date.parse(given))) ||
+      "must be a time in ISO 8601, such as 2026-01-31T00:00:00Z"
+  )
+)

@@ -6,7 +6,7 @@ import type { ConfigProblem } from "../Errors.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"
-import { isObject, text } from "../spec/values.ts"
+import { isObject, positiveTime, text } from "../spec/values.ts"
 import { pathText, shown } from "../text.ts"
 import { resolveModule, type ShippedPackages } from "./modulePath.ts"
 
@@ -29,6 +29,18 @@ const resolved = <A>(resolve: (given: string) => Effect.Effect<A, PrepareError>)
       }
     )
   )
+
+const retention = Schema.Struct({
+  olderThan: Schema.optionalKey(positiveTime),
+  keepEvents: Schema.optionalKey(
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({ expected: "a whole number, 0 or more" })
+  )
+}).check(
+  Schema.makeFilter(
+    ({ olderThan, keepEvents }) =>
+      olderThan !== undefined || keepEvents !== undefined || "needs olderThan, keepEvents, or both"
+  )
+)
 
 /** The schema of a config file; `root` is the workspace's real path. */
 export const configSchema = (root: string, shipped?: ShippedPackages) => {
@@ -57,7 +69,8 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
   return Schema.Struct({
     linkifiers: Schema.optionalKey(Schema.Array(entry)),
     extractors: Schema.optionalKey(Schema.Array(entry)),
-    readAuth: Schema.optionalKey(Schema.Boolean)
+    readAuth: Schema.optionalKey(Schema.Boolean),
+    retention: Schema.optionalKey(retention)
   })
 }
 

@@ -69,6 +69,9 @@ export const envelopeOf = (event: LoggedEvent) => {
   }
 }
 
+/** Tells a reader that events are missing. It is sent in their place and never stored. */
+export const prunedName: EventName = "events.pruned"
+
 export interface EventPage {
   /**
    * The page has every matching event up to this number, unless it reached the number of events asked for. It is the
@@ -79,7 +82,32 @@ export interface EventPage {
   readonly events: ReadonlyArray<LoggedEvent>
   /** There are more matching events: after these, or with `tail` before these. */
   readonly has_more: boolean
+  /** Events up to this number were pruned, and none of them is on the page. 0 if none was. */
+  readonly pruned_until: number
 }
+
+/**
+ * The events of a page for a reader that has those up to `after`. If events between were pruned, the first one says
+ * so. Its number is that of the last pruned event.
+ */
+export const withoutGap = (after: number, { events, pruned_until }: EventPage, now: string) => {
+  if (pruned_until <= after) return events
+  const marker: LoggedEvent = {
+    event_id: pruned_until,
+    ts: now,
+    name: prunedName,
+    channel_id: null,
+    topic_id: null,
+    topic_id2: null,
+    entity_type: "event",
+    entity_id: String(pruned_until),
+    data_json: JSON.stringify({ after, pruned_until } satisfies EventData<"events.pruned">)
+  }
+  return [marker, ...events]
+}
+
+/** The key in `meta` of the number up to which events were pruned. */
+export const prunedKey = "events_pruned_until"
 
 /** Scopes queried by one statement. */
 const scopesAtOnce = 64
@@ -101,8 +129,10 @@ export class EventLog extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<number>, SqlError.SqlError>
     /** Rings after a commit that added events, and when another hub may have added some. For one reader. */
     readonly arrivals: WakeUp
-    /** The number of the newest event; 0 if there is none. */
+    /** The number of the newest event, even if it was pruned; 0 if there was none. */
     readonly newest: Effect.Effect<number, SqlError.SqlError>
+    /** Events up to this number were pruned; 0 if none was. */
+    readonly prunedUntil: Effect.Effect<number, SqlError.SqlError>
     readonly list: (query: EventQuery) => Effect.Effect<EventPage, SqlError.SqlError>
   }
 >()("@agentlip/hub/EventLog") {
@@ -165,10 +195,11 @@ export class EventLog extends Context.Service<
         return numbered.map(({ event_id }) => event_id).sort((one, other) => one - other)
       }, inTransaction)
 
-      const newest = Effect.map(
-        sql<{ event_id: number }>`SELECT COALESCE(max(event_id), 0) AS event_id FROM events`,
-        ([row]) => row?.event_id ?? 0
-      )
+      const pruned = sql`(SELECT CAST(value AS BIGINT) FROM meta WHERE key = ${prunedKey})`
+      const numberOf = (query: Statement.Fragment) =>
+        Effect.map(sql<{ n: number | null }>`SELECT ${query} AS n`, ([row]) => row?.n ?? 0)
+      const prunedUntil = numberOf(pruned)
+      const newest = numberOf(sql`COALESCE((SELECT max(event_id) FROM events), ${pruned})`)
 
       /** The numbers of events in some scopes, in order: merged from the indexes, reading only as many as needed. */
       const numbersOf = (
@@ -242,15 +273,19 @@ export class EventLog extends Context.Service<
                     numbers.slice(index, index + count).map((id) => ({ id }))
                   )}) ORDER BY event_id ${order}`
         })
+        // Read this last: events may have been pruned while the page was read.
+        const pruned_until = yield* prunedUntil
+        const kept = rows.filter(({ event_id }) => event_id > pruned_until)
         const ended = has_more && rows.length < limit
         return {
-          replay_until: ended && !descending ? (rows.at(-1)?.event_id ?? last) : last,
-          events: descending ? rows.toReversed() : rows,
-          has_more
+          replay_until: ended && !descending ? Math.max(rows.at(-1)?.event_id ?? last, pruned_until) : last,
+          events: descending ? kept.toReversed() : kept,
+          has_more,
+          pruned_until
         }
       })
 
-      return EventLog.of({ append, appendAll, arrivals, newest, list })
+      return EventLog.of({ append, appendAll, arrivals, newest, prunedUntil, list })
     })
   ).pipe(Layer.provide(Pages.layer))
 }

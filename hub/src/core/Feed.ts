@@ -11,7 +11,8 @@
 import { Context, Deferred, Duration, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import type { LiveEvent, Subscriptions } from "@agentlip/protocol"
-import { envelopeOf, EventLog, type LoggedEvent } from "./EventLog.ts"
+import { timestamp } from "../timestamp.ts"
+import { envelopeOf, EventLog, type LoggedEvent, prunedName, withoutGap } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
 import { spliceJson } from "./JsonText.ts"
 import { WakeUp } from "./WakeUp.ts"
@@ -140,7 +141,8 @@ export class Feed extends Context.Service<
         const publish = (event: LoggedEvent): void => {
           let wire: FeedEvent | undefined
           for (const listener of listeners) {
-            if (!listener.wants(event)) continue
+            // Whatever a listener wants: it may have been among the pruned events.
+            if (event.name !== prunedName && !listener.wants(event)) continue
             wire ??= toWire(event)
             listener.buffered.push(wire)
             listener.size += wire.text.length
@@ -152,12 +154,12 @@ export class Feed extends Context.Service<
         /** Call it with the `reading` permit. */
         const readNew = Effect.gen(function* () {
           while (listeners.size > 0) {
-            const { events, has_more } = yield* log.list({ after: last, ...page, ...everything })
-            for (const event of events) {
+            const found = yield* log.list({ after: last, ...page, ...everything })
+            for (const event of withoutGap(last, found, yield* timestamp)) {
               publish(event)
               last = event.event_id
             }
-            if (!has_more) return
+            if (!found.has_more) return
             yield* Effect.yieldNow
           }
         })
@@ -203,9 +205,10 @@ export class Feed extends Context.Service<
           const replay = Effect.fnUntraced(function* (until: number) {
             while (cursor < until) {
               const found = yield* log.list({ after: cursor, ...page, channels, topics })
-              const events = found.events.filter(({ event_id }) => event_id <= until)
+              const all = withoutGap(cursor, found, yield* timestamp)
+              const events = all.filter(({ event_id }) => event_id <= until)
               if (events.length > 0) yield* send(events.map(toWire))
-              if (!found.has_more || events.length < found.events.length) {
+              if (!found.has_more || events.length < all.length) {
                 cursor = Math.min(until, found.replay_until)
                 return
               }

@@ -28,6 +28,8 @@ export class Ids extends Context.Service<
   Ids,
   {
     readonly next: Effect.Effect<string, SqlError.SqlError>
+    /** A text that sorts after every id created before this time, and before every later one. */
+    readonly at: (millis: number) => string
     /** Reserves `count` ids. Each call of the returned function gives the next one, in ascending order. */
     readonly reserve: (count: number) => Effect.Effect<() => string, SqlError.SqlError>
   }
@@ -36,11 +38,17 @@ export class Ids extends Context.Service<
     Ids,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = ${prefixKey}`
+      const prefix = row?.value ?? ""
       const reserve = yield* sql.onDialectOrElse({
         pg: () => Effect.succeed(ofSequence(sql)),
-        orElse: () => ofProcess(sql)
+        orElse: () => ofProcess(sql, prefix)
       })
-      return Ids.of({ reserve, next: Effect.map(reserve(1), (next) => next()) })
+      return Ids.of({
+        reserve,
+        next: Effect.map(reserve(1), (next) => next()),
+        at: (millis) => prefix + write(BigInt(millis) << counterBits)
+      })
     })
   )
 }
@@ -54,12 +62,9 @@ const countUp =
  * For SQLite: this process is the only one that creates ids. The database records a mark that no id has passed, as
  * `last_id` in the table `meta`. The next process starts after it.
  */
-const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
-  const rows = yield* sql<{ key: string; value: string }>`
-    SELECT key, value FROM meta WHERE key IN ('last_id', ${prefixKey})`
-  const meta = new Map(rows.map(({ key, value }) => [key, value]))
-  const prefix = meta.get(prefixKey) ?? ""
-  let last = BigInt(`0x${meta.get("last_id") ?? "0"}`)
+const ofProcess = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, prefix: string) {
+  const [row] = yield* sql<{ value: string }>`SELECT value FROM meta WHERE key = 'last_id'`
+  let last = BigInt(`0x${row?.value ?? "0"}`)
   /** The recorded mark, without those of transactions that have not committed. */
   let mark = last
 

@@ -319,6 +319,64 @@ const namesOfV1 = Effect.gen(function* () {
 
 const pluginVersions = () => ["ALTER TABLE enrichments ADD COLUMN plugin_version TEXT"]
 
+/**
+ * For pruning and erasing: see retention/. Events are removed from the oldest on, up to a number that is recorded
+ * first. Their data changes only while an erasure of a message in their channel is open.
+ */
+const retention = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const prunedUntil =
+    "COALESCE((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'events_pruned_until'), 0)"
+  const isErased = "EXISTS (SELECT 1 FROM erasures WHERE channel_id = OLD.channel_id AND ended_at IS NULL)"
+  const pruning = "events are removed by agentlip prune only, from the oldest on"
+  const fixed = "event_id, ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id"
+  const of = (row: string) => fixed.replaceAll(/\w+/g, (column) => `${row}.${column}`)
+  yield* migration(({ byKey, count }) => [
+    `CREATE TABLE erasures (
+      message_id TEXT PRIMARY KEY,
+      channel_id TEXT NOT NULL,
+      erased_by TEXT NOT NULL,
+      at_event ${count} NOT NULL,
+      last_event ${count} NOT NULL,
+      events ${count} NOT NULL,
+      requested_at TEXT NOT NULL,
+      ended_at TEXT
+    ) ${byKey}`,
+    `CREATE INDEX erasures_open ON erasures (channel_id) WHERE ended_at IS NULL`,
+    // The message that a backfill has reached; NULL: it walks through events.
+    `ALTER TABLE backfills ADD COLUMN at_message TEXT`,
+    ...sql.onDialectOrElse({
+      pg: () => [
+        `CREATE FUNCTION events_guard() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN
+          IF TG_OP = 'DELETE' THEN
+            IF OLD.event_id > ${prunedUntil} THEN RAISE EXCEPTION '${pruning}'; END IF;
+            RETURN OLD;
+          END IF;
+          IF (${of("NEW")}) IS DISTINCT FROM (${of("OLD")}) OR NOT ${isErased} THEN
+            RAISE EXCEPTION 'events are never changed';
+          END IF;
+          RETURN NEW;
+        END $$`,
+        `DROP TRIGGER events_never_change ON events`,
+        `CREATE TRIGGER events_never_change BEFORE UPDATE OR DELETE ON events
+          FOR EACH ROW EXECUTE FUNCTION events_guard()`,
+        `CREATE TRIGGER events_never_truncated BEFORE TRUNCATE ON events
+          FOR EACH STATEMENT EXECUTE FUNCTION events_refuse()`
+      ],
+      orElse: () => [
+        `DROP TRIGGER events_never_go`,
+        `CREATE TRIGGER events_never_go BEFORE DELETE ON events WHEN OLD.event_id > ${prunedUntil}
+          BEGIN SELECT RAISE(ABORT, '${pruning}'); END`,
+        `DROP TRIGGER events_never_change`,
+        `CREATE TRIGGER events_never_change BEFORE UPDATE OF ${fixed} ON events
+          BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`,
+        `CREATE TRIGGER events_never_change_data BEFORE UPDATE OF data_json ON events WHEN NOT ${isErased}
+          BEGIN SELECT RAISE(ABORT, 'events are never changed'); END`
+      ]
+    })
+  ])
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -329,7 +387,8 @@ const migrations = {
   "0007_reads": migration(reads),
   "0008_last_id": lastId,
   "0009_names_of_v1": namesOfV1,
-  "0010_plugin_versions": migration(pluginVersions)
+  "0010_plugin_versions": migration(pluginVersions),
+  "0011_retention": retention
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

@@ -45,9 +45,13 @@ const HealthLive = (read_auth: boolean) =>
   )
 
 /** A page of the log as JSON. The data of an event is JSON text already and is inserted unchanged. */
-const eventsJson = ({ replay_until, events, has_more }: EventPage): string => {
+const eventsJson = ({ replay_until, events, has_more, pruned_until }: EventPage): string => {
   const texts = events.map((event) => spliceJson(envelopeOf(event), "data_json", event.data_json))
-  return spliceJson({ replay_until, has_more }, "events", listJson(texts))
+  return spliceJson(
+    { replay_until, has_more, ...(pruned_until > 0 ? { pruned_until } : {}) },
+    "events",
+    listJson(texts)
+  )
 }
 
 /** A page of a list whose items are JSON text already. */

@@ -2,12 +2,13 @@
 import { CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Api, type Job } from "@agentlip/protocol"
+import { Api, InvalidInput, type Job } from "@agentlip/protocol"
 import { Backfills } from "../jobs/Backfills.ts"
 import { Jobs } from "../jobs/Jobs.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
+import { Pruning } from "../retention/Pruning.ts"
 
 /** Jobs of one message. There is one for each plugin. */
 const mostJobs = 200
@@ -18,6 +19,7 @@ const ReadsLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const jobs = yield* Jobs
     const backfills = yield* Backfills
+    const pruning = yield* Pruning
     const newest = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       const found: Array<Job> = []
       let bytes = 0
@@ -37,7 +39,8 @@ const ReadsLive = HttpApiBuilder.group(
       newestJobs: ({ query: { message_id } }) => newest(message_id).pipe(storageIsDefect),
       backfills: () => Effect.map(backfills.list, (backfills) => ({ backfills })).pipe(storageIsDefect),
       backfill: ({ params: { id } }) =>
-        Effect.map(backfills.get(id), (backfill) => ({ backfill })).pipe(storageIsDefect)
+        Effect.map(backfills.get(id), (backfill) => ({ backfill })).pipe(storageIsDefect),
+      prune: () => Effect.map(pruning.current, (prune) => ({ prune: prune ?? null }))
     })
   })
 )
@@ -48,6 +51,7 @@ const WritesLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const jobs = yield* Jobs
     const backfills = yield* Backfills
+    const pruning = yield* Pruning
     const plugins = yield* Plugins
     const breaker = yield* CircuitBreaker
     const changed = (name: string, change: Effect.Effect<void>) =>
@@ -67,7 +71,18 @@ const WritesLive = HttpApiBuilder.group(
           resumed ? { backfill, resumed } : { backfill, resumed }
         ).pipe(storageIsDefect),
       pauseBackfill: ({ params: { id } }) =>
-        Effect.map(backfills.pause(id), (backfill) => ({ backfill })).pipe(storageIsDefect)
+        Effect.map(backfills.pause(id), (backfill) => ({ backfill })).pipe(storageIsDefect),
+      beginPrune: ({ payload: { before, keep_events, dry_run } }) =>
+        before === undefined && keep_events === undefined
+          ? Effect.fail(new InvalidInput({ error: "Pass before, keep_events, or both" }))
+          : pruning.begin(
+              {
+                before: before === undefined ? undefined : Date.parse(before),
+                keepEvents: keep_events
+              },
+              { dryRun: dry_run }
+            ),
+      stopPrune: () => Effect.map(pruning.stop, (prune) => ({ prune: prune ?? null }))
     })
   })
 )

@@ -39,6 +39,30 @@ const prepare = (sql: SqlClient.SqlClient) =>
     yield* sql`CREATE INDEX IF NOT EXISTS plugin_results_by_use ON plugin_results (used_at)`
   })
 
+/** Removes some outputs that no run has used since this time. Returns how many; 0 if there are no more. */
+export const removeUnused = (
+  sql: SqlClient.SqlClient,
+  since: number
+): Effect.Effect<number, SqlError.SqlError> =>
+  Effect.map(
+    sql`
+      DELETE FROM plugin_results WHERE key IN
+        (SELECT key FROM plugin_results WHERE used_at < ${since} ORDER BY used_at LIMIT ${batch}) RETURNING key`,
+    ({ length }) => length
+  )
+
+/** How many outputs no run has used since this time. Creates the table if it is missing. */
+export const countUnused = (
+  sql: SqlClient.SqlClient,
+  since: number
+): Effect.Effect<number, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    yield* prepare(sql)
+    const [row] = yield* sql<{ n: number | string }>`
+      SELECT count(*) AS n FROM plugin_results WHERE used_at < ${since}`
+    return Number(row?.n ?? 0)
+  })
+
 const make = (
   options: StoreOptions
 ): Effect.Effect<ResultCache["Service"], never, SqlClient.SqlClient | Scope.Scope> =>
@@ -82,6 +106,9 @@ const make = (
      * eviction.
      */
     const evict = Effect.gen(function* () {
+      if (!isOver(1)) return
+      // Count again: entries may have been pruned.
+      yield* count
       if (!isOver(1)) return
       while (held.entries > 0 && isOver(0.9)) {
         const gone = yield* sql<{ bytes: number | string }>`

@@ -131,6 +131,7 @@ export const up = Command.make(
         allowOrigins: allowOrigin,
         plugins: specs,
         reload: configDefaults,
+        ...(config.retention === undefined ? {} : { retention: config.retention }),
         ...shared
       }
       const telemetry = Telemetry.layer({

@@ -21,7 +21,9 @@ const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => s
     `${plugin_name}: findings discarded, ${message_id} has changed`,
   "plugin.circuit_opened": ({ data: { plugin_name, failures, retry_after_ms } }) =>
     `${plugin_name} paused after ${failures} failures in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
-  "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`
+  "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`,
+  "events.pruned": ({ data: { after, pruned_until } }) =>
+    `events ${after + 1} to ${pruned_until} were pruned and are missing here`
 }
 
 /** For example `3  2026-01-01T10:00:00.000Z  general/hello  ada: hi`: number, time, topic, and what happened. */

@@ -1,6 +1,6 @@
 /**
- * The tables of jobs: every statement that opens, claims, ends or frees a job. `JobLists.ts` reads them. No other file
- * names these tables.
+ * The tables of jobs: every statement that opens, claims, ends or frees a job. `JobLists.ts` reads them and `OldJobs.ts`
+ * removes ended jobs. No other file names these tables.
  *
  * **Details**
  *
