@@ -164,6 +164,7 @@ describe("The deletion of a message", () => {
           yield* hub.rows(
             onPostgres ? "DROP FUNCTION events_guard CASCADE" : "DROP TRIGGER events_never_change_data"
           )
+          yield* hub.rows("ALTER TABLE enrichments DROP COLUMN plugin_version")
           yield* hub.rows("DROP TABLE erasures")
           yield* hub.rows("ALTER TABLE backfills DROP COLUMN at_message")
           yield* hub.rows("DROP INDEX idempotency_keys_by_message")
