@@ -30,7 +30,8 @@ const hubServices = [
   "hub findings",
   "hub jobs",
   "hub retention",
-  "hub messages"
+  "hub messages",
+  "hub search"
 ]
 
 /** From the bottom up: a layer imports only layers before it. */
@@ -287,6 +288,12 @@ export const layers: ReadonlyArray<Layer> = [
     holds: "channels, topics, messages and their findings"
   },
   {
+    name: "hub search",
+    paths: ["hub/src/search"],
+    mayImport: ["hub ground", "hub database", "hub core"],
+    holds: "the search index and how it is read"
+  },
+  {
     name: "hub telemetry",
     paths: ["hub/src/telemetry"],
     mayImport: ["hub ground"],
@@ -333,6 +340,7 @@ export const layers: ReadonlyArray<Layer> = [
       "hub database",
       "hub jobs",
       "hub plugins",
+      "hub search",
       "hub telemetry",
       "hub",
       "cli parts"

@@ -13,6 +13,8 @@ export const routes = {
   plugin: "GET /api/v1/plugins/:name",
   pluginRuns: "GET /api/v1/plugins/:name/runs",
   events: "GET /api/v1/events",
+  search: "GET /api/v1/search",
+  searchIndex: "GET /api/v1/search/index",
   createChannel: "POST /api/v1/channels",
   createTopic: "POST /api/v1/topics",
   renameTopic: "PATCH /api/v1/topics/:id",

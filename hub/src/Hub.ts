@@ -31,6 +31,7 @@ import { Pruning } from "./retention/Pruning.ts"
 import * as Retention from "./retention/Retention.ts"
 import * as Reload from "./plugins/Reload.ts"
 import * as ResultCacheStore from "./jobs/ResultCacheStore.ts"
+import { SearchIndexer } from "./search/SearchIndexer.ts"
 import * as Server from "./http/Server.ts"
 import type { RedisUnusable } from "./plugins/SharedBreaker.ts"
 import * as Secrets from "./plugins/Secrets.ts"
@@ -114,7 +115,8 @@ const core = ({
     Attachments.layer,
     Jobs.layer,
     Backfills.layer,
-    Pruning.layer
+    Pruning.layer,
+    SearchIndexer.layer
   ).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer)),

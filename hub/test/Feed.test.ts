@@ -44,6 +44,7 @@ const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
       append: unused,
       appendAll: unused,
       arrivals,
+      onArrival: () => {},
       newest: Effect.sync(() => log.newest),
       prunedUntil: Effect.succeed(0),
       list: ({ after, limit, topics }) =>

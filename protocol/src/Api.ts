@@ -7,12 +7,14 @@ import { Live } from "./LiveApi.ts"
 import { completeDocument } from "./openApi.ts"
 import { OperationReads, Operations } from "./OperationsApi.ts"
 import { Reads } from "./ReadsApi.ts"
+import { Search } from "./SearchApi.ts"
 import { protocolVersions } from "./ServerFile.ts"
 import { Writes } from "./WritesApi.ts"
 
 export class Api extends HttpApi.make("agentlip-hub")
   .add(Health)
   .add(Reads)
+  .add(Search)
   .add(Live)
   .add(Writes)
   .add(OperationReads)

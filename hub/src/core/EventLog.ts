@@ -129,6 +129,8 @@ export class EventLog extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<number>, SqlError.SqlError>
     /** Rings after a commit that added events, and when another hub may have added some. For one reader. */
     readonly arrivals: WakeUp
+    /** Calls `heard` whenever `arrivals` rings. It must return at once. */
+    readonly onArrival: (heard: () => void) => void
     /** The number of the newest event, even if it was pruned; 0 if there was none. */
     readonly newest: Effect.Effect<number, SqlError.SqlError>
     /** Events up to this number were pruned; 0 if none was. */
@@ -157,8 +159,12 @@ export class EventLog extends Context.Service<
       )
       const arrivals = new WakeUp()
       const toldNumber = hubs.tell("events", "event_id")
-      hubs.listen("events", arrivals.ring)
-      const announce = sql.afterCommit(Effect.sync(arrivals.ring))
+      const listeners = [arrivals.ring]
+      const arrive = () => {
+        for (const heard of listeners) heard()
+      }
+      hubs.listen("events", arrive)
+      const announce = sql.afterCommit(Effect.sync(arrive))
 
       /**
        * Runs in the open transaction, or in a new one: event numbers must be assigned under the transaction's lock.
@@ -285,7 +291,15 @@ export class EventLog extends Context.Service<
         }
       })
 
-      return EventLog.of({ append, appendAll, arrivals, newest, prunedUntil, list })
+      return EventLog.of({
+        append,
+        appendAll,
+        arrivals,
+        onArrival: (heard) => void listeners.push(heard),
+        newest,
+        prunedUntil,
+        list
+      })
     })
   ).pipe(Layer.provide(Pages.layer))
 }

@@ -22,6 +22,9 @@ const sockets = Metric.gauge("agentlip_sockets", {
 const database = Metric.gauge("agentlip_database_up", {
   description: "1 if the database answered this scrape; 0 if not: then agentlip_jobs is as it was before."
 })
+const unindexed = Metric.gauge("agentlip_search_index_left", {
+  description: "Messages and attachments of an earlier version that search does not find yet."
+})
 const closed = Metric.counter("agentlip_sockets_closed_total", {
   description: "WebSockets that the hub closed, by close code.",
   incremental: true
@@ -29,6 +32,10 @@ const closed = Metric.counter("agentlip_sockets_closed_total", {
 
 /** Sets the number of clients that listen to events. */
 export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
+
+/** Sets the number of earlier rows that are not in the search index yet. */
+export const searchIndexLeft = (rows: number): Effect.Effect<void> =>
+  Metric.update(unindexed, Math.max(0, rows))
 
 /** Counts a WebSocket that the hub closed, by close code. */
 export const socketClosed = (code: number): Effect.Effect<void> =>

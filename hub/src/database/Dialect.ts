@@ -21,7 +21,7 @@ export const merged = (
   return sql`${all} ${end}`
 }
 
-type Columns = { readonly [name: string]: "text" | "integer" }
+type Columns = { readonly [name: string]: "text" | "integer" | "bigint" }
 
 /** Builds a table from rows. A missing value becomes NULL. */
 export type Given<Names extends string> = (

@@ -5,6 +5,7 @@
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient, type SqlError } from "effect/sql"
 import { randomBytes } from "node:crypto"
+import * as SearchTables from "./SearchTables.ts"
 
 /** The SQL words in which the two databases differ. */
 interface Words {
@@ -377,6 +378,13 @@ const retention = Effect.gen(function* () {
   ])
 })
 
+const search = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* migration(() =>
+    sql.onDialectOrElse({ pg: () => SearchTables.postgres, orElse: () => SearchTables.sqlite })
+  )
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -388,7 +396,8 @@ const migrations = {
   "0008_last_id": lastId,
   "0009_names_of_v1": namesOfV1,
   "0010_plugin_versions": migration(pluginVersions),
-  "0011_retention": retention
+  "0011_retention": retention,
+  "0012_search": search
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

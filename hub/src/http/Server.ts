@@ -25,6 +25,7 @@ import * as Origins from "./Origins.ts"
 import * as OtherMethods from "./OtherMethods.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as ReadAuth from "./ReadAuth.ts"
+import { SearchHandlersLive } from "./SearchHandlers.ts"
 import * as Socket from "./Socket.ts"
 import { TextBodyLive } from "./TextBodies.ts"
 
@@ -126,6 +127,7 @@ const routes = (options: RouteOptions) =>
     Layer.provide([
       HandlersLive(options.readAuth),
       OperationHandlersLive,
+      SearchHandlersLive,
       EventStreamLive,
       MetricsLive,
       ConsoleHandlersLive

@@ -1,0 +1,111 @@
+/**
+ * Keeps the search index up to date.
+ *
+ * **Details**
+ *
+ * - Posts do not wait for it: new and changed texts are indexed together shortly after their commit, and at the latest
+ *   when somebody searches. Texts that are deleted or changed leave the index in the transaction that does it.
+ * - A database of an earlier version is indexed in the background, the newest rows first. Each step is short, and a
+ *   pause follows it. The progress is in the database, so it continues after a restart.
+ */
+import { Clock, Context, Effect, Layer, Semaphore } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { EventLog } from "../core/EventLog.ts"
+import { searchIndexLeft } from "../core/HubMetrics.ts"
+import { WakeUp } from "../core/WakeUp.ts"
+import { Outage } from "../database/Outage.ts"
+import { Pages } from "../database/Pages.ts"
+import type { Progress } from "./progress.ts"
+import { makeSteps } from "./steps.ts"
+
+/** New texts are indexed after this time: those of this time together, which costs less. */
+const gather = "250 millis"
+
+/** A search waits for this many steps at most. What is left is found later. */
+const stepsOfSearch = 16
+
+/** The pause after a step with old rows is as long as the step, and at least this long, in milliseconds. */
+const leastPause = 5
+
+/** Old rows between two lines in the log. */
+const rowsOfLine = 25_000
+
+const restAfterFailure = "1 second"
+
+const count = (rows: number): string => rows.toLocaleString("en-US")
+
+export class SearchIndexer extends Context.Service<
+  SearchIndexer,
+  {
+    /** Indexes what is new, so that a search finds what was committed before it. */
+    readonly catchUp: Effect.Effect<void, SqlError.SqlError>
+  }
+>()("@agentlip/hub/SearchIndexer") {
+  /** Works until its scope closes. */
+  static readonly layer: Layer.Layer<SearchIndexer, SqlError.SqlError, SqlClient.SqlClient | EventLog> =
+    Layer.effect(
+      SearchIndexer,
+      Effect.gen(function* () {
+        const events = yield* EventLog
+        const steps = yield* makeSteps
+        // Steps of this hub do not wait for each other inside transactions.
+        const one = yield* Semaphore.make(1)
+        const work = new WakeUp()
+        events.onArrival(work.ring)
+        const begun = yield* steps.begin
+        yield* searchIndexLeft(begun.total - begun.done)
+        // A hub that was killed may have left something.
+        work.ring()
+
+        const catchUp = Effect.fnUntraced(function* (most: number) {
+          for (let step = 0; step < most && (yield* steps.hasNew); step++)
+            yield* one.withPermit(steps.forward)
+        })
+
+        const outage = new Outage({
+          begun: "the search index is not kept up to date",
+          ended: "the search index is kept up to date again"
+        })
+        const retried = <A>(work: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A> =>
+          Effect.catchCause(work, (cause) =>
+            Effect.andThen(outage.log(cause), Effect.andThen(Effect.sleep(restAfterFailure), retried(work)))
+          )
+
+        const followNew = work.next.pipe(
+          Effect.andThen(Effect.sleep(gather)),
+          Effect.andThen(retried(catchUp(Number.POSITIVE_INFINITY))),
+          Effect.andThen(outage.over),
+          Effect.forever
+        )
+
+        const tell = ({ done, total }: Progress, before: number) =>
+          Math.floor(done / rowsOfLine) === Math.floor(before / rowsOfLine)
+            ? Effect.void
+            : Effect.logInfo(
+                `search: ${count(done)} of ${count(total)} earlier messages and attachments are indexed`
+              )
+
+        const indexOld = Effect.gen(function* () {
+          const { done, total } = begun
+          let progress = begun
+          yield* Effect.logInfo(
+            `search: indexes ${count(total - done)} earlier messages and attachments in the background, newest first`
+          )
+          while (progress.is_complete === 0) {
+            const before = progress.done
+            const start = yield* Clock.currentTimeMillis
+            progress = yield* retried(one.withPermit(steps.backward))
+            yield* searchIndexLeft(progress.is_complete === 1 ? 0 : total - progress.done)
+            yield* tell(progress, before)
+            const took = (yield* Clock.currentTimeMillis) - start
+            yield* Effect.sleep(Math.max(leastPause, took))
+          }
+          yield* Effect.logInfo("search: everything is indexed")
+        })
+
+        yield* Effect.forkScoped(followNew)
+        if (begun.is_complete === 0) yield* Effect.forkScoped(indexOld)
+        return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch) })
+      })
+    ).pipe(Layer.provide(Pages.layer))
+}
