@@ -169,7 +169,9 @@ describe("The deletion of a message", () => {
           yield* hub.rows("ALTER TABLE backfills DROP COLUMN at_message")
           yield* hub.rows("DROP INDEX idempotency_keys_by_message")
           yield* hub.rows("ALTER TABLE idempotency_keys DROP COLUMN message_id")
-          if (!onPostgres) {
+          if (onPostgres) yield* hub.rows("DROP FUNCTION search_follow() CASCADE")
+          else {
+            for (const trigger of ["edited", "deleted"]) yield* hub.rows(`DROP TRIGGER search_${trigger}`)
             yield* hub.rows("DROP VIEW topic_attachments")
             for (const column of ["channel_id", "topic_id", "topic_id2"]) {
               yield* hub.rows(`ALTER TABLE events DROP COLUMN scope_${column}`)
@@ -181,6 +183,8 @@ describe("The deletion of a message", () => {
               "CREATE TRIGGER events_never_change BEFORE UPDATE ON events EXECUTE FUNCTION events_refuse()"
             )
           }
+          const tables = ["documents", "progress", ...(onPostgres ? [] : ["words"])]
+          for (const table of tables) yield* hub.rows(`DROP TABLE search_${table}`)
           yield* hub.rows("DELETE FROM migrations WHERE migration_id >= 6")
           return String(message.id)
         })

@@ -50,11 +50,9 @@ const timePattern = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:
 
 /** A date or a time in ISO 8601, in UTC unless it has an offset. */
 const time = Schema.String.check(
-  Schema.makeFilter(
-    (given: string) =>
-      (timePattern.test(given) && !Number.isNaN(Date.parse(given))) ||
-      "must be a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z"
-  )
+  Schema.isPattern(timePattern, {
+    message: "must be a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z"
+  })
 )
 
 export class Search extends HttpApiGroup.make("search")

@@ -14,7 +14,6 @@ import { EventLog } from "../core/EventLog.ts"
 import { searchIndexLeft } from "../core/HubMetrics.ts"
 import { WakeUp } from "../core/WakeUp.ts"
 import { Outage } from "../database/Outage.ts"
-import { Pages } from "../database/Pages.ts"
 import type { Progress } from "./progress.ts"
 import { makeSteps } from "./steps.ts"
 
@@ -107,5 +106,5 @@ export class SearchIndexer extends Context.Service<
         if (begun.is_complete === 0) yield* Effect.forkScoped(indexOld)
         return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch) })
       })
-    ).pipe(Layer.provide(Pages.layer))
+    )
 }

@@ -72,7 +72,7 @@ export const makeDocuments = (sql: SqlClient.SqlClient) => {
         INSERT INTO search_documents (number, message_id, attachment_id, words, parts)
         SELECT number, message_id, attachment_id, words, parts
         FROM ${given(sources.map(({ text, ...keys }) => ({ ...keys, ...columnsOf(text) })))}
-        WHERE true ORDER BY number
+        WHERE true
         ON CONFLICT (number) DO UPDATE SET words = excluded.words, parts = excluded.parts`
     }
   })

@@ -73,9 +73,14 @@ interface DocumentRow {
   readonly topic_title: string
 }
 
-/** A time as rows have it: in UTC, which it is in if it has no offset. */
-const stored = (time: string): string =>
-  new Date(/T.*(Z|[+-]\d\d:\d\d)$/.test(time) || !time.includes("T") ? time : `${time}Z`).toISOString()
+/** A time as rows have it. It is in UTC if it has no offset. */
+const storedTime = (name: "created_after" | "created_before", time: string | undefined) => {
+  if (time === undefined) return Effect.undefined
+  const millis = Date.parse(time.includes("T") && !/(Z|[+-]\d\d:\d\d)$/.test(time) ? `${time}Z` : time)
+  return Number.isNaN(millis)
+    ? Effect.fail(new InvalidInput({ error: `${name}: there is no such date or time: ${time}` }))
+    : Effect.succeed(new Date(millis).toISOString())
+}
 
 const asked = (text: string): Effect.Effect<Query, InvalidInput> =>
   Result.match(parseQuery(text), {
@@ -163,12 +168,8 @@ const makeReads = (sql: SqlClient.SqlClient, query: Query, filters: SearchQuery)
     ...(channel_id === undefined ? [] : [sql`t.channel_id = ${channel_id}`]),
     ...(topic_id === undefined ? [] : [sql`t.id = ${topic_id}`]),
     ...(sender === undefined ? [] : [sql`COALESCE(m.sender, source.sender) = ${sender}`]),
-    ...(created_after === undefined
-      ? []
-      : [sql`COALESCE(m.created_at, a.created_at) >= ${stored(created_after)}`]),
-    ...(created_before === undefined
-      ? []
-      : [sql`COALESCE(m.created_at, a.created_at) < ${stored(created_before)}`])
+    ...(created_after === undefined ? [] : [sql`COALESCE(m.created_at, a.created_at) >= ${created_after}`]),
+    ...(created_before === undefined ? [] : [sql`COALESCE(m.created_at, a.created_at) < ${created_before}`])
   ])
   const rows = sql.literal(`
     LEFT JOIN messages m ON m.id = d.message_id
@@ -220,7 +221,11 @@ const makeReads = (sql: SqlClient.SqlClient, query: Query, filters: SearchQuery)
 export const search = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, given: SearchQuery) {
   const { limit = 20 } = given
   const query = yield* asked(given.q)
-  const reads = makeReads(sql, query, given)
+  const reads = makeReads(sql, query, {
+    ...given,
+    created_after: yield* storedTime("created_after", given.created_after),
+    created_before: yield* storedTime("created_before", given.created_before)
+  })
   const start = yield* startOf(given.after)
   const oldest = yield* reads.oldest
   let below = Math.min(start, (yield* reads.newest) + 1)

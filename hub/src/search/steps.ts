@@ -5,13 +5,14 @@
 import type { JsonObject } from "@agentlip/protocol"
 import { Effect } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
-import { type Page, Pages } from "../database/Pages.ts"
+import type { Page } from "../database/Pages.ts"
 import { attachmentText, makeDocuments } from "./documents.ts"
 import { begin, hasNew, type Progress } from "./progress.ts"
 
 /** Bounds of a step: it takes a few milliseconds, in which nothing else is written. */
 const rowsOfStep = 128
 const bytesOfStep = 64 * 1024
+const rowsAtOnce = 32
 
 interface MessageRow {
   readonly id: string
@@ -51,6 +52,28 @@ const sourceOf = (row: Row, number: number) => {
 const isDeleted = (row: Row): boolean => "message" in row && row.message.deleted_at !== null
 
 /**
+ * The rows of a step. It does not use the service `Pages`: a list there may wait for the connection that this transaction
+ * has, while this one waits for the list.
+ */
+const bounded = Effect.fnUntraced(function* <Row extends object>(
+  bytesOf: (row: Row) => number,
+  read: (count: number, last: Row | undefined) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+) {
+  const rows: Array<Row> = []
+  let bytes = 0
+  while (rows.length < rowsOfStep && bytes < bytesOfStep) {
+    const some = yield* read(rowsAtOnce, rows.at(-1))
+    for (const row of some) {
+      if (bytes >= bytesOfStep) break
+      rows.push(row)
+      bytes += bytesOf(row)
+    }
+    if (some.length < rowsAtOnce) return { rows, has_more: some.length > 0 && rows.at(-1) !== some.at(-1) }
+  }
+  return { rows, has_more: true }
+})
+
+/**
  * The rows of both lists by their times. Each list keeps its own order. It ends with a list that goes on elsewhere,
  * because rows of the other list may come after those.
  */
@@ -79,7 +102,6 @@ const lastIds = (rows: ReadonlyArray<Row>) => ({
 
 export const makeSteps = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const pages = yield* Pages
   const documents = makeDocuments(sql)
 
   /** Messages and attachments from one end of the index on, in the order of their creation or against it. */
@@ -88,18 +110,17 @@ export const makeSteps = Effect.gen(function* () {
     attachments: (last: string | undefined) => Statement.Fragment,
     order: "ASC" | "DESC"
   ) {
-    const bounds = { limit: rowsOfStep, maxBytes: bytesOfStep }
     const end = sql.literal(`ORDER BY id ${order} LIMIT `)
-    const some = yield* pages.page<MessageRow, SqlError.SqlError, never>({
-      ...bounds,
-      read: (count, last) => sql`
+    const some = yield* bounded<MessageRow>(
+      ({ content_raw }) => content_raw.length,
+      (count, last) => sql`
         SELECT id, created_at, content_raw, deleted_at FROM messages WHERE ${messages(last?.id)} ${end}${count}`
-    })
-    const others = yield* pages.page<AttachmentRow, SqlError.SqlError, never>({
-      ...bounds,
-      read: (count, last) => sql`
+    )
+    const others = yield* bounded<AttachmentRow>(
+      ({ value_json }) => value_json.length,
+      (count, last) => sql`
         SELECT id, created_at, key, value_json FROM attachments WHERE ${attachments(last?.id)} ${end}${count}`
-    })
+    )
     return merge(
       { rows: some.rows.map((message) => ({ message })), has_more: some.has_more },
       { rows: others.rows.map((attachment) => ({ attachment })), has_more: others.has_more },
@@ -111,14 +132,13 @@ export const makeSteps = Effect.gen(function* () {
 
   /** Indexes texts that were changed. */
   const refill = Effect.gen(function* () {
-    const { rows } = yield* pages.page<OpenRow, SqlError.SqlError, never>({
-      limit: rowsOfStep,
-      maxBytes: bytesOfStep,
-      read: (count, last) => sql`
+    const { rows } = yield* bounded<OpenRow>(
+      ({ content_raw }) => content_raw.length,
+      (count, last) => sql`
         SELECT d.number, d.message_id, m.content_raw
         FROM search_documents d JOIN messages m ON m.id = d.message_id
         WHERE d.words IS NULL AND d.number > ${last?.number ?? 0} ORDER BY d.number LIMIT ${count}`
-    })
+    )
     if (rows.length === 0) return
     yield* documents.add(
       rows.map(({ number, message_id, content_raw }) => ({
