@@ -278,7 +278,7 @@ export const layers: ReadonlyArray<Layer> = [
   {
     name: "hub retention",
     paths: ["hub/src/retention"],
-    mayImport: ["hub ground", "hub database", "hub core", "hub jobs"],
+    mayImport: ["hub ground", "hub workspace", "hub database", "hub core", "hub jobs"],
     holds: "removal of old events and jobs, and of the text of erased messages"
   },
   {
@@ -339,6 +339,7 @@ export const layers: ReadonlyArray<Layer> = [
       "hub workspace",
       "hub database",
       "hub jobs",
+      "hub retention",
       "hub plugins",
       "hub search",
       "hub telemetry",

@@ -32,6 +32,7 @@ const commands = {
   plugin: async () => (await import("./plugin/plugin.ts")).plugin,
   job: () => job,
   backfill: () => backfill,
+  prune: async () => (await import("./prune.ts")).prune,
   backup: () => backup,
   restore: () => restore
 }

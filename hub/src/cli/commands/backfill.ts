@@ -6,49 +6,24 @@ import type { Backfill } from "@agentlip/protocol"
 import { Json } from "../flags/Globals.ts"
 import { connect, type HubClient } from "../hub/HubClient.ts"
 import { show } from "../render/Output.ts"
+import { makeProgress } from "../render/Progress.ts"
 
 const lookEvery = "250 millis"
-const cells = 30
-
 const percentOf = ({ done, total }: Backfill): number =>
   total === 0 ? 100 : Math.floor((100 * done) / total)
-
-const bar = (backfill: Backfill): string => {
-  const full = Math.floor((cells * percentOf(backfill)) / 100)
-  return `[${"#".repeat(full)}${"-".repeat(cells - full)}] ${percentOf(backfill)} %, ${backfill.jobs} jobs`
-}
-
-/** Shows progress: one line that is overwritten in a terminal, otherwise a line for every 10 percent. */
-const makeProgress = (): { readonly at: (backfill: Backfill) => void; readonly end: () => void } => {
-  const { stderr } = process
-  let tenth = -1
-  return stderr.isTTY
-    ? {
-        at: (backfill) => void stderr.write(`\r\u001b[K${bar(backfill)}`),
-        end: () => void stderr.write("\n")
-      }
-    : {
-        at: (backfill) => {
-          const now = Math.floor(percentOf(backfill) / 10)
-          if (now !== tenth) stderr.write(`${bar(backfill)}\n`)
-          tenth = now
-        },
-        end: () => {}
-      }
-}
 
 const follow = Effect.fnUntraced(function* (hub: HubClient, begun: Backfill) {
   const progress = makeProgress()
   let backfill = begun
   yield* Effect.gen(function* () {
     while (backfill.state === "running") {
-      progress.at(backfill)
+      progress.at(percentOf(backfill), `${backfill.jobs} jobs`)
       yield* Effect.sleep(lookEvery)
       const { id } = backfill
       const answer = yield* hub.ask((api) => api.operationReads.backfill({ params: { id } }))
       backfill = answer.backfill
     }
-    progress.at(backfill)
+    progress.at(percentOf(backfill), `${backfill.jobs} jobs`)
   }).pipe(Effect.ensuring(Effect.sync(progress.end)))
   return backfill
 })

@@ -1,0 +1,111 @@
+/** `agentlip prune`: beside a running hub, and without one. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { requireRoom } from "../src/database/Vacuum.ts"
+import { commandsOf } from "./cli.ts"
+import { type Json, makeTopic, rowsOf, startHub, tempWorkspace } from "./testHub.ts"
+import { onPostgres } from "./testDatabase.ts"
+
+const scene = Effect.fnUntraced(function* (workspace: string, posts: number) {
+  const hub = yield* startHub({ workspace })
+  const { topic } = yield* makeTopic(hub)
+  const content_raw = "long ".repeat(2_000)
+  const body = { topic_id: topic, sender: "ada", content_raw }
+  yield* Effect.repeat(hub.post("/api/v1/messages", body), { times: posts - 1 })
+  return hub
+})
+
+describe("agentlip prune", () => {
+  it.live("counts, removes and waits, beside a running hub", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const hub = yield* scene(workspace, 10)
+      const run = commandsOf(workspace)
+      const dry = yield* run("prune", "--keep-events", "4", "--dry-run")
+      assert.strictEqual(
+        dry.out,
+        "Would remove 8 events, 0 jobs, 0 cached outputs and 0 backfills. Nothing was removed.\n"
+      )
+      const done = yield* run("prune", "--keep-events", "4")
+      assert.strictEqual(
+        done.out,
+        "Removed 8 events, 0 jobs, 0 cached outputs and 0 backfills. Events up to 8 are gone.\n"
+      )
+      const { body } = yield* hub.get("/api/v1/events?after=0")
+      assert.deepStrictEqual(
+        body.events.map(({ event_id }: Json) => event_id),
+        [9, 10, 11, 12]
+      )
+      const none = yield* run("prune", "--older-than", "30d", "--json")
+      assert.deepInclude(none.json.removed, { events: 0, jobs: 0 })
+      const locked = yield* run("prune", "--older-than", "30d", "--vacuum")
+      assert.strictEqual(locked.code, 10)
+      assert.match(locked.err, /Stop the hub first: .* down/)
+    })
+  )
+
+  it.live("removes nothing without a bound, and takes that of the config file", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const hub = yield* scene(workspace, 3)
+      const run = commandsOf(workspace)
+      const refused = yield* run("prune")
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.err, "Pass --older-than, --keep-events or both")
+      for (const age of ["30", "soon", "-1d", "1 fortnight"]) {
+        const { code, err } = yield* run("prune", `--older-than=${age}`)
+        assert.strictEqual(code, 1, age)
+        assert.include(err, 'expected an age such as 30d, 12h or "2 weeks"', age)
+      }
+      for (const age of ["1s", "2 weeks", "1 day", "12h"])
+        assert.strictEqual((yield* run("prune", "--older-than", age, "--dry-run")).code, 0, age)
+      fs.writeFileSync(
+        path.join(workspace, "agentlip.config.ts"),
+        `export default { retention: { olderThan: 0.001, keepEvents: 1 } }`
+      )
+      const done = yield* run("prune", "--json")
+      assert.deepInclude(done.json, { keep_events: 1, pruned_until: 4 })
+      assert.lengthOf((yield* hub.get("/api/v1/events")).body.events, 1)
+    })
+  )
+
+  it.live("works without a hub", () =>
+    Effect.gen(function* () {
+      if (onPostgres) return
+      const workspace = yield* tempWorkspace
+      const run = commandsOf(workspace)
+      const missing = yield* run("prune", "--keep-events", "4")
+      assert.strictEqual(missing.code, 1)
+      assert.include(missing.err, "has no database")
+      yield* Effect.scoped(scene(workspace, 40))
+      const file = path.join(workspace, ".agentlip", "db.sqlite3")
+      const before = fs.statSync(file).size
+      const look = yield* run("prune", "--vacuum", "--dry-run")
+      assert.include(look.out, "Nothing was changed.")
+      const done = yield* run("prune", "--keep-events", "1", "--vacuum", "--json")
+      assert.deepInclude(done.json.removed, { events: 41 })
+      assert.isBelow(done.json.file.after, before)
+      assert.strictEqual(fs.statSync(file).size, done.json.file.after)
+      const rows = yield* rowsOf(workspace)
+      assert.lengthOf(yield* rows("SELECT id FROM messages"), 40)
+      // Numbers go on where they were.
+      const hub = yield* startHub({ workspace })
+      const { body } = yield* hub.post("/api/v1/channels", { name: "later" })
+      assert.strictEqual(body.event_id, 43)
+    })
+  )
+})
+
+describe("A file that is written anew", () => {
+  it.effect("needs room for two copies of what it holds", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* tempWorkspace, "db.sqlite3")
+      const use = { bytes: 5 * 2 ** 20, free: 2 ** 20 }
+      yield* requireRoom(file, use, () => 8 * 2 ** 20)
+      const error = yield* Effect.flip(requireRoom(file, use, () => 2 ** 20))
+      assert.match(error.message, /needs [48] MiB in .*, and 1 MiB are free/)
+    })
+  )
+})
