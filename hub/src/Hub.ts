@@ -108,7 +108,7 @@ const core = ({
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
     PausedPlugins.layer,
-    HubIdentity.layer
+    AuthToken.layer.pipe(Layer.provideMerge(HubIdentity.layer))
   )
   const services = Layer.mergeAll(
     Messages.layer,
@@ -143,11 +143,11 @@ const core = ({
   )
 }
 
-/** Locks the workspace before it opens the database in it, and provides the token and the secrets. */
+/** Locks the workspace before it opens the database in it, and provides the secrets. */
 const foundation = (options: HubOptions) =>
   Database.layer(options.database).pipe(
     Layer.provideMerge(WriterLock.layer),
-    Layer.provideMerge(Layer.mergeAll(Workspace.layer(options.workspace, options), AuthToken.layer)),
+    Layer.provideMerge(Workspace.layer(options.workspace, options)),
     Layer.provideMerge(Secrets.logLayer),
     Layer.provideMerge(Secrets.Secrets.layer(options.plugins))
   )

@@ -126,7 +126,7 @@ describe("a page", () => {
       const channels = yield* everyPage(hub, "channels", (last) => `/api/v1/channels?${after(last)}`)
       assert.strictEqual(channels.all.length, 301)
       assert.isAbove(channels.pages, 1)
-      ascending(channels.all.map(({ id }) => id))
+      ascending(channels.all.map(({ name }) => name))
       const attachments = yield* everyPage(
         hub,
         "attachments",
@@ -134,7 +134,7 @@ describe("a page", () => {
       )
       assert.strictEqual(attachments.all.length, 150)
       assert.isAbove(attachments.pages, 1)
-      ascending(attachments.all.map(({ id }) => id))
+      ascending(attachments.all.map(({ id }) => id).toReversed())
       const third = yield* everyPage(
         hub,
         "attachments",

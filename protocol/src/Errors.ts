@@ -31,7 +31,8 @@ export const errors = {
   },
   RATE_LIMITED: {
     status: 429,
-    description: "Too many requests. `Retry-After` says when to retry, in seconds."
+    description:
+      "Too many requests. `Retry-After` and `details.retry_after` say when to retry, in seconds; `details.limit` is the number of requests in a `details.window`."
   },
   INTERNAL_ERROR: { status: 500, description: "The hub failed. Its log says why." },
   SERVICE_UNAVAILABLE: {

@@ -43,11 +43,21 @@ export const Subscriptions = Schema.Struct({
 })
 export type Subscriptions = typeof Subscriptions.Type
 
-/** The one frame that a client sends over the WebSocket. Without `subscriptions` it gets every event. */
+/**
+ * The one frame that a client sends over the WebSocket, as text or binary. Without `subscriptions` it gets every event.
+ * `null` is an empty list, so `subscriptions: null` selects nothing, as in Agentlip v1.
+ */
 export const Hello = Schema.Struct({
   type: Schema.Literal("hello"),
   after_event_id: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-  subscriptions: Schema.optionalKey(Subscriptions)
+  subscriptions: Schema.optionalKey(
+    Schema.NullOr(
+      Schema.Struct({
+        channels: Schema.optionalKey(Schema.NullOr(Ids)),
+        topics: Schema.optionalKey(Schema.NullOr(Ids))
+      })
+    )
+  )
 })
 export type Hello = typeof Hello.Type
 

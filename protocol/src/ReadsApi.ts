@@ -5,7 +5,18 @@ import { InvalidInput, NotFound } from "./Errors.ts"
 import { Attachment, Channel, Job, Enrichment, Finding, Message, Topic } from "./Entities.ts"
 import { HubEvent } from "./Events.ts"
 import { EveryRequest, ReadAuthorization, Validation } from "./Middlewares.ts"
-import { after, afterId, allThatFit, byId, byName, described, ids, limit, offset } from "./parameters.ts"
+import {
+  after,
+  afterId,
+  allThatFit,
+  byId,
+  byName,
+  described,
+  ids,
+  limit,
+  offset,
+  rows
+} from "./parameters.ts"
 import { PluginDetails, PluginRun, PluginSummary } from "./Plugins.ts"
 
 const has_more = Schema.Boolean
@@ -18,14 +29,15 @@ export class Reads extends HttpApiGroup.make("reads")
   .add(
     HttpApiEndpoint.get("channels", "/channels", {
       query: { limit: limit(allThatFit), after_id: afterId("channels") },
-      success: Schema.Struct({ channels: Schema.Array(Channel), has_more })
-    }).annotate(OpenApi.Summary, "List channels, oldest first"),
+      success: Schema.Struct({ channels: Schema.Array(Channel), has_more }),
+      error: InvalidInput
+    }).annotate(OpenApi.Summary, "List channels, by name"),
     HttpApiEndpoint.get("topics", "/channels/:id/topics", {
       params: byId("channel"),
       query: { limit: limit("50"), offset },
       success: Schema.Struct({ topics: Schema.Array(Topic), has_more }),
       error: [NotFound, InvalidInput]
-    }).annotate(OpenApi.Summary, "List the topics of a channel"),
+    }).annotate(OpenApi.Summary, "List the topics of a channel, latest activity first"),
     HttpApiEndpoint.get("messages", "/messages", {
       query: {
         topic_id: Schema.optional(described("Only messages of this topic.", Schema.String)),
@@ -34,7 +46,7 @@ export class Reads extends HttpApiGroup.make("reads")
         ),
         limit: limit("50"),
         before_id: Schema.optional(described("Only messages before the one with this id.", Schema.String)),
-        after_id: afterId("messages"),
+        after_id: Schema.optional(described("Only messages after the one with this id.", Schema.String)),
         order: Schema.optional(
           described(
             "`asc`: oldest first, so that `after_id` gives the messages directly after it. Default: `desc`.",
@@ -86,7 +98,7 @@ export class Reads extends HttpApiGroup.make("reads")
       },
       success: Schema.Struct({ attachments: Schema.Array(Attachment), has_more }),
       error: NotFound
-    }).annotate(OpenApi.Summary, "List the attachments of a topic, oldest first"),
+    }).annotate(OpenApi.Summary, "List the attachments of a topic, newest first"),
     HttpApiEndpoint.get("plugins", "/plugins", {
       success: Schema.Struct({
         plugins: Schema.Array(PluginSummary),
@@ -115,8 +127,8 @@ export class Reads extends HttpApiGroup.make("reads")
         limit: limit("100"),
         tail: Schema.optional(
           described(
-            "The newest events instead: this many, 1 to 1,000.",
-            Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))
+            "The newest events instead: this many, and 1,000 if it is more. Not together with `after`.",
+            rows
           )
         ),
         channel_id: ids("Only events of these channels, or of the topics in `topic_id`. May be repeated."),
@@ -135,7 +147,8 @@ export class Reads extends HttpApiGroup.make("reads")
           )
         ),
         events: Schema.Array(HubEvent)
-      })
+      }),
+      error: InvalidInput
     }).annotate(OpenApi.Summary, "List events, oldest first")
   )
   .middleware(Validation)

@@ -19,6 +19,8 @@ const upTo = (longest: number) => Schema.String.check(Schema.isMaxLength(longest
 
 const notBlank = Schema.makeFilter((given: string) => given.trim().length > 0 || "must not be blank")
 
+/** Of a message. Its bound is in bytes. */
+export const content = Schema.NonEmptyString
 export const channelName = upTo(bounds.name).check(notBlank)
 export const title = upTo(bounds.title).check(notBlank)
 export const description = upTo(bounds.description)

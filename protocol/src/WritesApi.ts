@@ -35,14 +35,14 @@ export class Writes extends HttpApiGroup.make("writes")
       error: [InvalidInput, NotFound]
     }).annotate(OpenApi.Summary, "Rename a topic"),
     HttpApiEndpoint.post("createMessage", "/messages", {
-      payload: Schema.Struct({ topic_id: Texts.id, sender: Texts.sender, content_raw: Schema.String }),
+      payload: Schema.Struct({ topic_id: Texts.id, sender: Texts.sender, content_raw: Texts.content }),
       success: Schema.Struct({ message: Message, event_id }).annotate(created),
       error: [InvalidInput, NotFound, PayloadTooLarge]
     }).annotate(OpenApi.Summary, "Post a message"),
     HttpApiEndpoint.patch("changeMessage", "/messages/:id", {
       params: byId("message"),
       payload: Schema.Union([
-        Schema.Struct({ op: Schema.Literal("edit"), content_raw: Schema.String, expected_version }),
+        Schema.Struct({ op: Schema.Literal("edit"), content_raw: Texts.content, expected_version }),
         Schema.Struct({ op: Schema.Literal("delete"), actor: Texts.actor, expected_version }),
         Schema.Struct({
           op: Schema.Literal("move_topic"),
@@ -68,7 +68,7 @@ export class Writes extends HttpApiGroup.make("writes")
       }),
       success: [
         Schema.Struct({ attachment: Attachment, event_id }).annotate(created),
-        Schema.Struct({ attachment: Attachment, event_id: Schema.Null })
+        Schema.Struct({ attachment: Attachment, event_id: Schema.Null, deduplicated: Schema.Literal(true) })
       ],
       error: [InvalidInput, NotFound, PayloadTooLarge]
     }).annotate(OpenApi.Summary, "Attach a fact to a topic, once")

@@ -82,16 +82,15 @@ export const needTopicOfMessage = async (id: string): Promise<string> => {
   return message.topic_id
 }
 
-const touch = (id: string | null, at: string): Topic | undefined => {
-  const topic = id === null ? undefined : topics.value.get(id)
-  return topic === undefined || topic.updated_at >= at ? undefined : { ...topic, updated_at: at }
-}
+/** Events that are activity in their topics. */
+const isActivity = ({ name }: LiveEvent): boolean =>
+  ["message.created", "message.edited", "message.moved_topic"].includes(name)
 
 const apply = (events: ReadonlyArray<LiveEvent>): void => {
   const changed = new Map<string, Topic>()
-  const keep = (topic: Topic | undefined): void => {
-    if (topic !== undefined) changed.set(topic.id, topic)
-  }
+  const keep = (topic: Topic): void => void changed.set(topic.id, topic)
+  const known = (id: string | null): Topic | undefined =>
+    id === null ? undefined : (changed.get(id) ?? topics.value.get(id))
   for (const event of events) {
     if (isEvent(event, "channel.created")) {
       const { channel } = event.data
@@ -101,10 +100,14 @@ const apply = (events: ReadonlyArray<LiveEvent>): void => {
       }
     } else if (isEvent(event, "topic.created")) keep(event.data.topic)
     else if (isEvent(event, "topic.renamed")) {
-      const topic = changed.get(event.data.topic_id) ?? topics.value.get(event.data.topic_id)
-      if (topic !== undefined) keep({ ...topic, title: event.data.new_title })
-    } else if (isEvent(event, "message.created") && !changed.has(event.data.message.topic_id))
-      keep(touch(event.scope.topic_id, event.ts))
+      const topic = known(event.data.topic_id)
+      if (topic !== undefined) keep({ ...topic, title: event.data.new_title, updated_at: event.ts })
+    } else if (isActivity(event)) {
+      for (const id of [event.scope.topic_id, event.scope.topic_id2]) {
+        const topic = known(id)
+        if (topic !== undefined && topic.updated_at < event.ts) keep({ ...topic, updated_at: event.ts })
+      }
+    }
   }
   if (changed.size > 0) put(...changed.values())
 }

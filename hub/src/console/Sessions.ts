@@ -5,7 +5,7 @@
  *
  * - A session has two halves: an id in an HttpOnly cookie, and a key that the page keeps. A browser sends cookies to
  *   every port of a host, so another server on this machine may see the cookie. Without the key, it is worth nothing.
- * - Links, ids and keys are kept as SHA-256 digests, in memory only. So all sessions end with the hub, as its token does.
+ * - Links, ids and keys are kept as SHA-256 digests, in memory only. So all sessions end with the hub.
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"

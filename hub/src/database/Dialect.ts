@@ -78,7 +78,6 @@ export const sameAttachment = (sql: SqlClient.SqlClient): Statement.Fragment =>
       pg: () => `a.topic_id = given.topic_id AND attachment_identity(a.kind, a.key, a.dedupe_key)
         = attachment_identity(given.kind, given.key, given.dedupe_key)`,
       orElse: () => `a.topic_id = given.topic_id AND a.kind = given.kind
-        AND COALESCE(a.key, '') = COALESCE(given.key, '') AND (a.key IS NULL) = (given.key IS NULL)
-        AND a.dedupe_key = given.dedupe_key`
+        AND COALESCE(a.key, '') = COALESCE(given.key, '') AND a.dedupe_key = given.dedupe_key`
     })
   )

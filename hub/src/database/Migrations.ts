@@ -385,6 +385,44 @@ const search = Effect.gen(function* () {
   )
 })
 
+/**
+ * The orders and the identity of Agentlip v1: topics by activity, channels by name, and no key is the empty key. Of
+ * attachments that are the same then, the oldest stays.
+ */
+const asInV1 = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const keyless = (name: string) => `COALESCE(${name}.key, '') = ''`
+  /** `newer` is the same attachment as `older`. */
+  const same = `older.topic_id = newer.topic_id AND older.kind = newer.kind
+    AND older.dedupe_key = newer.dedupe_key AND older.id < newer.id AND ${keyless("older")} AND ${keyless("newer")}`
+  const pairs = `attachments older JOIN attachments newer ON ${same}`
+  yield* migration(() => [
+    `UPDATE attachments SET posted = 1 WHERE id IN (SELECT older.id FROM ${pairs} WHERE newer.posted = 1)`,
+    `INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+      SELECT older.id, source.message_id, source.plugin_name
+      FROM ${pairs} JOIN attachment_sources source ON source.attachment_id = newer.id
+      WHERE true ON CONFLICT DO NOTHING`,
+    `DELETE FROM attachments WHERE id IN (SELECT newer.id FROM ${pairs})`,
+    `DROP INDEX IF EXISTS attachments_once`,
+    ...sql.onDialectOrElse({
+      pg: () => [
+        `CREATE OR REPLACE FUNCTION attachment_identity(kind TEXT, key TEXT, dedupe_key TEXT) RETURNS BYTEA
+          LANGUAGE SQL IMMUTABLE PARALLEL SAFE AS $$
+            SELECT sha256(convert_to(length(kind) || ':' || kind
+              || length(COALESCE(key, '')) || ':' || COALESCE(key, '') || ':' || dedupe_key, 'UTF8'))
+          $$`,
+        `CREATE UNIQUE INDEX attachments_once ON attachments (topic_id, attachment_identity(kind, key, dedupe_key))`,
+        `CREATE INDEX IF NOT EXISTS channels_in_order ON channels (name COLLATE "C")`
+      ],
+      orElse: () => [
+        `CREATE UNIQUE INDEX attachments_once ON attachments (topic_id, kind, COALESCE(key, ''), dedupe_key)`
+      ]
+    }),
+    `DROP INDEX IF EXISTS topics_in_order`,
+    `CREATE INDEX IF NOT EXISTS topics_by_activity ON topics (channel_id, updated_at, id)`
+  ])
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -397,7 +435,8 @@ const migrations = {
   "0009_names_of_v1": namesOfV1,
   "0010_plugin_versions": migration(pluginVersions),
   "0011_retention": retention,
-  "0012_search": search
+  "0012_search": search,
+  "0013_as_in_v1": asInV1
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

@@ -22,6 +22,8 @@ export interface PageOptions<Row, E, R> {
   readonly limit?: number | undefined
   /** Default `maxPageBytes`. */
   readonly maxBytes?: number | undefined
+  /** Read all rows at once: for short rows whose order can change between two slices. Default `false`. */
+  readonly atOnce?: boolean | undefined
   /** Reads at most `count` rows after `last`, the last row on the page. Fewer rows mean the list has ended. */
   readonly read: (
     count: number,
@@ -78,12 +80,13 @@ export class Pages extends Context.Service<
       const page = <Row extends object, E, R>({
         limit = Number.POSITIVE_INFINITY,
         maxBytes = maxPageBytes,
+        atOnce = false,
         read
       }: PageOptions<Row, E, R>) =>
         Effect.gen(function* () {
           const rows: Array<Row> = []
           let bytes = 0
-          let count = rowsOfFirstSlice
+          let count = atOnce ? limit + 1 : rowsOfFirstSlice
           while (true) {
             // Read one row more than fits, to know if there are more.
             const wanted = Math.min(count, limit + 1 - rows.length)

@@ -1,4 +1,5 @@
 /** Node's HTTP server, with the protocol's error format even for input that is not valid HTTP. */
+import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { type ErrorCode, errors } from "@agentlip/protocol"
@@ -27,6 +28,7 @@ const refuse = (
   const body = JSON.stringify(errorBody(code, error))
   const headers = {
     ...securityHeaders,
+    "x-request-id": randomUUID(),
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
     connection: "close"

@@ -1,10 +1,11 @@
 /** Gives every error response the shape `{error, code, details?}` in JSON. */
 import { ByteSize, Cause, Clock, Effect, type Layer, SchemaIssue } from "effect"
-import { HttpIncomingMessage, HttpServerError, HttpServerResponse } from "effect/http"
+import { HttpIncomingMessage, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { type ErrorCode, errors, InvalidInput, Validation } from "@agentlip/protocol"
 import { storageFailure } from "../database/StorageFailure.ts"
+import { requestIdOf } from "./RequestId.ts"
 
 /** Fits a message of 64 KiB with every character escaped. */
 const maxBodySize = ByteSize.fromInputUnsafe("1 MiB")
@@ -36,8 +37,15 @@ export const ValidationLive: Layer.Layer<Validation> = HttpApiMiddleware.layerSc
       : Effect.fail(invalidInput(error))
 )
 
+type Details = { readonly [name: string]: string | number }
+
 /** The body of an error response, for errors that no handler of the API fails with. */
-export const errorBody = (code: ErrorCode, error: string) => ({ _tag: code, error, code })
+export const errorBody = (code: ErrorCode, error: string, details?: Details) => ({
+  _tag: code,
+  error,
+  code,
+  ...(details === undefined ? {} : { details })
+})
 
 /** An error response in the protocol's format. */
 export const refusal = (
@@ -47,9 +55,10 @@ export const refusal = (
     /** Default: the code's status. */
     readonly status?: number
     readonly headers?: { readonly [name: string]: string }
+    readonly details?: Details
   } = {}
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe(errorBody(code, error), {
+  HttpServerResponse.jsonUnsafe(errorBody(code, error, options.details), {
     status: options.status ?? errors[code].status,
     headers: options.headers ?? {}
   })
@@ -116,10 +125,13 @@ const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: S
   }
   if (isNoText(cause)) return byStatus(400, "The request has the character U+0000")
   const [{ status }] = yield* HttpServerError.causeResponse(cause)
+  if (status < 500) return byStatus(status, undefined)
+  const request_id = requestIdOf(yield* HttpServerRequest.HttpServerRequest)
   // Keyed by the error, so that a different failure is logged at once.
-  if (status >= 500)
-    yield* say(String(Cause.squash(cause)), (more) => Effect.logError(`request failed${more}`, cause))
-  return byStatus(status, undefined)
+  yield* say(String(Cause.squash(cause)), (more) =>
+    Effect.annotateLogs(Effect.logError(`request failed${more}`, cause), { request_id })
+  )
+  return HttpServerResponse.setHeader(byStatus(status, undefined), "x-request-id", request_id)
 })
 
 /** The text of a response body, if it is in memory as a whole. */
@@ -131,7 +143,7 @@ const isJson = ({ body }: HttpServerResponse.HttpServerResponse): boolean =>
 
 type Answered = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
 /** Returns a wrapper that converts every error of a handler to the protocol's format. */
 export const make: Effect.Effect<Answered> = Effect.sync(() => {

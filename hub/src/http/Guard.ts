@@ -5,12 +5,14 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isPage } from "../console/paths.ts"
 import { refusal } from "./Failures.ts"
 import { type AllowedOrigins, allowedOriginOf } from "./Origins.ts"
+import { requestIdOf } from "./RequestId.ts"
 
 /** Limits what a browser does with a response: no type sniffing, caching, referrer, loading or framing. */
 export const securityHeaders = {
   "x-content-type-options": "nosniff",
   "cache-control": "no-store",
   "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'"
 } as const
 
@@ -78,7 +80,15 @@ export const admitted =
     })
 
 /** Adds the headers that every response has, unless the response has its own. */
-export const secured = (
-  response: HttpServerResponse.HttpServerResponse
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.setHeaders(response, { ...securityHeaders, ...response.headers })
+export const withHeaders = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.map(handler, (response) =>
+      HttpServerResponse.setHeaders(response, {
+        ...securityHeaders,
+        "x-request-id": response.headers["x-request-id"] ?? requestIdOf(request),
+        ...response.headers
+      })
+    )
+  )

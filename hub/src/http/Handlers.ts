@@ -3,7 +3,7 @@ import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { SqlClient } from "effect/sql"
-import { Api, protocolVersions } from "@agentlip/protocol"
+import { Api, InvalidInput, protocolVersions } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { proofOf } from "../workspace/Proof.ts"
 import { Identity } from "../workspace/HubIdentity.ts"
@@ -76,7 +76,7 @@ const ReadsLive = HttpApiBuilder.group(
     const recent = yield* RecentRuns
     const specs = yield* Specs
     return handlers.handleAll({
-      channels: ({ query }) => topics.channels(query).pipe(Effect.orDie),
+      channels: ({ query }) => topics.channels(query).pipe(storageIsDefect),
       topics: ({ params, query: { limit = 50, offset = 0 } }) =>
         topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
       messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
@@ -112,11 +112,13 @@ const ReadsLive = HttpApiBuilder.group(
           Effect.map((undeleted) => ({ runs: recent.of(name, undeleted) })),
           storageIsDefect
         ),
-      events: ({ query: { after = 0, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
-        events.list({ after, limit, tail, channels: channel_id, topics: topic_id }).pipe(
-          Effect.map((page) => jsonResponse(eventsJson(page))),
-          Effect.orDie
-        )
+      events: ({ query: { after, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
+        after !== undefined && tail !== undefined
+          ? Effect.fail(new InvalidInput({ error: "tail: cannot be used together with after" }))
+          : events.list({ after: after ?? 0, limit, tail, channels: channel_id, topics: topic_id }).pipe(
+              Effect.map((page) => jsonResponse(eventsJson(page))),
+              Effect.orDie
+            )
     })
   })
 )
@@ -157,7 +159,9 @@ const WritesLive = HttpApiBuilder.group(
       createAttachment: ({ params, payload }) =>
         attachments.post(params.id, payload).pipe(
           Effect.map(({ attachment, event_id }) =>
-            event_id === null ? { attachment, event_id } : { attachment, event_id }
+            event_id === null
+              ? { attachment, event_id, deduplicated: true as const }
+              : { attachment, event_id }
           ),
           storageIsDefect
         )

@@ -46,7 +46,7 @@ type Handler<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
 const preflight = {
   "access-control-allow-methods": "GET, POST, PATCH, DELETE",
-  "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
+  "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id, x-request-id",
   // In seconds.
   "access-control-max-age": "600"
 } as const
@@ -83,7 +83,11 @@ export const shareWithAllowed =
               vary: "origin",
               ...(origin === undefined
                 ? {}
-                : { "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after" })
+                : {
+                    "access-control-allow-origin": origin,
+                    "access-control-expose-headers":
+                      "retry-after, x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+                  })
             })
           )
         })

@@ -1,6 +1,9 @@
-/** Limits how many requests per second the hub accepts. */
+/**
+ * Limits how many requests per second the hub accepts. Responses tell the client its limit, the requests that are left,
+ * and when all of them are available again: `X-RateLimit-Limit`, `-Remaining`, `-Reset` (seconds since 1970).
+ */
 import { Clock, Effect, Option, type Redacted, Schema } from "effect"
-import { HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { hasToken } from "./Auth.ts"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
@@ -25,31 +28,41 @@ export class RateLimitRefused extends Schema.TaggedError<RateLimitRefused>("@age
 
 /** A token bucket that holds the tokens of one second and refills in one second. Times are in milliseconds. */
 class Bucket {
-  readonly #limit: number
+  readonly limit: number
   #tokens: number
   #at: number
 
   constructor(limit: number, now: number) {
-    this.#limit = limit
+    this.limit = limit
     this.#tokens = limit
     this.#at = now
   }
 
   isFull(now: number): boolean {
     this.#refill(now)
-    return this.#tokens >= this.#limit
+    return this.#tokens >= this.limit
+  }
+
+  /** Whole tokens, as of the last call. */
+  get remaining(): number {
+    return Math.floor(this.#tokens)
+  }
+
+  /** Milliseconds from the last call until the bucket is full. */
+  get millisUntilFull(): number {
+    return ((this.limit - this.#tokens) * 1_000) / this.limit
   }
 
   /** Spends a token and returns 0, or returns the milliseconds until there is one. */
   spend(now: number): number {
     this.#refill(now)
-    if (this.#tokens < 1) return ((1 - this.#tokens) * 1_000) / this.#limit
+    if (this.#tokens < 1) return ((1 - this.#tokens) * 1_000) / this.limit
     this.#tokens--
     return 0
   }
 
   #refill(now: number): void {
-    this.#tokens = Math.min(this.#limit, this.#tokens + ((now - this.#at) * this.#limit) / 1_000)
+    this.#tokens = Math.min(this.limit, this.#tokens + ((now - this.#at) * this.limit) / 1_000)
     this.#at = now
   }
 }
@@ -57,10 +70,11 @@ class Bucket {
 /** From this many clients on, clients with a full bucket are forgotten before a new one is added. */
 const manyClients = 1_024
 
-const tooMany = (retryAfterMillis: number) => {
+const tooMany = (retryAfterMillis: number, limit: number) => {
   // The header holds whole seconds.
   const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1_000))
   return refusal("RATE_LIMITED", `Too many requests; try again in ${seconds} s`, {
+    details: { limit, window: "1s", retry_after: seconds },
     headers: { "retry-after": String(seconds) }
   })
 }
@@ -108,12 +122,25 @@ export const make = Effect.fnUntraced(function* (limits: RateLimits | false) {
     return bucket
   }
 
+  const headersOf = (bucket: Bucket) => ({
+    "x-ratelimit-limit": String(bucket.limit),
+    "x-ratelimit-remaining": String(bucket.remaining),
+    "x-ratelimit-reset": String(Math.ceil((clock.currentTimeMillisUnsafe() + bucket.millisUntilFull) / 1_000))
+  })
+
   const limited: Limited = (handler) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       if (isHealth(request)) return handler
       const now = millis()
-      const wait = bucketOf(clientOf(request, token), now).spend(now) || all.spend(now)
-      return wait > 0 ? Effect.succeed(tooMany(wait)) : handler
+      const own = bucketOf(clientOf(request, token), now)
+      const ownWait = own.spend(now)
+      const wait = ownWait || all.spend(now)
+      const counted = wait > ownWait ? all : own
+      const headers = headersOf(counted)
+      return Effect.map(
+        wait > 0 ? Effect.succeed(tooMany(wait, counted.limit)) : handler,
+        HttpServerResponse.setHeaders(headers)
+      )
     })
   return limited
 })

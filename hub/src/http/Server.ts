@@ -15,7 +15,7 @@ import * as Failures from "./Failures.ts"
 import { Sessions } from "../console/Sessions.ts"
 import * as SignedIn from "../console/SignedIn.ts"
 import { Feed } from "../core/Feed.ts"
-import { admitted, secured } from "./Guard.ts"
+import { admitted, withHeaders } from "./Guard.ts"
 import { HandlersLive } from "./Handlers.ts"
 import { IdempotencyLive } from "./Idempotency.ts"
 import * as InFlight from "./InFlight.ts"
@@ -91,12 +91,12 @@ const everyRequest = ({ rateLimits, readAuth, origins }: RouteOptions) =>
             authorized,
             bounded,
             Origins.answerPreflights(origins),
+            answered,
             limited,
             signedIn,
             admitted(origins),
-            answered,
             Origins.shareWithAllowed(origins),
-            Effect.map(secured)
+            withHeaders
           ),
         { global: true }
       )

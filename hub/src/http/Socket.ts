@@ -1,7 +1,7 @@
 /** `GET /ws?token=`: events over a WebSocket. */
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Hello, type HelloOk } from "@agentlip/protocol"
-import { Cause, Effect, type Layer, Option, Schema } from "effect"
+import { Hello, type HelloOk, type Subscriptions } from "@agentlip/protocol"
+import { Cause, Effect, type Layer, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
 import type * as Net from "node:net"
@@ -23,6 +23,11 @@ const closeWithin = "10 seconds"
 const closeWithinAtStop = "500 millis"
 
 const decodeHello = Schema.decodeUnknownEffect(Schema.fromJsonString(Hello))
+
+const subscriptionsOf = ({ subscriptions }: Hello): Subscriptions | undefined =>
+  subscriptions === undefined
+    ? undefined
+    : { channels: subscriptions?.channels ?? [], topics: subscriptions?.topics ?? [] }
 
 const notTheProtocol = (reason: string) => new Socket.CloseEvent(1003, reason)
 const goingAway = new Socket.CloseEvent(1001, "shutting down")
@@ -59,14 +64,18 @@ const converse = Effect.fnUntraced(function* (
   const first = yield* Effect.timeoutOption(reader.pull, helloWithin)
   if (first._tag === "None") return notTheProtocol("no hello")
   const [frame, ...more] = first.value
-  const hello = typeof frame === "string" ? yield* Effect.option(decodeHello(frame)) : Option.none()
+  const text = typeof frame === "string" ? frame : new TextDecoder().decode(frame)
+  const hello = yield* Effect.option(decodeHello(text))
   if (hello._tag === "None" || more.length > 0) return notTheProtocol("expected one hello in JSON")
-  const { after_event_id, subscriptions } = hello.value
+  const { after_event_id } = hello.value
   const replay_until = yield* hub.feed.newest
   const helloOk: HelloOk = { type: "hello_ok", replay_until, instance_id: hub.instance_id }
   yield* writer.write(JSON.stringify(helloOk))
   return yield* Effect.raceFirst(
-    Effect.as(hub.feed.follow(Math.min(after_event_id, replay_until), subscriptions, send), goingAway),
+    Effect.as(
+      hub.feed.follow(Math.min(after_event_id, replay_until), subscriptionsOf(hello.value), send),
+      goingAway
+    ),
     Effect.as(reader.pull, notTheProtocol("expected nothing after hello"))
   )
 })

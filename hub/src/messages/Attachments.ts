@@ -44,10 +44,35 @@ const toJson = ({ value_json, ...row }: AttachmentRow): string => spliceJson(row
 
 const toAttachment = (row: AttachmentRow): Attachment => ({ ...row, value_json: JSON.parse(row.value_json) })
 
+const longestUrl = 2_048
+const longestTitle = 500
+
+const isWebUrl = (text: string): boolean => {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.hostname !== ""
+}
+
+/** The problem with the value of an attachment of kind `url`, which clients show as a link. */
+const urlProblem = ({ url, title }: JsonObject): string | undefined => {
+  if (typeof url !== "string") return "value_json.url: must be a text"
+  if (url.length > longestUrl) return `value_json.url: at most ${longestUrl} characters`
+  // oxlint-disable-next-line no-control-regex -- browsers ignore some of them, also inside of `javascript:`
+  if (/[<>"\u0000-\u0020\u007f]/.test(url)) return "value_json.url: must have no space, quote, < or >"
+  if (!isWebUrl(url)) return "value_json.url: must be an address with http:// or https://"
+  if (title === undefined || title === null) return undefined
+  if (typeof title !== "string") return "value_json.title: must be a text"
+  return title.length > longestTitle ? `value_json.title: at most ${longestTitle} characters` : undefined
+}
+
+const requireUrl = (value: JsonObject): Effect.Effect<void, InvalidInput> => {
+  const error = urlProblem(value)
+  return error === undefined ? Effect.void : Effect.fail(new InvalidInput({ error }))
+}
+
 export class Attachments extends Context.Service<
   Attachments,
   {
-    /** Each as JSON, oldest first, starting after the attachment `after_id`. */
+    /** Each as JSON, newest first, starting after the attachment `after_id`. */
     readonly list: (
       topicId: string,
       query: AttachmentQuery
@@ -83,15 +108,19 @@ export class Attachments extends Context.Service<
         const sameAttachment = Dialect.sameAttachment(sql)
 
         const list = Effect.fnUntraced(function* (topicId: string, query: AttachmentQuery) {
-          const { kind, limit, after_id = "" } = query
+          const { kind, limit, after_id } = query
           yield* topics.get(topicId)
           const ofKind = kind === undefined ? sql`TRUE` : sql`kind = ${kind}`
           const { rows, has_more } = yield* pages.page<AttachmentRow, SqlError.SqlError, never>({
             limit,
-            read: (count, last) => sql`
-              SELECT ${sql.literal(columns)} FROM attachments
-              WHERE topic_id = ${topicId} AND ${ofKind} AND id > ${last?.id ?? after_id}
-              ORDER BY id LIMIT ${count}`
+            read: (count, last) => {
+              const after = last?.id ?? after_id
+              const rest = after === undefined ? sql`TRUE` : sql`id < ${after}`
+              return sql`
+                SELECT ${sql.literal(columns)} FROM attachments
+                WHERE topic_id = ${topicId} AND ${ofKind} AND ${rest}
+                ORDER BY id DESC LIMIT ${count}`
+            }
           })
           return { items: rows.map(toJson), has_more }
         })
@@ -112,6 +141,7 @@ export class Attachments extends Context.Service<
               error: `value_json: at most ${maxAttachmentBytes} bytes of JSON`
             })
           }
+          if (given.kind === "url") yield* requireUrl(given.value_json)
           const { channel_id } = yield* topics.get(topic_id)
           if (given.source_message_id !== undefined) yield* requireSource(given.source_message_id, topic_id)
           const key = given.key ?? null

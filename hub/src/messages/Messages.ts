@@ -66,8 +66,9 @@ export class Messages extends Context.Service<
       expectedVersion?: number
     ) => Effect.Effect<Posted, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
     /**
-     * Leaves a tombstone. The text, findings, errors of jobs and kept answers are removed in the same transaction.
-     * Events stay, and so do attachments that a client posted. Has no effect on a deleted message.
+     * Leaves a tombstone, whose `edited_at` is its `deleted_at`. The text, findings, errors of jobs and kept answers are
+     * removed in the same transaction. Events stay, and so do attachments that a client posted. Has no effect on a
+     * deleted message.
      */
     readonly remove: (
       id: string,
@@ -158,6 +159,7 @@ export class Messages extends Context.Service<
             version = ${message.version}, content_version = content_version + 1
           WHERE id = ${id} RETURNING content_version`
         if (row === undefined) return yield* notFound("message", id)
+        yield* topics.touch([message.topic_id], now)
         yield* findings.removeEnrichments(id)
         const event_id = yield* events.append(
           {
@@ -194,12 +196,13 @@ export class Messages extends Context.Service<
           ...before,
           content_raw: tombstone,
           version: before.version + 1,
+          edited_at: now,
           deleted_at: now,
           deleted_by: actor
         }
         yield* sql`
           UPDATE messages SET content_raw = ${tombstone}, version = ${message.version},
-            deleted_at = ${message.deleted_at}, deleted_by = ${actor}
+            edited_at = ${message.edited_at}, deleted_at = ${message.deleted_at}, deleted_by = ${actor}
           WHERE id = ${id}`
         yield* findings.removeEnrichments(id)
         yield* findings.removeAttachments(id)
@@ -236,6 +239,7 @@ export class Messages extends Context.Service<
           all: sql`topic_id = ${topic_id}`
         }[mode]
         const now = yield* timestamp
+        yield* topics.touch([topic_id, target.id], now)
         const event_ids: Array<number> = []
         let last = ""
         while (true) {

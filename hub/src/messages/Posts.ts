@@ -78,9 +78,10 @@ export const makePosts = Effect.gen(function* () {
 
   /** Writes all posts or none. A post to a topic that does not exist fails, and the others are written. */
   const writeAll = Effect.fnUntraced(function* (posts: ReadonlyArray<Post>) {
-    const channels = yield* topics.channelsOf(posts.map(({ given }) => given.topic_id))
-    const found = posts.filter(({ given }) => channels.has(given.topic_id))
     const created_at = yield* timestamp
+    const topicIds = posts.map(({ given }) => given.topic_id)
+    const channels = yield* topics.touch(topicIds, created_at)
+    const found = posts.filter(({ given }) => channels.has(given.topic_id))
     const nextId = yield* ids.reserve(found.length)
     const messages = found.map(
       ({ given: { topic_id, sender, content_raw } }): Message => ({

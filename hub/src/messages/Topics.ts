@@ -13,19 +13,19 @@ type Refused = InvalidInput | NotFound | SqlError.SqlError
 export class Topics extends Context.Service<
   Topics,
   {
-    /** Oldest first, starting after the channel `after_id`. */
+    /** By name, starting after the channel `after_id`. */
     readonly channels: (page: {
       readonly limit?: number | undefined
       readonly after_id?: string | undefined
     }) => Effect.Effect<
       { readonly channels: ReadonlyArray<Channel>; readonly has_more: boolean },
-      SqlError.SqlError
+      InvalidInput | SqlError.SqlError
     >
     readonly createChannel: (
       name: string,
       description: string | undefined
     ) => Effect.Effect<{ readonly channel: Channel; readonly event_id: number }, Refused>
-    /** Oldest first. */
+    /** Latest activity first. */
     readonly list: (
       channelId: string,
       page: { readonly limit: number; readonly offset: number }
@@ -39,9 +39,10 @@ export class Topics extends Context.Service<
       title: string
     ) => Effect.Effect<{ readonly topic: Topic; readonly event_id: number }, Refused>
     readonly get: (id: string) => Effect.Effect<Topic, NotFound | SqlError.SqlError>
-    /** The channels of those topics that exist, by the topic's id. */
-    readonly channelsOf: (
-      topicIds: ReadonlyArray<string>
+    /** Records activity in topics. Returns the channels of those that exist, by the topic's id. */
+    readonly touch: (
+      topicIds: ReadonlyArray<string>,
+      at: string
     ) => Effect.Effect<ReadonlyMap<string, string>, SqlError.SqlError>
   }
 >()("@agentlip/hub/Topics") {
@@ -53,6 +54,8 @@ export class Topics extends Context.Service<
       const ids = yield* Ids
       const pages = yield* Pages
       const givenIds = Dialect.given(sql, { id: "text" })
+      /** The same order on both databases: by code point. */
+      const name = sql.literal(sql.onDialectOrElse({ pg: () => 'name COLLATE "C"', orElse: () => "name" }))
 
       const unlessTaken =
         (what: string) =>
@@ -71,11 +74,12 @@ export class Topics extends Context.Service<
         return topic === undefined ? yield* notFound("topic", id) : topic
       })
 
-      const channelsOf = (topicIds: ReadonlyArray<string>) =>
+      const touch = (topicIds: ReadonlyArray<string>, at: string) =>
         Effect.map(
           sql<Pick<Topic, "id" | "channel_id">>`
-            SELECT id, channel_id FROM topics
-            WHERE id IN (SELECT id FROM ${givenIds([...new Set(topicIds)].map((id) => ({ id })))})`,
+            UPDATE topics SET updated_at = ${at}
+            WHERE id IN (SELECT id FROM ${givenIds([...new Set(topicIds)].map((id) => ({ id })))})
+            RETURNING id, channel_id`,
           (rows) => new Map(rows.map(({ id, channel_id }) => [id, channel_id]))
         )
 
@@ -158,31 +162,34 @@ export class Topics extends Context.Service<
         yield* requireChannel(channelId)
         const { rows, has_more } = yield* pages.page<Topic, SqlError.SqlError, never>({
           limit,
-          read: (count, last) =>
-            last === undefined
-              ? sql`
-                  SELECT * FROM topics WHERE channel_id = ${channelId} ORDER BY id LIMIT ${count} OFFSET ${offset}`
-              : sql`
-                  SELECT * FROM topics WHERE channel_id = ${channelId} AND id > ${last.id} ORDER BY id LIMIT ${count}`
+          atOnce: true,
+          read: (count) => sql`
+            SELECT * FROM topics WHERE channel_id = ${channelId}
+            ORDER BY updated_at DESC, id DESC LIMIT ${count} OFFSET ${offset}`
         })
         return { topics: rows, has_more }
       })
 
-      const channels = ({
+      const channels = Effect.fnUntraced(function* ({
         limit,
-        after_id = ""
+        after_id
       }: {
         readonly limit?: number | undefined
         readonly after_id?: string | undefined
-      }) =>
-        Effect.map(
-          pages.page<Channel, SqlError.SqlError, never>({
-            limit,
-            read: (count, last) =>
-              sql`SELECT * FROM channels WHERE id > ${last?.id ?? after_id} ORDER BY id LIMIT ${count}`
-          }),
-          ({ rows, has_more }) => ({ channels: rows, has_more })
-        )
+      }) {
+        const [start] =
+          after_id === undefined
+            ? [{ name: "" }]
+            : yield* sql<{ name: string }>`SELECT name FROM channels WHERE id = ${after_id}`
+        if (start === undefined)
+          return yield* new InvalidInput({ error: "after_id: there is no such channel" })
+        const { rows, has_more } = yield* pages.page<Channel, SqlError.SqlError, never>({
+          limit,
+          read: (count, last) => sql`
+            SELECT * FROM channels WHERE ${name} > ${last?.name ?? start.name} ORDER BY ${name} LIMIT ${count}`
+        })
+        return { channels: rows, has_more }
+      })
 
       return Topics.of({
         channels,
@@ -191,7 +198,7 @@ export class Topics extends Context.Service<
         rename,
         list,
         get,
-        channelsOf
+        touch
       })
     })
   ).pipe(Layer.provide(Pages.layer))

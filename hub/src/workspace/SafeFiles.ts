@@ -90,20 +90,34 @@ const withOpen = <A>(
 /** Most bytes that `read` accepts: far more than the hub's own small files have. */
 const mostBytes = 64 * 1024
 
+const readOpen = (file: string, descriptor: number, { size }: fs.Stats): string => {
+  const buffer = Buffer.alloc(mostBytes + 1)
+  let length = 0
+  // Do not rely on the size: files of the kernel report 0.
+  for (let more = 1; more > 0 && length <= mostBytes; length += more) {
+    more = fs.readSync(descriptor, buffer, length, buffer.length - length, null)
+  }
+  if (size > mostBytes || length > mostBytes) {
+    refuse(file, `is larger than ${mostBytes} bytes, so it is none of the hub's: move it away`)
+  }
+  return buffer.toString("utf8", 0, length)
+}
+
 /** The text of a small regular file; `undefined` if it is missing. */
 export const read = (file: string): string | undefined =>
-  withOpen(file, "a file", (descriptor, { size }) => {
-    const buffer = Buffer.alloc(mostBytes + 1)
-    let length = 0
-    // Do not rely on the size: files of the kernel report 0.
-    for (let more = 1; more > 0 && length <= mostBytes; length += more) {
-      more = fs.readSync(descriptor, buffer, length, buffer.length - length, null)
-    }
-    if (size > mostBytes || length > mostBytes) {
-      refuse(file, `is larger than ${mostBytes} bytes, so it is none of the hub's: move it away`)
-    }
-    return buffer.toString("utf8", 0, length)
-  })
+  withOpen(file, "a file", (descriptor, stats) => readOpen(file, descriptor, stats))
+
+/** True if only this process's user can read and write the file. Files of Windows have no owner and no mode. */
+const isPrivate = ({ uid, mode }: fs.Stats): boolean => {
+  const user = process.geteuid?.()
+  return user === undefined || (uid === user && (mode & 0o077) === 0)
+}
+
+/** Like `read`, but only of a file that other users can neither read nor write: `undefined` for any other. */
+export const readPrivate = (file: string): string | undefined =>
+  withOpen(file, "a file", (descriptor, stats) =>
+    isPrivate(stats) ? readOpen(file, descriptor, stats) : undefined
+  )
 
 /** Throws if something other than a regular file is there. Returns false if nothing is there. */
 export const requireFile = (file: string): boolean => {

@@ -54,13 +54,14 @@ const pageSize = 1000
 
 /** All topics of a channel, over all pages. */
 export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel: Channel) {
-  const topics: Array<Topic> = []
-  while (true) {
-    const page = yield* ask((api) =>
-      api.reads.topics({ params: { id: channel.id }, query: { limit: pageSize, offset: topics.length } })
-    )
-    topics.push(...page.topics)
-    if (!page.has_more) return topics
+  const topics = new Map<string, Topic>()
+  for (let offset = 0; ; ) {
+    const query = { limit: pageSize, offset }
+    const page = yield* ask((api) => api.reads.topics({ params: { id: channel.id }, query }))
+    // Activity between two pages moves a topic from one to the next: it may come twice.
+    for (const topic of page.topics) topics.set(topic.id, topic)
+    if (!page.has_more) return [...topics.values()]
+    offset += page.topics.length
   }
 })
 

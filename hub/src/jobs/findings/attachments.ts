@@ -23,7 +23,7 @@ interface NewRow extends Fact {
 }
 
 const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string =>
-  JSON.stringify([topic_id, kind, key, dedupe_key, value_json])
+  JSON.stringify([topic_id, kind, key ?? "", dedupe_key, value_json])
 
 const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
 
