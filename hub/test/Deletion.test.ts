@@ -2,6 +2,7 @@
 import { ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
+import { makeOldDatabase, someRows } from "./oldDatabase.ts"
 import {
   jobsOf,
   extractorSpec,
@@ -12,7 +13,6 @@ import {
   tempWorkspace,
   type TestHub
 } from "./testHub.ts"
-import { onPostgres } from "./testDatabase.ts"
 
 const secret = "SECRET-7431"
 const keyed = (key: string) => ({ headers: { "idempotency-key": key } })
@@ -153,44 +153,18 @@ describe("The deletion of a message", () => {
   it.live("finds answers that a hub kept before it noted their messages", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
-      const id = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const hub = yield* startHub({ workspace })
-          const { topic } = yield* makeTopic(hub)
-          const body = { topic_id: topic, sender: "ada", content_raw: secret }
-          const { message } = (yield* hub.post("/api/v1/messages", body, keyed("one"))).body
-          const move = { op: "move_topic", to_topic_id: topic, mode: "one" }
-          yield* hub.patch(`/api/v1/messages/${message.id}`, move, keyed("two"))
-          yield* hub.rows(
-            onPostgres ? "DROP FUNCTION events_guard CASCADE" : "DROP TRIGGER events_never_change_data"
-          )
-          yield* hub.rows("ALTER TABLE enrichments DROP COLUMN plugin_version")
-          yield* hub.rows("DROP TABLE erasures")
-          yield* hub.rows("ALTER TABLE backfills DROP COLUMN at_message")
-          yield* hub.rows("DROP INDEX idempotency_keys_by_message")
-          yield* hub.rows("ALTER TABLE idempotency_keys DROP COLUMN message_id")
-          if (onPostgres) yield* hub.rows("DROP FUNCTION search_follow() CASCADE")
-          else {
-            for (const trigger of ["edited", "deleted"]) yield* hub.rows(`DROP TRIGGER search_${trigger}`)
-            yield* hub.rows("DROP VIEW topic_attachments")
-            for (const column of ["channel_id", "topic_id", "topic_id2"]) {
-              yield* hub.rows(`ALTER TABLE events DROP COLUMN scope_${column}`)
-            }
-          }
-          if (onPostgres) {
-            yield* hub.rows("DROP TRIGGER events_never_truncated ON events")
-            yield* hub.rows(
-              "CREATE TRIGGER events_never_change BEFORE UPDATE ON events EXECUTE FUNCTION events_refuse()"
-            )
-          }
-          const tables = ["documents", "progress", ...(onPostgres ? [] : ["words"])]
-          for (const table of tables) yield* hub.rows(`DROP TABLE search_${table}`)
-          yield* hub.rows("DELETE FROM migrations WHERE migration_id >= 6")
-          return String(message.id)
-        })
-      )
+      const kept = (key: string, answer: object) =>
+        `INSERT INTO idempotency_keys VALUES ('${key}', 'digest', 201, '${JSON.stringify(answer)}', '2100')`
+      const message = { id: "e", content_raw: secret }
+      yield* makeOldDatabase(workspace, 5, [
+        ...someRows(secret),
+        `INSERT INTO events (ts, name, entity_type, entity_id, data_json)
+          VALUES ('', 'message.created', 'message', 'e', '${JSON.stringify({ message })}')`,
+        kept("POST /api/v1/messages one", { message, event_id: 1 }),
+        kept("PATCH /api/v1/messages/e two", { affected_count: 0, event_ids: [] })
+      ])
       const hub = yield* startHub({ workspace })
-      yield* remove(hub, id)
+      yield* remove(hub, "e")
       assert.deepStrictEqual(yield* tablesWith(hub, secret), ["events"])
     })
   )

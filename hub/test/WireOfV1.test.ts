@@ -1,15 +1,11 @@
 /** What clients of Agentlip v1 rely on: orders, times, leniency, headers. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import * as Migrations from "../src/database/Migrations.ts"
-import * as Postgres from "../src/database/Postgres.ts"
-import * as Sqlite from "../src/database/Sqlite.ts"
+import { makeOldDatabase, someRows } from "./oldDatabase.ts"
 import { connect, hello } from "./socketClient.ts"
-import { databaseOf } from "./testDatabase.ts"
 import { eventually, type Json, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
 
 const titles = (hub: TestHub, channel: string, query = "") =>
@@ -184,46 +180,30 @@ describe("a hub like v1's", () => {
   it.live("merges attachments of older hubs that differ in no key and the empty key only", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
-      fs.mkdirSync(path.join(workspace, ".agentlip"))
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const { database } = databaseOf(workspace)
-          const filename = path.join(workspace, ".agentlip", "db.sqlite3")
-          const client: Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =
-            database === undefined ? Sqlite.layer({ filename }) : Postgres.layer({ url: database })
-          const services = yield* Layer.build(client)
-          yield* Effect.provideContext(Migrations.migrateTo(10), services)
-          const run = (statement: string) => Context.get(services, SqlClient.SqlClient).unsafe(statement)
-          yield* run("INSERT INTO channels VALUES ('c', 'general', NULL, '')")
-          yield* run("INSERT INTO topics VALUES ('t', 'c', 'first', '', ''), ('o', 'c', 'other', '', '')")
-          yield* run(`INSERT INTO messages (id, topic_id, channel_id, sender, content_raw, version, content_version, created_at)
-            VALUES ('m', 't', 'c', 'ada', 'hello', 1, 1, '')`)
-          // Found by a plugin without a key, and posted by a client with the empty one.
-          for (const [id, of, kind, key, posted] of [
-            ["1", "t", "k", "NULL", 0],
-            ["2", "t", "k", "''", 1],
-            ["3", "t", "k", "'x'", 0],
-            ["4", "t", "l", "''", 0],
-            ["5", "o", "k", "NULL", 0]
-          ]) {
-            yield* run(`INSERT INTO attachments
-              (id, topic_id, kind, key, value_json, dedupe_key, source_message_id, posted, created_at)
-              VALUES ('${id}', '${of}', '${kind}', ${key}, '{"a":1}', 'd', NULL, ${posted}, '')`)
-            yield* run(`INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-              VALUES ('${id}', 'm', 'p${id}')`)
-          }
-        })
-      )
+      // Found by a plugin without a key, and posted by a client with the empty one.
+      const rows = [
+        ["1", "a", "k", "NULL", 0],
+        ["2", "a", "k", "''", 1],
+        ["3", "a", "k", "'x'", 0],
+        ["4", "a", "l", "''", 0],
+        ["5", "b", "k", "NULL", 0]
+      ].flatMap(([id, of, kind, key, posted]) => [
+        `INSERT INTO attachments
+          (id, topic_id, kind, key, value_json, dedupe_key, source_message_id, posted, created_at)
+          VALUES ('${id}', '${of}', '${kind}', ${key}, '{"a":1}', 'd', NULL, ${posted}, '')`,
+        `INSERT INTO attachment_sources (attachment_id, message_id, plugin_name) VALUES ('${id}', 'e', 'p${id}')`
+      ])
+      yield* makeOldDatabase(workspace, 12, [...someRows("hello"), ...rows])
       const hub = yield* startHub({ workspace })
       assert.deepStrictEqual(
         (yield* hub.rows("SELECT id, topic_id, posted FROM attachments ORDER BY id")).map((row) => ({
           ...row
         })),
         [
-          { id: "1", topic_id: "t", posted: 1 },
-          { id: "3", topic_id: "t", posted: 0 },
-          { id: "4", topic_id: "t", posted: 0 },
-          { id: "5", topic_id: "o", posted: 0 }
+          { id: "1", topic_id: "a", posted: 1 },
+          { id: "3", topic_id: "a", posted: 0 },
+          { id: "4", topic_id: "a", posted: 0 },
+          { id: "5", topic_id: "b", posted: 0 }
         ]
       )
       const sources = yield* hub.rows(
@@ -234,7 +214,7 @@ describe("a hub like v1's", () => {
         ["p1", "p2"]
       )
       const body = { kind: "l", value_json: { b: 1 }, dedupe_key: "d" }
-      assert.strictEqual((yield* hub.post("/api/v1/topics/t/attachments", body)).body.attachment.id, "4")
+      assert.strictEqual((yield* hub.post("/api/v1/topics/a/attachments", body)).body.attachment.id, "4")
     })
   )
 
