@@ -46,6 +46,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/jsonSize.ts",
       "src/paths.ts",
       "src/exits.ts",
+      "src/Fork.ts",
       "src/fileStates.ts",
       "src/codeFrame.ts"
     ],

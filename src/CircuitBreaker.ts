@@ -42,6 +42,9 @@ export type { Pass } from "./breaker/Pass.ts"
 export { type BreakerOptions, InvalidBreakerPolicy } from "./breaker/Policy.ts"
 export { type BreakerStore, type Step, type StepOf, StoreUnreachable } from "./breaker/Store.ts"
 
+const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>
+  new CircuitOpen({ plugin: name, failures, retryAfter })
+
 /** Protects callers from plugins that keep failing. */
 export class CircuitBreaker extends Context.Service<
   CircuitBreaker,
@@ -95,6 +98,91 @@ export class CircuitBreaker extends Context.Service<
     readonly reset: (name: string) => Effect.Effect<void>
   }
 >()("@agentlip/plugin-runtime/CircuitBreaker") {
+  /** Makes the service over a store. Dies with `InvalidBreakerPolicy`. */
+  static readonly make = Effect.fnUntraced(function* (store: BreakerStore, options: BreakerOptions) {
+    const changes = yield* makeChanges
+    const circuits = new Circuits(store, makePolicy(options, defaultPolicy), changes)
+
+    const passOf = (circuit: KnownCircuit, admission: Circuit.Admission): Exit.Exit<Pass, CircuitOpen> =>
+      admission.admitted
+        ? Exit.succeed(new CircuitPass(admission.generation, circuit, circuits))
+        : Exit.fail(refusal(circuit.name, admission))
+
+    const { stepNow } = circuits
+    const enterNow =
+      stepNow &&
+      ((name: string, options: BreakerOptions | undefined, now: number) => {
+        const circuit = circuits.of(name, options)
+        return passOf(circuit, stepNow(circuit, now, Circuit.admit))
+      })
+
+    const enter = (name: string, options: BreakerOptions | undefined, now: number) =>
+      Effect.suspend((): Effect.Effect<Pass, CircuitOpen> => {
+        if (enterNow !== undefined) return enterNow(name, options, now)
+        const circuit = circuits.of(name, options)
+        return Effect.flatMap(
+          circuits.reaching(circuits.stepSoon(circuit, now, Circuit.admit), undefined),
+          (admission): Exit.Exit<Pass, CircuitOpen> =>
+            admission === undefined ? Exit.succeed(uncounted) : passOf(circuit, admission)
+        )
+      })
+
+    const readOne = (name: string) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.map(circuits.read([name], now), ([circuit = Circuit.make(circuits.policyOf(name))]) => ({
+          circuit,
+          now
+        }))
+      )
+
+    const update = (
+      name: string,
+      transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
+    ): Effect.Effect<void> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        circuits.step(circuits.of(name), now, (circuit, now) => [undefined, transition(circuit, now)])
+      )
+
+    return CircuitBreaker.of({
+      enter,
+      ...(enterNow === undefined ? {} : { enterNow }),
+      protect:
+        (name, options) =>
+        <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Clock.clockWith((clock) =>
+            Effect.uninterruptibleMask((restore) =>
+              Effect.flatMap(
+                Effect.suspend(() => enter(name, options, clock.currentTimeMillisUnsafe())),
+                (pass): Effect.Effect<A, E | CircuitOpen, R> =>
+                  Effect.onExit(restore(effect), (exit) => pass.leave(exit, clock.currentTimeMillisUnsafe()))
+              )
+            )
+          ),
+      check: (name) =>
+        Effect.flatMap(readOne(name), ({ circuit, now }) => {
+          const [admission] = Circuit.admit(circuit, now)
+          return admission.admitted ? Effect.void : Effect.fail(refusal(name, admission))
+        }),
+      state: (name) => Effect.map(readOne(name), ({ circuit }) => circuit.state),
+      states: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const { names } = circuits
+        return Effect.map(
+          circuits.read(names, now),
+          (found) =>
+            new Map(
+              found.flatMap(({ state }, index) => {
+                const name = names[index]
+                return name === undefined ? [] : [[name, state] as const]
+              })
+            )
+        )
+      }),
+      changes: changes.stream,
+      trip: (name) => update(name, Circuit.trip),
+      reset: (name) => update(name, Circuit.reset)
+    })
+  })
+
   /**
    * Circuits in the memory of this process. Dies with `InvalidBreakerPolicy`.
    *
@@ -104,7 +192,7 @@ export class CircuitBreaker extends Context.Service<
    * ```
    */
   static readonly layer = (options: BreakerOptions = {}): Layer.Layer<CircuitBreaker> =>
-    Layer.effect(this)(Effect.suspend(() => make(makeMemory(), options)))
+    Layer.effect(this)(Effect.suspend(() => this.make(makeMemory(), options)))
 
   /**
    * Circuits in a store of your own, such as one that several hubs share. While it cannot be reached, runs are admitted
@@ -113,92 +201,5 @@ export class CircuitBreaker extends Context.Service<
   static readonly layerStore = (
     store: BreakerStore,
     options: BreakerOptions = {}
-  ): Layer.Layer<CircuitBreaker> => Layer.effect(this)(Effect.suspend(() => make(store, options)))
+  ): Layer.Layer<CircuitBreaker> => Layer.effect(this)(this.make(store, options))
 }
-
-const refusal = (name: string, { failures, retryAfter }: Circuit.Refusal): CircuitOpen =>
-  new CircuitOpen({ plugin: name, failures, retryAfter })
-
-const make = Effect.fnUntraced(function* (store: BreakerStore, options: BreakerOptions) {
-  const changes = yield* makeChanges
-  const circuits = new Circuits(store, makePolicy(options, defaultPolicy), changes)
-
-  const passOf = (circuit: KnownCircuit, admission: Circuit.Admission): Exit.Exit<Pass, CircuitOpen> =>
-    admission.admitted
-      ? Exit.succeed(new CircuitPass(admission.generation, circuit, circuits))
-      : Exit.fail(refusal(circuit.name, admission))
-
-  const { stepNow } = circuits
-  const enterNow =
-    stepNow &&
-    ((name: string, options: BreakerOptions | undefined, now: number) => {
-      const circuit = circuits.of(name, options)
-      return passOf(circuit, stepNow(circuit, now, Circuit.admit))
-    })
-
-  const enter = (name: string, options: BreakerOptions | undefined, now: number) =>
-    Effect.suspend((): Effect.Effect<Pass, CircuitOpen> => {
-      if (enterNow !== undefined) return enterNow(name, options, now)
-      const circuit = circuits.of(name, options)
-      return Effect.flatMap(
-        circuits.reaching(circuits.stepSoon(circuit, now, Circuit.admit), undefined),
-        (admission): Exit.Exit<Pass, CircuitOpen> =>
-          admission === undefined ? Exit.succeed(uncounted) : passOf(circuit, admission)
-      )
-    })
-
-  const readOne = (name: string) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.map(circuits.read([name], now), ([circuit = Circuit.make(circuits.policyOf(name))]) => ({
-        circuit,
-        now
-      }))
-    )
-
-  const update = (
-    name: string,
-    transition: (circuit: Circuit.Circuit, now: number) => Circuit.Circuit
-  ): Effect.Effect<void> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      circuits.step(circuits.of(name), now, (circuit, now) => [undefined, transition(circuit, now)])
-    )
-
-  return CircuitBreaker.of({
-    enter,
-    ...(enterNow === undefined ? {} : { enterNow }),
-    protect:
-      (name, options) =>
-      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Clock.clockWith((clock) =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(
-              Effect.suspend(() => enter(name, options, clock.currentTimeMillisUnsafe())),
-              (pass): Effect.Effect<A, E | CircuitOpen, R> =>
-                Effect.onExit(restore(effect), (exit) => pass.leave(exit, clock.currentTimeMillisUnsafe()))
-            )
-          )
-        ),
-    check: (name) =>
-      Effect.flatMap(readOne(name), ({ circuit, now }) => {
-        const [admission] = Circuit.admit(circuit, now)
-        return admission.admitted ? Effect.void : Effect.fail(refusal(name, admission))
-      }),
-    state: (name) => Effect.map(readOne(name), ({ circuit }) => circuit.state),
-    states: Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { names } = circuits
-      return Effect.map(
-        circuits.read(names, now),
-        (found) =>
-          new Map(
-            found.flatMap(({ state }, index) => {
-              const name = names[index]
-              return name === undefined ? [] : [[name, state] as const]
-            })
-          )
-      )
-    }),
-    changes: changes.stream,
-    trip: (name) => update(name, Circuit.trip),
-    reset: (name) => update(name, Circuit.reset)
-  })
-})

@@ -68,155 +68,152 @@ export class PluginRuntime extends Context.Service<
     readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
   }
 >()("@agentlip/plugin-runtime/PluginRuntime") {
+  static readonly make = Effect.gen(function* () {
+    const breaker = yield* CircuitBreaker
+    const workers = yield* WorkerLayer
+    const metrics = yield* PluginMetrics
+    const cache = yield* Effect.serviceOption(ResultCache)
+    yield* watchBreaker
+    const fork = yield* FiberSet.makeRuntime<never>()
+    let runs = 0
+
+    /** A spec is made once and used for many runs, so its plugin is prepared once. */
+    const prepared = new WeakMap<PluginSpec, Effect.Effect<Plugin, LoadError>>()
+    const pluginOf = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
+      const known = prepared.get(spec)
+      // Each spec's entry is its own plugin: the map's type does not say so.
+      if (known !== undefined) return known as Effect.Effect<Plugin<Spec>, LoadError>
+      const made = prepare(spec)
+      prepared.set(spec, made)
+      return made
+    }
+    const prepare = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
+      const checked = checkSpec(spec)
+      const problem = Result.isFailure(checked) ? { reason: checked.failure.message } : spec.unresolved
+      if (problem !== undefined) {
+        return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...problem }))
+      }
+      return Effect.succeed({
+        spec,
+        workers: workers.prepare(spec),
+        metrics: metrics.of(spec),
+        encode: makeInputEncoder(spec),
+        decode: makeOutputDecoder(spec),
+        pin: undefined
+      })
+    }
+    const cachedRuns = Option.isSome(cache)
+      ? makeCachedRuns(cache.value, (spec) => workers.prepare(spec).hasEarlier())
+      : undefined
+
+    /** How many isolates of a plugin would not die, when that was last looked at. */
+    const lingering = new Map<string, number>()
+    /** An isolate that would not die opens its plugin's circuit at once, whatever its count. */
+    const tripIfLingering = (name: string): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const zombies = workers.zombies(name)
+        const more = zombies > (lingering.get(name) ?? 0)
+        lingering.set(name, zombies)
+        return more ? breaker.trip(name) : Effect.void
+      })
+
+    const enter = (run: GuardedRun): Effect.Effect<void, PluginError> => {
+      const { name, breaker: policy } = run.spec
+      const entered = breaker.enterNow?.(name, policy, run.now) ?? breaker.enter(name, policy, run.now)
+      const admitted = successOf(entered)
+      // An admitted run must report its end: no interruption between admission and the note of it.
+      if (admitted === undefined)
+        return Effect.uninterruptible(Effect.map(entered, (pass) => void (run.pass = pass)))
+      run.pass = admitted.value
+      return Effect.void
+    }
+
+    const circuit: RunCircuit = {
+      enter,
+      crashed: (run) => void fork(Effect.suspend(() => run.pass?.crashed(run.now) ?? Effect.void))
+    }
+
+    /** Waits for the pool's answer. */
+    const submit = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
+      Effect.callback<OutputOf<Spec>, PluginError>((resume) => {
+        run.resume = resume
+        return run.plugin.workers.submit(run)
+      })
+
+    const settle = <Spec extends PluginSpec>(
+      run: Run<Spec>,
+      exit: Exit.Exit<unknown, PluginError>
+    ): Effect.Effect<void> => {
+      run.ended(outcomeOf(exit))
+      const left = run.pass?.leave(exit, run.now) ?? Effect.void
+      if (Exit.isSuccess(exit) && exitOf(left) !== undefined) return left
+      return Effect.andThen(left, tripIfLingering(run.spec.name))
+    }
+
+    const start = <Spec extends PluginSpec>(
+      plugin: Plugin<Spec>,
+      asked: Asked<Spec>,
+      fiber: Fiber.Fiber<unknown, unknown>
+    ): Effect.Effect<OutputOf<Spec>, PluginError> => {
+      const run = new Run(plugin, asked, fiber, circuit)
+      // Not before `onExit` watches: a fiber may be interrupted between any two effects.
+      const whole = Effect.suspend(() => flatMapNow(enter(run), () => submit(run)))
+      return Effect.onExit(whole, (exit) => settle(run, exit))
+    }
+
+    const run = <Spec extends PluginSpec>(
+      spec: Spec,
+      value: InputOf<Spec>
+    ): Effect.Effect<OutputOf<Spec>, PluginError> =>
+      Effect.withFiber((fiber) => {
+        const number = ++runs
+        const perform = () =>
+          flatMapNow(pluginOf(spec), (plugin) =>
+            flatMapNow(plugin.encode(value), (input) =>
+              spec.cache && cachedRuns !== undefined
+                ? cachedRuns.cached(plugin, input, {
+                    decode: (output) => plugin.decode(value, output),
+                    run: (pinned, keep) =>
+                      Effect.flatMap(pluginOf(pinned), (plugin) =>
+                        Effect.withFiber((fiber) => start(plugin, { value, input, number, keep }, fiber))
+                      ),
+                    onResult: (result) => plugin.metrics.cached(result === "hit")
+                  })
+                : start(plugin, { value, input, number }, fiber)
+            )
+          )
+        return isTraced(fiber) ? withRunSpan(spec, runId(spec, number))(Effect.suspend(perform)) : perform()
+      })
+
+    return PluginRuntime.of({
+      run,
+      tryRun: (spec, input) =>
+        Effect.flatMap(pluginOf(spec), ({ workers }): Effect.Effect<void, QueueFull> => {
+          const waiting = workers.waiting()
+          return waiting < spec.limits.queue
+            ? Effect.void
+            : Effect.fail(new QueueFull({ plugin: spec.name, waiting }))
+        }).pipe(Effect.andThen(run(spec, input))),
+      runAll: (specs, input, options) =>
+        Effect.forEach(
+          specs,
+          (spec) => Effect.map(Effect.result(run(spec, input)), (result) => ({ spec, result })),
+          { concurrency: options?.concurrency ?? 8 }
+        ),
+      load: (spec) =>
+        Effect.flatMap(pluginOf(spec), (plugin) =>
+          // Cached runs are pinned: they cannot use an isolate that loaded the spec as it is.
+          spec.cache && cachedRuns !== undefined
+            ? Effect.flatMap(cachedRuns.pinned(plugin), pluginOf)
+            : Effect.succeed(plugin)
+        ).pipe(Effect.flatMap(({ workers }) => workers.load))
+    })
+  })
+
   /** Also gives `PluginStats`: how each plugin has fared. With a `ResultCache`, specs with `cache: true` use it. */
   static readonly layer: Layer.Layer<
     PluginRuntime | PluginStats | PluginMetrics,
     never,
     CircuitBreaker | WorkerLayer
-  > = Layer.effect(
-    PluginRuntime,
-    Effect.suspend(() => make)
-  ).pipe(Layer.provideMerge(metricsLayer))
+  > = Layer.effect(this)(this.make).pipe(Layer.provideMerge(metricsLayer))
 }
-
-const make = Effect.gen(function* () {
-  const breaker = yield* CircuitBreaker
-  const workers = yield* WorkerLayer
-  const metrics = yield* PluginMetrics
-  const cache = yield* Effect.serviceOption(ResultCache)
-  yield* watchBreaker
-  const fork = yield* FiberSet.makeRuntime<never>()
-  let runs = 0
-
-  /** A spec is made once and used for many runs, so its plugin is prepared once. */
-  const prepared = new WeakMap<PluginSpec, Effect.Effect<Plugin, LoadError>>()
-  const pluginOf = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
-    const known = prepared.get(spec)
-    // Each spec's entry is its own plugin: the map's type does not say so.
-    if (known !== undefined) return known as Effect.Effect<Plugin<Spec>, LoadError>
-    const made = prepare(spec)
-    prepared.set(spec, made)
-    return made
-  }
-  const prepare = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
-    const checked = checkSpec(spec)
-    const problem = Result.isFailure(checked) ? { reason: checked.failure.message } : spec.unresolved
-    if (problem !== undefined) {
-      return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...problem }))
-    }
-    return Effect.succeed({
-      spec,
-      workers: workers.prepare(spec),
-      metrics: metrics.of(spec),
-      encode: makeInputEncoder(spec),
-      decode: makeOutputDecoder(spec),
-      pin: undefined
-    })
-  }
-  const cachedRuns = Option.isSome(cache)
-    ? makeCachedRuns(cache.value, (spec) => workers.prepare(spec).hasEarlier())
-    : undefined
-
-  /** How many isolates of a plugin would not die, when that was last looked at. */
-  const lingering = new Map<string, number>()
-  /** An isolate that would not die opens its plugin's circuit at once, whatever its count. */
-  const tripIfLingering = (name: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const zombies = workers.zombies(name)
-      const more = zombies > (lingering.get(name) ?? 0)
-      lingering.set(name, zombies)
-      return more ? breaker.trip(name) : Effect.void
-    })
-
-  const enter = (run: GuardedRun): Effect.Effect<void, PluginError> => {
-    const { name, breaker: policy } = run.spec
-    const entered = breaker.enterNow?.(name, policy, run.now) ?? breaker.enter(name, policy, run.now)
-    const admitted = successOf(entered)
-    // An admitted run must report its end: no interruption between admission and the note of it.
-    if (admitted === undefined)
-      return Effect.uninterruptible(Effect.map(entered, (pass) => void (run.pass = pass)))
-    run.pass = admitted.value
-    return Effect.void
-  }
-
-  const circuit: RunCircuit = {
-    enter,
-    crashed: (run) => void fork(Effect.suspend(() => run.pass?.crashed(run.now) ?? Effect.void))
-  }
-
-  /** Waits for the pool's answer. */
-  const submit = <Spec extends PluginSpec>(run: Run<Spec>): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.callback<OutputOf<Spec>, PluginError>((resume) => {
-      run.resume = resume
-      return run.plugin.workers.submit(run)
-    })
-
-  const settle = <Spec extends PluginSpec>(
-    run: Run<Spec>,
-    exit: Exit.Exit<unknown, PluginError>
-  ): Effect.Effect<void> => {
-    run.ended(outcomeOf(exit))
-    const left = run.pass?.leave(exit, run.now) ?? Effect.void
-    if (Exit.isSuccess(exit) && exitOf(left) !== undefined) return left
-    return Effect.andThen(left, tripIfLingering(run.spec.name))
-  }
-
-  const start = <Spec extends PluginSpec>(
-    plugin: Plugin<Spec>,
-    asked: Asked<Spec>,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): Effect.Effect<OutputOf<Spec>, PluginError> => {
-    const run = new Run(plugin, asked, fiber, circuit)
-    // Not before `onExit` watches: a fiber may be interrupted between any two effects.
-    const whole = Effect.suspend(() => flatMapNow(enter(run), () => submit(run)))
-    return Effect.onExit(whole, (exit) => settle(run, exit))
-  }
-
-  const run = <Spec extends PluginSpec>(
-    spec: Spec,
-    value: InputOf<Spec>
-  ): Effect.Effect<OutputOf<Spec>, PluginError> =>
-    Effect.withFiber((fiber) => {
-      const number = ++runs
-      const perform = () =>
-        flatMapNow(pluginOf(spec), (plugin) =>
-          flatMapNow(plugin.encode(value), (input) =>
-            spec.cache && cachedRuns !== undefined
-              ? cachedRuns.cached(plugin, input, {
-                  decode: (output) => plugin.decode(value, output),
-                  run: (pinned, keep) =>
-                    Effect.flatMap(pluginOf(pinned), (plugin) =>
-                      Effect.withFiber((fiber) => start(plugin, { value, input, number, keep }, fiber))
-                    ),
-                  onResult: (result) => plugin.metrics.cached(result === "hit")
-                })
-              : start(plugin, { value, input, number }, fiber)
-          )
-        )
-      return isTraced(fiber) ? withRunSpan(spec, runId(spec, number))(Effect.suspend(perform)) : perform()
-    })
-
-  return PluginRuntime.of({
-    run,
-    tryRun: (spec, input) =>
-      Effect.flatMap(pluginOf(spec), ({ workers }): Effect.Effect<void, QueueFull> => {
-        const waiting = workers.waiting()
-        return waiting < spec.limits.queue
-          ? Effect.void
-          : Effect.fail(new QueueFull({ plugin: spec.name, waiting }))
-      }).pipe(Effect.andThen(run(spec, input))),
-    runAll: (specs, input, options) =>
-      Effect.forEach(
-        specs,
-        (spec) => Effect.map(Effect.result(run(spec, input)), (result) => ({ spec, result })),
-        { concurrency: options?.concurrency ?? 8 }
-      ),
-    load: (spec) =>
-      Effect.flatMap(pluginOf(spec), (plugin) =>
-        // Cached runs are pinned: they cannot use an isolate that loaded the spec as it is.
-        spec.cache && cachedRuns !== undefined
-          ? Effect.flatMap(cachedRuns.pinned(plugin), pluginOf)
-          : Effect.succeed(plugin)
-      ).pipe(Effect.flatMap(({ workers }) => workers.load))
-  })
-})

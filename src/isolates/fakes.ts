@@ -1,5 +1,6 @@
 /** Fake plugins for tests: functions instead of isolates, with the same rules for deadlines and outputs. */
-import { Effect, Fiber, Semaphore } from "effect"
+import { Effect, Fiber, FiberSet, type Scope, Semaphore } from "effect"
+import type { Fork } from "../Fork.ts"
 import { InvalidOutput, LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { type PreparedPlugin, type Submission, unavailable, type Workers } from "./Workers.ts"
@@ -46,8 +47,8 @@ const runFake = (fake: FakePlugin, run: Submission): Effect.Effect<string, Plugi
     )
   })
 
-/** One at a time, or as many as its spec's `concurrency` says; the others wait, as they would for isolates. */
-const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): PreparedPlugin => {
+/** Runs up to the spec's `concurrency` at once; the others wait, as they would for isolates. */
+const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec, fork: Fork): PreparedPlugin => {
   const places = Semaphore.makeUnsafe(concurrency)
   let submitted = 0
   const running = (run: Submission): Effect.Effect<string, PluginError> =>
@@ -59,13 +60,13 @@ const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): Prepa
   return {
     submit: (run) => {
       let isCancelled = false
-      const fiber = Effect.runForkWith(run.fiber.context)(
+      const fiber = fork(
         Effect.onExit(running(run), (exit) =>
           Effect.sync(() => {
             submitted--
             if (!isCancelled) run.answer(exit)
           })
-        )
+        ).pipe(Effect.exit, Effect.provideContext(run.fiber.context))
       )
       return Effect.suspend(() => {
         isCancelled = true
@@ -78,7 +79,10 @@ const prepareFake = (fake: FakePlugin, { name, concurrency }: PluginSpec): Prepa
   }
 }
 
-export const makeFakes = (fakes: Fakes): Workers => {
+export const makeFakes = Effect.fnUntraced(function* (
+  fakes: Fakes
+): Effect.fn.Return<Workers, never, Scope.Scope> {
+  const fork = yield* FiberSet.makeRuntime<never>()
   const prepared = new Map<string, PreparedPlugin>()
   return {
     prepare: (spec) => {
@@ -87,7 +91,7 @@ export const makeFakes = (fakes: Fakes): Workers => {
       const key = `${spec.concurrency} ${spec.name}`
       const known = prepared.get(key)
       if (known !== undefined) return known
-      const plugin = prepareFake(fake, spec)
+      const plugin = prepareFake(fake, spec, fork)
       prepared.set(key, plugin)
       return plugin
     },
@@ -96,4 +100,4 @@ export const makeFakes = (fakes: Fakes): Workers => {
     outdated: Effect.succeed(new Map()),
     audits: Effect.succeed(new Map())
   }
-}
+})

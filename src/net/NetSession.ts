@@ -1,9 +1,10 @@
 /**
- * The host's side of a plugin's `fetch` for one run. It makes the requests under the plugin's grants and limits,
- * and ends them at the latest with its scope.
+ * The host's side of a plugin's `fetch` for one run. It makes the requests under the plugin's grants and limits, and
+ * ends all that are open when it is closed.
  */
-import { Duration, Effect, Fiber, FiberSet, Scope, Semaphore } from "effect"
+import { Duration, Effect, Fiber, Semaphore } from "effect"
 import type { NetGrants } from "../capabilities/net.ts"
+import type { Fork } from "../Fork.ts"
 import type { HostMessage } from "../wire/fetchMessages.ts"
 import { type Open, runFetch } from "./runFetch.ts"
 import { makeGate } from "./gate.ts"
@@ -36,6 +37,8 @@ export interface NetSessionOptions {
   /** The limits that a plugin's sessions share. Default: this session has its own. */
   readonly traffic?: Traffic
   readonly resolve?: Resolver
+  /** Starts the requests. */
+  readonly fork: Fork
 }
 
 /** The limits for the requests of one plugin, shared by all of its runs. */
@@ -53,121 +56,124 @@ export const makeTraffic = (fetchConcurrency: number): Traffic => ({
 export interface NetSession {
   /** Handles a message of the guest's `fetch`. Returns how the message broke the protocol, if it did. */
   readonly receive: (json: string) => string | undefined
+  /** Ends every request, and returns when their connections are closed. */
+  readonly close: Effect.Effect<void>
 }
 
 interface Live {
   readonly body: RequestBody | undefined
   readonly room: Room
-  readonly fiber: Fiber.Fiber<void>
+  readonly fiber: Fiber.Fiber<unknown>
 }
 
-/** Starts a session. Closing its scope ends every request and closes the connections. */
-export const netSession = (options: NetSessionOptions): Effect.Effect<NetSession, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { limits } = options
-    const { turns, time: pluginTime } = options.traffic ?? makeTraffic(limits.fetchConcurrency)
-    const timeout = Duration.fromInputUnsafe(limits.fetchTimeout ?? "30 seconds")
-    const fork = yield* FiberSet.makeRuntime<never, void, never>()
-    const live = new Map<number, Live>()
-    let lastId = 0
-    let closed = false
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        closed = true
-      })
-    )
+export const openNetSession = (options: NetSessionOptions): NetSession => {
+  const { limits } = options
+  const { turns, time: pluginTime } = options.traffic ?? makeTraffic(limits.fetchConcurrency)
+  const timeout = Duration.fromInputUnsafe(limits.fetchTimeout ?? "30 seconds")
+  /** Fibers of requests; one that was cancelled may still close its connection. */
+  const fibers = new Set<Fiber.Fiber<unknown>>()
+  const live = new Map<number, Live>()
+  let lastId = 0
+  let closed = false
 
-    const send = (message: HostMessage): void => options.send(JSON.stringify(message))
-    const fail = (id: number, { errorName, message }: FetchProblem): void =>
-      send({ op: "error", id, name: errorName, message })
+  const send = (message: HostMessage): void => options.send(JSON.stringify(message))
+  const fail = (id: number, { errorName, message }: FetchProblem): void =>
+    send({ op: "error", id, name: errorName, message })
 
-    const reported = new Set<string>()
-    const { audit } = options
-    const gate = makeGate(
-      options.grants,
-      options.resolve ?? systemResolver,
-      audit === undefined
-        ? undefined
-        : (what) => {
-            if (reported.has(what)) return
-            reported.add(what)
-            audit(what)
-          }
-    )
+  const reported = new Set<string>()
+  const { audit } = options
+  const gate = makeGate(
+    options.grants,
+    options.resolve ?? systemResolver,
+    audit === undefined
+      ? undefined
+      : (what) => {
+          if (reported.has(what)) return
+          reported.add(what)
+          audit(what)
+        }
+  )
 
-    const time = new RunTime(pluginTime, () => {
-      const { spent } = time
-      if (closed || spent === undefined) return
-      for (const [id, { fiber }] of live) {
-        fail(id, spent)
-        fiber.interruptUnsafe()
-      }
-      live.clear()
-    })
-
-    const start = (open: Open): void => {
-      const { id } = open
-      const { spent } = time
-      if (spent !== undefined) return fail(id, spent)
-      if (live.size >= limits.fetchConcurrency + maxWaiting) {
-        return fail(
-          id,
-          problem(`more than ${maxWaiting} requests wait for their turn; await some of them first`)
-        )
-      }
-      const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
-      const room = new Room()
-      const exchange = runFetch({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            Effect.fail(
-              new FetchProblem({
-                errorName: "TimeoutError",
-                message: `the request took longer than ${Duration.format(timeout)}`
-              })
-            )
-        }),
-        turns.withPermits(1),
-        // A bug in the broker must not leave the plugin waiting.
-        Effect.catchDefect((defect) => Effect.fail(problem(`the request failed (${String(defect)})`))),
-        Effect.catch((failure) => Effect.sync(() => fail(id, failure))),
-        Effect.ensuring(Effect.sync(() => live.delete(id)))
-      )
-      // `yieldNow` makes it start only after `live` has its entry.
-      live.set(id, { body, room, fiber: fork(Effect.andThen(Effect.yieldNow, exchange)) })
+  const time = new RunTime(pluginTime, () => {
+    const { spent } = time
+    if (closed || spent === undefined) return
+    for (const [id, { fiber }] of live) {
+      fail(id, spent)
+      fiber.interruptUnsafe()
     }
+    live.clear()
+  })
 
-    const take = (json: string): string | undefined => {
-      const message = readMessage(json)
-      if (message === undefined) return "a fetch message of another shape"
-      const { op, id } = message
-      if (op === "open") {
-        if (id <= lastId) return "a fetch that had been opened before"
-        lastId = id
-        start(message)
-        return undefined
-      }
-      if (id > lastId) return "a message for a fetch that was never opened"
-      const of = live.get(id)
-      // The request has ended meanwhile, and the guest does not know yet.
-      if (of === undefined) return undefined
-      if (op === "pull") of.room.give()
-      else if (op === "cancel") {
-        live.delete(id)
-        of.fiber.interruptUnsafe()
-      } else {
-        const chunk = op === "body" ? Buffer.from(message.data, "base64") : undefined
-        if (of.body?.arrive(chunk) !== true) return "a request body that nobody had asked for"
-      }
+  const start = (open: Open): void => {
+    const { id } = open
+    const { spent } = time
+    if (spent !== undefined) return fail(id, spent)
+    if (live.size >= limits.fetchConcurrency + maxWaiting) {
+      return fail(
+        id,
+        problem(`more than ${maxWaiting} requests wait for their turn; await some of them first`)
+      )
+    }
+    const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
+    const room = new Room()
+    const exchange = runFetch({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(
+            new FetchProblem({
+              errorName: "TimeoutError",
+              message: `the request took longer than ${Duration.format(timeout)}`
+            })
+          )
+      }),
+      turns.withPermits(1),
+      // A bug in the broker must not leave the plugin waiting.
+      Effect.catchDefect((defect) => Effect.fail(problem(`the request failed (${String(defect)})`))),
+      Effect.catch((failure) => Effect.sync(() => fail(id, failure))),
+      Effect.ensuring(Effect.sync(() => live.delete(id)))
+    )
+    // `yieldNow` makes it start only after `live` has its entry.
+    const fiber = options.fork(Effect.andThen(Effect.yieldNow, exchange))
+    fibers.add(fiber)
+    fiber.addObserver(() => fibers.delete(fiber))
+    live.set(id, { body, room, fiber })
+  }
+
+  const take = (json: string): string | undefined => {
+    const message = readMessage(json)
+    if (message === undefined) return "a fetch message of another shape"
+    const { op, id } = message
+    if (op === "open") {
+      if (id <= lastId) return "a fetch that had been opened before"
+      lastId = id
+      start(message)
       return undefined
     }
-
-    return {
-      receive: (json) => {
-        if (closed) return undefined
-        if (time.overdrawn) return "fetch messages although the run's requests had taken all their time"
-        return time.measure(() => take(json))
-      }
+    if (id > lastId) return "a message for a fetch that was never opened"
+    const of = live.get(id)
+    // The request has ended meanwhile, and the guest does not know yet.
+    if (of === undefined) return undefined
+    if (op === "pull") of.room.give()
+    else if (op === "cancel") {
+      live.delete(id)
+      of.fiber.interruptUnsafe()
+    } else {
+      const chunk = op === "body" ? Buffer.from(message.data, "base64") : undefined
+      if (of.body?.arrive(chunk) !== true) return "a request body that nobody had asked for"
     }
-  })
+    return undefined
+  }
+
+  return {
+    receive: (json) => {
+      if (closed) return undefined
+      if (time.overdrawn) return "fetch messages although the run's requests had taken all their time"
+      return time.measure(() => take(json))
+    },
+    close: Effect.suspend(() => {
+      closed = true
+      return Fiber.interruptAll(fibers)
+    })
+  }
+}

@@ -8,8 +8,8 @@ import { makeFetch } from "../../src/guest/fetch/makeFetch.ts"
 import { fromBase64, toBase64 } from "../../src/guest/fetch/base64.ts"
 import type { FetchOptions } from "../../src/guest/fetch/capturedBuiltIns.ts"
 import { readMessage } from "../../src/net/readMessage.ts"
-import { type NetLimits, type NetSession, netSession } from "../../src/net/NetSession.ts"
-import { serve } from "../support/net.ts"
+import type { NetLimits, NetSession } from "../../src/net/NetSession.ts"
+import { netSession, serve } from "../support/net.ts"
 
 const kib = 1024
 

@@ -1,12 +1,12 @@
 /** Loopback servers, and a session of the net broker that is talked to message by message. */
-import { Effect, type Scope } from "effect"
+import { Effect, FiberSet, type Scope } from "effect"
 import type * as http from "node:http"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 import type { AddressInfo, Server, Socket } from "node:net"
 import { parseNetGrants } from "../../src/capabilities/net.ts"
 import type { GuestMessage, HostMessage } from "../../src/wire/fetchMessages.ts"
-import { netSession, type NetSessionOptions } from "../../src/net/NetSession.ts"
+import { type NetSessionOptions, openNetSession } from "../../src/net/NetSession.ts"
 
 export interface TestServer {
   readonly port: number
@@ -88,7 +88,17 @@ export interface OpenOptions {
   readonly length?: number
 }
 
-type Options = Omit<Partial<NetSessionOptions>, "grants" | "send" | "limits"> & {
+/** A session that is closed with the scope. */
+export const netSession = (options: Omit<NetSessionOptions, "fork">) =>
+  Effect.gen(function* () {
+    const fork = yield* FiberSet.makeRuntime<never>()
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => openNetSession({ ...options, fork })),
+      ({ close }) => close
+    )
+  })
+
+type Options = Omit<Partial<NetSessionOptions>, "grants" | "send" | "limits" | "fork"> & {
   readonly grants: ReadonlyArray<string>
   readonly limits?: Partial<NetSessionOptions["limits"]>
 }

@@ -4,6 +4,7 @@
  */
 import { Duration, Effect } from "effect"
 import type { PluginTimeout } from "../../Errors.ts"
+import type { Fork } from "../../Fork.ts"
 import {
   bodyLengthOf,
   bodyOf,
@@ -34,9 +35,6 @@ import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
 /** Characters of a reply that is no output: a description of what was thrown, escaped. */
 const otherReplyLength = 128 * 1024
 
-/** Starts an effect that belongs to no caller. */
-export type Fork = (effect: Effect.Effect<unknown>) => unknown
-
 export class Isolate {
   readonly #transport: Transport
   readonly #hello: { settle: (result: Effect.Effect<void, Death>) => void } = { settle: () => {} }
@@ -51,7 +49,8 @@ export class Isolate {
     violation: (what) => this.#violation(what),
     defect: (defect) => this.#defect(defect)
   })
-  readonly #fork: Fork
+  /** Its owner's. */
+  readonly fork: Fork
   /** Replies to runs. */
   #answered = 0
   #death: Death | undefined
@@ -71,9 +70,8 @@ export class Isolate {
    */
   whenGone: (crash: Death | undefined) => void = () => {}
 
-  /** `fork` must start the effect at once. */
   constructor(connect: (events: TransportEvents) => Transport, fork: Fork) {
-    this.#fork = fork
+    this.fork = fork
     this.#transport = connect({
       message: (message) => this.#receive(message),
       broken: (what) => this.#violation(what),
@@ -132,7 +130,7 @@ export class Isolate {
   condemn(reason: string): void {
     if (this.#condemned !== undefined || this.#death !== undefined) return
     this.#condemned = reason
-    this.#fork(this.#end)
+    this.fork(this.#end)
   }
 
   get #end(): Effect.Effect<boolean> {

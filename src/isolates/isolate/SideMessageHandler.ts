@@ -1,12 +1,12 @@
 /** Handles what a guest sends before its reply: log lines, parts of a `fetch`, and audit lines. */
-import { Effect, type Fiber } from "effect"
+import { Cause, Effect, Exit, type Fiber } from "effect"
 import { encodeNetAnswer } from "../../wire/codec.ts"
 import { type AuditLine, Leftover, type LogLevel } from "../../wire/messages.ts"
 import type { Limits } from "../../Plugin.ts"
 import { CurrentRunObserver } from "../../RunObserver.ts"
 import { lineText, printableLine, shortened } from "../../text.ts"
 import type { Isolate } from "./Isolate.ts"
-import { type LazySession, lazySession } from "../../net/LazySession.ts"
+import { type NetSession, openNetSession } from "../../net/NetSession.ts"
 import { withoutGuestFrames } from "./pluginStack.ts"
 import type { SideMessages } from "./PendingRequests.ts"
 import type { ResolvedPlugin, UngrantedUse } from "../ResolvedPlugin.ts"
@@ -47,7 +47,8 @@ export class SideMessageHandler implements SideMessages {
   readonly #isolate: Isolate
   readonly #resolved: ResolvedPlugin
   readonly #caller: Caller
-  #session: LazySession | undefined
+  /** Opened at the plugin's first `fetch`. */
+  #session: NetSession | undefined
 
   constructor(isolate: Isolate, resolved: ResolvedPlugin, caller: Caller) {
     this.limits = resolved.spec.limits
@@ -67,9 +68,10 @@ export class SideMessageHandler implements SideMessages {
     return this.#session.receive(json)
   }
 
-  #openSession(): LazySession {
+  #openSession(): NetSession {
     const { spec, grants, traffic } = this.#resolved
-    return lazySession({
+    return openNetSession({
+      fork: this.#isolate.fork,
       grants: grants.net,
       limits: spec.limits,
       traffic,
@@ -108,7 +110,10 @@ export class SideMessageHandler implements SideMessages {
   #say(level: LogLevel, text: string): void {
     const { fiber, labels } = this.#caller
     fiber.getRef(CurrentRunObserver)?.log(level, text)
-    Effect.runSyncWith(fiber.context)(Effect.annotateLogs(Effect.logWithLevel(level)(text), labels))
+    const line = Effect.annotateLogs(Effect.logWithLevel(level)(text), labels)
+    const exit = this.#isolate.fork(Effect.provideContext(line, fiber.context)).pollUnsafe()
+    // The host's own logger threw: a defect of the run.
+    if (exit !== undefined && Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   }
 
   /** Logs a text once for each key. */

@@ -1,9 +1,10 @@
 /** Boots the isolates of one isolation level; the port that each level implements. */
 import type { Effect } from "effect"
 import type { IsolationLevel, ResolvedGrants } from "../../Capabilities.ts"
+import type { Fork } from "../../Fork.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PrepareError } from "../../PrepareError.ts"
-import type { Fork, Isolate } from "../isolate/Isolate.ts"
+import type { Isolate } from "../isolate/Isolate.ts"
 import type { Death } from "../isolate/Transport.ts"
 
 /** What an isolate gets when it boots and can never change. Plugins with equal options share spares. */

@@ -1,6 +1,7 @@
 /** Boots an isolate of any level. */
 import { Effect, Exit } from "effect"
-import { type Fork, Isolate } from "../isolate/Isolate.ts"
+import type { Fork } from "../../Fork.ts"
+import { Isolate } from "../isolate/Isolate.ts"
 import type { Death, Transport, TransportEvents } from "../isolate/Transport.ts"
 import { timeoutAwake } from "../watch/HostPauses.ts"
 

@@ -1,5 +1,6 @@
 /** Watches the deadlines of an isolate's runs: one fiber for all of them, asleep until the next deadline. */
 import { type Clock, Duration, Effect, type Fiber } from "effect"
+import type { Fork } from "../../Fork.ts"
 import { type Allowance, hostPauses } from "../watch/HostPauses.ts"
 
 /** Milliseconds without a run after which the fiber ends too: asleep, it would keep the host's process alive. */
@@ -13,7 +14,7 @@ export interface TimedRun {
 }
 
 interface DeadlineWatchOptions<Run> {
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly fork: Fork
   /** The run that executes now. */
   readonly current: () => Run | undefined
   /** The time of the current run is over; the host stood still for `paused` milliseconds of it. */

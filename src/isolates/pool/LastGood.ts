@@ -1,5 +1,6 @@
 /** Plugins that still run an earlier version because their changed files fail to load. */
 import { Effect, Fiber, Option } from "effect"
+import type { Fork } from "../../Fork.ts"
 import { LoadError, type PluginError } from "../../Errors.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
@@ -28,10 +29,7 @@ export interface LastGood {
 export const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
   Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
 
-export const makeLastGood = (
-  enabled: boolean,
-  fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
-): LastGood => {
+export const makeLastGood = (enabled: boolean, fork: Fork): LastGood => {
   const kept = new Set<string>()
   const outdated = new Map<string, PluginError>()
   /** Why the newest files of an entry do not load, as the first plugin of it found. */

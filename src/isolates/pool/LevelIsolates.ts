@@ -1,5 +1,6 @@
 /** All isolates of one level: booted, some of them ahead, and each ended for sure, or counted as a zombie. */
-import { Deferred, type Duration, Effect, type Fiber, FiberSet, type Scope } from "effect"
+import { Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
+import type { Fork } from "../../Fork.ts"
 import * as os from "node:os"
 import type { IsolateRecorder } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
@@ -27,7 +28,7 @@ export interface LevelIsolates {
   /** Ends an isolate in the background. */
   readonly endInBackground: (isolate: Isolate, plugin: string) => void
   /** Starts something that ends when the level closes. */
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly fork: Fork
   /** Ends spares that are no longer in demand. */
   readonly sweep: Effect.Effect<void>
   readonly zombies: Zombies

@@ -1,5 +1,6 @@
 /** An isolate that has loaded its plugin. It holds several runs, and ends when the one that executes is over its time. */
-import { Clock, Duration, Effect, type Fiber } from "effect"
+import { Clock, Duration, Effect } from "effect"
+import type { Fork } from "../../Fork.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { RequestHandler } from "../isolate/PendingRequests.ts"
@@ -25,7 +26,7 @@ export interface IsolateRun extends RequestHandler, TimedRun {
 /** The pool, as its isolate sees it. */
 export interface IsolateOwner {
   /** Forks an effect that is interrupted when the level closes. */
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly fork: Fork
   /** The isolate has a run now; before, it had none. */
   readonly busy: (isolate: PluginIsolate) => void
   /** The isolate has no run left. May be called more than once. */

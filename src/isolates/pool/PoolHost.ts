@@ -1,5 +1,6 @@
 /** What the pools of all plugins on a level share. */
-import type { Duration, Effect, Fiber } from "effect"
+import type { Duration, Effect } from "effect"
+import type { Fork } from "../../Fork.ts"
 import type { PluginError } from "../../Errors.ts"
 import type { PluginRecorder } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
@@ -20,7 +21,7 @@ export interface PoolHost {
   readonly audit: (plugin: string) => ResolvedPlugin["audit"]
   readonly recorder: (spec: PluginSpec) => PluginRecorder
   /** Forks an effect that is interrupted when the level closes. */
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly fork: Fork
   /**
    * Boots an isolate, or takes a spare, and makes it load the plugin within `timeout`: specs that share a pool may have
    * different ones. Only the load can be interrupted.

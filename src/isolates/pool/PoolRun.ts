@@ -1,6 +1,7 @@
 /** A run in the pool of its plugin: it waits for an isolate, is handed to one, and goes back if that does not start it. */
 import { Clock, type Duration, Effect, type Fiber } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
+import type { Fork } from "../../Fork.ts"
 import type { Limits } from "../../Plugin.ts"
 import { type AuditLine, Leftover, type LogLevel, ReplyType } from "../../wire/messages.ts"
 import type { GuestReply } from "../isolate/PendingRequests.ts"
@@ -19,7 +20,7 @@ export interface RunPool {
   readonly look: () => void
   /** Puts a run that was not started back at its place in the queue. */
   readonly enqueue: (run: PoolRun) => void
-  readonly fork: (effect: Effect.Effect<unknown>) => unknown
+  readonly fork: Fork
 }
 
 export class PoolRun extends Waiter implements IsolateRun {
