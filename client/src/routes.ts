@@ -33,6 +33,7 @@ export const routes = {
   pauseBackfill: "POST /api/v1/backfills/:id/pause",
   beginPrune: "POST /api/v1/prune",
   stopPrune: "POST /api/v1/prune/stop",
+  dryRun: "POST /api/v1/dry-runs",
   signIn: "POST /api/v1/console/sessions",
   makeConsoleLink: "POST /api/v1/console/links",
   session: "GET /api/v1/console/session",

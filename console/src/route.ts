@@ -9,6 +9,13 @@ export type Route =
       readonly message?: string
     }
   | { readonly view: "plugins"; readonly plugin?: string }
+  | {
+      readonly view: "playground"
+      /** Empty: a file of the workspace. */
+      readonly plugin?: string
+      /** The message whose text is tried. */
+      readonly message?: string
+    }
   | { readonly view: "jobs" }
   | { readonly view: "events" }
   | { readonly view: "health" }
@@ -36,6 +43,14 @@ const parse = ({ pathname, hash }: Pick<Location, "pathname" | "hash">): Route =
       return { view: "messages", ...(third === "" ? {} : { topic: third }), ...message }
     case "plugins":
       return { view: "plugins", ...(third === "" ? {} : { plugin: third }) }
+    case "playground":
+      return {
+        view: "playground",
+        ...(third === "" ? {} : { plugin: third }),
+        ...message
+      }
+    case "module":
+      return { view: "playground", plugin: "", ...message }
     case "jobs":
       return { view: "jobs" }
     case "events":
@@ -53,7 +68,10 @@ export const pathOf = {
   channel: (id: string) => `/ui/channels/${encodeURIComponent(id)}`,
   topic: (id: string) => `/ui/topics/${encodeURIComponent(id)}`,
   message: (topic: string, id: string) => `/ui/topics/${encodeURIComponent(topic)}#${encodeURIComponent(id)}`,
-  plugin: (name: string) => `/ui/plugins/${encodeURIComponent(name)}`
+  plugin: (name: string) => `/ui/plugins/${encodeURIComponent(name)}`,
+  playground: (plugin: string, message?: string) =>
+    `/ui/playground/${encodeURIComponent(plugin)}${message === undefined ? "" : `#${encodeURIComponent(message)}`}`,
+  playgroundFile: "/ui/module"
 }
 
 const update = (): void => {

@@ -24,6 +24,7 @@ import { Ids } from "./core/Ids.ts"
 import { Jobs } from "./jobs/Jobs.ts"
 import { Messages } from "./messages/Messages.ts"
 import { JobQueue } from "./jobs/JobQueue.ts"
+import { DryRuns } from "./plugins/DryRuns.ts"
 import * as PluginEvents from "./plugins/PluginEvents.ts"
 import { Plugins } from "./plugins/Plugins.ts"
 import { RecentRuns } from "./plugins/RecentRuns.ts"
@@ -91,19 +92,22 @@ export const pluginsLayer = (
     )
   )
 
-const core = ({
-  plugins = [],
-  host,
-  port,
-  rateLimits,
-  readAuth,
-  allowOrigins,
-  connections,
-  concurrency,
-  reload,
-  retention,
-  ...live
-}: HubOptions) => {
+const core = (
+  {
+    plugins = [],
+    host,
+    port,
+    rateLimits,
+    readAuth,
+    allowOrigins,
+    connections,
+    concurrency,
+    reload,
+    retention,
+    ...live
+  }: HubOptions,
+  workers: Pick<WorkerOptions, "node"> = {}
+) => {
   const storage = Layer.mergeAll(
     Ids.layer,
     Feed.layer(live).pipe(Layer.provideMerge(EventLog.layer)),
@@ -116,7 +120,8 @@ const core = ({
     Jobs.layer,
     Backfills.layer,
     Pruning.layer,
-    SearchIndexer.layer
+    SearchIndexer.layer,
+    DryRuns.layer(workers)
   ).pipe(
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer)),
@@ -167,7 +172,7 @@ export const layer = (options: HubOptions) => core(options).pipe(Layer.provideMe
  * ```
  */
 export const live = (options: HubOptions, workers: Pick<WorkerOptions, "node"> = {}) =>
-  core(options).pipe(
+  core(options, workers).pipe(
     Layer.provideMerge(pluginsLayer(options, workers)),
     Layer.provide(ResultCacheStore.layer()),
     Layer.provideMerge(foundation(options))

@@ -1,11 +1,20 @@
-import { ExecutionError } from "@agentlip/plugin-runtime"
+import { CurrentRunObserver, ExecutionError, linkifier, makeSpec } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
+import * as path from "node:path"
 import type { Page } from "playwright-core"
 import { browserPath, linkTo, newPage, startBrowser, type Watched } from "./browser.ts"
-import { eventually, jobsOf, linkifierSpec, makeTopic, startHub, type TestHub } from "./testHub.ts"
+import {
+  eventually,
+  jobsOf,
+  linkifierSpec,
+  makeTopic,
+  startHub,
+  tempWorkspace,
+  type TestHub
+} from "./testHub.ts"
 
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 
@@ -320,6 +329,76 @@ describe.skipIf(browserPath === undefined)(
         })
     )
 
+    it.live("shows what a plugin logged, and tries it on a text until it is repaired", () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const file = path.join(workspace, "tickets.mjs")
+        const source = (body: string) => `export default {
+  name: "tickets", version: "2.0.0",
+  enrich({ message: { content_raw } }, { log }) {
+    log.info("<b>looking</b> at \u202e" + content_raw.length)
+    ${body}
+  }
+}
+`
+        fs.writeFileSync(file, source("return content_raw.nothing.here"))
+        const spec = makeSpec({ name: "tickets", kind: linkifier, modulePath: file, isolation: "thread" })
+        const hub = yield* startHub({
+          workspace,
+          plugins: [spec],
+          fakes: {
+            tickets: () =>
+              Effect.flatMap(CurrentRunObserver, (observer) => {
+                observer?.log("Warn", "<img src=x> careful")
+                return Effect.fail(
+                  new ExecutionError({ plugin: "tickets", cause: { name: "TypeError", message: "it broke" } })
+                )
+              })
+          }
+        })
+        const { topic } = yield* makeTopic(hub)
+        const id = yield* post(hub, topic, "see 👩 OPS-42")
+        yield* jobsOf(hub, id)
+        const { page, problems } = yield* signedIn(hub, "/ui/plugins/tickets")
+        yield* from(async () => {
+          const run = page.locator(".runs li").first()
+          await run.locator("summary").click()
+          await run.getByText("<img src=x> careful").waitFor()
+          await run.getByText("TypeError: it broke").waitFor()
+          await run.getByText("version test").waitFor()
+          await run.getByRole("link", { name: "this message" }).click()
+
+          await page.locator("li.message summary").click()
+          await page.getByRole("link", { name: "Try it in the playground" }).click()
+          await page.waitForFunction("document.querySelector('textarea').value === 'see 👩 OPS-42'")
+          await page.getByRole("button", { name: "Run" }).click()
+          await page.getByText("Cannot read properties of undefined").waitFor()
+          await page.getByText("return content_raw.nothing.here").waitFor()
+          await page.getByText("<b>looking</b> at").waitFor()
+          // Repaired, and run again by the keyboard.
+          fs.writeFileSync(
+            file,
+            source('return [{ kind: "ticket", span: { start: 7, end: 13 }, data: { id: "<i>OPS" } }]')
+          )
+          await page.getByLabel("Text", { exact: true }).focus()
+          await page.keyboard.press("Control+Enter")
+          const found = page.locator(".finding", { hasText: /^OPS-42$/ })
+          await found.hover()
+          const card = page.getByRole("group", { name: "Findings" })
+          await card.getByText("2.0.0").waitFor()
+          assert.include(await card.innerText(), "<i>OPS")
+          await page.getByText(/loaded in .*, ran /).waitFor()
+
+          await page.getByLabel("Plugin", { exact: true }).selectOption("a file of the workspace…")
+          await page.getByLabel("Path of the plugin's module").fill("../elsewhere.mjs")
+          await page.getByRole("button", { name: "Run" }).click()
+          await page.getByText("in the workspace", { exact: false }).last().waitFor()
+        })
+        fine({ page, problems })
+        assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 1)
+      })
+    )
+
     it.live("goes anywhere by the keyboard, and moves messages", () =>
       Effect.gen(function* () {
         const hub = yield* consoleHub()
@@ -512,6 +591,8 @@ describe.skipIf(browserPath === undefined)(
           "/ui",
           "/ui/plugins",
           "/ui/plugins/breaks",
+          "/ui/playground",
+          "/ui/module",
           "/ui/jobs",
           "/ui/events",
           "/ui/health"

@@ -1,6 +1,7 @@
 /** The hub's HTTP interface: every route except the WebSocket and the pages about the interface itself. */
 import { HttpApi, OpenApi } from "effect/http-api"
 import { Console, ConsoleSignIn } from "./ConsoleApi.ts"
+import { DryRuns } from "./DryRunApi.ts"
 import { eventSchemas } from "./Events.ts"
 import { Health, Metrics } from "./HealthApi.ts"
 import { Live } from "./LiveApi.ts"
@@ -19,6 +20,7 @@ export class Api extends HttpApi.make("agentlip-hub")
   .add(Writes)
   .add(OperationReads)
   .add(Operations)
+  .add(DryRuns)
   .add(ConsoleSignIn)
   .add(Console)
   .add(Metrics)

@@ -1,6 +1,7 @@
 /** The wire protocol of an Agentlip hub. Hub, client, command line and console all use these declarations. */
 export * from "./Api.ts"
 export * from "./ConsoleApi.ts"
+export * from "./DryRunApi.ts"
 export * from "./Entities.ts"
 export * from "./Errors.ts"
 export * from "./Events.ts"

@@ -11,6 +11,7 @@ import { EventsView } from "./EventsView.tsx"
 import { HealthView } from "./HealthView.tsx"
 import { JobsView } from "./JobsView.tsx"
 import { MessagesView } from "./MessagesView.tsx"
+import { PlaygroundView } from "./PlaygroundView.tsx"
 import { PluginView } from "./PluginView.tsx"
 import { PluginsView } from "./PluginsView.tsx"
 import { tabs } from "./tabs.ts"
@@ -52,6 +53,8 @@ const View = ({ at }: { readonly at: Route }) => {
       return <MessagesView {...at} />
     case "plugins":
       return at.plugin === undefined ? <PluginsView /> : <PluginView key={at.plugin} name={at.plugin} />
+    case "playground":
+      return <PlaygroundView plugin={at.plugin} message={at.message} />
     case "jobs":
       return <JobsView />
     case "events":

@@ -65,7 +65,14 @@ export const MessageJobs = ({
               <Name text={plugin_name} />
             </a>{" "}
             {states[state]}
-            {error !== null && <ErrorText error={error} />}
+            {error !== null && (
+              <>
+                <ErrorText error={error} />
+                <p>
+                  <a href={pathOf.playground(plugin_name, message)}>Try it in the playground</a>
+                </p>
+              </>
+            )}
           </li>
         ))}
       </ul>

@@ -2,6 +2,7 @@
 import { isEvent } from "@agentlip/client"
 import type { PluginDetails } from "@agentlip/protocol"
 import { useEffect, useState } from "preact/hooks"
+import { pathOf } from "../route.ts"
 import { hub } from "../session.ts"
 import { Action } from "./Action.tsx"
 import { circuitTexts } from "./PluginsView.tsx"
@@ -55,6 +56,9 @@ export const PluginCircuit = ({
         {circuit.failures > 0 && `, ${circuit.failures} failures in a row`}. {next}
       </p>
       <div class="row">
+        <a class="button" href={pathOf.playground(name)}>
+          Try it on a text
+        </a>
         {circuit.state !== "open" && <Action run={tell(() => hub.trip({ params }))}>Pause the plugin</Action>}
         {circuit.state !== "closed" && (
           <Action class="primary" run={tell(() => hub.reset({ params }))}>

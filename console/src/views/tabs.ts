@@ -8,6 +8,7 @@ export const tabs: ReadonlyArray<{
 }> = [
   { view: "messages", path: "/ui", title: "Messages" },
   { view: "plugins", path: "/ui/plugins", title: "Plugins" },
+  { view: "playground", path: "/ui/playground", title: "Playground" },
   { view: "jobs", path: "/ui/jobs", title: "Jobs" },
   { view: "events", path: "/ui/events", title: "Events" },
   { view: "health", path: "/ui/health", title: "Health" }

@@ -9,6 +9,7 @@ import { createHubServer } from "./BrokenRequests.ts"
 import type { ConnectionOptions } from "./Connections.ts"
 import { ConsoleHandlersLive } from "./ConsoleHandlers.ts"
 import * as ConsoleRoutes from "./ConsoleRoutes.ts"
+import { DryRunHandlersLive } from "./DryRunHandlers.ts"
 import * as DocsPage from "./DocsPage.ts"
 import { EventStreamLive } from "./EventStream.ts"
 import * as Failures from "./Failures.ts"
@@ -130,7 +131,8 @@ const routes = (options: RouteOptions) =>
       SearchHandlersLive,
       EventStreamLive,
       MetricsLive,
-      ConsoleHandlersLive
+      ConsoleHandlersLive,
+      DryRunHandlersLive
     ]),
     Layer.provide([DeclaredLive, AuthorizationLive, Failures.ValidationLive, IdempotencyLive, TextBodyLive]),
     Layer.provide(Sessions.layer)

@@ -11,7 +11,8 @@ import {
 import { Duration, Effect, Result } from "effect"
 import { namedRedactorOf } from "../../plugins/Secrets.ts"
 import { type RunReport, timesOf } from "../render/RunReport.ts"
-import { type LogLine, runtimeLayer, withItsKind, withLog } from "./DryRun.ts"
+import { runtimeLayer, withItsKind, withLog } from "../../plugins/DryRun.ts"
+import type { LogLine } from "@agentlip/protocol"
 import { waitForDebugger } from "./Inspector.ts"
 
 /** The runs to make. */
@@ -118,6 +119,6 @@ export const reportOf = Effect.fnUntraced(function* (asked: AskedRuns) {
   if (Result.isFailure(found)) return failed(spec, message.content_raw, found.failure)
   if (inspect) yield* waitForDebugger(inspectPort)
   return yield* runs(inspect ? debugged(found.success) : found.success, message, asked.repeat, base).pipe(
-    Effect.provide(runtimeLayer(base, inspect))
+    Effect.provide(runtimeLayer(base, { inspectable: inspect }))
   )
 })

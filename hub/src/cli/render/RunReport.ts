@@ -10,8 +10,7 @@ import type {
 } from "@agentlip/plugin-runtime"
 import { CliOutput } from "effect/cli"
 import { rightsOf } from "../../plugins/LoadReport.ts"
-import type { LogLine } from "../plugins/DryRun.ts"
-import type { PluginProblem } from "@agentlip/protocol"
+import type { LogLine, PluginProblem } from "@agentlip/protocol"
 import { pathFromHere, placeText } from "../plugins/problemHere.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 

@@ -7,13 +7,24 @@ import {
   linkifier,
   type PluginError,
   PluginRuntime,
-  WorkerLayer
+  WorkerLayer,
+  type WorkerOptions
 } from "@agentlip/plugin-runtime"
-import { Effect, Layer, Logger, References } from "effect"
+import type { LogLine } from "@agentlip/protocol"
+import { Effect, Layer, Logger, type LogLevel, References } from "effect"
 
-export interface LogLine {
-  readonly level: string
-  readonly text: string
+const levelOf = (level: LogLevel.LogLevel): LogLine["level"] => {
+  switch (level) {
+    case "Fatal":
+    case "Error":
+      return "error"
+    case "Warn":
+      return "warn"
+    case "Info":
+      return "info"
+    default:
+      return "debug"
+  }
 }
 
 /** Sends everything that is logged during `effect` to `take`, at all levels, and nowhere else. */
@@ -26,19 +37,19 @@ export const withLog =
         Logger.layer([
           Logger.make(({ logLevel, message }) => {
             const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-            take({ level: logLevel.toLowerCase(), text })
+            take({ level: levelOf(logLevel), text })
           })
         ])
       )
     )
 
 /** Keeps no spare isolates, because there is only one plugin. Relative grants start at `base`. */
-export const runtimeLayer = (base: string, inspectable = false) =>
+export const runtimeLayer = (base: string, options: Pick<WorkerOptions, "inspectable" | "node"> = {}) =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         CircuitBreaker.layer(),
-        WorkerLayer.layer({ spares: 0, prepare: [], grantsBase: base, inspectable })
+        WorkerLayer.layer({ ...options, spares: 0, prepare: [], grantsBase: base })
       )
     )
   )
