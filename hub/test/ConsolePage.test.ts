@@ -374,7 +374,7 @@ describe.skipIf(browserPath === undefined)(
           await page.getByRole("button", { name: "Run" }).click()
           await page.getByText("Cannot read properties of undefined").waitFor()
           await page.getByText("return content_raw.nothing.here").waitFor()
-          await page.getByText("<b>looking</b> at").waitFor()
+          await page.locator(".log").getByText("<b>looking</b> at").waitFor()
           // Repaired, and run again by the keyboard.
           fs.writeFileSync(
             file,
@@ -392,7 +392,7 @@ describe.skipIf(browserPath === undefined)(
           await page.getByLabel("Plugin", { exact: true }).selectOption("a file of the workspace…")
           await page.getByLabel("Path of the plugin's module").fill("../elsewhere.mjs")
           await page.getByRole("button", { name: "Run" }).click()
-          await page.getByText("in the workspace", { exact: false }).last().waitFor()
+          await page.locator("p.problem", { hasText: "There is no file" }).waitFor()
         })
         fine({ page, problems })
         assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 1)
