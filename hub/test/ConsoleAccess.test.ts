@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import { gunzipSync } from "node:zlib"
+import { Sessions } from "../src/console/Sessions.ts"
 import { commandsOf } from "./cli.ts"
 import { makeTopic, startHub, type TestHub } from "./testHub.ts"
 
@@ -205,6 +207,66 @@ describe("sessions of the console", () => {
       }
       assert.strictEqual((yield* ask(next, "GET", "/api/v1/console/session", moved)).status, 401)
     })
+  )
+})
+
+describe("the live events of a session", () => {
+  it.live(
+    "end with the session: at its sign-out in another tab, and when newer sessions take its place",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub({ readAuth: true })
+        /** Resolves when the hub has ended the stream. */
+        const follow = (session: Record<string, string>) =>
+          Effect.promise(
+            () =>
+              new Promise<{ readonly ended: Promise<void> }>((resolve, reject) => {
+                const path = "/api/v1/events/stream"
+                const request = http.request(
+                  `${hub.url}${path}`,
+                  { headers: session, agent: false },
+                  (response) => {
+                    assert.strictEqual(response.statusCode, 200)
+                    resolve({
+                      ended: new Promise((ended) => {
+                        response.on("end", () => ended())
+                        response.resume()
+                      })
+                    })
+                  }
+                )
+                request.on("error", reject)
+                request.end()
+              })
+          )
+        const { session } = yield* signIn(hub)
+        const { session: other } = yield* signIn(hub)
+        const stream = yield* follow(session)
+        const otherStream = yield* follow(other)
+        yield* ask(hub, "POST", "/api/v1/console/sessions/end", session, {})
+        yield* Effect.promise(() => stream.ended)
+        assert.strictEqual((yield* ask(hub, "GET", "/api/v1/events/stream", session)).status, 401)
+        // The hub keeps 128 sessions.
+        for (let count = 0; count < 128; count++) yield* signIn(hub)
+        yield* Effect.promise(() => otherStream.ended)
+      })
+  )
+
+  it.effect("end when the session was not used for seven days, and not before", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const session = sessions.open(sessions.makeLink().code)
+      assert.isDefined(session)
+      const ended = yield* Effect.forkChild(sessions.ended(session), { startImmediately: true })
+      yield* TestClock.adjust("6 days")
+      assert.isTrue(sessions.isOpen(session))
+      yield* TestClock.adjust("6 days")
+      assert.isUndefined(ended.pollUnsafe())
+      yield* TestClock.adjust("1 day")
+      yield* Fiber.join(ended)
+      assert.isFalse(sessions.isOpen(session))
+      yield* sessions.ended(session)
+    }).pipe(Effect.provide(Sessions.layer))
   )
 })
 

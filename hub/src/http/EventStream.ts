@@ -5,6 +5,8 @@ import { Sse } from "effect/encoding"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, ServiceUnavailable } from "@agentlip/protocol"
+import { Sessions } from "../console/Sessions.ts"
+import { CurrentSession } from "../console/SignedIn.ts"
 import * as Auth from "./Auth.ts"
 import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
 
@@ -28,6 +30,7 @@ export const EventStreamLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const feed = yield* Feed
     const check = yield* Auth.check
+    const sessions = yield* Sessions
     return handlers.handle(
       "eventStream",
       Effect.fnUntraced(function* ({ request, headers, query }) {
@@ -40,6 +43,9 @@ export const EventStreamLive = HttpApiBuilder.group(
         if (!(yield* feed.admit(credential !== "")))
           return yield* new ServiceUnavailable({ error: "No more streams, try again later" })
 
+        // A stream that a session has opened ends with the session.
+        const session = yield* CurrentSession
+        const sessionEnds = session === undefined ? Effect.never : sessions.ended(session)
         const newest = yield* Effect.orDie(feed.newest)
         const response = NodeHttpServerRequest.toServerResponse(request)
         const events = Stream.callback<string>(
@@ -68,6 +74,7 @@ export const EventStreamLive = HttpApiBuilder.group(
         return HttpServerResponse.stream(
           Stream.make(greeting).pipe(
             Stream.concat(Stream.merge(events, comments, { haltStrategy: "left" })),
+            Stream.interruptWhen(sessionEnds),
             Stream.encodeText
           ),
           { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
