@@ -77,6 +77,7 @@ const onPostgres = {
       "Kill",
       "LoadReport",
       "Main",
+      "Offline",
       "PluginCheck",
       "PluginInspect",
       "PluginRun",

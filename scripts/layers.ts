@@ -330,8 +330,8 @@ export const layers: ReadonlyArray<Layer> = [
       "hub/src/cli/plugins",
       "hub/src/cli/render"
     ],
-    mayImport: ["hub workspace", "hub plugins"],
-    holds: "what commands share: flags, calls of a hub, output"
+    mayImport: ["hub workspace", "hub database", "hub core", "hub plugins", "hub jobs", "hub messages"],
+    holds: "what commands share: flags, calls of a hub or of its reads, output"
   },
   {
     name: "cli commands",

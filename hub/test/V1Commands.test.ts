@@ -77,7 +77,7 @@ layer(Hub.layer, { excludeTestServices: true })("agentlip with the grammar of v1
       const edit = ["msg", "edit", message, "--content", "-", "--expected-version"]
       const edited = yield* commandsOf(hub.workspace, "uno")(...edit, "1", "--json")
       shows(edited.json.message, { content_raw: "uno", version: 2 })
-      const conflict = yield* run(...edit, "1")
+      const conflict = yield* commandsOf(hub.workspace, "eins")(...edit, "1", "--json")
       assert.strictEqual(conflict.code, 2)
       shows(conflict.json, { status: "error", code: "VERSION_CONFLICT", details: { current: 2 } })
 

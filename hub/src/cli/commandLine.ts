@@ -14,6 +14,8 @@ export const commandLine = (given: ReadonlyArray<string>, options: { readonly on
   const json = Errors.wantsJson(args)
   return Effect.flatMap(agentlipFor(args), (agentlip) => Command.runWith(agentlip, { version })(args)).pipe(
     Errors.onStdout,
+    // A command that reads without a hub keeps the database open until it ends.
+    Effect.scoped,
     Effect.provide(Errors.layer(json)),
     Effect.provideService(KeepsNewline, isV1),
     Effect.provideService(Printed, { document: !json || options.oneOutput })

@@ -5,6 +5,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import * as Migrations from "./Migrations.ts"
+import { isUnfinished } from "./ReadOnlyFile.ts"
 
 /** The database cannot be used. Nothing in it was changed. */
 export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@agentlip/hub/DatabaseUnusable")(
@@ -16,6 +17,8 @@ export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@age
       "FOREIGN",
       "V1",
       "NEWER",
+      "OLDER",
+      "UNFINISHED",
       "LOCKED",
       "READ_ONLY",
       "UNREADABLE",
@@ -41,6 +44,8 @@ const remedies: Readonly<Record<Problem, string>> = {
   V1: "A hub migrates it when it starts on its workspace, and keeps the old file: agentlip up.",
   // The reason says what to do, because it is shown for backups too.
   NEWER: "",
+  OLDER: "A hub migrates it when it starts: agentlip up.",
+  UNFINISHED: "A hub rolls it back when it starts: agentlip up.",
   LOCKED: "End what has it open, such as a database shell, and start again.",
   READ_ONLY: "Let the hub's user write to it and to its folder, and start again.",
   // The reason says what is in the way and what to do.
@@ -150,6 +155,24 @@ export const examine = (
   } catch (cause) {
     throw unusable(file, cause)
   }
+}
+
+/** Requires the tables of exactly this version, to read without a hub. */
+export const requireReadable = (db: DatabaseSync, file: string): void => {
+  requireHub(db, file)
+  const version = tablesVersionOf(db)
+  if (version < Migrations.tablesVersion) {
+    refuse(
+      file,
+      "OLDER",
+      `its tables are of version ${version}, and this command reads ${Migrations.tablesVersion}`
+    )
+  }
+}
+
+/** Refuses a file with a transaction that was cut off. */
+export const requireFinished = (file: string): void => {
+  if (isUnfinished(file)) refuse(file, "UNFINISHED", "a transaction in it was cut off")
 }
 
 /** Checks a hub's database before the hub uses it. A missing file is fine. Waits up to 5 s for a lock. */

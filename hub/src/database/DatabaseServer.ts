@@ -32,6 +32,10 @@ export const unusable = (
     reason: error._tag === "SqlError" ? reasonOf(error) : reasonOf(error.cause, error.message)
   })
 
+/** The server works, but the database cannot be used. */
+export const refused = (url: Redacted.Redacted, reason: string): ServerUnusable =>
+  new ServerUnusable({ database: nameOf(url), reason })
+
 const reasonOf = (error: unknown, otherwise = String(error)): string => {
   if (!(error instanceof SqlError.SqlError)) return otherwise
   const { cause, _tag } = error.reason

@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly maxConnections?: number
   /** Time limit for opening a connection. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input
+  /** Reject every write. Default `false`. */
+  readonly readOnly?: boolean
 }
 
 /** Set on every connection, to override the defaults of the server and the database. */
@@ -54,7 +56,8 @@ export const make = Effect.fnUntraced(function* (options: PostgresOptions) {
     url: options.url,
     maxConnections: options.maxConnections ?? 10,
     applicationName: applicationName(options.url),
-    startupParameters: settings,
+    startupParameters:
+      options.readOnly === true ? { ...settings, default_transaction_read_only: "on" } : settings,
     types: makeTypes(),
     ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout })
   }).pipe(

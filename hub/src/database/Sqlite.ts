@@ -10,6 +10,7 @@ import { Cause, Context, Effect, Layer, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+import { openReadOnly } from "./ReadOnlyFile.ts"
 
 export interface SqliteOptions {
   /** Path of the database file, or `":memory:"`. */
@@ -19,6 +20,8 @@ export interface SqliteOptions {
    * Default 5,000.
    */
   readonly busyTimeoutMs?: number
+  /** Write nothing, neither to the file nor beside it, and change no lock: see ReadOnlyFile.ts. Default `false`. */
+  readonly readOnly?: boolean
 }
 
 type Rows = ReadonlyArray<Record<string, unknown>>
@@ -220,7 +223,8 @@ const beginWhenUnlocked =
       return whenUnlocked(withTransaction(marked), patience, () => !begun)
     })
 
-const open = ({ filename }: SqliteOptions): DatabaseSync => {
+const open = ({ filename, readOnly = false }: SqliteOptions): DatabaseSync => {
+  if (readOnly) return openReadOnly(filename)
   const db = new DatabaseSync(filename, { timeout: 0 })
   try {
     for (const pragma of pragmas) db.exec(`PRAGMA ${pragma}`)

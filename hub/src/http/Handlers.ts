@@ -3,17 +3,15 @@ import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { SqlClient } from "effect/sql"
-import { Api, InvalidInput, protocolVersions } from "@agentlip/protocol"
+import { Api, protocolVersions } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
 import { proofOf } from "../workspace/Proof.ts"
 import { Identity } from "../workspace/HubIdentity.ts"
 import { Attachments } from "../messages/Attachments.ts"
-import { Jobs } from "../jobs/Jobs.ts"
-import { Findings } from "../jobs/Findings.ts"
-import { envelopeOf, EventLog, type EventPage } from "../core/EventLog.ts"
 import { messageChanged } from "../core/HubMetrics.ts"
-import { listJson, spliceJson } from "../core/JsonText.ts"
+import { JsonText } from "../core/JsonText.ts"
 import { Messages } from "../messages/Messages.ts"
+import { makeReads } from "../messages/Reads.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { RecentRuns } from "../plugins/RecentRuns.ts"
 import { Specs } from "../plugins/Specs.ts"
@@ -44,65 +42,36 @@ const HealthLive = (read_auth: boolean) =>
     })
   )
 
-/** A page of the log as JSON. The data of an event is JSON text already and is inserted unchanged. */
-const eventsJson = ({ replay_until, events, has_more, pruned_until }: EventPage): string => {
-  const texts = events.map((event) => spliceJson(envelopeOf(event), "data_json", event.data_json))
-  return spliceJson(
-    { replay_until, has_more, ...(pruned_until > 0 ? { pruned_until } : {}) },
-    "events",
-    listJson(texts)
+/** Responds with JSON text as it is. */
+const respond = <A, E, R>(read: Effect.Effect<A | JsonText, E, R>) =>
+  read.pipe(
+    Effect.map((found) =>
+      found instanceof JsonText
+        ? HttpServerResponse.text(found.text, { contentType: "application/json" })
+        : (found as Exclude<A, JsonText>)
+    ),
+    storageIsDefect
   )
-}
-
-/** A page of a list whose items are JSON text already. */
-const listOf =
-  (field: string) =>
-  ({ items, ...page }: { readonly items: ReadonlyArray<string> }) =>
-    jsonResponse(spliceJson(page, field, listJson(items)))
-
-const jsonResponse = (json: string) => HttpServerResponse.text(json, { contentType: "application/json" })
 
 const ReadsLive = HttpApiBuilder.group(
   Api,
   "reads",
   Effect.fnUntraced(function* (handlers) {
-    const topics = yield* Topics
+    const reads = yield* makeReads
     const messages = yield* Messages
-    const attachments = yield* Attachments
-    const findings = yield* Findings
-    const jobs = yield* Jobs
-    const events = yield* EventLog
     const plugins = yield* Plugins
     const recent = yield* RecentRuns
     const specs = yield* Specs
     return handlers.handleAll({
-      channels: ({ query }) => topics.channels(query).pipe(storageIsDefect),
-      topics: ({ params, query: { limit = 50, offset = 0 } }) =>
-        topics.list(params.id, { limit, offset }).pipe(storageIsDefect),
-      messages: ({ query }) => messages.list({ ...query, limit: query.limit ?? 50 }).pipe(storageIsDefect),
-      message: ({ params: { id } }) =>
-        messages.get(id).pipe(
-          Effect.map((message) => ({ message })),
-          storageIsDefect
-        ),
-      enrichments: ({ params: { id }, query }) =>
-        messages
-          .get(id)
-          .pipe(
-            Effect.andThen(findings.enrichments(id, query)),
-            Effect.map(listOf("enrichments")),
-            storageIsDefect
-          ),
-      findings: ({ query: { message_id, ...page } }) =>
-        findings.list(message_id, page).pipe(Effect.map(listOf("findings")), storageIsDefect),
-      derivations: ({ params: { id }, query }) =>
-        messages.get(id).pipe(
-          Effect.andThen(jobs.ofMessage(id, query)),
-          Effect.map(({ jobs, has_more }) => ({ derivations: jobs, has_more })),
-          storageIsDefect
-        ),
-      attachments: ({ params, query }) =>
-        attachments.list(params.id, query).pipe(Effect.map(listOf("attachments")), storageIsDefect),
+      channels: (request) => respond(reads.channels(request)),
+      topics: (request) => respond(reads.topics(request)),
+      messages: (request) => respond(reads.messages(request)),
+      message: (request) => respond(reads.message(request)),
+      enrichments: (request) => respond(reads.enrichments(request)),
+      findings: (request) => respond(reads.findings(request)),
+      derivations: (request) => respond(reads.derivations(request)),
+      attachments: (request) => respond(reads.attachments(request)),
+      events: (request) => respond(reads.events(request)),
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
       plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
@@ -111,14 +80,7 @@ const ReadsLive = HttpApiBuilder.group(
           Effect.andThen(Effect.suspend(() => messages.undeleted(recent.messagesOf(name)))),
           Effect.map((undeleted) => ({ runs: recent.of(name, undeleted) })),
           storageIsDefect
-        ),
-      events: ({ query: { after, limit = 100, tail, channel_id = [], topic_id = [] } }) =>
-        after !== undefined && tail !== undefined
-          ? Effect.fail(new InvalidInput({ error: "tail: cannot be used together with after" }))
-          : events.list({ after: after ?? 0, limit, tail, channels: channel_id, topics: topic_id }).pipe(
-              Effect.map((page) => jsonResponse(eventsJson(page))),
-              Effect.orDie
-            )
+        )
     })
   })
 )

@@ -1,7 +1,12 @@
 /** `agentlip status` */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { connect } from "../hub/HubClient.ts"
+import type { CommandError } from "../CommandError.ts"
+import { readFlags } from "../flags/ReadFlags.ts"
+import type { HubClient } from "../hub/HubClient.ts"
+import type { OfflineReader } from "../hub/HubReader.ts"
+import { connectOrOpen } from "../hub/reader.ts"
+import { documentOf } from "../render/Errors.ts"
 import { show } from "../render/Output.ts"
 import { pluginTable, troubles } from "../render/PluginTable.ts"
 import { readersText } from "../render/Readers.ts"
@@ -18,20 +23,39 @@ const duration = (seconds: number): string => {
   return `${Math.floor(seconds / size)} ${unit}`
 }
 
-export const status = Command.make("status", {}, () =>
-  Effect.gen(function* () {
-    const { workspace, url, health: askHealth, ask } = yield* connect
-    const health = yield* askHealth
-    const found = yield* ask((api) => api.reads.plugins())
-    yield* show({ workspace, url, health, ...found }, () => [
-      `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
-      readersText(health.read_auth === true),
-      "",
-      ...pluginTable(found.plugins),
-      ...troubles(found)
-    ])
-  })
+const showHub = Effect.fnUntraced(function* ({ workspace, url, health: askHealth, ask }: HubClient) {
+  const health = yield* askHealth
+  const found = yield* ask((api) => api.reads.plugins())
+  yield* show({ workspace, url, health, ...found }, () => [
+    `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
+    readersText(health.read_auth === true),
+    "",
+    ...pluginTable(found.plugins),
+    ...troubles(found)
+  ])
+})
+
+/** `missing` is the error if no hub runs; `undefined` if none was asked. */
+const showDatabase = Effect.fnUntraced(function* (
+  { workspace, summary }: OfflineReader,
+  missing: CommandError | undefined
+) {
+  const database = yield* summary
+  const { channels, topics, messages, newest_event } = database
+  const failure = missing === undefined ? {} : documentOf(missing)
+  yield* show({ workspace, database, ...failure }, () => [
+    `The database of ${workspace}: ${channels} channels, ${topics} topics, ${messages} messages, events up to ${newest_event}.`
+  ])
+  if (missing !== undefined) return yield* missing
+})
+
+export const status = Command.make("status", readFlags, (options) =>
+  Effect.flatMap(connectOrOpen(options), ({ hub, database, missing }) =>
+    hub === undefined ? showDatabase(database, missing) : showHub(hub)
+  )
 ).pipe(
-  Command.withDescription("Show the status of the hub and its plugins"),
+  Command.withDescription(
+    "Show the status of the hub and its plugins; if no hub runs, what the database holds"
+  ),
   Command.withExamples([{ command: "agentlip status --json" }])
 )

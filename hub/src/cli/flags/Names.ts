@@ -3,6 +3,8 @@ import { Effect, Result } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { CommandError } from "../CommandError.ts"
 import type { HubClient } from "../hub/HubClient.ts"
+import { collect, collectAll } from "../hub/pages.ts"
+import type { HubReader } from "../hub/HubReader.ts"
 import type { Channel, Topic } from "@agentlip/protocol"
 
 export const channelArgument = Argument.String("CHANNEL").pipe(
@@ -32,41 +34,38 @@ const unknown = (what: string, given: string, remedy: string): CommandError =>
     code: "NOT_FOUND"
   })
 
-/** All channels, over all pages. */
-export const channelsOf = Effect.fnUntraced(function* ({ ask }: HubClient) {
-  const channels: Array<Channel> = []
-  while (true) {
-    const after_id = channels.at(-1)?.id
-    const page = yield* ask((api) => api.reads.channels({ query: { after_id } }))
-    channels.push(...page.channels)
-    if (!page.has_more) return channels
-  }
-})
+export const channelsOf = ({ ask }: HubReader) =>
+  collectAll<Channel, CommandError, never>((limit, channels) =>
+    Effect.map(
+      ask((api) => api.reads.channels({ query: { limit, after_id: channels.at(-1)?.id } })),
+      ({ channels, has_more }) => ({ rows: channels, has_more })
+    )
+  )
 
 /** Finds a channel by id or name. The id wins, so that a channel named like another's id cannot replace it. */
-export const channelOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
+export const channelOf = Effect.fnUntraced(function* (hub: HubReader, given: string) {
   const all = yield* channelsOf(hub)
   const found = all.find(({ id }) => id === given) ?? all.find(({ name }) => name === given)
   return found ?? (yield* unknown("channel", given, "agentlip channel list shows all channels"))
 })
 
-const pageSize = 1000
+/** The topics of a channel, after the first `offset`. */
+export const topicsPage = ({ ask }: HubReader, id: string, limit: number, offset: number) =>
+  collect<Topic, CommandError, never>(limit, (limit, topics) =>
+    Effect.map(
+      ask((api) => api.reads.topics({ params: { id }, query: { limit, offset: offset + topics.length } })),
+      ({ topics, has_more }) => ({ rows: topics, has_more })
+    )
+  )
 
-/** All topics of a channel, over all pages. */
-export const topicsOf = Effect.fnUntraced(function* ({ ask }: HubClient, channel: Channel) {
-  const topics = new Map<string, Topic>()
-  for (let offset = 0; ; ) {
-    const query = { limit: pageSize, offset }
-    const page = yield* ask((api) => api.reads.topics({ params: { id: channel.id }, query }))
-    // Activity between two pages moves a topic from one to the next: it may come twice.
-    for (const topic of page.topics) topics.set(topic.id, topic)
-    if (!page.has_more) return [...topics.values()]
-    offset += page.topics.length
-  }
-})
+/** All topics of a channel. Activity between two pages moves a topic from one to the next, so it may come twice. */
+export const topicsOf = (hub: HubReader, { id }: Channel) =>
+  Effect.map(topicsPage(hub, id, Number.POSITIVE_INFINITY, 0), ({ rows }) => [
+    ...new Map(rows.map((topic) => [topic.id, topic])).values()
+  ])
 
 /** The id of a topic. Names may contain slashes, so it tries every channel whose name fits the start. */
-export const topicIdOf = Effect.fnUntraced(function* (hub: HubClient, given: string) {
+export const topicIdOf = Effect.fnUntraced(function* (hub: HubReader, given: string) {
   // Without a slash it is an id; the hub checks it.
   if (!given.includes("/")) return given
   for (const channel of yield* channelsOf(hub)) {

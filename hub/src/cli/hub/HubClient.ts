@@ -48,7 +48,7 @@ const fromHubError = (error: HubError, workspace: string): CommandError => {
   return new CommandError({ reason, code, ...(details === undefined ? {} : { details }) })
 }
 
-const toCommandError =
+export const toCommandError =
   (workspace: string) =>
   (error: unknown): CommandError => {
     if (error instanceof HubError) return fromHubError(error, workspace)

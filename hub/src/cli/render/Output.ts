@@ -35,7 +35,7 @@ export const table = (
 }
 
 /** Fields that Agentlip v1 has beside a list. */
-export const pageOf = (items: ReadonlyArray<unknown>, { has_more }: { readonly has_more: boolean }) => ({
+export const pageOf = (items: ReadonlyArray<unknown>, has_more: boolean) => ({
   count: items.length,
   hasMore: has_more
 })

@@ -1,9 +1,10 @@
 /** `agentlip attachment list` */
-import type { Attachment } from "@agentlip/protocol"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { topicArgument, topicIdOf } from "../../flags/Names.ts"
-import { connect } from "../../hub/HubClient.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
+import { attachmentsOf } from "../../hub/findings.ts"
+import { reader } from "../../hub/reader.ts"
 import { show, table } from "../../render/Output.ts"
 
 export const attachmentList = Command.make(
@@ -14,18 +15,13 @@ export const attachmentList = Command.make(
       Flag.withMetavar("KIND"),
       Flag.withDescription("Only attachments of this kind. Default: all"),
       Flag.optional
-    )
+    ),
+    ...readFlags
   },
-  Effect.fnUntraced(function* ({ topic, kind }) {
-    const hub = yield* connect
+  Effect.fnUntraced(function* ({ topic, kind, ...options }) {
+    const hub = yield* reader(options)
     const id = yield* topicIdOf(hub, topic)
-    const attachments: Array<Attachment> = []
-    for (let more = true; more; ) {
-      const query = { kind: Option.getOrUndefined(kind), after_id: attachments.at(-1)?.id }
-      const page = yield* hub.ask((api) => api.reads.attachments({ params: { id }, query }))
-      attachments.push(...page.attachments)
-      more = page.has_more
-    }
+    const attachments = yield* attachmentsOf(hub, id, Option.getOrUndefined(kind))
     yield* show({ attachments, count: attachments.length }, () =>
       table(
         ["ID", "CREATED", "KIND", "KEY", "VALUE"],

@@ -2,12 +2,13 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { channelsOf } from "../../flags/Names.ts"
-import { connect } from "../../hub/HubClient.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
+import { reader } from "../../hub/reader.ts"
 import { show, table } from "../../render/Output.ts"
 
-export const channelList = Command.make("list", {}, () =>
+export const channelList = Command.make("list", readFlags, (options) =>
   Effect.gen(function* () {
-    const channels = yield* channelsOf(yield* connect)
+    const channels = yield* channelsOf(yield* reader(options))
     yield* show({ channels, count: channels.length }, () =>
       table(
         ["ID", "NAME", "CREATED", "DESCRIPTION"],

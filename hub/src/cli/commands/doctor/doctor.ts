@@ -1,10 +1,12 @@
 /** `agentlip doctor`: finds problems of a workspace or this machine, and says what to do. */
 import { checkEngine, engineWarning } from "@agentlip/plugin-runtime"
+import { protocolVersions } from "@agentlip/protocol"
 import { Effect, Result } from "effect"
 import { Command } from "effect/cli"
+import { Workspace } from "../../../workspace/Workspace.ts"
 import { CommandError } from "../../CommandError.ts"
 import { type Check, checkOf } from "./Check.ts"
-import { fileChecks, trustCheck } from "./files.ts"
+import { databaseId, fileChecks, trustCheck } from "./files.ts"
 import { pluginChecks } from "./plugins.ts"
 import { serviceChecks } from "./services.ts"
 import { namedFolder, Trust } from "../../flags/Globals.ts"
@@ -29,6 +31,19 @@ const render = ({ name, status, message, remedy }: Check): ReadonlyArray<string>
   `  ${status.padEnd(8)} ${name}: ${indented(message, below)}`,
   ...(remedy === undefined ? [] : [`           → ${indented(remedy, below)}`])
 ]
+
+/** The fields of Agentlip v1's report. */
+const v1Fields = (workspace: string) => {
+  const paths = Workspace.pathsOf(workspace)
+  const { schema_version } = protocolVersions
+  return {
+    workspace_root: paths.root,
+    db_path: paths.database,
+    db_id: databaseId(paths),
+    schema_version,
+    query_only: true
+  }
+}
 
 export const doctor = Command.make("doctor", serviceFlags, (services) =>
   Effect.gen(function* () {
@@ -55,7 +70,7 @@ export const doctor = Command.make("doctor", serviceFlags, (services) =>
               problems === 1 ? "There is a problem; see above" : `There are ${problems} problems; see above`,
             code: "PROBLEMS"
           })
-    const report = { workspace, ok: problems === 0, checks }
+    const report = { workspace, ok: problems === 0, checks, ...(mayLook ? v1Fields(workspace) : {}) }
     yield* show({ ...report, ...(error === undefined ? {} : documentOf(error)) }, () =>
       checks.flatMap(render)
     )

@@ -1,9 +1,9 @@
 /** Checks the files in a workspace's `.agentlip/`. */
 import { Effect, Result } from "effect"
 import * as fs from "node:fs"
-import { DatabaseSync } from "node:sqlite"
 import * as DatabaseFile from "../../../database/DatabaseFile.ts"
 import * as Migrations from "../../../database/Migrations.ts"
+import { openReadOnly } from "../../../database/ReadOnlyFile.ts"
 import { requireTrusted } from "../../../workspace/Ownership.ts"
 import * as SafeFiles from "../../../workspace/SafeFiles.ts"
 import { requireShort, Workspace, type WorkspacePaths } from "../../../workspace/Workspace.ts"
@@ -101,8 +101,8 @@ const database = ({ database }: WorkspacePaths): Check => {
   const { ok, warning, problem } = checkOf("database")
   try {
     if (!SafeFiles.requireDatabase(database)) return ok("there is none yet")
-    // Not read-only, because that would leave SQLite's two extra files behind.
-    const db = new DatabaseSync(database, { timeout: 5_000 })
+    DatabaseFile.requireFinished(database)
+    const db = openReadOnly(database)
     try {
       DatabaseFile.examine(db, database)
       const newest = Migrations.tablesVersion
@@ -130,6 +130,22 @@ export const trustCheck = (root: string): Check => {
     return ok("no file of the workspace belongs to another user")
   } catch (cause) {
     return problem(reasonOf(cause), "nothing else of it was looked at; with --trust it is")
+  }
+}
+
+/** The id of the workspace's database; `undefined` if it cannot be read. */
+export const databaseId = ({ database }: WorkspacePaths): string | undefined => {
+  try {
+    const db = openReadOnly(database)
+    try {
+      const id = db.prepare("SELECT value FROM meta WHERE key = 'db_id'").get()?.["value"]
+      return id === undefined ? undefined : String(id)
+    } finally {
+      db.close()
+    }
+  } catch {
+    // The check of the database says why.
+    return undefined
   }
 }
 

@@ -4,7 +4,9 @@ import { Argument, Command, Flag } from "effect/cli"
 import { CommandError } from "../../CommandError.ts"
 import { channelFlag, channelOf, topicArgument, topicIdOf } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
-import { connect } from "../../hub/HubClient.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
+import { messagesOf } from "../../hub/messagesOf.ts"
+import { reader } from "../../hub/reader.ts"
 import { pageOf, show, table } from "../../render/Output.ts"
 
 export const msgList = Command.make(
@@ -20,27 +22,30 @@ export const msgList = Command.make(
     ),
     after: Flag.String("after").pipe(
       Flag.withMetavar("MESSAGE"),
-      Flag.withDescription("Only messages after this one, by its id"),
+      Flag.withDescription("Only messages after this one, by its id: those that follow it"),
       Flag.optional
-    )
+    ),
+    ...readFlags
   },
-  Effect.fnUntraced(function* ({ topic, channel, limit, before, after }) {
+  Effect.fnUntraced(function* ({ topic, channel, limit, before, after, ...options }) {
     if (Option.isNone(topic) && Option.isNone(channel)) {
       return yield* new CommandError({ reason: "Pass a TOPIC or --channel CHANNEL", code: "USAGE" })
     }
-    const hub = yield* connect
-    const query = {
+    const hub = yield* reader(options)
+    const scope = {
       topic_id: Option.isSome(topic) ? yield* topicIdOf(hub, topic.value) : undefined,
-      channel_id: Option.isSome(channel) ? (yield* channelOf(hub, channel.value)).id : undefined,
-      limit,
-      before_id: Option.getOrUndefined(before),
-      after_id: Option.getOrUndefined(after)
+      channel_id: Option.isSome(channel) ? (yield* channelOf(hub, channel.value)).id : undefined
     }
-    const answer = yield* hub.ask((api) => api.reads.messages({ query }))
-    yield* show({ ...answer, ...pageOf(answer.messages, answer) }, () => [
+    const { messages, has_more } = yield* messagesOf(hub, scope, limit, {
+      before: Option.getOrUndefined(before),
+      after: Option.getOrUndefined(after)
+    })
+    const isForward = Option.isSome(after) && Option.isNone(before)
+    const more = isForward ? `--after ${messages.at(0)?.id}` : `--before ${messages.at(-1)?.id}`
+    yield* show({ messages, has_more, ...pageOf(messages, has_more) }, () => [
       ...table(
         ["ID", "VERSION", "CREATED", "SENDER", "CONTENT"],
-        answer.messages.map(({ id, version, created_at, sender, content_raw }) => [
+        messages.map(({ id, version, created_at, sender, content_raw }) => [
           id,
           version,
           created_at,
@@ -48,7 +53,7 @@ export const msgList = Command.make(
           content_raw
         ])
       ),
-      ...(answer.has_more ? [`… more with --before ${answer.messages.at(-1)?.id}`] : [])
+      ...(has_more ? [`… more with ${more}`] : [])
     ])
   })
 ).pipe(

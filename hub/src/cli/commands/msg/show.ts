@@ -4,35 +4,12 @@ import type { Attachment, Job, Enrichment, Message } from "@agentlip/protocol"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { messageArgument } from "../../flags/Names.ts"
-import { connect, type HubClient } from "../../hub/HubClient.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
+import { attachmentsOf, enrichmentsOf } from "../../hub/findings.ts"
+import { reader } from "../../hub/reader.ts"
 import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { show } from "../../render/Output.ts"
 import { marked } from "../../render/underline.ts"
-
-/** Rows per request when all pages are read. */
-const pageSize = 1_000
-
-const enrichmentsOf = Effect.fnUntraced(function* ({ ask }: HubClient, id: string) {
-  const all: Array<Enrichment> = []
-  while (true) {
-    const query = { limit: pageSize, offset: all.length }
-    const page = yield* ask((api) => api.reads.enrichments({ params: { id }, query }))
-    all.push(...page.enrichments)
-    if (!page.has_more) return all
-  }
-})
-
-const attachmentsFrom = Effect.fnUntraced(function* ({ ask }: HubClient, { id, topic_id }: Message) {
-  const all: Array<Attachment> = []
-  let after_id: string | undefined
-  while (true) {
-    const query = { limit: pageSize, after_id }
-    const page = yield* ask((api) => api.reads.attachments({ params: { id: topic_id }, query }))
-    all.push(...page.attachments.filter(({ source_message_id }) => source_message_id === id))
-    if (!page.has_more) return all
-    after_id = page.attachments.at(-1)?.id
-  }
-})
 
 const jobLine = ({ plugin_name, state, error }: Job): string =>
   printableLine(`${plugin_name}: ${state}${error === null ? "" : `, ${error.code}: ${error.message}`}`)
@@ -70,14 +47,16 @@ const render = (found: {
 
 export const msgShow = Command.make(
   "show",
-  { message: messageArgument },
-  Effect.fnUntraced(function* ({ message: id }) {
-    const hub = yield* connect
+  { message: messageArgument, ...readFlags },
+  Effect.fnUntraced(function* ({ message: id, ...options }) {
+    const hub = yield* reader(options)
     const { message } = yield* hub.ask((api) => api.reads.message({ params: { id } }))
     const enrichments = yield* enrichmentsOf(hub, id)
-    const attachments = yield* attachmentsFrom(hub, message)
+    const attachments = (yield* attachmentsOf(hub, message.topic_id)).filter(
+      ({ source_message_id }) => source_message_id === id
+    )
     const { derivations: jobs } = yield* hub.ask((api) =>
-      api.reads.derivations({ params: { id }, query: { limit: pageSize } })
+      api.reads.derivations({ params: { id }, query: { limit: 1_000 } })
     )
     const found = { message, enrichments, attachments, jobs }
     yield* show(found, () => render(found))

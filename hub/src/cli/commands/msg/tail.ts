@@ -3,10 +3,15 @@ import { printable, printableLine } from "@agentlip/plugin-runtime/text"
 import { type Finding, knownEvent, type LiveEvent, type Message } from "@agentlip/protocol"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { CommandError } from "../../CommandError.ts"
 import { Json } from "../../flags/Globals.ts"
 import { topicArgument, topicIdOf } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
 import { connect, type HubClient } from "../../hub/HubClient.ts"
+import type { HubReader } from "../../hub/HubReader.ts"
+import { messagesOf } from "../../hub/messagesOf.ts"
+import { reader } from "../../hub/reader.ts"
 import { follow, newest } from "../../hub/Live.ts"
 import { attachmentLine, enrichmentLine } from "../../render/Findings.ts"
 import { writeLines } from "../../render/Lines.ts"
@@ -78,20 +83,35 @@ const findingLine = (finding: Finding, content: string): string =>
   )
 
 /** The findings of messages, by message. Fetches one page, which holds about 1 MiB. */
-const foundIn = Effect.fnUntraced(function* ({ ask }: HubClient, messages: ReadonlyArray<Message>) {
+const foundIn = Effect.fnUntraced(function* ({ ask }: HubReader, messages: ReadonlyArray<Message>) {
   if (messages.length === 0) return new Map<string, ReadonlyArray<Finding>>()
   const query = { message_id: messages.map(({ id }) => id) }
   const { findings } = yield* ask((api) => api.reads.findings({ query }))
   return Map.groupBy(findings, ({ message_id }) => message_id)
 })
 
-/** Prints new messages and findings as they arrive, after those that are there. */
+/** The newest messages of a topic, and their lines, oldest first. */
+const newestOf = Effect.fnUntraced(function* (hub: HubReader, topic: string, limit: number) {
+  const json = yield* Json
+  const topic_id = yield* topicIdOf(hub, topic)
+  const { messages } = yield* messagesOf(hub, { topic_id }, limit)
+  const transcript = new Transcript(topic_id, json)
+  // Newest first, so that a page that is full lacks those of the oldest messages.
+  const found = yield* foundIn(hub, json ? [] : messages.slice(0, withFindings))
+  const lines = messages
+    .toReversed()
+    .flatMap((message) => [
+      ...transcript.message(message),
+      ...(found.get(message.id) ?? []).map((finding) => findingLine(finding, message.content_raw))
+    ])
+  return { topic_id, messages, transcript, lines }
+})
+
+/** Prints lines, then new messages and findings as they arrive. */
 const followFrom = Effect.fnUntraced(function* (
   hub: HubClient,
   after: number,
-  transcript: Transcript,
-  { topic_id, messages }: { readonly topic_id: string; readonly messages: ReadonlyArray<Message> },
-  before: ReadonlyArray<string>
+  { topic_id, messages, transcript, lines }: Effect.Success<ReturnType<typeof newestOf>>
 ) {
   // Messages posted between the requests for `after` and for the messages are in both. Print them once.
   const shown = new Set(messages.map(({ id }) => id))
@@ -100,7 +120,7 @@ const followFrom = Effect.fnUntraced(function* (
     Stream.filter(isNew),
     Stream.flatMap((event) => Stream.fromIterable(transcript.event(event)))
   )
-  yield* Stream.fromIterable(before).pipe(Stream.concat(live), writeLines)
+  yield* Stream.fromIterable(lines).pipe(Stream.concat(live), writeLines)
 })
 
 export const msgTail = Command.make(
@@ -112,26 +132,23 @@ export const msgTail = Command.make(
       Flag.withAlias("f"),
       Flag.withDescription("Print new messages too, as they arrive, until Ctrl-C. Default: print and end"),
       Flag.withDefault(false)
-    )
+    ),
+    ...readFlags
   },
-  Effect.fnUntraced(function* ({ topic, limit, follows }) {
+  Effect.fnUntraced(function* ({ topic, limit, follows, ...options }) {
+    if (!follows) {
+      const { messages, lines } = yield* newestOf(yield* reader(options), topic, limit)
+      return yield* show({ messages, count: messages.length }, () => lines)
+    }
+    if (options.offline) {
+      return yield* new CommandError({
+        reason: "--follow needs a running hub; leave --offline out",
+        code: "USAGE"
+      })
+    }
     const hub = yield* connect
-    const json = yield* Json
-    const topic_id = yield* topicIdOf(hub, topic)
-    const after = follows ? yield* newest(hub) : 0
-    const { messages } = yield* hub.ask((api) => api.reads.messages({ query: { topic_id, limit } }))
-    const transcript = new Transcript(topic_id, json)
-    // Newest first, so that a page that is full lacks those of the oldest messages.
-    const found = yield* foundIn(hub, json ? [] : messages.slice(0, withFindings))
-    const lines = messages
-      .toReversed()
-      .flatMap((message) => [
-        ...transcript.message(message),
-        ...(found.get(message.id) ?? []).map((finding) => findingLine(finding, message.content_raw))
-      ])
-    return yield* follows
-      ? followFrom(hub, after, transcript, { topic_id, messages }, lines)
-      : show({ messages, count: messages.length }, () => lines)
+    const after = yield* newest(hub)
+    return yield* followFrom(hub, after, yield* newestOf(hub, topic, limit))
   })
 ).pipe(
   Command.withDescription("Print the newest messages of a topic and what plugins found in them"),

@@ -1,9 +1,10 @@
 /** `agentlip topic list` */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { channelArgument, channelOf } from "../../flags/Names.ts"
+import { channelArgument, channelOf, topicsPage } from "../../flags/Names.ts"
 import { limitFlag } from "../../flags/Page.ts"
-import { connect } from "../../hub/HubClient.ts"
+import { readFlags } from "../../flags/ReadFlags.ts"
+import { reader } from "../../hub/reader.ts"
 import { pageOf, show, table } from "../../render/Output.ts"
 
 export const topicList = Command.make(
@@ -15,18 +16,19 @@ export const topicList = Command.make(
       Flag.withMetavar("N"),
       Flag.withDescription("How many to skip first. Default: 0"),
       Flag.withDefault(0)
-    )
+    ),
+    ...readFlags
   },
-  Effect.fnUntraced(function* ({ channel, limit, offset }) {
-    const hub = yield* connect
+  Effect.fnUntraced(function* ({ channel, limit, offset, ...options }) {
+    const hub = yield* reader(options)
     const { id } = yield* channelOf(hub, channel)
-    const answer = yield* hub.ask((api) => api.reads.topics({ params: { id }, query: { limit, offset } }))
-    yield* show({ ...answer, ...pageOf(answer.topics, answer) }, () => [
+    const { rows: topics, has_more } = yield* topicsPage(hub, id, limit, offset)
+    yield* show({ topics, has_more, ...pageOf(topics, has_more) }, () => [
       ...table(
         ["ID", "UPDATED", "TITLE"],
-        answer.topics.map(({ id, updated_at, title }) => [id, updated_at, title])
+        topics.map(({ id, updated_at, title }) => [id, updated_at, title])
       ),
-      ...(answer.has_more ? [`… more with --offset ${offset + answer.topics.length}`] : [])
+      ...(has_more ? [`… more with --offset ${offset + topics.length}`] : [])
     ])
   })
 ).pipe(
