@@ -1,6 +1,6 @@
 /** Posts that arrive together: one transaction, and each post's own result. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
@@ -9,7 +9,7 @@ import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Messages } from "../src/messages/Messages.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { Specs } from "../src/plugins/Specs.ts"
-import { refusing } from "./testDatabase.ts"
+import { onPostgres, refusing } from "./testDatabase.ts"
 import { emptyDatabase, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
 
 const storage = Messages.layer.pipe(
@@ -21,12 +21,12 @@ const storage = Messages.layer.pipe(
   Layer.provideMerge(emptyDatabase)
 )
 
-/** Counts the statements that insert messages: there is one for each transaction of posts. */
+/** Counts the transactions of posts: each looks up its topics once. */
 const countWrites = () => {
   let writes = 0
   const transform: Statement.Transformer = (statement) =>
     Effect.sync(() => {
-      if (/^\s*INSERT INTO messages/.test(statement.compile(false)[0])) writes++
+      if (/UPDATE topics SET updated_at/.test(statement.compile(false)[0])) writes++
       return statement
     })
   return {
@@ -51,6 +51,9 @@ const make = Effect.gen(function* () {
 
 const texts = (from: number, to: number): ReadonlyArray<string> =>
   Array.from({ length: to - from }, (_, index) => `message ${from + index}`)
+
+/** Lets other fibers run until they wait. */
+const pause = Effect.repeat(Effect.yieldNow, { times: 10 })
 
 describe("posts that arrive together", () => {
   it.live("share transactions; ids, events and jobs are in the order of arrival", () => {
@@ -114,23 +117,29 @@ describe("posts that arrive together", () => {
     })
   )
 
-  it.live("go on if one is interrupted before it is written", () =>
+  // A transaction of another fiber holds up posts on SQLite only.
+  it.live.skipIf(onPostgres)("go on if one is interrupted before it is written", () =>
     Effect.gen(function* () {
-      const { post, rows } = yield* make
-      const fibers = yield* Effect.forEach(texts(0, 5), (text) =>
-        Effect.forkChild(post(text), { startImmediately: true })
-      )
-      const [, second, ...others] = fibers
-      if (second === undefined) return assert.fail("no fiber")
+      const { post, rows, sql } = yield* make
+      const done = yield* Deferred.make<void>()
+      const other = yield* Effect.forkChild(sql.withTransaction(Deferred.await(done)))
+      yield* pause
+      const first = yield* Effect.forkChild(post("first"))
+      yield* pause
+      const second = yield* Effect.forkChild(post("second"))
+      const third = yield* Effect.forkChild(post("third"))
+      yield* pause
       yield* Fiber.interrupt(second)
-      for (const fiber of others) yield* Fiber.join(fiber)
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(other)
+      yield* Effect.forEach([first, third], Fiber.join)
       const stored = yield* rows("SELECT content_raw FROM messages ORDER BY id")
       assert.deepStrictEqual(
         stored.map(({ content_raw }) => content_raw),
-        ["message 0", "message 2", "message 3", "message 4"]
+        ["first", "third"]
       )
       const events = yield* rows("SELECT count(*) AS n FROM events WHERE name = 'message.created'")
-      assert.strictEqual(Number(events[0].n), stored.length)
+      assert.strictEqual(Number(events[0].n), 2)
     })
   )
 

@@ -3,6 +3,7 @@ import type { EventData, EventName } from "@agentlip/protocol"
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
+import * as EachRow from "../database/EachRow.ts"
 import { Hubs } from "../database/Hubs.ts"
 import { Pages } from "../database/Pages.ts"
 import { JsonText } from "./JsonText.ts"
@@ -122,7 +123,7 @@ export class EventLog extends Context.Service<
      * the change.
      */
     readonly append: (event: NewEvent, at: string) => Effect.Effect<number, SqlError.SqlError>
-    /** Appends events in order with one statement, and returns their numbers. */
+    /** Appends events in order, and returns their numbers. */
     readonly appendAll: (
       events: ReadonlyArray<NewEvent>,
       at: string
@@ -144,21 +145,26 @@ export class EventLog extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const hubs = yield* Hubs
       const pages = yield* Pages
-      const givenEvents = Dialect.given(sql, {
-        name: "text",
-        channel_id: "text",
-        topic_id: "text",
-        topic_id2: "text",
-        entity_type: "text",
-        entity_id: "text",
-        data_json: "text"
-      })
       const givenNumbers = Dialect.given(sql, { id: "integer" })
       const columns = sql.literal(
         "event_id, ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json"
       )
       const arrivals = new WakeUp()
-      const toldNumber = hubs.tell("events", "event_id")
+      const addEvents = EachRow.insert(
+        sql,
+        "events",
+        {
+          ts: "text",
+          name: "text",
+          channel_id: "text",
+          topic_id: "text",
+          topic_id2: "text",
+          entity_type: "text",
+          entity_id: "text",
+          data_json: "text"
+        },
+        hubs.tell("events", "event_id")
+      )
       const listeners = [arrivals.ring]
       const arrive = () => {
         for (const heard of listeners) heard()
@@ -174,32 +180,26 @@ export class EventLog extends Context.Service<
           Option.isSome(open) ? change : sql.withTransaction(change)
         )
 
-      const append = Effect.fnUntraced(function* ({ name, scope, entity, data }: NewEvent, at: string) {
-        const rows = yield* sql<{ event_id: number }>`
-          INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
-          VALUES (${at}, ${name}, ${scope.channel_id}, ${scope.topic_id ?? null}, ${scope.topic_id2 ?? null},
-            ${entity.type}, ${entity.id}, ${jsonOf(data)})${toldNumber}`
-        yield* announce
-        const [row] = rows
-        return row === undefined ? yield* Effect.die("INSERT … RETURNING answered no row") : row.event_id
-      }, inTransaction)
-
       const appendAll = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>, at: string) {
         if (events.length === 0) return []
-        const rows = events.map(({ name, scope, entity, data }) => ({
-          ...scope,
-          name,
-          entity_type: entity.type,
-          entity_id: entity.id,
-          data_json: jsonOf(data)
-        }))
-        const numbered = yield* sql<{ event_id: number }>`
-          INSERT INTO events (ts, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json)
-          SELECT ${at}, name, channel_id, topic_id, topic_id2, entity_type, entity_id, data_json
-          FROM ${givenEvents(rows)} ORDER BY position${toldNumber}`
+        const numbers = yield* addEvents(
+          events.map(({ name, scope, entity, data }) => ({
+            ...scope,
+            ts: at,
+            name,
+            entity_type: entity.type,
+            entity_id: entity.id,
+            data_json: jsonOf(data)
+          }))
+        )
         yield* announce
-        return numbered.map(({ event_id }) => event_id).sort((one, other) => one - other)
+        return numbers
       }, inTransaction)
+
+      const append = (event: NewEvent, at: string) =>
+        Effect.flatMap(appendAll([event], at), ([number]) =>
+          number === undefined ? Effect.die("the new event has no number") : Effect.succeed(number)
+        )
 
       const pruned = sql`(SELECT CAST(value AS BIGINT) FROM meta WHERE key = ${prunedKey})`
       const numberOf = (query: Statement.Fragment) =>

@@ -21,12 +21,14 @@ export const merged = (
   return sql`${all} ${end}`
 }
 
-type Columns = { readonly [name: string]: "text" | "integer" | "bigint" }
+/** The columns of given rows, with the types that PostgreSQL needs to know. */
+export type Columns = { readonly [name: string]: "text" | "integer" | "bigint" }
 
-/** Builds a table from rows. A missing value becomes NULL. */
-export type Given<Names extends string> = (
-  rows: ReadonlyArray<{ readonly [Name in Names]?: string | number | null }>
-) => Statement.Fragment
+/** A row with these columns. A missing value becomes NULL. */
+export type Row<Names> = { readonly [Name in Names & string]?: string | number | null }
+
+/** Builds a table from rows. */
+export type Given<Names extends string> = (rows: ReadonlyArray<Row<Names>>) => Statement.Fragment
 
 /**
  * Builds a table from rows. All rows are one parameter, so the text of the statement is always the same. The table is
@@ -71,13 +73,11 @@ export const elements = (sql: SqlClient.SqlClient, column: string): Statement.Fr
     })
   )
 
-/** True if the attachments `a` and `given` are the same one: the same fact in the same topic. */
-export const sameAttachment = (sql: SqlClient.SqlClient): Statement.Fragment =>
-  sql.literal(
-    sql.onDialectOrElse({
-      pg: () => `a.topic_id = given.topic_id AND attachment_identity(a.kind, a.key, a.dedupe_key)
+/** SQL that is true if the attachments `a` and `given` are the same one: the same fact in the same topic. */
+export const sameAttachment = (sql: SqlClient.SqlClient): string =>
+  sql.onDialectOrElse({
+    pg: () => `a.topic_id = given.topic_id AND attachment_identity(a.kind, a.key, a.dedupe_key)
         = attachment_identity(given.kind, given.key, given.dedupe_key)`,
-      orElse: () => `a.topic_id = given.topic_id AND a.kind = given.kind
+    orElse: () => `a.topic_id = given.topic_id AND a.kind = given.kind
         AND COALESCE(a.key, '') = COALESCE(given.key, '') AND a.dedupe_key = given.dedupe_key`
-    })
-  )
+  })

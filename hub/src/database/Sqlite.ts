@@ -6,7 +6,7 @@
  *
  * **Gotchas**: integers beyond 2^53 arrive as `bigint`. Provide `SqlClient.SafeIntegers` to get every integer as one.
  */
-import { Cause, Context, Effect, Layer, Semaphore, Stream } from "effect"
+import { Cause, Context, Effect, Layer, Option, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
@@ -85,8 +85,31 @@ const wantsBigInts = Effect.withFiber((fiber) =>
   Effect.succeed(Context.get(fiber.context, SqlClient.SafeIntegers))
 )
 
+/** What a statement that returns no rows did. */
+export interface Ran {
+  /** Rows that it changed. */
+  readonly changes: number
+  /** The number of the row that it inserted, if it did. */
+  readonly rowid: number
+}
+
+type RunEach = (
+  statement: string,
+  rows: ReadonlyArray<ReadonlyArray<unknown>>
+) => Effect.Effect<ReadonlyArray<Ran>, SqlError.SqlError>
+
+/** What this client can do beyond `SqlClient`. See EachRow.ts. */
+export interface SqliteClient extends SqlClient.SqlClient {
+  /**
+   * Runs a statement that returns no rows once for each list of parameters, in the open transaction or in a new one. If
+   * one fails, the transaction must fail too.
+   */
+  readonly runEach: RunEach
+}
+
 interface SqliteConnection extends SqlConnection.Connection {
   readonly isTransaction: () => boolean
+  readonly runEach: RunEach
 }
 
 const makeConnection = (db: DatabaseSync): SqliteConnection => {
@@ -151,6 +174,14 @@ const makeConnection = (db: DatabaseSync): SqliteConnection => {
 
   return {
     isTransaction: () => db.isTransaction,
+    runEach: (sql, rows) =>
+      attempt("execute statement", () => {
+        const statement = prepareCached(sql)
+        return rows.map((params): Ran => {
+          const { changes, lastInsertRowid } = statement.run(...params.map(toInput))
+          return { changes: Number(changes), rowid: Number(lastInsertRowid) }
+        })
+      }),
     execute,
     executeUnprepared: rowsOf(prepareFresh),
     executeValues: valuesOf(prepareCached),
@@ -245,8 +276,9 @@ export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
     ),
     (db) => Effect.sync(() => db.close())
   )
+  const connection = makeConnection(db)
   const acquirers = SqlClient.makeSqliteAcquirers({
-    connection: Effect.succeed(makeConnection(db)),
+    connection: Effect.succeed(connection),
     semaphore: yield* Semaphore.make(1),
     isTransaction: (connection) => connection.isTransaction()
   })
@@ -261,7 +293,14 @@ export const make = Effect.fnUntraced(function* (options: SqliteOptions) {
     beginTransaction: "BEGIN IMMEDIATE",
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
   })
-  return Object.assign(client, { withTransaction: beginWhenUnlocked(client.withTransaction, patience) })
+  const withTransaction = beginWhenUnlocked(client.withTransaction, patience)
+  const runEach: RunEach = (statement, rows) =>
+    Effect.flatMap(Effect.serviceOption(client.transactionService), (open) =>
+      Option.isSome(open)
+        ? connection.runEach(statement, rows)
+        : withTransaction(connection.runEach(statement, rows))
+    )
+  return Object.assign(client, { withTransaction, runEach }) satisfies SqliteClient
 })
 
 /**

@@ -105,7 +105,7 @@ export class Attachments extends Context.Service<
           key: "text",
           dedupe_key: "text"
         })
-        const sameAttachment = Dialect.sameAttachment(sql)
+        const sameAttachment = sql.literal(Dialect.sameAttachment(sql))
 
         const list = Effect.fnUntraced(function* (topicId: string, query: AttachmentQuery) {
           const { kind, limit, after_id } = query

@@ -15,7 +15,7 @@ import { EventLog } from "../core/EventLog.ts"
 import { Ids } from "../core/Ids.ts"
 import * as Trace from "../core/Trace.ts"
 import { WakeUp } from "../core/WakeUp.ts"
-import * as Dialect from "../database/Dialect.ts"
+import * as EachRow from "../database/EachRow.ts"
 import { storageFailure } from "../database/StorageFailure.ts"
 import { JobQueue } from "../jobs/JobQueue.ts"
 import { timestamp } from "../timestamp.ts"
@@ -68,12 +68,15 @@ export const makePosts = Effect.gen(function* () {
   const ids = yield* Ids
   const topics = yield* Topics
   const queue = yield* JobQueue
-  const givenMessages = Dialect.given(sql, {
+  const addMessages = EachRow.insert(sql, "messages", {
     id: "text",
     topic_id: "text",
     channel_id: "text",
     sender: "text",
-    content_raw: "text"
+    content_raw: "text",
+    version: "integer",
+    content_version: "integer",
+    created_at: "text"
   })
 
   /** Writes all posts or none. A post to a topic that does not exist fails, and the others are written. */
@@ -97,13 +100,7 @@ export const makePosts = Effect.gen(function* () {
         deleted_by: null
       })
     )
-    if (messages.length > 0) {
-      yield* sql`
-        INSERT INTO messages
-          (id, topic_id, channel_id, sender, content_raw, version, content_version, created_at)
-        SELECT id, topic_id, channel_id, sender, content_raw, 1, 1, ${created_at}
-        FROM ${givenMessages(messages)} ORDER BY position`
-    }
+    yield* addMessages(messages.map((message) => ({ ...message, content_version: 1 })))
     const numbers = yield* events.appendAll(
       messages.map((message) => ({
         name: "message.created",

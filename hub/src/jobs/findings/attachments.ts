@@ -5,6 +5,7 @@ import { EventLog, type NewEvent } from "../../core/EventLog.ts"
 import { Ids } from "../../core/Ids.ts"
 import { JsonText, spliceJson } from "../../core/JsonText.ts"
 import * as Dialect from "../../database/Dialect.ts"
+import * as EachRow from "../../database/EachRow.ts"
 import type { AttachmentDraft, Place, RunFindings } from "./drafts.ts"
 
 /** The identity of an attachment: two attachments with the same fact are the same one. */
@@ -55,16 +56,59 @@ export const makeAttachments = Effect.gen(function* () {
   const ids = yield* Ids
   const run = { message_id: "text", plugin_name: "text" } as const
   const givenRuns = Dialect.given(sql, run)
-  const givenRows = Dialect.given(sql, {
-    ...run,
-    id: "text",
-    topic_id: "text",
-    kind: "text",
-    key: "text",
-    dedupe_key: "text",
-    value_json: "text"
-  })
-  const sameAttachment = Dialect.sameAttachment(sql)
+  const keyColumns = { topic_id: "text", kind: "text", key: "text", dedupe_key: "text" } as const
+  const rowColumns = { id: "text", ...run, ...keyColumns, value_json: "text", created_at: "text" } as const
+  const givenRows = Dialect.given(sql, rowColumns)
+  const same = Dialect.sameAttachment(sql)
+
+  /** Adds those that do not exist yet, and returns their ids. */
+  const addAll = EachRow.run(
+    sql,
+    { id: "text", ...keyColumns, value_json: "text", message_id: "text", created_at: "text" },
+    {
+      sqlite: {
+        statement: `
+          INSERT INTO attachments
+            (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING`,
+        result: (ran, rows) =>
+          new Set(rows.filter((_, index) => ran[index]?.changes === 1).map(({ id }) => id))
+      },
+      other: (rows: ReadonlyArray<NewRow & { readonly created_at: string }>) =>
+        Effect.map(
+          sql<{ readonly id: string }>`
+            INSERT INTO attachments
+              (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
+            SELECT id, topic_id, kind, key, dedupe_key, value_json, message_id, 0, created_at
+            FROM ${givenRows(rows)} WHERE true
+            ON CONFLICT DO NOTHING RETURNING id`,
+          (added) => new Set(added.map(({ id }) => id))
+        )
+    }
+  )
+
+  /** Makes messages sources of the attachments that they hold. */
+  const addSources = EachRow.run(
+    sql,
+    { ...run, ...keyColumns },
+    {
+      sqlite: {
+        statement: `
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+          SELECT a.id, given.message_id, given.plugin_name
+          FROM (SELECT ? AS message_id, ? AS plugin_name, ? AS topic_id, ? AS kind, ? AS key, ? AS dedupe_key) AS given
+            JOIN attachments a ON ${same}
+          WHERE true ON CONFLICT DO NOTHING`,
+        result: () => undefined
+      },
+      other: (rows: ReadonlyArray<NewRow>) =>
+        Effect.asVoid(sql`
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
+          SELECT a.id, given.message_id, given.plugin_name
+          FROM ${givenRows(rows)} JOIN attachments a ON ${sql.literal(same)}
+          WHERE true ON CONFLICT DO NOTHING`)
+    }
+  )
 
   const from = (messageId: string, plugin: string | undefined) =>
     plugin === undefined
@@ -137,20 +181,9 @@ export const makeAttachments = Effect.gen(function* () {
         place
       }))
     })
-    const given = givenRows(drafts.map(({ row }) => row))
-    const added = yield* sql<{ readonly id: string }>`
-      INSERT INTO attachments
-        (id, topic_id, kind, key, dedupe_key, value_json, source_message_id, posted, created_at)
-      SELECT id, topic_id, kind, key, dedupe_key, value_json, message_id, 0, ${at}
-      FROM ${given} WHERE true
-      ON CONFLICT DO NOTHING RETURNING id`
-    yield* sql`
-      INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-      SELECT a.id, given.message_id, given.plugin_name
-      FROM ${given} JOIN attachments a ON ${sameAttachment}
-      WHERE true
-      ON CONFLICT DO NOTHING`
-    const addedIds = new Set(added.map(({ id }) => id))
+    const rows = drafts.map(({ row }) => row)
+    const addedIds = yield* addAll(rows.map((row) => ({ ...row, created_at: at })))
+    yield* addSources(rows)
     yield* events.appendAll(
       drafts.filter(({ row }) => addedIds.has(row.id)).map(({ row, place }) => eventOf(row, place, at)),
       at

@@ -5,6 +5,7 @@ import { EventLog, type NewEvent } from "../../core/EventLog.ts"
 import { Ids } from "../../core/Ids.ts"
 import { JsonText, listJson, spliceJson } from "../../core/JsonText.ts"
 import * as Dialect from "../../database/Dialect.ts"
+import * as EachRow from "../../database/EachRow.ts"
 import { type Offset, Pages } from "../../database/Pages.ts"
 import { v1Plugin } from "../../database/V1Copy.ts"
 import type { EnrichmentDraft, RunFindings } from "./drafts.ts"
@@ -53,14 +54,15 @@ export const makeEnrichments = Effect.gen(function* () {
   // Those of Agentlip v1 go with the first run of a linkifier on their message.
   const migrated = yield* Effect.cached(sql`SELECT 1 FROM meta WHERE key = 'migrated_from'`)
   const givenRuns = Dialect.given(sql, run)
-  const givenRows = Dialect.given(sql, {
+  const addRows = EachRow.insert(sql, "enrichments", {
     ...run,
     plugin_version: "text",
     id: "text",
     kind: "text",
     span_start: "integer",
     span_end: "integer",
-    data_json: "text"
+    data_json: "text",
+    created_at: "text"
   })
 
   const remove = (messageId: string, plugin?: string): Effect.Effect<void, SqlError.SqlError> =>
@@ -105,11 +107,7 @@ export const makeEnrichments = Effect.gen(function* () {
       rows.push(...some)
       enriched.push(eventOf(some, one))
     }
-    yield* sql`
-      INSERT INTO enrichments
-        (id, message_id, plugin_name, plugin_version, kind, span_start, span_end, data_json, created_at)
-      SELECT id, message_id, plugin_name, plugin_version, kind, span_start, span_end, data_json, ${at}
-      FROM ${givenRows(rows)}`
+    yield* addRows(rows.map((row) => ({ ...row, created_at: at })))
     yield* events.appendAll(enriched, at)
   })
 

@@ -12,6 +12,7 @@
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as Dialect from "../../database/Dialect.ts"
+import * as EachRow from "../../database/EachRow.ts"
 import { Hubs } from "../../database/Hubs.ts"
 import { type ClaimedJob, jobKeyOf, type JobKey, type JobMessage, type PostedContent } from "../Job.ts"
 import type { JobEnd } from "../JobStates.ts"
@@ -77,14 +78,9 @@ export class JobTable extends Context.Service<
       const hubs = yield* Hubs
       const key = { message_id: "text", content_version: "integer", plugin_name: "text" } as const
       const givenIds = Dialect.given(sql, { id: "text" })
-      const givenContents = Dialect.given(sql, {
-        message_id: "text",
-        content_version: "integer",
-        traceparent: "text"
-      })
       const givenKeys = Dialect.given(sql, key)
       const givenAttempts = Dialect.given(sql, { ...key, attempts: "integer" })
-      const givenEnds = Dialect.given(sql, { ...key, state: "text", error_json: "text" })
+      const givenEnds = Dialect.given(sql, { ...key, state: "text", error_json: "text", ended_at: "text" })
       const told = hubs.tell("jobs")
       const toldWhich = hubs.tell("jobs", "message_id")
 
@@ -99,15 +95,26 @@ export class JobTable extends Context.Service<
       const isGiven = sql.literal(`derivations.message_id = given.message_id
         AND derivations.content_version = given.content_version AND derivations.plugin_name = given.plugin_name`)
 
+      const addPosts = EachRow.insert(
+        sql,
+        "outbox",
+        {
+          message_id: "text",
+          content_version: "integer",
+          plugins_json: "text",
+          created_at: "text",
+          traceparent: "text"
+        },
+        told
+      )
       const post = (
         contents: ReadonlyArray<PostedContent>,
         plugins: ReadonlyArray<string>,
         created_at: string
-      ) =>
-        Effect.asVoid(sql`
-          INSERT INTO outbox (message_id, content_version, plugins_json, created_at, traceparent)
-          SELECT message_id, content_version, ${JSON.stringify(plugins)}, ${created_at}, traceparent
-          FROM ${givenContents(contents)}${told}`)
+      ) => {
+        const plugins_json = JSON.stringify(plugins)
+        return Effect.asVoid(addPosts(contents.map((content) => ({ ...content, plugins_json, created_at }))))
+      }
 
       const expandOldest = Effect.gen(function* () {
         const inOrder = sql`ORDER BY message_id, content_version LIMIT ${postsAtOnce}`
@@ -193,12 +200,26 @@ export class JobTable extends Context.Service<
           ({ length }) => length
         )
 
+      const endGiven = EachRow.run(
+        sql,
+        { state: "text", error_json: "text", ended_at: "text", ...key },
+        {
+          sqlite: {
+            statement: `UPDATE derivations SET state = ?, error_json = ?, ended_at = ?
+              WHERE message_id = ? AND content_version = ? AND plugin_name = ? AND state = 'pending'`,
+            result: (ran, jobs) => jobs.filter((_, index) => ran[index]?.changes === 1)
+          },
+          other: (jobs: ReadonlyArray<EndedJob & { readonly ended_at: string }>) =>
+            sql<JobKey>`
+              UPDATE derivations
+              SET state = given.state, error_json = given.error_json, ended_at = given.ended_at${letGo}
+              FROM ${givenEnds(jobs)}
+              WHERE ${isGiven} AND derivations.state = 'pending'${mine}
+              RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
+        }
+      )
       const end = (jobs: ReadonlyArray<EndedJob>, ended_at: string) =>
-        sql<JobKey>`
-          UPDATE derivations SET state = given.state, error_json = given.error_json, ended_at = ${ended_at}${letGo}
-          FROM ${givenEnds(jobs)}
-          WHERE ${isGiven} AND derivations.state = 'pending'${mine}
-          RETURNING derivations.message_id, derivations.content_version, derivations.plugin_name`
+        endGiven(jobs.map((job) => ({ ...job, ended_at })))
 
       const forgetErrors = (messageId: string) =>
         Effect.asVoid(sql`
