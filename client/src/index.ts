@@ -15,5 +15,8 @@ export type {
   Finding,
   LiveEvent,
   Message,
+  SearchIndex,
+  SearchResult,
+  Snippet,
   Topic
 } from "@agentlip/protocol"

@@ -13,6 +13,7 @@ import { listen } from "./listen.ts"
 import { msg } from "./msg/msg.ts"
 import { open } from "./open.ts"
 import { restore } from "./restore.ts"
+import { search } from "./search.ts"
 import { status } from "./status.ts"
 import { topic } from "./topic/topic.ts"
 
@@ -28,6 +29,7 @@ const commands = {
   topic: () => topic,
   msg: () => msg,
   attachment: () => attachment,
+  search: () => search,
   listen: () => listen,
   plugin: async () => (await import("./plugin/plugin.ts")).plugin,
   job: () => job,

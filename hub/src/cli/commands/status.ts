@@ -10,6 +10,7 @@ import { documentOf } from "../render/Errors.ts"
 import { show } from "../render/Output.ts"
 import { pluginTable, troubles } from "../render/PluginTable.ts"
 import { readersText } from "../render/Readers.ts"
+import { indexLines } from "../render/SearchResults.ts"
 
 const units = [
   ["d", 86_400],
@@ -26,9 +27,11 @@ const duration = (seconds: number): string => {
 const showHub = Effect.fnUntraced(function* ({ workspace, url, health: askHealth, ask }: HubClient) {
   const health = yield* askHealth
   const found = yield* ask((api) => api.reads.plugins())
-  yield* show({ workspace, url, health, ...found }, () => [
+  const { index } = yield* ask((api) => api.search.searchIndex())
+  yield* show({ workspace, url, health, ...found, search_index: index }, () => [
     `The hub of ${workspace} is up: ${url}, process ${health.pid}, for ${duration(health.uptime_seconds)}.`,
     readersText(health.read_auth === true),
+    ...indexLines(index),
     "",
     ...pluginTable(found.plugins),
     ...troubles(found)

@@ -50,7 +50,10 @@ const valued = [
   "key",
   "dedupe-key",
   "since",
-  "channel"
+  "until",
+  "channel",
+  "topic",
+  "in"
 ]
 
 const longNames: Readonly<Record<string, string>> = { w: "workspace", n: "limit", q: "query" }

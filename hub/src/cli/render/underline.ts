@@ -64,20 +64,24 @@ export const colourOf = (index: number): string => `\u001B[${colours[index % col
 /** Ends colours and underlines. */
 export const plain = "\u001B[0m"
 
-const styleOf = ({ spans }: Cell): string => {
+const styleOf = ({ spans }: Cell, colour: (index: number) => string): string => {
   const last = spans.at(-1)
   if (last === undefined) return ""
   // Bold if spans overlap.
-  return `\u001B[4m${spans.length > 1 ? "\u001B[1m" : ""}${colourOf(last)}`
+  return `\u001B[4m${spans.length > 1 ? "\u001B[1m" : ""}${colour(last)}`
 }
 
 /** The lines of a text with its spans underlined, for terminals with ANSI escape codes. */
-export const underlined = (text: string, spans: ReadonlyArray<TextSpan>): ReadonlyArray<string> =>
+export const underlined = (
+  text: string,
+  spans: ReadonlyArray<TextSpan>,
+  colour = colourOf
+): ReadonlyArray<string> =>
   cellsOf(text, spans, Number.POSITIVE_INFINITY).map((line) => {
     let shown = ""
     let style = ""
     for (const cell of line) {
-      const next = styleOf(cell)
+      const next = styleOf(cell, colour)
       if (next !== style) shown += (style === "" ? "" : plain) + next
       style = next
       shown += cell.shown

@@ -1,0 +1,140 @@
+/** The search index: how it is built for an existing database, and what a post and a search cost. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect } from "effect"
+import { SqlClient, Statement } from "effect/sql"
+import * as Dialect from "../src/database/Dialect.ts"
+import { eventually, type Json, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
+
+const search = (hub: TestHub, q: string, more = "") =>
+  Effect.map(hub.get(`/api/v1/search?q=${encodeURIComponent(q)}${more}`), ({ body }) => body)
+
+/** Writes messages as an earlier version has: without an index. */
+const insertMessages = Effect.fnUntraced(function* (
+  hub: TestHub,
+  count: number,
+  text: (n: number) => string
+) {
+  const { channel, topic } = yield* makeTopic(hub)
+  const sql = Context.get(hub.services, SqlClient.SqlClient)
+  const given = Dialect.given(sql, { id: "text", content: "text" })
+  for (let at = 0; at < count; at += 5_000) {
+    const rows = Array.from({ length: Math.min(5_000, count - at) }, (_, index) => ({
+      id: `0${(at + index).toString(16).padStart(16, "0")}`,
+      content: text(at + index)
+    }))
+    yield* Effect.orDie(sql`
+      INSERT INTO messages (id, topic_id, channel_id, sender, content_raw, version, content_version, created_at)
+      SELECT id, ${topic}, ${channel}, 'ada', content, 1, 1, '2026-01-01T00:00:00.000Z' FROM ${given(rows)}`)
+  }
+})
+
+/** Empties the index, as that of a database which an earlier version has made. */
+const forget = (hub: TestHub) =>
+  Effect.andThen(hub.rows("DELETE FROM search_documents"), hub.rows("DELETE FROM search_progress"))
+
+describe("the index", () => {
+  it.live(
+    "of an existing database is built in the background, the newest first, and goes on after a restart",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const count = 3_000
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const hub = yield* startHub({ workspace })
+            yield* insertMessages(hub, count, (n) => `old message number${n}`)
+            yield* hub.get("/api/v1/search?q=old")
+            yield* forget(hub)
+          })
+        )
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const hub = yield* startHub({ workspace })
+            const { index, results } = yield* search(hub, "number0 OR old", "&limit=1")
+            assert.strictEqual(index.total, count)
+            // The test posts while it is built.
+            if (!index.complete && results.length > 0)
+              assert.isAbove(Number(results[0].message.content_raw.slice(18)), 0)
+            const topics = yield* hub.rows("SELECT id FROM topics")
+            const fresh = { topic_id: topics[0].id, sender: "ada", content_raw: "brand new" }
+            yield* hub.post("/api/v1/messages", fresh)
+            assert.lengthOf((yield* search(hub, '"brand new"')).results, 1)
+          })
+        )
+        const hub = yield* startHub({ workspace })
+        const { index } = yield* eventually(
+          Effect.map(hub.get("/api/v1/search/index"), ({ body }) => body),
+          ({ index }: Json) => index.complete
+        )
+        assert.deepStrictEqual(index, { complete: true, done: count, total: count })
+        assert.strictEqual((yield* search(hub, "number0")).results.length, 1)
+        const newest = (yield* search(hub, "old", "&limit=2")).results
+        assert.deepStrictEqual(
+          newest.map(({ message }: Json) => message.content_raw),
+          [`old message number${count - 1}`, `old message number${count - 2}`]
+        )
+        const metrics = yield* Effect.promise(async () => (await fetch(`${hub.url}/metrics`)).text())
+        assert.include(metrics, "agentlip_search_index_left 0")
+      })
+  )
+
+  it.live("is not written by a post: no statement of a post names it", () =>
+    Effect.gen(function* () {
+      const texts: Array<string> = []
+      const record: Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          texts.push(statement.compile(false)[0])
+          return statement
+        })
+      const hub = yield* startHub().pipe(Effect.provideService(Statement.CurrentTransformer, record))
+      const { topic } = yield* makeTopic(hub)
+      const sql = Context.get(hub.services, SqlClient.SqlClient)
+      // With its own number of the newest message, the index has nothing to do in the background.
+      yield* Effect.orDie(sql`UPDATE search_progress SET newest_message = 'zzzz'`)
+      texts.length = 0
+      for (let n = 0; n < 20; n++)
+        yield* hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw: "text" })
+      const inserts = texts.filter((text) => text.includes("INSERT INTO messages"))
+      assert.lengthOf(inserts, 20)
+      const writes = texts.filter((text) => /INSERT INTO search|UPDATE search/.test(text))
+      assert.deepStrictEqual(writes, [])
+      assert.deepStrictEqual(yield* hub.rows("SELECT number FROM search_documents"), [])
+    })
+  )
+
+  it.live("answers a search of what every message has by reading a page, not all of them", () =>
+    Effect.gen(function* () {
+      const read: Array<string> = []
+      const record: Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          read.push(statement.compile(false)[0])
+          return statement
+        })
+      const hub = yield* startHub().pipe(Effect.provideService(Statement.CurrentTransformer, record))
+      const count = 6_000
+      yield* insertMessages(hub, count, (n) => `common ${n % 2 === 0 ? "even" : "odd"} word${n}`)
+      yield* eventually(search(hub, "common", "&limit=1"), ({ index }: Json) => index.complete)
+      const statementsOf = (q: string, more = "") =>
+        Effect.gen(function* () {
+          read.length = 0
+          const { results } = yield* search(hub, q, more)
+          const candidates = read.filter((text) => text.includes("AS passes")).length
+          return { results: results.length, candidates }
+        })
+      for (const q of [
+        "common",
+        "common even",
+        '"common odd"',
+        "common -odd",
+        "wor*",
+        "common OR even OR odd"
+      ])
+        assert.deepStrictEqual(yield* statementsOf(q), { results: 20, candidates: 1 }, q)
+      // Filters that few pass look at more, some hundreds at a time.
+      const filtered = yield* statementsOf("common", "&sender=nobody")
+      assert.strictEqual(filtered.results, 0)
+      assert.isAtMost(filtered.candidates, 14)
+      assert.deepStrictEqual(yield* statementsOf("even odd"), { results: 0, candidates: 1 })
+    })
+  )
+})
