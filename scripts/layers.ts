@@ -330,7 +330,15 @@ export const layers: ReadonlyArray<Layer> = [
       "hub/src/cli/plugins",
       "hub/src/cli/render"
     ],
-    mayImport: ["hub workspace", "hub database", "hub core", "hub plugins", "hub jobs", "hub messages"],
+    mayImport: [
+      "hub workspace",
+      "hub database",
+      "hub core",
+      "hub plugins",
+      "hub jobs",
+      "hub messages",
+      "hub search"
+    ],
     holds: "what commands share: flags, calls of a hub or of its reads, output"
   },
   {

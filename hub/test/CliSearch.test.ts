@@ -24,7 +24,7 @@ it.live(
       }
       yield* hub.post(`/api/v1/topics/${topic}/attachments`, {
         kind: "url",
-        value_json: { title: "How to deploy" }
+        value_json: { url: "https://example.com", title: "How to deploy" }
       })
 
       const text = yield* run("search", "deploy -draft*")

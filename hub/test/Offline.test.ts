@@ -38,7 +38,9 @@ const readsOf = (topic: string, message: string) => [
   ["msg", "tail", "general/first"],
   ["msg", "show", message],
   ["attachment", "list", topic],
+  ["search", "exam* OR (last -two)"],
   // Errors too.
+  ["search", "(last"],
   ["topic", "list", "nope"],
   ["msg", "show", "nope"],
   ["attachment", "list", "nope"]

@@ -4,10 +4,11 @@ import {
   InvalidInput,
   type Message,
   type SearchIn,
+  type SearchIndex,
   type SearchResult
 } from "@agentlip/protocol"
 import { Effect, Result } from "effect"
-import type { SqlClient, SqlError } from "effect/sql"
+import type { SqlClient } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { attachmentText } from "./documents.ts"
@@ -32,6 +33,13 @@ export interface SearchQuery {
   readonly limit?: number | undefined
   /** The `next` of the page before. */
   readonly after?: string | undefined
+}
+
+export interface SearchAnswer {
+  readonly results: ReadonlyArray<SearchResult>
+  /** The `after` of the next page; `null` on the last one. */
+  readonly next: string | null
+  readonly index: SearchIndex
 }
 
 /** Documents that one statement takes from the index. */
@@ -268,8 +276,6 @@ export const search = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, giv
   })
 
   const next: string | null = yield* read
-  return { results, next, index: yield* indexOf(sql) }
+  const answer: SearchAnswer = { results, next, index: yield* indexOf(sql) }
+  return answer
 })
-
-export type SearchAnswer = Effect.Success<ReturnType<typeof search>>
-export type SearchFailure = InvalidInput | SqlError.SqlError

@@ -5,11 +5,12 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Json } from "../flags/Globals.ts"
 import { channelFlag, channelOf, topicIdOf } from "../flags/Names.ts"
 import { limitFlag } from "../flags/Page.ts"
-import { connect, type HubClient } from "../hub/HubClient.ts"
+import { readFlags } from "../flags/ReadFlags.ts"
+import type { HubReader } from "../hub/HubReader.ts"
+import { reader } from "../hub/reader.ts"
 import { show } from "../render/Output.ts"
+import type { SearchQuery } from "../../search/search.ts"
 import { indexLines, resultLines } from "../render/SearchResults.ts"
-
-type Query = Parameters<Parameters<Parameters<HubClient["ask"]>[0]>[0]["search"]["search"]>[0]["query"]
 
 const time = (name: string, description: string) =>
   Flag.String(name).pipe(
@@ -19,7 +20,7 @@ const time = (name: string, description: string) =>
   )
 
 /** Reads pages until there are `limit` results. */
-const resultsOf = Effect.fnUntraced(function* (hub: HubClient, query: Query, limit: number) {
+const resultsOf = Effect.fnUntraced(function* (hub: HubReader, query: SearchQuery, limit: number) {
   const results: Array<SearchResult> = []
   let after = query.after
   while (true) {
@@ -67,10 +68,11 @@ export const search = Command.make(
       Flag.withMetavar("NEXT"),
       Flag.withDescription("Continue a search: the number that its output ends with"),
       Flag.optional
-    )
+    ),
+    ...readFlags
   },
-  Effect.fnUntraced(function* ({ text, channel, topic, limit, ...given }) {
-    const hub = yield* connect
+  Effect.fnUntraced(function* ({ text, channel, topic, limit, offline, database, ...given }) {
+    const hub = yield* reader({ offline, database })
     const query = {
       q: text.join(" "),
       channel_id: Option.isSome(channel) ? (yield* channelOf(hub, channel.value)).id : undefined,

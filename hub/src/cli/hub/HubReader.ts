@@ -2,6 +2,7 @@
 import type { Attachment, Channel, Enrichment, Finding, Job, Message, Topic } from "@agentlip/protocol"
 import type { Effect } from "effect"
 import type { Summary } from "../../database/Summary.ts"
+import type { SearchAnswer, SearchQuery } from "../../search/search.ts"
 import type { CommandError } from "../CommandError.ts"
 
 interface Page {
@@ -52,7 +53,10 @@ export interface HubReader {
   readonly workspace: string
   /** Every failure is a `CommandError` with its exit code. */
   readonly ask: <A>(
-    question: (api: { readonly reads: Reads }) => Effect.Effect<A, unknown>
+    question: (api: {
+      readonly reads: Reads
+      readonly search: { readonly search: Read<{ readonly query: SearchQuery }, SearchAnswer> }
+    }) => Effect.Effect<A, unknown>
   ) => Effect.Effect<A, CommandError>
 }
 

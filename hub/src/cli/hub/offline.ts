@@ -1,6 +1,6 @@
 /** Calls the reads of the API on a workspace's database, in this process. Loaded only when no hub runs. */
-import { Effect, Layer, type Redacted } from "effect"
-import { SqlError } from "effect/sql"
+import { Context, Effect, Layer, type Redacted } from "effect"
+import { SqlClient, SqlError } from "effect/sql"
 import { EventLog } from "../../core/EventLog.ts"
 import { Ids } from "../../core/Ids.ts"
 import { JsonText } from "../../core/JsonText.ts"
@@ -15,6 +15,7 @@ import { Attachments } from "../../messages/Attachments.ts"
 import { Messages } from "../../messages/Messages.ts"
 import { makeReads } from "../../messages/Reads.ts"
 import { Topics } from "../../messages/Topics.ts"
+import { search } from "../../search/search.ts"
 import { fromError } from "../CommandError.ts"
 import { toCommandError } from "./HubClient.ts"
 import type { OfflineReader, Reads } from "./HubReader.ts"
@@ -52,6 +53,7 @@ const readerOf = Effect.fnUntraced(function* (workspace: string, database: Offli
     Object.entries(calls).map(([name, call]) => [name, decoded(call as Call)])
     // The same calls, with the types that a client sees.
   ) as unknown as Reads
+  const sql = Context.get(context, SqlClient.SqlClient)
   const toError = toCommandError(workspace)
   const checked = <A>(read: Effect.Effect<A, unknown>) =>
     read.pipe(
@@ -60,7 +62,7 @@ const readerOf = Effect.fnUntraced(function* (workspace: string, database: Offli
     )
   const found: OfflineReader = {
     workspace,
-    ask: (question) => checked(question({ reads })),
+    ask: (question) => checked(question({ reads, search: { search: ({ query }) => search(sql, query) } })),
     summary: checked(Effect.provideContext(summaryOf, context))
   }
   return found
