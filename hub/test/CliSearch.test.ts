@@ -31,8 +31,8 @@ it.live(
       assert.strictEqual(text.code, 0, text.err)
       const lines = text.out.split("\n")
       assert.match(lines[0] ?? "", /^\S+Z {2}general\/first {2}attached url {2}\S+$/)
-      assert.strictEqual(lines[1], "  How to deploy")
-      assert.match(lines[3] ?? "", new RegExp(`general/first {2}ada {2}${ids[1]}$`))
+      assert.deepStrictEqual(lines.slice(1, 3), ["  https://example.com", "  How to deploy"])
+      assert.match(lines[4] ?? "", new RegExp(`general/first {2}ada {2}${ids[1]}$`))
       assert.notInclude(text.out, "\u001B")
       assert.include(text.out, "  2020 fake")
 
