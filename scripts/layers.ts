@@ -372,7 +372,7 @@ export const layers: ReadonlyArray<Layer> = [
   {
     name: "scripts",
     paths: ["scripts"],
-    mayImport: ["contract"],
+    mayImport: ["contract", "hub"],
     holds: "what is generated, checked and tried out in development"
   }
 ]

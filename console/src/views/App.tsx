@@ -16,10 +16,21 @@ import { PluginView } from "./PluginView.tsx"
 import { PluginsView } from "./PluginsView.tsx"
 import { tabs } from "./tabs.ts"
 
+/** In a narrow window, not all views fit: the current one is scrolled into sight. */
+const intoSight = (link: HTMLAnchorElement | null): void => {
+  if (link?.getAttribute("aria-current") === "page")
+    link.scrollIntoView({ block: "nearest", inline: "center" })
+}
+
 const Nav = ({ at }: { readonly at: Route["view"] }) => (
   <nav class="tabs" aria-label="Views">
     {tabs.map(({ view, path, title }) => (
-      <a key={view} href={path} aria-current={view === at ? "page" : undefined}>
+      <a
+        key={view}
+        href={path}
+        aria-current={view === at ? "page" : undefined}
+        ref={(link) => intoSight(link)}
+      >
         {title}
         {view === "messages" && unreadCount.value > 0 && (
           <span class="unread" role="img" aria-label="unread" />

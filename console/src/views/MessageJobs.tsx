@@ -58,23 +58,25 @@ export const MessageJobs = ({
         {jobs.some(isNotable) && <span class="why">why?</span>}
       </summary>
       <ul>
-        {jobs.map(({ plugin_name, state, error }) => (
-          <li key={plugin_name}>
-            <span class={`dot ${worst([{ state }])}`} aria-hidden="true" />
-            <a href={pathOf.plugin(plugin_name)}>
-              <Name text={plugin_name} />
-            </a>{" "}
-            {states[state]}
-            {error !== null && (
-              <>
-                <ErrorText error={error} />
-                <p>
-                  <a href={pathOf.playground(plugin_name, message)}>Try it in the playground</a>
-                </p>
-              </>
-            )}
-          </li>
-        ))}
+        {[...jobs.filter(isNotable), ...jobs.filter((job) => !isNotable(job))].map(
+          ({ plugin_name, state, error }) => (
+            <li key={plugin_name}>
+              <span class={`dot ${worst([{ state }])}`} aria-hidden="true" />
+              <a href={pathOf.plugin(plugin_name)}>
+                <Name text={plugin_name} />
+              </a>{" "}
+              {states[state]}
+              {error !== null && (
+                <>
+                  <ErrorText error={error} />
+                  <p>
+                    <a href={pathOf.playground(plugin_name, message)}>Try it in the playground</a>
+                  </p>
+                </>
+              )}
+            </li>
+          )
+        )}
       </ul>
       {jobs.some(({ state }) => state === "failed") && isSignedIn() && (
         <button type="button" onClick={retry}>

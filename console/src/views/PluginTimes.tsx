@@ -48,7 +48,8 @@ export const PluginTimes = ({ plugin }: { readonly plugin: PluginDetails }) => {
       <h2>Runs since the hub started</h2>
       <Outcomes runs={plugin.runs} />
       <p class="quiet">
-        <Sparkline values={rates} label="Runs a minute" /> {Math.round(rates.at(-1) ?? 0)} a minute now
+        {rates.length > 1 && <Sparkline values={rates} label="Runs a minute" />}{" "}
+        {Math.round(rates.at(-1) ?? 0)} a minute now
       </p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Times of runs">
         <table>
