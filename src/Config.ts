@@ -15,6 +15,7 @@ import { fileNames, filesOf, findConfigFile, importDefault } from "./config/file
 import { realOf } from "./paths.ts"
 import { configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { snapshotOf } from "./config/snapshot.ts"
+import { fromV1 } from "./config/v1.ts"
 import { ConfigError, type ConfigProblem } from "./Errors.ts"
 import { type FileStates, statesOf } from "./fileStates.ts"
 import { extractor, linkifier, makeSpec, type PluginSpec } from "./Plugin.ts"
@@ -57,6 +58,8 @@ export interface AgentlipConfig {
   readonly extractors?: ReadonlyArray<PluginEntry>
   /** `true`: the hub asks for its token on reads too. Default `false`: every user of the machine can read. */
   readonly readAuth?: boolean
+  /** Requests per second: of one client (default 100), and of all together (default 1,000). */
+  readonly rateLimits?: { readonly perClient?: number; readonly total?: number }
   /** What the hub removes once an hour. Default: nothing. */
   readonly retention?: {
     /** Remove events, ended jobs, cached outputs and finished backfills that are older. For example `"90 days"`. */
@@ -102,8 +105,12 @@ export interface LoadedConfig {
   readonly disabled: ReadonlyArray<string>
   /** Whether the hub asks for its token on reads too. Default `false`. */
   readonly readAuth: boolean
+  /** Requests per second that the hub accepts. Default: the hub's. */
+  readonly rateLimits?: { readonly perClient?: number; readonly total?: number }
   /** What the hub removes by itself. Default: nothing. */
   readonly retention?: RetentionOptions
+  /** Set if the file has the form of Agentlip v1: how to write it today. */
+  readonly notice?: string
 }
 
 /** What a hub says of all its plugins. */
@@ -154,8 +161,13 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   const file = yield* findConfigFile(root)
   if (file === undefined) return { file, specs: [], disabled: [], readAuth: false }
   const unreadable: Array<ConfigProblem> = []
-  const config = snapshotOf(yield* importDefault(file), unreadable)
+  const written = snapshotOf(yield* importDefault(file), unreadable)
   if (unreadable.length > 0) return yield* new ConfigError({ file, problems: unreadable })
+  const converted = yield* fromV1(root, written)
+  if (converted !== undefined && Result.isFailure(converted)) {
+    return yield* new ConfigError({ file, problems: converted.failure })
+  }
+  const config: unknown = converted?.success.config ?? written
   const decoded = yield* Effect.result(
     Schema.decodeUnknownEffect(configSchema(root, options.shipped), {
       errors: "all",
@@ -164,9 +176,12 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   )
   const problems = crossProblems(config)
   if (Result.isFailure(decoded)) problems.unshift(...problemsOf(config, decoded.failure.issue))
-  if (Result.isFailure(decoded) || problems.length > 0) return yield* new ConfigError({ file, problems })
+  if (Result.isFailure(decoded) || problems.length > 0) {
+    const placed = converted?.success.placed
+    return yield* new ConfigError({ file, problems: placed === undefined ? problems : problems.map(placed) })
+  }
 
-  const { linkifiers = [], extractors = [], readAuth = false, retention } = decoded.success
+  const { linkifiers = [], extractors = [], readAuth = false, rateLimits, retention } = decoded.success
   const isEnabled = (entry: Entry): boolean => entry.enabled !== false
   return {
     file,
@@ -176,7 +191,9 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     ],
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name),
     readAuth,
-    ...(retention === undefined ? {} : { retention })
+    ...(rateLimits === undefined ? {} : { rateLimits }),
+    ...(retention === undefined ? {} : { retention }),
+    ...(converted === undefined ? {} : { notice: converted.success.notice })
   }
 })
 

@@ -6,7 +6,7 @@ import type { ConfigProblem } from "../Errors.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"
-import { isObject, positiveTime, text } from "../spec/values.ts"
+import { isObject, positive, positiveTime, text } from "../spec/values.ts"
 import { pathText, shown } from "../text.ts"
 import { resolveModule, type ShippedPackages } from "./modulePath.ts"
 
@@ -42,6 +42,11 @@ const retention = Schema.Struct({
   )
 )
 
+const rateLimits = Schema.Struct({
+  perClient: Schema.optionalKey(positive),
+  total: Schema.optionalKey(positive)
+})
+
 /** The schema of a config file; `root` is the workspace's real path. */
 export const configSchema = (root: string, shipped?: ShippedPackages) => {
   const granted = resolved((given) => {
@@ -70,6 +75,7 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
     linkifiers: Schema.optionalKey(Schema.Array(entry)),
     extractors: Schema.optionalKey(Schema.Array(entry)),
     readAuth: Schema.optionalKey(Schema.Boolean),
+    rateLimits: Schema.optionalKey(rateLimits),
     retention: Schema.optionalKey(retention)
   })
 }

@@ -70,9 +70,9 @@ export const up = Command.make(
     rateLimit: Flag.Int("rate-limit").pipe(
       Flag.withMetavar("N"),
       Flag.withDescription(
-        "Requests per second of one client, and ten times as many of all; 0: no limits. Default: 100"
+        "Requests per second of one client, and ten times as many of all; 0: no limits. Default: rateLimits of the config, or 100"
       ),
-      Flag.withDefault(100)
+      Flag.optional
     ),
     ...serviceFlags,
     otlp: Flag.String("otlp").pipe(
@@ -116,7 +116,10 @@ export const up = Command.make(
       const workspace = yield* workspaceFolder
       const { file, specs, disabled, ...config } = yield* loadConfig(workspace, configDefaults)
       const readAuth = Option.getOrElse(readAuthFlag, () => config.readAuth)
-      const rateLimits = rateLimit === 0 ? (false as const) : { perClient: rateLimit, total: 10 * rateLimit }
+      const rateLimits = Option.match(rateLimit, {
+        onNone: () => config.rateLimits ?? {},
+        onSome: (perClient) => (perClient === 0 ? (false as const) : { perClient, total: 10 * perClient })
+      })
       const shared = {
         ...(Option.isSome(database) ? { database: database.value } : {}),
         ...(Option.isSome(redis) ? { redis: redis.value } : {})
@@ -149,6 +152,9 @@ export const up = Command.make(
         [`\nPlugins (${configSource(workspace, file)}):`, ...LoadReport.render(results, disabled)],
         LoadReport.entries(results, disabled)
       )
+      if (config.notice !== undefined) {
+        yield* Log.say(logFormat, ["", config.notice], [[config.notice, { file }]])
+      }
       return yield* Effect.never
     },
     (hub, { logFormat }) =>

@@ -71,7 +71,7 @@ export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
   const levels = (yield* load(workspace, probes)).map(level)
   const config = yield* Effect.result(loadConfig(workspace, configDefaults))
   if (Result.isFailure(config)) return [...levels, problem(config.failure.message, "correct the file")]
-  const { file, specs, readAuth } = config.success
+  const { file, specs, readAuth, notice } = config.success
   if (file === undefined) {
     return [
       ...levels,
@@ -82,5 +82,9 @@ export const pluginChecks = Effect.fnUntraced(function* (workspace: string) {
     ]
   }
   const plugins = (yield* load(workspace, specs)).map(plugin)
-  return [...levels, ok(readAuth ? `${file}, with readAuth: reads need the token` : file), ...plugins]
+  const found =
+    notice === undefined
+      ? ok(readAuth ? `${file}, with readAuth: reads need the token` : file)
+      : warning(`${file} has the form of Agentlip v1`, notice)
+  return [...levels, found, ...plugins]
 })
