@@ -7,7 +7,7 @@ import { tables } from "./tables.ts"
 interface Budget {
   readonly what: string
   readonly bound: `${"<=" | ">="} ${number}`
-  readonly unit: "x" | "ms" | "MB" | "msg/s"
+  readonly unit: "x" | "ms" | "MB" | "msg/s" | "messages"
   /** One figure a round; none where what it needs was not measured. */
   readonly of: (figures: ReadonlyArray<Figure>) => ReadonlyArray<number>
 }
@@ -32,13 +32,15 @@ const lowest =
     )
   }
 
+const baseline = "bare node:http + node:sqlite"
+
 const besideKill = (table: string, name: string) =>
   against(table, `${name}, beside a spinning plugin`, `${name}, alone`)
 
 export const budgets: ReadonlyArray<Budget> = [
   {
     what: "warm, 64 callers: beside Piscina at 64 tasks a worker, the faster of its ways to wait",
-    bound: ">= 1.5",
+    bound: ">= 1.2",
     unit: "x",
     of: lowest(
       against(tables.warm, "agentlip", "piscina, 64 a worker, async"),
@@ -53,13 +55,13 @@ export const budgets: ReadonlyArray<Budget> = [
   },
   {
     what: "warm, one caller, p50: beside a bare postMessage round trip",
-    bound: "<= 1.2",
+    bound: "<= 1.25",
     unit: "x",
     of: against(tables.oneCaller, "agentlip", "bare postMessage")
   },
   {
     what: "fresh isolate, spare ready, p50: beside new Worker and its first answer",
-    bound: "<= 0.15",
+    bound: "<= 0.12",
     unit: "x",
     of: against(tables.fresh, "agentlip", "bare new Worker")
   },
@@ -71,7 +73,7 @@ export const budgets: ReadonlyArray<Budget> = [
   },
   {
     what: "spinning process: deadline -> gone, p95",
-    bound: "<= 5",
+    bound: "<= 8",
     unit: "ms",
     of: absolute(tables.kill, "agentlip, process")
   },
@@ -101,27 +103,69 @@ export const budgets: ReadonlyArray<Budget> = [
   },
   {
     what: "process level, warm, 64 callers: beside thread level",
-    bound: ">= 0.75",
+    bound: ">= 1",
     unit: "x",
     of: against(tables.warm, "agentlip, process", "agentlip")
   },
   {
     what: "process level, fresh, spare ready, p50: beside a bare spawn and its first answer",
-    bound: "<= 0.1",
+    bound: "<= 0.08",
     unit: "x",
     of: against(tables.fresh, "agentlip, process", "bare spawn of node")
   },
   {
-    what: "messages derived by 3 plugins and committed (20 x 48)",
-    bound: ">= 960",
-    unit: "msg/s",
-    of: absolute(tables.derived, "agentlip hub, 3 plugins")
+    what: "fresh isolates, 4 callers without a pause: beside new Worker",
+    bound: ">= 0.8",
+    unit: "x",
+    of: against(tables.freshMany, "agentlip", "bare new Worker")
+  },
+  {
+    what: "POST /messages, no plugins: beside the baseline",
+    bound: ">= 0.7",
+    unit: "x",
+    of: against(tables.posts, "agentlip, no plugins", baseline)
+  },
+  {
+    what: "POST /messages, no plugins, p99: beside the baseline",
+    bound: "<= 1",
+    unit: "x",
+    of: against(tables.postsTail, "agentlip, no plugins", baseline)
+  },
+  {
+    what: "POST /messages, no plugins, processor time of the main thread: beside the baseline",
+    bound: "<= 1.43",
+    unit: "x",
+    of: against(tables.postsCpu, "agentlip, no plugins", baseline)
   },
   {
     what: "POST /messages with 3 plugins: beside none",
     bound: ">= 0.9",
     unit: "x",
-    of: against(tables.posts, "agentlip hub, 3 plugins", "the hub, no plugins")
+    of: against(tables.posts, "agentlip, 3 plugins", "agentlip, no plugins")
+  },
+  {
+    what: "post -> findings of 3 process plugins, at the highest rate of posts",
+    bound: ">= 1500",
+    unit: "msg/s",
+    of: absolute(tables.sustained, "agentlip, 3 plugins")
+  },
+  {
+    what: "messages with open jobs, at most, at that rate",
+    bound: "<= 5000",
+    unit: "messages",
+    of: absolute(tables.backlog, "agentlip, 3 plugins")
+  },
+  {
+    what: "post -> last finding at 100 posts a second, p50",
+    bound: "<= 8",
+    unit: "ms",
+    of: absolute(tables.found, "agentlip, 3 plugins")
+  },
+  {
+    what: "post -> last finding at 100 posts a second, p99",
+    bound: "<= 40",
+    unit: "ms",
+    of: absolute(tables.foundTail, "agentlip, 3 plugins")
   },
   {
     what: "hub start -> ready, no plugins",
@@ -131,7 +175,7 @@ export const budgets: ReadonlyArray<Budget> = [
   },
   {
     what: "hub start -> ready, 5 process plugins",
-    bound: "<= 1200",
+    bound: "<= 1000",
     unit: "ms",
     of: absolute(tables.start, "hub, 5 process plugins")
   },
@@ -167,11 +211,22 @@ export const budgets: ReadonlyArray<Budget> = [
   }
 ]
 
+/** `unclear`: the bound lies between the best and the worst round. Then only a quieter machine can tell. */
+export type Judgement = "met" | "missed" | "unclear"
+
 export interface Verdict extends Summary {
   readonly what: string
   readonly bound: string
   readonly unit: string
-  readonly kept: boolean
+  readonly judgement: Judgement
+}
+
+const judgementOf = (bound: string, { min, max }: Summary): Judgement => {
+  const limit = Number(bound.slice(3))
+  const [worst, best] = bound.startsWith("<") ? [-max, -min] : [min, max]
+  const needed = bound.startsWith("<") ? -limit : limit
+  if (worst >= needed) return "met"
+  return best >= needed ? "unclear" : "missed"
 }
 
 /** Those budgets whose figures were measured. */
@@ -180,21 +235,19 @@ export const judge = (figures: ReadonlyArray<Figure>): ReadonlyArray<Verdict> =>
     const rounds = of(figures)
     if (rounds.length === 0) return []
     const found = summary(rounds)
-    const limit = Number(bound.slice(3))
-    const kept = bound.startsWith("<") ? found.median <= limit : found.median >= limit
-    return [{ what, bound, unit, kept, ...found }]
+    return [{ what, bound, unit, judgement: judgementOf(bound, found), ...found }]
   })
 
 export const budgetTable = (verdicts: ReadonlyArray<Verdict>, markdown: boolean): string =>
   grid(
     [
       ["budget", "bound", "median", "rounds", ""],
-      ...verdicts.map(({ what, bound, unit, kept, median, min, max }) => [
+      ...verdicts.map(({ what, bound, unit, judgement, median, min, max }) => [
         what,
         `${bound} ${unit}`,
         number(median),
         `${number(min)} - ${number(max)}`,
-        kept ? "PASS" : "FAIL"
+        judgement
       ])
     ],
     markdown

@@ -32,6 +32,8 @@ export const find = (figures: ReadonlyArray<Figure>, table: string, contender: s
 export interface Scale {
   readonly quick: boolean
   readonly rounds: number
+  /** Seconds that a suite may take. Rounds that would begin later are left out, but never the first two. */
+  readonly seconds: number
   /** Milliseconds of one contender's turn. */
   readonly turn: number
   /** Calls before anything is measured, enough for what is compiled to be so, in at most so many milliseconds. */
@@ -43,18 +45,34 @@ export interface Scale {
 /** Measures, on the levels that run here; whatever it starts has ended when it answers. */
 export type Suite = (scale: Scale, levels: ReadonlyArray<IsolationLevel>) => Promise<ReadonlyArray<Figure>>
 
-/** Has every contender measured once a round, in turns, so that a slow minute of the machine is everybody's. */
+export interface Rounds {
+  /** At most this many. Default the scale's. */
+  readonly most?: number
+  /** The part of the suite's time that these rounds may take. Default 1. */
+  readonly share?: number
+}
+
+/**
+ * Measures every contender once a round. They take turns, so that a slow minute of the machine affects all of them.
+ * Stops when the suite's time is over, after two rounds at the earliest.
+ */
 export const alternate = async <Contender, Measured>(
-  rounds: number,
+  scale: Scale,
   contenders: ReadonlyArray<Contender>,
-  measure: (contender: Contender, round: number) => Promise<Measured>
+  measure: (contender: Contender, round: number) => Promise<Measured>,
+  { most = scale.rounds, share = 1 }: Rounds = {}
 ): Promise<ReadonlyArray<readonly [Contender, ReadonlyArray<Measured>]>> => {
   const all = contenders.map((contender) => [contender, new Array<Measured>()] as const)
+  const begin = performance.now()
+  const rounds = Math.min(most, scale.rounds)
   for (let round = 0; round < rounds; round++) {
-    // Every other round the other way round: nobody is always measured after the same neighbour.
+    // Every other round in reverse: no contender is always measured after the same neighbour.
     for (const [contender, measured] of round % 2 === 0 ? all : all.toReversed()) {
       measured.push(await measure(contender, round))
     }
+    // The next round takes about as long as those before.
+    const next = ((performance.now() - begin) * (round + 2)) / (round + 1)
+    if (round > 0 && next > scale.seconds * share * 1_000) break
   }
   return all
 }

@@ -1,7 +1,7 @@
 /** A real hub in a process and a workspace of its own, and requests to it. */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { type Agent, request } from "node:http"
+import { Agent, request } from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -25,6 +25,10 @@ export interface Hub extends Server {
   readonly ended: Promise<number | NodeJS.Signals>
   /** Jobs in each state, as the hub's database has them; the hub is not asked. */
   readonly jobs: () => ReadonlyMap<unknown, number>
+  /** Messages with jobs that have not ended, as the hub's database has them. */
+  readonly open: () => number
+  /** Stops the hub and keeps its workspace. */
+  readonly end: () => Promise<number | NodeJS.Signals>
   /** Stops the hub and removes its workspace; answers how it ended, and again when called again. */
   readonly stop: () => Promise<number | NodeJS.Signals>
 }
@@ -63,12 +67,15 @@ export const startHub = async ({ config, files = [], flags = [], log }: HubSetup
     fs.copyFileSync(from, path.join(workspace, "plugins", path.basename(from)))
   }
   fs.writeFileSync(path.join(workspace, "agentlip.config.ts"), `export default ${JSON.stringify(config)}\n`)
-  const main = ["--conditions=@agentlip/source", inRepository("hub/src/main.ts"), "up"]
+  const bin = inRepository("hub/bin/agentlip.js")
+  if (!fs.existsSync(inRepository("hub/dist/agentlip.js")))
+    throw new Error("The hub is not built; run npm run build:all")
   const child = spawn(
     process.execPath,
     [
       ...(process.env["HUB_FLAGS"]?.split(" ") ?? []),
-      ...main,
+      bin,
+      "up",
       "--workspace",
       workspace,
       "--port",
@@ -90,11 +97,17 @@ export const startHub = async ({ config, files = [], flags = [], log }: HubSetup
   )
   const database = new DatabaseSync(path.join(workspace, ".agentlip", "db.sqlite3"), { readOnly: true })
   const count = database.prepare("SELECT state, count(*) AS jobs FROM derivations GROUP BY state")
+  const open = database.prepare(
+    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(DISTINCT message_id) FROM derivations WHERE state = 'pending') AS open"
+  )
   let stopped: Promise<number | NodeJS.Signals> | undefined
-  const stop = async (): Promise<number | NodeJS.Signals> => {
-    database.close()
+  const end = (): Promise<number | NodeJS.Signals> => {
+    if (database.isOpen) database.close()
     child.kill("SIGINT")
-    const how = await ended
+    return ended
+  }
+  const stop = async (): Promise<number | NodeJS.Signals> => {
+    const how = await end()
     fs.rmSync(workspace, { recursive: true })
     return how
   }
@@ -104,6 +117,8 @@ export const startHub = async ({ config, files = [], flags = [], log }: HubSetup
     workspace,
     ended,
     jobs: () => new Map(count.all().map(({ state, jobs }) => [state, Number(jobs)])),
+    open: () => Number(open.get()?.["open"]),
+    end,
     stop: () => (stopped ??= stop())
   }
 }
@@ -149,3 +164,21 @@ export const call = <Answer>(
     sent.on("error", reject)
     sent.end(body === undefined ? undefined : JSON.stringify(body))
   })
+
+interface Created {
+  readonly id: string
+}
+
+/** Makes a channel and a topic in it, and returns the topic's id. */
+export const makeTopic = async (hub: Server): Promise<string> => {
+  const agent = new Agent()
+  const { channel } = await call<{ readonly channel: Created }>(agent, hub, "POST", "/api/v1/channels", {
+    name: "bench"
+  })
+  const { topic } = await call<{ readonly topic: Created }>(agent, hub, "POST", "/api/v1/topics", {
+    channel_id: channel.id,
+    title: "bench"
+  })
+  agent.destroy()
+  return topic.id
+}

@@ -2,8 +2,12 @@
  * `npm run bench`: the runtime, everything switched on, beside its peers in the same run. See docs/performance.md.
  *
  * Options: `--quick` (fewer and shorter rounds, without isolates and memory), `--only SUITE,…`, `--soak RUNS`, `--markdown`, `--json FILE`,
- * `--compare FILE` (a run that `--json` has recorded). Exit code 1 if a budget is missed and `--strict` is given.
+ * `--compare FILE` (a run that `--json` has recorded; default `bench/recorded.json` if it exists). Exit code 1 if a budget
+ * is missed and `--strict` is given.
  */
+import { existsSync } from "node:fs"
+import { loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { budgetTable, judge } from "./budgets.ts"
 import { changeTable, compare } from "./compare.ts"
@@ -13,6 +17,9 @@ import { measure } from "./measure.ts"
 import { record, recorded } from "./record.ts"
 import { report, title } from "./report.ts"
 import { isSuiteName, suites } from "./suites.ts"
+
+/** The run of the last release. */
+const recordedFile = fileURLToPath(new URL("./recorded.json", import.meta.url))
 
 const { values: options } = parseArgs({
   options: {
@@ -26,7 +33,7 @@ const { values: options } = parseArgs({
   }
 })
 const { quick, markdown } = options
-const scale: Scale = {
+const scale: Omit<Scale, "seconds"> = {
   quick,
   rounds: quick ? 2 : 5,
   turn: quick ? 60 : 600,
@@ -42,11 +49,19 @@ const chosen = (options.only?.split(",") ?? standard).map((name) => {
   throw new Error(`There is no suite "${name}"; there are ${Object.keys(suites).join(", ")}`)
 })
 // Before anything is measured: a file that cannot be read is said at once.
-const before = options.compare === undefined ? undefined : recorded(options.compare)
+const before =
+  options.compare !== undefined
+    ? recorded(options.compare)
+    : existsSync(recordedFile)
+      ? recorded(recordedFile)
+      : undefined
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 /** Beside the report, which may go into a file. */
 const tell = (text: string): void => void process.stderr.write(`${text}\n`)
+
+const [load = 0] = loadavg()
+if (load > 0.3) tell(`other programs use this machine (load ${load.toFixed(1)}): figures will be noisy`)
 
 const levels = await availableLevels(tell)
 const figures: Array<Figure> = []
@@ -63,4 +78,4 @@ if (before !== undefined) {
   say(`${title("Changes", markdown)}\n${changeTable(compare(before, figures), markdown)}\n`)
 }
 if (options.json !== undefined) record(options.json, figures, verdicts)
-if (options.strict && verdicts.some(({ kept }) => !kept)) process.exitCode = 1
+if (options.strict && verdicts.some(({ judgement }) => judgement === "missed")) process.exitCode = 1

@@ -18,12 +18,12 @@ const file = fileURLToPath(new URL("./part.ts", import.meta.url))
 
 export const measure = async (
   suite: SuiteName,
-  scale: Scale,
+  scale: Omit<Scale, "seconds">,
   levels: ReadonlyArray<IsolationLevel>
 ): Promise<ReadonlyArray<Figure>> => {
   const figures: Array<Figure> = []
-  for (const [part, { compiled }] of suites[suite].entries()) {
-    figures.push(...(await inProcess({ suite, part, compiled, scale, levels })))
+  for (const [part, { compiled, seconds }] of suites[suite].entries()) {
+    figures.push(...(await inProcess({ suite, part, compiled, scale: { ...scale, seconds }, levels })))
   }
   return figures
 }

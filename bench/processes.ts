@@ -45,3 +45,22 @@ export const isAlive = (pid: number): boolean => {
     return false
   }
 }
+
+export interface Cpu {
+  /** Microseconds of all threads of the process. */
+  readonly all: number
+  /** Microseconds of its main thread. */
+  readonly main: number
+}
+
+/** Processor time that a process has used since its start; NaN where the kernel does not say. */
+export const cpuOf = (pid: number): Cpu => {
+  const ofThread = (thread: number | string): number =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1_000
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    return { all: threads.reduce((sum, thread) => sum + ofThread(thread), 0), main: ofThread(pid) }
+  } catch {
+    return { all: Number.NaN, main: Number.NaN }
+  }
+}

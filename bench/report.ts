@@ -31,6 +31,14 @@ export const title = (text: string, markdown: boolean): string => (markdown ? `#
 const cost = (rounds: ReadonlyArray<number> | undefined): string =>
   rounds === undefined ? "" : number(median(rounds))
 
+/** Rounds that differ this much from their median say little: another run may give another figure. */
+const noise = 0.25
+
+const spreadText = (rounds: ReadonlyArray<number>): string => {
+  const share = spread(rounds)
+  return `±${Math.round(share * 100)}%${share > noise ? " noise" : ""}`
+}
+
 /** One table, the runtime's own figure divided by each other's beside it. */
 const table = (figures: ReadonlyArray<Figure>, markdown: boolean): string => {
   const ours = figures.find(({ contender }) => contender.startsWith("agentlip"))
@@ -43,7 +51,7 @@ const table = (figures: ReadonlyArray<Figure>, markdown: boolean): string => {
     return [
       figure.contender,
       number(value),
-      `±${Math.round(spread(figure.rounds) * 100)}%`,
+      spreadText(figure.rounds),
       ...(ours !== undefined && others ? [ratio] : []),
       ...(costs ? [cost(figure.cost?.cpu), cost(figure.cost?.mainThread), share] : [])
     ]

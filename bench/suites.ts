@@ -2,36 +2,40 @@
 import type { Suite } from "./figures.ts"
 import { callers, isolates, sizes } from "./suites/dimensions.ts"
 import { fresh } from "./suites/fresh.ts"
+import { hub } from "./suites/hub.ts"
 import { kill } from "./suites/kill.ts"
 import { memory } from "./suites/memory.ts"
 import { plugins } from "./suites/plugins.ts"
-import { posts } from "./suites/posts.ts"
 import { soak } from "./suites/soak.ts"
 import { start } from "./suites/start.ts"
 import { stagesCompiled, stagesInterpreted } from "./suites/stages.ts"
 import { warm } from "./suites/warm.ts"
 
 interface Part {
+  /** How long the suite may take. All together are less than six minutes. */
+  readonly seconds: number
   readonly measure: Suite
   /** Whether schemas are compiled, as an application has them that wants speed. */
   readonly compiled: boolean
 }
 
-const compiled = (measure: Suite): ReadonlyArray<Part> => [{ measure, compiled: true }]
+const compiled = (measure: Suite, seconds: number): ReadonlyArray<Part> => [
+  { measure, compiled: true, seconds }
+]
 
 export const suites = {
-  warm: compiled(warm),
-  callers: compiled(callers),
-  sizes: compiled(sizes),
-  isolates: compiled(isolates),
-  plugins: compiled(plugins),
-  fresh: compiled(fresh),
-  kill: compiled(kill),
-  memory: compiled(memory),
-  soak: compiled(soak),
-  posts: compiled(posts),
-  start: compiled(start),
-  stages: [...compiled(stagesCompiled), { measure: stagesInterpreted, compiled: false }]
+  warm: compiled(warm, 55),
+  callers: compiled(callers, 15),
+  sizes: compiled(sizes, 20),
+  isolates: compiled(isolates, 10),
+  plugins: compiled(plugins, 20),
+  fresh: compiled(fresh, 30),
+  kill: compiled(kill, 30),
+  memory: compiled(memory, 15),
+  soak: compiled(soak, 25),
+  hub: compiled(hub, 90),
+  start: compiled(start, 30),
+  stages: [...compiled(stagesCompiled, 8), { measure: stagesInterpreted, compiled: false, seconds: 8 }]
 } satisfies { readonly [name: string]: ReadonlyArray<Part> }
 
 export type SuiteName = keyof typeof suites

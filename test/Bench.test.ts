@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { budgets, judge } from "../bench/budgets.ts"
 import { compare } from "../bench/compare.ts"
-import type { Figure } from "../bench/figures.ts"
+import type { Figure, Scale } from "../bench/figures.ts"
 import { alternate } from "../bench/figures.ts"
 import { grid, number, report } from "../bench/report.ts"
 import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
@@ -55,25 +55,32 @@ describe("budgets", () => {
   ]
 
   it("is judged against the faster of a peer's ways", () => {
-    const [kept] = judge(rows(150, 100, 50))
-    assert.deepInclude(kept, { kept: true, median: 1.5 })
-    const [missed] = judge(rows(150, 100, 101))
-    assert.isFalse(missed?.kept)
+    const [met] = judge(rows(150, 100, 50))
+    assert.deepInclude(met, { judgement: "met", median: 1.5 })
+    const [missed] = judge(rows(150, 100, 130))
+    assert.strictEqual(missed?.judgement, "missed")
   })
 
   it("says nothing of what was not measured", () => {
     assert.deepStrictEqual(judge([]), [])
   })
 
+  const killed = (...rounds: ReadonlyArray<number>) =>
+    judge([figure({ table: tables.kill, unit: "ms", better: "less", rounds })])[0]?.judgement
+
   it("bounds from above too", () => {
-    const killed = (ms: number) =>
-      judge([figure({ table: tables.kill, unit: "ms", better: "less", rounds: [ms] })])[0]?.kept
-    assert.isTrue(killed(5))
-    assert.isFalse(killed(5.1))
+    assert.strictEqual(killed(5), "met")
+    assert.strictEqual(killed(5.1), "missed")
+  })
+
+  it("is unclear if the bound lies among the rounds", () => {
+    assert.strictEqual(killed(3, 4, 5), "met")
+    assert.strictEqual(killed(3, 4, 6), "unclear")
+    assert.strictEqual(killed(6, 7), "missed")
   })
 
   it("misses where a figure is no number", () => {
-    assert.isFalse(judge([figure({ table: tables.kill, rounds: [Number.NaN] })])[0]?.kept)
+    assert.strictEqual(killed(Number.NaN), "missed")
   })
 
   it("has each budget of its own", () => {
@@ -129,6 +136,11 @@ describe("report", () => {
     )
   })
 
+  it("marks figures whose rounds are far apart", () => {
+    assert.match(report([figure({ rounds: [10, 14, 20] })], true), /±36% noise/)
+    assert.notMatch(report([figure({ rounds: [10, 11, 12] })], true), /noise/)
+  })
+
   it("puts our figure beside each other's", () => {
     const text = report([figure({ rounds: [30] }), figure({ contender: "a peer", rounds: [10] })], true)
     assert.include(text, "### warm, 64 callers, one worker (more is better)")
@@ -136,15 +148,36 @@ describe("report", () => {
   })
 })
 
-it("alternate gives everyone a turn a round, and does not keep the order", async () => {
-  const order: Array<string> = []
-  const measured = await alternate(2, ["a", "b"], async (name, round) => {
-    order.push(name)
-    return round
+describe("alternate", () => {
+  const scale: Scale = {
+    quick: false,
+    rounds: 2,
+    seconds: 60,
+    turn: 1,
+    warmUp: { calls: 1, millis: 1 },
+    soak: 1
+  }
+
+  it("gives everyone a turn a round, and does not keep the order", async () => {
+    const order: Array<string> = []
+    const measured = await alternate(scale, ["a", "b"], async (name, round) => {
+      order.push(name)
+      return round
+    })
+    assert.deepStrictEqual(order, ["a", "b", "b", "a"])
+    assert.deepStrictEqual(measured, [
+      ["a", [0, 1]],
+      ["b", [0, 1]]
+    ])
   })
-  assert.deepStrictEqual(order, ["a", "b", "b", "a"])
-  assert.deepStrictEqual(measured, [
-    ["a", [0, 1]],
-    ["b", [0, 1]]
-  ])
+
+  it("stops after two rounds if the suite has no time left", async () => {
+    const measured = await alternate({ ...scale, rounds: 9, seconds: 0 }, ["a"], async (_, round) => round)
+    assert.deepStrictEqual(measured, [["a", [0, 1]]])
+  })
+
+  it("does at most as many rounds as are wanted", async () => {
+    const measured = await alternate({ ...scale, rounds: 9 }, ["a"], async (_, round) => round, { most: 3 })
+    assert.deepStrictEqual(measured, [["a", [0, 1, 2]]])
+  })
 })

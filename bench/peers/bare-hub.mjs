@@ -19,7 +19,7 @@ for (const pragma of [
 const begin = db.prepare("BEGIN IMMEDIATE")
 const commit = db.prepare("COMMIT")
 const rollback = db.prepare("ROLLBACK")
-const topicOf = db.prepare("SELECT channel_id FROM topics WHERE id = ?")
+const touchTopic = db.prepare("UPDATE topics SET updated_at = ? WHERE id = ? RETURNING channel_id")
 const addMessage = db.prepare(
   `INSERT INTO messages (id, topic_id, channel_id, sender, content_raw, version, content_version, created_at)
     VALUES (?, ?, ?, ?, ?, 1, 1, ?)`
@@ -48,13 +48,13 @@ const nextId = () => {
 const post = ({ topic_id, sender, content_raw }) => {
   begin.run()
   try {
-    const topic = topicOf.get(topic_id)
+    const created_at = new Date().toISOString()
+    const topic = touchTopic.get(created_at, topic_id)
     if (topic === undefined) {
       rollback.run()
       return undefined
     }
     const { channel_id } = topic
-    const created_at = new Date().toISOString()
     const id = nextId()
     const none = { edited_at: null, deleted_at: null, deleted_by: null }
     const message = { id, topic_id, channel_id, sender, content_raw, version: 1, created_at, ...none }

@@ -13,8 +13,11 @@ const measure = async (
   contenders: ReadonlyArray<Contender>,
   callers: number
 ): Promise<ReadonlyArray<Figure>> => {
-  const measured = await alternate(Math.min(scale.rounds, 3), contenders, (contender) =>
-    throughput(contender, callers, scale.turn / 2)
+  const measured = await alternate(
+    scale,
+    contenders,
+    (contender) => throughput(contender, callers, scale.turn / 2),
+    { most: 3, share: 0.15 }
   )
   return measured.map(([{ name }, rounds]) => ({
     table,

@@ -31,17 +31,23 @@ export const fresh: Suite = async (scale, levels) => {
   // The first call of each loads what is loaded once.
   for (const contender of contenders) await contender.once()
   const calls = scale.quick ? 4 : 12
-  const paced = await alternate(scale.rounds, contenders, async (contender) => {
-    const taken: Array<number> = []
-    for (let call = 0; call < calls; call++) {
-      await sleep(pause)
-      taken.push(await contender.once())
-    }
-    return median(taken)
-  })
-  const many = await alternate(Math.min(scale.rounds, 3), contenders, (contender) =>
-    throughput(contender, 4, 2 * scale.turn)
+  const paced = await alternate(
+    scale,
+    contenders,
+    async (contender) => {
+      const taken: Array<number> = []
+      for (let call = 0; call < calls; call++) {
+        await sleep(pause)
+        taken.push(await contender.once())
+      }
+      return median(taken)
+    },
+    { share: 0.6 }
   )
+  const many = await alternate(scale, contenders, (contender) => throughput(contender, 4, 2 * scale.turn), {
+    most: 3,
+    share: 0.4
+  })
   for (const contender of contenders) await contender.close()
   return [
     ...paced.map(

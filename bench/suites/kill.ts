@@ -15,20 +15,25 @@ const deaths: Suite = async (scale, levels) => {
   const runtime = makeRuntime({ spares: 3, prepare: levels })
   const plugins = await runtime.runPromise(PluginRuntime)
   const kills = scale.quick ? 5 : 20
-  const measured = await alternate(scale.quick ? 1 : 3, levels, async (level) => {
-    const spec = spins(level, deadline)
-    const taken: Array<number> = []
-    for (let kill = 0; kill < kills; kill++) {
-      // The deadline is meant for the run; a load that a busy machine is too slow for is tried again.
-      await runtime.runPromise(Effect.retry(plugins.load(spec), { times: 10 }))
-      // Spares are being booted again; what is measured is the kill.
-      await sleep(100)
-      const begin = performance.now()
-      await runtime.runPromise(Effect.flip(plugins.run(spec, smallTask.input)))
-      taken.push(performance.now() - begin - Duration.toMillis(spec.timeout))
-    }
-    return taken
-  })
+  const measured = await alternate(
+    scale,
+    levels,
+    async (level) => {
+      const spec = spins(level, deadline)
+      const taken: Array<number> = []
+      for (let kill = 0; kill < kills; kill++) {
+        // The deadline is meant for the run; a load that a busy machine is too slow for is tried again.
+        await runtime.runPromise(Effect.retry(plugins.load(spec), { times: 10 }))
+        // Spares are being booted again; what is measured is the kill.
+        await sleep(100)
+        const begin = performance.now()
+        await runtime.runPromise(Effect.flip(plugins.run(spec, smallTask.input)))
+        taken.push(performance.now() - begin - Duration.toMillis(spec.timeout))
+      }
+      return taken
+    },
+    { most: scale.quick ? 1 : 3, share: 0.4 }
+  )
   await runtime.dispose()
   const at = (table: string, q: number): ReadonlyArray<Figure> =>
     measured.map(([level, rounds]) => ({
@@ -73,8 +78,11 @@ const beside: Suite = async (scale, levels) => {
     const runtime = makeRuntime({ prepare: [level] })
     // Warm, spares and all.
     await watch(runtime, level, true, scale.turn)
-    const windows = await alternate(scale.rounds, [false, true], (spinning) =>
-      watch(runtime, level, spinning, 2 * scale.turn)
+    const windows = await alternate(
+      scale,
+      [false, true],
+      (spinning) => watch(runtime, level, spinning, 2 * scale.turn),
+      { share: 0.2 }
     )
     await runtime.dispose()
     for (const [spinning, rounds] of windows) {

@@ -16,8 +16,12 @@ export const memory: Suite = async (scale, levels) => {
     { kind: "worker", name: "bare new Worker" },
     { kind: "node", name: "bare spawn of node" }
   ]
-  const measured = await alternate(scale.quick ? 1 : 3, kinds, async ({ kind }) =>
-    Number(execFileSync(process.execPath, [...process.execArgv, idle, kind], { encoding: "utf8" }))
+  const measured = await alternate(
+    scale,
+    kinds,
+    async ({ kind }) =>
+      Number(execFileSync(process.execPath, [...process.execArgv, idle, kind], { encoding: "utf8" })),
+    { most: scale.quick ? 1 : 3 }
   )
   return measured.map(([{ name }, rounds]) => ({
     table: tables.idle,

@@ -27,8 +27,11 @@ const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figu
     calls: (callers: number, millis: number) =>
       runtime.runPromise(callsOf(callers, millis, () => runs[turn++ % count] ?? Effect.void))
   }
-  const measured = await alternate(Math.min(scale.rounds, 3), [contender], (contender) =>
-    throughput(contender, callers, scale.turn)
+  const measured = await alternate(
+    scale,
+    [contender],
+    (contender) => throughput(contender, callers, scale.turn),
+    { most: 3, share: 0.1 }
   )
   const resident = process.memoryUsage.rss()
   await runtime.dispose()
@@ -67,12 +70,17 @@ const hot = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> 
       coldPause
     )
   )
-  const measured = await alternate(scale.rounds, [false, true], async (besides) => {
-    const fiber = runtime.runFork(besides ? cold : Effect.void)
-    const taken = await runtime.runPromise(timesOf(scale.turn, run))
-    await runtime.runPromise(Fiber.interrupt(fiber))
-    return quantile(taken, 0.99)
-  })
+  const measured = await alternate(
+    scale,
+    [false, true],
+    async (besides) => {
+      const fiber = runtime.runFork(besides ? cold : Effect.void)
+      const taken = await runtime.runPromise(timesOf(scale.turn, run))
+      await runtime.runPromise(Fiber.interrupt(fiber))
+      return quantile(taken, 0.99)
+    },
+    { share: 0.4 }
+  )
   await runtime.dispose()
   return measured.map(([besides, rounds]) => ({
     table: tables.hot,

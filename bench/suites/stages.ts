@@ -216,7 +216,7 @@ const suite =
     }
     // An engine goes on compiling for a while after code is first fast.
     for (const stage of all) await measure(stage, stage.times)
-    const measured = await alternate(scale.rounds, all, (stage) => measure(stage, stage.times))
+    const measured = await alternate(scale, all, (stage) => measure(stage, stage.times))
     await worker.terminate()
     await services.dispose()
     await withoutIsolate.dispose()

@@ -146,7 +146,7 @@ export const start: Suite = async (scale) => {
     const ground: Ground = { env, served, workspaceOf }
     // Node's compile cache is filled by the first start.
     for (const { measure } of contenders) await measure(ground)
-    const measured = await alternate(scale.rounds, contenders, async ({ measure }) => measure(ground))
+    const measured = await alternate(scale, contenders, async ({ measure }) => measure(ground))
     return measured.flatMap(([{ name }, rounds]): ReadonlyArray<Figure> => {
       const figure = (table: string, unit: string, values: ReadonlyArray<number>): Figure => ({
         table,

@@ -29,9 +29,9 @@ export const warm: Suite = async (scale, levels) =>
   )
 
 const many = async (scale: Scale, contenders: ReadonlyArray<Contender>): Promise<ReadonlyArray<Figure>> => {
-  const measured = await alternate(scale.rounds, contenders, (contender) =>
-    throughput(contender, 64, scale.turn)
-  )
+  const measured = await alternate(scale, contenders, (contender) => throughput(contender, 64, scale.turn), {
+    share: 0.7
+  })
   return measured.map(([{ name }, rounds]) => ({
     table: tables.warm,
     contender: name,
@@ -43,7 +43,9 @@ const many = async (scale: Scale, contenders: ReadonlyArray<Contender>): Promise
 }
 
 const one = async (scale: Scale, contenders: ReadonlyArray<Contender>): Promise<ReadonlyArray<Figure>> => {
-  const measured = await alternate(scale.rounds, contenders, (contender) => contender.times(scale.turn))
+  const measured = await alternate(scale, contenders, (contender) => contender.times(scale.turn), {
+    share: 0.3
+  })
   const at = (table: string, q: number): ReadonlyArray<Figure> =>
     measured.map(([{ name }, rounds]) => ({
       table,
