@@ -1,6 +1,6 @@
 /** What is special to the process level: what it is born with, what the system holds it to, and how it ends. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Layer, Logger, Schedule } from "effect"
+import { Duration, Effect, Layer, Logger, Schedule } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -9,6 +9,13 @@ import { fileURLToPath } from "node:url"
 import { afterAll, vi } from "vitest"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
 import type { PluginError, PluginErrorCode } from "../../src/Errors.ts"
+import { makeAudits } from "../../src/isolates/Audits.ts"
+import { processFactory } from "../../src/isolates/levels/isolateFactories.ts"
+import { findProcessHost } from "../../src/isolates/levels/process/ProcessHost.ts"
+import { makePools } from "../../src/isolates/pool/Pools.ts"
+import { WarmMemory } from "../../src/isolates/pool/WarmMemory.ts"
+import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
+import { ModuleLoader } from "../../src/modules/ModuleLoader.ts"
 import { linkifier, makeSpec, type PluginSpecOptions } from "../../src/Plugin.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { WorkerLayer, type WorkerOptions } from "../../src/WorkerLayer.ts"
@@ -312,6 +319,57 @@ block("A process is held to", (live) => {
       })
     )
   }
+
+  live(
+    "limits.memory if the operating system refuses memory before the host has looked",
+    Effect.gen(function* () {
+      const pools = yield* makePools({
+        options: {
+          spares: 0,
+          maxSpares: 0,
+          idleTimeToLive: Duration.minutes(1),
+          maxRuns: 100,
+          maxAge: Duration.minutes(1),
+          maxZombies: 3,
+          keepLastGood: false,
+          grantsBase: folder
+        },
+        level: yield* processFactory(yield* findProcessHost({})),
+        memory: new WarmMemory(1_000),
+        metrics: yield* PluginMetrics,
+        audit: makeAudits().of,
+        loader: yield* ModuleLoader,
+        // A host that never looks.
+        watch: undefined
+      })
+      const spec = makeSpec({
+        name: "refused",
+        kind: linkifier,
+        modulePath: plugin("refused", "const kept = []; for (;;) kept.push(Buffer.alloc(8e6, 1))"),
+        isolation: "process",
+        limits: { memory: 32 },
+        timeout: "30 seconds"
+      })
+      const output = Effect.withFiber((fiber) =>
+        Effect.callback<string, PluginError>((resume) =>
+          pools.prepare(spec).submit({
+            spec,
+            input: JSON.stringify({ message }),
+            fiber,
+            labels: { plugin: "refused", run: "refused#1" },
+            traceparent: undefined,
+            begun: undefined,
+            version: undefined,
+            readmit: () => undefined,
+            answer: resume,
+            leftover: () => {},
+            crashed: () => {}
+          })
+        )
+      )
+      assert.match(yield* failing(output, "WORKER_CRASH"), /32 MiB \(limits\.memory\)/)
+    }).pipe(Effect.scoped, Effect.provide([ModuleLoader.layer, metricsLayer]))
+  )
 
   for (const isolation of ["process", "thread", "wasm"] as const) {
     live(

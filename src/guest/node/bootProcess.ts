@@ -3,5 +3,5 @@ import { processLine } from "./processLine.ts"
 import { rehearse } from "./rehearse.ts"
 import { start } from "./start.ts"
 
-start(processLine(), true)
+start(processLine(), { confined: true, ownProcess: true })
 rehearse()

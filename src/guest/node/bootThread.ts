@@ -14,5 +14,5 @@ const {
 // Node lets a thread with permissions read the host's working directory. No grant covers that.
 if (confined) realProcess.permission.drop("fs.read", realProcess.cwd())
 
-start(threadLine(port), confined)
+start(threadLine(port), { confined, ownProcess: false })
 if (confined) rehearse()

@@ -10,7 +10,8 @@ export const takeMessage = receiveMessageOnPort
 // Ends the isolate without the `exit` event. Read by name: Node's types lack it.
 const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")
 const { postMessage, ref, start } = MessagePort.prototype
-const { getActiveResourcesInfo } = realProcess
+const { getActiveResourcesInfo, memoryUsage } = realProcess
+const { rss } = memoryUsage
 export const later = setImmediate
 
 /** In milliseconds. */
@@ -47,6 +48,8 @@ export const postTo = (
   message: unknown,
   transfer: ReadonlyArray<MessagePort> = []
 ): void => apply(postMessage, port, [message, transfer])
+/** The resident memory of the process, in bytes. */
+export const residentMemory = (): number => apply(rss, memoryUsage, [])
 export const activeResources = (): number => apply(getActiveResourcesInfo, realProcess, []).length
 
 /**

@@ -12,12 +12,23 @@ import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
-import { activeResources, endNow, later, whenIdle } from "./intrinsics.ts"
+import { activeResources, endNow, later, residentMemory, whenIdle } from "./intrinsics.ts"
 import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
 import { makeNodeFetch } from "./nodeFetch.ts"
 
-/** Starts to serve the line. `confined` is false only if plugins are trusted (Bun). */
-export const start = (host: HostLine, confined: boolean): void => {
+const mebibyte = 1024 * 1024
+/** Captured before a plugin loads, which may replace the global. */
+const CapturedRangeError = RangeError
+
+interface StartOptions {
+  /** False only if plugins are trusted (Bun). */
+  readonly confined: boolean
+  /** Whether the process has no other isolate. */
+  readonly ownProcess: boolean
+}
+
+/** Starts to serve the line. */
+export const start = (host: HostLine, { confined, ownProcess }: StartOptions): void => {
   const line = queueRequests(host, later)
   let tag = noTag
   const guestConsole = makeConsole((level, text) =>
@@ -29,12 +40,25 @@ export const start = (host: HostLine, confined: boolean): void => {
   )
 
   // Reported here with a limited length. Node would clone an error of any size into the host.
-  const crash = (what: string) => (error: unknown) => {
-    line.post(encodeReply(ReplyType.crashed, noTag, quote(`${what} ${describeReason(error)}`)))
+  const crash = (reason: string): void => {
+    line.post(encodeReply(ReplyType.crashed, noTag, quote(reason)))
     endNow(1)
   }
-  realProcess.on("uncaughtException", crash("uncaught"))
-  realProcess.on("unhandledRejection", crash("unhandled rejection:"))
+  realProcess.on("uncaughtException", (error) => crash(`uncaught ${describeReason(error)}`))
+  realProcess.on("unhandledRejection", (error) => crash(`unhandled rejection: ${describeReason(error)}`))
+
+  /** In bytes: the memory when the load began, and how much more the plugin may take. */
+  const memory = { before: 0, limit: 0 }
+  /** Memory that the operating system refuses is a `RangeError`. */
+  const checkMemory = (thrown: unknown): void => {
+    if (!(thrown instanceof CapturedRangeError)) return
+    const used = residentMemory() - memory.before
+    if (used <= memory.limit) return
+    const mebibytes = (bytes: number): number => Math.round(bytes / mebibyte)
+    crash(
+      `it used ${mebibytes(used)} MiB of memory, its limit is ${mebibytes(memory.limit)} MiB (limits.memory)`
+    )
+  }
 
   let setEnv = (values: { readonly [name: string]: string }): void => {
     Object.assign(realProcess.env, values)
@@ -57,6 +81,10 @@ export const start = (host: HostLine, confined: boolean): void => {
     },
     begin: (request) => {
       setEnv(request.env)
+      if (ownProcess) {
+        memory.before = residentMemory()
+        memory.limit = request.limits.memory * mebibyte
+      }
       if (request.audit !== undefined) audit.begin(request.audit)
     },
     importPlugin: async (entry) => {
@@ -67,6 +95,7 @@ export const start = (host: HostLine, confined: boolean): void => {
         throw error
       }
     },
+    ...(ownProcess ? { checkMemory } : {}),
     whenIdle,
     activeResources: () => activeResources() - line.turns(),
     // While runs follow each other without a pause, only one in several finds no turn pending and counts the

@@ -57,6 +57,11 @@ export interface Realm {
   /** Called before the plugin is imported. */
   readonly begin: (request: LoadRequest) => void
   readonly importPlugin: (entry: string) => Promise<object>
+  /**
+   * Called with what a run threw. Ends the isolate if the run took more memory than its limit, because the operating
+   * system may refuse memory before the host has noticed.
+   */
+  readonly checkMemory?: (thrown: unknown) => void
   /** Calls `tell` once after a short while, when the guest is idle. Call the returned function to cancel. */
   readonly whenIdle: (tell: () => void) => () => void
   /** The number of open timers, sockets and similar resources. */
@@ -246,6 +251,7 @@ export const serve = (realm: Realm): void => {
     try {
       output = await of.method(input, current)
     } catch (thrown) {
+      realm.checkMemory?.(thrown)
       const description = describeThrown(thrown)
       answer(encodeEnd(ReplyType.thrown, tag, leftover(of), description))
       return
