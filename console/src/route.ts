@@ -16,6 +16,8 @@ export type Route =
       /** The message whose text is tried. */
       readonly message?: string
     }
+  /** `query`: what is searched, as the parameters of an address. */
+  | { readonly view: "search"; readonly query: string }
   | { readonly view: "jobs" }
   | { readonly view: "events" }
   | { readonly view: "health" }
@@ -51,6 +53,8 @@ const parse = ({ pathname, hash }: Pick<Location, "pathname" | "hash">): Route =
       }
     case "module":
       return { view: "playground", plugin: "", ...message }
+    case "search":
+      return { view: "search", query: hash.slice(1) }
     case "jobs":
       return { view: "jobs" }
     case "events":
@@ -68,6 +72,7 @@ export const pathOf = {
   channel: (id: string) => `/ui/channels/${encodeURIComponent(id)}`,
   topic: (id: string) => `/ui/topics/${encodeURIComponent(id)}`,
   message: (topic: string, id: string) => `/ui/topics/${encodeURIComponent(topic)}#${encodeURIComponent(id)}`,
+  search: (fields: Readonly<Record<string, string>>) => `/ui/search#${String(new URLSearchParams(fields))}`,
   plugin: (name: string) => `/ui/plugins/${encodeURIComponent(name)}`,
   playground: (plugin: string, message?: string) =>
     `/ui/playground/${encodeURIComponent(plugin)}${message === undefined ? "" : `#${encodeURIComponent(message)}`}`,

@@ -440,6 +440,65 @@ describe.skipIf(browserPath === undefined)(
       })
     )
 
+    it.live("searches with filters, shows what was found, and goes to it", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { topic } = yield* makeTopic(hub)
+        const other = yield* makeTopic(hub, "other")
+        const script = "<img src=x onerror=alert(1)>"
+        for (let n = 0; n < 25; n++) yield* post(hub, topic, `deploy number${n}`)
+        const id = yield* post(hub, other.topic, `Deploy ${script} on 👩‍💻 friday`, "bob")
+        for (let n = 0; n < 60; n++) yield* post(hub, other.topic, `later ${n}`)
+        const { page, problems } = yield* signedIn(hub)
+        const results = page.locator(".results > li")
+        yield* from(async () => {
+          await page.keyboard.press("/")
+          await page.getByText("Results appear as you type").waitFor()
+          // The field has the focus.
+          await page.keyboard.type("deploy")
+          await page.getByText("20 or more results").waitFor()
+          assert.include(await results.first().innerText(), `Deploy ${script} on`)
+          assert.strictEqual(await page.locator(".results img").count(), 0)
+          assert.deepStrictEqual(await results.first().locator("mark").allInnerTexts(), ["Deploy"])
+          await page.getByRole("button", { name: "Show more" }).click()
+          await page.getByText("26 results").waitFor()
+          assert.strictEqual(await results.count(), 26)
+
+          await page.getByLabel("channel").selectOption({ label: "other" })
+          await page.getByText("1 result", { exact: true }).waitFor()
+          await page.getByLabel("channel").selectOption({ label: "all" })
+          await page.getByLabel("sender").fill("nobody")
+          await page.getByText("Nothing was found.").waitFor()
+          await page.getByLabel("sender").fill("bob")
+          await page.getByLabel("since").fill("2020-01-01")
+          await page.getByText("1 result", { exact: true }).waitFor()
+
+          // A mistake is shown in its place.
+          await page.getByLabel("Search messages and attachments").fill("deploy (friday")
+          await page.locator("mark.mistake").waitFor()
+          assert.strictEqual(await page.locator("mark.mistake").innerText(), "(")
+          await page.getByLabel("Search messages and attachments").fill('"👩‍💻 friday"')
+          await page.locator(".results mark").waitFor()
+          assert.deepStrictEqual(await page.locator(".results mark").allInnerTexts(), ["👩‍💻 friday"])
+
+          // From the field down to the result, to its message, and back to what was searched.
+          await page.keyboard.press("ArrowDown")
+          await page.keyboard.press("Enter")
+          await page.waitForURL((url) => url.pathname.endsWith(other.topic) && url.hash === `#${id}`)
+          await item(page, id).waitFor()
+          await page.goBack()
+          await page.locator(".results mark").waitFor()
+          const field = page.getByLabel("Search messages and attachments")
+          assert.strictEqual(await field.inputValue(), '"👩‍💻 friday"')
+          assert.strictEqual(await page.getByLabel("sender").inputValue(), "bob")
+          await page.keyboard.press("ArrowDown")
+          await page.keyboard.press("k")
+          await page.locator("#search-text:focus").waitFor()
+        })
+        fine({ page, problems })
+      })
+    )
+
     it.live("follows a sign-in and a sign-out in another tab", () =>
       Effect.gen(function* () {
         const hub = yield* consoleHub()
@@ -589,6 +648,8 @@ describe.skipIf(browserPath === undefined)(
         const views = [
           topicPath(topic),
           "/ui",
+          "/ui/search#q=release+OR+boom",
+          "/ui/search#q=release+(",
           "/ui/plugins",
           "/ui/plugins/breaks",
           "/ui/playground",

@@ -14,6 +14,7 @@ import { MessagesView } from "./MessagesView.tsx"
 import { PlaygroundView } from "./PlaygroundView.tsx"
 import { PluginView } from "./PluginView.tsx"
 import { PluginsView } from "./PluginsView.tsx"
+import { SearchView } from "./SearchView.tsx"
 import { tabs } from "./tabs.ts"
 
 /** In a narrow window, not all views fit: the current one is scrolled into sight. */
@@ -66,6 +67,8 @@ const View = ({ at }: { readonly at: Route }) => {
       return at.plugin === undefined ? <PluginsView /> : <PluginView key={at.plugin} name={at.plugin} />
     case "playground":
       return <PlaygroundView plugin={at.plugin} message={at.message} />
+    case "search":
+      return <SearchView query={at.query} />
     case "jobs":
       return <JobsView />
     case "events":
@@ -89,14 +92,16 @@ const View = ({ at }: { readonly at: Route }) => {
 /** A new view has the focus at its heading, so that screen readers announce it. */
 const useHeadingFocus = (at: Route): void => {
   const isFirst = useRef(true)
-  const name = JSON.stringify({ ...at, message: undefined })
+  const name = JSON.stringify({ ...at, message: undefined, query: undefined })
   useEffect(() => {
     hideCard()
     if (isFirst.current) {
       isFirst.current = false
       return
     }
-    if (!("message" in at && at.message !== undefined)) document.getElementById("view-title")?.focus()
+    // The search has the focus in its field.
+    if (at.view === "search" || ("message" in at && at.message !== undefined)) return
+    document.getElementById("view-title")?.focus()
   }, [name])
 }
 

@@ -1,5 +1,6 @@
 /** The dialogs that keys open on every view. */
 import { useEffect, useState } from "preact/hooks"
+import { go } from "../route.ts"
 import { Keys } from "./Keys.tsx"
 import { Palette } from "./Palette.tsx"
 
@@ -20,6 +21,12 @@ export const Dialogs = () => {
       }
       if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return
       if (event.key === "?") setOpen("keys")
+      if (event.key === "/") {
+        event.preventDefault()
+        const field = document.getElementById("search-text")
+        if (field === null) go("/ui/search")
+        else field.focus()
+      }
       const composer = document.getElementById("composer")
       if (event.key === "c" && composer !== null) {
         event.preventDefault()

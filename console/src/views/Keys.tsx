@@ -3,9 +3,10 @@ import { Dialog } from "./Dialog.tsx"
 
 const keys: ReadonlyArray<readonly [string, string]> = [
   ["Ctrl K", "go to a topic, a plugin or a view"],
+  ["/", "search"],
   ["?", "this list"],
   ["c", "write a message"],
-  ["j, ↓ and k, ↑", "next and previous message, in the list of messages"],
+  ["j, ↓ and k, ↑", "next and previous message or result"],
   ["e", "edit the message that has the focus"],
   ["Enter", "post or save"],
   ["Shift Enter", "start a line"],

@@ -7,6 +7,7 @@ export const tabs: ReadonlyArray<{
   readonly title: string
 }> = [
   { view: "messages", path: "/ui", title: "Messages" },
+  { view: "search", path: "/ui/search", title: "Search" },
   { view: "plugins", path: "/ui/plugins", title: "Plugins" },
   { view: "playground", path: "/ui/playground", title: "Playground" },
   { view: "jobs", path: "/ui/jobs", title: "Jobs" },
