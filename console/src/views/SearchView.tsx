@@ -98,12 +98,11 @@ const Filters = ({
   useEffect(() => {
     if (channel_id !== undefined) needTopics(channel_id)
   }, [channel_id])
-  const text = (name: "sender" | "since" | "until", type: "search" | "date") => (
+  const day = (name: "since" | "until") => (
     <label>
       {name}{" "}
       <input
-        type={type}
-        dir="auto"
+        type="date"
         value={fields[name] ?? ""}
         onInput={(event) => change({ [name]: event.currentTarget.value })}
       />
@@ -149,9 +148,17 @@ const Filters = ({
           </select>
         </label>
       )}
-      {text("sender", "search")}
-      {text("since", "date")}
-      {text("until", "date")}
+      <label>
+        sender{" "}
+        <input
+          type="search"
+          dir="auto"
+          value={fields.sender ?? ""}
+          onInput={(event) => change({ sender: event.currentTarget.value })}
+        />
+      </label>
+      {day("since")}
+      {day("until")}
     </div>
   )
 }
