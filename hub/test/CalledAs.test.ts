@@ -27,6 +27,12 @@ describe("how the command was called", () => {
     )
   })
 
+  it("names agentlip, which has all commands, if it was called as agentlipd", () => {
+    const script = "/ws/node_modules/.bin/agentlipd"
+    assert.strictEqual(callOf({ ...base, script }), "node_modules/.bin/agentlip")
+    assert.strictEqual(callOf({ ...base, script: "/repo/bin/agentlipd.js" }), "node /repo/bin/agentlip.js")
+  })
+
   it("names Node, its options and the script if it was given the script", () => {
     const script = { ...base, script: "/repo/hub/bin/agentlip.js" }
     assert.strictEqual(callOf(script), "node /repo/hub/bin/agentlip.js")

@@ -1,9 +1,11 @@
 /** The command line of Agentlip v1: each command of its grammar, and the JSON that its scripts read. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { fromV1 } from "../src/cli/flags/fromV1.ts"
 import { commandsOf } from "./cli.ts"
-import { type Json, makeTopic, startHub, type TestHub } from "./testHub.ts"
+import { type Json, makeTopic, readServerFile, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
 
 class Hub extends Context.Service<Hub, TestHub>()("test/V1CommandsHub") {
   static readonly layer = Layer.effect(Hub, startHub())
@@ -108,6 +110,45 @@ layer(Hub.layer, { excludeTestServices: true })("agentlip with the grammar of v1
     })
   )
 
+  it.effect("searches messages", () =>
+    Effect.gen(function* () {
+      const { run, topic } = yield* begin("search")
+      const send = ["msg", "send", "--topic-id", topic, "--sender", "b", "--content"]
+      const { message } = (yield* run(...send, "alpha beta")).json
+      yield* run(...send, "alpha gamma")
+      const found = (yield* run("search", "--query", "alpha NOT gamma", "--limit", "5")).json
+      shows(found, { status: "ok", messages: [message], count: 1 })
+    })
+  )
+
+  it.effect("shows the status of the daemon, with v1's exit codes", () =>
+    Effect.gen(function* () {
+      const { hub, run } = yield* begin("daemon")
+      const running = yield* run("agentlipd", "status")
+      assert.strictEqual(running.code, 0)
+      const health = (yield* hub.get("/health")).body
+      shows(running.json, {
+        status: "running",
+        instance_id: health.instance_id,
+        db_id: health.db_id,
+        schema_version: 1,
+        protocol_version: "v1",
+        port: Number(new URL(hub.url).port),
+        pid: process.pid
+      })
+      const nowhere = commandsOf(yield* tempWorkspace)
+      const absent = yield* nowhere("agentlipd", "status", "--json")
+      assert.deepStrictEqual([absent.code, absent.json.status], [3, "not_running"])
+      const stale = yield* tempWorkspace
+      fs.mkdirSync(path.join(stale, ".agentlip"))
+      const server = { ...readServerFile(hub.workspace), port: 1 }
+      fs.writeFileSync(path.join(stale, ".agentlip", "server.json"), JSON.stringify(server))
+      const unreachable = yield* commandsOf(stale)("agentlipd", "status", "--json")
+      assert.strictEqual(unreachable.code, 3)
+      shows(unreachable.json, { status: "unreachable", port: 1, pid: process.pid })
+    })
+  )
+
   it.effect("reports each error on stdout too, once", () =>
     Effect.gen(function* () {
       const { run } = yield* begin("errors")
@@ -132,7 +173,8 @@ describe("the arguments of v1", () => {
       ["msg edit --content --json M", "msg edit -- M --json"],
       ["msg retopic --mode all --to-topic-id T M --force", "msg retopic --mode=all --force -- M T"],
       ["msg page --topic-id T --after-id M", "msg list --after=M -- T"],
-      ["search -q x --limit 2", "search --limit=2 -- x"],
+      ["search -q x --limit 2", "search --limit=2 --in=messages -- x"],
+      ["search --query -x", "search --in=messages --limit=50 -- -x"],
       ["listen --since 3 --channel c --topic-id T --topic-id U", "listen --since=3 --channel=c -- T U"],
       ["listen --format jsonl", "listen --"]
     ]

@@ -22,7 +22,9 @@ const runners: { readonly [manager: string]: string } = {
 }
 
 /** The words to type before a subcommand, for an invocation. */
-export const callOf = ({ script, nodeOptions, env, cwd }: Invocation): string => {
+export const callOf = ({ script: called, nodeOptions, env, cwd }: Invocation): string => {
+  // `agentlipd` has only two of the commands.
+  const script = called.replace(/agentlipd(\.js)?$/, "agentlip$1")
   const manager = (env["npm_config_user_agent"] ?? "").split("/")[0] ?? ""
   const runner = env["npm_command"] === undefined ? undefined : runners[manager]
   if (path.basename(script) === "agentlip") {

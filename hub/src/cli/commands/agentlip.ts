@@ -39,8 +39,14 @@ const commands = {
   restore: () => restore
 }
 
-type Name = keyof typeof commands
-const isName = (word: string): word is Name => Object.hasOwn(commands, word)
+/** Not in the help. */
+const hidden = {
+  agentlipd: async () => (await import("./agentlipd/agentlipd.ts")).agentlipd
+}
+
+const all = { ...commands, ...hidden }
+type Name = keyof typeof all
+const isName = (word: string): word is Name => Object.hasOwn(all, word)
 
 /**
  * The root command for these arguments. If they start with the name of a command, it has only that one; otherwise it
@@ -51,7 +57,7 @@ export const agentlipFor = ([first = ""]: ReadonlyArray<string>) =>
     const names = isName(first) ? [first] : Object.keys(commands).filter(isName)
     return Command.make("agentlip").pipe(
       Command.withDescription("Run a hub for messages of people and agents, and the plugins that read them"),
-      Command.withSubcommands(await Promise.all(names.map((name) => commands[name]()))),
+      Command.withSubcommands(await Promise.all(names.map((name) => all[name]()))),
       Command.withGlobalFlags(globals),
       Command.withExamples([
         { command: "agentlip init && agentlip up", description: "Start a hub in a new workspace" },

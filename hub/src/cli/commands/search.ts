@@ -84,7 +84,11 @@ export const search = Command.make(
       after: Option.getOrUndefined(given.after)
     }
     const { results, next, index } = yield* resultsOf(hub, query, limit)
-    if (yield* Json) return yield* show({ results, next, index, count: results.length }, () => [])
+    if (yield* Json) {
+      // Agentlip v1 has `messages`.
+      const messages = results.flatMap((result) => (result.type === "message" ? [result.message] : []))
+      return yield* show({ results, messages, next, index, count: results.length }, () => [])
+    }
     const colours = process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === ""
     const lines = [
       ...(results.length === 0 ? ["Nothing was found."] : resultLines(results, colours)),

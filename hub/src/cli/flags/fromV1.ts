@@ -13,6 +13,8 @@ interface Form {
   readonly slots: ReadonlyArray<string>
   /** v1's name of a flag, then today's. */
   readonly renamed?: Readonly<Record<string, string>>
+  /** Flags that make today's command do what v1's did, unless they are given. */
+  readonly added?: Readonly<Record<string, string>>
 }
 
 const forms: Readonly<Record<string, Form>> = {
@@ -33,7 +35,7 @@ const forms: Readonly<Record<string, Form>> = {
     slots: ["topic-id", "value-json"],
     renamed: { "source-message-id": "source-message" }
   },
-  search: { slots: ["query"] },
+  search: { slots: ["query"], added: { in: "messages", limit: "50" } },
   listen: { slots: ["topic-id"], renamed: { format: "" } }
 }
 
@@ -103,7 +105,7 @@ export const fromV1 = (args: ReadonlyArray<string>): Rewritten => {
   const form = found === undefined ? undefined : forms[found[0]]
   if (found === undefined || form === undefined) return unchanged
   const [name, rest] = found
-  const { command = name, slots, renamed = {} } = form
+  const { command = name, slots, renamed = {}, added = {} } = form
 
   let isV1 = command !== name
   const flags: Array<string> = []
@@ -139,6 +141,9 @@ export const fromV1 = (args: ReadonlyArray<string>): Rewritten => {
   }
   if (!isV1) return unchanged
 
+  for (const [flag, value] of Object.entries(added)) {
+    if (!flags.some((given) => given.startsWith(`--${flag}=`))) flags.push(`--${flag}=${value}`)
+  }
   const operands = slots.flatMap((slot) => given.get(slot) ?? own.splice(0, 1))
   return { args: [...command.split(" "), ...flags, "--", ...operands, ...own], isV1 }
 }
