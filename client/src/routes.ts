@@ -25,6 +25,7 @@ export const routes = {
   newestJobs: "GET /api/v1/jobs/newest",
   backfills: "GET /api/v1/backfills",
   backfill: "GET /api/v1/backfills/:id",
+  erasure: "GET /api/v1/erasures/:id",
   prune: "GET /api/v1/prune",
   trip: "POST /api/v1/plugins/:name/trip",
   reset: "POST /api/v1/plugins/:name/reset",

@@ -28,6 +28,7 @@ import { DryRuns } from "./plugins/DryRuns.ts"
 import * as PluginEvents from "./plugins/PluginEvents.ts"
 import { Plugins } from "./plugins/Plugins.ts"
 import { RecentRuns } from "./plugins/RecentRuns.ts"
+import { Erasures } from "./retention/Erasures.ts"
 import { Pruning } from "./retention/Pruning.ts"
 import * as Retention from "./retention/Retention.ts"
 import * as Reload from "./plugins/Reload.ts"
@@ -123,7 +124,7 @@ const core = (
     SearchIndexer.layer,
     DryRuns.layer(workers)
   ).pipe(
-    Layer.provideMerge(Topics.layer),
+    Layer.provideMerge(Layer.mergeAll(Topics.layer, Erasures.layer)),
     Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer, Plugins.layer)),
     Layer.provideMerge(RecentRuns.layer)
   )

@@ -10,6 +10,7 @@ import type { ClaimedJob, Outcome } from "../src/jobs/Job.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
+import { Erasures } from "../src/retention/Erasures.ts"
 import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
@@ -30,7 +31,7 @@ const specs = [linkifierSpec("shouts")]
 /** A hub's tables and services, with nobody who works through the queue; it ends with the scope. */
 const startHub = Effect.fnUntraced(function* (workspace: string) {
   const storage = Committer.layer.pipe(
-    Layer.provideMerge(Messages.layer),
+    Layer.provideMerge(Messages.layer.pipe(Layer.provide(Erasures.layer))),
     Layer.provideMerge(Topics.layer),
     Layer.provideMerge(
       Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer(specs)))

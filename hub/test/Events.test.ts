@@ -35,7 +35,7 @@ describe("Events", () => {
       const first = yield* post("one")
       const second = yield* post("two")
       yield* hub.patch(`/api/v1/messages/${first}`, { op: "edit", content_raw: "uno" })
-      yield* hub.patch(`/api/v1/messages/${second}`, { op: "delete", actor: "ada" })
+      yield* hub.patch(`/api/v1/messages/${second}`, { op: "delete", actor: "ada", erase: true })
       yield* hub.patch(`/api/v1/messages/${first}`, {
         op: "move_topic",
         to_topic_id: other.body.topic.id,

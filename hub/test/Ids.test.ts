@@ -12,6 +12,7 @@ import * as Sqlite from "../src/database/Sqlite.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
+import { Erasures } from "../src/retention/Erasures.ts"
 import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
@@ -24,6 +25,7 @@ const morning = Date.parse("2026-06-01T06:00:00.000Z")
 const start = (folder: string) =>
   Layer.build(
     Messages.layer.pipe(
+      Layer.provide(Erasures.layer),
       Layer.provideMerge(Topics.layer),
       Layer.provideMerge(Layer.mergeAll(Findings.layer, JobQueue.layer.pipe(Layer.provide(Specs.layer([]))))),
       Layer.provideMerge(Layer.mergeAll(Ids.layer, EventLog.layer)),

@@ -7,12 +7,14 @@ import { Ids } from "../src/core/Ids.ts"
 import { Findings } from "../src/jobs/Findings.ts"
 import { JobQueue } from "../src/jobs/JobQueue.ts"
 import { Messages } from "../src/messages/Messages.ts"
+import { Erasures } from "../src/retention/Erasures.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { onPostgres, refusing } from "./testDatabase.ts"
 import { emptyDatabase, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
 
 const storage = Messages.layer.pipe(
+  Layer.provide(Erasures.layer),
   Layer.provideMerge(Topics.layer),
   Layer.provideMerge(
     Layer.mergeAll(Findings.layer, JobQueue.layer).pipe(Layer.provide(Specs.layer([linkifierSpec("shouts")])))

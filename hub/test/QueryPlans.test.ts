@@ -113,7 +113,8 @@ const everyStatement = Effect.gen(function* () {
   }
   const fact = { kind: "k", value_json: { a: 1 }, source_message_id: first }
   for (const _ of [1, 2]) yield* hub.post(`/api/v1/topics/${topic}/attachments`, fact)
-  yield* hub.patch(`/api/v1/messages/${third}`, { op: "delete", actor: "a" })
+  yield* hub.patch(`/api/v1/messages/${third}`, { op: "delete", actor: "a", erase: true })
+  yield* eventually(hub.get(`/api/v1/erasures/${third}`), ({ body }) => body.erasure.state === "done")
   yield* hub.post("/api/v1/jobs/retry", {})
   yield* hub.post("/api/v1/jobs/retry", { plugin: "fails", message_id: first })
   const began = yield* hub.post("/api/v1/backfills", { plugin: "links" })

@@ -151,3 +151,14 @@ export const Prune = Schema.Struct({
   error: Schema.NullOr(Schema.String)
 })
 export type Prune = typeof Prune.Type
+
+/** The removal of a deleted message's text from the event log. */
+export const Erasure = Schema.Struct({
+  message_id: Schema.String,
+  state: Schema.Literals(["running", "done"]),
+  /** Events that were changed so far. */
+  events: Schema.Int,
+  requested_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String)
+})
+export type Erasure = typeof Erasure.Type

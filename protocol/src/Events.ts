@@ -102,6 +102,12 @@ export const AgentlipEvent = Schema.Union([
     retry_after_ms: Schema.Finite
   }),
   event("plugin.circuit_closed", "A plugin runs again.", { plugin_name }),
+  event("message.erased", "A deleted message's text was removed from the events before this one.", {
+    message_id: Schema.String,
+    erased_by: Schema.String,
+    /** How many events were changed. */
+    events: Schema.Int
+  }),
   event(
     "events.pruned",
     "Events are missing here: those after `after` up to `pruned_until` were pruned. Sent to each reader that misses them, whatever its subscriptions, with the number of the last pruned event. It is not in the log.",

@@ -10,7 +10,7 @@ import {
   TextBody,
   Validation
 } from "./Middlewares.ts"
-import { Backfill, Job, JobState, Prune } from "./Entities.ts"
+import { Backfill, Erasure, Job, JobState, Prune } from "./Entities.ts"
 import { byId, byName, described, limit } from "./parameters.ts"
 import { PluginSummary } from "./Plugins.ts"
 import * as Texts from "./Texts.ts"
@@ -59,6 +59,11 @@ export class OperationReads extends HttpApiGroup.make("operationReads")
       success: backfill,
       error: NotFound
     }).annotate(OpenApi.Summary, "Show a backfill and its progress"),
+    HttpApiEndpoint.get("erasure", "/erasures/:id", {
+      params: byId("message"),
+      success: Schema.Struct({ erasure: Erasure }),
+      error: NotFound
+    }).annotate(OpenApi.Summary, "Show whether the text of a message was erased from events"),
     HttpApiEndpoint.get("prune", "/prune", {
       success: Schema.Struct({
         prune: described("`null`: none since the hub started.", Schema.NullOr(Prune))

@@ -2,9 +2,14 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { CrossChannelMove, InvalidInput, NotFound, PayloadTooLarge, VersionConflict } from "./Errors.ts"
-import { Attachment, Channel, JsonObject, Message, Topic } from "./Entities.ts"
+import { Attachment, Channel, Erasure, JsonObject, Message, Topic } from "./Entities.ts"
 import { Authorization, EveryRequest, Idempotency, TextBody, Validation } from "./Middlewares.ts"
-import { byId, eventNumber as event_id, expectedVersion as expected_version } from "./parameters.ts"
+import {
+  byId,
+  described,
+  eventNumber as event_id,
+  expectedVersion as expected_version
+} from "./parameters.ts"
 import * as Texts from "./Texts.ts"
 
 const created = { httpApiStatus: 201 }
@@ -43,7 +48,17 @@ export class Writes extends HttpApiGroup.make("writes")
       params: byId("message"),
       payload: Schema.Union([
         Schema.Struct({ op: Schema.Literal("edit"), content_raw: Texts.content, expected_version }),
-        Schema.Struct({ op: Schema.Literal("delete"), actor: Texts.actor, expected_version }),
+        Schema.Struct({
+          op: Schema.Literal("delete"),
+          actor: Texts.actor,
+          expected_version,
+          erase: Schema.optionalKey(
+            described(
+              "Also remove the text from events, where a deletion leaves it. Works on a deleted message too. Default: `false`.",
+              Schema.Boolean
+            )
+          )
+        }),
         Schema.Struct({
           op: Schema.Literal("move_topic"),
           to_topic_id: Texts.id,
@@ -52,7 +67,13 @@ export class Writes extends HttpApiGroup.make("writes")
         })
       ]),
       success: Schema.Union([
-        Schema.Struct({ message: Message, event_id: Schema.NullOr(event_id) }),
+        Schema.Struct({
+          message: Message,
+          event_id: Schema.NullOr(event_id),
+          erasure: Schema.optionalKey(
+            described("Of a deletion with `erase`. It goes on after the response.", Erasure)
+          )
+        }),
         Schema.Struct({ affected_count: Schema.Int, event_ids: Schema.Array(event_id) })
       ]),
       error: [InvalidInput, NotFound, PayloadTooLarge, VersionConflict, CrossChannelMove]

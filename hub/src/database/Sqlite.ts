@@ -33,6 +33,8 @@ const pragmas = [
   "journal_mode = WAL",
   "synchronous = NORMAL",
   "foreign_keys = ON",
+  // Overwrite what is deleted. It costs next to nothing: most of it is in pages that are written anyway.
+  "secure_delete = ON",
   // Copy pages back every 4,000 pages instead of every 1,000: fewer copies of pages that every transaction changes.
   "wal_autocheckpoint = 4000",
   // A negative value is in KiB: 16 MiB.

@@ -110,7 +110,7 @@ const WritesLive = HttpApiBuilder.group(
               .pipe(Effect.tap(count("edit")), storageIsDefect)
           case "delete":
             return messages
-              .remove(id, payload.actor, payload.expected_version)
+              .remove(id, payload.actor, payload)
               .pipe(Effect.tap(count("delete")), storageIsDefect)
           case "move_topic":
             return messages

@@ -8,6 +8,7 @@ import { Jobs } from "../jobs/Jobs.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
+import { Erasures } from "../retention/Erasures.ts"
 import { Pruning } from "../retention/Pruning.ts"
 
 /** Jobs of one message. There is one for each plugin. */
@@ -20,6 +21,7 @@ const ReadsLive = HttpApiBuilder.group(
     const jobs = yield* Jobs
     const backfills = yield* Backfills
     const pruning = yield* Pruning
+    const erasures = yield* Erasures
     const newest = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       const found: Array<Job> = []
       let bytes = 0
@@ -40,6 +42,8 @@ const ReadsLive = HttpApiBuilder.group(
       backfills: () => Effect.map(backfills.list, (backfills) => ({ backfills })).pipe(storageIsDefect),
       backfill: ({ params: { id } }) =>
         Effect.map(backfills.get(id), (backfill) => ({ backfill })).pipe(storageIsDefect),
+      erasure: ({ params: { id } }) =>
+        Effect.map(erasures.get(id), (erasure) => ({ erasure })).pipe(storageIsDefect),
       prune: () => Effect.map(pruning.current, (prune) => ({ prune: prune ?? null }))
     })
   })

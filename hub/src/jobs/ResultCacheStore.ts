@@ -51,6 +51,18 @@ export const removeUnused = (
     ({ length }) => length
   )
 
+/** Removes some outputs that a run has used since this time. Returns how many; 0 if there are no more. */
+export const removeUsed = (
+  sql: SqlClient.SqlClient,
+  since: number
+): Effect.Effect<number, SqlError.SqlError> =>
+  Effect.map(
+    sql`
+      DELETE FROM plugin_results WHERE key IN
+        (SELECT key FROM plugin_results WHERE used_at >= ${since} ORDER BY used_at LIMIT ${batch}) RETURNING key`,
+    ({ length }) => length
+  )
+
 /** How many outputs no run has used since this time. Creates the table if it is missing. */
 export const countUnused = (
   sql: SqlClient.SqlClient,

@@ -3,6 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
   CrossChannelMove,
+  type Erasure,
   InvalidInput,
   type Message,
   type MoveMode,
@@ -16,6 +17,8 @@ import { Findings } from "../jobs/Findings.ts"
 import { EventLog } from "../core/EventLog.ts"
 import type { Ids } from "../core/Ids.ts"
 import * as Trace from "../core/Trace.ts"
+import { Erasures } from "../retention/Erasures.ts"
+import { tombstone } from "../retention/erasedData.ts"
 import { timestamp } from "../timestamp.ts"
 import { JobQueue } from "../jobs/JobQueue.ts"
 import { Pages } from "../database/Pages.ts"
@@ -24,7 +27,6 @@ import { makePosts, type NewMessage, type Posted } from "./Posts.ts"
 import { Topics } from "./Topics.ts"
 
 export const maxMessageBytes = 64 * 1024
-const tombstone = "[deleted]"
 
 export interface MessageQuery {
   readonly topic_id?: string | undefined
@@ -34,6 +36,13 @@ export interface MessageQuery {
   readonly after_id?: string | undefined
   /** Default `desc`: newest first. */
   readonly order?: "asc" | "desc" | undefined
+}
+
+export interface Removed {
+  readonly message: Message
+  /** `null` if the message was deleted before. */
+  readonly event_id: number | null
+  readonly erasure?: Erasure
 }
 
 /** Messages moved by one statement. */
@@ -67,17 +76,14 @@ export class Messages extends Context.Service<
     ) => Effect.Effect<Posted, NotFound | InvalidInput | PayloadTooLarge | VersionConflict | Storage>
     /**
      * Leaves a tombstone, whose `edited_at` is its `deleted_at`. The text, findings, errors of jobs and kept answers are
-     * removed in the same transaction. Events stay, and so do attachments that a client posted. Has no effect on a
-     * deleted message.
+     * removed in the same transaction. Attachments that a client posted stay. Events keep the text unless `erase` is set: see Erasures.ts. Has no effect
+     * on a deleted message, except with `erase`.
      */
     readonly remove: (
       id: string,
       actor: string,
-      expectedVersion?: number
-    ) => Effect.Effect<
-      { readonly message: Message; readonly event_id: number | null },
-      NotFound | VersionConflict | Storage
-    >
+      options?: { readonly expected_version?: number; readonly erase?: boolean }
+    ) => Effect.Effect<Removed, NotFound | VersionConflict | Storage>
     /** Moves within a channel only. Attachments stay in the topic they were added to. */
     readonly move: (
       id: string,
@@ -93,7 +99,7 @@ export class Messages extends Context.Service<
   static readonly layer: Layer.Layer<
     Messages,
     never,
-    SqlClient.SqlClient | EventLog | Ids | Topics | Findings | JobQueue
+    SqlClient.SqlClient | Erasures | EventLog | Ids | Topics | Findings | JobQueue
   > = Layer.effect(
     Messages,
     Effect.gen(function* () {
@@ -102,6 +108,7 @@ export class Messages extends Context.Service<
       const topics = yield* Topics
       const findings = yield* Findings
       const queue = yield* JobQueue
+      const erasures = yield* Erasures
       const pages = yield* Pages
       const givenIds = Dialect.given(sql, { id: "text" })
 
@@ -187,36 +194,57 @@ export class Messages extends Context.Service<
           (rows): ReadonlySet<string> => new Set(rows.map(({ id }) => id))
         )
 
-      const remove = Effect.fnUntraced(function* (id: string, actor: string, expectedVersion?: number) {
-        const before = yield* get(id)
-        if (before.deleted_at !== null) return { message: before, event_id: null }
-        yield* requireVersion(before, expectedVersion)
+      /** Removes what was derived from a deleted message, and what quotes it. */
+      const forget = Effect.fnUntraced(function* (message: Message) {
+        yield* findings.removeEnrichments(message.id)
+        yield* findings.removeAttachments(message.id)
+        yield* queue.forgetErrors(message.id)
+        yield* forgetContent(sql, message)
+      })
+
+      const bury = Effect.fnUntraced(function* (before: Message, deleted_by: string) {
+        const { id } = before
         const now = yield* timestamp
+        const version = before.version + 1
         const message: Message = {
           ...before,
           content_raw: tombstone,
-          version: before.version + 1,
+          version,
           edited_at: now,
           deleted_at: now,
-          deleted_by: actor
+          deleted_by
         }
         yield* sql`
-          UPDATE messages SET content_raw = ${tombstone}, version = ${message.version},
-            edited_at = ${message.edited_at}, deleted_at = ${message.deleted_at}, deleted_by = ${actor}
+          UPDATE messages SET content_raw = ${tombstone}, version = ${version},
+            edited_at = ${now}, deleted_at = ${now}, deleted_by = ${deleted_by}
           WHERE id = ${id}`
-        yield* findings.removeEnrichments(id)
-        yield* findings.removeAttachments(id)
-        yield* queue.forgetErrors(id)
-        yield* forgetContent(sql, message)
+        yield* forget(message)
         const event_id = yield* events.append(
           {
             ...about(message),
             name: "message.deleted",
-            data: { message_id: id, deleted_by: actor, version: message.version }
+            data: { message_id: id, deleted_by, version }
           },
           now
         )
         return { message, event_id }
+      })
+
+      const remove = Effect.fnUntraced(function* (
+        id: string,
+        actor: string,
+        {
+          expected_version,
+          erase = false
+        }: { readonly expected_version?: number; readonly erase?: boolean } = {}
+      ) {
+        const before = yield* get(id)
+        const isDeleted = before.deleted_at !== null
+        if (!isDeleted) yield* requireVersion(before, expected_version)
+        const removed = isDeleted ? { message: before, event_id: null } : yield* bury(before, actor)
+        if (!erase) return removed
+        if (isDeleted) yield* forget(before)
+        return { ...removed, erasure: yield* erasures.request(removed.message, actor) }
       }, sql.withTransaction)
 
       const move = Effect.fnUntraced(function* (

@@ -22,6 +22,8 @@ const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => s
   "plugin.circuit_opened": ({ data: { plugin_name, failures, retry_after_ms } }) =>
     `${plugin_name} paused after ${failures} failures in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
   "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`,
+  "message.erased": ({ data: { message_id, erased_by, events } }) =>
+    `${erased_by} erased ${message_id}; ${events} events had its text`,
   "events.pruned": ({ data: { after, pruned_until } }) =>
     `events ${after + 1} to ${pruned_until} were pruned and are missing here`
 }
