@@ -336,6 +336,7 @@ export const layers: ReadonlyArray<Layer> = [
       "hub core",
       "hub plugins",
       "hub jobs",
+      "hub retention",
       "hub messages",
       "hub search"
     ],

@@ -15,6 +15,7 @@ import { Attachments } from "../../messages/Attachments.ts"
 import { Messages } from "../../messages/Messages.ts"
 import { makeReads } from "../../messages/Reads.ts"
 import { Topics } from "../../messages/Topics.ts"
+import { Erasures } from "../../retention/Erasures.ts"
 import { search } from "../../search/search.ts"
 import { fromError } from "../CommandError.ts"
 import { toCommandError } from "./HubClient.ts"
@@ -23,10 +24,13 @@ import type { OfflineReader, Reads } from "./HubReader.ts"
 /** No job is written. */
 const queue = Layer.mock(JobQueue, { onArrival: () => {}, posts: () => 0, release: () => {} })
 
+/** No message is erased. */
+const erasures = Layer.mock(Erasures, {})
+
 /** The services of a hub that its reads need. Their writes are not called; the database would reject them. */
 const services = Layer.mergeAll(Messages.layer, Attachments.layer, Jobs.layer).pipe(
   Layer.provideMerge(Topics.layer),
-  Layer.provideMerge(Layer.mergeAll(Findings.layer, queue, PausedPlugins.layer)),
+  Layer.provideMerge(Layer.mergeAll(Findings.layer, queue, erasures, PausedPlugins.layer)),
   Layer.provideMerge(Layer.mergeAll(EventLog.layer, Ids.layer)),
   Layer.provideMerge(Hubs.alone)
 )
