@@ -331,7 +331,12 @@ describe("JobQueue", () => {
       const { queue, post, rows } = yield* make
       for (let n = 0; n < 65; n++) yield* post(`m${n}`)
       assert.isTrue((yield* queue.take(new Map([["shouts", 1]]))).more)
-      assert.isFalse((yield* queue.take(new Map([["shouts", 1]]))).more)
+      // There are jobs enough: the last post can wait.
+      assert.isTrue((yield* queue.take(new Map([["shouts", 1]]))).more)
+      assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 128)
+      const rest = yield* queue.take(new Map([["shouts", 64]]))
+      assert.isFalse(rest.more)
+      assert.strictEqual(rest.jobs.length, 63)
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 130)
     })
   )

@@ -14,9 +14,10 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Hubs } from "../database/Hubs.ts"
 import { Specs } from "../plugins/Specs.ts"
+import { Backlog } from "./Backlog.ts"
 import { type ClaimedJob, jobKeyOf, type JobKey, type PostedContent } from "./Job.ts"
 import * as Leases from "./Leases.ts"
-import { JobTable, type OpenJob } from "./table/JobTable.ts"
+import { JobTable, type OpenJob, postsAtOnce } from "./table/JobTable.ts"
 
 export class JobQueue extends Context.Service<
   JobQueue,
@@ -37,6 +38,8 @@ export class JobQueue extends Context.Service<
     ) => Effect.Effect<number, SqlError.SqlError>
     /** Calls `arrived` after each commit that added jobs, and when another hub may have added some. */
     readonly onArrival: (arrived: () => void) => void
+    /** Waits while posts are far ahead of plugins that only lack the host's time. For one caller. See Backlog.ts. */
+    readonly room: Effect.Effect<void>
     /** How many posts and edits with jobs this process has committed. */
     readonly posts: () => number
     /**
@@ -75,6 +78,7 @@ export class JobQueue extends Context.Service<
           return jobs
         }
         const listeners: Array<() => void> = []
+        const backlog = new Backlog()
         let posts = 0
         // Start with the posts that an earlier process left.
         let more = true
@@ -96,6 +100,7 @@ export class JobQueue extends Context.Service<
           yield* sql.afterCommit(
             Effect.sync(() => {
               posts += contents.length
+              backlog.posted(contents.length)
               arrive()
             })
           )
@@ -130,12 +135,15 @@ export class JobQueue extends Context.Service<
         })
 
         const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          if (more) {
+          let open = yield* nextOf(wanted)
+          // Posts keep waiting while there are jobs enough, so that their number says how far plugins are behind.
+          if (more && open.length < wanted.values().reduce((sum, count) => sum + count, 0)) {
             more = false
-            const left = yield* Effect.onError(table.expand, () => Effect.sync(() => (more = true)))
-            more ||= left
+            const posts = yield* Effect.onError(table.expand, () => Effect.sync(() => (more = true)))
+            more ||= posts === postsAtOnce
+            backlog.expanded(posts, !more)
+            open = yield* nextOf(wanted)
           }
-          const open = yield* nextOf(wanted)
           if (open.length === 0) return { jobs: [], more }
           const jobs = yield* hubs.id === undefined
             ? table.claim(open)
@@ -169,6 +177,7 @@ export class JobQueue extends Context.Service<
           offerAgain,
           onArrival: (arrived) => void listeners.push(arrived),
           posts: () => posts,
+          room: backlog.room,
           take,
           countDelivery: table.countDelivery,
           forgetErrors: table.forgetErrors,

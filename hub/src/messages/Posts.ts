@@ -155,7 +155,12 @@ export const makePosts = Effect.gen(function* () {
   /** Writes the posts that have arrived by the end of this turn of the event loop. */
   yield* Effect.gen(function* () {
     yield* wakeUp.next
-    while (waiting.length > 0) yield* write(nextGroup(waiting))
+    while (waiting.length > 0) {
+      yield* queue.room
+      const group = nextGroup(waiting)
+      // All may have been interrupted meanwhile.
+      if (group.length > 0) yield* write(group)
+    }
   }).pipe(Effect.forever, Effect.forkScoped)
 
   const inGroup = (post: Post): Effect.Effect<Posted, NotFound | SqlError.SqlError> =>

@@ -29,7 +29,7 @@ export interface EndedJob extends JobKey {
 }
 
 /** Posts expanded in one transaction: few enough not to delay other posts. */
-const postsAtOnce = 64
+export const postsAtOnce = 64
 
 type Storage = SqlError.SqlError
 
@@ -42,8 +42,8 @@ export class JobTable extends Context.Service<
       plugins: ReadonlyArray<string>,
       created_at: string
     ) => Effect.Effect<void, Storage>
-    /** Creates the jobs of the oldest posts. Returns true if there may be more posts. */
-    readonly expand: Effect.Effect<boolean, Storage>
+    /** Creates the jobs of the oldest posts. Returns how many posts there were: there are no more if below `postsAtOnce`. */
+    readonly expand: Effect.Effect<number, Storage>
     /**
      * Reopens ended jobs and creates missing ones. Jobs that are open are left alone, and so are jobs that the same
      * `backfill` has opened before. Returns how many jobs it opened.
@@ -127,7 +127,7 @@ export class JobTable extends Context.Service<
           DELETE FROM outbox WHERE (message_id, content_version) IN
             (SELECT message_id, content_version FROM outbox ${inOrder})
           RETURNING message_id`
-        return expanded.length === postsAtOnce
+        return expanded.length
       }).pipe(sql.withTransaction)
 
       // Look first if hubs share the database: another hub may have expanded the posts. Then there is no need to wait
@@ -136,7 +136,7 @@ export class JobTable extends Context.Service<
         hubs.id === undefined
           ? expandOldest
           : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
-              found.length === 0 ? Effect.succeed(false) : expandOldest
+              found.length === 0 ? Effect.succeed(0) : expandOldest
             )
 
       const reopen = (jobs: ReadonlyArray<JobKey>, created_at: string, backfill: string | undefined) =>
