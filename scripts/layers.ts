@@ -328,7 +328,8 @@ export const layers: ReadonlyArray<Layer> = [
       "hub/src/cli/flags",
       "hub/src/cli/hub",
       "hub/src/cli/plugins",
-      "hub/src/cli/render"
+      "hub/src/cli/render",
+      "hub/src/cli/up"
     ],
     mayImport: [
       "hub workspace",

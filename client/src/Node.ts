@@ -6,7 +6,7 @@ import { type HubClient, type HubClientOptions, makeHubClient } from "./HubClien
 import { HubError } from "./HubError.ts"
 import { findWorkspace } from "./node/findWorkspace.ts"
 import { readServerFile } from "./node/readServerFile.ts"
-import { startHub, type StartOptions } from "./node/startHub.ts"
+import { logFileOf, startHub as start, type StartOptions } from "./node/startHub.ts"
 
 export type { ServerFile } from "@agentlip/protocol/ServerFile"
 export { findWorkspace, type SearchBounds } from "./node/findWorkspace.ts"
@@ -67,8 +67,49 @@ export const connect = async (options: ConnectOptions = {}): Promise<HubClient> 
         throw error
       }
     )
-  const { startIfMissing = false } = options
+  const { startIfMissing = false, trust = false } = options
   if (startIfMissing === false) await hub.address()
-  else await startHub(workspace, isReady, startIfMissing === true ? {} : startIfMissing)
+  else {
+    const given = startIfMissing === true ? {} : startIfMissing
+    await start(workspace, isReady, { ...given, trust, whenLocked: "wait" })
+  }
   return hub
+}
+
+/** A hub that runs in the background. */
+export interface StartedHub {
+  /** Its address, without the token. */
+  readonly url: string
+  readonly pid: number
+  /** The file with its output. */
+  readonly log: string
+}
+
+/**
+ * Starts the hub of a workspace in the background, and returns when it is ready. It goes on after this program.
+ *
+ * **Errors**: `HubError` with `NOT_STARTED`. Its `details.exit_code` is 10 if another hub holds the workspace.
+ *
+ * @example
+ * ```ts
+ * const { url, log } = await startHub({ workspace: ".", args: ["--idle-shutdown", "10m"] })
+ * ```
+ */
+export const startHub = async (options: WorkspaceOptions & StartOptions = {}): Promise<StartedHub> => {
+  const workspace = workspaceOf(options)
+  const { trust = false } = options
+  const address = workspaceAddress({ workspace, trust })
+  const isReady = async (pid: number | undefined): Promise<boolean> => {
+    try {
+      if (pid === undefined || readServerFile(workspace, { trust }).pid !== pid) return false
+      await makeHubClient(address).address()
+      return true
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+  }
+  await start(workspace, isReady, { ...options, whenLocked: "fail" })
+  const server = readServerFile(workspace, { trust })
+  return { url: urlOf(server), pid: server.pid, log: logFileOf(workspace) }
 }

@@ -94,6 +94,50 @@ describe("connect", () => {
   )
 })
 
+const asRoot = process.getuid?.() === 0 && process.env["SUDO_UID"] === undefined
+const other = 12_345
+
+describe("another user", () => {
+  it.live.runIf(asRoot)("gets nothing by a server.json of this user in a folder of its own", () =>
+    Effect.gen(function* () {
+      for (const folder of [".", ".agentlip"]) {
+        const workspace = yield* tempWorkspace
+        yield* startHub({ workspace })
+        const named = path.join(workspace, folder)
+        fs.chownSync(named, other, other)
+        const error = yield* rejection(connect({ workspace }))
+        assert.strictEqual(error.code, "UNSAFE_FILE")
+        assert.include(error.message, `${named} belongs to another user (uid ${other})`)
+        yield* Effect.promise(() => connect({ workspace, trust: true }))
+        fs.chownSync(named, 0, 0)
+      }
+    })
+  )
+
+  it.live.runIf(asRoot)("runs nothing by a package above the workspace, unless told to", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempWorkspace
+      const workspace = path.join(folder, "mine")
+      const hub = path.join(folder, "node_modules", "@agentlip", "hub")
+      const proof = path.join(folder, "ran")
+      fs.mkdirSync(path.join(hub, "bin"), { recursive: true })
+      fs.mkdirSync(workspace)
+      fs.writeFileSync(path.join(hub, "package.json"), `{ "name": "@agentlip/hub" }`)
+      const program = `require("fs").writeFileSync(${JSON.stringify(proof)}, ""); process.exit(7)`
+      fs.writeFileSync(path.join(hub, "bin", "agentlip.js"), program)
+      const file = path.join(hub, "bin", "agentlip.js")
+      fs.chownSync(file, other, other)
+      const error = yield* rejection(connect({ workspace, startIfMissing: true }))
+      assert.strictEqual(error.code, "UNSAFE_FILE")
+      assert.include(error.message, `${file} belongs to another user`)
+      assert.isFalse(fs.existsSync(proof))
+      const trusting = yield* rejection(connect({ workspace, startIfMissing: true, trust: true }))
+      assert.strictEqual(trusting.code, "NOT_STARTED")
+      assert.isTrue(fs.existsSync(proof))
+    })
+  )
+})
+
 describe("startIfMissing", () => {
   it.live(
     "starts one hub, however many ask at once, and uses one that runs",

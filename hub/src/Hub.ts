@@ -9,6 +9,7 @@ import {
 } from "@agentlip/plugin-runtime"
 import { Effect, Layer, type Redacted } from "effect"
 import * as path from "node:path"
+import { Activity } from "./http/Activity.ts"
 import { Attachments } from "./messages/Attachments.ts"
 import * as Announcement from "./workspace/Announcement.ts"
 import { AuthToken } from "./workspace/AuthToken.ts"
@@ -41,6 +42,8 @@ import { Specs } from "./plugins/Specs.ts"
 import { Topics } from "./messages/Topics.ts"
 import { Workspace, type WorkspaceOptions } from "./workspace/Workspace.ts"
 import { WriterLock } from "./workspace/WriterLock.ts"
+
+export { whenIdle } from "./http/IdleShutdown.ts"
 
 export interface HubOptions
   extends Server.ServerOptions,
@@ -138,7 +141,7 @@ const core = (
     ...(connections === undefined ? {} : { connections })
   })
   return Announcement.layer.pipe(
-    Layer.provideMerge(server),
+    Layer.provideMerge(server.pipe(Layer.provideMerge(Activity.layer))),
     Layer.merge(pipeline),
     Layer.merge(PluginEvents.layer),
     Layer.merge(reload === undefined ? Layer.empty : Reload.layer(reload)),

@@ -62,7 +62,12 @@ export interface TestHub {
   readonly url: string
   readonly token: string
   readonly workspace: string
-  readonly services: Context.Context<SqlClient.SqlClient | CircuitBreaker | HttpServer.HttpServer>
+  readonly services: Context.Context<
+    | SqlClient.SqlClient
+    | CircuitBreaker
+    | HttpServer.HttpServer
+    | Effect.Services<ReturnType<typeof Hub.whenIdle>>
+  >
   readonly get: (path: string) => Effect.Effect<Answer>
   readonly post: (path: string, body: unknown, options?: RequestOptions) => Effect.Effect<Answer>
   readonly patch: (path: string, body: unknown, options?: RequestOptions) => Effect.Effect<Answer>

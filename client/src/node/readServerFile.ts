@@ -3,6 +3,7 @@ import { parseServerFile, type ServerFile } from "@agentlip/protocol/ServerFile"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { HubError } from "../HubError.ts"
+import { requireTrusted, unsafe } from "./trust.ts"
 
 // Windows lacks these flags.
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
@@ -17,24 +18,18 @@ const notRunning = (workspace: string, why: string): HubError =>
     status: 0
   })
 
-const unsafe = (file: string, why: string): HubError =>
-  new HubError(`${file} ${why}`, { code: "UNSAFE_FILE", status: 0 })
-
-/** Files of this user and of root are trusted, and under `sudo` those of the user who called it. */
-const isTrusted = (owner: number): boolean => {
-  const uid = process.geteuid?.()
-  return (
-    uid === undefined ||
-    owner === uid ||
-    owner === 0 ||
-    (uid === 0 && owner === Number(process.env["SUDO_UID"]))
-  )
-}
-
 const kindOf = (stats: fs.Stats): string => {
   if (stats.isDirectory()) return "a folder"
   if (stats.isFIFO()) return "a pipe"
   return stats.isSocket() ? "a socket" : "a device"
+}
+
+/** In another user's folder, even a file of this user's may be one that was put there by that user: a hard link. */
+const requireTrustedFolders = (root: string): void => {
+  for (const folder of [root, path.join(root, ".agentlip")]) {
+    const stats = fs.lstatSync(folder, { throwIfNoEntry: false })
+    if (stats !== undefined) requireTrusted(folder, stats, "its server.json is not used")
+  }
 }
 
 /** Reads the file through one descriptor, so that it cannot change between the checks and the read. */
@@ -44,9 +39,7 @@ const textOf = (file: string, trust: boolean): string => {
     const stats = fs.fstatSync(descriptor)
     if (!stats.isFile()) throw unsafe(file, `is ${kindOf(stats)}, not a file: move it away`)
     if (stats.size > mostBytes) throw unsafe(file, "is larger than a hub writes: move it away")
-    if (!trust && !isTrusted(stats.uid)) {
-      throw unsafe(file, `belongs to another user (uid ${stats.uid}), so it is not used`)
-    }
+    if (!trust) requireTrusted(file, stats, "it is not used")
     return fs.readFileSync(descriptor, "utf8")
   } finally {
     fs.closeSync(descriptor)
@@ -57,7 +50,7 @@ const textOf = (file: string, trust: boolean): string => {
  * Reads `server.json` of a workspace, whether or not its hub still runs.
  *
  * **Errors**: `HubError` with `HUB_NOT_RUNNING` if there is none or it is not a hub's; `UNSAFE_FILE` if it is a link, not
- * a regular file, or belongs to another user.
+ * a regular file, or if it or its folder belongs to another user.
  */
 export const readServerFile = (
   workspace: string,
@@ -70,7 +63,9 @@ export const readServerFile = (
   const file = path.join(root, ".agentlip", "server.json")
   let text: string
   try {
-    text = textOf(file, options.trust ?? false)
+    const { trust = false } = options
+    if (!trust) requireTrustedFolders(root)
+    text = textOf(file, trust)
   } catch (cause) {
     if (cause instanceof HubError) throw cause
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined

@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import { HubError } from "../HubError.ts"
+import { requireTrusted, unsafe } from "./trust.ts"
 
 export interface StartOptions {
   /**
@@ -18,7 +19,10 @@ export interface StartOptions {
 }
 
 /** `agentlip up` exits with this code if another hub holds the workspace. */
-const workspaceLocked = 10
+export const workspaceLocked = 10
+
+/** Tells a hub the file that its output goes to, so that it keeps the file short. */
+const logVariable = "AGENTLIP_OUTPUT"
 
 const pause = 50
 /** If another starter won the race and its hub is gone again, the next start waits this long. */
@@ -29,21 +33,38 @@ const mostLogged = 1024 * 1024
 
 const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
-const commandIn = (workspace: string): readonly [string, ...ReadonlyArray<string>] => {
+const installedIn = (workspace: string): string | undefined => {
   try {
-    const manifest = createRequire(path.join(workspace, "package.json")).resolve("@agentlip/hub/package.json")
-    return [process.execPath, path.join(path.dirname(manifest), "bin", "agentlip.js")]
+    return createRequire(path.join(workspace, "package.json")).resolve("@agentlip/hub/package.json")
   } catch {
     // The workspace has not installed it.
-    return ["agentlip"]
+    return undefined
   }
 }
 
-/** Opens the log of hubs that run in the background. Follows no link. */
+/** Node looks for packages in every folder above, and those of other users must not run as this user. */
+const commandIn = (workspace: string, trust: boolean): readonly [string, ...ReadonlyArray<string>] => {
+  const manifest = installedIn(workspace)
+  if (manifest === undefined) return ["agentlip"]
+  const program = path.join(path.dirname(manifest), "bin", "agentlip.js")
+  if (!trust) {
+    for (const file of [path.dirname(manifest), manifest, program]) {
+      const stats = fs.statSync(file, { throwIfNoEntry: false })
+      if (stats !== undefined) requireTrusted(file, stats, "it is not run. Pass startIfMissing.command")
+    }
+  }
+  return [process.execPath, program]
+}
+
+/** The log of hubs that run in the background. */
+export const logFileOf = (workspace: string): string => path.join(workspace, ".agentlip", "up.log")
+
+/** Opens the log. Follows no link. */
 const openLog = (workspace: string) => {
-  const folder = path.join(workspace, ".agentlip")
+  const file = logFileOf(workspace)
+  const folder = path.dirname(file)
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file = path.join(folder, "up.log")
+  if (!fs.lstatSync(folder).isDirectory()) throw unsafe(folder, "is a link, not a folder: remove it")
   const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0 } = fs.constants
   const descriptor = fs.openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
   if (fs.fstatSync(descriptor).size > mostLogged) fs.ftruncateSync(descriptor)
@@ -53,8 +74,12 @@ const openLog = (workspace: string) => {
   return { file, descriptor, newest }
 }
 
-const notStarted = (workspace: string, why: string, cause?: unknown): HubError =>
-  new HubError(`The hub of ${workspace} did not start: ${why}`, { code: "NOT_STARTED", status: 0, cause })
+const notStarted = (
+  workspace: string,
+  why: string,
+  more: { readonly cause?: unknown; readonly details?: { readonly exit_code: number | null } } = {}
+): HubError =>
+  new HubError(`The hub of ${workspace} did not start: ${why}`, { code: "NOT_STARTED", status: 0, ...more })
 
 /** A process that was started, and how it ended. */
 interface Started {
@@ -65,12 +90,14 @@ interface Started {
   failed: Error | undefined
 }
 
-const start = (workspace: string, { command = commandIn(workspace), args = [] }: StartOptions): Started => {
+const start = (workspace: string, { command, args = [], trust = false }: BackgroundOptions): Started => {
+  const [program, ...first] = command ?? commandIn(workspace, trust)
   const { file, descriptor, newest } = openLog(workspace)
-  const [program, ...first] = command
   try {
-    const child = spawn(program, [...first, "up", "--workspace", workspace, ...args], {
+    const trusting = trust ? ["--trust"] : []
+    const child = spawn(program, [...first, "up", "--workspace", workspace, ...trusting, ...args], {
       cwd: workspace,
+      env: { ...process.env, [logVariable]: file },
       detached: true,
       stdio: ["ignore", descriptor, descriptor],
       windowsHide: true
@@ -85,37 +112,52 @@ const start = (workspace: string, { command = commandIn(workspace), args = [] }:
   }
 }
 
-/** Throws if the process has ended in another way than because another hub holds the workspace. */
-const requireAlive = (workspace: string, { process: child, failed, newest, file }: Started): void => {
+/** Throws if the process has ended, unless another hub holds the workspace and will be used. */
+const requireAlive = (
+  workspace: string,
+  { process: child, failed, newest, file }: Started,
+  whenLocked: BackgroundOptions["whenLocked"]
+): void => {
   if (failed !== undefined) {
     const missing = "code" in failed && failed.code === "ENOENT"
     const remedy = missing ? ". Install it: npm install @agentlip/hub, or pass startIfMissing.command" : ""
-    throw notStarted(workspace, `${child.spawnfile} cannot be run: ${failed.message}${remedy}`, failed)
+    throw notStarted(workspace, `${child.spawnfile} cannot be run: ${failed.message}${remedy}`, {
+      cause: failed
+    })
   }
   const { exitCode, signalCode } = child
-  if ((exitCode === null && signalCode === null) || exitCode === workspaceLocked) return
+  if (exitCode === null && signalCode === null) return
+  if (exitCode === workspaceLocked && whenLocked === "wait") return
   throw notStarted(
     workspace,
-    `it ended with ${signalCode ?? `exit code ${exitCode}`}. ${file} ends with:\n${newest()}`
+    `it ended with ${signalCode ?? `exit code ${exitCode}`}. ${file} ends with:\n${newest()}`,
+    { details: { exit_code: exitCode } }
   )
+}
+
+export interface BackgroundOptions extends StartOptions {
+  /** Use files of other users too. Default: `false`. */
+  readonly trust?: boolean
+  /** If another hub holds the workspace: use it when it is ready, or fail. */
+  readonly whenLocked: "wait" | "fail"
 }
 
 /**
  * Starts a hub unless `isReady`, and returns when it is ready. If several programs start one at once, one hub wins, and
- * all of them use it.
+ * all of them use it, or the others fail.
  *
  * **Errors**: `HubError` with `NOT_STARTED`.
  */
 export const startHub = async (
   workspace: string,
-  isReady: () => Promise<boolean>,
-  options: StartOptions = {}
+  isReady: (pid: number | undefined) => Promise<boolean>,
+  options: BackgroundOptions
 ): Promise<void> => {
   const { timeout = 30_000 } = options
   const deadline = Date.now() + timeout
   let started: Started | undefined
-  while (!(await isReady())) {
-    if (started !== undefined) requireAlive(workspace, started)
+  while (!(await isReady(started?.process.pid))) {
+    if (started !== undefined) requireAlive(workspace, started, options.whenLocked)
     if (Date.now() >= deadline) {
       // Without this it could become ready later, after the caller has given up.
       started?.process.kill("SIGKILL")

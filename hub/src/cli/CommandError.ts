@@ -51,6 +51,7 @@ const codeByTag: { readonly [tag: string]: string } = {
   WorkspaceLocked: "WORKSPACE_LOCKED",
   Untrusted: "UNTRUSTED",
   ConfigError: "CONFIG_ERROR",
+  HostRefused: "INVALID_INPUT",
   PortRefused: "INVALID_INPUT",
   OriginRefused: "INVALID_INPUT",
   ServeError: "PORT_UNAVAILABLE"

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { agentlipFor } from "./commands/agentlip.ts"
+import { Arguments } from "./up/Detach.ts"
 import { KeepsNewline } from "./flags/Given.ts"
 import * as Errors from "./render/Errors.ts"
 import { Printed } from "./render/Output.ts"
@@ -18,6 +19,7 @@ export const commandLine = (given: ReadonlyArray<string>, options: { readonly on
     Effect.scoped,
     Effect.provide(Errors.layer(json)),
     Effect.provideService(KeepsNewline, isV1),
+    Effect.provideService(Arguments, args),
     Effect.provideService(Printed, { document: !json || options.oneOutput })
   )
 }

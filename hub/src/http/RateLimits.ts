@@ -90,7 +90,7 @@ const clientOf = (request: HttpServerRequest.HttpServerRequest, token: Redacted.
 }
 
 /** Health checks are never limited. */
-const isHealth = ({ url }: HttpServerRequest.HttpServerRequest): boolean => /^\/health(?:$|[?#])/.test(url)
+export const isHealth = ({ url }: { readonly url: string }): boolean => /^\/health(?:$|[?#])/.test(url)
 
 type Limited = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>

@@ -4,6 +4,7 @@ import { Effect, Layer, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, EveryRequest, ReadAuthorization } from "@agentlip/protocol"
+import { Activity } from "./Activity.ts"
 import { AuthorizationLive } from "./Auth.ts"
 import { createHubServer } from "./BrokenRequests.ts"
 import type { ConnectionOptions } from "./Connections.ts"
@@ -155,6 +156,7 @@ export const layer = ({
       if (!loopback.includes(host)) return yield* new HostRefused({ host })
       if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) return yield* new PortRefused({ port })
       const origins = yield* Origins.parse(allowOrigins)
+      const { watch } = yield* Activity
       const websocket = { maxPayload: Socket.maxPayload }
       const serve = HttpRouter.serve(routes({ rateLimits, readAuth, origins }), {
         disableLogger: true,
@@ -163,7 +165,7 @@ export const layer = ({
       return farewell.pipe(
         Layer.provideMerge(serve),
         Layer.provideMerge(
-          NodeHttpServer.layer(() => createHubServer(connections), {
+          NodeHttpServer.layer(() => watch(createHubServer(connections)), {
             host,
             port,
             gracefulShutdownTimeout,

@@ -1,6 +1,6 @@
 /** `agentlip up`: runs the hub of a workspace until it is stopped. */
 import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
-import { Console, Effect, Layer, Option } from "effect"
+import { Console, Duration, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -10,10 +10,13 @@ import * as LoadReport from "../../plugins/LoadReport.ts"
 import * as Telemetry from "../../telemetry/Telemetry.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
 import { fromError } from "../CommandError.ts"
+import { detach } from "../up/Detach.ts"
+import { ageOf } from "../flags/Age.ts"
 import { Trust, workspaceFolder } from "../flags/Globals.ts"
 import * as Log from "../flags/Log.ts"
 import { serviceFlags } from "../flags/ServiceFlags.ts"
 import { commandFor } from "../calledAs.ts"
+import * as OutputFile from "../up/OutputFile.ts"
 import { shellWord } from "../render/shellWord.ts"
 import { readersText } from "../render/Readers.ts"
 import * as Stop from "../Stop.ts"
@@ -59,13 +62,49 @@ const configSource = (workspace: string, file: string | undefined): string =>
 const stopped = (format: Log.Format) =>
   Log.say(format, ["", "The hub has stopped. Goodbye."], [["the hub has stopped", {}]])
 
+/** How long no client may be there. v1's flag is in milliseconds, and 0 means never. */
+const idleOf = Effect.fnUntraced(function* ({
+  idleShutdown,
+  idleShutdownMs
+}: {
+  readonly idleShutdown: Option.Option<string>
+  readonly idleShutdownMs: Option.Option<number>
+}) {
+  const millis = Option.isSome(idleShutdown)
+    ? yield* ageOf("idle-shutdown", idleShutdown.value)
+    : Option.getOrElse(idleShutdownMs, () => 0)
+  return millis > 0 ? Duration.millis(millis) : undefined
+})
+
 export const up = Command.make(
   "up",
   {
     port: Flag.Int("port").pipe(
       Flag.withAlias("p"),
-      Flag.withDescription("The port on 127.0.0.1, 1 to 65535; 0: a free one. Default: 0"),
+      Flag.withDescription("The port to listen on, 1 to 65535; 0: a free one. Default: 0"),
       Flag.withDefault(0)
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen on: 127.0.0.1, ::1 or localhost. Default: 127.0.0.1"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    detach: Flag.Boolean("detach").pipe(
+      Flag.withDescription(
+        "Run the hub in the background: return when it is ready. Its log is .agentlip/up.log. Default: run until Ctrl-C"
+      ),
+      Flag.withDefault(false)
+    ),
+    idleShutdown: Flag.String("idle-shutdown").pipe(
+      Flag.withMetavar("DURATION"),
+      Flag.withDescription(
+        "Stop when no client was there for so long, such as 30s, 10m or 2h, and no job is open. Default: never"
+      ),
+      Flag.optional
+    ),
+    idleShutdownMs: Flag.Int("idle-shutdown-ms").pipe(
+      Flag.withDescription("Agentlip v1's --idle-shutdown, in milliseconds; 0: never"),
+      Flag.withHidden,
+      Flag.optional
     ),
     rateLimit: Flag.Int("rate-limit").pipe(
       Flag.withMetavar("N"),
@@ -104,6 +143,8 @@ export const up = Command.make(
   Effect.fnUntraced(
     function* ({
       port,
+      host,
+      detach: isDetached,
       rateLimit,
       readAuth: readAuthFlag,
       allowOrigin,
@@ -111,9 +152,17 @@ export const up = Command.make(
       redis,
       node,
       otlp,
-      logFormat
+      logFormat,
+      ...idleFlags
     }) {
       const workspace = yield* workspaceFolder
+      const idle = yield* idleOf(idleFlags)
+      // The command in the background must not start another one.
+      if (isDetached && !OutputFile.isInBackground()) {
+        yield* detach(workspace)
+        return { served: false }
+      }
+      yield* OutputFile.bounded
       const { file, specs, disabled, ...config } = yield* loadConfig(workspace, configDefaults)
       const readAuth = Option.getOrElse(readAuthFlag, () => config.readAuth)
       const rateLimits = Option.match(rateLimit, {
@@ -129,6 +178,7 @@ export const up = Command.make(
         workspace,
         trust,
         port,
+        host: host === "localhost" ? "127.0.0.1" : host,
         rateLimits,
         readAuth,
         allowOrigins: allowOrigin,
@@ -155,10 +205,14 @@ export const up = Command.make(
       if (config.notice !== undefined) {
         yield* Log.say(logFormat, ["", config.notice], [[config.notice, { file }]])
       }
-      return yield* Effect.never
+      if (idle === undefined) return yield* Effect.never
+      yield* Effect.provideContext(Hub.whenIdle(idle), services)
+      yield* Effect.logInfo(`No client was there for ${Duration.format(idle)}: the hub stops`)
+      return { served: true }
     },
     (hub, { logFormat }) =>
       Effect.scoped(hub).pipe(
+        Effect.tap(({ served }) => (served ? stopped(logFormat) : Effect.void)),
         Effect.onInterrupt(() => stopped(logFormat)),
         Effect.provide(Log.layer(logFormat))
       ),
@@ -169,6 +223,10 @@ export const up = Command.make(
   Command.withDescription("Run the hub of a workspace until Ctrl-C"),
   Command.withExamples([
     { command: "agentlip up" },
+    {
+      command: "agentlip up --detach --idle-shutdown 30m",
+      description: "In the background, while it is used"
+    },
     {
       command: "agentlip up --port 4000 --log-format json",
       description: "A fixed port, and a log for programs"

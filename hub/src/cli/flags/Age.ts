@@ -1,13 +1,13 @@
-/** An age as people write it: `30d`, `12h` or `2 weeks`. */
+/** A time as people write it: `30d`, `12h` or `2 weeks`. */
 import { Duration, Effect, Option } from "effect"
 import { CommandError } from "../CommandError.ts"
 
-const units = { s: "seconds", m: "minutes", h: "hours", d: "days", w: "weeks" } as const
+const units = { ms: "millis", s: "seconds", m: "minutes", h: "hours", d: "days", w: "weeks" } as const
 type Unit = keyof typeof units
 const isUnit = (text: string): text is Unit => Object.hasOwn(units, text)
 
 const parse = (given: string): Option.Option<Duration.Duration> => {
-  const [, count = "", unit = ""] = /^(\d+) ?([smhdw])$/.exec(given.trim()) ?? []
+  const [, count = "", unit = ""] = /^(\d+) ?(ms|[smhdw])$/.exec(given.trim()) ?? []
   if (isUnit(unit)) return Duration.fromInput(`${Number(count)} ${units[unit]}`)
   // A number alone would be milliseconds, which is never what is meant.
   if (!/^\d+ [a-z]+$/.test(given.trim())) return Option.none()
