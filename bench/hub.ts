@@ -1,4 +1,5 @@
 /** A real hub in a process and a workspace of its own, and requests to it. */
+import type { Channel, Topic } from "@agentlip/protocol"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { Agent, request } from "node:http"
@@ -165,17 +166,13 @@ export const call = <Answer>(
     sent.end(body === undefined ? undefined : JSON.stringify(body))
   })
 
-interface Created {
-  readonly id: string
-}
-
 /** Makes a channel and a topic in it, and returns the topic's id. */
 export const makeTopic = async (hub: Server): Promise<string> => {
   const agent = new Agent()
-  const { channel } = await call<{ readonly channel: Created }>(agent, hub, "POST", "/api/v1/channels", {
+  const { channel } = await call<{ readonly channel: Channel }>(agent, hub, "POST", "/api/v1/channels", {
     name: "bench"
   })
-  const { topic } = await call<{ readonly topic: Created }>(agent, hub, "POST", "/api/v1/topics", {
+  const { topic } = await call<{ readonly topic: Topic }>(agent, hub, "POST", "/api/v1/topics", {
     channel_id: channel.id,
     title: "bench"
   })

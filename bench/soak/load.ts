@@ -2,6 +2,7 @@
  * Writers and readers. Requests are sent when it is their time, whether those before have been answered or not, so
  * that a hub that is slow cannot slow down those who measure it.
  */
+import type { Channel, Message, Topic } from "@agentlip/protocol"
 import { Agent } from "node:http"
 import { call, type Hub, Refused } from "../hub.ts"
 import { type Random, seeded } from "./random.ts"
@@ -33,15 +34,6 @@ export interface Load {
   readonly stop: () => Promise<void>
 }
 
-interface Made {
-  readonly id: string
-}
-
-interface Topic {
-  readonly channel: string
-  readonly id: string
-}
-
 const text = (random: Random, number: number): string => {
   const words = [`message ${number}: see https://example.com/${random.below(1000)}`, "ask @ada"]
   for (const deed of deeds) if (random.below(deedEvery) === 0) words.push(`#${deed}`)
@@ -55,13 +47,13 @@ export const startLoad = async (hub: Hub, seed: number): Promise<Load> => {
   const ask = <A>(method: string, target: string, body?: unknown): Promise<A> =>
     call<A>(agent, hub, method, target, body)
 
-  const topics: Array<Topic> = []
+  const topics: Array<Pick<Topic, "id" | "channel_id">> = []
   for (const name of ["one", "two"]) {
-    const { channel } = await ask<{ channel: Made }>("POST", "/api/v1/channels", { name })
+    const { channel } = await ask<{ channel: Channel }>("POST", "/api/v1/channels", { name })
     for (let number = 0; number < 5; number++) {
       const body = { channel_id: channel.id, title: `topic ${number}` }
-      const { topic } = await ask<{ topic: Made }>("POST", "/api/v1/topics", body)
-      topics.push({ channel: channel.id, id: topic.id })
+      const { topic } = await ask<{ topic: Topic }>("POST", "/api/v1/topics", body)
+      topics.push(topic)
     }
   }
 
@@ -73,13 +65,13 @@ export const startLoad = async (hub: Hub, seed: number): Promise<Load> => {
   let refusals = 0
 
   const someMessage = (): string => random.pick(messages) ?? "none"
-  const someTopic = (): Topic => random.pick(topics) ?? { channel: "none", id: "none" }
+  const someTopic = () => random.pick(topics) ?? { channel_id: "none", id: "none" }
 
   const requests: { readonly [kind in Kind]: () => Promise<unknown> } = {
     post: async () => {
       const body = { topic_id: someTopic().id, sender: "soak", content_raw: text(random, number++) }
       const begin = performance.now()
-      const { message } = await ask<{ message: Made }>("POST", "/api/v1/messages", body)
+      const { message } = await ask<{ message: Message }>("POST", "/api/v1/messages", body)
       latencies.push(performance.now() - begin)
       messages.push(message.id)
       if (messages.length > remembered) messages.splice(random.below(messages.length), 1)
@@ -105,10 +97,10 @@ export const startLoad = async (hub: Hub, seed: number): Promise<Load> => {
     read: () => {
       const pages = [
         `/api/v1/messages?topic_id=${someTopic().id}&limit=50`,
-        `/api/v1/messages?channel_id=${someTopic().channel}&before_id=${someMessage()}`,
+        `/api/v1/messages?channel_id=${someTopic().channel_id}&before_id=${someMessage()}`,
         `/api/v1/messages/${someMessage()}/derivations`,
         `/api/v1/messages/${someMessage()}/enrichments`,
-        `/api/v1/channels/${someTopic().channel}/topics`,
+        `/api/v1/channels/${someTopic().channel_id}/topics`,
         "/api/v1/events?tail=100",
         "/api/v1/plugins"
       ]

@@ -1,6 +1,6 @@
 /** A database that refuses: what clients are told, what goes on meanwhile, and that nothing is lost. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber } from "effect"
+import { Cause, Effect, Fiber, Logger } from "effect"
 import { SqlError } from "effect/sql"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
@@ -18,6 +18,7 @@ import {
   tempWorkspace,
   type TestHub
 } from "./testHub.ts"
+import { onPostgres } from "./testDatabase.ts"
 
 const plugins = [linkifierSpec("shouts"), extractorSpec("tags")]
 const fakes = {
@@ -88,6 +89,32 @@ const smallDisk = (kib: number) =>
     ),
     (folder) => Effect.sync(() => execFileSync("umount", ["--lazy", folder]))
   )
+
+describe("The log", () => {
+  it.live.skipIf(onPostgres)(
+    "says once that requests are refused, and once that they are accepted again",
+    () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.make(({ message }) => void lines.push(String(message)))
+        const hub = yield* startHub().pipe(Effect.provide(Logger.layer([logger])))
+        const { topic } = yield* makeTopic(hub)
+        const post = hub.post("/api/v1/messages", {
+          topic_id: topic,
+          sender: "ada",
+          content_raw: "x".repeat(60_000)
+        })
+        yield* hub.rows("PRAGMA max_page_count = 1")
+        for (const _ of [1, 2]) assert.strictEqual((yield* post).status, 503)
+        assert.strictEqual((yield* hub.get("/api/v1/channels")).status, 200)
+        const about = () => lines.filter((line) => line.startsWith("request"))
+        assert.deepStrictEqual(about(), ["request refused: The disk of the hub's database is full"])
+        yield* hub.rows("PRAGMA max_page_count = 1000000")
+        for (const _ of [1, 2]) assert.strictEqual((yield* post).status, 201)
+        assert.deepStrictEqual(about().slice(1), ["requests are accepted again"])
+      })
+  )
+})
 
 describe("What the database says", () => {
   const of = (cause: object) =>

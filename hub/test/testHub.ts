@@ -1,5 +1,12 @@
 /** A real hub on a port of its own, in a workspace that is thrown away. */
-import { CircuitBreaker, type ConfiguredSpec, extractor, linkifier, makeSpec } from "@agentlip/plugin-runtime"
+import {
+  CircuitBreaker,
+  type ConfiguredSpec,
+  extractor,
+  linkifier,
+  makeSpec,
+  type RetentionOptions
+} from "@agentlip/plugin-runtime"
 import { layerFakePlugins } from "@agentlip/plugin-runtime/testing"
 import { parseServerFile, type ServerFile, urlOf } from "@agentlip/protocol"
 import { Context, Effect, Layer, type Redacted } from "effect"
@@ -139,6 +146,7 @@ export const startHub = Effect.fnUntraced(function* (
     readonly allowOrigins?: ReadonlyArray<string>
     readonly connections?: Hub.HubOptions["connections"]
     readonly concurrency?: number
+    readonly retention?: RetentionOptions
   } = {}
 ) {
   const workspace = options.workspace ?? (yield* tempWorkspace)
@@ -152,6 +160,7 @@ export const startHub = Effect.fnUntraced(function* (
       readAuth: options.readAuth ?? false,
       allowOrigins: options.allowOrigins ?? [],
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+      ...(options.retention === undefined ? {} : { retention: options.retention }),
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       ...(options.host === undefined ? {} : { host: options.host })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))

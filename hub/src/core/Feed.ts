@@ -15,6 +15,7 @@ import { timestamp } from "../timestamp.ts"
 import { envelopeOf, EventLog, type LoggedEvent, prunedName, withoutGap } from "./EventLog.ts"
 import { listening } from "./HubMetrics.ts"
 import { spliceJson } from "./JsonText.ts"
+import { Outage } from "../database/Outage.ts"
 import { WakeUp } from "./WakeUp.ts"
 
 /** The listener was too slow and was disconnected. It reconnects with its last `event_id`. */
@@ -164,15 +165,20 @@ export class Feed extends Context.Service<
           }
         })
 
+        const outage = new Outage({
+          begun: "events could not be read; clients that follow them reconnect",
+          ended: "events can be read again"
+        })
         yield* Effect.gen(function* () {
           while (true) {
             yield* log.arrivals.next
             yield* readNew.pipe(
               reading.withPermit,
+              Effect.andThen(outage.over),
               // The clients reconnect and read the log from where they were.
               Effect.catch((failure) => {
                 for (const listener of listeners) end(listener, failure)
-                return Effect.logWarning("events could not be read", failure)
+                return outage.log(failure)
               })
             )
           }

@@ -144,7 +144,7 @@ export interface Copied {
  * called after each part of a table.
  */
 export const copyV1 = (
-  progress: (table: string, rows: number) => Effect.Effect<void>
+  progress: (table: string, rows: number, total: number) => Effect.Effect<void>
 ): Effect.Effect<Copied, unknown, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -154,6 +154,7 @@ export const copyV1 = (
     const copy = Effect.fnUntraced(function* (table: Table) {
       const columns = Object.keys(table.columns).join(", ")
       const last = yield* count(`SELECT max(rowid) FROM v1.${table.name}`)
+      const total = yield* count(`SELECT count(*) FROM v1.${table.name}`)
       let done = 0
       for (let from = yield* count(`SELECT min(rowid) - 1 FROM v1.${table.name}`); from < last; ) {
         // Row ids may have gaps of any size.
@@ -167,7 +168,7 @@ export const copyV1 = (
         )
         done += rowsAtOnce
         from = to
-        if (from < last) yield* progress(table.to, done)
+        if (from < last) yield* progress(table.to, done, total)
         yield* Effect.yieldNow
       }
     })

@@ -116,6 +116,8 @@ const keep = (file: string, second: string): void => {
   }
 }
 
+const shown = (count: number): string => count.toLocaleString("en-US")
+
 /** A path for an attached database, as an SQL text. */
 const quoted = (file: string): string => `'${file.replaceAll("'", "''")}'`
 
@@ -127,7 +129,9 @@ const fill = (file: string, database: string) =>
     yield* sql.unsafe(`ATTACH DATABASE ${quoted(database)} AS v1`)
     yield* sql.unsafe("PRAGMA v1.locking_mode = EXCLUSIVE")
     const copied = yield* sql.withTransaction(
-      copyV1((table, rows) => Effect.logInfo(`copying the database of Agentlip v1: ${rows} ${table}`))
+      copyV1((table, rows, total) =>
+        Effect.logInfo(`copying the database of Agentlip v1: ${shown(rows)} of ${shown(total)} ${table}`)
+      )
     )
     yield* sql.unsafe("DETACH DATABASE v1")
     // One file without a log, so that one rename moves it.
@@ -177,7 +181,7 @@ export const migrateV1 = (database: string): Effect.Effect<MigratedV1 | undefine
 
 /** What the hub says about a migration. */
 export const migrationText = ({ kept, recovered, leftOut, ...rows }: MigratedV1): string => {
-  const counts = Object.entries(rows).map(([table, count]) => `${count.toLocaleString("en-US")} ${table}`)
+  const counts = Object.entries(rows).map(([table, count]) => `${shown(count)} ${table}`)
   const odd = [
     ...(recovered > 0 ? [`${recovered} missing channels or topics were created again ("recovered …")`] : []),
     ...(leftOut > 0 ? [`${leftOut} enrichments without a message were left out`] : [])

@@ -115,9 +115,35 @@ const makeSay = (): Say => {
     })
 }
 
-const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: Say) {
+/** Logs that the database accepts requests again: when a write succeeds after one was refused. */
+class Refusals {
+  #since = false
+
+  readonly begin = (): void => {
+    this.#since = true
+  }
+
+  readonly noteAccepted = ({
+    status
+  }: HttpServerResponse.HttpServerResponse): Effect.Effect<
+    void,
+    never,
+    HttpServerRequest.HttpServerRequest
+  > =>
+    this.#since && status < 300
+      ? Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method }) => {
+          // Many reads need no database, so they say nothing about it.
+          if (method === "GET") return Effect.void
+          this.#since = false
+          return Effect.logInfo("requests are accepted again")
+        })
+      : Effect.void
+}
+
+const ofCause = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, say: Say, refusals: Refusals) {
   const storage = storageFailure(cause)
   if (storage !== undefined) {
+    refusals.begin()
     yield* say(storage.text, (more) => Effect.logWarning(`request refused: ${storage.text}${more}`))
     return refusal("SERVICE_UNAVAILABLE", storage.text, {
       headers: { "retry-after": String(storage.retryAfter) }
@@ -148,12 +174,14 @@ type Answered = <E, R>(
 /** Returns a wrapper that converts every error of a handler to the protocol's format. */
 export const make: Effect.Effect<Answered> = Effect.sync(() => {
   const say = makeSay()
+  const refusals = new Refusals()
   const answered: Answered = (handler) =>
     handler.pipe(
       Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
       Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause, say)
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : ofCause(cause, say, refusals)
       ),
+      Effect.tap(refusals.noteAccepted),
       Effect.map((response) =>
         response.status < 400 || isJson(response) ? response : byStatus(response.status, bodyText(response))
       )

@@ -9,6 +9,7 @@ import {
   type ServerFile
 } from "@agentlip/protocol"
 import { Effect, Stream } from "effect"
+import { commandFor } from "../calledAs.ts"
 import { CommandError } from "../CommandError.ts"
 import { Trust, workspaceFolder } from "../flags/Globals.ts"
 
@@ -35,7 +36,7 @@ const codeOf = ({ code, details }: HubError): string => {
 
 const reasonOf = (error: HubError, code: string, workspace: string): string => {
   if (error.code === "UNREACHABLE") {
-    return `No hub runs on ${workspace}: nothing answers where .agentlip/server.json says it is. Start it: agentlip up --workspace ${workspace}`
+    return `No hub runs on ${workspace}: nothing answers where .agentlip/server.json says it is. Start it: ${commandFor(workspace, "up")}`
   }
   return error.code === code ? withRemedy(error.message, code) : error.message
 }
