@@ -231,6 +231,7 @@ describe("agentlip init, up, doctor, down", () => {
 
         const healthy = yield* run("doctor", "--json")
         assert.strictEqual(healthy.code, 0, healthy.out)
+        assert.strictEqual(healthy.json.db_id, (yield* hub.get("/health")).body.db_id)
         const statusOf = (name: string) =>
           healthy.json.checks.find((check: { name: string }) => check.name === name)?.status
         const known = engineWarning(process.versions.node)

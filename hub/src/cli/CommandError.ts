@@ -52,6 +52,8 @@ const codeByTag: { readonly [tag: string]: string } = {
   Untrusted: "UNTRUSTED",
   ConfigError: "CONFIG_ERROR",
   HostRefused: "INVALID_INPUT",
+  DatabaseUnusable: "DATABASE_UNUSABLE",
+  ServerUnusable: "DATABASE_UNUSABLE",
   PortRefused: "INVALID_INPUT",
   OriginRefused: "INVALID_INPUT",
   ServeError: "PORT_UNAVAILABLE"
