@@ -67,10 +67,10 @@ export interface PreparedPlugin {
 
 /** Where plugin code runs. */
 export interface Workers {
-  /** Prepares a spec's plugin. Cheap, never fails: what is wrong is the answer of its runs. */
+  /** Prepares a spec's plugin. Cheap, and never fails: its runs fail with what is wrong. */
   readonly prepare: (spec: PluginSpec) => PreparedPlugin
   readonly stats: Effect.Effect<WorkerStats>
-  /** How many isolates of a plugin were to die and have not. */
+  /** How many isolates of a plugin were killed and are still there. */
   readonly zombies: (plugin: string) => number
   /** By plugin that still runs an earlier version, because its changed files do not load: why they do not. */
   readonly outdated: Effect.Effect<ReadonlyMap<string, PluginError>>
@@ -78,7 +78,7 @@ export interface Workers {
   readonly audits: Effect.Effect<ReadonlyMap<string, Grants>>
 }
 
-/** A plugin that cannot be run here, and why. */
+/** A plugin that cannot run here: its runs fail with `problem`. */
 export const unavailable = (problem: PluginError): PreparedPlugin => ({
   submit: (run) => {
     run.answer(Effect.fail(problem))

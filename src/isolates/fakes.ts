@@ -5,7 +5,7 @@ import { InvalidOutput, LoadError, type PluginError, PluginTimeout } from "../Er
 import type { PluginSpec } from "../Plugin.ts"
 import { type PreparedPlugin, type Submission, unavailable, type Workers } from "./Workers.ts"
 
-/** What a fake plugin does: `input` is what the real one would be called with. */
+/** What a fake plugin does. `input` is what the real plugin would get. */
 export type FakePlugin = (input: unknown) => Effect.Effect<unknown, PluginError>
 
 /** What every fake states as its version. */

@@ -1,6 +1,6 @@
 /**
- * Where a failed load went wrong, for its author: from what the module service said, what the engine said, or the first
- * line of the plugin that threw.
+ * Finds the place of a failed load for the plugin's author: from the module loader's error, the engine's error, or the
+ * plugin's first line in the stack.
  */
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,7 +9,7 @@ import type { CodePlace, ThrownValue } from "../../Errors.ts"
 import { shortened } from "../../text.ts"
 import { ownStack, shownPlace } from "./pluginStack.ts"
 
-/** What a guest says of a load that failed. All of it is the plugin's to make up. */
+/** A guest's report of a failed load. The plugin may have made up all of it. */
 interface Failure {
   readonly message: string
   readonly cause?: ThrownValue
@@ -19,14 +19,14 @@ interface Failure {
 
 type Spot = Omit<CodePlace, "frame">
 
-/** Characters of a message that is looked at; a guest sends no more. */
+/** Characters of a message that are searched. A guest sends no more. */
 const maxMessage = 4_500
 
 const fileOf = (where: string): string | undefined => {
   try {
     return where.startsWith("file:") ? fileURLToPath(where) : where
   } catch {
-    // A URL that a plugin has made up: no file.
+    // An invalid URL that a plugin has made up.
     return undefined
   }
 }
@@ -36,11 +36,11 @@ const spotAt = (where: string | undefined, line: unknown, column: unknown): Spot
   return file === undefined ? undefined : { file, line: Number(line), column: Number(column) }
 }
 
-/** Compilers name the place before the message; QuickJS after it. */
+/** Compilers put the place before the message, QuickJS after it. */
 const placeBefore = /^(SyntaxError: )?(\/.+?|[A-Za-z]:\\.+?):(\d+):(\d+): /
 const placeAfter = / \((file:\/\/.+?):(\d+):(\d+)\)$/
 
-/** What is said of the place in a message, and the message without that. */
+/** The place that a message names, and the message without it. */
 const inMessage = (message: string): { readonly message: string; readonly spot?: Spot } => {
   const before = placeBefore.exec(message)
   const after = before === null ? placeAfter.exec(message) : null
@@ -66,7 +66,7 @@ const inStack = (stack: string): Spot | undefined => {
 const missingExport =
   /^SyntaxError: (?:The requested module '(.+)' does not provide an export named '(.+)'|Could not find export '(.+)' in module '(.+)')$/
 
-/** Names that a module declares as types; TypeScript leaves nothing of them. */
+/** Whether a module declares a name as a type, which does not exist at run time. */
 const declaresType = (source: string, name: string): boolean => {
   const escaped = name.replace(/[$]/g, "\\$&")
   return (
@@ -94,7 +94,7 @@ const exportHint = (message: string, importer: string | undefined, entry: string
     : `. Check the name; ${path.basename(file ?? asked)} must export it`
 }
 
-/** The failure's reason, and where it is from. */
+/** The reason of a failure and its place. */
 export const placed = (
   failure: Failure,
   entry: string

@@ -1,4 +1,4 @@
-/** Makes a booted isolate the isolate of one plugin: opens its modules, sends the load, reads the reply. */
+/** Loads a plugin into a booted isolate: opens its modules, sends the load request, reads the reply. */
 import { Duration, Effect, Result, Schema } from "effect"
 import { pathToFileURL } from "node:url"
 import { realpathSync } from "node:fs"
@@ -44,7 +44,7 @@ const Failure = Schema.fromJsonString(
 const decodeInfo = Schema.decodeEffect(Info)
 const decodeFailure = Schema.decodeEffect(Failure)
 
-/** Asks a booted isolate to load, and waits for its answer. */
+/** Sends the load request and waits for the reply. */
 const askToLoad = (
   isolate: Isolate,
   resolved: ResolvedPlugin,
@@ -80,20 +80,20 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     modulePath: spec.modulePath,
     reason: reasonText(reason),
     ...(more?.cause === undefined ? {} : { cause: printableThrown(more.cause) }),
-    // What it lacks is what it was asked for: a plugin that says otherwise is not believed.
+    // Only the requested method can be missing; a plugin may report anything.
     ...(more?.missingMethod === spec.kind.method ? { missingMethod: spec.kind.method } : {}),
     ...(more?.importer === undefined ? {} : { importer: pathText(more.importer) }),
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
-/** Makes a booted isolate the isolate of the spec's plugin, and says who that is. */
+/** Loads the spec's plugin into a booted isolate. Returns what the plugin calls itself. */
 export const loadPlugin = (
   isolate: Isolate,
   resolved: ResolvedPlugin,
   entry: string,
-  /** Absent where guests read their modules themselves. */
+  /** Absent if guests read their modules themselves. */
   modules: GuestModules | undefined,
-  /** What its log lines are annotated with. */
+  /** Annotations of its log lines. */
   labels: { readonly [label: string]: string }
 ): Effect.Effect<PluginInfo, PluginError> =>
   Effect.gen(function* () {
@@ -127,7 +127,7 @@ export const loadPlugin = (
     const { name, version, methods, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
       brokenReply(spec)
     )
-    // Where plugins are trusted nothing is held back, so that nothing can be granted either.
+    // If plugins are trusted, nothing is restricted, so no grant can be missing.
     if (capabilities !== undefined && modules !== undefined) {
       const granted = Result.flatMap(decodeCapabilities(capabilities), (declared) =>
         // An audit reports what a plugin uses, whatever it declares.
@@ -135,7 +135,7 @@ export const loadPlugin = (
       )
       if (Result.isFailure(granted)) return yield* unpreparedError(spec, granted.failure)
     }
-    // Of those it was asked for: a plugin that says otherwise is not believed.
+    // Only the requested methods; a plugin may report anything.
     const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))
     return { name: nameText(name), version: nameText(version), methods: known }
   })

@@ -25,19 +25,19 @@ export interface LastGood {
   ) => Effect.Effect<boolean>
 }
 
-/** A loader that is busy may not answer in time; then there is no answer. */
+/** The answer of a loader, or `None` if it is too busy to answer in time. */
 export const soon = <A>(answer: Effect.Effect<A>): Effect.Effect<Option.Option<A>> =>
   Effect.timeoutOption(Effect.interruptible(answer), "100 millis")
 
 export const makeLastGood = (enabled: boolean, fork: Fork): LastGood => {
   const kept = new Set<string>()
   const outdated = new Map<string, PluginError>()
-  /** Why the newest files of an entry do not load, as the first plugin of it found. */
+  /** Why the newest files of an entry fail to load, by entry. */
   const problems = new Map<string, PluginError>()
 
   const problemOf = ({ name, modulePath }: PluginSpec, entry: string): PluginError =>
     problems.get(entry) ??
-    new LoadError({ plugin: name, modulePath, reason: "its files have changed and do not load" })
+    new LoadError({ plugin: name, modulePath, reason: "its files have changed and fail to load" })
 
   return {
     kept,
@@ -58,7 +58,7 @@ export const makeLastGood = (enabled: boolean, fork: Fork): LastGood => {
       outdated.set(name, error)
       problems.set(entry, error)
       yield* Effect.logWarning(
-        `Its files have changed and do not load; it goes on as it was until they change again. ${error.message}`
+        `Reload failed; still running the previous version until its files change again. ${error.message}`
       )
       return true
     })

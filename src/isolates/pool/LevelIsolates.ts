@@ -1,4 +1,4 @@
-/** All isolates of one level: booted, some of them ahead, and each ended for sure, or counted as a zombie. */
+/** All isolates of one level: boots them, some ahead, and ends each one or counts it as a zombie. */
 import { Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
 import type { Fork } from "../../Fork.ts"
 import * as os from "node:os"

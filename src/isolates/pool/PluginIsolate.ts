@@ -1,4 +1,4 @@
-/** An isolate that has loaded its plugin. It holds several runs, and ends when the one that executes is over its time. */
+/** An isolate that has loaded its plugin. It holds several runs, and is ended if the current run exceeds its deadline. */
 import { Clock, Duration, Effect } from "effect"
 import type { Fork } from "../../Fork.ts"
 import type { PluginInfo } from "../../wire/messages.ts"

@@ -31,13 +31,13 @@ const nextTurn = Effect.callback<void>((resume) => {
 })
 
 /**
- * Keeps `least` spares, and one more each time that somebody finds none, up to a bound; none but `least` once nobody
- * takes any. `boot` must clean up after itself when it fails.
+ * Keeps `least` spares. Each caller that finds none raises the number by one, up to a bound; it falls back to `least`
+ * when no spares are taken. `boot` must clean up if it fails.
  */
 export const makeSpares = <A extends { readonly usable: boolean }, E>(
   least: number,
   boot: Effect.Effect<A, E>,
-  /** Ends a spare that is of no use any more. */
+  /** Ends a spare that is no longer usable or needed. */
   end: (spare: A) => Effect.Effect<unknown>,
   scope: Scope.Scope,
   { most, boots, quiet }: Demand = { most: least, boots: least, quiet: Duration.infinity }

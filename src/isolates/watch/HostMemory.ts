@@ -1,20 +1,19 @@
 /**
- * Memory of the host's process that no engine accounts for, and whose it is. Native objects of a thread (formatters,
- * decoders, shared buffers) are in no figure that a host can ask a thread for; they are in the process's own.
+ * Memory of the host's process that no engine accounts for, and which plugin took it. The figures of a thread leave out
+ * its native objects (formatters, decoders, shared buffers). Only the figures of the whole process include them.
  *
- * What the process has grown by since a thread began its work, less what all engines in it account for at their
- * highest meanwhile, is unseen growth. It has many causes beside plugins (the database's cache, threads that boot,
- * memory that was freed and is kept), so that a plugin is blamed for far more than its limit only, and for nothing
- * that another plugin may have done.
+ * *Unseen growth* is how much the process has grown since a thread began its work, less the highest total that all
+ * engines accounted for meanwhile. Plugins are not its only cause: the database's cache grows, threads boot, and freed
+ * memory is kept. So a plugin is blamed only for much more than its limit, and only if no other plugin may have done it.
  */
 
-/** MiB of unseen growth beyond a plugin's own limit that are put down to something else. */
+/** MiB of unseen growth over a plugin's limit that may have other causes. */
 const slack = 256
 
-/** Bytes of a thread beside what its engine accounts for. */
+/** Bytes that a thread takes in addition to what its engine accounts for. */
 const threadItself = 16 * 1024 * 1024
 
-/** Of the processor time of all that may have done it, the share that tells who has. */
+/** The share of the suspects' processor time that makes one of them guilty. */
 const mostOf = 2 / 3
 
 const mebibyte = 1024 * 1024
@@ -22,12 +21,12 @@ const mebibyte = 1024 * 1024
 export interface Member {
   /** MiB. */
   readonly limit: number
-  /** Milliseconds of processor time since it began its work. */
+  /** Milliseconds of processor time that it has used since it began its work. */
   readonly cpu: number
 }
 
 export interface Figures {
-  /** Bytes of the process. */
+  /** Resident bytes of the process. */
   readonly resident: number
   /** Bytes that the host's own engine accounts for. */
   readonly own: number
@@ -38,11 +37,11 @@ interface Window {
   readonly accounted: number
   highest: number
   unseen: number
-  /** Whether no other thread has worked since. */
+  /** Whether no other thread has worked meanwhile. */
   alone: boolean
 }
 
-/** MiB, and whose they are. */
+/** The isolate that took the memory, and how much, in MiB. */
 export interface Blame<Isolate> {
   readonly isolate: Isolate
   readonly unseen: number
@@ -55,12 +54,12 @@ export class HostMemory<Isolate extends object> {
   /** Unseen growth that a thread has kept from one run to the next. */
   readonly #kept = new WeakMap<Isolate, number>()
 
-  /** Takes note of what an isolate's engine accounts for. */
+  /** Records what an isolate's engine accounts for. */
   account(isolate: Isolate, bytes: number): void {
     this.#accounts.set(isolate, bytes)
   }
 
-  /** Whose growth is over its limit and all that may have other causes, if that can be told of one. */
+  /** The isolate that caused too much unseen growth; `undefined` if there is none, or several may have caused it. */
   look(
     { resident, own }: Figures,
     busy: ReadonlyMap<Isolate, Member>,
@@ -103,7 +102,7 @@ export class HostMemory<Isolate extends object> {
       if (suspect[1].cpu > first[1].cpu) first = suspect
     }
     const [isolate, { limit, cpu }, unseen] = first
-    // No one explanation, and the host is in need: the busiest it is.
+    // Several may have caused it. If the host is short of memory, blame the busiest.
     const needs = unseen > 2 * (limit + slack) * mebibyte
     if (others.length > 0 && cpu < mostOf * total && !needs) return undefined
     return { isolate, unseen: Math.round(unseen / mebibyte) }

@@ -1,21 +1,21 @@
 /**
- * When the host itself stood still: stopped by a signal, frozen with its machine, or without a turn on a crowded one.
- * Time that its plugins cannot be blamed for. Measured by a tick while isolates are at work, and apart from Effect's
- * Clock: a test that sets that does not stop the machine.
+ * Pauses of the host: it was stopped by a signal, its machine was suspended, or a busy machine gave it no processor.
+ * Plugins are not blamed for this time. A timer measures it while isolates work. It does not use Effect's Clock,
+ * because a test that sets the clock does not stop the machine.
  */
 import { Clock, Context, Duration, Effect } from "effect"
 
 /** Milliseconds between two ticks. */
 const interval = 100
 
-/** A tick that is so much late, in milliseconds, tells of a pause; less is an ordinary day of a busy machine. */
+/** In milliseconds. A tick that is later than this means a pause. Shorter delays are normal on a busy machine. */
 const noticed = 500
 
-/** Where time comes from; both in milliseconds. */
+/** Sources of time, both in milliseconds. */
 export interface TimeSource {
   /** Monotonic. */
   readonly now: () => number
-  /** Processor time of the host's own thread: what it worked for was no pause. */
+  /** Processor time of the host's own thread. Time in which it worked is no pause. */
   readonly cpu: () => number
 }
 
@@ -54,7 +54,7 @@ export class HostPauses {
     this.#timer = undefined
   }
 
-  /** Milliseconds of pauses so far; only the difference of two looks, made while it watches, means something. */
+  /** Milliseconds of pauses so far. Use the difference of two calls, both between `hold` and `release`. */
   total(now = this.#time.now()): number {
     if (this.#timer === undefined) return this.#total
     const late = now - this.#last - interval
@@ -73,36 +73,36 @@ export class HostPauses {
   }
 }
 
-/** Of this process. */
+/** The pauses of this process. */
 export const hostPauses = new HostPauses()
 
 const liveClock = Context.get(Context.empty(), Clock.Clock)
 
-/** Milliseconds by a clock that nobody sets back or forward. */
+/** Milliseconds by a clock that cannot be set. */
 export const monotonic = (clock: Clock.Clock): number =>
   clock === liveClock ? performance.now() : clock.currentTimeMillisUnsafe()
 
-/** Milliseconds of the host's pauses so far, as far as they matter to what a clock measures. */
+/** Milliseconds of the host's pauses so far that a clock has counted; 0 for a test's clock. */
 export const pausedBy = (clock: Clock.Clock, now?: number): number =>
   clock === liveClock ? hostPauses.total(now) : 0
 
-/** A wake-up that is so much late, in milliseconds: what came meanwhile is still to be read. */
+/** In milliseconds. After a wake-up that is later than this, messages that have arrived must be read first. */
 const late = 50
 
-/** What there is to be read is read in so many milliseconds. */
+/** In milliseconds: time to read messages that have arrived. */
 const reading = 100
 
-/** How long to wait on after a wait that was to last `millis` and took `took`; 0 if it is over. */
+/** How much longer to wait after a wait of `millis` that took `took`; 0 if it is over. */
 export const waitOn = (millis: number, took: number, paused: number): number =>
   took - millis > late ? Math.max(millis - (took - paused), reading) : 0
 
-/** The time that a run has, by its caller's clock. */
+/** The time that a run may take, by its caller's clock. */
 export class Allowance {
   readonly #clock: Clock.Clock
   readonly #millis: number
   readonly #began: number
   readonly #before: number
-  /** When it is to be looked at next. */
+  /** When to call `left` next. */
   due: number
 
   /** `now`: as `performance.now()` counts. */
@@ -118,7 +118,7 @@ export class Allowance {
     return pausedBy(this.#clock) - this.#before
   }
 
-  /** Milliseconds that are left; more than 0 if this look comes late, so that an answer that waits can be read. */
+  /** Milliseconds that are left. More than 0 if this call is late, so that a reply that has arrived can be read. */
   left(): number {
     const now = monotonic(this.#clock)
     const isLate = this.#clock === liveClock && now - this.due > late
@@ -130,8 +130,8 @@ export class Allowance {
 }
 
 /**
- * Waits for so long, not counting pauses, and returns how long those were. If it wakes late, it waits a moment more:
- * what was waited for can arrive first.
+ * Waits, not counting pauses, and returns the length of the pauses. If it wakes late, it waits a moment more, so that
+ * a message that has arrived can be read first.
  */
 const awake = (millis: number): Effect.Effect<number> =>
   Effect.clockWith((clock) => {
@@ -147,7 +147,7 @@ const awake = (millis: number): Effect.Effect<number> =>
     )
   })
 
-/** As Effect's `timeoutOrElse`, of a time in which the host was awake; `orElse` is told how long it was not. */
+/** Like Effect's `timeoutOrElse`, but pauses of the host do not count. `orElse` gets their length. */
 export const timeoutAwake =
   <B, E2>(millis: number, orElse: (paused: number) => Effect.Effect<B, E2>) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A | B, E | E2, R> =>
@@ -158,6 +158,6 @@ export const timeoutAwake =
       )
     })
 
-/** What a `TIMEOUT` says of the host's pauses. */
+/** The member of a `TIMEOUT` about the host's pauses. */
 export const pausedFor = (millis: number): { readonly hostPaused?: Duration.Duration } =>
   millis > 0 ? { hostPaused: Duration.millis(Math.round(millis)) } : {}

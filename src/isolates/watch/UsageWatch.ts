@@ -1,19 +1,19 @@
 /**
- * Ends isolates that use more memory or processor time than their spec allows. A thread's own heap limit is no
- * use for that: a thread that runs into it can abort the whole process (docs/security.md).
+ * Ends isolates that use more memory or processor time than their spec allows. A thread's own heap limit cannot do
+ * this: a thread that reaches it can abort the whole process (docs/security.md).
  */
 import { Effect, Latch, type Scope } from "effect"
 import type { Limits } from "../../Plugin.ts"
 import { HostMemory, type Member } from "./HostMemory.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 
-/** Milliseconds between looks at a busy isolate. */
+/** Milliseconds between two checks of a busy isolate. */
 const interval = 25
 
 const mebibyte = 1024 * 1024
 
 export interface UsageWatch {
-  /** Watches until `end`; `used` is told what has been used since it was last told, and how much memory is held. */
+  /** Watches until `end`. `used` gets the processor time since its last call, and the memory that is held now. */
   readonly begin: (
     isolate: Isolate,
     limits: Limits,
@@ -26,17 +26,17 @@ interface Watched {
   readonly isolate: Isolate
   readonly limits: Limits
   readonly used: (cpuMillis: number, memoryBytes: number) => void
-  /** Processor time that the isolate had used before; known once the first answer has come. */
+  /** Processor time that the isolate had used before; known after the first answer. */
   cpuBefore: number | undefined
   /** Milliseconds that it has used since. */
   cpu: number
   /** Whether it is in the host's own process. */
   shared: boolean
-  /** A thread deep in a built-in answers late; one question at a time is enough. */
+  /** Whether an answer is pending. A thread inside a long built-in answers late. */
   asked: boolean
 }
 
-/** Processor time of an isolate that has been told of. */
+/** The processor time of each isolate that `used` has got. */
 const told = new WeakMap<Isolate, number>()
 
 const look = (watched: Watched, host: HostMemory<Isolate>): void => {
@@ -69,14 +69,14 @@ const look = (watched: Watched, host: HostMemory<Isolate>): void => {
       }
     },
     () => {
-      // The isolate has ended meanwhile; what it used is no longer a question.
+      // The isolate has ended meanwhile.
     }
   )
 }
 
 const isGone = (isolate: Isolate): boolean => isolate.gone
 
-/** Ends the isolate that the host's own memory has grown by, if it can be told which. */
+/** Ends the isolate that made the host's memory grow, if it is clear which one did. */
 const lookAtHost = (busy: ReadonlyMap<Isolate, Watched>, host: HostMemory<Isolate>): void => {
   const sharing = new Map<Isolate, Member>()
   for (const [isolate, { shared, limits, cpu }] of busy) {
@@ -88,7 +88,7 @@ const lookAtHost = (busy: ReadonlyMap<Isolate, Watched>, host: HostMemory<Isolat
   if (blame === undefined) return
   const limit = sharing.get(blame.isolate)?.limit
   blame.isolate.condemn(
-    `the host's memory grew by ${blame.unseen} MiB while it ran that no engine accounts for, its limit is ${limit} MiB (limits.memory); native objects take such memory (Intl, TextDecoder, SharedArrayBuffer, WebAssembly)`
+    `while it ran, the host's memory grew by ${blame.unseen} MiB that no engine accounts for, its limit is ${limit} MiB (limits.memory); native objects take such memory (Intl, TextDecoder, SharedArrayBuffer, WebAssembly)`
   )
 }
 
@@ -123,7 +123,7 @@ export const makeUsageWatch: Effect.Effect<UsageWatch, never, Scope.Scope> = Eff
       }
       busy.set(isolate, watched)
       if (busy.size === 1) anyBusy.openUnsafe()
-      // Where the run starts from; only asked for where somebody wants to know.
+      // The processor time at the start is only needed for this limit.
       if (limits.cpu !== undefined) look(watched, host)
     },
     end: (isolate) => {

@@ -1,14 +1,14 @@
 /**
- * The frame codec of the process level: texts of UTF-8, each ended by a line feed. JSON has no raw line feed,
- * and whoever sends one anyway has only broken its own message in two.
+ * The frame codec of the process level: UTF-8 texts that end with a line feed. JSON has no raw line feed. A guest that
+ * sends one anyway only splits its own message.
  */
 
 const lineFeed = 10
 const maxChunks = 256
 
-/** Cuts a stream of bytes into lines; keeps no more than a line's limit of it. */
+/** Splits a stream of bytes into lines. Keeps at most the longest allowed line. */
 export class LineDecoder {
-  /** Bytes of UTF-8 that a line may have. */
+  /** The most bytes of UTF-8 in a line. */
   maxLength: number
   readonly #onLine: (line: string) => void
   readonly #onTooLong: (length: number) => void
@@ -16,7 +16,7 @@ export class LineDecoder {
   #length = 0
   #broken = false
 
-  /** `onTooLong` is told once; nothing comes after it. */
+  /** `onTooLong` is called once. No line follows. */
   constructor(maxLength: number, onLine: (line: string) => void, onTooLong: (length: number) => void) {
     this.maxLength = maxLength
     this.#onLine = onLine
@@ -36,7 +36,7 @@ export class LineDecoder {
       }
       if (end < 0) {
         if (from < chunk.length) this.#chunks.push(from === 0 ? chunk : chunk.subarray(from))
-        // A line that comes a byte at a time would otherwise keep an object for each.
+        // Otherwise a line that arrives byte by byte would keep an object for each byte.
         if (this.#chunks.length > maxChunks) this.#chunks = [Buffer.concat(this.#chunks)]
         this.#length = length
         return

@@ -1,4 +1,4 @@
-/** What a machine has to run plugins in processes. */
+/** Finds what this machine offers to run plugins in processes. */
 import { Effect, Result } from "effect"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
@@ -7,24 +7,24 @@ import { type PrepareError, unprepared } from "../../../PrepareError.ts"
 import { bootReads } from "../../guestFiles.ts"
 import { canReach, findExecutable, type User } from "./executables.ts"
 
-/** What the machine has for processes. */
+/** What this machine offers for processes. */
 export interface ProcessHost {
   /** Path of a Node executable. */
   readonly node: string
-  /** Whom guests run as; absent: the host's own user. */
+  /** The user that guests run as. Absent: the host's user. */
   readonly user?: User
-  /** Path of a setpriv that can have the kernel end a process with its parent. Looked for with the first process. */
+  /** Path of a setpriv with which the kernel ends a process when its parent ends. Searched with the first process. */
   readonly setpriv: Effect.Effect<string | undefined>
-  /** What an operator is to know when the first plugin is run on it. */
+  /** Logged when the first plugin runs. */
   readonly warning?: string
 }
 
-/** Whom guests run as, where the hub is root: nobody, as every Unix has it. */
+/** The user that guests run as if the hub is root: `nobody`, as on every Unix. */
 const nobody: User = { uid: 65534, gid: 65534 }
 
 const remedy = `install ${toInstall()}, or name its path as the option \`node\``
 
-/** The version of a Node, by asking it. */
+/** Asks a Node for its version. */
 const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
   Effect.callback((resume) => {
     execFile(node, ["--version"], { timeout: 5_000 }, (error, stdout) => {
@@ -35,7 +35,7 @@ const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
     })
   })
 
-/** A Node for guests: one that is named, the one this is, or (on Bun) one that is installed. Fails with the remedy. */
+/** The Node for guests: the named one, else this one, else (on Bun) an installed one. */
 const findNode = (named: string | undefined): Effect.Effect<string, PrepareError> =>
   Effect.gen(function* () {
     const isNode = process.versions.bun === undefined
@@ -54,7 +54,7 @@ const findNode = (named: string | undefined): Effect.Effect<string, PrepareError
     return yield* unprepared(reason, `${install}, or name another as the option \`node\` (this is ${node})`)
   })
 
-/** A setpriv (of util-linux) that works here; the launcher quotes no path, so that it must need no quotes. */
+/** A setpriv (of util-linux) that works here. The launcher does not quote its path, so the path must need no quotes. */
 const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
   const setpriv = process.platform === "linux" ? findExecutable("setpriv") : undefined
   if (setpriv === undefined || !/^[\w./-]+$/.test(setpriv)) return Effect.succeed(undefined)
@@ -65,7 +65,7 @@ const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
   })
 })
 
-/** Why a guest that runs as nobody could not even start. */
+/** A file that a guest needs to start and that `nobody` cannot read. */
 const unreadable = (node: string): string | undefined =>
   [node, ...bootReads].find((file) => !canReach(nobody, file, "read"))
 
@@ -74,7 +74,7 @@ export interface ProcessHostOptions {
   readonly user?: "host" | User | undefined
 }
 
-/** Looks at the machine; fails with why there can be no processes, and the remedy. */
+/** Looks at the machine. Fails if it cannot run plugins in processes. */
 export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, PrepareError> =>
   Effect.gen(function* () {
     if (process.platform === "win32") {
@@ -86,6 +86,6 @@ export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<Proc
     if (options.user === "host" || process.getuid?.() !== 0) return host
     const blocked = unreadable(node)
     if (blocked === undefined) return { ...host, user: nobody }
-    const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or say \`user: "host"\` if this is what you want.`
+    const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or set \`user: "host"\` if you want this.`
     return { ...host, warning }
   })

@@ -1,4 +1,4 @@
-/** Bubblewrap: namespaces of the kernel around a process, where it is installed and allowed. */
+/** Bubblewrap: puts a process into namespaces of the kernel, if bubblewrap is installed and allowed. */
 import { Effect } from "effect"
 import { type PrepareError, unprepared } from "../../../PrepareError.ts"
 import { execFile } from "node:child_process"
@@ -6,10 +6,10 @@ import type { BootOptions } from "../IsolateFactory.ts"
 import { findExecutable } from "./executables.ts"
 import type { ProcessHost } from "./ProcessHost.ts"
 
-/** Where a system keeps what Node links to. */
+/** Folders with the libraries that Node links to. */
 const systemFolders = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
 
-/** The command in front of Node's own; `reads` are the files Node boots from. */
+/** The command in front of Node's own. `reads` are the files that Node boots from. */
 export const bubblewrapArguments = (
   reads: ReadonlyArray<string>,
   bootOptions: BootOptions

@@ -1,7 +1,7 @@
-/** What Linux tells of a process's memory and processor time. Elsewhere there is nothing to be read. */
+/** Reads a process's memory and processor time from Linux. Other systems do not have these files. */
 import * as fs from "node:fs"
 
-/** Fixed by Linux for what it shows to programs. */
+/** Constants of Linux in what it shows to programs. */
 const pageSize = 4_096
 const ticksPerSecond = 100
 
@@ -9,28 +9,28 @@ const read = (file: string): string | undefined => {
   try {
     return fs.readFileSync(file, "latin1")
   } catch {
-    // The process is gone, or this is not Linux: nothing is known of it.
+    // The process is gone, or this is not Linux.
     return undefined
   }
 }
 
-/** The process itself, or what a sandbox has started as its innermost child. */
+/** The process itself, or the innermost child that a sandbox has started. */
 const innermost = (pid: number): number => {
   const children = read(`/proc/${pid}/task/${pid}/children`)?.trim().split(" ") ?? []
-  // The launcher's watcher is a child too, and has none; the sandbox's child comes after it.
+  // The launcher's watcher is a child too, without children. The sandbox's child comes after it.
   const last = Number(children.at(-1))
   const name = read(`/proc/${last}/comm`)?.trim()
   return last > 0 && name !== "sh" ? innermost(last) : pid
 }
 
-/** Bytes of its own and milliseconds of all its threads. */
+/** The private bytes of a process, and the processor time of all its threads in milliseconds. */
 export const usageOf = (
   pid: number | undefined
 ): { readonly memory: number; readonly cpu: number } | undefined => {
   if (pid === undefined) return undefined
   const it = innermost(pid)
   const [, resident, shared] = read(`/proc/${it}/statm`)?.split(" ").map(Number) ?? []
-  // The name, in brackets, may hold anything; times come at fixed places after it.
+  // The name, in brackets, may contain anything. The times are at fixed places after it.
   const fields = read(`/proc/${it}/stat`)
     ?.replace(/^.*\) /s, "")
     .split(" ")

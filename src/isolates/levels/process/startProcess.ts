@@ -1,4 +1,4 @@
-/** The process level: a Node of its own with permission flags and limits of the operating system. */
+/** The process level: a separate Node with permission flags and limits of the operating system. */
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { Socket } from "node:net"
@@ -20,31 +20,31 @@ import {
   type Usage
 } from "../../isolate/Transport.ts"
 
-/** MiB of address space that V8 and Node reserve before a plugin has any; `ulimit -d` counts it. */
+/** MiB of address space that V8 and Node reserve for themselves. `ulimit -d` counts them. */
 const dataFloor = 640
 
-/** Descriptors that Node needs to run, and some. */
+/** File descriptors: more than Node needs to run. */
 const maxDescriptors = 256
 
-/** Seconds of processor time in an isolate's whole life: only an isolate that nobody watches any more gets there. */
+/** Seconds of processor time of an isolate in its whole life. Only an isolate without a host reaches this. */
 const maxCpuSeconds = 6 * 60 * 60
 
-/** A limit that cannot be set is one that is lower already. */
+/** A limit that cannot be set is already lower. */
 const limits = `{ ulimit -c 0; ulimit -n ${maxDescriptors}; ulimit -t ${maxCpuSeconds}; ulimit -d "$0"; } 2>/dev/null`
 
 /**
- * What ends a guest whose host is gone, however it went. Where the kernel cannot be asked to, a shell waits
- * beside the guest until its standard input closes, and ends the whole group.
+ * Ends a guest when its host is gone for any reason. If the kernel cannot do this, a shell waits beside the guest until
+ * its standard input closes, then ends the whole group.
  */
 const watcher = `
 exec 9<&0 </dev/null
 ( exec 2>/dev/null 3>&- 4>&- 5>&-; read -r _ <&9; kill -KILL -$$ ) &
 exec 9<&-`
 
-/** What shells put into an environment by themselves. */
+/** Removes the variables that shells add to an environment. */
 const clean = "unset PWD OLDPWD SHLVL _"
 
-/** Sets the limits, then becomes what it is given. */
+/** Sets the limits, then becomes the given command. */
 const launcher = (setpriv: string | undefined): string =>
   setpriv === undefined
     ? `${watcher}\n${clean}\n${limits}\nexec "$@"`
@@ -53,7 +53,7 @@ const launcher = (setpriv: string | undefined): string =>
 const nodeFlags = (bootOptions: BootOptions): Array<string> => [
   ...permissionFlags(bootOptions),
   ...(bootOptions.memory === undefined ? [] : [`--max-old-space-size=${bootOptions.memory}`]),
-  // What V8 may take for young objects comes on top of that limit.
+  // The memory for young objects comes on top of that limit.
   "--max-semi-space-size=8"
 ]
 
@@ -64,10 +64,10 @@ const command = (bootOptions: BootOptions, host: ProcessHost): Array<string> => 
     : node
 }
 
-/** Characters of what a dying Node writes; the rest is read and dropped. */
+/** Characters kept of what Node writes before it dies. The rest is dropped. */
 const maxLastWords = 4_096
 
-/** Why a process ended that nobody had ended. */
+/** Why a process ended that the host did not end. */
 const reasonOf = (
   code: number | null,
   signal: string | null,
@@ -86,26 +86,26 @@ const reasonOf = (
   return said === undefined || code === 0 ? how : `${how}: ${said}`
 }
 
-/** Longest line of a guest that has no plugin yet. */
+/** The longest line of a guest without a plugin, in bytes. */
 const helloLength = 64 * 1024
 
-/** UTF-8 bytes of the longest thing a guest says beside its output, and of one character. */
+/** UTF-8 bytes of a guest's longest message apart from its output, and of one character. */
 const otherLength = 1024 * 1024
 const bytesPerCharacter = 3
 
-/** The child's end of a descriptor; `undefined` or of another kind only if it could not be started. */
+/** The socket at a descriptor of the child. Throws if there is none, because the child could not be started. */
 const socketAt = (child: ChildProcess, descriptor: number): Socket => {
-  // Node leaves this unset where the host had no descriptors left, whatever its types say.
+  // Unset if the host had no descriptors left, although Node's types say otherwise.
   const stdio: ChildProcess["stdio"] | undefined = child.stdio
   const socket = stdio?.[descriptor]
   if (socket instanceof Socket) return socket
   throw new Error("the host may have no descriptors left; raise its limit (ulimit -n)")
 }
 
-/** Bytes of modules: a few of the largest there can be. */
+/** Bytes of unread modules: a few of the largest possible. */
 const maxUnread = 64 * 1024 * 1024
 
-/** Passes requests for modules on, and the answers back. */
+/** Passes on a guest's module requests, and sends the answers back. */
 const serveGuest = (line: Socket, modules: GuestModules, broken: (what: string) => void): void => {
   const ask = modules.serve({
     send: ({ head, body }) => {
@@ -113,7 +113,7 @@ const serveGuest = (line: Socket, modules: GuestModules, broken: (what: string) 
       line.write(`${head}\n`)
       line.write(body)
       line.uncork()
-      // A guest waits for each answer; one that does not read has asked in some other way.
+      // A guest waits for each answer. If it does not read, the plugin sends requests by itself.
       if (line.writableLength > maxUnread) broken("requests for modules whose answers it does not read")
     },
     broken
@@ -136,9 +136,9 @@ export const startProcess =
       stdio: ["pipe", "ignore", "pipe", "pipe", "pipe", "pipe"],
       ...host.user
     })
-    // First of all: a spawn that has failed says so in a later turn, and unheard that would end the host.
+    // First: a failed spawn emits its error in a later turn, and without a listener it would end the host.
     child.on("error", () => {})
-    // As guest/node/processLine.ts knows them.
+    // The same numbers as in guest/node/processLine.ts.
     const { stdin: lifeline, stderr: lastWords } = child
     const toGuest = socketAt(child, 3)
     const fromGuest = socketAt(child, 4)
@@ -158,7 +158,7 @@ export const startProcess =
     }
 
     for (const stream of streams) {
-      // A socket pair's other end can go at any time; that it has is told by `exit`.
+      // The other end of a socket pair can close at any time. `exit` reports it.
       stream.on("error", () => {})
       if (stream instanceof Socket) stream.unref()
     }
@@ -176,7 +176,7 @@ export const startProcess =
     fromGuest.on("data", (chunk: Buffer) => decoder.push(chunk))
     child.on("error", (error) => die({ reason: `its process could not be started (${error.message})` }))
     child.on("exit", (code, signal) => {
-      // A shell beside it goes now, and with it the group.
+      // Ends the shell beside it, and with it the group.
       lifeline?.destroy()
       child.on("close", () =>
         die({
@@ -198,7 +198,7 @@ export const startProcess =
       onGone.push(() => resume(Effect.succeed(true)))
       killGroup(child.pid)
     }).pipe(
-      // Finalizers run uninterruptibly; the wait must end there too.
+      // Finalizers run uninterruptibly, and the wait must end there too.
       Effect.interruptible,
       timeoutAwake(deathWait, () => Effect.succeed(false))
     )
@@ -225,6 +225,6 @@ const killGroup = (pid: number | undefined): void => {
   try {
     process.kill(-pid, "SIGKILL")
   } catch {
-    // The group is gone already, which is what was wanted.
+    // The group is gone already.
   }
 }

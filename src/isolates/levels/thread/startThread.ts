@@ -1,4 +1,4 @@
-/** The thread level: a worker with permission flags of its own, talked to over a private port. */
+/** The thread level: a worker with its own permission flags, connected by a private port. */
 import { Effect } from "effect"
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads"
 import type { PostedFrame, WithModules } from "../../../guest/node/threadLine.ts"
@@ -10,25 +10,25 @@ import type { BootOptions } from "../IsolateFactory.ts"
 import { type Death, deathWait, type Transport, type TransportEvents } from "../../isolate/Transport.ts"
 
 /**
- * V8's own heap limit, in MiB: far above any plugin's, because a thread that runs into it can take the whole
- * process down. The memory watch stops a plugin long before.
+ * V8's own heap limit, in MiB. It is far above any plugin's limit, because a thread that reaches it can end the whole
+ * process. The memory watch stops a plugin long before.
  */
 const engineHeapLimit = 1024
 
-/** Messages that are taken at one event; a guest that sends for ever must not keep the host for itself. */
+/** The most messages to read per event, so that a guest that never stops sending does not block the host. */
 const takenAtOnce = 64
 
-/** A field of an error that a plugin may have made: any value, any length. */
+/** A field of an error. A plugin may have made the error, so the field may have any value of any length. */
 const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
 
-/** Why a worker emitted `error`; the value is whatever the plugin threw. */
+/** Why a worker emitted `error`. The value is what the plugin threw: anything. */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return `an uncaught ${error === null ? "null" : typeof error} was thrown`
   if (Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") return "it ran out of memory"
   return `uncaught ${text(error.name)}: ${text(error.message)}`
 }
 
-// Made ahead: of all that a load takes on the host's side, this takes longest.
+// Made ahead, because it takes longer than everything else that the host does for a load.
 let nextChannel: MessageChannel | undefined
 const takeChannel = (): MessageChannel => {
   const taken = nextChannel ?? new MessageChannel()
@@ -37,7 +37,7 @@ const takeChannel = (): MessageChannel => {
   return taken
 }
 
-/** Passes a guest's requests for modules on, and wakes it with the answers. */
+/** Passes on a guest's module requests, and wakes the guest with each answer. */
 const serveGuest = (
   port: MessagePort,
   shared: SharedArrayBuffer,
@@ -57,15 +57,15 @@ const serveGuest = (
   port.unref()
 }
 
-/** What a thread is started with. */
+/** How to start a thread. */
 export interface ThreadOptions {
   readonly boot: URL
   readonly execArgv: ReadonlyArray<string>
-  /** What it finds in its `workerData`, beside its `port`. */
+  /** Its `workerData`, in addition to `port`. */
   readonly data: object
-  /** Whether it has V8 limits of its own; a runtime without permissions has none either. */
+  /** Whether it has V8 limits of its own. A runtime without permissions has no such limits. */
   readonly limited: boolean
-  /** Whether buffers count as memory of the plugin's. Default `true`. */
+  /** Whether buffers count as the plugin's memory. Default `true`. */
   readonly buffers?: boolean
 }
 
@@ -80,7 +80,7 @@ export const startThread = (bootOptions: BootOptions, confined: boolean, inspect
     limited: confined
   })
 
-/** Starts a thread with any boot file that speaks the guest's protocol. */
+/** Starts a thread with any boot file that uses the guest's protocol. */
 export const startWorker =
   ({ boot, execArgv, data, limited, buffers = true }: ThreadOptions) =>
   (events: TransportEvents): Transport => {
@@ -101,14 +101,14 @@ export const startWorker =
     let isEnding = false
     const onGone: Array<() => void> = []
 
-    // Nothing is to be read there (the guest's streams go over the port), and nothing may pile up. Reading would
-    // hold the host's process for as long as the thread lives.
+    // The guest's streams go over the port, so nothing is read here, and nothing may pile up. Reading would keep the
+    // host's process alive as long as the thread.
     worker.stdout.destroy()
     worker.stderr.destroy()
     port1.on("message", (message) => {
       events.message(message)
-      // What has come meanwhile is taken without an event for each: its askers go on together, and what they ask
-      // next goes out in one message.
+      // Messages that have arrived meanwhile are read now, without an event for each. Their callers go on together,
+      // and their next runs go out in one message.
       for (let taken = 0; taken < takenAtOnce; taken++) {
         const more = receiveMessageOnPort(port1)
         if (more === undefined) return
@@ -117,7 +117,7 @@ export const startWorker =
     })
     port1.unref()
     worker.on("message", () => events.message(undefined))
-    // After that listener, which would hold the process too.
+    // After adding that listener, which keeps the process alive too.
     worker.unref()
     worker.on("messageerror", () => events.message(undefined))
     port1.on("messageerror", () => events.message(undefined))
@@ -125,7 +125,7 @@ export const startWorker =
       reason ??= reasonOf(error)
     })
     worker.on("exit", (exitCode) => {
-      // What the guest sent before its end may still wait in the port.
+      // The last messages of the guest may still be in the port.
       for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
         events.message(last.message)
       }
@@ -141,10 +141,10 @@ export const startWorker =
       onGone.push(() => resume(Effect.succeed(true)))
       if (isEnding) return
       isEnding = true
-      // Its promise is the exit event, which is listened to above. Once: each call would add a listener of its own.
+      // Its promise settles with the exit event, handled above. Call it once: each call adds a listener.
       void worker.terminate()
     }).pipe(
-      // Finalizers run uninterruptibly; the wait must end there too.
+      // Finalizers run uninterruptibly, and the wait must end there too.
       Effect.interruptible,
       timeoutAwake(deathWait, () =>
         Effect.sync(() => {
