@@ -12,6 +12,9 @@ import { dataOf, failing } from "../support/plugins.ts"
 const obedient = fileURLToPath(new URL("../fixtures/good/obedient.ts", import.meta.url))
 const callers = 200
 
+// The tests move the clock by a minute: an idle isolate must live longer, or a sweep may replace it meanwhile.
+const live = layerRuntime(1, { idleTimeToLive: "1 hour" })
+
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   // Time is the test's: no deadline passes and no circuit cools down but where it is said.
   const spec = specOn(level, {
@@ -66,7 +69,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
             Array.from({ length: 1 + callers }, (_, n) => expected(n + 1)),
             "nothing has run but the probe and those after it"
           )
-        }).pipe(Effect.provide(layerRuntime(1)))
+        }).pipe(Effect.provide(live))
       )
 
       it.effect(`opens again when the probe of ${callers} fails, with ${what}`, () =>
@@ -79,7 +82,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
           yield* failing(run("answer"), "CIRCUIT_OPEN")
           yield* TestClock.adjust("1 millis")
           yield* run("answer")
-        }).pipe(Effect.provide(layerRuntime(1)))
+        }).pipe(Effect.provide(live))
       )
     }
 
@@ -96,7 +99,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
         const next = yield* crowd("sleep 300")
         assert.deepStrictEqual(counts(next), { ok: 1, CIRCUIT_OPEN: callers - 1 })
         assert.deepStrictEqual(counts(yield* crowd("answer")), { ok: callers })
-      }).pipe(Effect.provide(layerRuntime(1)))
+      }).pipe(Effect.provide(live))
     )
   })
 }

@@ -128,7 +128,7 @@ const packageFile = {
 }
 
 if (level !== undefined) {
-  layer(layerRuntime(undefined, 2))("a plugin", (it) => {
+  layer(layerRuntime(undefined, { spares: 2 }))("a plugin", (it) => {
     const loads = (files: Parameters<typeof write>[0]) =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime

@@ -173,7 +173,7 @@ describe("Modules", () => {
       )
       assert.match(error[0].message, /not those its integrity was made from/)
       assert.deepStrictEqual(order, ["good", "many"])
-    }).pipe(Effect.provide(layerRuntime(undefined, 1)))
+    }).pipe(Effect.provide(layerRuntime(undefined, { spares: 1 })))
   )
 
   it.live("hashing a hostile module says why it has no hash", () =>

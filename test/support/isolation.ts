@@ -5,7 +5,7 @@ import type { AnyKind, PluginSpec, PluginSpecOptions, Reuse } from "../../src/Pl
 import { makeSpec } from "../../src/Plugin.ts"
 import type { IsolationLevel } from "../../src/Capabilities.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
-import { WorkerLayer } from "../../src/WorkerLayer.ts"
+import { WorkerLayer, type WorkerOptions } from "../../src/WorkerLayer.ts"
 
 export interface Level {
   readonly name: string
@@ -23,12 +23,12 @@ export const levels: ReadonlyArray<Level> = [
 ]
 
 /** A whole runtime; its breaker stays out of the way unless a test wants it, and nothing is booted that is not run. */
-export const layerRuntime = (failureThreshold = 1_000_000, spares = 0) =>
+export const layerRuntime = (failureThreshold = 1_000_000, workers: WorkerOptions = {}) =>
   PluginRuntime.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         CircuitBreaker.layer({ failureThreshold }),
-        WorkerLayer.layer({ spares, prepare: [], idleTimeToLive: "2 seconds" })
+        WorkerLayer.layer({ spares: 0, prepare: [], idleTimeToLive: "2 seconds", ...workers })
       )
     )
   )

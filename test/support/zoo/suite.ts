@@ -151,7 +151,7 @@ export const zooOn = (
         // Threads that the process keeps from its first use of them are no leftovers.
         await Promise.all(Array.from({ length: 8 }, () => fs.promises.stat(world.plugins)))
         before = census()
-        runtime = ManagedRuntime.make(layerRuntime(undefined, 1))
+        runtime = ManagedRuntime.make(layerRuntime(undefined, { spares: 1 }))
       })
       afterAll(() => runtime.dispose())
 
