@@ -150,7 +150,7 @@ describe.concurrent("A running hub", () => {
         // It was under way.
         assert.deepStrictEqual(yield* Fiber.join(slowly), { says: { version: 1, word: null } })
         save("says.mjs", "export default { nonsense")
-        yield* shows(process, "do not load; it goes on as it was")
+        yield* shows(process, "still running the previous version")
         assert.deepStrictEqual(yield* ask, { says: { version: 2, word: null } })
         const [plugin] = (yield* plugins).plugins
         assert.strictEqual(plugin.outdated.code, "LOAD_ERROR")

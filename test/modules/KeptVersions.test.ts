@@ -97,7 +97,7 @@ for (const level of levels) {
           yield* untilOutdated(answer, isOutdated, "a1")
           assert.strictEqual(yield* isOutdated, says)
           assert.lengthOf(warnings, 1)
-          assert.include(warnings[0], "goes on as it was")
+          assert.include(warnings[0], "still running the previous version")
           // Isolates that are made from now on are of it too.
           if (level.isolation === "wasm") yield* failing(ask("hang"), "TIMEOUT")
           else yield* failing(ask("die"), "WORKER_CRASH")
