@@ -12,6 +12,8 @@ followLinks()
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") hideCard()
 })
+// What the document shows until the script runs.
+document.body.replaceChildren()
 render(<App />, document.body)
 await start()
 watchOtherTabs()

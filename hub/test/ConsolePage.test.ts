@@ -100,6 +100,24 @@ const post = (hub: TestHub, topic_id: string, content_raw: string, sender = "ada
     String(body.message.id)
   )
 
+/** Copies a message in the database, so often that posting would take too long. Returns the ids, oldest first. */
+const manyMessages = Effect.fnUntraced(function* (hub: TestHub, topic: string, count: number) {
+  const last = yield* post(hub, topic, "the last one")
+  const [row] = yield* hub.rows(`SELECT * FROM messages WHERE id = '${last}'`)
+  const names = Object.keys(row)
+  const changed: Readonly<Record<string, string>> = {
+    id: "printf('0000%013x', n)",
+    content_raw: "'message ' || n || '.'",
+    sender: "'s' || (n % 7)"
+  }
+  yield* hub.rows(`WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - 2})
+    INSERT INTO messages (${names.join(", ")})
+    SELECT ${names.map((name) => changed[name] ?? name).join(", ")}
+    FROM numbers, (SELECT * FROM messages WHERE id = '${last}')`)
+  const copies = Array.from({ length: count - 1 }, (_, n) => `0000${n.toString(16).padStart(13, "0")}`)
+  return [...copies, last]
+})
+
 /** Opens a link, and then a view. */
 const signedIn = Effect.fnUntraced(function* (
   hub: TestHub,
@@ -557,38 +575,73 @@ describe.skipIf(browserPath === undefined)(
         Effect.gen(function* () {
           const hub = yield* startHub()
           const { topic } = yield* makeTopic(hub)
-          const ids: Array<string> = []
-          for (let number = 0; number < 700; number++)
-            ids.push(yield* post(hub, topic, `message ${number}.`, `s${number % 7}`))
+          const ids = yield* manyMessages(hub, topic, 10_000)
           const { page, problems } = yield* signedIn(hub, topicPath(topic))
           const list = page.getByLabel("Messages", { exact: true })
-          const count = () => page.locator("li.message").count()
-          yield* from(async () => {
-            await page.getByText("message 699.").waitFor()
-            const shown = page.getByText("message 0.", { exact: true })
-            while ((await shown.count()) === 0) {
-              await list.evaluate((element) => element.scrollTo(0, 0))
+          const isShown = (number: number) => item(page, ids[number] ?? "").waitFor()
+          /** Scrolls to one end of what is drawn, again and again, until a message is there. */
+          const scrollUntil = async (number: number, to: "start" | "end"): Promise<void> => {
+            const wanted = item(page, ids[number] ?? "")
+            while ((await wanted.count()) === 0) {
+              await list.evaluate(
+                (element, to) => element.scrollTo(0, to === "start" ? 0 : element.scrollHeight),
+                to
+              )
               await page.waitForTimeout(20)
-              assert.isAtMost(await count(), 250)
+              assert.isAtMost(await page.locator("li.message").count(), 150)
             }
+          }
+          yield* from(async () => {
+            await isShown(9_999)
+            await scrollUntil(9_700, "start")
             await page.getByRole("button", { name: "Newest messages" }).click()
-            await page.getByText("message 699.").waitFor()
+            await isShown(9_999)
 
-            await page.goto(`${hub.url}/ui#${ids[300]}`)
-            const target = item(page, ids[300] ?? "")
+            await page.goto(`${hub.url}/ui#${ids[5_000]}`)
+            const target = item(page, ids[5_000] ?? "")
             await target.waitFor()
-            await page.waitForFunction(`document.activeElement.id === ${JSON.stringify(ids[300])}`)
+            await page.waitForFunction(`document.activeElement.id === ${JSON.stringify(ids[5_000])}`)
             const box = await target.boundingBox()
             assert.isTrue(box !== null && box.y >= 0 && box.y + box.height <= 720, JSON.stringify(box))
-            const last = page.getByText("message 699.", { exact: true })
-            while ((await last.count()) === 0) {
-              await list.evaluate((element) => element.scrollTo(0, element.scrollHeight))
-              await page.waitForTimeout(20)
-              assert.isAtMost(await count(), 250)
-            }
+            await scrollUntil(5_200, "end")
+
+            await page.goto(`${hub.url}/ui#${ids[20]}`)
+            await isShown(20)
+            await scrollUntil(0, "start")
+            await page.getByText("The topic starts here.").waitFor()
           })
           fine({ page, problems })
         })
+    )
+
+    it.live("goes on with a hub that restarts under an open page", () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const scope = yield* Scope.make()
+        const first = yield* Effect.provideService(consoleHub({ workspace }), Scope.Scope, scope)
+        const { topic } = yield* makeTopic(first)
+        yield* post(first, topic, "before the restart")
+        const { page } = yield* signedIn(first, topicPath(topic))
+        yield* from(() => page.getByText("before the restart").waitFor())
+        yield* Scope.close(scope, Exit.void)
+        yield* from(() => page.getByText("Connection lost").waitFor())
+        const second = yield* consoleHub({ workspace, port: Number(new URL(first.url).port) })
+        yield* post(second, topic, "after the restart")
+        yield* from(async () => {
+          // The session has ended with the hub, and the page says so; reads are open.
+          await page.getByText("after the restart").waitFor()
+          await page.getByText("Your session has ended").waitFor()
+          await page.getByText("before the restart").waitFor()
+        })
+        const link = yield* linkTo(second)
+        yield* from(async () => {
+          await page.goto(link)
+          await page.getByRole("button", { name: "Sign out" }).waitFor()
+          await page.goto(second.url + topicPath(topic))
+          await writeMessage(page, "with a new session")
+          await page.locator("li.message:not(.unsent)", { hasText: "with a new session" }).waitFor()
+        })
+      })
     )
 
     it.live("says that the hub is away", () =>

@@ -139,6 +139,8 @@ export const startHub = Effect.fnUntraced(function* (
     readonly fakes?: Fakes
     readonly breaker?: Parameters<typeof layerFakePlugins>[1]
     readonly host?: string
+    /** Default: any free one. */
+    readonly port?: number
     readonly live?: LiveOptions
     /** Default none: tests ask as fast as they can. */
     readonly rateLimits?: Hub.HubOptions["rateLimits"]
@@ -162,7 +164,8 @@ export const startHub = Effect.fnUntraced(function* (
       ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       ...(options.retention === undefined ? {} : { retention: options.retention }),
       ...(options.connections === undefined ? {} : { connections: options.connections }),
-      ...(options.host === undefined ? {} : { host: options.host })
+      ...(options.host === undefined ? {} : { host: options.host }),
+      ...(options.port === undefined ? {} : { port: options.port })
     }).pipe(Layer.provideMerge(layerFakePlugins(options.fakes ?? {}, options.breaker)))
   )
   const server = readServerFile(workspace)

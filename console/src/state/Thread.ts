@@ -5,22 +5,11 @@ import { computed, signal } from "@preact/signals"
 import { changing, hub, textOf } from "../session.ts"
 import { Findings } from "./Findings.ts"
 import { onEvents, onOpen } from "./live.ts"
+import { Outbox } from "./Outbox.ts"
 
 const pageSize = 50
 /** Messages in the window. The far end is dropped when more are read at the other. */
-const maxMessages = 250
-/** How long a post may take. In milliseconds. A browser may wait much longer on a connection that is gone. */
-const postTimeout = 10_000
-
-/** A message that the hub has not confirmed. */
-export interface Unsent {
-  readonly key: string
-  readonly sender: string
-  readonly content_raw: string
-  /** Why it failed; `undefined` while it is on its way. */
-  readonly problem: string | undefined
-}
-
+const maxMessages = 150
 const sorted = (messages: Iterable<Message>): ReadonlyArray<Message> =>
   [...messages].sort((one, other) => (one.id < other.id ? -1 : 1))
 
@@ -32,11 +21,14 @@ export class Thread {
   readonly hasNewer = signal(false)
   readonly state = signal<"loading" | "ready" | "failed">("loading")
   readonly problem = signal<string | undefined>(undefined)
-  readonly unsent = signal<ReadonlyArray<Unsent>>([])
+  readonly outbox: Outbox
   readonly attachments = signal<ReadonlyArray<Attachment>>([])
   readonly findings = new Findings()
   readonly isEmpty = computed(
-    () => this.state.value === "ready" && this.messages.value.length === 0 && this.unsent.value.length === 0
+    () =>
+      this.state.value === "ready" &&
+      this.messages.value.length === 0 &&
+      this.outbox.unsent.value.length === 0
   )
   readonly #stop: ReadonlyArray<() => void>
   /** Messages that were created while the newest ones were being read. */
@@ -45,6 +37,7 @@ export class Thread {
 
   constructor(topic: string) {
     this.topic = topic
+    this.outbox = new Outbox(topic, (message) => this.#posted(message))
     this.#stop = [onEvents((events) => this.#apply(events)), onOpen(() => void this.#refresh())]
   }
 
@@ -92,23 +85,6 @@ export class Thread {
       this.#show(all.slice(-maxMessages), page.messages)
     })
 
-  /** Shows a message at once and sends it. It is repeated with the same key, so that it is never posted twice. */
-  async post(sender: string, content_raw: string): Promise<void> {
-    const unsent = { key: crypto.randomUUID(), sender, content_raw, problem: undefined }
-    this.unsent.value = [...this.unsent.peek(), unsent]
-    await this.#send(unsent)
-  }
-
-  async retry(unsent: Unsent): Promise<void> {
-    const again = { ...unsent, problem: undefined }
-    this.#replaceUnsent(unsent.key, again)
-    await this.#send(again)
-  }
-
-  discard({ key }: Unsent): void {
-    this.#replaceUnsent(key)
-  }
-
   async edit({ id, version }: Message, content_raw: string): Promise<void> {
     const payload = { op: "edit" as const, content_raw, expected_version: version }
     await this.#change(id, payload)
@@ -126,22 +102,10 @@ export class Thread {
     this.findings.want([id])
   }
 
-  async #send({ key, sender, content_raw }: Unsent): Promise<void> {
-    try {
-      const payload = { topic_id: this.topic, sender, content_raw }
-      const { message } = await changing(() =>
-        hub.createMessage({ payload }, { idempotencyKey: key, signal: AbortSignal.timeout(postTimeout) })
-      )
-      this.#replaceUnsent(key)
-      if (this.hasNewer.peek()) await this.load()
-      else this.#show(sorted([...this.messages.peek(), message]), [message])
-    } catch (error) {
-      this.#replaceUnsent(key, { key, sender, content_raw, problem: textOf(error) })
-    }
-  }
-
-  #replaceUnsent(key: string, ...by: ReadonlyArray<Unsent>): void {
-    this.unsent.value = this.unsent.peek().flatMap((one) => (one.key === key ? by : [one]))
+  /** Shows a message that was posted here. */
+  #posted(message: Message): Promise<void> | void {
+    if (this.hasNewer.peek()) return this.load()
+    this.#show(sorted([...this.messages.peek(), message]), [message])
   }
 
   /** Shows messages, each once, and asks for the findings of the new ones. */

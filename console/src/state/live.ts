@@ -1,4 +1,4 @@
-/** The hub's live events, in batches: one a frame, however many there are. */
+/** The hub's live events, in batches, however many there are. */
 import type { LiveEvent } from "@agentlip/protocol"
 import { effect, signal } from "@preact/signals"
 import { access, hub, recheck } from "../session.ts"
@@ -12,23 +12,25 @@ type Listener = (events: ReadonlyArray<LiveEvent>) => void
 const listeners = new Set<Listener>()
 let batch: Array<LiveEvent> = []
 
+/** Milliseconds between two batches: the first event after a pause is delivered at once. */
+const pause = 100
+/** Nobody sees a hidden tab, but it must not collect events forever. */
+const pauseWhenHidden = 500
+let delivered = -Infinity
+
 const deliver = (): void => {
+  delivered = performance.now()
   const events = batch
   batch = []
   for (const listener of listeners) listener(events)
 }
 
-/** Hidden tabs get no frames, and must not collect events forever. */
-const soon = (work: () => void): void => {
-  if (document.hidden) setTimeout(work, 500)
-  else requestAnimationFrame(work)
-}
-
 const receive = (event: LiveEvent): void => {
-  if (batch.push(event) === 1) soon(deliver)
+  if (batch.push(event) > 1) return
+  setTimeout(deliver, document.hidden ? pauseWhenHidden : Math.max(0, delivered + pause - performance.now()))
 }
 
-/** Calls `listener` with the events of each frame. Returns a function that stops this. */
+/** Calls `listener` with each batch of events. Returns a function that stops this. */
 export const onEvents = (listener: Listener): (() => void) => {
   listeners.add(listener)
   return () => listeners.delete(listener)

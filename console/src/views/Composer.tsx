@@ -58,7 +58,7 @@ export const Composer = ({ thread }: { readonly thread: Thread }) => {
     const written = field.current?.value ?? text
     if (!canPostText(written)) return
     setText("")
-    void thread.post(sender(), written)
+    void thread.outbox.post(sender(), written)
   }
   return (
     <form

@@ -7,7 +7,16 @@ export const Gate = ({
 }: {
   readonly access: Extract<Access, { readonly state: "locked" | "checking" | "unreachable" }>
 }) => {
-  if (access.state === "checking") return <main class="gate" aria-busy="true" />
+  if (access.state === "checking") {
+    return (
+      <>
+        <header class="top">
+          <span class="brand">Agentlip</span>
+        </header>
+        <main class="gate" aria-busy="true" />
+      </>
+    )
+  }
   if (access.state === "unreachable") {
     return (
       <main class="gate">

@@ -1,21 +1,19 @@
 /** The messages of a topic, as a list that scrolls in both directions. */
 import type { Message } from "@agentlip/protocol"
 import { Fragment } from "preact"
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks"
+import { useEffect, useMemo } from "preact/hooks"
 import { pathOf, route } from "../route.ts"
 import { isSignedIn } from "../session.ts"
-import { channelOf, markRead, needTopics, topics } from "../state/directory.ts"
-import { Thread, type Unsent } from "../state/Thread.ts"
+import { channelOf, needTopics, topics } from "../state/directory.ts"
+import { Thread } from "../state/Thread.ts"
 import { Attachments } from "./Attachments.tsx"
 import { Composer } from "./Composer.tsx"
 import { MessageItem } from "./MessageItem.tsx"
-import { Name, Visible } from "./Name.tsx"
+import { Name } from "./Name.tsx"
 import { dayOf } from "./Time.tsx"
+import { UnsentItem } from "./UnsentItem.tsx"
+import { useSteadyScroll } from "./useSteadyScroll.ts"
 
-/** How near to an end the list is when more is read. In pixels. */
-const near = 800
-/** The list follows new messages if it is this near to its end. */
-const atEnd = 40
 /** Messages of one sender within this time share a heading. */
 const together = 5 * 60_000
 
@@ -24,99 +22,6 @@ const isContinued = (message: Message, before: Message | undefined): boolean =>
   before.sender === message.sender &&
   before.deleted_at === null &&
   Date.parse(message.created_at) - Date.parse(before.created_at) < together
-
-const UnsentItem = ({ thread, unsent }: { readonly thread: Thread; readonly unsent: Unsent }) => (
-  <li class="message unsent">
-    <header>
-      <strong>
-        <Name text={unsent.sender} />
-      </strong>
-      <span class="quiet">{unsent.problem === undefined ? "sending…" : "not sent"}</span>
-    </header>
-    <p class="text" dir="auto">
-      <Visible text={unsent.content_raw.slice(0, 3_000)} />
-    </p>
-    {unsent.problem !== undefined && (
-      <div class="confirm" role="alert">
-        <span class="problem">{unsent.problem}</span>
-        <button type="button" onClick={() => void thread.retry(unsent)}>
-          Send again
-        </button>
-        <button type="button" onClick={() => thread.discard(unsent)}>
-          Discard
-        </button>
-      </div>
-    )}
-  </li>
-)
-
-/** Keeps what the reader looks at in its place while the list changes around it. */
-const useSteadyScroll = (thread: Thread, target: string | undefined) => {
-  const list = useRef<HTMLOListElement>(null)
-  const place = useRef<{ readonly id: string; readonly top: number } | "end">("end")
-  const shownTarget = useRef<string | undefined>(undefined)
-  const remember = (): void => {
-    const { current } = list
-    if (current === null) return
-    if (current.scrollHeight - current.scrollTop - current.clientHeight < atEnd) {
-      place.current = "end"
-      if (document.hasFocus()) markRead(thread.topic)
-      return
-    }
-    const { top } = current.getBoundingClientRect()
-    for (const element of current.querySelectorAll("li[id]")) {
-      const rect = element.getBoundingClientRect()
-      if (rect.bottom < top) continue
-      place.current = { id: element.id, top: rect.top }
-      return
-    }
-  }
-  const readOn = (): void => {
-    const { current } = list
-    if (current === null) return
-    if (current.scrollTop < near) void thread.older()
-    if (current.scrollHeight - current.scrollTop - current.clientHeight < near) void thread.newer()
-  }
-  useLayoutEffect(() => {
-    const { current } = list
-    if (current === null) return
-    const element = target === undefined ? null : document.getElementById(target)
-    if (element !== null && shownTarget.current !== target) {
-      shownTarget.current = target
-      element.scrollIntoView({ block: "center" })
-      element.focus({ preventScroll: true })
-      remember()
-    } else if (place.current === "end") {
-      current.scrollTop = current.scrollHeight
-    } else {
-      const anchor = document.getElementById(place.current.id)
-      if (anchor !== null) current.scrollTop += anchor.getBoundingClientRect().top - place.current.top
-    }
-    readOn()
-  })
-  useEffect(() => {
-    if (place.current === "end" && !thread.hasNewer.value && document.hasFocus()) markRead(thread.topic)
-  })
-  useEffect(() => {
-    const { current } = list
-    if (current === null) return
-    const observer = new ResizeObserver(() => {
-      if (place.current === "end") current.scrollTop = current.scrollHeight
-    })
-    observer.observe(current)
-    return () => observer.disconnect()
-  }, [])
-  return {
-    list,
-    onScroll: () => {
-      remember()
-      readOn()
-    },
-    toEnd: () => {
-      place.current = "end"
-    }
-  }
-}
 
 const moveFocus = (event: KeyboardEvent): void => {
   const by =
@@ -166,7 +71,7 @@ const Messages = ({ thread, target }: { readonly thread: Thread; readonly target
             </Fragment>
           )
         })}
-        {thread.unsent.value.map((unsent) => (
+        {thread.outbox.unsent.value.map((unsent) => (
           <UnsentItem key={unsent.key} thread={thread} unsent={unsent} />
         ))}
       </ol>

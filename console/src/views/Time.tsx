@@ -14,7 +14,20 @@ const day = new Intl.DateTimeFormat(undefined, {
 const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" })
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" })
 
-export const dayOf = (iso: string): string => day.format(new Date(iso))
+/** Formatting is slow, and a list asks for the day of each of its messages whenever it is drawn. */
+const days = new Map<string, string>()
+const maxDays = 5_000
+
+export const dayOf = (iso: string): string => {
+  // No time zone changes within a minute.
+  const minute = iso.slice(0, 16)
+  const known = days.get(minute)
+  if (known !== undefined) return known
+  if (days.size >= maxDays) days.clear()
+  const formatted = day.format(new Date(iso))
+  days.set(minute, formatted)
+  return formatted
+}
 
 interface Props {
   readonly iso: string
