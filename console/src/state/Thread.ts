@@ -34,6 +34,8 @@ export class Thread {
   /** Messages that were created while the newest ones were being read. */
   #arrived: Array<Message> = []
   #isReading = false
+  /** The stream opened again while messages were being read: they may lack what was posted meanwhile. */
+  #isOutdated = false
 
   constructor(topic: string) {
     this.topic = topic
@@ -58,6 +60,9 @@ export class Thread {
       this.state.value = "failed"
     }
     void this.#loadAttachments()
+    if (!this.#isOutdated) return
+    this.#isOutdated = false
+    await this.#refresh()
   }
 
   /** Reads messages before the first one. Returns `false` if nothing was read. */
@@ -139,7 +144,10 @@ export class Thread {
 
   /** After the stream was away: changes of the messages in the window, and what came after them. */
   async #refresh(): Promise<void> {
-    if (this.state.peek() === "loading") return
+    if (this.state.peek() === "loading") {
+      this.#isOutdated = true
+      return
+    }
     if (this.state.peek() === "failed") return this.load()
     if (!this.hasNewer.peek()) await this.load()
     else this.findings.want(this.messages.peek().map(({ id }) => id))

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream"
 import { type ErrorCode, errors } from "@agentlip/protocol"
 import { type ConnectionOptions, withTimeouts } from "./Connections.ts"
 import { errorBody } from "./Failures.ts"
+import { refuseUntilServed } from "./EarlyRequests.ts"
 import { securityHeaders } from "./Guard.ts"
 
 const statusOf = (error: NodeJS.ErrnoException): number => {
@@ -60,10 +61,12 @@ const refuseExpectation = ({ socket }: IncomingMessage): void =>
 
 /** Accepts requests without a Host, so that `Guard.ts` can explain the error. */
 export const createHubServer = (connections: ConnectionOptions): Server =>
-  withTimeouts(
-    createServer({ requireHostHeader: false })
-      .on("clientError", answer)
-      .on("connect", refuseTunnel)
-      .on("checkExpectation", refuseExpectation),
-    connections
+  refuseUntilServed(
+    withTimeouts(
+      createServer({ requireHostHeader: false })
+        .on("clientError", answer)
+        .on("connect", refuseTunnel)
+        .on("checkExpectation", refuseExpectation),
+      connections
+    )
   )
