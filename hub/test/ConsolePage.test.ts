@@ -614,36 +614,6 @@ describe.skipIf(browserPath === undefined)(
         })
     )
 
-    it.live("goes on with a hub that restarts under an open page", () =>
-      Effect.gen(function* () {
-        const workspace = yield* tempWorkspace
-        const scope = yield* Scope.make()
-        const first = yield* Effect.provideService(consoleHub({ workspace }), Scope.Scope, scope)
-        const { topic } = yield* makeTopic(first)
-        yield* post(first, topic, "before the restart")
-        const { page } = yield* signedIn(first, topicPath(topic))
-        yield* from(() => page.getByText("before the restart").waitFor())
-        yield* Scope.close(scope, Exit.void)
-        yield* from(() => page.getByText("Connection lost").waitFor())
-        const second = yield* consoleHub({ workspace, port: Number(new URL(first.url).port) })
-        yield* post(second, topic, "after the restart")
-        yield* from(async () => {
-          // The session has ended with the hub, and the page says so; reads are open.
-          await page.getByText("after the restart").waitFor()
-          await page.getByText("Your session has ended").waitFor()
-          await page.getByText("before the restart").waitFor()
-        })
-        const link = yield* linkTo(second)
-        yield* from(async () => {
-          await page.goto(link)
-          await page.getByRole("button", { name: "Sign out" }).waitFor()
-          await page.goto(second.url + topicPath(topic))
-          await writeMessage(page, "with a new session")
-          await page.locator("li.message:not(.unsent)", { hasText: "with a new session" }).waitFor()
-        })
-      })
-    )
-
     it.live("says that the hub is away", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
