@@ -30,6 +30,21 @@ const closed = Metric.counter("agentlip_sockets_closed_total", {
   incremental: true
 })
 
+/** Makes a metric once for each value of a label: labels have few values, and making one costs more than counting. */
+const labelled = <M>(make: (value: string) => M): ((value: string) => M) => {
+  const made = new Map<string, M>()
+  return (value) => {
+    const metric = made.get(value) ?? make(value)
+    made.set(value, metric)
+    return metric
+  }
+}
+const postsOf = labelled((change) => Metric.withAttributes(posts, { change }))
+const rowsOf = labelled((plugin) => Metric.withAttributes(rows, { plugin }))
+const commitsOf = labelled((plugin) =>
+  labelled((outcome) => Metric.withAttributes(commits, { plugin, outcome }))
+)
+
 /** Sets the number of clients that listen to events. */
 export const listening = (count: number): Effect.Effect<void> => Metric.update(sockets, count)
 
@@ -43,7 +58,7 @@ export const socketClosed = (code: number): Effect.Effect<void> =>
 
 /** Counts a committed change of a message by a client. */
 export const messageChanged = (change: "create" | "edit" | "delete" | "move"): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(posts, { change }), 1)
+  Metric.update(postsOf(change), 1)
 
 /** Counts a job whose end is committed, and the rows it added. */
 export const jobEnded = (
@@ -52,8 +67,8 @@ export const jobEnded = (
   derived = 0
 ): Effect.Effect<void> =>
   Effect.andThen(
-    Metric.update(Metric.withAttributes(commits, { plugin, outcome }), 1),
-    derived === 0 ? Effect.void : Metric.update(Metric.withAttributes(rows, { plugin }), derived)
+    Metric.update(commitsOf(plugin)(outcome), 1),
+    derived === 0 ? Effect.void : Metric.update(rowsOf(plugin), derived)
   )
 
 /** Records whether the database answered when open jobs were counted. */

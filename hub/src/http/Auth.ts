@@ -1,16 +1,28 @@
 /** Checks the hub's token, in constant time. */
 import { Effect, Layer, Redacted } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { createHash, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import { Authorization, InvalidAuth, MissingAuth } from "@agentlip/protocol"
 import { AuthToken } from "../workspace/AuthToken.ts"
 
-/** Digests have a fixed length, so the comparison reveals nothing about the token's length. */
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+/** More bytes than a token and its length need. */
+const size = 256
 
-/** True if this is the hub's token. Compares in constant time. */
-export const isToken = (token: Redacted.Redacted<string>, given: string): boolean =>
-  timingSafeEqual(digest(given), digest(Redacted.value(token)))
+/** The text behind its length, always in the same number of bytes. `undefined` if it is too long for a token. */
+const padded = (text: string): Buffer | undefined => {
+  const length = Buffer.byteLength(text)
+  if (length > size - 2) return undefined
+  const bytes = Buffer.alloc(size)
+  bytes.writeUInt16LE(length)
+  bytes.write(text, 2)
+  return bytes
+}
+
+/** True if this is the hub's token. Compares in constant time, and does not reveal the token's length. */
+export const isToken = (token: Redacted.Redacted<string>, given: string): boolean => {
+  const [mine, theirs] = [padded(Redacted.value(token)), padded(given)]
+  return mine !== undefined && theirs !== undefined && timingSafeEqual(mine, theirs)
+}
 
 /** True if the request has the hub's token in its header. */
 export const hasToken = (
