@@ -137,6 +137,12 @@ describe.runIf(onPostgres)("two hubs on one database", () => {
           // Long before it would have looked without being told.
           assert.isBelow(performance.now() - before, 2_000)
         }
+        // Both index, and neither twice.
+        for (const hub of [other, one]) {
+          const { body } = yield* hub.api.get("/api/v1/search?q=quiet")
+          assert.strictEqual(body.results.length, 5)
+          assert.isTrue(body.index.complete)
+        }
       }),
     60_000
   )

@@ -99,6 +99,7 @@ export class SearchIndexer extends Context.Service<
             const took = (yield* Clock.currentTimeMillis) - start
             yield* Effect.sleep(Math.max(leastPause, took))
           }
+          yield* retried(steps.analyze)
           yield* Effect.logInfo("search: everything is indexed")
         })
 

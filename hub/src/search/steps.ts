@@ -202,5 +202,11 @@ export const makeSteps = Effect.gen(function* () {
     return next
   }).pipe(sql.withTransaction)
 
-  return { forward, backward, hasNew: hasNew(sql), begin: sql.withTransaction(begin(sql)) }
+  /** PostgreSQL chooses between its indexes by statistics, which it otherwise takes a minute later. */
+  const analyze = sql.onDialectOrElse({
+    pg: () => Effect.asVoid(sql`ANALYZE search_documents`),
+    orElse: (): Effect.Effect<void, SqlError.SqlError> => Effect.void
+  })
+
+  return { forward, backward, analyze, hasNew: hasNew(sql), begin: sql.withTransaction(begin(sql)) }
 })
