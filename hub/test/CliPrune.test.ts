@@ -1,12 +1,12 @@
 /** `agentlip prune`: beside a running hub, and without one. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { requireRoom } from "../src/database/Vacuum.ts"
 import { commandsOf } from "./cli.ts"
 import { type Json, makeTopic, rowsOf, startHub, tempWorkspace } from "./testHub.ts"
-import { onPostgres } from "./testDatabase.ts"
+import { databaseOf, onPostgres } from "./testDatabase.ts"
 
 const scene = Effect.fnUntraced(function* (workspace: string, posts: number) {
   const hub = yield* startHub({ workspace })
@@ -94,6 +94,25 @@ describe("agentlip prune", () => {
       const hub = yield* startHub({ workspace })
       const { body } = yield* hub.post("/api/v1/channels", { name: "later" })
       assert.strictEqual(body.event_id, 43)
+    })
+  )
+})
+
+describe.runIf(onPostgres)("agentlip prune on PostgreSQL", () => {
+  it.live("works without a hub", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* Effect.scoped(scene(workspace, 5))
+      const { database } = databaseOf(workspace)
+      if (database === undefined) return
+      const flag = `--database=${Redacted.value(database)}`
+      const run = commandsOf(workspace)
+      const done = yield* run("prune", "--keep-events", "2", "--json", flag)
+      assert.deepInclude(done.json.removed, { events: 5 })
+      const refused = yield* run("prune", "--keep-events", "2", "--vacuum", flag)
+      assert.include(refused.err, "On PostgreSQL use VACUUM FULL")
+      const rows = yield* rowsOf(workspace)
+      assert.lengthOf(yield* rows("SELECT event_id FROM events"), 2)
     })
   )
 })

@@ -124,11 +124,11 @@ const boundsOf = Effect.fnUntraced(function* (
   return bounds(age === undefined ? undefined : Duration.toMillis(age), retention.keepEvents)
 })
 
-/** The hub of the workspace, or `undefined` if none runs. */
+/** The hub of the workspace, or `undefined` if none runs. If one runs all the same, the workspace's lock shows it. */
 const runningHub = (workspace: string) =>
   Effect.catchIf(
     connectTo(workspace),
-    ({ code }) => code === "HUB_NOT_RUNNING",
+    ({ code }) => ["HUB_NOT_RUNNING", "NOT_THE_HUB"].includes(code),
     () => Effect.undefined
   )
 
