@@ -84,16 +84,17 @@ describe("agentlip up --detach", () => {
 })
 
 describe("--idle-shutdown", () => {
-  for (const flags of [
-    ["--idle-shutdown", "500ms"],
-    ["--idle-shutdown-ms", "500"]
-  ]) {
+  for (const [file, ...flags] of [
+    ["agentlip.js", "--idle-shutdown", "500ms"],
+    // As clients of Agentlip v1 start it.
+    ["agentlipd.js", "--idle-shutdown-ms", "500", "--host", "127.0.0.1", "--port", "0", "--json"]
+  ] as const) {
     it.live(
-      `${flags.join(" ")} stops a hub when its last client has left`,
+      `of ${file} stops a hub when its last client has left`,
       () =>
         Effect.gen(function* () {
           const workspace = yield* tempWorkspace
-          const hub = yield* agentlip("up", "--workspace", workspace, ...flags)
+          const hub = yield* run([`hub/bin/${file}`, "up", "--workspace", workspace, ...flags])
           yield* eventually(
             Effect.sync(() => fs.existsSync(serverFileOf(workspace))),
             (exists) => exists

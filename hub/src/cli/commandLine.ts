@@ -19,7 +19,8 @@ export const commandLine = (given: ReadonlyArray<string>, options: { readonly on
     Effect.scoped,
     Effect.provide(Errors.layer(json)),
     Effect.provideService(KeepsNewline, isV1),
-    Effect.provideService(Arguments, args),
+    // The program `agentlipd` adds its name itself.
+    Effect.provideService(Arguments, args[0] === "agentlipd" ? args.slice(1) : args),
     Effect.provideService(Printed, { document: !json || options.oneOutput })
   )
 }
