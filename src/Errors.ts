@@ -1,9 +1,9 @@
 /**
- * Every way a plugin run can fail, as values.
+ * Every way a plugin run can fail.
  *
  * The `_tag` of each error is its public code, so handlers read like the table in the README:
- * `Effect.catchTags({ TIMEOUT: …, CIRCUIT_OPEN: … })`. Messages are derived from the data, never the
- * other way round; `PluginErrorJson` carries any of them over a wire and back without loss.
+ * `Effect.catchTags({ TIMEOUT: …, CIRCUIT_OPEN: … })`. Messages are made from the fields. `PluginErrorJson` encodes and
+ * decodes any of them without loss.
  */
 import { Duration, Schema } from "effect"
 
@@ -14,7 +14,7 @@ const seconds = (duration: Duration.Duration): string => {
 }
 
 /**
- * So many runs of the plugin were waiting already that `tryRun` did not wait too. Nothing was executed; counts nothing
+ * `tryRun` refused the run because `limits.queue` runs of the plugin were waiting. Nothing was executed. Does not count
  * for the breaker.
  */
 export class QueueFull extends Schema.TaggedError<QueueFull>("@agentlip/plugin-runtime/QueueFull")(
@@ -25,18 +25,18 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("@agentlip/plugin-r
   }
 ) {
   override get message(): string {
-    return `${this.waiting} runs of plugin "${this.plugin}" are waiting already. Try again later; raise its "concurrency" for it to do more at once, or limits.queue for more to wait.`
+    return `${this.waiting} runs of plugin "${this.plugin}" are waiting already. Try again later, raise its "concurrency" to run more at once, or raise limits.queue to let more wait.`
   }
 }
 
 /**
- * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting
- * in a queue does not count). The isolate is gone. Counts for the breaker.
+ * The plugin ran longer than its spec's `timeout`, counted from when its isolate began the work (waiting in a queue does
+ * not count). The isolate is gone. Counts for the breaker.
  *
- * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`). `waitingFor` says what a
- * load was waiting for while its isolate had nothing else to do; without it the isolate was busy, or could not tell.
- * `hostPaused` is how long the host stood still meanwhile (stopped by a signal, say): the run had its whole timeout
- * besides, and such a `TIMEOUT` does not count for the breaker.
+ * `phase` says what was too slow: loading the module (`"load"`) or the call itself (`"run"`). `waitingFor` says what the
+ * load waited for while its isolate was idle. It is absent if the isolate was busy, or does not know. `hostPaused` is how
+ * long the host was paused meanwhile (stopped by a signal, for example). The pause is not part of the timeout, and such a
+ * `TIMEOUT` does not count for the breaker.
  */
 export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
   "@agentlip/plugin-runtime/PluginTimeout"
@@ -58,7 +58,7 @@ export class PluginTimeout extends Schema.TaggedError<PluginTimeout>(
     const paused =
       this.hostPaused === undefined
         ? ""
-        : ` The host itself stood still for ${seconds(this.hostPaused)} meanwhile, which is not part of that time; it does not count for the circuit.`
+        : ` The host was paused for ${seconds(this.hostPaused)} meanwhile, which is not part of that time. The timeout does not count for the circuit.`
     return `Plugin "${this.plugin}" ${what} after ${seconds(this.timeout)} and was terminated.${why}${paused} If the work is legitimate, raise its "timeout".`
   }
 }
@@ -82,8 +82,8 @@ export class WorkerCrash extends Schema.TaggedError<WorkerCrash>("@agentlip/plug
 }
 
 /**
- * The plugin answered with something that is not the output of its kind, is over a limit, or cannot cross
- * the isolate's boundary as JSON. `issue` names the path, what was expected and what came. Counts for the breaker.
+ * The plugin returned a value that is not an output of its kind, is over a limit, or cannot be written as JSON. `issue`
+ * names the path, what was expected and what was found. Counts for the breaker.
  */
 export class InvalidOutput extends Schema.TaggedError<InvalidOutput>(
   "@agentlip/plugin-runtime/InvalidOutput"
@@ -106,12 +106,13 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("@agentlip/plug
   }
 ) {
   override get message(): string {
-    const why = this.failures === 0 ? "its circuit was opened" : `${this.failures} failures in a row`
-    return `Plugin "${this.plugin}" is switched off: ${why}; its next try is in ${seconds(this.retryAfter)}.`
+    const { failures } = this
+    const why = failures === 0 ? "" : ` after ${failures} ${failures === 1 ? "failure" : "failures in a row"}`
+    return `Plugin "${this.plugin}" is paused${why}; next try in ${seconds(this.retryAfter)}.`
   }
 }
 
-/** What a plugin threw, described without running any of its code again. */
+/** What a plugin threw, described without running any of its code. */
 export const ThrownValue = Schema.Struct({
   name: Schema.String,
   message: Schema.String,
@@ -135,10 +136,10 @@ export type CodePlace = typeof CodePlace.Type
  * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
  * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
  *
- * `cause` is what it threw while it was loaded. `missingMethod` is the kind's method, if there is a module but no such
- * method in it: it may be a plugin of another kind. `importer` is the file that asked for a module that could not be
- * had, and `place` is where the problem is: the import, the syntax error, or the line that threw. Both are absent when
- * there is no such place, as with a missing entry or a refused config.
+ * `cause` is what it threw while it was loaded. `missingMethod` is the kind's method if the module lacks it: it may be a
+ * plugin of another kind. `importer` is the file that imports a module that cannot be loaded. `place` is where the problem
+ * is: the import, the syntax error, or the line that threw. Both are absent if there is no such place, for example if the
+ * entry is missing or the config is refused.
  */
 export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
   "LOAD_ERROR",
@@ -163,7 +164,7 @@ export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-r
 /**
  * The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker.
  *
- * With `inputRefused` nothing ran: the input is not one of the plugin's kind, and `cause` says why. That is the caller's
+ * With `inputRefused` nothing ran: the input is invalid for the plugin's kind, and `cause` says why. That is the caller's
  * mistake and does not count.
  */
 export class ExecutionError extends Schema.TaggedError<ExecutionError>(
@@ -204,8 +205,7 @@ export type PluginErrorCode = PluginError["_tag"]
 export const PluginErrorJson = Schema.toCodecJson(PluginError)
 
 /**
- * The message a plugin's output was made for has other content now, is deleted or is gone; the output was
- * discarded. Not an error of the plugin.
+ * The output was discarded, because its message was edited, deleted or is missing. Not an error of the plugin.
  */
 export class StaleOutput extends Schema.TaggedError<StaleOutput>("@agentlip/plugin-runtime/StaleOutput")(
   "StaleOutput",
@@ -224,11 +224,11 @@ export class StaleOutput extends Schema.TaggedError<StaleOutput>("@agentlip/plug
   }
 }
 
-/** One thing that is wrong with a config file: where (`linkifiers[0].timeout`) and what to do about it. */
+/** One problem of a config file: its place (`linkifiers[0].timeout`), and what to do about it. */
 export const ConfigProblem = Schema.Struct({ path: Schema.String, problem: Schema.String })
 export type ConfigProblem = typeof ConfigProblem.Type
 
-/** `agentlip.config.ts` cannot be used; lists every problem at once, each with its path in the file. */
+/** `agentlip.config.ts` is invalid. Lists all problems, each with its path in the file. */
 export class ConfigError extends Schema.TaggedError<ConfigError>("@agentlip/plugin-runtime/ConfigError")(
   "ConfigError",
   {
@@ -242,14 +242,14 @@ export class ConfigError extends Schema.TaggedError<ConfigError>("@agentlip/plug
   }
 }
 
-/** The layer was built on a runtime that cannot hold a plugin back, and the hub's author did not say `trusted: true`. */
+/** No level of the Layer can run plugins on this host, and `trusted: true` is not set. */
 export class UnsupportedRuntime extends Schema.TaggedError<UnsupportedRuntime>(
   "@agentlip/plugin-runtime/UnsupportedRuntime"
 )("UnsupportedRuntime", {
   runtime: Schema.String,
-  /** The levels that were wanted. */
+  /** The levels of the Layer. */
   level: Schema.String,
-  /** Why none of them can run here, and the remedy. */
+  /** Why none of them can run here, and what to do. */
   reason: Schema.String
 }) {
   override get message(): string {

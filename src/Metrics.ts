@@ -21,7 +21,7 @@ export type { EndedRun, OutcomeLabel, RunOutcome } from "./telemetry/Counts.ts"
 export type { Quantiles } from "./telemetry/Latencies.ts"
 export type { BreakerLabel, IsolateCounts } from "./telemetry/Registry.ts"
 
-/** How many errors are kept of a plugin. */
+/** How many errors are kept per plugin. */
 export const maxLastErrors = 10
 
 /** An error of a plugin, and when it was. */
@@ -31,55 +31,55 @@ export interface PastError {
   readonly error: PluginError
 }
 
-/** How a plugin has fared since the Layer was built. */
+/** What a plugin has done since the Layer was built. */
 export interface PluginReport {
   readonly runs: { readonly [Outcome in OutcomeLabel]: number }
-  /** From when an isolate began the run. */
+  /** From the moment an isolate began the run. */
   readonly runMillis: Quantiles
-  /** From the caller's `run` to when an isolate began it. */
+  /** From the caller's `run` until an isolate began it. */
   readonly queueMillis: Quantiles
   readonly loadMillis: Quantiles
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Runs that left something behind and cost their isolate. */
+  /** Runs that left something behind; their isolates were ended. */
   readonly leftovers: number
   readonly cacheHits: number
   readonly cacheMisses: number
-  /** 0 where the level cannot tell. */
+  /** 0 if the level cannot measure it. */
   readonly cpuMillis: number
-  /** Of one isolate, in bytes; 0 where the level cannot tell. */
+  /** The most memory of one isolate, in bytes; 0 if the level cannot measure it. */
   readonly peakMemory: number
-  /** Newest first, at most 10; refusals by an open circuit are counted, but not among them. */
+  /** Newest first, at most 10. Refusals by an open circuit are not among them. */
   readonly lastErrors: ReadonlyArray<PastError>
 }
 
-/** Writes down what becomes of one plugin; every method is synchronous and never fails. */
+/** Records what happens to one plugin. Every method is synchronous and never fails. */
 export interface PluginRecorder {
   readonly ended: (run: EndedRun) => void
   /** A run left something behind; it has a result, but its isolate was ended. */
   readonly leftover: () => void
   readonly loaded: (millis: number) => void
-  /** Processor time since it was last said, and memory held now. */
+  /** Processor time since the last call, and the memory that is held now. */
   readonly used: (cpuMillis: number, memoryBytes: number) => void
-  /** Whether the result cache had the answer. A hit is no run: `ended` is not called for it. */
+  /** Whether the result cache had the output. A hit is no run: `ended` is not called for it. */
   readonly cached: (hit: boolean) => void
 }
 
-/** Writes down what becomes of the isolates of one level. */
+/** Records what happens to the isolates of one level. */
 export interface IsolateRecorder {
   readonly booted: (millis: number) => void
-  /** Has a pool asked how many isolates it has, whenever somebody reads, until the scope closes. */
+  /** Adds the isolates of a pool to the metrics until the scope closes. `counts` is called when they are read. */
   readonly watch: (counts: () => IsolateCounts) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** The side that writes. */
+/** The side that records. */
 export class PluginMetrics extends Context.Service<
   PluginMetrics,
   {
-    /** One for each name, kind and level; ask once and keep it. */
+    /** The recorder of each name, kind and level. Get it once and keep it. */
     readonly of: (spec: PluginSpec) => PluginRecorder
     readonly isolates: (level: IsolationLevel) => IsolateRecorder
-    /** A circuit went to a state. */
+    /** A circuit changed its state. */
     readonly transitioned: (plugin: string, to: BreakerLabel) => void
   }
 >()("@agentlip/plugin-runtime/PluginMetrics") {}
@@ -97,9 +97,9 @@ export class PluginMetrics extends Context.Service<
 export class PluginStats extends Context.Service<
   PluginStats,
   {
-    /** A name that never ran has zeros. */
+    /** All zeros for a plugin that never ran. */
     readonly of: (plugin: string) => Effect.Effect<PluginReport>
-    /** Every plugin that was measured, by name. */
+    /** Every plugin that has run, by name. */
     readonly all: Effect.Effect<ReadonlyMap<string, PluginReport>>
   }
 >()("@agentlip/plugin-runtime/PluginStats") {}
@@ -111,7 +111,7 @@ export const outcomeOf = (exit: Exit.Exit<unknown, PluginError>): RunOutcome => 
   return Option.getOrElse(Cause.findErrorOption(exit.cause), () => "defect" as const)
 }
 
-/** What one Layer knows of a plugin name, whatever the specs that bore it. */
+/** What one Layer knows of all specs with one plugin name. */
 class Own {
   readonly counts = new Counts()
   readonly loads = new Latencies()
@@ -228,5 +228,5 @@ const make = Effect.gen(function* () {
   return Context.make(PluginMetrics, metrics).pipe(Context.add(PluginStats, stats))
 })
 
-/** Both sides. Layers that are given this same value share it when they are built together. */
+/** Both sides. Layers that use this value share it when they are built together. */
 export const metricsLayer: Layer.Layer<PluginMetrics | PluginStats> = Layer.effectContext(make)

@@ -1,9 +1,9 @@
 /**
  * The contract between hub and plugin: kinds, specs, limits and output rules.
  *
- * A *kind* is a value: the method a plugin must have, the schema of what it is given and of what it must
- * answer. `linkifier` and `extractor` are two of them; a hub can make its own with `makeKind`. A *spec* is
- * one configured plugin of some kind; the type of its output follows from the kind.
+ * A *kind* is a value: the method that a plugin must have, and the schemas of its input and output. `linkifier` and
+ * `extractor` are two kinds; a hub can make its own with `makeKind`. A *spec* is one configured plugin of a kind. The type
+ * of its output follows from the kind.
  */
 import { Duration, Option, Result, Schema } from "effect"
 import type { CodePlace } from "./Errors.ts"
@@ -30,12 +30,11 @@ const isPlainObject = (value: unknown): value is { readonly [key: string]: Schem
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
- * An object of JSON values. Its depth and size were capped when the text was parsed, so that it is
- * enough to look at the top.
+ * An object of JSON values. Its depth and size are limited when the text is parsed, so only the top is checked here.
  */
 const JsonObject = Schema.declare(isPlainObject, { expected: "a plain object" })
 
-/** The message a plugin is asked about. */
+/** The message that a plugin runs on. */
 export const Message = Schema.Struct({
   id: Schema.String,
   content_raw: Schema.String,
@@ -46,11 +45,11 @@ export const Message = Schema.Struct({
 })
 export type Message = typeof Message.Type
 
-/** What the shipped kinds are called with; the spec's `config` joins it on the way to the plugin. */
+/** The input of the shipped kinds. The plugin also gets the spec's `config` in it. */
 export const MessageInput = Schema.Struct({ message: Message })
 export type MessageInput = typeof MessageInput.Type
 
-/** What a cached plugin of the shipped kinds is given: encoding drops the rest of the message. */
+/** The input of a cached plugin of the shipped kinds. Encoding drops the rest of the message. */
 const MessageContent = Schema.Struct({ message: Schema.Struct({ content_raw: Schema.String }) })
 
 const SpanOffset = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -67,7 +66,7 @@ export type Span = typeof Span.Type
 export const Enrichment = Schema.Struct({ kind: Trimmed, span: Span, data: JsonObject })
 export type Enrichment = typeof Enrichment.Type
 
-/** The most bytes of UTF-8 JSON that one `value_json` may take. */
+/** The most bytes of UTF-8 JSON in one `value_json`. */
 export const maxAttachmentBytes = 16 * 1024
 
 /** What an extractor attaches to a topic. */
@@ -84,21 +83,21 @@ export const Attachment = Schema.Struct({
 })
 export type Attachment = typeof Attachment.Type
 
-/** What a plugin does: its method, what it is called with and what it must answer. */
+/** What a plugin does: its method, its input and its output. */
 export interface PluginKind<Name extends string, Input, Output> {
   readonly name: Name
   /** The method a plugin of this kind must have. */
   readonly method: string
-  /** Methods that do as well where a plugin is only loaded, to find out what it is. Default none. */
+  /** Other methods that a plugin may have instead when it is only loaded, to find out its kind. Default none. */
   readonly otherMethods?: ReadonlyArray<string>
   readonly input: Schema.Codec<Input, unknown>
   readonly output: Schema.Codec<Output, unknown>
   /**
-   * The part of the input that is content, and not about whom or when it comes from. A plugin with `cache: true` is
-   * given this part alone, so that equal content has one answer. Default: all of the input.
+   * The part of the input that is content, without its sender and time. A plugin with `cache: true` gets only this part,
+   * so that equal content has one output. Default: the whole input.
    */
   readonly content?: Schema.Codec<unknown, unknown>
-  /** Rules that need the input too; answers what is wrong, or `undefined`. */
+  /** Rules that need the input too. Returns what is wrong, or `undefined`. */
   readonly check?: (output: Output, input: Input) => string | undefined
 }
 
@@ -147,19 +146,19 @@ export const extractor = makeKind({
   output: Schema.Array(Attachment)
 })
 
-/** When a plugin's breaker opens, and for how long. */
+/** When a plugin's circuit opens, and for how long. */
 export interface BreakerPolicy extends Values<typeof breaker> {}
 
-/** What a run may take and give; every limit is enforced. */
+/** The limits of a run. Every limit is enforced. */
 export interface Limits extends Values<typeof limits>, Partial<Values<typeof optionalLimits>> {}
 
 /** `"plugin"`: isolates stay warm for their plugin. `"never"`: a fresh isolate for each run. */
 export type Reuse = (typeof settings.reuse)["Type"]
 
-/** Whether a process is put into a bubblewrap sandbox; `"auto"`: where bubblewrap is installed and works. */
+/** Whether a process runs in a bubblewrap sandbox. `"auto"`: if bubblewrap is installed and works. */
 export type Sandbox = (typeof settings.sandbox)["Type"]
 
-/** `"audit"`: what its grants would refuse is let through and logged; what is the hub's own stays refused. */
+/** `"audit"`: uses without a grant are allowed and logged. The hub's own folder stays closed. */
 export type Enforcement = (typeof settings.enforcement)["Type"]
 
 /** The settings of a configured plugin. */
@@ -171,7 +170,7 @@ export interface PluginSettings extends Values<typeof settings>, Partial<Values<
 
 /** One configured plugin. */
 export interface PluginSpec<Kind extends AnyKind = AnyKind> extends PluginSettings {
-  /** Unique in a hub; names the breaker, the logs and the rows. */
+  /** Unique in a hub. Names the circuit, the logs and the rows. */
   readonly name: string
   readonly kind: Kind
   /** Absolute path of the module. */
@@ -189,7 +188,7 @@ type GivenInCode<Fields extends { readonly [key: string]: { readonly Type: unkno
   undefined
 >
 
-/** The settings of a plugin as they are given in code; what is left out has its default. */
+/** The settings of a plugin as code gives them. Settings that are left out have their defaults. */
 export interface PluginSettingsOptions
   extends GivenInCode<typeof settings>,
     GivenInCode<typeof optionalSettings> {
@@ -197,14 +196,14 @@ export interface PluginSettingsOptions
   readonly breaker?: GivenInCode<typeof breaker> | undefined
 }
 
-/** What a spec is made from: name, kind and module path; the rest has defaults. */
+/** The options of `makeSpec`: name, kind and module path. All others have defaults. */
 export interface PluginSpecOptions<Kind extends AnyKind> extends PluginSettingsOptions {
   readonly name: string
   readonly kind: Kind
   readonly modulePath: string
 }
 
-/** What a spec has if nothing is said. */
+/** The default settings of a spec. */
 export const defaultSettings: PluginSettings = Settings.make({})
 
 export const defaultLimits: Limits = defaultSettings.limits
@@ -216,7 +215,7 @@ const withDefaults = <A extends object>(defaults: A, given: unknown): A =>
     ? { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
     : given) as A
 
-/** A time of any form. What is no time is kept as it is, and `specProblems` reports it. */
+/** A time of any form. Any other value is kept as it is, and `specProblems` reports it. */
 const timeOf = (given: Duration.Input): Duration.Duration =>
   Option.getOrElse(Duration.fromInput(given), () => given as Duration.Duration)
 
@@ -252,7 +251,7 @@ export const makeSpec = <Kind extends AnyKind>({
   }
 }
 
-/** A spec as a schema, its kind apart, which is code: what config files write decodes to what a spec holds. */
+/** A spec as a schema, without its kind, which is code. Decodes the settings of a config file to those of a spec. */
 export const PluginSpec = Schema.Struct({ name: text, modulePath: text, ...Settings.fields })
 
 const decodeSpec = Schema.decodeUnknownResult(
@@ -260,7 +259,7 @@ const decodeSpec = Schema.decodeUnknownResult(
   { errors: "all", onExcessProperty: "error" }
 )
 
-/** Everything that is wrong with a spec that was made in code, each problem with its place. */
+/** All problems of a spec that was made in code, each with its place. */
 export const specProblems = (given: PluginSpec): ReadonlyArray<SpecProblem> => {
   const { unresolved: _, ...spec } = given
   const decoded = decodeSpec(spec)
@@ -281,8 +280,8 @@ type KindInput<Kind> = Kind extends PluginKind<string, infer Input, any> ? Input
 type KindOutput<Kind> = Kind extends PluginKind<string, any, infer Output> ? Output : never
 // oxlint-enable typescript/no-explicit-any
 
-/** What a spec's plugin is called with. */
+/** The input of a spec's plugin. */
 export type InputOf<Spec extends PluginSpec> = KindInput<Spec["kind"]>
 
-/** What a spec's plugin answers once it is validated. */
+/** The validated output of a spec's plugin. */
 export type OutputOf<Spec extends PluginSpec> = KindOutput<Spec["kind"]>

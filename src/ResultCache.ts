@@ -1,19 +1,19 @@
 /**
- * Remembers what plugins with `cache: true` have answered: the same content for the same plugin, config and modules
- * is answered without a run.
+ * Keeps the outputs of plugins with `cache: true`. The same content for the same plugin, config and modules gets the same
+ * output without a run.
  *
  * **Details**
  *
- * - The key is a SHA-256 over all that can make a difference: the plugin's name, its kind, config, limits and level,
- *   the runtime's version, the hash of its module graph, and the input that the plugin is given. A kind with
- *   `content` gives a cached plugin nothing but the content, so that the same text posted again is a hit and no id or
- *   time of one message can be in the answer for another.
- * - What is kept is the output's JSON text, and only once it was decoded. It is decoded and checked against the input
- *   at hand on every hit; a text that does not pass is no hit.
- * - A cached plugin runs with its module graph pinned (`integrity`) to the hash in the key: an answer is never kept
- *   under the hash of other modules than it came from.
- * - Failures are never kept. Two runs of one key side by side both run. A hit runs nothing: it is given even when the
- *   plugin's circuit is open, and counts for nothing there.
+ * - The key is a SHA-256 over everything that can change the output: the plugin's name, kind, config, limits and level,
+ *   the runtime's version, the hash of its module graph, and the plugin's input. A kind with `content` gives a cached
+ *   plugin only the content. So the same text posted again is a hit, and an output never has the id or time of another
+ *   message.
+ * - The cache keeps the output's JSON text, after it was decoded. Each hit is decoded and checked against the current
+ *   input; a text that fails is a miss.
+ * - A cached plugin runs with its module graph pinned (`integrity`) to the hash in the key, so an output is never kept
+ *   under the hash of other modules.
+ * - Failures are never kept. Two concurrent runs of one key both run. A hit runs nothing: it is returned even if the
+ *   plugin's circuit is open, and does not count there.
  */
 import { Context, Effect, Layer } from "effect"
 import { hash } from "node:crypto"
@@ -37,7 +37,7 @@ export interface CacheBounds {
   readonly bytes?: number
 }
 
-/** Keeps texts by key. Without one, specs with `cache: true` run every time. Never fails: what it cannot say is a miss. */
+/** Keeps texts by key. Without it, specs with `cache: true` run every time. Never fails: a problem is a miss. */
 export class ResultCache extends Context.Service<
   ResultCache,
   {
@@ -47,7 +47,7 @@ export class ResultCache extends Context.Service<
   }
 >()("@agentlip/plugin-runtime/ResultCache") {
   /**
-   * In memory, for as long as the Layer; what was not asked for longest goes first.
+   * In memory, until the Layer closes. The least recently used texts are removed first.
    *
    * @example
    * ```ts
@@ -73,13 +73,13 @@ const makeMemory = ({ entries = 10_000, bytes = 32 * 2 ** 20 }: CacheBounds): Re
   }
 }
 
-/** The limits' order is the caller's, and makes no difference. */
+/** The order of the limits makes no difference. */
 const sorted = (limits: object): unknown => Object.entries(limits).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** In one call: the object that `createHash` makes costs more than a short text's hash. */
+/** In one call, because the object of `createHash` costs more than the hash of a short text. */
 const digestOf = (text: string): string => hash("sha256", text, "base64url")
 
-/** All of a key but the input; a digest, so that a hit hashes little more than its input. */
+/** The digest of everything in a key but the input, so that a hit hashes little more than its input. */
 const prefixOf = ({ name, kind, config, limits, isolation }: PluginSpec, integrity: string): string =>
   digestOf(
     JSON.stringify([

@@ -22,35 +22,35 @@ import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { StaleOutput } from "./Errors.ts"
 
-/** The content column of a message that is not deleted holds no text: there is nothing to ask a plugin about. */
+/** The content column of a message that is not deleted holds no text, so no plugin can run on it. */
 export class ContentNotText extends Schema.TaggedError<ContentNotText>(
   "@agentlip/plugin-runtime/ContentNotText"
 )("ContentNotText", {
   messageId: Schema.String,
   /** Table and column. */
   column: Schema.String,
-  /** `"null"`, or the JavaScript type of what the database answered. */
+  /** `"null"`, or the JavaScript type of the value that the database returned. */
   found: Schema.String
 }) {
   override get message(): string {
-    return `Message ${this.messageId} has ${this.found} in ${this.column}, where its text is due. Store a text there (an empty one will do), or name the column of the texts in Staleness's option "content".`
+    return `Message ${this.messageId} has ${this.found} in ${this.column} instead of a text. Store a text there (it may be empty), or set Staleness's option "content" to the column with the text.`
   }
 }
 
-/** What a plugin was asked about: an output belongs to this text and no other. */
+/** The text that a plugin ran on. Its output belongs to this text only. */
 export interface MessageSnapshot {
   readonly messageId: string
-  /** As the database returned it, compared code unit by code unit. */
+  /** As the database returned it; compared unit by unit. */
   readonly content_raw: string
 }
 
-/** Where messages are kept; names are quoted, a dot parts schema and table. */
+/** The table of messages. Names are quoted; a dot separates schema and table. */
 export interface StalenessOptions {
   /** Default `"messages"`. */
   readonly table?: string
   /** Default `"id"`. */
   readonly id?: string
-  /** A text column; what it holds else is `ContentNotText`. Default `"content_raw"`. */
+  /** A text column. Any other value in it is `ContentNotText`. Default `"content_raw"`. */
   readonly content?: string
   /** Null while the message is not deleted. Default `"deleted_at"`. */
   readonly deletedAt?: string
@@ -61,15 +61,15 @@ export class Staleness extends Context.Service<
   Staleness,
   {
     /**
-     * Reads the message for a run; fails with `StaleOutput` if it is `MISSING` or `DELETED` already, with
-     * `ContentNotText` if it has no text.
+     * Reads the message for a run. Fails with `StaleOutput` if it is `MISSING` or `DELETED`, and with `ContentNotText` if
+     * it has no text.
      */
     readonly capture: (
       messageId: string
     ) => Effect.Effect<MessageSnapshot, StaleOutput | ContentNotText | SqlError.SqlError>
     /**
-     * Runs `write` in a transaction (a savepoint inside another one) if the message is as it was captured;
-     * fails with `StaleOutput` and changes nothing if not. `ContentNotText` is for a column that is none of texts.
+     * Runs `write` in a transaction (a savepoint inside another one) if the message has not changed since it was captured.
+     * Otherwise fails with `StaleOutput` and changes nothing. Fails with `ContentNotText` if the column holds no text.
      */
     readonly commit: <A, E, R>(
       snapshot: MessageSnapshot,
@@ -87,7 +87,7 @@ export class Staleness extends Context.Service<
   }
 >()("@agentlip/plugin-runtime/Staleness") {
   /**
-   * Guards a table of the hub's own shape.
+   * Guards a table with other names.
    *
    * @example
    * ```ts

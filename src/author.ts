@@ -1,9 +1,9 @@
 /**
- * What a plugin's author imports, as `@agentlip/plugin-runtime/plugin`. Depends on nothing, not even
- * Effect: the helpers return what they are given, so that TypeScript checks it.
+ * The module for plugin authors, `@agentlip/plugin-runtime/plugin`. It depends on nothing, not even Effect. The helpers
+ * return their argument unchanged: they are there for TypeScript's checks.
  */
 
-/** The message a plugin is asked about. `content_raw` is what spans count in, in UTF-16 code units. */
+/** The message that a plugin runs on. Spans count UTF-16 code units of `content_raw`. */
 export interface Message {
   readonly id: string
   readonly content_raw: string
@@ -14,13 +14,13 @@ export interface Message {
   readonly created_at: string
 }
 
-/** What a plugin's method is called with; `config` is what the operator wrote, or what `configSchema` made of it. */
+/** The input of a plugin's method. `config` is the operator's config, or what `configSchema` made of it. */
 export interface PluginInput<Config = Record<string, unknown>> {
   readonly message: Message
   readonly config: Config
 }
 
-/** A plugin's log: lines in the hub's own, with the plugin's name; capped per run. `console` goes there too. */
+/** A plugin's log. Lines go to the hub's log with the plugin's name, limited per run. `console` writes to it too. */
 export interface PluginLog {
   readonly debug: (...args: ReadonlyArray<unknown>) => void
   readonly info: (...args: ReadonlyArray<unknown>) => void
@@ -28,7 +28,7 @@ export interface PluginLog {
   readonly error: (...args: ReadonlyArray<unknown>) => void
 }
 
-/** What `fetch` may be told; the part of the Web's that the runtime has on every isolation level. */
+/** The options of `fetch`: the part of the Web's that works on every isolation level. */
 export interface FetchInit {
   /** Default `GET`. */
   readonly method?: string
@@ -41,17 +41,17 @@ export interface FetchInit {
     | AsyncIterable<Uint8Array>
     | null
   readonly signal?: AbortSignal | null
-  /** Default `"follow"`; where it leads is checked against the grants anew. */
+  /** Default `"follow"`. The target is checked against the grants too. */
   readonly redirect?: "follow" | "error" | "manual"
 }
 
-/** What `fetch` answers. */
+/** The response of `fetch`. */
 export interface FetchResponse {
   readonly status: number
   readonly statusText: string
   /** Whether the status is 200 to 299. */
   readonly ok: boolean
-  /** Where redirects have led to. */
+  /** The URL after all redirects. */
   readonly url: string
   readonly redirected: boolean
   readonly headers: {
@@ -61,7 +61,7 @@ export interface FetchResponse {
   }
   readonly body: AsyncIterable<Uint8Array> | null
   readonly text: () => Promise<string>
-  /** Rejects what is not JSON. */
+  /** Rejects if the body is not JSON. */
   readonly json: () => Promise<unknown>
   readonly arrayBuffer: () => Promise<ArrayBuffer>
 }
@@ -69,35 +69,35 @@ export interface FetchResponse {
 /** The second argument of a plugin's method. */
 export interface PluginContext {
   /**
-   * Aborted when the run is to stop (deadline or interruption), if the operator gave the plugin a `grace`; the
-   * isolate is killed when that is over. Without one it is killed at once and nothing aborts.
+   * Aborted when the run must stop (deadline or interruption), if the operator has set a `grace`. The isolate is killed
+   * after that time. Without `grace` it is killed at once, and the signal never aborts.
    */
   readonly signal: AbortSignal
   readonly log: PluginLog
-  /** Where the hub traces: the W3C trace context of this run, to send along as the header `traceparent`. */
+  /** The W3C trace context of this run, if the hub traces. Send it as the header `traceparent`. */
   readonly traceparent?: string
   /**
-   * The Web's `fetch`, to hosts that the operator granted (`grants.net`); rejects for all others, with a message
-   * that names the grant. The global `fetch` is the same. Requests end with the run.
+   * The Web's `fetch`, for hosts that the operator granted (`grants.net`). Rejects for all others with a message that
+   * names the grant. The global `fetch` is the same function. Requests end with the run.
    */
   readonly fetch: (input: string | URL, init?: FetchInit) => Promise<FetchResponse>
 }
 
-/** What a plugin needs to be granted. The hub refuses to load it where the operator has granted less. */
+/** The grants that a plugin needs. The hub does not load the plugin if the operator has granted less. */
 export interface Capabilities {
-  /** Folders and files it reads; relative paths are taken from the hub's workspace. */
+  /** Folders and files that it reads. Relative paths start at the hub's workspace. */
   readonly read?: ReadonlyArray<string>
   readonly write?: ReadonlyArray<string>
-  /** Hosts it talks to: `"api.example.com"` (port 443), `"example.com:8080"`, `"*.example.com"`. */
+  /** Hosts that it connects to: `"api.example.com"` (port 443), `"example.com:8080"`, `"*.example.com"`. */
   readonly net?: ReadonlyArray<string>
-  /** Environment variables it looks at. */
+  /** Environment variables that it reads. */
   readonly env?: ReadonlyArray<string>
 }
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
-/** A span of the message and what is known of it. */
+/** A span of the message, and data about it. */
 export interface Enrichment {
   /** What it is (`"url"`, `"mention"`); not blank. */
   readonly kind: string
@@ -127,7 +127,7 @@ export interface ConfigSchema<Config> {
   }
 }
 
-/** What a Standard Schema's `validate` answers. */
+/** The result of a Standard Schema's `validate`. */
 export type StandardResult<Config> =
   | { readonly value: Config; readonly issues?: undefined }
   | {
@@ -141,9 +141,9 @@ export type StandardResult<Config> =
 export interface PluginDefinition<Config = Record<string, unknown>> {
   readonly name: string
   readonly version: string
-  /** Checks (and may transform) the operator's `config` before the first run; a refusal is a `LOAD_ERROR`. */
+  /** Checks (and may transform) the operator's `config` before the first run. An invalid config is a `LOAD_ERROR`. */
   readonly configSchema?: ConfigSchema<Config>
-  /** What it needs to be granted; missing grants are a `LOAD_ERROR` that lists them. Default: nothing. */
+  /** The grants that it needs. If one is missing, loading fails with a `LOAD_ERROR` that lists them. Default: none. */
   readonly capabilities?: Capabilities
 }
 

@@ -1,4 +1,4 @@
-/** Of what kind a plugin is, by its module alone. */
+/** Finds out the kind of a plugin from its module. */
 import { Effect } from "effect"
 import { LoadError, type PluginError } from "./Errors.ts"
 import type { AnyKind, PluginSpec } from "./Plugin.ts"
@@ -8,10 +8,10 @@ const listed = (kinds: ReadonlyArray<AnyKind>, separator: string): string =>
   kinds.map(({ name, method }) => `"${method}" (${name})`).join(separator)
 
 /**
- * Which of some kinds the module of a spec is a plugin of, whatever kind the spec says: loads it once.
+ * Returns which of some kinds the plugin of a spec is. Ignores the spec's own kind, and loads the module once.
  *
- * Fails with the error of the load where that is for another reason than the kind, and with a `LOAD_ERROR` where the
- * module has the methods of none of the kinds, or of several.
+ * Fails with the error of the load, or with a `LOAD_ERROR` if the module has the methods of none of the kinds, or of
+ * several.
  *
  * @example
  * ```ts
@@ -39,5 +39,7 @@ export const kindOf = Effect.fn("kindOf")(function* <Kind extends AnyKind>(
   const found = kinds.filter(({ method }) => methods.includes(method))
   const [kind] = found
   if (kind !== undefined && found.length === 1) return kind
-  return yield* refused(`it is of more than one kind: it has ${listed(found, " and ")}; say which is meant`)
+  return yield* refused(
+    `it is of more than one kind: it has ${listed(found, " and ")}; configure it under the kind you want`
+  )
 })

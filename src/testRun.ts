@@ -1,4 +1,4 @@
-/** Runs a plugin object in this process, for the tests of its author: the rules of a run without an isolate. */
+/** Runs a plugin object in this process, for its author's tests: with the rules of a run, without an isolate. */
 import { Effect } from "effect"
 import type { Extractor, FetchInit, FetchResponse, Linkifier, Message, PluginLog } from "./author.ts"
 import { ExecutionError, InvalidOutput, LoadError, type PluginError } from "./Errors.ts"
@@ -9,11 +9,11 @@ import { makeInputEncoder } from "./Input.ts"
 import { makeOutputDecoder } from "./Output.ts"
 import { type Attachment, type Enrichment, extractor, linkifier, makeSpec } from "./Plugin.ts"
 
-/** What differs from a plain message and a context without a network. */
+/** Options of `testRun`. */
 export interface TestRunOptions {
-  /** Fields of the message beside its text. */
+  /** Fields of the message apart from its text. */
   readonly message?: Partial<Message>
-  /** As an operator would write it; the plugin's `configSchema` judges it. Default: `{}`. */
+  /** As in a config file; the plugin's `configSchema` checks it. Default: `{}`. */
   readonly config?: { readonly [key: string]: unknown }
   /** Default: rejects. */
   readonly fetch?: (input: string | URL, init?: FetchInit) => Promise<FetchResponse>
@@ -37,7 +37,7 @@ const madeUp = (text: string): Message => ({
 const noFetch = (): Promise<never> =>
   Promise.reject(new TypeError("testRun has no network; pass options.fetch"))
 
-/** What both kinds of plugins have in common here; their own types say what their methods take. */
+/** What both kinds of plugins have in common. Their own types say what their methods take. */
 interface PluginObject {
   readonly name: string
   readonly enrich?: (input: never, context: never) => unknown

@@ -1,6 +1,6 @@
 /**
- * For tests. Of a plugin: `testRun`. Of a hub: the real runtime and breaker over fake plugins, so that a handler sees of
- * a failing plugin what it will see in production.
+ * For tests. For plugins: `testRun`. For hubs: the real runtime and breaker with fake plugins, so that handlers see the
+ * same failures as in production.
  */
 import { Layer } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"

@@ -17,7 +17,7 @@ export interface WatchModuleOptions {
 export interface WatchedModule {
   /** The module, every file that it imports, and `also`; absolute paths. Also the folders in which an import is missing. */
   readonly files: ReadonlyArray<string>
-  /** Returns the files that have changed, once one has and none has changed since for an interval. */
+  /** Returns the files that have changed: after a change, when nothing has changed for one interval. */
   readonly changed: Effect.Effect<ReadonlyArray<string>>
 }
 

@@ -115,11 +115,11 @@ describe("Errors: messages", () => {
     ],
     [
       new CircuitOpen({ plugin, failures: 3, retryAfter: Duration.seconds(60) }),
-      'Plugin "urls" is switched off: 3 failures in a row; its next try is in 60 s.'
+      'Plugin "urls" is paused after 3 failures in a row; next try in 60 s.'
     ],
     [
       new CircuitOpen({ plugin, failures: 0, retryAfter: Duration.millis(900) }),
-      'Plugin "urls" is switched off: its circuit was opened; its next try is in 900 ms.'
+      'Plugin "urls" is paused; next try in 900 ms.'
     ],
     [
       new LoadError({ plugin, modulePath: "/srv/urls.ts", reason: "there is no such file" }),

@@ -1,4 +1,4 @@
-/** Announces transitions of circuits to subscribers, at once and in order. A slow subscriber never holds up a run. */
+/** Announces transitions of circuits to subscribers, at once and in order. A slow subscriber never delays a run. */
 import { Array as Arr, type Cause, Effect, Queue, type Scope, Stream } from "effect"
 import type { BreakerState } from "./Circuit.ts"
 
@@ -9,7 +9,7 @@ export interface BreakerChange {
   readonly to: BreakerState
 }
 
-/** Changes that wait for a subscriber; it loses the oldest when there are more. */
+/** The most changes that wait for a subscriber. If there are more, it loses the oldest. */
 const buffered = 256
 
 type Subscriber = Queue.Queue<BreakerChange, Cause.Done>
@@ -22,7 +22,7 @@ export class Changes {
     for (const subscriber of this.#subscribers) Queue.offerUnsafe(subscriber, change)
   }
 
-  /** Ends the streams of all subscribers, and of those to come. */
+  /** Ends the streams of all subscribers, also of later ones. */
   end(): void {
     this.#hasEnded = true
     for (const subscriber of this.#subscribers) Queue.endUnsafe(subscriber)
@@ -40,7 +40,7 @@ export class Changes {
     (subscriber) => Effect.sync(() => this.#subscribers.delete(subscriber))
   )
 
-  /** Changes from the subscription on, taken one by one: those in a chunk that was taken would be kept too. */
+  /** Changes from the subscription on. Taken one by one, because the bound does not count those in a chunk. */
   readonly stream: Stream.Stream<BreakerChange> = Stream.unwrap(
     Effect.map(this.#subscribe, (subscriber) =>
       Stream.fromPull(Effect.succeed(Effect.map(Queue.take(subscriber), Arr.of)))

@@ -9,24 +9,24 @@
  *     └────────────────────────────────── the probe succeeds ────────────────────────────────────┘
  * ```
  *
- * Every admission carries the circuit's generation. Each transition moves the generation on, so that the
- * result of a run that was admitted before it finds another one and changes nothing.
+ * Every admission carries the circuit's generation. Each transition starts a new generation, so the result of a run that
+ * was admitted before changes nothing.
  *
- * A plugin may return and crash right after. By then its run has been counted as a success, which has set the count to
- * 0: the circuit keeps what it was (`forgiven`), so that `crash` can count on from there.
+ * A plugin may return and crash right after. Its run has then counted as a success, which set the count to 0. The circuit
+ * keeps the previous count (`forgiven`), so that `crash` can continue from it.
  */
 import { Duration } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
 
-/** Runs go through; `failures` have come in a row, in order of completion. */
+/** Runs are admitted. `failures` is the number of failures in a row, in order of completion. */
 export interface Closed {
   readonly _tag: "Closed"
   readonly failures: number
 }
 
 /**
- * Nothing goes through before `until` (milliseconds since the epoch). A circuit past it stays `Open` until
- * the next run asks and becomes the probe.
+ * No run is admitted before `until` (milliseconds since the epoch). After that the circuit stays `Open` until the next
+ * run asks and becomes the probe.
  */
 export interface Open {
   readonly _tag: "Open"
@@ -34,7 +34,7 @@ export interface Open {
   readonly failures: number
 }
 
-/** One run, the probe, decides; `probing` is false when it was interrupted and the next run takes its place. */
+/** One run, the probe, decides. `probing` is false if it was interrupted: the next run becomes the probe. */
 export interface HalfOpen {
   readonly _tag: "HalfOpen"
   readonly probing: boolean
@@ -47,7 +47,7 @@ export interface Circuit {
   readonly policy: BreakerPolicy
   readonly generation: number
   readonly state: BreakerState
-  /** The failures in a row that the last success has ended; 0 if the last outcome was no success. */
+  /** The failures in a row before the last success; 0 if the last outcome was no success. */
   readonly forgiven: number
 }
 
@@ -63,8 +63,8 @@ export type Admission = { readonly admitted: true; readonly generation: number }
 export type Outcome = "success" | "failure" | "ignored"
 
 /**
- * What a run that meets a probe is told to wait, or the cooldown if that is shorter. How long a probe takes
- * is not known here; a second is short beside a cooldown and long beside a run.
+ * The `retryAfter` of a run that is refused while a probe runs, unless the cooldown is shorter. How long the probe takes
+ * is unknown: a second is short compared with a cooldown, and long compared with a run.
  */
 const probeWait = Duration.seconds(1)
 
@@ -77,7 +77,7 @@ export const make = (policy: BreakerPolicy): Circuit => ({
   forgiven: 0
 })
 
-/** A new state; whoever was admitted before has no say in it. */
+/** A new state. Runs that were admitted before do not count in it. */
 const moveTo = (circuit: Circuit, state: BreakerState): Circuit => ({
   ...circuit,
   generation: circuit.generation + 1,
@@ -111,7 +111,7 @@ export const admit = (circuit: Circuit, now: number): readonly [Admission, Circu
   }
 }
 
-/** Counts the outcome of a run that was admitted under `generation`; a late one changes nothing. */
+/** Counts the outcome of a run that was admitted under `generation`. A late outcome changes nothing. */
 export const record = (circuit: Circuit, generation: number, outcome: Outcome, now: number): Circuit => {
   if (generation !== circuit.generation) return circuit
   const { state, policy } = circuit
@@ -136,8 +136,8 @@ const fail = (circuit: Circuit, failures: number, now: number): Circuit =>
     : { ...circuit, state: { _tag: "Closed", failures }, forgiven: 0 }
 
 /**
- * Counts a crash that followed a success: as if that had been a failure. `generation` is the circuit's since that
- * success was counted; if it has moved on, the crash changes nothing.
+ * Counts a crash that followed a success as if the success had been a failure. `generation` is the circuit's after that
+ * success. If the circuit has a newer one, the crash changes nothing.
  */
 export const crash = (circuit: Circuit, generation: number, now: number): Circuit =>
   generation === circuit.generation
@@ -147,9 +147,9 @@ export const crash = (circuit: Circuit, generation: number, now: number): Circui
 /** Opens from any state for a whole cooldown. */
 export const trip = (circuit: Circuit, now: number): Circuit => open(circuit, circuit.state.failures, now)
 
-/** Closes from any state; runs that were admitted before no longer count. */
+/** Closes from any state. Runs that were admitted before no longer count. */
 export const reset = (circuit: Circuit): Circuit => moveTo(circuit, closed)
 
-/** Follows another policy from here on; an `until` that is already set stays. */
+/** Follows another policy from now on. An `until` that is already set stays. */
 export const withPolicy = (circuit: Circuit, policy: BreakerPolicy): Circuit =>
   circuit.policy === policy ? circuit : { ...circuit, policy }

@@ -1,4 +1,4 @@
-/** The circuits of a store, as this process knows them: takes their steps, and announces their transitions. */
+/** The circuits of a store, as this process knows them. Takes their steps and announces their transitions. */
 import { Effect } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
 import type { Changes } from "./Changes.ts"
@@ -10,9 +10,9 @@ import type { BreakerStore, Step, StepOf, StoreUnreachable } from "./Store.ts"
 export interface KnownCircuit {
   readonly name: string
   policy: BreakerPolicy
-  /** The options that the policy was made of; specs keep theirs from run to run, so each is checked once. */
+  /** The options that the policy was made from. A spec keeps them from run to run, so they are checked once. */
   options: BreakerOptions | undefined
-  /** When it was seen last. */
+  /** When it was last seen. */
   generation: number
 }
 
@@ -25,9 +25,9 @@ export class Circuits {
   readonly #basePolicy: BreakerPolicy
   readonly #changes: Changes
   readonly #known = new Map<string, KnownCircuit>()
-  /** Takes a step at once; `undefined` if the store has to be waited for. */
+  /** Takes a step at once; `undefined` if the store works asynchronously. */
   readonly stepNow: StepNow | undefined
-  /** Whether the store could be reached the last time. */
+  /** Whether the last call reached the store. */
   #isReached = true
 
   constructor(store: BreakerStore, basePolicy: BreakerPolicy, changes: Changes) {
@@ -52,7 +52,7 @@ export class Circuits {
     return this.#known.get(name)?.policy ?? this.#basePolicy
   }
 
-  /** The circuit of a name, with these options from here on. */
+  /** The circuit of a name. It follows these options from now on. */
   of(name: string, options?: BreakerOptions): KnownCircuit {
     let circuit = this.#known.get(name)
     if (circuit === undefined) {
@@ -66,7 +66,7 @@ export class Circuits {
     return circuit
   }
 
-  /** Takes a step: at once if the store can, otherwise when the effect runs. Nothing if the store is out of reach. */
+  /** Takes a step: at once if the store can, otherwise when the effect runs. Does nothing if the store is unreachable. */
   step<A>(
     circuit: KnownCircuit,
     now: number,
@@ -91,14 +91,14 @@ export class Circuits {
     )
   }
 
-  /** Circuits as they are now; unused ones if the store is out of reach. */
+  /** The circuits as they are now; as if never used if the store is unreachable. */
   read(names: ReadonlyArray<string>, now: number): Effect.Effect<ReadonlyArray<Circuit.Circuit>> {
     const wanted = names.map((name) => ({ name, policy: this.policyOf(name) }))
     const unused = wanted.map(({ policy }) => Circuit.make(policy))
     return this.reaching(this.#store.read(wanted, now), unused)
   }
 
-  /** `otherwise` if the store cannot be reached; the log says so once, until it can be again. */
+  /** Returns `otherwise` if the store is unreachable. Logs that once per outage. */
   reaching<A, B>(question: Effect.Effect<A, StoreUnreachable>, otherwise: B): Effect.Effect<A | B> {
     return Effect.matchEffect(question, {
       onSuccess: (answer) => {

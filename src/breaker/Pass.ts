@@ -1,4 +1,4 @@
-/** An admitted run's leave to count in its circuit, until it is reported how the run ended. */
+/** The permission of an admitted run to count in its circuit, until the run's end is reported. */
 import { Cause, Effect, Exit, Option } from "effect"
 import { CircuitOpen, PluginTimeout } from "../Errors.ts"
 import * as Circuit from "./Circuit.ts"
@@ -6,11 +6,11 @@ import type { Circuits, KnownCircuit } from "./Circuits.ts"
 
 export interface Pass {
   /**
-   * Whether the circuit is still as it was at admission, as far as this process knows; if not, the pass no longer
+   * Whether the circuit is still as it was at admission, as far as this process knows. If not, the pass no longer
    * counts.
    */
   readonly isCurrent: () => boolean
-  /** Call it once, when the run has ended, and run the effect that it returns: then the circuit has counted it. */
+  /** Call it once, when the run has ended, and run the effect that it returns, which counts the run. */
   readonly leave: (exit: Exit.Exit<unknown, unknown>, now: number) => Effect.Effect<void>
   /**
    * Call it at most once, if the isolate crashed after the run had returned and before the next run began: the
@@ -25,7 +25,7 @@ const countOf = (exit: Exit.Exit<unknown, unknown>): Circuit.Outcome => {
   if (Cause.hasInterruptsOnly(exit.cause)) return "ignored"
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isNone(error)) return "failure"
-  // The first executed nothing. A host that stood still may have caused the second.
+  // The first executed nothing. A pause of the host may have caused the second.
   const isIgnored =
     error.value instanceof CircuitOpen ||
     (error.value instanceof PluginTimeout && error.value.hostPaused !== undefined)

@@ -1,14 +1,14 @@
-/** From what a hub's author wrote to a policy that can be followed. */
+/** Makes a valid policy from the options of a hub's author. */
 import { Duration, Option, Result, Schema } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
 import { problemsOf } from "../spec/problems.ts"
 import { type breaker, Breaker } from "../spec/settings.ts"
 import type { Given } from "../spec/values.ts"
 
-/** What can be said about a breaker; what is left out has a default: 3 failures, 60 seconds. */
+/** The options of a breaker. Defaults: 3 failures, 60 seconds. */
 export interface BreakerOptions extends Given<typeof breaker, Duration.Input> {}
 
-/** A breaker was asked for what it cannot do. A mistake in the program, so it arrives as a defect. */
+/** The options of a breaker are invalid. This is a mistake in the program, so it is a defect. */
 export class InvalidBreakerPolicy extends Schema.TaggedError<InvalidBreakerPolicy>(
   "@agentlip/plugin-runtime/InvalidBreakerPolicy"
 )("InvalidBreakerPolicy", {
@@ -25,10 +25,10 @@ export { defaultPolicy } from "../spec/settings.ts"
 
 const decode = Schema.decodeUnknownResult(Schema.toType(Breaker))
 
-/** `options` over `base`; throws `InvalidBreakerPolicy` rather than follow half a policy. */
+/** Applies `options` over `base`. Throws `InvalidBreakerPolicy` if one of them is invalid. */
 export const makePolicy = (options: BreakerOptions, base: BreakerPolicy): BreakerPolicy => {
   const { failureThreshold = base.failureThreshold, cooldown = base.cooldown } = options
-  // What is no duration fails below, as itself.
+  // A value that is no duration fails below, with its own problem.
   const given = { failureThreshold, cooldown: Option.getOrElse(Duration.fromInput(cooldown), () => cooldown) }
   const policy = decode(given)
   if (Result.isSuccess(policy)) return { ...base, ...policy.success }

@@ -1,9 +1,9 @@
-/** Where circuits are kept: what the breaker asks of a store, and the store in the memory of this process. */
+/** Stores of circuits: the interface that the breaker uses, and the store in the memory of this process. */
 import { Effect, MutableRef, Schema } from "effect"
 import type { BreakerPolicy } from "../Plugin.ts"
 import * as Circuit from "./Circuit.ts"
 
-/** The store cannot be asked. The breaker lets runs through, uncounted, until it can be again. */
+/** The store is unreachable. Until it is back, the breaker admits runs and does not count them. */
 export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>(
   "@agentlip/plugin-runtime/StoreUnreachable"
 )("StoreUnreachable", { store: Schema.String, cause: Schema.Defect() }) {
@@ -12,14 +12,14 @@ export class StoreUnreachable extends Schema.TaggedError<StoreUnreachable>(
   }
 }
 
-/** What a step of a circuit answers, and the circuit before and after it; the same if nothing has changed. */
+/** The result of a step, and the circuit before and after it: the same object if nothing has changed. */
 export interface Step<A> {
   readonly answer: A
   readonly before: Circuit.Circuit
   readonly after: Circuit.Circuit
 }
 
-/** Which circuit, at what time (milliseconds since the epoch, by the clock of this process), by which policy. */
+/** Which circuit takes a step, when (milliseconds since the epoch, by this process's clock), and under which policy. */
 export interface StepOf<A> {
   readonly name: string
   readonly policy: BreakerPolicy
@@ -27,23 +27,23 @@ export interface StepOf<A> {
   readonly transition: (circuit: Circuit.Circuit, now: number) => readonly [A, Circuit.Circuit]
 }
 
-/** Keeps circuits by their names; one that was never changed is closed. */
+/** Keeps circuits by name. A circuit that was never changed is closed. */
 export interface BreakerStore {
   /**
-   * One atomic step: no other step of that circuit comes between what `transition` is given and what it answers is
-   * kept. `transition` is pure, and may be called more than once.
+   * Takes one atomic step: no other step of that circuit happens between reading it for `transition` and storing the
+   * result. `transition` is pure and may be called more than once.
    */
   readonly modify: <A>(step: StepOf<A>) => Effect.Effect<Step<A>, StoreUnreachable>
-  /** The same at once, where a store can do it. */
+  /** The same at once. Absent if the store works asynchronously. */
   readonly modifyNow?: <A>(step: StepOf<A>) => Step<A>
-  /** Circuits as they are at one moment, in the order of their names. */
+  /** The circuits at one moment, in the order of `names`. */
   readonly read: (
     circuits: ReadonlyArray<Pick<StepOf<never>, "name" | "policy">>,
     now: number
   ) => Effect.Effect<ReadonlyArray<Circuit.Circuit>, StoreUnreachable>
 }
 
-/** Circuits in the memory of this process; they are gone with the store. */
+/** Keeps circuits in the memory of this process. */
 export const makeMemory = (): Required<BreakerStore> => {
   const circuits = new Map<string, MutableRef.MutableRef<Circuit.Circuit>>()
 

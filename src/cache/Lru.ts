@@ -1,9 +1,9 @@
-/** Texts by key, bounded by their number and by what they take; those not asked for longest go first. */
+/** Texts by key, bounded by number and by size. The least recently used ones are removed first. */
 
-/** What an entry takes beside its text: the key, the map's own, an object. */
+/** Bytes that an entry takes in addition to its text: the key, the map's entry, an object. */
 const overhead = 256
 
-/** Bytes that a text is counted as: strings may take two a unit. */
+/** The size of a text in bytes: strings may take two bytes per unit. */
 export const sizeOf = (text: string): number => 2 * text.length + overhead
 
 export class Lru {

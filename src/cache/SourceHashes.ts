@@ -1,25 +1,25 @@
 /**
- * The hash of each cached plugin's modules, kept for as long as their files stay as they are.
+ * The hash of each cached plugin's modules, kept until their files change.
  *
- * A hit costs no look at the disk but one a second. A module that was missing and is there by now is found too; a
- * package that is installed nearer than the one in use is found when the graph is next walked.
+ * The files are checked at most once a second. A module that was missing and exists now is found too. A package that
+ * was installed nearer than the one in use is found when the graph is walked again.
  */
 import { Deferred, type Duration, Effect, Exit, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { hashModules } from "../modules/hashModules.ts"
 
-/** How often files are looked at for changes, in milliseconds; as often as those of warm isolates. */
+/** How often files are checked for changes, in milliseconds: as often as for warm isolates. */
 const checkInterval = 1_000
 
-/** File times are coarser than the clock, by a few milliseconds. */
+/** File times are a few milliseconds coarser than the clock. */
 const coarseness = 100
 
-/** What can be told of the modules; a graph that cannot be hashed has no integrity. */
+/** What is known of the modules. A graph that cannot be hashed has no integrity. */
 interface Hashed {
   readonly integrity: string | undefined
   readonly stamps: ReadonlyMap<string, string>
-  /** Whether all files were older than the walk, so that what was hashed is what is stamped. */
+  /** Whether all files were older than the walk. Then the stamps belong to the hashed contents. */
   readonly settled: boolean
 }
 
@@ -28,7 +28,7 @@ const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly
     const { ino, size, mtimeMs, ctimeMs } = await fs.promises.stat(file)
     return { stamp: `${ino} ${size} ${mtimeMs} ${ctimeMs}`, changed: Math.max(mtimeMs, ctimeMs) }
   } catch {
-    // Gone or out of reach: other than it was, which is all that is asked.
+    // Missing or unreadable, so it has changed.
     return { stamp: "", changed: 0 }
   }
 }
@@ -54,7 +54,7 @@ const isSame = async ({ stamps }: Hashed): Promise<boolean> => {
   return !same.includes(false)
 }
 
-/** One module's hash; whoever asks while it is being made or looked at waits for that. */
+/** One module's hash. Callers wait while it is made or checked. */
 class SourceHash {
   readonly #entry: string
   #known: Hashed | undefined
@@ -65,7 +65,7 @@ class SourceHash {
     this.#entry = entry
   }
 
-  /** Of the host's own clock: files change in real time. */
+  /** By the host's clock, because files change in real time. */
   get fresh(): boolean {
     return this.#known !== undefined && performance.now() - this.#checked < checkInterval
   }
@@ -74,16 +74,16 @@ class SourceHash {
     return this.#known?.integrity
   }
 
-  /** Has the files looked at again at the next use. */
+  /** Checks the files again at the next use. */
   doubt(): void {
     this.#checked = -Infinity
   }
 
-  /** Hashing may take as long as the plugin may take to load. */
+  /** Hashing may take as long as a load of the plugin. */
   refresh(timeout: Duration.Duration): Effect.Effect<string | undefined> {
     return Effect.suspend((): Effect.Effect<string | undefined> => {
       if (this.#pending !== undefined) {
-        // Whoever looked may have been interrupted.
+        // The caller that checked may have been interrupted.
         return Effect.flatMap(Deferred.await(this.#pending), (looked) =>
           looked ? Effect.succeed(this.integrity) : this.refresh(timeout)
         )

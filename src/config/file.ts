@@ -36,14 +36,14 @@ export const findConfigFile = (root: string): Effect.Effect<string | undefined, 
       : Effect.fail(refused(file, `is not the only config file here (${found.join(", ")}); keep one`))
   })
 
-/** Whatever was thrown, with the line of the config file it came from, if that can be told. */
+/** What was thrown, with the line of the config file that it came from, if known. */
 const thrown = (error: unknown, url: string): string => {
   if (!(error instanceof Error)) return `throws ${inspect(error, { breakLength: Infinity, depth: 1 })}`
   const line = /^:(\d+)/.exec(error.stack?.split(url)[1] ?? "")?.[1]
   return `${error.name}${line === undefined ? "" : ` in line ${line}`}: ${error.message}`
 }
 
-/** What one evaluation read: the config file and what it imports, but for installed packages. */
+/** What one evaluation read: the config file and its imports, without installed packages. */
 interface Evaluation {
   readonly id: string
   readonly states: Map<string, string>
@@ -58,11 +58,11 @@ const isOwn = (url: string): boolean => url.startsWith("file:") && !url.includes
 const marked = (url: string, id: string): string => `${url}?config=${id}`
 
 /**
- * Has what is imported meanwhile, by modules of this evaluation, be evaluated anew: Node keeps a module by its URL. It
- * keeps CommonJS modules in its own way, which does not bear that; a change of an imported one shows after a restart.
+ * Makes Node evaluate the modules of this evaluation again, with a query in their URLs, because Node caches modules by
+ * URL. This does not work for CommonJS modules: a change of one takes effect after a restart.
  */
 const watchImports = ({ id, states }: Evaluation): (() => void) => {
-  // Without hooks (Bun) a change of an imported file shows after a restart.
+  // Without hooks (Bun), a change of an imported file takes effect after a restart.
   if (typeof Module.registerHooks !== "function") return () => {}
   const hooks = Module.registerHooks({
     resolve: (specifier, context, next) => {
@@ -80,15 +80,15 @@ const watchImports = ({ id, states }: Evaluation): (() => void) => {
   return () => hooks.deregister()
 }
 
-/** Files that the last evaluation of a config file read, whatever came of it; the file itself among them. */
+/** The files that the last evaluation of a config file read, with the file itself, also if it failed. */
 export const filesOf = (file: string): FileStates => evaluations.get(realOf(file))?.states ?? new Map()
 
-/** Evaluates the file and what it imports, anew where one of these has changed, and answers its default export. */
+/** Evaluates the file and its imports, again if one has changed, and returns its default export. */
 export const importDefault = Effect.fnUntraced(function* (file: string) {
   const { url, evaluation } = yield* Effect.try({
     try: () => {
       const real = realOf(file)
-      // Says better than an import what cannot be read, and why; a pipe would be waited for.
+      // A read says better than an import why a file is unreadable, and an import would wait for a pipe.
       const stats = fs.statSync(real)
       if (!stats.isFile() && !stats.isDirectory()) throw new Error("it is not a regular file")
       if (stats.size > mostBytes) throw new Error(`it is larger than ${mostBytes} bytes`)

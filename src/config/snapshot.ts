@@ -1,4 +1,4 @@
-/** A copy of what a config file exports: read once, so that a getter that throws, or changes its mind, is a problem like others. */
+/** Copies what a config file exports. Each property is read once, so a getter that throws is a problem like others. */
 import type { ConfigProblem } from "../Errors.ts"
 import { pathText, shown } from "../text.ts"
 
@@ -6,14 +6,14 @@ type Path = ReadonlyArray<PropertyKey>
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
-  // Of another realm too: what matters is that nothing is inherited but from an `Object`.
+  // Objects of another realm count too, if they inherit only from its `Object`.
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 const reason = (error: unknown): string =>
   error instanceof Error ? `${error.name}: ${error.message}` : shown(error)
 
-/** Copies objects and lists; everything else is for the schema to judge. Problems are added to `problems`. */
+/** Copies objects and lists. The schema checks everything else. Adds problems to `problems`. */
 export const snapshotOf = (
   value: unknown,
   problems: Array<ConfigProblem>,
@@ -22,7 +22,7 @@ export const snapshotOf = (
 ): unknown => {
   if (typeof value !== "object" || value === null) return value
   try {
-    // A circle is no JSON value, as the schema says.
+    // A circular value is no JSON; the schema reports it.
     if (above.includes(value)) return value
     const inside = [...above, value]
     if (Array.isArray(value)) {
@@ -51,7 +51,7 @@ export const snapshotOf = (
     }
     return copy
   } catch (error) {
-    // A proxy that refuses to be looked at.
+    // A proxy whose traps throw.
     problems.push({ path: pathText(path), problem: `cannot be read: ${reason(error)}` })
     return undefined
   }

@@ -1,4 +1,4 @@
-/** What is wrong with parsed JSON of a plugin's, whatever its kind: too much of it, or values that no JSON should have. */
+/** Finds what is wrong with a plugin's parsed JSON, whatever its kind: it is too large, or has invalid values. */
 import type { Limits } from "../Plugin.ts"
 import { pathText, shortened } from "../text.ts"
 
@@ -10,19 +10,19 @@ export const tooMany = ({ outputValues }: Limits): string =>
 export const tooManyItems = ({ outputItems }: Limits, got: number | "more"): string =>
   `expected at most ${outputItems} items (limits.outputItems), got ${got}`
 
-/** U+0000 ends texts in C and cannot be stored by PostgreSQL; half a surrogate pair is no character at all. */
+/** U+0000, which PostgreSQL cannot store, and halves of surrogate pairs, which are no characters. */
 const textIssue = (text: string): string | undefined => {
   if (!text.isWellFormed()) return "well-formed Unicode, got half a surrogate pair"
   return text.includes("\0") ? "text without U+0000, got one" : undefined
 }
 
-/** What is wrong with a number or a text; one that is too large for a number becomes Infinity when it is parsed. */
+/** What is wrong with a number or a text. A number that is too large becomes Infinity when it is parsed. */
 const scalarIssue = (value: unknown): string | undefined => {
   if (typeof value === "string") return textIssue(value)
   return typeof value === "number" && !Number.isFinite(value) ? `a finite number, got ${value}` : undefined
 }
 
-/** Where in `root` a container is, by a search of all of it: only for what is refused anyway. */
+/** The path of a container in `root`. Searches all of it, so it is only used for outputs that are refused. */
 const pathOf = (root: object, container: object): ReadonlyArray<PropertyKey> => {
   let level: Array<readonly [object, ReadonlyArray<PropertyKey>]> = [[root, []]]
   while (level.length > 0) {
@@ -40,7 +40,7 @@ const pathOf = (root: object, container: object): ReadonlyArray<PropertyKey> => 
   return []
 }
 
-/** The most of a path that an issue repeats. */
+/** The most characters of a path in an issue. */
 export const maxPath = 300
 
 type Container = Array<unknown> | { [key: string]: unknown }
@@ -48,9 +48,9 @@ type Container = Array<unknown> | { [key: string]: unknown }
 const isContainer = (value: unknown): value is Container => typeof value === "object" && value !== null
 
 /**
- * Walks parsed JSON level by level, without recursion, and says what is wrong with it. A zero loses its sign, which
- * JSON.stringify would not have written. Texts are looked at only where the JSON had `escapes`: none other can hold
- * what is refused in them. It runs for every output, so lists and objects have a loop each: that halves its time.
+ * Walks parsed JSON level by level, without recursion, and returns what is wrong with it. A negative zero loses its sign,
+ * because JSON.stringify never writes one. Texts are checked only if the JSON has `escapes`, because invalid characters
+ * are always escaped. Lists and objects have separate loops: this runs for every output, and it halves the time.
  */
 export const shapeIssue = (value: unknown, limits: Limits, escapes: boolean): string | undefined => {
   if (!isContainer(value)) {
@@ -78,7 +78,7 @@ export const shapeIssue = (value: unknown, limits: Limits, escapes: boolean): st
           }
         }
       } else {
-        // Parsed JSON inherits nothing that can be listed.
+        // Parsed JSON inherits no enumerable members.
         for (const key in container) {
           values++
           if (key === "__proto__") return 'expected no key "__proto__", got one'

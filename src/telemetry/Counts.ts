@@ -1,11 +1,11 @@
-/** What is counted of one plugin: plain numbers, so that a run costs next to nothing until somebody reads them. */
+/** Counters of one plugin. They are plain numbers, so that counting costs almost nothing. */
 import type { PluginError, PluginErrorCode } from "../Errors.ts"
 import { Latencies } from "./Latencies.ts"
 
-/** How a run ended: what it failed with, or one of the ends that are no error of the plugin. */
+/** How a run ended: its error, or one of the outcomes that are no error of the plugin. */
 export type RunOutcome = "ok" | "interrupted" | "defect" | PluginError
 
-/** A `RunOutcome` as a label: the code of the error in lower case. */
+/** A `RunOutcome` as a label: an error's code is in lower case. */
 export type OutcomeLabel = Exclude<RunOutcome, PluginError> | Lowercase<PluginErrorCode>
 
 const codeLabels: { readonly [Code in PluginErrorCode]: Lowercase<Code> } = {
@@ -30,13 +30,13 @@ export const outcomeLabels: ReadonlyArray<OutcomeLabel> = [
 /** A run that has ended. */
 export interface EndedRun {
   readonly outcome: RunOutcome
-  /** Milliseconds from the caller's `run` to when an isolate began; `undefined` if none did. */
+  /** Milliseconds from the caller's `run` until an isolate began it; `undefined` if none did. */
   readonly queued: number | undefined
-  /** Milliseconds from when an isolate began; `undefined` if none did. */
+  /** Milliseconds since an isolate began the run; `undefined` if none did. */
   readonly ran: number | undefined
-  /** Of the input's JSON, in UTF-8 bytes or UTF-16 units, whichever is at hand; 0 if it was not sent. */
+  /** Length of the input's JSON, in UTF-8 bytes or UTF-16 units; 0 if it was not sent. */
   readonly bytesIn: number
-  /** The same of the output's JSON; 0 if there was none. */
+  /** Length of the output's JSON; 0 if there was none. */
   readonly bytesOut: number
 }
 
@@ -61,7 +61,7 @@ export class Counts {
   cacheMisses = 0
   cpuMillis = 0
   peakMemory = 0
-  /** Whether there are series of these: plugins of which nothing is known have none. */
+  /** Whether these metrics exist: plugins without values have none. */
   usage = false
   cache = false
 

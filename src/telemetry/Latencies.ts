@@ -1,17 +1,17 @@
 /**
- * Durations, counted in buckets of constant relative width: a few nanoseconds to add one, the same memory
- * for ten as for a billion. Quantiles for people and histograms for scrapers are read from the same counts.
+ * Durations, counted in buckets of constant relative width. Adding one takes a few nanoseconds, and memory does not
+ * grow with their number. Quantiles for people and histograms for scrapers come from the same counts.
  */
 import type { Metric } from "effect"
 
-/** Buckets to each doubling: what is read is at most 1/16 above what was recorded. */
+/** Buckets per doubling: a value that is read is at most 1/16 above the recorded one. */
 const steps = 16
 const stepBits = 4
 
-/** Half an hour in microseconds, about; what is longer counts as that. */
+/** About half an hour, in microseconds. Longer durations count as this. */
 const longest = 2 ** 31 - 1
 
-/** Of a whole number of microseconds: below 16 a bucket each, then 16 to each doubling. */
+/** The bucket of a whole number of microseconds: one for each number below 16, then 16 per doubling. */
 const bucketOf = (micros: number): number => {
   if (micros < steps) return micros
   const exponent = 31 - Math.clz32(micros)
@@ -20,22 +20,22 @@ const bucketOf = (micros: number): number => {
 
 const size = bucketOf(longest) + 1
 
-/** Where a bucket ends, in milliseconds, which is still in it. */
+/** The end of a bucket in milliseconds, inclusive. */
 const endOf = (bucket: number): number => {
   const next = bucket + 1
   if (next < steps) return next / 1000
   return ((steps + (next % steps)) * 2 ** (Math.floor(next / steps) - 1)) / 1000
 }
 
-/** 64 µs to 34 s, each the double of the one before. */
+/** From 64 µs to 34 s, each twice the one before. */
 const boundaries = Array.from({ length: 20 }, (_, at) => {
   const micros = 2 ** (at + 6)
   return { seconds: micros / 1e6, bucket: bucketOf(micros) }
 })
 
-/** Milliseconds; at most 1/16 above the real ones, and never above the longest seen. */
+/** In milliseconds: at most 1/16 above the real values, and never above the longest one. */
 export interface Quantiles {
-  /** How many were measured. The others are 0 where it is. */
+  /** How many durations were measured. If it is 0, so are the others. */
   readonly count: number
   readonly p50: number
   readonly p95: number
@@ -51,7 +51,7 @@ export class Latencies {
   #min = Infinity
   #max = 0
 
-  /** Anything that is not above 0 counts as 0. */
+  /** A value that is not above 0 counts as 0. */
   add(millis: number): void {
     const time = millis > 0 ? millis : 0
     // A duration of exactly 64 µs is within the boundary of 64 µs.
@@ -85,7 +85,7 @@ export class Latencies {
     }
   }
 
-  /** In seconds, as scrapers want them. */
+  /** In seconds, as scrapers expect. */
   histogram(): Metric.HistogramState {
     const buckets: Array<[number, number]> = []
     let bucket = 0

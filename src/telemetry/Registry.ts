@@ -1,6 +1,6 @@
 /**
- * The counts behind the metrics of one Effect metric registry. What several runtimes count under the same
- * labels is one series, as it is with any metric of Effect.
+ * The counts behind the metrics of one Effect metric registry. Runtimes that count under the same labels share a series,
+ * as with any metric of Effect.
  */
 import { Context, Metric } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
@@ -8,7 +8,7 @@ import { Counts, outcomeLabels } from "./Counts.ts"
 import { Latencies } from "./Latencies.ts"
 import * as series from "./series.ts"
 
-/** Isolates of one level, by what they are doing. */
+/** How many isolates of one level there are, by what they are doing. */
 export interface IsolateCounts {
   readonly booting: number
   /** Booted, without a plugin. */
@@ -16,31 +16,31 @@ export interface IsolateCounts {
   /** With a plugin, waiting for a run. */
   readonly idle: number
   readonly busy: number
-  /** Was to die and has not. */
+  /** Killed, and still there. */
   readonly zombie: number
 }
 
 const isolateStates = ["booting", "spare", "idle", "busy", "zombie"] as const
 
-/** What is counted of an isolation level. */
+/** The counts of an isolation level. */
 export interface LevelCounts {
   readonly boots: Latencies
   readonly loads: Latencies
-  /** One a pool: asked when somebody reads. */
+  /** One function per pool, called when the metrics are read. */
   readonly pools: Set<() => IsolateCounts>
 }
 
-/** The states of a circuit as labels; their places are the values of the gauge. */
+/** The states of a circuit as labels. A label's index is the gauge's value. */
 export const breakerStates = ["closed", "half_open", "open"] as const
 export type BreakerLabel = (typeof breakerStates)[number]
 
-/** What is counted of a plugin's circuit. */
+/** The counts of a plugin's circuit. */
 export interface BreakerCounts {
   state: BreakerLabel
   readonly transitions: { [State in BreakerLabel]: number }
 }
 
-/** What tells the series of plugins apart. */
+/** The labels of a plugin's series. */
 export type PluginLabels = {
   readonly plugin: string
   readonly kind: string
@@ -57,7 +57,7 @@ export class Registry {
     this.#context = context
   }
 
-  /** The context's own: of its metric registry, with the attributes that it gives to all metrics. */
+  /** The registry of a context: for its metric registry and the attributes that it adds to all metrics. */
   static of(context: Context.Context<never>): Registry {
     const metrics = Context.get(context, Metric.MetricRegistry)
     const attributes = JSON.stringify(Context.get(context, Metric.CurrentMetricAttributes))
@@ -77,7 +77,7 @@ export class Registry {
     const counts = new Counts()
     this.#plugins.set(key, counts)
     const context = this.#context
-    // Every outcome from the start: a rate over a series that begins at 1 misses its first increase.
+    // All outcomes exist from the start: a rate over a series that begins at 1 misses its first increase.
     for (const outcome of outcomeLabels) {
       const runs = { ...labels, outcome }
       series.counter(context, series.definitions.runs, runs, () => counts.outcomes[outcome])
@@ -90,7 +90,7 @@ export class Registry {
     return counts
   }
 
-  /** Of a plugin whose level can tell what it uses. */
+  /** For plugins whose level can measure what they use. */
   usage(labels: PluginLabels, counts: Counts): void {
     if (counts.usage) return
     counts.usage = true
@@ -98,7 +98,7 @@ export class Registry {
     series.gauge(this.#context, series.definitions.memory, labels, () => counts.peakMemory)
   }
 
-  /** Of a plugin whose runs ask the result cache. */
+  /** For plugins that use the result cache. */
   cache(labels: PluginLabels, counts: Counts): void {
     if (counts.cache) return
     counts.cache = true

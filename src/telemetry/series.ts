@@ -1,8 +1,8 @@
-/** Effect metrics whose value is computed when somebody reads them. */
+/** Effect metrics whose value is computed when they are read. */
 import { type Context, Metric } from "effect"
 import type { Latencies } from "./Latencies.ts"
 
-/** Names, labels and meaning of every metric; docs/operations.md lists the same. */
+/** Name, labels and meaning of every metric. docs/operations.md has the same list. */
 export const definitions = {
   runs: {
     name: "agentlip_plugin_runs_total",
@@ -84,8 +84,8 @@ const optionsOf = ({ description, unit }: Definition, labels: Labels) => ({
 })
 
 /**
- * Puts a series in the context's registry, where it stays like all metrics of Effect; it takes the place of
- * one with the same name and labels.
+ * Adds a series to the context's registry, where it stays like all metrics of Effect. It replaces a series with the same
+ * name and labels.
  */
 export const counter = (
   context: Context.Context<never>,
@@ -98,7 +98,7 @@ export const counter = (
   Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
 }
 
-/** As `counter`, of a value that goes up and down. */
+/** Like `counter`, for a value that goes up and down. */
 export const gauge = (
   context: Context.Context<never>,
   definition: Definition,
@@ -110,7 +110,7 @@ export const gauge = (
   Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
 }
 
-/** As `counter`, of durations. */
+/** Like `counter`, for durations. */
 export const histogram = (
   context: Context.Context<never>,
   definition: Definition,

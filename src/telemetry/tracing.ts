@@ -1,6 +1,6 @@
 /**
- * Spans of runs, made only where somebody collects them: Effect's own tracer would make them too, and a span
- * that nobody sees still costs as much as everything else about a run.
+ * Spans of runs. They are made only if a tracer collects them: a span costs as much as everything else about a run, and
+ * Effect's default tracer would make them for nobody.
  */
 import { Effect, type Fiber } from "effect"
 import type { PluginError } from "../Errors.ts"
@@ -12,14 +12,14 @@ import { labelOf } from "./Counts.ts"
 export const isTraced = ({ cache }: Fiber.Fiber<unknown, unknown>): boolean =>
   cache.tracer !== undefined && cache.tracerEnabled
 
-/** The W3C trace context of a fiber's span, for the other side of a boundary; `undefined` where nothing is traced. */
+/** The W3C trace context of a fiber's span; `undefined` if it is not traced. */
 export const traceparentOf = (fiber: Fiber.Fiber<unknown, unknown>): string | undefined => {
   const { span } = fiber.cache
   if (span === undefined || !isTraced(fiber)) return undefined
   return `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}`
 }
 
-/** A span around a run, from the caller's `run` to its result. `run` is the id that its log lines have too. */
+/** A span around a run, from the caller's `run` to its result. `run` is the id that its log lines have. */
 export const withRunSpan =
   (spec: PluginSpec, run: string) =>
   <A, E extends PluginError, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
