@@ -3,7 +3,8 @@
  *
  * **Details**: posts and jobs share one thread, so a post waits for at most one small batch of jobs. Jobs use the idle
  * time of the thread. If there is none, one batch may start after a number of posts, so that the share of jobs is
- * equally small on a slow machine. Jobs always make progress, and a backlog is worked off when posts pause.
+ * equally small on a slow machine. Jobs always make progress, and a backlog is worked off when posts pause. Backlog.ts
+ * bounds it.
  */
 import { Effect } from "effect"
 // The global of Bun lacks `eventLoopUtilization` until this module is loaded.
