@@ -74,6 +74,7 @@ const onPostgres = {
       "Discovery",
       "ExitCodes",
       "Feed",
+      "IdleShutdown",
       "Ids",
       "Integrity",
       "Kill",
