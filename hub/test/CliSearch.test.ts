@@ -56,7 +56,8 @@ it.live(
       assert.strictEqual(yield* count("other OR deploy", "--sender", "bob", "--topic", "general/first"), 1)
       assert.strictEqual(yield* count("deploy", "--channel", "general", "--since", "2000-01-01"), 3)
       assert.strictEqual(yield* count("deploy", "--until", "2000-01-01"), 0)
-      assert.strictEqual(yield* count("--query", "deploy NOT friday", "--limit", "5"), 2)
+      // The search of Agentlip v1 has messages only.
+      assert.strictEqual(yield* count("--query", "deploy NOT friday", "--limit", "5"), 1)
       assert.strictEqual((yield* run("search", "nothing")).out, "Nothing was found.\n")
 
       const mistake = yield* run("search", "one (two")

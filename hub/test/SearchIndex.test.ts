@@ -95,6 +95,9 @@ describe("the index", () => {
       yield* hub.rows(refuse.end)
       const { results, index } = yield* search(hub, "text", "&limit=50")
       assert.deepStrictEqual([results.length, index.complete], [20, true])
+      // Nobody has to search for the index to follow.
+      yield* post("text 20")
+      yield* eventually(hub.rows("SELECT number FROM search_documents"), ({ length }) => length === 21)
     })
   )
 
