@@ -275,7 +275,6 @@ describe("a mistake in the shape", () => {
     ["() => ({})", "", "expected an object, got a function"],
     ["[]", "", "expected an object, got an array"],
     ["{ linkifers: [] }", "linkifers", 'did you mean "linkifiers"?'],
-    ["{ plugins: [] }", "plugins", "use one of linkifiers, extractors"],
     ["{ linkifiers: {} }", "linkifiers", "expected a list, got an object"],
     ["{ extractors: [null] }", "extractors[0]", "expected an object, got null"],
     ['{ extractors: [{ name: "a" }] }', "extractors[0].modulePath", "is missing; add it"],

@@ -35,27 +35,34 @@ describe("The states of a job", () => {
 describe("The tables of jobs", () => {
   const names = /\b(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:derivations|outbox)\b/
 
+  const table = ["jobs/table/JobLists.ts", "jobs/table/JobTable.ts", "jobs/table/OldJobs.ts"]
+
   it("are named in statements of jobs/table and of the migrations only", () => {
     assert.deepStrictEqual(files.flatMap(([file, text]) => (names.test(text) ? [file] : [])).toSorted(), [
       "database/Migrations.ts",
-      "jobs/table/JobLists.ts",
-      "jobs/table/JobTable.ts"
+      ...table
     ])
   })
 
-  it("are written by JobTable only", () => {
+  it("are written by JobTable, and by OldJobs, which removes", () => {
     const writes = /\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(?:derivations|outbox)\b/
     const writers = files.flatMap(([file, text]) => (writes.test(text) ? [file] : []))
-    assert.deepStrictEqual(writers.toSorted(), ["database/Migrations.ts", "jobs/table/JobTable.ts"])
+    assert.deepStrictEqual(writers.toSorted(), [
+      "database/Migrations.ts",
+      "jobs/table/JobTable.ts",
+      "jobs/table/OldJobs.ts"
+    ])
   })
 
   it("lend their name to nothing else but the route of the protocol", () => {
     const others = files.flatMap(([file, text]) =>
-      /derivation/i.test(text) &&
-      !["database/Migrations.ts", "jobs/table/JobLists.ts", "jobs/table/JobTable.ts"].includes(file)
-        ? [file]
-        : []
+      /derivation/i.test(text) && !["database/Migrations.ts", ...table].includes(file) ? [file] : []
     )
-    assert.deepStrictEqual(others.toSorted(), ["cli/commands/msg/show.ts", "http/Handlers.ts"])
+    assert.deepStrictEqual(others.toSorted(), [
+      "cli/commands/msg/show.ts",
+      "cli/hub/HubReader.ts",
+      "http/Handlers.ts",
+      "messages/Reads.ts"
+    ])
   })
 })

@@ -16,7 +16,7 @@ const grantFlag = (message: string): string | undefined => {
 
 /** The flags for declared capabilities, such as `net a.com, b.com; read ./data`. */
 const declaredFlags = (reason: string): string | undefined => {
-  const [, needs] = /capabilities that are not granted: (.+?)\. To grant it/s.exec(reason) ?? []
+  const [, needs] = /capabilities that are not granted: (.+?)\. To grant them/s.exec(reason) ?? []
   if (needs === undefined) return undefined
   const flags = needs.split("; ").flatMap((need) => {
     const [capability = "", ...entries] = need.split(/,? /)
