@@ -5,8 +5,12 @@ import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import type { Page } from "playwright-core"
+import { urlOf } from "@agentlip/protocol"
+import { agentlip, shows } from "./hubProcess.ts"
 import { browserPath, linkTo, newPage, startBrowser, type Watched } from "./browser.ts"
 import {
+  client,
+  readServerFile,
   eventually,
   jobsOf,
   linkifierSpec,
@@ -612,6 +616,58 @@ describe.skipIf(browserPath === undefined)(
           })
           fine({ page, problems })
         })
+    )
+
+    it.live("goes on with a hub that restarts under an open page", () =>
+      Effect.gen(function* () {
+        // Processes of their own: only the end of a process closes all of its connections.
+        const workspace = yield* tempWorkspace
+        const up = (port: string) =>
+          Effect.gen(function* () {
+            const running = yield* agentlip("up", "--workspace", workspace, "--port", port)
+            yield* shows(running, "http://127.0.0.1:")
+            const server = readServerFile(workspace)
+            const url = urlOf(server)
+            return {
+              process: running.process,
+              url,
+              token: server.auth_token,
+              ...client(url, server.auth_token)
+            }
+          })
+        const first = yield* up("0")
+        const { topic } = yield* makeTopic(first)
+        const browser = yield* startBrowser
+        const { page } = yield* newPage(browser)
+        const say = (hub: typeof first, content_raw: string) =>
+          hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw })
+        yield* say(first, "before the restart")
+        const link = yield* linkTo(first)
+        yield* from(async () => {
+          await page.goto(link)
+          await page.getByRole("button", { name: "Sign out" }).waitFor()
+          await page.goto(first.url + topicPath(topic))
+          await page.getByText("before the restart").waitFor()
+          first.process.kill("SIGKILL")
+          await page.getByText("Connection lost").waitFor()
+        })
+        const second = yield* up(new URL(first.url).port)
+        yield* say(second, "after the restart")
+        yield* from(async () => {
+          // The session has ended with the hub, and the page says so; reads are open.
+          await page.getByText("after the restart").waitFor()
+          await page.getByText("Your session has ended").waitFor()
+          await page.getByText("before the restart").waitFor()
+        })
+        const again = yield* linkTo(second)
+        yield* from(async () => {
+          await page.goto(again)
+          await page.getByRole("button", { name: "Sign out" }).waitFor()
+          await page.goto(second.url + topicPath(topic))
+          await writeMessage(page, "with a new session")
+          await page.locator("li.message:not(.unsent)", { hasText: "with a new session" }).waitFor()
+        })
+      })
     )
 
     it.live("says that the hub is away", () =>
