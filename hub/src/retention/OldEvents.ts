@@ -15,7 +15,7 @@ import { EventLog, prunedKey } from "../core/EventLog.ts"
 const countedAtOnce = 5_000
 
 /** Events removed by one transaction. */
-const removedAtOnce = 500
+const removedAtOnce = 200
 
 export interface OldEvents {
   /** Remove only events before the first one of this time or later. Default: of any age. */
