@@ -121,7 +121,8 @@ describe("what a hub says", { timeout: 120_000 }, () => {
           ["plugin", "reset", hostile],
           ["job", "retry"],
           ["msg", "edit", found.message, "x"],
-          ["listen"],
+          // Without `now` it would wait for a hub that sends events.
+          ["listen", "--since", "now"],
           ["msg", "tail", found.topic],
           ["down"]
         ]
