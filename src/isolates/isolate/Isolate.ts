@@ -97,11 +97,6 @@ export class Isolate {
     return this.#sideMessages.waitsFor
   }
 
-  /** Whether it is being ended, so that it can be asked nothing more. */
-  get doomed(): boolean {
-    return this.#condemned !== undefined
-  }
-
   get gone(): boolean {
     return this.#death !== undefined
   }

@@ -5,17 +5,10 @@
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { frameAt, sourceOf } from "../../codeFrame.ts"
-import type { CodePlace, ThrownValue } from "../../Errors.ts"
+import type { CodePlace } from "../../Errors.ts"
 import { shortened } from "../../text.ts"
+import type { LoadFailure } from "../../wire/messages.ts"
 import { ownStack, shownPlace } from "./pluginStack.ts"
-
-/** A guest's report of a failed load. The plugin may have made up all of it. */
-interface Failure {
-  readonly message: string
-  readonly cause?: ThrownValue
-  readonly importer?: string
-  readonly place?: CodePlace
-}
 
 type Spot = Omit<CodePlace, "frame">
 
@@ -96,7 +89,8 @@ const exportHint = (message: string, importer: string | undefined, entry: string
 
 /** The reason of a failure and its place. */
 export const placed = (
-  failure: Failure,
+  /** As a guest reports it: the plugin may have made up all of it. */
+  failure: LoadFailure,
   entry: string
 ): { readonly reason: string; readonly importer?: string; readonly place?: CodePlace } => {
   const { message, spot: said } = inMessage(shortened(failure.message, maxMessage))
