@@ -119,19 +119,27 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     )
   }
 
-  /** Starts jobs that were read ahead, the plugins in turn, at most `most` of them. */
+  /** The place in the lines of the plugin whose turn it is. */
+  let next = 0
+
+  /**
+   * Starts jobs that were read ahead, at most `most` of them. The plugins take turns, from one batch to the next too:
+   * otherwise the last ones would fall behind.
+   */
   const beginSome = Effect.fnUntraced(function* (most: number) {
     let left = most
-    for (let any = true; any && left > 0; ) {
-      any = false
-      for (const line of lines.all) {
-        const job = hasPlace(line) && left > 0 ? line.ahead.shift() : undefined
-        if (job === undefined) continue
-        any = true
-        left--
-        yield* begin(line, job)
+    for (let passed = 0; left > 0 && passed < lines.all.length; next++) {
+      const line = lines.all[next % lines.all.length]
+      const job = line !== undefined && hasPlace(line) ? line.ahead.shift() : undefined
+      if (line === undefined || job === undefined) {
+        passed++
+        continue
       }
+      passed = 0
+      left--
+      yield* begin(line, job)
     }
+    next %= Math.max(1, lines.all.length)
   })
 
   const turn = Precedence.make(queue.posts)
