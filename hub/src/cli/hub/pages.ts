@@ -18,7 +18,9 @@ export const collect = Effect.fnUntraced(function* <Row, E, R>(
   while (true) {
     const page = yield* read(Math.min(pageSize, limit - rows.length), rows)
     rows.push(...page.rows)
-    if (!page.has_more || rows.length >= limit) return { rows, has_more: page.has_more }
+    // A page that is not the last one has rows. Otherwise the loop would not end.
+    const isLast = !page.has_more || page.rows.length === 0
+    if (isLast || rows.length >= limit) return { rows, has_more: page.has_more }
   }
 })
 
