@@ -48,12 +48,15 @@ const long = [
   "hub/test/ManySockets",
   "hub/test/OfflineKilled",
   "hub/test/PluginWatch",
+  "hub/test/Reads",
   "hub/test/SafeFiles",
   "hub/test/Secrets",
   "hub/test/SharedBreaker",
   "hub/test/Shutdown",
   "hub/test/StorageFailures",
-  "hub/test/Terminal"
+  "hub/test/Terminal",
+  "hub/test/Up",
+  "hub/test/WriterLock"
 ].map((name) => `${name}.test.ts`)
 
 /** What uses a database, once more, on the server that `scripts/with-postgres.sh` starts. */

@@ -54,9 +54,13 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
       Effect.gen(function* () {
         const workspace = yield* tempWorkspace
         const { database, shut, reopen } = yield* makeDoor(workspace)
+        const began = yield* Deferred.make<void>()
         const away = yield* Deferred.make<void>()
         const slow = () =>
-          Effect.as(Deferred.await(away), [{ kind: "k", span: { start: 0, end: 1 }, data: {} }])
+          Deferred.succeed(began, undefined).pipe(
+            Effect.andThen(Deferred.await(away)),
+            Effect.as([{ kind: "k", span: { start: 0, end: 1 }, data: {} }])
+          )
         const plugins = [linkifierSpec("slow")]
         const lines: Array<string> = []
         const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))
@@ -69,6 +73,7 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
         const reader = yield* connect(hub, hello(0))
         const before = yield* post("before")
         yield* reader.reaches(before.body.event_id)
+        yield* Deferred.await(began)
 
         yield* shut
         // The run comes to its end now, and cannot be committed.
@@ -81,6 +86,10 @@ describe.runIf(onPostgres)("a PostgreSQL that goes away", () => {
         }
         assert.strictEqual((yield* hub.get("/health")).status, 200)
 
+        yield* eventually(
+          Effect.sync(() => lines),
+          (logged) => logged.some((line) => line.includes("refuses commits"))
+        )
         yield* reopen
         const after = yield* eventually(post("after"), ({ status }) => status === 201)
         for (const id of [before.body.message.id, after.body.message.id]) {

@@ -1,4 +1,5 @@
 /** The functions of Node that the guest's own code uses, captured before any plugin code runs. */
+import { types } from "node:util"
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import realProcess from "node:process"
 import { apply } from "../shared/intrinsics.ts"
@@ -6,6 +7,7 @@ import { apply } from "../shared/intrinsics.ts"
 export const waitFor = Atomics.wait
 export const store = Atomics.store
 export const takeMessage = receiveMessageOnPort
+export const { isNativeError } = types
 
 // Ends the isolate without the `exit` event. Read by name: Node's types lack it.
 const reallyExit: unknown = Reflect.get(realProcess, "reallyExit")

@@ -12,13 +12,13 @@ import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
-import { activeResources, endNow, later, residentMemory, whenIdle } from "./intrinsics.ts"
+import { prototypeOf } from "../shared/intrinsics.ts"
+import { activeResources, endNow, isNativeError, later, residentMemory, whenIdle } from "./intrinsics.ts"
 import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
 import { makeNodeFetch } from "./nodeFetch.ts"
 
 const mebibyte = 1024 * 1024
-/** Captured before a plugin loads, which may replace the global. */
-const CapturedRangeError = RangeError
+const { prototype: rangeErrorPrototype } = RangeError
 
 interface StartOptions {
   /** False only if plugins are trusted (Bun). */
@@ -51,7 +51,8 @@ export const start = (host: HostLine, { confined, ownProcess }: StartOptions): v
   const memory = { before: 0, limit: 0 }
   /** Memory that the operating system refuses is a `RangeError`. */
   const checkMemory = (thrown: unknown): void => {
-    if (!(thrown instanceof CapturedRangeError)) return
+    // Runs no code of the plugin, as `instanceof` does on a proxy.
+    if (!isNativeError(thrown) || prototypeOf(thrown) !== rangeErrorPrototype) return
     const used = residentMemory() - memory.before
     if (used <= memory.limit) return
     const mebibytes = (bytes: number): number => Math.round(bytes / mebibyte)

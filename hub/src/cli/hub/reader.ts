@@ -41,8 +41,8 @@ const offline = Effect.fnUntraced(function* (
   if (Option.isSome(database)) return yield* readPostgres(workspace, database.value)
   if (yield* isOnPostgres(workspace)) {
     return yield* new CommandError({
-      reason: `No hub runs on ${workspace}, and its database is on PostgreSQL. Pass --database URL, or set AGENTLIP_DATABASE`,
-      code: "NO_DATABASE"
+      reason: `${missing.reason}\nThe database is on PostgreSQL: to read it without a hub, pass --database URL or set AGENTLIP_DATABASE`,
+      code: missing.code
     })
   }
   const found = yield* readFile(workspace, Workspace.pathsOf(workspace).database)
