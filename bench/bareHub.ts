@@ -13,7 +13,7 @@ export interface BareHub extends Target {
   readonly stop: () => Promise<void>
 }
 
-/** `plugins`: for how many each post opens jobs, which nobody runs. */
+/** Each post opens a job for each of `plugins` plugins. The jobs never run. */
 export const startBareHub = async (plugins: number): Promise<BareHub> => {
   // A hub makes the tables.
   const hub = await startHub({ config: {} })

@@ -12,7 +12,7 @@ import { stagesCompiled, stagesInterpreted } from "./suites/stages.ts"
 import { warm } from "./suites/warm.ts"
 
 interface Part {
-  /** How long the suite may take. All together are less than six minutes. */
+  /** How long the suite aims to take: less than six minutes for all. With at least two rounds each, it can take longer. */
   readonly seconds: number
   readonly measure: Suite
   /** Whether schemas are compiled, as an application has them that wants speed. */

@@ -1,4 +1,4 @@
-/** When a hub that nobody uses stops. LifeCycle.test.ts stops real ones. */
+/** When a hub without use stops. LifeCycle.test.ts stops real ones. */
 import { linkifier, makeSpec } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Deferred, Duration, Effect, Fiber } from "effect"

@@ -14,7 +14,7 @@ let batch: Array<LiveEvent> = []
 
 /** Milliseconds between two batches: the first event after a pause is delivered at once. */
 const pause = 100
-/** Nobody sees a hidden tab, but it must not collect events forever. */
+/** A hidden tab draws less often, but still often enough that events do not pile up. */
 const pauseWhenHidden = 500
 let delivered = -Infinity
 

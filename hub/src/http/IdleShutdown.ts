@@ -1,4 +1,4 @@
-/** Ends a hub that nobody uses. */
+/** Stops the hub after a time without use. */
 import { Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { Activity } from "./Activity.ts"

@@ -7,7 +7,7 @@
  */
 import { type CacheBounds, ResultCache } from "@agentlip/plugin-runtime"
 import { Clock, Context, type Duration, Effect, Layer, type Scope } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { Outage } from "../database/Outage.ts"
 
 export interface StoreOptions {
@@ -39,29 +39,25 @@ const prepare = (sql: SqlClient.SqlClient) =>
     yield* sql`CREATE INDEX IF NOT EXISTS plugin_results_by_use ON plugin_results (used_at)`
   })
 
-/** Removes some outputs that no run has used since this time. Returns how many; 0 if there are no more. */
-export const removeUnused = (
+/** Removes some of the outputs for which the condition is true, the least recently used first. */
+const removeSome = (
   sql: SqlClient.SqlClient,
-  since: number
+  condition: Statement.Fragment
 ): Effect.Effect<number, SqlError.SqlError> =>
   Effect.map(
     sql`
       DELETE FROM plugin_results WHERE key IN
-        (SELECT key FROM plugin_results WHERE used_at < ${since} ORDER BY used_at LIMIT ${batch}) RETURNING key`,
+        (SELECT key FROM plugin_results WHERE ${condition} ORDER BY used_at LIMIT ${batch}) RETURNING key`,
     ({ length }) => length
   )
 
+/** Removes some outputs that no run has used since this time. Returns how many; 0 if there are no more. */
+export const removeUnused = (sql: SqlClient.SqlClient, since: number) =>
+  removeSome(sql, sql`used_at < ${since}`)
+
 /** Removes some outputs that a run has used since this time. Returns how many; 0 if there are no more. */
-export const removeUsed = (
-  sql: SqlClient.SqlClient,
-  since: number
-): Effect.Effect<number, SqlError.SqlError> =>
-  Effect.map(
-    sql`
-      DELETE FROM plugin_results WHERE key IN
-        (SELECT key FROM plugin_results WHERE used_at >= ${since} ORDER BY used_at LIMIT ${batch}) RETURNING key`,
-    ({ length }) => length
-  )
+export const removeUsed = (sql: SqlClient.SqlClient, since: number) =>
+  removeSome(sql, sql`used_at >= ${since}`)
 
 /** How many outputs no run has used since this time. Creates the table if it is missing. */
 export const countUnused = (

@@ -232,7 +232,7 @@ export const prune = Command.make(
         const { bytes, free } = fileUse(file) ?? { bytes: 0, free: 0 }
         return yield* show(
           { file: { path: file, bytes, free } },
-          () => `${file}: ${sizeText(bytes)}, of which ${sizeText(free)} are free. Nothing was changed.`
+          () => `${file} has ${sizeText(bytes)}; ${sizeText(free)} of it are free. Nothing was changed.`
         )
       }
       yield* Console.error(`Writing ${file} anew. This may take some seconds per GiB.`)
