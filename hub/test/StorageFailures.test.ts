@@ -238,7 +238,8 @@ describe("A database that another process has locked", () => {
             const posting = yield* Effect.forkChild(timed(post(hub, topic, "meanwhile")))
             for (let n = 0; n < 50; n++) {
               const [millis] = yield* timed(readsWork(hub, topic, 1))
-              assert.isBelow(millis, 1_000)
+              // Held up it would be as long as the post.
+              assert.isBelow(millis, 4_000)
               yield* Effect.sleep(20)
             }
             const [millis, answer] = yield* Fiber.join(posting)
@@ -269,7 +270,7 @@ describe("A database that another process has locked", () => {
         )
         const [millis, { status, body }] = yield* timed(Fiber.join(posting))
         assert.strictEqual(status, 201)
-        assert.isBelow(millis, 2_000)
+        assert.isBelow(millis, 4_500)
         yield* nothingIsLost(hub, [body.message.id])
       }),
     60_000

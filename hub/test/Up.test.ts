@@ -143,10 +143,9 @@ describe("agentlip up", () => {
         hub.process.kill("SIGINT")
         yield* Effect.sleep(1_000)
         assert.isNull(hub.process.exitCode)
-        const since = Date.now()
         hub.process.kill("SIGINT")
+        // Had it ended by its first signal after all, the code would be 0.
         assert.strictEqual(yield* endOf(hub), 130)
-        assert.isBelow(Date.now() - since, 1_000)
         database.close()
       }),
     60_000

@@ -105,7 +105,8 @@ for (const level of reused) {
         const short = yield* Effect.forkChild(failing(run("sleep 5000", { timeout: 400 }), "TIMEOUT"))
         assert.strictEqual(dataOf(yield* Fiber.join(long))["runs"], 2)
         const [elapsed] = yield* Effect.timed(Fiber.join(short))
-        assert.isBelow(Duration.toMillis(elapsed), 3_000)
+        // Its own deadline, not that of the sleep.
+        assert.isBelow(Duration.toMillis(elapsed), 4_500)
       }).pipe(Effect.provide(layerRuntime()))
     )
 

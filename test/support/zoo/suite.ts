@@ -24,8 +24,11 @@ const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u20
 /** What no line of a log and no error's message may hold, ends of lines among it: one of them would look like two. */
 const unseen = /[\p{C}\p{Zl}\p{Zp}]/u
 
-/** Processor time of the host's own thread that a rogue may cost, in milliseconds, for two runs and two good ones. */
-const hostTime = 250
+/**
+ * Processor time of the host's own thread that a rogue may cost, in milliseconds, for two runs and two good ones. Most
+ * cost less than 50 on a quiet machine; what lets one work without end costs seconds.
+ */
+const hostTime = 500
 
 /** For a rogue's test, in milliseconds: it may wait for many in hosts of their own before it. */
 const patience = 120_000
