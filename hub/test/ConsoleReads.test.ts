@@ -87,7 +87,7 @@ describe("GET /api/v1/messages?order=asc", () => {
       assert.deepStrictEqual(yield* page(`order=asc&limit=2&after_id=${ids[1]}`), [[2, 3], true])
       assert.deepStrictEqual(yield* page(`order=asc&after_id=${ids[2]}`), [[3, 4], false])
       assert.deepStrictEqual(yield* page(`order=asc&before_id=${ids[2]}`), [[0, 1], false])
-      assert.deepStrictEqual(yield* page(`limit=2&after_id=${ids[1]}`), [[4, 3], true])
+      assert.deepStrictEqual(yield* page(`order=desc&limit=2&after_id=${ids[1]}`), [[4, 3], true])
       assert.strictEqual((yield* hub.get(`/api/v1/messages?topic_id=${topic}&order=up`)).status, 400)
     })
   )

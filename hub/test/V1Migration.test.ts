@@ -7,6 +7,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as Backup from "../src/database/Backup.ts"
 import { DatabaseUnusable } from "../src/database/DatabaseFile.ts"
 import { migrateV1 } from "../src/database/V1Migration.ts"
 import { eventually, type Json, linkifierSpec, startHub, tempWorkspace } from "./testHub.ts"
@@ -74,6 +75,57 @@ describe("A hub on a workspace of Agentlip v1", () => {
       })
     )
   }
+
+  it.live("keeps the names of v1 for programs that read the file, its full-text index too", () =>
+    Effect.gen(function* () {
+      const { workspace, file } = yield* workspaceOfV1({ messages: 60, fts: true })
+      const queries = [
+        "SELECT key, value FROM meta WHERE key IN ('db_id', 'schema_version', 'created_at') ORDER BY key",
+        "SELECT id, name, description, created_at FROM channels ORDER BY name",
+        "SELECT id, channel_id, title, created_at, updated_at FROM topics ORDER BY id",
+        `SELECT id, topic_id, channel_id, sender, content_raw, version, created_at, edited_at, deleted_at, deleted_by
+          FROM messages ORDER BY id`,
+        `SELECT id, topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at
+          FROM topic_attachments WHERE kind = 'url' AND COALESCE(key, '') = '' ORDER BY id`,
+        "SELECT id, message_id, kind, span_start, span_end, data_json, created_at FROM enrichments ORDER BY id",
+        `SELECT event_id, ts, name, scope_channel_id, scope_topic_id, scope_topic_id2, entity_type, entity_id, data_json
+          FROM events ORDER BY event_id`,
+        `SELECT m.id, m.content_raw FROM messages m JOIN messages_fts fts ON m.rowid = fts.rowid
+          WHERE messages_fts MATCH '"example com" NOT edited' ORDER BY m.created_at DESC LIMIT 20`,
+        "SELECT content_raw FROM messages_fts WHERE content_raw MATCH 'mess* AND 1*' ORDER BY rowid",
+        "SELECT count(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'messages_fts'"
+      ]
+      const results = () => queries.map((query) => rows(file, query))
+      const before = results()
+      for (const found of before) assert.isNotEmpty(found)
+      yield* migrateV1(file)
+      assert.deepStrictEqual(results(), before)
+
+      const found = (word: string) =>
+        rows(file, `SELECT content_raw FROM messages_fts WHERE messages_fts MATCH '${word}'`).length
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const hub = yield* startHub({ workspace })
+          const message = { topic_id: "topic_3", sender: "eve", content_raw: "zebra" }
+          const { id } = (yield* hub.post("/api/v1/messages", message)).body.message
+          assert.strictEqual(found("zebra"), 1)
+          yield* hub.patch(`/api/v1/messages/${id}`, { op: "edit", content_raw: "giraffe" })
+          assert.deepStrictEqual([found("zebra"), found("giraffe")], [0, 1])
+          yield* hub.patch(`/api/v1/messages/${id}`, { op: "delete", actor: "eve", erase: true })
+          assert.strictEqual(found("giraffe"), 0)
+          yield* eventually(hub.get(`/api/v1/erasures/${id}`), ({ body }) => body.erasure?.state === "done")
+          assert.isFalse(fs.readFileSync(file).includes("giraffe"))
+          // Rows are found by their numbers. Writing the file anew must not change these.
+          yield* hub.rows("VACUUM")
+          yield* hub.rows("INSERT INTO messages_fts (messages_fts, rank) VALUES ('integrity-check', 1)")
+        })
+      )
+      const copy = path.join(workspace, "copy.sqlite3")
+      yield* Backup.backup(workspace, copy)
+      yield* Backup.restore(workspace, copy)
+      assert.deepStrictEqual(rows(file, queries[7] ?? ""), before[7])
+    })
+  )
 
   it.live("posts after the last message, and uses no event number again", () =>
     Effect.gen(function* () {

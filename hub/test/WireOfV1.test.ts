@@ -92,6 +92,32 @@ describe("a hub like v1's", () => {
     })
   )
 
+  it.live("pages forward with after_id: the messages that follow, newest first", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub()
+      const { topic } = yield* makeTopic(hub)
+      const post = (content_raw: string) =>
+        hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw })
+      for (const text of ["a", "b", "c", "d", "e"]) yield* post(text)
+      const page = (query: string) =>
+        Effect.map(hub.get(`/api/v1/messages?topic_id=${topic}&${query}`), ({ body }) => body)
+      const textsOf = ({ messages }: Json) => messages.map(({ content_raw }: Json) => content_raw).join("")
+      // As a program of v1 reads on: after the newest message that it has seen.
+      const all = (yield* page("")).messages
+      const pages: Array<string> = []
+      let after = all.at(-1).id
+      for (let has_more = true; has_more; ) {
+        const next = yield* page(`limit=2&after_id=${after}`)
+        pages.push(textsOf(next))
+        has_more = next.has_more
+        after = next.messages[0].id
+      }
+      assert.deepStrictEqual(pages, ["cb", "ed"])
+      const between = yield* page(`limit=2&after_id=${all[4].id}&before_id=${all[0].id}`)
+      assert.deepStrictEqual([textsOf(between), between.has_more], ["dc", true])
+    })
+  )
+
   it.live("counts a limit or tail over the maximum as the maximum, and refuses tail with after", () =>
     Effect.gen(function* () {
       const hub = yield* startHub()

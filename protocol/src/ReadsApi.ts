@@ -46,10 +46,15 @@ export class Reads extends HttpApiGroup.make("reads")
         ),
         limit: limit("50"),
         before_id: Schema.optional(described("Only messages before the one with this id.", Schema.String)),
-        after_id: Schema.optional(described("Only messages after the one with this id.", Schema.String)),
+        after_id: Schema.optional(
+          described(
+            "Only messages after the one with this id. Without `before_id` and `order`: those directly after it, newest first.",
+            Schema.String
+          )
+        ),
         order: Schema.optional(
           described(
-            "`asc`: oldest first, so that `after_id` gives the messages directly after it. Default: `desc`.",
+            "`asc`: the oldest messages, oldest first. `desc`: the newest, newest first. Default: newest first.",
             Schema.Literals(["asc", "desc"])
           )
         )

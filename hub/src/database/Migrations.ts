@@ -423,6 +423,22 @@ const asInV1 = Effect.gen(function* () {
   ])
 })
 
+/** What programs for Agentlip v1 look for in `meta`. Nothing in the hub reads it. */
+const metaOfV1 = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* migration(() =>
+    sql.onDialectOrElse({
+      pg: () => [],
+      orElse: () => [
+        `INSERT INTO meta (key, value) VALUES
+          ('schema_version', '1'),
+          ('created_at', COALESCE((SELECT min(created_at) FROM channels), strftime('%Y-%m-%dT%H:%M:%fZ')))
+          ON CONFLICT DO NOTHING`
+      ]
+    })
+  )
+})
+
 const migrations = {
   "0001_tables": createTables,
   "0002_outbox": migration(outbox),
@@ -436,7 +452,8 @@ const migrations = {
   "0010_plugin_versions": migration(pluginVersions),
   "0011_retention": retention,
   "0012_search": search,
-  "0013_as_in_v1": asInV1
+  "0013_as_in_v1": asInV1,
+  "0014_meta_of_v1": metaOfV1
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

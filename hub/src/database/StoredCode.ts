@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql"
 import { DatabaseSync } from "node:sqlite"
 import * as Migrations from "./Migrations.ts"
 import * as Sqlite from "./Sqlite.ts"
+import { createV1Index, v1Index } from "./V1Index.ts"
 
 const query = `SELECT type || ' ' || name AS name, sql FROM sqlite_schema
   WHERE type IN ('trigger', 'view') OR sql LIKE 'CREATE VIRTUAL%' ORDER BY name`
@@ -16,10 +17,11 @@ type StoredCode = ReadonlyMap<string, string>
 const codeOf = (rows: ReadonlyArray<Record<string, unknown>>): StoredCode =>
   new Map(rows.map(({ name, sql }) => [String(name), String(sql).replaceAll(/\s+/g, " ")]))
 
-/** The stored code in a hub's database of this version. */
-const expected = (version: number) =>
+/** The stored code in a hub's database of this version. One that was v1's may have v1's index. */
+const expected = (version: number, hasV1Index: boolean) =>
   Effect.gen(function* () {
     yield* Migrations.migrateTo(version)
+    if (hasV1Index) yield* createV1Index
     const sql = yield* SqlClient.SqlClient
     return codeOf(yield* sql.unsafe<Record<string, unknown>>(query))
   }).pipe(
@@ -41,7 +43,7 @@ export const foreignCode = Effect.fnUntraced(function* (file: string) {
       db.close()
     }
   })
-  const wanted = yield* expected(version)
+  const wanted = yield* expected(version, found.has(`table ${v1Index}`))
   return [
     ...Array.from(found).flatMap(([name, sql]) => {
       if (!wanted.has(name)) return [`the ${name}, which no hub makes`]

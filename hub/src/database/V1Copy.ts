@@ -10,9 +10,12 @@
  * - v1 could hold rows whose topic, channel or message is missing. A missing topic or channel is created again, under
  *   its id and with a name that says so. An enrichment without a message is left out: plugins find it again.
  * - JSON that is invalid or not an object becomes the text in an object: `{"invalid":"…"}`.
+ * - If v1 had its optional full-text index, programs may use it. It is built again and follows the messages from now on.
+ *   The hub's own search does not use it.
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { createV1Index, v1Index } from "./V1Index.ts"
 
 /** The name under which enrichments of v1 are kept. */
 export const v1Plugin = "agentlip-v1"
@@ -200,8 +203,12 @@ export const copyV1 = (
     for (const table of tables) rows[table.to] = yield* compare(table)
     const { channels = 0, topics = 0, messages = 0, attachments = 0, enrichments = 0, events = 0 } = rows
 
-    const [oldId] = yield* sql<{ value: string }>`SELECT value FROM v1.meta WHERE key = 'db_id'`
-    if (oldId !== undefined) yield* sql`UPDATE main.meta SET value = ${oldId.value} WHERE key = 'db_id'`
+    if ((yield* count(`SELECT count(*) FROM v1.sqlite_schema WHERE name = '${v1Index}'`)) > 0) {
+      yield* createV1Index
+    }
+    yield* sql`
+      UPDATE main.meta SET value = old.value FROM v1.meta old
+      WHERE main.meta.key = old.key AND old.key IN ('db_id', 'created_at')`
     yield* sql`INSERT INTO main.meta (key, value) VALUES ('migrated_from', 'v1'), ('id_prefix', ${idPrefix})`
     // Numbers of events that v1 has used and no longer has must not be used again.
     const used = yield* count("SELECT max(seq) FROM v1.sqlite_sequence WHERE name = 'events'")

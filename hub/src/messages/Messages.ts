@@ -34,7 +34,10 @@ export interface MessageQuery {
   readonly limit: number
   readonly before_id?: string | undefined
   readonly after_id?: string | undefined
-  /** Default `desc`: newest first. */
+  /**
+   * `asc`: the oldest, oldest first. `desc`: the newest, newest first. Default: as in v1, newest first, and with
+   * `after_id` alone those that follow it.
+   */
   readonly order?: "asc" | "desc" | undefined
 }
 
@@ -56,7 +59,7 @@ const columns =
 export class Messages extends Context.Service<
   Messages,
   {
-    /** Newest first. A page ends at `limit`, or earlier at its byte bound. */
+    /** A page ends at `limit`, or earlier at its byte bound. `has_more` counts in the direction of the page. */
     readonly list: (
       query: MessageQuery
     ) => Effect.Effect<
@@ -301,8 +304,9 @@ export class Messages extends Context.Service<
       }, sql.withTransaction)
 
       const list = Effect.fnUntraced(function* (query: MessageQuery) {
-        const { topic_id, channel_id, limit, before_id, after_id, order = "desc" } = query
-        const isAscending = order === "asc"
+        const { topic_id, channel_id, limit, before_id, after_id, order } = query
+        const isForward = order === undefined && after_id !== undefined && before_id === undefined
+        const isAscending = order === "asc" || isForward
         if (topic_id === undefined && channel_id === undefined) {
           return yield* new InvalidInput({ error: "topic_id or channel_id is required" })
         }
@@ -322,7 +326,7 @@ export class Messages extends Context.Service<
               ORDER BY id ${sql.literal(isAscending ? "ASC" : "DESC")} LIMIT ${count}`
           }
         })
-        return { messages: rows, has_more }
+        return { messages: isForward ? rows.toReversed() : rows, has_more }
       })
 
       return Messages.of({ list, get, undeleted, create, edit, remove, move })
