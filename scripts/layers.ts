@@ -41,6 +41,7 @@ export const layers: ReadonlyArray<Layer> = [
     paths: [
       "src/Errors.ts",
       "src/PrepareError.ts",
+      "src/Grants.ts",
       "src/author.ts",
       "src/text.ts",
       "src/jsonSize.ts",
@@ -51,7 +52,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/codeFrame.ts"
     ],
     mayImport: [],
-    holds: "errors, the entry of plugin authors, texts, paths"
+    holds: "errors, grants as they are written, the entry of plugin authors, texts, paths"
   },
   {
     name: "contract",

@@ -10,16 +10,8 @@ import { type Environment, resolveEnv } from "./capabilities/environment.ts"
 import { resolveFile } from "./capabilities/files.ts"
 import { checkEnforced, type Host, levelNames, thisHost } from "./capabilities/matrix.ts"
 import { type NetGrants, parseNetGrants } from "./capabilities/net.ts"
+import { type Grants, grantKinds } from "./Grants.ts"
 import { allPrepared, type PrepareError } from "./PrepareError.ts"
-
-/** Folders and files a plugin may read or write, hosts it may reach, environment variables it may see. */
-export const Grants = Schema.Struct({
-  read: Schema.optionalKey(Schema.Array(Schema.String)),
-  write: Schema.optionalKey(Schema.Array(Schema.String)),
-  net: Schema.optionalKey(Schema.Array(Schema.String)),
-  env: Schema.optionalKey(Schema.Array(Schema.String))
-})
-export type Grants = typeof Grants.Type
 
 /** Isolation levels; see docs/security.md for what each holds against. */
 export const IsolationLevel = Schema.Literals(levelNames)
@@ -35,8 +27,6 @@ export interface ResolvedGrants {
   readonly env: { readonly [name: string]: string }
 }
 
-const kinds = ["read", "write", "net", "env"] as const
-
 /** Checks that the isolation level enforces a spec's grants on this host, and resolves them. Reports all problems at once. */
 export const resolveGrants = (
   level: IsolationLevel,
@@ -47,7 +37,7 @@ export const resolveGrants = (
   host: Host = thisHost
 ): Effect.Effect<ResolvedGrants, PrepareError> =>
   Effect.gen(function* () {
-    const asked = kinds.filter((kind) => (grants[kind] ?? []).length > 0)
+    const asked = grantKinds.filter((kind) => (grants[kind] ?? []).length > 0)
     const resolveFiles = (kind: "read" | "write") =>
       Effect.map(
         Effect.forEach(grants[kind] ?? [], (given) => Effect.result(resolveFile(kind, given, base))),

@@ -6,6 +6,7 @@
  * decodes any of them without loss.
  */
 import { Duration, Schema } from "effect"
+import { Grants } from "./Grants.ts"
 
 const plugin = Schema.String
 const seconds = (duration: Duration.Duration): string => {
@@ -134,12 +135,14 @@ export type CodePlace = typeof CodePlace.Type
 
 /**
  * The plugin could not be loaded: module missing or unparsable, threw while loading, no default export with
- * the kind's method, config refused by its `configSchema`, or it asks for what it was not granted. Counts for the breaker.
+ * the kind's method, config refused by its `configSchema`, or it declares capabilities that are not granted. Counts for
+ * the breaker.
  *
- * `cause` is what it threw while it was loaded. `missingMethod` is the kind's method if the module lacks it: it may be a
- * plugin of another kind. `importer` is the file that imports a module that cannot be loaded. `place` is where the problem
- * is: the import, the syntax error, or the line that threw. Both are absent if there is no such place, for example if the
- * entry is missing or the config is refused.
+ * - `cause`: what it threw while it was loaded.
+ * - `missingMethod`: the kind's method, if the module lacks it. It may be a plugin of another kind.
+ * - `missingGrants`: the declared capabilities that are not granted.
+ * - `importer`: the file that imports a module that cannot be loaded.
+ * - `place`: the import, the syntax error, or the line that threw.
  */
 export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-runtime/LoadError")(
   "LOAD_ERROR",
@@ -149,6 +152,7 @@ export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-r
     reason: Schema.String,
     cause: Schema.optionalKey(ThrownValue),
     missingMethod: Schema.optionalKey(Schema.String),
+    missingGrants: Schema.optionalKey(Grants),
     importer: Schema.optionalKey(Schema.String),
     place: Schema.optionalKey(CodePlace)
   }

@@ -4,12 +4,15 @@
  * at the machine is an Effect. For callers the error becomes a `LOAD_ERROR`.
  */
 import { Data, Result } from "effect"
+import type { Grants } from "./Grants.ts"
 
 export class PrepareError extends Data.TaggedError("PrepareError")<{
   /** What is wrong. */
   readonly reason: string
   /** What to do. Absent if `reason` says it. */
   readonly remedy?: string
+  /** Capabilities that the plugin declares without a grant. */
+  readonly missingGrants?: Grants
   /** Whether the runtime was closed: not the plugin's fault. */
   readonly isClosed?: boolean
 }> {

@@ -2,6 +2,7 @@
 import { Context, Duration, Effect, Layer, Result } from "effect"
 import * as os from "node:os"
 import type { IsolationLevel } from "./Capabilities.ts"
+import { levelNames } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
 import { makeAudits } from "./isolates/Audits.ts"
 import { type FakePlugin, makeFakes } from "./isolates/fakes.ts"
@@ -197,7 +198,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
 
   /** All levels: the `isolation` of each spec chooses. */
   static readonly layer = (options: WorkerOptions = {}): Layer.Layer<WorkerLayer, UnsupportedRuntime> =>
-    this.layerOf(options, ["thread", "process", "wasm"])
+    this.layerOf(options, levelNames)
 
   /**
    * Fakes for tests, by plugin name. They run without isolates, under the same rules for outputs.

@@ -6,7 +6,6 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll } from "vitest"
 import {
-  type Grants,
   type IsolationLevel,
   checkRequests,
   resolveGrants,
@@ -19,6 +18,7 @@ import {
   grantsSnippet,
   missingCapabilities
 } from "../src/capabilities/declared.ts"
+import type { Grants } from "../src/Grants.ts"
 import type { Host } from "../src/capabilities/matrix.ts"
 import type { PrepareError } from "../src/PrepareError.ts"
 
@@ -481,8 +481,10 @@ describe("Capabilities: what a plugin declares", () => {
     )
     const { grants } = new Function(`return { ${line} }`)()
     assert.isUndefined(missingCapabilities(declared, grants, base))
+    const refused = checkCapabilities(declared, granted, base)
+    assert.deepStrictEqual(Result.isFailure(refused) && refused.failure.missingGrants, missing)
     assert.strictEqual(
-      reasonOf(checkCapabilities(declared, granted, base)),
+      reasonOf(refused),
       `it declares capabilities that are not granted: read lists, /srv/lists; net api.github.com:443; env LANG. To grant them, write in its entry of the config file:\n  ${line}`
     )
   })

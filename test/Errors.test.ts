@@ -70,6 +70,12 @@ describe("Errors: JSON and back", () => {
       importer: "/plugins/b.ts",
       place: { file: "/plugins/b.ts", line: 3, column: 15, frame: '> 3 | import "./c"\n    |        ^' }
     }),
+    new LoadError({
+      plugin: "p",
+      modulePath: "/plugins/a.ts",
+      reason: "not granted",
+      missingGrants: { read: ["./my data"], net: ["a.example"] }
+    }),
     new PluginTimeout({
       plugin: "p",
       timeout: Duration.seconds(1),

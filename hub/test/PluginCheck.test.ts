@@ -18,6 +18,7 @@ const fine = "export default { name: 'fine', version: '1.2.3', enrich: () => [] 
 const fact = "export default { name: 'fact', version: '2.0.0', extract: () => [] }"
 const syntax = "export default {\n  enrich() {\n    const a: = 3\n  }\n}\n"
 const needs = "export default { enrich: () => [], capabilities: { net: ['api.example.com'] } }"
+const needsOdd = "export default { enrich: () => [], capabilities: { read: ['my words, old; new'] } }"
 const wants = `export default { enrich: () => [], configSchema: { "~standard": { version: 1, vendor: "x",
   validate: (value) => value.word ? { value } : { issues: [{ message: "expected a word", path: ["word"] }] } } } }`
 
@@ -56,11 +57,12 @@ describe("agentlip plugin check", { timeout: 60_000 }, () => {
 
   it.live("holds configs against schemas, and needs against grants", () =>
     Effect.gen(function* () {
-      const { at, check } = yield* workspaceWith({ "needs.ts": needs, "wants.ts": wants })
-      const refused = yield* check(at("needs.ts"), at("wants.ts"))
+      const { at, check } = yield* workspaceWith({ "needs.ts": needs, "odd.ts": needsOdd, "wants.ts": wants })
+      const refused = yield* check(at("needs.ts"), at("odd.ts"), at("wants.ts"))
       assert.strictEqual(refused.code, 1)
       assert.match(refused.out, /needs\.ts - error LOAD_ERROR: .*net api\.example\.com/)
       assert.include(refused.out, "Hint: grant it here with --allow-net api.example.com\n")
+      assert.include(refused.out, "Hint: grant it here with --allow-read 'my words, old; new'\n")
       assert.match(refused.out, /wants\.ts - error LOAD_ERROR: .*config\.word: expected a word/)
       const told = yield* check(
         at("needs.ts"),

@@ -4,9 +4,9 @@
  */
 import { Result, Schema } from "effect"
 import * as path from "node:path"
-import type { Grants } from "../Capabilities.ts"
+import { type Grants, grantKinds } from "../Grants.ts"
 import { contains } from "../paths.ts"
-import { type PrepareError, unprepared } from "../PrepareError.ts"
+import { PrepareError, unprepared } from "../PrepareError.ts"
 import { covers, parseNetEntry, parseNetGrants } from "./net.ts"
 
 const Names = Schema.Array(Schema.String.check(Schema.isMaxLength(1_000))).check(Schema.isMaxLength(100))
@@ -67,7 +67,7 @@ const configPath = (file: string, base: string): string => {
 
 /** The line for a config file that grants both what is granted and what is missing. */
 export const grantsSnippet = (granted: Grants, missing: Grants, base: string): string => {
-  const fields = (["read", "write", "net", "env"] as const).flatMap((kind) => {
+  const fields = grantKinds.flatMap((kind) => {
     const all = [...(granted[kind] ?? []), ...(missing[kind] ?? [])]
     const texts = kind === "read" || kind === "write" ? all.map((file) => configPath(file, base)) : all
     return texts.length === 0 ? [] : [`${kind}: ${JSON.stringify([...new Set(texts)])}`]
@@ -87,8 +87,9 @@ export const checkCapabilities = (
   if (missing === undefined) return Result.void
   const asked = Object.entries(missing).map(([kind, entries]) => `${kind} ${entries.join(", ")}`)
   return Result.fail(
-    unprepared(
-      `it declares capabilities that are not granted: ${asked.join("; ")}. To grant them, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`
-    )
+    new PrepareError({
+      reason: `it declares capabilities that are not granted: ${asked.join("; ")}. To grant them, write in its entry of the config file:\n  ${grantsSnippet(granted, missing, base)}`,
+      missingGrants: missing
+    })
   )
 }

@@ -7,8 +7,8 @@ import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { checkEngine } from "./engines.ts"
 
 /** The names of the isolation levels: the columns of the table. */
-export type LevelName = "thread" | "process" | "wasm"
-export const levelNames: ReadonlyArray<LevelName> = ["thread", "process", "wasm"]
+export const levelNames = ["thread", "process", "wasm"] as const
+export type LevelName = (typeof levelNames)[number]
 
 export type Platform = "linux" | "darwin" | "other"
 export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]

@@ -1,8 +1,8 @@
 /** The schema of a config file. It decodes strictly, and resolves texts that name files. */
 import { Effect, Schema, SchemaGetter, SchemaIssue, Struct } from "effect"
 import * as path from "node:path"
-import { Grants } from "../Capabilities.ts"
 import type { ConfigProblem } from "../Errors.ts"
+import { Grants } from "../Grants.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { contradictions, Limits, limits, Settings } from "../spec/settings.ts"

@@ -1,5 +1,5 @@
 /** What plugins in audit mode have used without a grant, kept as the grants they would need. */
-import type { Grants } from "../Capabilities.ts"
+import type { Grants } from "../Grants.ts"
 import type { ResolvedPlugin } from "./ResolvedPlugin.ts"
 
 export interface Audits {

@@ -1,6 +1,7 @@
 /** What `WorkerLayer` offers: plugins prepared for this host, and one way to submit a run to each. */
 import { Effect, type Fiber } from "effect"
-import type { Grants, IsolationLevel } from "../Capabilities.ts"
+import type { IsolationLevel } from "../Capabilities.ts"
+import type { Grants } from "../Grants.ts"
 import type { PluginError } from "../Errors.ts"
 import type { PluginInfo } from "../wire/messages.ts"
 import type { IsolateCounts } from "../Metrics.ts"

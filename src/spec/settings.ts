@@ -5,7 +5,8 @@
  * The comment of a setting is what editors show; a test keeps it equal to its description and default.
  */
 import { Duration, Effect, Schema } from "effect"
-import { Grants, IsolationLevel } from "../Capabilities.ts"
+import { IsolationLevel } from "../Capabilities.ts"
+import { Grants } from "../Grants.ts"
 import type { SpecProblem } from "./problems.ts"
 import { anyTime, integrity, isObject, jsonObject, positive, positiveTime } from "./values.ts"
 

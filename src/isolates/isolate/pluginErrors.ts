@@ -1,5 +1,6 @@
 /** Errors made of what a guest says: everything in them is the plugin's to make up, so it is capped and made printable. */
 import { type CodePlace, LoadError, type ThrownValue, WorkerCrash } from "../../Errors.ts"
+import { type Grants, grantKinds } from "../../Grants.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PrepareError } from "../../PrepareError.ts"
 import { printable, printableLine, shortened } from "../../text.ts"
@@ -44,14 +45,30 @@ export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCr
     ...(exitCode === undefined ? {} : { exitCode })
   })
 
+/** Entries of each kind of grant that an error names. */
+const maxEntries = 20
+
+const printableGrants = (grants: Grants): Grants =>
+  Object.fromEntries(
+    grantKinds.flatMap((kind) => {
+      const entries = grants[kind]
+      return entries === undefined ? [] : [[kind, entries.slice(0, maxEntries).map(pathText)]]
+    })
+  )
+
 /** What a plugin that cannot be prepared fails with. */
 export const unpreparedError = (
   { name, modulePath }: Pick<PluginSpec, "name" | "modulePath">,
-  { message, isClosed }: PrepareError
+  { message, missingGrants, isClosed }: PrepareError
 ): LoadError | WorkerCrash =>
   isClosed === true
     ? new WorkerCrash({ plugin: name, reason: message })
-    : new LoadError({ plugin: name, modulePath, reason: reasonText(message) })
+    : new LoadError({
+        plugin: name,
+        modulePath,
+        reason: reasonText(message),
+        ...(missingGrants === undefined ? {} : { missingGrants: printableGrants(missingGrants) })
+      })
 
 export const brokenReply = (spec: PluginSpec): WorkerCrash =>
   crashed(spec, { reason: "it broke the protocol: a reply of another shape" })

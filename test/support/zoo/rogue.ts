@@ -1,5 +1,6 @@
 /** What a rogue is, what the runtime must make of it, and what it does to a host that trusts it. */
-import type { Grants, IsolationLevel } from "../../../src/Capabilities.ts"
+import type { IsolationLevel } from "../../../src/Capabilities.ts"
+import type { Grants } from "../../../src/Grants.ts"
 import type { PluginErrorCode } from "../../../src/Errors.ts"
 import type { Limits, PluginSpecOptions } from "../../../src/Plugin.ts"
 import type { World } from "../world.ts"

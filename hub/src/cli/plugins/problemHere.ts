@@ -1,5 +1,5 @@
 /** A plugin's error for an author at the command line: with hints that name flags, and paths relative to this folder. */
-import type { ConfiguredSpec, PluginError } from "@agentlip/plugin-runtime"
+import type { ConfiguredSpec, Grants, PluginError } from "@agentlip/plugin-runtime"
 import { printable } from "@agentlip/plugin-runtime/text"
 import type { PluginProblem, SourcePlace } from "@agentlip/protocol"
 import * as path from "node:path"
@@ -14,14 +14,11 @@ const grantFlag = (message: string): string | undefined => {
   return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
 }
 
-/** The flags for declared capabilities, such as `net a.com, b.com; read ./data`. */
-const declaredFlags = (reason: string): string | undefined => {
-  const [, needs] = /capabilities that are not granted: (.+?)\. To grant them/s.exec(reason) ?? []
-  if (needs === undefined) return undefined
-  const flags = needs.split("; ").flatMap((need) => {
-    const [capability = "", ...entries] = need.split(/,? /)
-    return entries.map((entry) => `--allow-${capability} ${shellWord(entry)}`)
-  })
+/** The flags for capabilities that a plugin declares without a grant. */
+const declaredFlags = (missing: Grants): string => {
+  const flags = Object.entries(missing).flatMap(([capability, entries]) =>
+    entries.map((entry) => `--allow-${capability} ${shellWord(entry)}`)
+  )
   return `grant it here with ${flags.join(" ")}`
 }
 
@@ -30,7 +27,7 @@ const hintOf = (error: PluginError): string | undefined => {
   switch (error._tag) {
     case "LOAD_ERROR": {
       if (error.reason.includes("configSchema refuses")) return "give it a config: --config '{…}'"
-      return declaredFlags(error.reason)
+      return error.missingGrants === undefined ? undefined : declaredFlags(error.missingGrants)
     }
     case "TIMEOUT":
       return "look where it is with --inspect; if it only needs longer: --timeout '30 seconds'"
