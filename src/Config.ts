@@ -60,6 +60,8 @@ export interface AgentlipConfig {
   readonly readAuth?: boolean
   /** Requests per second: of one client (default 100), and of all together (default 1,000). */
   readonly rateLimits?: { readonly perClient?: number; readonly total?: number }
+  /** WebSockets and event streams open at the same time. Default 100. */
+  readonly maxSockets?: number
   /** What the hub removes once an hour. Default: nothing. */
   readonly retention?: {
     /** Remove events, ended jobs, cached outputs and finished backfills that are older. For example `"90 days"`. */
@@ -107,6 +109,8 @@ export interface LoadedConfig {
   readonly readAuth: boolean
   /** Requests per second that the hub accepts. Default: the hub's. */
   readonly rateLimits?: { readonly perClient?: number; readonly total?: number }
+  /** WebSockets and event streams that the hub keeps open at the same time. Default: the hub's. */
+  readonly maxSockets?: number
   /** What the hub removes by itself. Default: nothing. */
   readonly retention?: RetentionOptions
   /** Set if the file has the form of Agentlip v1: how to write it today. */
@@ -181,7 +185,14 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     return yield* new ConfigError({ file, problems: placed === undefined ? problems : problems.map(placed) })
   }
 
-  const { linkifiers = [], extractors = [], readAuth = false, rateLimits, retention } = decoded.success
+  const {
+    linkifiers = [],
+    extractors = [],
+    readAuth = false,
+    rateLimits,
+    maxSockets,
+    retention
+  } = decoded.success
   const isEnabled = (entry: Entry): boolean => entry.enabled !== false
   return {
     file,
@@ -192,6 +203,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name),
     readAuth,
     ...(rateLimits === undefined ? {} : { rateLimits }),
+    ...(maxSockets === undefined ? {} : { maxSockets }),
     ...(retention === undefined ? {} : { retention }),
     ...(converted === undefined ? {} : { notice: converted.success.notice })
   }

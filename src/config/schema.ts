@@ -76,6 +76,7 @@ export const configSchema = (root: string, shipped?: ShippedPackages) => {
     extractors: Schema.optionalKey(Schema.Array(entry)),
     readAuth: Schema.optionalKey(Schema.Boolean),
     rateLimits: Schema.optionalKey(rateLimits),
+    maxSockets: Schema.optionalKey(positive),
     retention: Schema.optionalKey(retention)
   })
 }

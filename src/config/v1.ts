@@ -108,7 +108,8 @@ const fileText = (config: TodaysConfig): string => {
       ? []
       : [
           `  rateLimits: ${JSON.stringify(rates).replaceAll('"', "").replaceAll(":", ": ").replaceAll(",", ", ")}`
-        ])
+        ]),
+    ...(config.maxSockets === undefined ? [] : [`  maxSockets: ${config.maxSockets}`])
   ]
   return `export default {\n${fields.join(",\n")}\n}`
 }
@@ -117,6 +118,16 @@ interface TodaysConfig {
   readonly linkifiers?: ReadonlyArray<TodaysEntry>
   readonly extractors?: ReadonlyArray<TodaysEntry>
   readonly rateLimits?: { readonly perClient?: number; readonly total?: number }
+  readonly maxSockets?: number
+}
+
+/** What the hub does instead of v1's limits that cannot be set. */
+const fixedLimits: Readonly<Record<string, string>> = {
+  maxMessageSize: "a message has at most 64 KiB",
+  maxAttachmentSize: "an attachment has at most 16 KiB",
+  maxWsMessageSize: "a frame from a client has at most 256 KiB",
+  maxWsQueueSize: "a client that is slow is disconnected when 16 Mi characters wait for it",
+  maxEventReplayBatch: "a socket gets every event that it missed"
 }
 
 const noticeOf = (given: V1Config, config: TodaysConfig): string => {
@@ -136,13 +147,10 @@ const noticeOf = (given: V1Config, config: TodaysConfig): string => {
     ...(withoutModule ?? []).map(
       ({ name }) => `The options of ${shown(name)} are not used: today's plugin has none.`
     ),
-    ...(given.limits === undefined
-      ? []
-      : [
-          `Not used: ${Object.keys(given.limits)
-            .map((key) => `limits.${key}`)
-            .join(", ")}. The hub's limits are fixed.`
-        ])
+    ...Object.keys(given.limits ?? {}).flatMap((key) => {
+      const instead = fixedLimits[key]
+      return instead === undefined ? [] : [`Not used: limits.${key}; ${instead}.`]
+    })
   ].join("\n")
 }
 
@@ -182,7 +190,7 @@ export const fromV1 = (
 ): Effect.Effect<Result.Result<ConvertedConfig, ReadonlyArray<ConfigProblem>> | undefined> =>
   Effect.gen(function* () {
     if (!isObject(given) || !isV1(given)) return undefined
-    const todays = ["linkifiers", "extractors", "readAuth", "retention"].filter((key) =>
+    const todays = ["linkifiers", "extractors", "readAuth", "maxSockets", "retention"].filter((key) =>
       Object.hasOwn(given, key)
     )
     if (todays.length > 0) {
@@ -194,7 +202,12 @@ export const fromV1 = (
       Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(given)
     )
     if (Result.isFailure(decoded)) return Result.fail(problemsOf(given, decoded.failure.issue))
-    const { plugins = [], pluginDefaults = {}, rateLimits } = decoded.success
+    const {
+      plugins = [],
+      pluginDefaults = {},
+      rateLimits,
+      limits: { maxWsConnections } = {}
+    } = decoded.success
     const wrong = problemsOfEntries(plugins)
     if (wrong.length > 0) return Result.fail(wrong)
 
@@ -217,7 +230,8 @@ export const fromV1 = (
     const config: TodaysConfig = {
       ...listOf("linkifier"),
       ...listOf("extractor"),
-      ...(rateLimits === undefined ? {} : { rateLimits: rates })
+      ...(rateLimits === undefined ? {} : { rateLimits: rates }),
+      ...(maxWsConnections === undefined ? {} : { maxSockets: maxWsConnections })
     }
     const placed = ({ path: at, problem }: ConfigProblem): ConfigProblem => {
       const [, item = "", field = ""] = /^(\w+\[\d+\])(.*)$/s.exec(at) ?? []

@@ -51,7 +51,7 @@ const full = `{
   ],
   pluginDefaults: { timeout: 13000, memoryLimit: 67108864 },
   rateLimits: { perConnection: 7, global: 70 },
-  limits: { maxMessageSize: 65536 }
+  limits: { maxMessageSize: 65536, maxWsConnections: 30, maxWsQueueSize: 1000 }
 }`
 const files = { "custom/code.ts": linkifierModule, "custom/notes.ts": extractorModule }
 const shipped = { "@agentlip/plugins/url-extractor": "/shipped/url-extractor.js" }
@@ -60,7 +60,7 @@ describe("a config of v1", () => {
   it.live("is understood, and its plugins run", () =>
     Effect.gen(function* () {
       const root = yield* workspaceWith(full, files)
-      const { specs, disabled, rateLimits, notice = "" } = yield* loadConfig(root, { shipped })
+      const { specs, disabled, rateLimits, maxSockets, notice = "" } = yield* loadConfig(root, { shipped })
       assert.deepStrictEqual(
         specs.map(({ name, kind, modulePath, timeout, limits }) => [
           kind.name,
@@ -78,7 +78,10 @@ describe("a config of v1", () => {
       assert.deepStrictEqual(disabled, ["off"])
       assert.deepStrictEqual(rateLimits, { perClient: 7, total: 70 })
       assert.include(notice, 'The options of "url-extractor" are not used')
-      assert.include(notice, "Not used: limits.maxMessageSize")
+      assert.strictEqual(maxSockets, 30)
+      assert.include(notice, "Not used: limits.maxMessageSize; a message has at most 64 KiB.")
+      assert.include(notice, "Not used: limits.maxWsQueueSize; ")
+      assert.notInclude(notice, "limits.maxWsConnections")
       assert.notInclude(notice, "secret-root")
 
       const message = messageOf("text")
@@ -100,7 +103,7 @@ describe("a config of v1", () => {
         loaded.specs.map(({ name, timeout, limits }) => [name, Duration.toMillis(timeout), limits.memory]),
         specs.map(({ name, timeout, limits }) => [name, Duration.toMillis(timeout), limits.memory])
       )
-      assert.deepStrictEqual(loaded.rateLimits, rateLimits)
+      assert.deepStrictEqual([loaded.rateLimits, loaded.maxSockets], [rateLimits, maxSockets])
     })
   )
 
@@ -112,6 +115,10 @@ describe("a config of v1", () => {
           /mixes keys of Agentlip v1 \(plugins\) with today's \(linkifiers\)/
         ],
         ["{ limits: {}, readAuth: true }", /mixes keys of Agentlip v1 \(limits\) with today's \(readAuth\)/],
+        [
+          "{ limits: { maxWsConnections: 0 } }",
+          /limits\.maxWsConnections: expected an integer of at least 1/
+        ],
         ["{ plugins: [{ name: 'a', type: 'other' }] }", /plugins\[0\]\.type/],
         [
           "{ plugins: [{ name: 'a', typ: 'linkifier' }] }",

@@ -184,6 +184,7 @@ export const up = Command.make(
         allowOrigins: allowOrigin,
         plugins: specs,
         reload: configDefaults,
+        ...(config.maxSockets === undefined ? {} : { maxSockets: config.maxSockets }),
         ...(config.retention === undefined ? {} : { retention: config.retention }),
         ...shared
       }
