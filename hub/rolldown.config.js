@@ -4,6 +4,7 @@
  *
  *   dist/agentlip.js    the command line
  *   dist/chunk-*.js     what it loads when needed: a command, the hub, the drivers of PostgreSQL and Redis
+ *   dist/checkpointThread.js    a thread of the hub
  *   dist/runtime/       code of the library that runs elsewhere: threads of the host, and guests
  *   dist/plugins/       the shipped plugins
  *   dist/console/       the page of the web console
@@ -155,5 +156,6 @@ export default defineConfig([
     ),
     output: { dir: path.join(dist, "runtime"), format: "esm", chunkFileNames: "chunks/[name].js" }
   },
-  chunk(path.join(import.meta.dirname, "src", "cli", "commands", "doctor", "probe.ts"), "probe.js")
+  chunk(path.join(import.meta.dirname, "src", "cli", "commands", "doctor", "probe.ts"), "probe.js"),
+  chunk(path.join(import.meta.dirname, "src", "database", "checkpointThread.ts"), "checkpointThread.js")
 ])

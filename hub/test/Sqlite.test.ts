@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import * as Sqlite from "../src/database/Sqlite.ts"
 
 const tempFile = Effect.acquireRelease(
@@ -143,6 +144,25 @@ describe("Sqlite", () => {
         assert.isTrue(refused.isRetryable)
         yield* other.withTransaction(other`INSERT INTO t VALUES (1)`)
       })
+  )
+
+  it.live("a thread moves the log into the file while the writer goes on, and ends with the client", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      yield* Effect.gen(function* () {
+        const sql = yield* client({ filename })
+        yield* sql`CREATE TABLE t (text TEXT)`
+        const insert = sql.withTransaction(sql`INSERT INTO t VALUES (${"x".repeat(64 * 1024)})`)
+        const other = new DatabaseSync(filename)
+        yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
+        const moved = other.prepare("PRAGMA wal_checkpoint(NOOP)")
+        // The writer itself would wait for 16,000 pages; these are about 3,500.
+        for (let count = 0; count < 200; count++) yield* insert
+        while (Number(moved.get()?.["checkpointed"]) < 1_000) yield* Effect.sleep("10 millis")
+      }).pipe(Effect.scoped)
+      // SQLite removes the log with the last connection.
+      assert.isFalse(fs.existsSync(`${filename}-wal`))
+    })
   )
 
   it.live("fails typed when the file cannot be opened", () =>
