@@ -73,6 +73,10 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ["Af9+", "\u0001\u00ff~", "hi", "InvalidCharacterError"]
     )
     value(
+      "const all = Array.from({ length: 70_000 }, (_, at) => String.fromCharCode(at % 256)).join(''); return atob(btoa(all)) === all",
+      true
+    )
+    value(
       "const o = { d: new Date(0), m: new Map([[1, new Set([2])]]), b: new Uint8Array([1, 2]).subarray(1), n: null, u: undefined, e: new TypeError('x'), a: [1, , 3] }; o.self = o; const c = structuredClone(o); return [c !== o, c.self === c, c.d.getTime(), c.m.get(1).has(2), [...c.b], c.e instanceof TypeError, c.a.length, (() => { try { structuredClone(() => 1) } catch (e) { return e.name } })()]",
       [true, true, 0, true, [2], true, 3, "DataCloneError"]
     )

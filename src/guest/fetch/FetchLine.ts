@@ -1,31 +1,26 @@
 /**
  * The guest's side of the connection to the host's network broker: writes and reads the fetch protocol's messages.
  */
-import type { Content } from "./body.ts"
+import { takeContent } from "./body.ts"
 import { quote } from "../shared/describe.ts"
-import { type Environment, parse } from "./capturedBuiltIns.ts"
-import { OpenFetch } from "./OpenFetch.ts"
-import { type HeaderPair, type HostMessage, maxMessageLength } from "../../wire/fetchMessages.ts"
-
-/** The first message of a request. */
-export interface Opening {
-  readonly url: string
-  readonly method: string
-  readonly headers: ReadonlyArray<HeaderPair>
-  readonly redirect: string
-}
+import { parse } from "../shared/intrinsics.ts"
+import { makeError } from "./capturedBuiltIns.ts"
+import { pairsOf } from "./headers.ts"
+import { type Broker, OpenFetch } from "./OpenFetch.ts"
+import type { Request } from "./RequestResponse.ts"
+import { type HostMessage, maxMessageLength } from "../../wire/fetchMessages.ts"
 
 /** Builds the JSON from strings and numbers, so that a plugin's `toJSON` cannot change it. */
-const openMessage = (id: number, opening: Opening, content: Content | undefined): string => {
+const openMessage = (id: number, request: Request, hasBody: boolean, length: number | undefined): string => {
+  const pairs = pairsOf(request.headers)
   let headers = ""
-  for (let at = 0; at < opening.headers.length; at++) {
-    const pair = opening.headers[at]
+  for (let at = 0; at < pairs.length; at++) {
+    const pair = pairs[at]
     if (pair !== undefined) headers += `${at === 0 ? "" : ","}[${quote(pair[0])},${quote(pair[1])}]`
   }
-  const length = content?.options.length
   return (
-    `{"op":"open","id":${id},"url":${quote(opening.url)},"method":${quote(opening.method)},"headers":[${headers}],` +
-    `"hasBody":${content !== undefined},${length === undefined ? "" : `"length":${length},`}"redirect":${quote(opening.redirect)}}`
+    `{"op":"open","id":${id},"url":${quote(request.url)},"method":${quote(request.method)},"headers":[${headers}],` +
+    `"hasBody":${hasBody},${length === undefined ? "" : `"length":${length},`}"redirect":${quote(request.redirect)}}`
   )
 }
 
@@ -41,7 +36,7 @@ const none = <A>(): Record<number, A> => create(null)
 const unansweredAtMost = 512
 
 export class FetchLine {
-  readonly #environment: Environment
+  readonly #broker: Broker
   /** The open requests by id. The map has no prototype that a plugin could patch. */
   #open = none<OpenFetch>()
   #active = 0
@@ -49,28 +44,36 @@ export class FetchLine {
   #unansweredCount = 0
   #lastId = 0
 
-  constructor(environment: Environment) {
-    this.#environment = environment
+  constructor(broker: Broker) {
+    this.#broker = broker
   }
 
   get active(): number {
     return this.#active
   }
 
-  open(opening: Opening, content: Content | undefined, signal: AbortSignal | undefined): OpenFetch {
+  open(request: Request): OpenFetch {
+    const content = takeContent(request)
     if (this.#unansweredCount >= unansweredAtMost) {
       throw new TypeError(
         `${unansweredAtMost} requests of this run have no answer yet; await some of them first`
       )
     }
     const id = this.#lastId + 1
-    const message = openMessage(id, opening, content)
+    const message = openMessage(id, request, content !== undefined, content?.options.length)
     if (message.length > maxMessageLength) throw new TypeError("the request's URL and headers are too long")
     this.#lastId = id
-    const opened = new OpenFetch(this.#environment, id, content?.source, signal, message, () => {
-      if (this.#open[id] === opened) {
-        delete this.#open[id]
-        this.#active--
+    const opened = new OpenFetch({
+      broker: this.#broker,
+      id,
+      message,
+      upload: content?.source,
+      signal: request.signal,
+      onDone: () => {
+        if (this.#open[id] === opened) {
+          delete this.#open[id]
+          this.#active--
+        }
       }
     })
     this.#open[id] = opened
@@ -97,7 +100,7 @@ export class FetchLine {
     this.#unanswered = none()
     this.#unansweredCount = 0
     for (const id in open) {
-      open[id]?.fail(this.#environment.makeError("AbortError", "the run that this fetch belonged to is over"))
+      open[id]?.fail(makeError("AbortError", "the run that this fetch belonged to is over"))
     }
   }
 }

@@ -1,5 +1,6 @@
 /** One request and its response, as the guest sees them. */
-import { Bytes, CapturedPromise, type Environment } from "./capturedBuiltIns.ts"
+import { Bytes } from "../shared/intrinsics.ts"
+import { CapturedPromise, makeError } from "./capturedBuiltIns.ts"
 import type { Head } from "./RequestResponse.ts"
 import { type HostMessage, maxChunk } from "../../wire/fetchMessages.ts"
 import type { Source } from "./sources.ts"
@@ -10,13 +11,26 @@ interface Reader {
   readonly fail: (error: unknown) => void
 }
 
+/** The connection to the host's broker. */
+export interface Broker {
+  /** Sends a message. */
+  readonly send: (json: string) => void
+  readonly toBase64: (bytes: Uint8Array) => string
+  readonly fromBase64: (text: string) => Uint8Array
+}
+
+interface OpenFetchOptions {
+  readonly broker: Broker
+  readonly id: number
+  /** The message that opens the request. */
+  readonly message: string
+  readonly upload: Source | undefined
+  readonly signal: AbortSignal
+  readonly onDone: () => void
+}
+
 export class OpenFetch {
-  readonly #environment: Environment
-  readonly #id: number
-  readonly #upload: Source | undefined
-  readonly #signal: AbortSignal | undefined
-  readonly #opening: string
-  readonly #onDone: () => void
+  readonly #options: OpenFetchOptions
   /** The unsent remainder of an upload chunk that was too long for one message. */
   #rest: Uint8Array | undefined
   /**
@@ -30,30 +44,18 @@ export class OpenFetch {
   #resolve: (head: Head) => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  constructor(
-    environment: Environment,
-    id: number,
-    upload: Source | undefined,
-    signal: AbortSignal | undefined,
-    opening: string,
-    onDone: () => void
-  ) {
-    this.#environment = environment
-    this.#id = id
-    this.#upload = upload
-    this.#signal = signal
-    this.#opening = opening
-    this.#onDone = onDone
+  constructor(options: OpenFetchOptions) {
+    this.#options = options
   }
 
   /** Sends the request. Calls `resolve` with the response's head, or `reject` if the request fails before that. */
   start(resolve: (head: Head) => void, reject: (error: unknown) => void): void {
     this.#resolve = resolve
     this.#reject = reject
-    const signal = this.#signal
-    if (signal?.aborted === true) return this.fail(this.#abortReason())
-    signal?.addEventListener("abort", this.#onAbort)
-    this.#environment.send(this.#opening)
+    const { signal, broker, message } = this.#options
+    if (signal.aborted) return this.fail(this.#abortReason())
+    signal.addEventListener("abort", this.#onAbort)
+    broker.send(message)
   }
 
   /** The response's body. */
@@ -82,7 +84,7 @@ export class OpenFetch {
         this.#state = "reading"
         return this.#resolve(message)
       case "chunk": {
-        const chunk = this.#environment.fromBase64(message.data)
+        const chunk = this.#options.broker.fromBase64(message.data)
         const reader = this.#readers.shift()
         if (reader === undefined) this.#chunk = chunk
         else {
@@ -96,13 +98,16 @@ export class OpenFetch {
       case "end":
         return this.#finish()
       case "error":
-        return this.#settleFailure(this.#environment.makeError(message.name, message.message))
+        return this.fail(makeError(message.name, message.message))
     }
   }
 
-  /** Fails the request from the guest's side. */
   fail(error: unknown): void {
-    this.#settleFailure(error)
+    if (this.#state === "done") return
+    const wasWaiting = this.#state === "waiting"
+    this.#failure = { error }
+    this.#finish()
+    if (wasWaiting) this.#reject(error)
   }
 
   readonly #onAbort = (): void => {
@@ -111,25 +116,25 @@ export class OpenFetch {
   }
 
   #abortReason(): unknown {
-    return this.#signal?.reason ?? this.#environment.makeError("AbortError", "the request was aborted")
+    return this.#options.signal.reason ?? makeError("AbortError", "the request was aborted")
   }
 
   #tell(op: "pull" | "cancel"): void {
-    if (this.#state !== "done") this.#environment.send(`{"op":"${op}","id":${this.#id}}`)
+    if (this.#state !== "done") this.#options.broker.send(`{"op":"${op}","id":${this.#options.id}}`)
   }
 
   async #sendMore(): Promise<void> {
+    const { broker, id, upload } = this.#options
     try {
-      const chunk = this.#rest ?? (await this.#upload?.next())
+      const chunk = this.#rest ?? (await upload?.next())
       if (this.#state === "done") return
-      if (chunk === undefined) return this.#environment.send(`{"op":"bodyEnd","id":${this.#id}}`)
+      if (chunk === undefined) return broker.send(`{"op":"bodyEnd","id":${id}}`)
       const piece = chunk.length <= maxChunk ? chunk : new Bytes(chunk.buffer, chunk.byteOffset, maxChunk)
       this.#rest =
         piece === chunk
           ? undefined
           : new Bytes(chunk.buffer, chunk.byteOffset + maxChunk, chunk.length - maxChunk)
-      const data = this.#environment.toBase64(piece)
-      this.#environment.send(`{"op":"body","id":${this.#id},"data":"${data}"}`)
+      broker.send(`{"op":"body","id":${id},"data":"${broker.toBase64(piece)}"}`)
     } catch (error) {
       // The plugin's own body stream failed, so the request cannot be completed.
       this.#tell("cancel")
@@ -137,20 +142,13 @@ export class OpenFetch {
     }
   }
 
-  #settleFailure(error: unknown): void {
-    if (this.#state === "done") return
-    const wasWaiting = this.#state === "waiting"
-    this.#failure = { error }
-    this.#finish()
-    if (wasWaiting) this.#reject(error)
-  }
-
   #finish(): void {
     if (this.#state === "done") return
     this.#state = "done"
-    this.#onDone()
-    this.#signal?.removeEventListener("abort", this.#onAbort)
-    this.#upload?.cancel()
+    const { onDone, signal, upload } = this.#options
+    onDone()
+    signal.removeEventListener("abort", this.#onAbort)
+    upload?.cancel()
     for (let reader = this.#readers.shift(); reader !== undefined; reader = this.#readers.shift()) {
       if (this.#failure === undefined) reader.take(undefined)
       else reader.fail(this.#failure.error)

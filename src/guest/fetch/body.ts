@@ -1,14 +1,7 @@
 /** The body of a request or response. It can be read once. */
-import { Bytes, type Environment, parse, tagOf } from "./capturedBuiltIns.ts"
-import {
-  bytesOf,
-  collect,
-  isAsyncIterable,
-  type Source,
-  sourceOfBytes,
-  sourceOfIterable,
-  tee
-} from "./sources.ts"
+import { Bytes, copyOfBytes, parse, tagOf } from "../shared/intrinsics.ts"
+import { decode, encode, Stream } from "./capturedBuiltIns.ts"
+import { collect, isAsyncIterable, type Source, sourceOfBytes, sourceOfIterable, tee } from "./sources.ts"
 
 /** The values that a body can be made from. Any other value is converted to a string. */
 export type BodyInit = string | URLSearchParams | ArrayBuffer | ArrayBufferView | AsyncIterable<unknown>
@@ -48,14 +41,14 @@ const ofBytes = (bytes: Uint8Array, options: ContentOptions = {}): Content =>
   new Content(sourceOfBytes(bytes), { ...options, length: bytes.length })
 
 /** Converts the value that a plugin gave as a body. */
-export const contentOf = (environment: Environment, init: unknown): Content | undefined => {
+export const contentOf = (init: unknown): Content | undefined => {
   if (init === undefined || init === null) return undefined
   if (Content.is(init)) return init
-  const bytes = bytesOf(init)
+  const bytes = copyOfBytes(init)
   if (bytes !== undefined) return ofBytes(bytes)
-  if (isAsyncIterable(init)) return new Content(sourceOfIterable(init, environment.encode), { stream: init })
+  if (isAsyncIterable(init)) return new Content(sourceOfIterable(init), { stream: init })
   const isForm = tagOf(init) === "[object URLSearchParams]"
-  return ofBytes(environment.encode(`${init}`), {
+  return ofBytes(encode(`${init}`), {
     type: isForm ? "application/x-www-form-urlencoded;charset=UTF-8" : "text/plain;charset=UTF-8"
   })
 }
@@ -66,7 +59,6 @@ export let takeContent: (body: Body) => Content | undefined
 export let cloneContent: (body: Body) => Content | undefined
 
 export class Body {
-  readonly #environment: Environment
   #content: Content | undefined
   #stream: object | undefined
   #used = false
@@ -89,8 +81,7 @@ export class Body {
     }
   }
 
-  constructor(environment: Environment, content: Content | undefined) {
-    this.#environment = environment
+  constructor(content: Content | undefined) {
     this.#content = content
     this.#stream = content?.options.stream
   }
@@ -118,7 +109,7 @@ export class Body {
   }
 
   async text(): Promise<string> {
-    return this.#environment.decode(await this.bytes())
+    return decode(await this.bytes())
   }
 
   // Untyped, as on the Web: the caller knows what the JSON holds.
@@ -133,12 +124,11 @@ export class Body {
   }
 
   #makeStream({ next, cancel }: Source): object {
-    const { ReadableStream } = this.#environment
     const pull = (): Promise<Uint8Array | undefined> => {
       this.#used = true
       return next()
     }
-    if (ReadableStream === undefined) {
+    if (Stream === undefined) {
       return {
         [Symbol.asyncIterator]: () => ({
           next: async () => {
@@ -152,7 +142,7 @@ export class Body {
         })
       }
     }
-    return new ReadableStream<Uint8Array>(
+    return new Stream<Uint8Array>(
       {
         pull: async (controller) => {
           const chunk = await pull()

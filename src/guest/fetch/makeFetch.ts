@@ -2,19 +2,13 @@
  * A plugin's `fetch`, the same on every isolation level. The host's broker makes the connections; this side
  * provides the Web's interface.
  */
-import { CapturedPromise, type FetchOptions, makeEnvironment } from "./capturedBuiltIns.ts"
-import { Content, takeContent } from "./body.ts"
-import { Headers, pairsOf } from "./headers.ts"
+import { CapturedPromise } from "./capturedBuiltIns.ts"
+import { Content } from "./body.ts"
+import { Headers } from "./headers.ts"
 import { FetchLine } from "./FetchLine.ts"
+import type { Broker } from "./OpenFetch.ts"
 import { cut, indexOf } from "../shared/intrinsics.ts"
-import {
-  makeMessages,
-  type Request,
-  type RequestConstructor,
-  type RequestInit,
-  type Response,
-  type ResponseConstructor
-} from "./RequestResponse.ts"
+import { fromNetwork, Request, type RequestInit, Response } from "./RequestResponse.ts"
 
 const CapturedError = Error
 const { defineProperty } = Object
@@ -34,15 +28,13 @@ const takeFrames = (error: unknown, from: Error): void => {
   }
 }
 
-export type { FetchOptions, Request, RequestInit, Response }
-
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
 export interface GuestFetch {
   readonly fetch: Fetch
   readonly Headers: typeof Headers
-  readonly Request: RequestConstructor
-  readonly Response: ResponseConstructor
+  readonly Request: typeof Request
+  readonly Response: typeof Response
   /** Takes a message from the host's broker. */
   readonly receive: (json: string) => void
   /** Call this when a run begins or ends: it rejects requests that are still open, because their run is over. */
@@ -51,34 +43,22 @@ export interface GuestFetch {
   readonly active: () => number
 }
 
-/** Makes a guest's `fetch`. Call it before any plugin code runs: it captures the built-ins that it needs. */
-export const makeFetch = (options: FetchOptions): GuestFetch => {
-  const environment = makeEnvironment(options)
-  const { Request, Response, fromNetwork } = makeMessages(environment)
-  const line = new FetchLine(environment)
+/** Makes a guest's `fetch`. */
+export const makeFetch = (broker: Broker): GuestFetch => {
+  const line = new FetchLine(broker)
 
   const fetch: Fetch = async (input, init) => {
     const request = new Request(input, init)
-    const content = takeContent(request)
-    const exchange = line.open(
-      {
-        url: request.url,
-        method: request.method,
-        headers: pairsOf(request.headers),
-        redirect: request.redirect
-      },
-      content,
-      request.signal
-    )
+    const opened = line.open(request)
     // Errors come from the host, when the plugin's frames are no longer on the stack: capture them now.
     const here = new CapturedError("fetch")
     return new CapturedPromise((resolve, reject) => {
-      exchange.start(
-        (head) => resolve(fromNetwork(head, new Content(exchange.source))),
+      opened.start(
+        (head) => resolve(fromNetwork(head, new Content(opened.source))),
         (error) => {
           // An aborted request rejects with the signal's reason, which belongs to the plugin: leave its stack as it
           // is.
-          if (request.signal?.aborted !== true) takeFrames(error, here)
+          if (!request.signal.aborted) takeFrames(error, here)
           reject(error)
         }
       )

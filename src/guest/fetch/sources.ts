@@ -1,22 +1,12 @@
 /** A body as a source of bytes. Each call of `next` returns one chunk. */
-import { Bytes } from "./capturedBuiltIns.ts"
+import { Bytes, copyOfBytes } from "../shared/intrinsics.ts"
+import { encode } from "./capturedBuiltIns.ts"
 
 export interface Source {
   /** The next chunk, or `undefined` at the end. Rejects if the body breaks off. */
   readonly next: () => Promise<Uint8Array | undefined>
   /** Releases the source. `next` is not called again. */
   readonly cancel: (reason?: unknown) => void
-}
-
-type Encode = (text: string) => Uint8Array
-
-/** A copy of the bytes of a buffer or view; `undefined` for any other value. */
-export const bytesOf = (value: unknown): Uint8Array | undefined => {
-  if (ArrayBuffer.isView(value)) {
-    return new Bytes(new Bytes(value.buffer, value.byteOffset, value.byteLength))
-  }
-  if (value instanceof ArrayBuffer) return new Bytes(new Bytes(value))
-  return undefined
 }
 
 export const sourceOfBytes = (bytes: Uint8Array): Source => {
@@ -41,14 +31,14 @@ export const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown>
   isObject(value) && typeof Reflect.get(value, Symbol.asyncIterator) === "function"
 
 /** A source over an async iterable of strings, buffers and views. Starts to iterate at the first `next`. */
-export const sourceOfIterable = (iterable: AsyncIterable<unknown>, encode: Encode): Source => {
+export const sourceOfIterable = (iterable: AsyncIterable<unknown>): Source => {
   let iterator: AsyncIterator<unknown> | undefined
   return {
     next: async () => {
       iterator ??= iterable[Symbol.asyncIterator]()
       const { done, value } = await iterator.next()
       if (done === true) return undefined
-      const bytes = typeof value === "string" ? encode(value) : bytesOf(value)
+      const bytes = typeof value === "string" ? encode(value) : copyOfBytes(value)
       if (bytes === undefined)
         throw new TypeError("a body's chunks must be strings, ArrayBuffers or views of them")
       return bytes

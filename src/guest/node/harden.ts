@@ -9,7 +9,7 @@ import type { GuestConsole } from "./console.ts"
 import { denied } from "./denied.ts"
 import { globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
-import type { Net } from "./nodeFetch.ts"
+import type { GuestFetch } from "../fetch/makeFetch.ts"
 import { replaceStringDecoder } from "./StringDecoder.ts"
 import { TextDecoder } from "./TextDecoder.ts"
 
@@ -225,7 +225,11 @@ const removeTransfers = (): void => {
 }
 
 /** Hardens this isolate. Call it once. */
-export const harden = (console: GuestConsole, facades: ReadonlyMap<string, object>, net: Net): void => {
+export const harden = (
+  console: GuestConsole,
+  facades: ReadonlyMap<string, object>,
+  net: GuestFetch
+): void => {
   sealMessagePorts()
   clearBuffers()
   replaceStringDecoder()

@@ -2,7 +2,7 @@
 import { types } from "node:util"
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import realProcess from "node:process"
-import { apply } from "../shared/intrinsics.ts"
+import { apply, Bytes, copyOfBytes } from "../shared/intrinsics.ts"
 
 export const waitFor = Atomics.wait
 export const store = Atomics.store
@@ -29,10 +29,12 @@ export const whenIdle = (tell: () => void): (() => void) => {
   timer.unref()
   return () => endTimer(timer)
 }
-const { utf8Slice } = Buffer.prototype as Buffer & {
-  // Not in Node's types. `toString` would look it up on a prototype that a plugin can patch.
+const { base64Slice, utf8Slice } = Buffer.prototype as Buffer & {
+  // Not in Node's types. `toString` would look them up on a prototype that a plugin can patch.
+  readonly base64Slice: (start: number, end: number) => string
   readonly utf8Slice: (start: number, end: number) => string
 }
+const { from: bufferFrom } = Buffer
 const { slice } = Uint8Array.prototype
 /** The UTF-8 text of the bytes between two offsets. */
 export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
@@ -40,6 +42,10 @@ export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
 /** A copy of the bytes between two offsets. */
 export const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
   apply(slice, bytes, [from, to])
+
+export const toBase64 = (bytes: Uint8Array): string => apply(base64Slice, bytes, [0, bytes.length])
+export const fromBase64 = (text: string): Uint8Array =>
+  copyOfBytes(bufferFrom(text, "base64")) ?? new Bytes(0)
 
 /** Ends the isolate without an event that a plugin could handle. */
 export const endNow = (code: number): void => {

@@ -6,6 +6,7 @@ import realProcess from "node:process"
 import { describeReason, quote } from "../shared/describe.ts"
 import { encodeReply, noTag } from "../../wire/codec.ts"
 import { type HostLine, ReplyType } from "../../wire/messages.ts"
+import { makeFetch } from "../fetch/makeFetch.ts"
 import { serve } from "../shared/serve.ts"
 import { queueRequests } from "../shared/requestQueue.ts"
 import { makeAudit } from "./audit.ts"
@@ -13,9 +14,17 @@ import { makeConsole } from "./console.ts"
 import { makeFacades } from "./facades.ts"
 import { harden } from "./harden.ts"
 import { prototypeOf } from "../shared/intrinsics.ts"
-import { activeResources, endNow, isNativeError, later, residentMemory, whenIdle } from "./intrinsics.ts"
+import {
+  activeResources,
+  endNow,
+  fromBase64,
+  isNativeError,
+  later,
+  residentMemory,
+  toBase64,
+  whenIdle
+} from "./intrinsics.ts"
 import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
-import { makeNodeFetch } from "./nodeFetch.ts"
 
 const mebibyte = 1024 * 1024
 const { prototype: rangeErrorPrototype } = RangeError
@@ -34,7 +43,11 @@ export const start = (host: HostLine, { confined, ownProcess }: StartOptions): v
   const guestConsole = makeConsole((level, text) =>
     line.post(encodeReply(ReplyType.log, tag, `{"level":"${level}","text":${quote(text)}}`))
   )
-  const net = makeNodeFetch((json) => line.post(encodeReply(ReplyType.net, tag, json)))
+  const net = makeFetch({
+    send: (json) => line.post(encodeReply(ReplyType.net, tag, json)),
+    toBase64,
+    fromBase64
+  })
   const audit = makeAudit(({ capability, what }) =>
     line.post(encodeReply(ReplyType.audit, tag, `{"capability":"${capability}","what":${quote(what)}}`))
   )

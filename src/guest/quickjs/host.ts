@@ -27,6 +27,8 @@ export interface Host {
     fatal: boolean,
     ignoreBOM: boolean
   ) => string | undefined
+  readonly toBase64: (bytes: ArrayBuffer) => string
+  readonly fromBase64: (text: string) => ArrayBuffer
   /** The standard name of an encoding. Throws for an unknown label. */
   readonly encodingName: (label: string) => string
   /**

@@ -57,6 +57,16 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
   const buffer = (bytes: Uint8Array): QuickJSHandle =>
     context.newArrayBuffer(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 
+  const withBytes = (handle: QuickJSHandle | undefined, use: (bytes: Uint8Array) => string): string => {
+    if (handle === undefined) return ""
+    const bytes = context.getArrayBuffer(handle)
+    try {
+      return use(bytes.value)
+    } finally {
+      bytes.dispose()
+    }
+  }
+
   type Functions = {
     readonly [Name in keyof Host]: (...args: ReadonlyArray<QuickJSHandle>) => QuickJSHandle | undefined
   }
@@ -75,16 +85,15 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
     encode: (json) => buffer(new TextEncoder().encode(JSON.parse(text(json)))),
     decode: (bytes, label, fatal, ignoreBOM) => {
       const decoder = new TextDecoder(text(label), { fatal: flag(fatal), ignoreBOM: flag(ignoreBOM) })
-      const view = bytes === undefined ? undefined : context.getArrayBuffer(bytes)
       try {
-        return context.newString(JSON.stringify(decoder.decode(view?.value)))
+        return context.newString(JSON.stringify(withBytes(bytes, (view) => decoder.decode(view))))
       } catch {
         // In fatal mode, and the bytes are invalid.
         return context.undefined
-      } finally {
-        view?.dispose()
       }
     },
+    toBase64: (bytes) => context.newString(withBytes(bytes, (view) => Buffer.from(view).toString("base64"))),
+    fromBase64: (base64) => buffer(Buffer.from(text(base64), "base64")),
     encodingName: (label) => context.newString(new TextDecoder(text(label)).encoding),
     parseUrl: (json) => textOrNothing(parseUrl(text(json))),
     setUrl: (json) => context.newString(setPart(text(json))),

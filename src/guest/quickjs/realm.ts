@@ -12,7 +12,7 @@ import { evaluate } from "./commonjs.ts"
 import { makeConsole } from "./console.ts"
 import { host, Idle } from "./host.ts"
 import { makeProcess } from "./process.ts"
-import { encode } from "./textCoding.ts"
+import { fromBase64, toBase64 } from "./textCoding.ts"
 import { clearTimeout, setTimeout, tick } from "./timers.ts"
 
 let tag = noTag
@@ -23,11 +23,10 @@ const crash = (what: string): void => host.post(encodeReply(ReplyType.crashed, n
 const { process, begin } = makeProcess(logs, (name) =>
   host.post(encodeReply(ReplyType.audit, tag, `{"capability":"env","what":${quote(name)}}`))
 )
-const decoder = new TextDecoder()
 const net = makeFetch({
   send: (json) => host.post(encodeReply(ReplyType.net, tag, json)),
-  encode,
-  decode: (bytes) => decoder.decode(bytes)
+  toBase64,
+  fromBase64
 })
 const { fetch, Headers, Request, Response } = net
 define({ console: logs.console, fetch, Headers, Request, Response, process })

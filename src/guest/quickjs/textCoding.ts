@@ -1,12 +1,16 @@
 /** `TextEncoder`, `TextDecoder`, `atob` and `btoa`. The thread around QuickJS encodes and decodes text. */
-import { fromBase64, toBase64 } from "../fetch/base64.ts"
-import { bytesOf } from "../fetch/sources.ts"
-import { parse } from "../shared/intrinsics.ts"
+import { Bytes, copyOfBytes, parse } from "../shared/intrinsics.ts"
 import { quote } from "../shared/describe.ts"
 import { crossing, host } from "./host.ts"
 
-export const encode = (text: string): Uint8Array<ArrayBuffer> =>
+const encode = (text: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(host.encode(quote(crossing(text, "a text to encode"))))
+
+export const toBase64 = (bytes: Uint8Array): string =>
+  host.toBase64(new Bytes(crossing(bytes, "what is to be encoded")).buffer)
+
+export const fromBase64 = (text: string): Uint8Array =>
+  new Bytes(host.fromBase64(crossing(text, "what is to be decoded")))
 
 export class TextEncoder {
   get encoding(): string {
@@ -91,7 +95,7 @@ export class TextDecoder {
   }
 
   decode(input?: unknown, { stream = false }: { readonly stream?: boolean } = {}): string {
-    const given = input === undefined ? new Uint8Array(0) : bytesOf(input)
+    const given = input === undefined ? new Uint8Array(0) : copyOfBytes(input)
     if (given === undefined) throw new TypeError("only an ArrayBuffer or a view of one can be decoded")
     const all = new Uint8Array(this.#rest.length + given.length)
     all.set(this.#rest)
@@ -127,7 +131,7 @@ export const atob = (text: unknown): string => {
     throw new DOMException("The string to be decoded is not correctly encoded.", "InvalidCharacterError")
   }
   let binary = ""
-  for (const byte of fromBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, "="))) {
+  for (const byte of fromBase64(base64)) {
     binary += String.fromCharCode(byte)
   }
   return binary

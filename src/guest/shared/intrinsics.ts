@@ -7,11 +7,12 @@ import { apply } from "../../wire/intrinsics.ts"
 export { apply, cut, indexOf } from "../../wire/intrinsics.ts"
 export const { keys, getPrototypeOf: prototypeOf } = Object
 const { toString } = Object.prototype
-/** A value's tag, e.g. `[object Map]`. */
-export const tagOf = (value: object): string => apply(toString, value, [])
+/** A value's tag, e.g. `[object Map]`. It identifies a class, even one that this engine does not have. */
+export const tagOf = (value: unknown): string => apply(toString, value, [])
 export const parse = JSON.parse
 export const stringify = JSON.stringify
 export const string = String
+export const Bytes = Uint8Array
 
 const { lastIndexOf: stringLastIndexOf, startsWith: stringStartsWith } = String.prototype
 const { includes: arrayIncludes } = Array.prototype
@@ -34,3 +35,11 @@ const globals = globalThis
  * The number of enumerable globals; assignments create such globals. Counting all globals takes ten times as long.
  */
 export const globalKeys = (): number => keys(globals).length
+
+const { isView } = ArrayBuffer
+const { ArrayBuffer: CapturedBuffer } = globals
+/** A copy of the bytes of a buffer or view; `undefined` for any other value. */
+export const copyOfBytes = (value: unknown): Uint8Array<ArrayBuffer> | undefined => {
+  if (isView(value)) return new Bytes(new Bytes(value.buffer, value.byteOffset, value.byteLength))
+  return value instanceof CapturedBuffer ? new Bytes(new Bytes(value)) : undefined
+}
