@@ -1,14 +1,21 @@
 /**
- * Makes one file of each first code of a guest, from what tsc has written: a spare reads and links one module
- * instead of thirty. ES modules, not CommonJS: there an import of a built-in would be looked up on the module's
- * own object at each use, and some of those objects are a plugin's to change.
+ * Makes one file of the first code of each guest, and one of the code inside QuickJS, from what tsc has written: a
+ * spare reads and links one module instead of thirty. ES modules, not CommonJS: there an import of a built-in would
+ * be looked up on the module's own object at each use, and some of those objects are a plugin's to change.
  */
 import { defineConfig } from "rolldown"
 
-const boot = (name) => ({
-  input: `dist/guest/node/${name}.js`,
+const bundle = (name, options) => ({
+  input: `dist/guest/${name}.js`,
   platform: "node",
-  output: { file: `dist/guest/node/${name}.js`, format: "esm" }
+  ...options,
+  // Plugins see the names of classes.
+  output: { file: `dist/guest/${name}.js`, format: "esm", keepNames: true }
 })
 
-export default defineConfig([boot("bootThread"), boot("bootProcess")])
+export default defineConfig([
+  bundle("node/bootThread"),
+  bundle("node/bootProcess"),
+  bundle("quickjs/bootWasm", { external: [/^(@jitl|quickjs-emscripten)/] }),
+  bundle("quickjs/realm", { platform: "neutral" })
+])

@@ -269,15 +269,11 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         { "plugin.mjs": "import './a.mjs'", "a.mjs": "const a = 1\nconst 1" },
         /SyntaxError.*a\.mjs:2/
       ],
+      ["the guest's own modules", { "plugin.mjs": "import 'agentlip:realm'" }, /agentlip:realm/],
       [
-        "the guest's own modules",
-        { "plugin.mjs": "import 'agentlip:/guest/quickjs/realm.js'" },
-        /agentlip:\/guest\/quickjs\/realm\.js/
-      ],
-      [
-        "the guest's own modules by a CommonJS name",
-        { "plugin.mjs": "import 'agentlip:/guest/quickjs/commonjs.js'" },
-        /commonjs\.js/
+        "the guest's own modules, from CommonJS",
+        { "plugin.mjs": "import './a.cjs'", "a.cjs": "require('agentlip:realm')" },
+        /agentlip:realm/
       ],
       ["a file outside", { "plugin.mjs": "import '../../etc/passwd.mjs'" }, /outside/],
       [

@@ -18,7 +18,7 @@ import { explain, outOfMemoryReason } from "./explain.ts"
 import { Idle } from "./host.ts"
 import { defineHost } from "./hostFunctions.ts"
 import { MemoryImage } from "./MemoryImage.ts"
-import { EngineModules, own, realm } from "./EngineModules.ts"
+import { EngineModules, first, realm } from "./EngineModules.ts"
 import type { CompiledModule, Memory } from "./webAssembly.ts"
 
 /** In bytes. With more, deep nesting overflows the thread's own stack, and the instance is lost. */
@@ -118,7 +118,9 @@ export class Engine {
       }
     })
     this.#over = false
-    this.#context.unwrapResult(this.#context.evalCode(`import "${realm}"`, own, { type: "module" })).dispose()
+    this.#context
+      .unwrapResult(this.#context.evalCode(`import "${realm}"`, first, { type: "module" }))
+      .dispose()
     this.#drain()
     this.#over = true
     if (this.#turn === undefined) throw new Lost("its realm did not start")

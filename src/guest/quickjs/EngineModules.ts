@@ -6,14 +6,13 @@ import { fileURLToPath } from "node:url"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
 import type { ModuleLine, ProblemOrigin } from "../../wire/modules.ts"
 
-/** The scheme of the guest's own modules. Plugins cannot import it. */
-export const own = "agentlip:/"
-const ownFolder = new URL("../../", import.meta.url)
-
-export const realm = `${own}guest/quickjs/realm.js`
-const commonjs = `${own}guest/quickjs/commonjs.js`
+/** The guest's own code, bundled into one file. Plugins cannot import it. */
+export const realm = "agentlip:realm"
+const realmFile = new URL("realm.js", import.meta.url)
+/** The name of the code that imports the realm. */
+export const first = "agentlip:first"
 /** The URL that stands for a refused module. */
-const refused = `${own}refused`
+const refused = "agentlip:refused"
 
 /** A refusal, or a problem with a module. */
 class ModuleProblem extends Error {
@@ -152,10 +151,9 @@ export class EngineModules {
 
   /** The name of a module for QuickJS, which is its URL. */
   normalize(parent: string, specifier: string): string {
-    if (specifier === realm && parent === own) return specifier
-    // The ES module made here for a CommonJS module imports the guest's own module by its full name.
-    if (specifier === commonjs && this.#answered.get(parent)?.format === "commonjs") return specifier
-    if (parent.startsWith(own) && specifier.startsWith(".")) return new URL(specifier, parent).href
+    // The ES module made here for a CommonJS module imports the realm, too.
+    if (specifier === realm && (parent === first || this.#answered.get(parent)?.format === "commonjs"))
+      return specifier
     try {
       return this.resolve(specifier, parent, false).url
     } catch (problem) {
@@ -179,7 +177,7 @@ export class EngineModules {
   /** A module's source as an ES module. `evaluate` runs a CommonJS module and returns the names of its exports. */
   source(url: string, evaluate: (url: string) => ReadonlyArray<string>): string {
     if (url === refused) throw this.#refusal
-    if (url.startsWith(own)) return readFileSync(new URL(url.slice(own.length), ownFolder), "utf8")
+    if (url === realm) return readFileSync(realmFile, "utf8")
     const { format } = this.#found(url)
     const text = this.text(url)
     if (format === "json") return `export default JSON.parse(${JSON.stringify(text)})`
@@ -190,7 +188,7 @@ export class EngineModules {
 /** The ES module that re-exports a CommonJS module. */
 const counterpart = (url: string, names: ReadonlyArray<string>): string =>
   [
-    `import { exportsOf } from ${JSON.stringify(commonjs)}`,
+    `import { exportsOf } from "${realm}"`,
     `const it = exportsOf(${JSON.stringify(url)})`,
     ...names.map((name, index) => `const e${index} = it[${JSON.stringify(name)}]`),
     `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`

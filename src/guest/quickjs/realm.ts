@@ -8,12 +8,15 @@ import { makeFetch } from "../fetch/makeFetch.ts"
 import { encodeReply, noTag } from "../../wire/codec.ts"
 import { ReplyType } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
-import { evaluate } from "./commonjs.ts"
+import { evaluate, exportsOf } from "./commonjs.ts"
 import { makeConsole } from "./console.ts"
 import { host, Idle } from "./host.ts"
 import { makeProcess } from "./process.ts"
 import { fromBase64, toBase64 } from "./textCoding.ts"
 import { clearTimeout, setTimeout, tick } from "./timers.ts"
+
+/** For the ES modules that re-export CommonJS modules. */
+export { exportsOf }
 
 let tag = noTag
 const logs = makeConsole((level, text) =>
