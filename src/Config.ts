@@ -52,7 +52,18 @@ export interface PluginEntry
   readonly enabled?: boolean
 }
 
-/** What a config file exports as its default. */
+/**
+ * What a config file exports as its default.
+ *
+ * @example
+ * ```ts
+ * import type { AgentlipConfig } from "@agentlip/plugin-runtime"
+ *
+ * export default {
+ *   linkifiers: [{ name: "urls", modulePath: "@agentlip/plugins/url-linkifier", timeout: "2 seconds" }]
+ * } satisfies AgentlipConfig
+ * ```
+ */
 export interface AgentlipConfig {
   readonly linkifiers?: ReadonlyArray<PluginEntry>
   readonly extractors?: ReadonlyArray<PluginEntry>
@@ -70,21 +81,6 @@ export interface AgentlipConfig {
     readonly keepEvents?: number
   }
 }
-
-/**
- * Types a config file; returns what it is given. `satisfies AgentlipConfig` with a type import does the same
- * without loading the library.
- *
- * @example
- * ```ts
- * import { defineConfig } from "@agentlip/plugin-runtime"
- *
- * export default defineConfig({
- *   linkifiers: [{ name: "urls", modulePath: "@agentlip/plugins/url-linkifier", timeout: "2 seconds" }]
- * })
- * ```
- */
-export const defineConfig = (config: AgentlipConfig): AgentlipConfig => config
 
 /** A spec of one of the kinds a config file can name. */
 export type ConfiguredSpec = PluginSpec<typeof linkifier> | PluginSpec<typeof extractor>

@@ -228,7 +228,7 @@ export class StaleOutput extends Schema.TaggedError<StaleOutput>("@agentlip/plug
   }
 }
 
-/** One problem of a config file: its place (`linkifiers[0].timeout`), and what to do about it. */
+/** One problem of a spec or a config file: its place (`linkifiers[0].timeout`; empty: the whole), and what is wrong there. */
 export const ConfigProblem = Schema.Struct({ path: Schema.String, problem: Schema.String })
 export type ConfigProblem = typeof ConfigProblem.Type
 

@@ -21,8 +21,8 @@ export type { EndedRun, OutcomeLabel, RunOutcome } from "./telemetry/Counts.ts"
 export type { Quantiles } from "./telemetry/Latencies.ts"
 export type { BreakerLabel, IsolateCounts } from "./telemetry/Registry.ts"
 
-/** How many errors are kept per plugin. */
-export const maxLastErrors = 10
+/** Errors kept of each plugin. */
+const maxLastErrors = 10
 
 /** An error of a plugin, and when it was. */
 export interface PastError {

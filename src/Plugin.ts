@@ -6,9 +6,8 @@
  * of its output follows from the kind.
  */
 import { Duration, Option, Result, Schema } from "effect"
-import type { CodePlace } from "./Errors.ts"
-import { type PrepareError, unprepared } from "./PrepareError.ts"
-import { problemsOf, type SpecProblem } from "./spec/problems.ts"
+import type { CodePlace, ConfigProblem } from "./Errors.ts"
+import { problemsOf } from "./spec/problems.ts"
 import {
   type breaker,
   contradictions,
@@ -20,19 +19,17 @@ import {
 } from "./spec/settings.ts"
 import { type Given, isObject, text, type Values } from "./spec/values.ts"
 
-export { maxMemory, maxOutputDepth } from "./spec/settings.ts"
-
 const Trimmed = Schema.String.check(
   Schema.makeFilter((text) => text.trim().length > 0 || "a string that is not blank")
 )
 
-const isPlainObject = (value: unknown): value is { readonly [key: string]: Schema.Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /**
  * An object of JSON values. Its depth and size are limited when the text is parsed, so only the top is checked here.
  */
-const JsonObject = Schema.declare(isPlainObject, { expected: "a plain object" })
+const JsonObject = Schema.declare(
+  (value): value is { readonly [key: string]: Schema.Json } => isObject(value),
+  { expected: "a plain object" }
+)
 
 /** The message that a plugin runs on. */
 export const Message = Schema.Struct({
@@ -152,15 +149,6 @@ export interface BreakerPolicy extends Values<typeof breaker> {}
 /** The limits of a run. Every limit is enforced. */
 export interface Limits extends Values<typeof limits>, Partial<Values<typeof optionalLimits>> {}
 
-/** `"plugin"`: isolates stay warm for their plugin. `"never"`: a fresh isolate for each run. */
-export type Reuse = (typeof settings.reuse)["Type"]
-
-/** Whether a process runs in a bubblewrap sandbox. `"auto"`: if bubblewrap is installed and works. */
-export type Sandbox = (typeof settings.sandbox)["Type"]
-
-/** `"audit"`: uses without a grant are allowed and logged. The hub's own folder stays closed. */
-export type Enforcement = (typeof settings.enforcement)["Type"]
-
 /** The settings of a configured plugin. */
 export interface PluginSettings extends Values<typeof settings>, Partial<Values<typeof optionalSettings>> {
   readonly limits: Limits
@@ -260,19 +248,13 @@ const decodeSpec = Schema.decodeUnknownResult(
 )
 
 /** All problems of a spec that was made in code, each with its place. */
-export const specProblems = (given: PluginSpec): ReadonlyArray<SpecProblem> => {
+export const specProblems = (given: PluginSpec): ReadonlyArray<ConfigProblem> => {
   const { unresolved: _, ...spec } = given
   const decoded = decodeSpec(spec)
   return [
     ...(Result.isFailure(decoded) ? problemsOf(spec, decoded.failure.issue) : []),
     ...contradictions(spec)
   ]
-}
-
-/** Checks a spec that was made in code. Fails with all its problems in one line. */
-export const checkSpec = (spec: PluginSpec): Result.Result<void, PrepareError> => {
-  const problems = specProblems(spec).map(({ path, problem }) => `${path}: ${problem}`)
-  return problems.length === 0 ? Result.void : Result.fail(unprepared(problems.join("; ")))
 }
 
 // oxlint-disable typescript/no-explicit-any -- matched, never used: the kind's parameters go both ways

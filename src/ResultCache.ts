@@ -56,11 +56,6 @@ export class ResultCache extends Context.Service<
    */
   static readonly layerMemory = (bounds: CacheBounds = {}): Layer.Layer<ResultCache> =>
     Layer.sync(ResultCache, () => makeMemory(bounds))
-
-  /** Keeps nothing. */
-  static readonly layerNone: Layer.Layer<ResultCache> = Layer.sync(ResultCache, () =>
-    makeMemory({ entries: 0, bytes: 0 })
-  )
 }
 
 const makeMemory = ({ entries = 10_000, bytes = 32 * 2 ** 20 }: CacheBounds): ResultCache["Service"] => {

@@ -7,7 +7,7 @@ import { exitOf, flatMapNow, successOf } from "./exits.ts"
 import { makeInputEncoder } from "./Input.ts"
 import { metricsLayer, outcomeOf, PluginMetrics, type PluginStats } from "./Metrics.ts"
 import { makeOutputDecoder } from "./Output.ts"
-import { checkSpec, type InputOf, type OutputOf, type PluginSpec } from "./Plugin.ts"
+import { type InputOf, type OutputOf, type PluginSpec, specProblems } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
 import { type Asked, type GuardedRun, type Plugin, Run, type RunCircuit, runId } from "./Run.ts"
 import { isTraced, withRunSpan } from "./telemetry/tracing.ts"
@@ -88,8 +88,8 @@ export class PluginRuntime extends Context.Service<
       return made
     }
     const prepare = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
-      const checked = checkSpec(spec)
-      const problem = Result.isFailure(checked) ? { reason: checked.failure.message } : spec.unresolved
+      const problems = specProblems(spec).map(({ path, problem }) => `${path}: ${problem}`)
+      const problem = problems.length > 0 ? { reason: problems.join("; ") } : spec.unresolved
       if (problem !== undefined) {
         return Effect.fail(new LoadError({ plugin: spec.name, modulePath: spec.modulePath, ...problem }))
       }

@@ -6,13 +6,12 @@ export * from "./CircuitBreaker.ts"
 export { codeFrame, frameAt } from "./codeFrame.ts"
 export { IsolationLevel } from "./Capabilities.ts"
 export { grantsSnippet } from "./capabilities/declared.ts"
-export { checkEngine, type EngineNotice, engineWarning, noticeText } from "./capabilities/engines.ts"
+export { checkEngine, engineWarning } from "./capabilities/engines.ts"
 export * from "./Config.ts"
 export * from "./Errors.ts"
 export { Grants } from "./Grants.ts"
 export type { PluginInfo } from "./wire/messages.ts"
 export {
-  maxLastErrors,
   type OutcomeLabel,
   type PastError,
   type PluginReport,

@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
-import { defineConfig, loadConfig, type LoadConfigOptions } from "../src/Config.ts"
+import { type AgentlipConfig, loadConfig, type LoadConfigOptions } from "../src/Config.ts"
 import { ConfigError, type ConfigProblem } from "../src/Errors.ts"
 import { extractor, linkifier, makeSpec } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
@@ -194,13 +194,13 @@ describe("a config that is right", () => {
     )
   })
 
-  it("is typed by defineConfig, which returns what it is given", () => {
-    const config = { linkifiers: [{ name: "a", modulePath: "./a.ts", timeout: "2 seconds" }] } as const
-    assert.strictEqual(defineConfig(config), config)
+  it("has a type that refuses unknown keys and times (the compiler checks this)", () => {
+    const typed = ({ linkifiers = [] }: AgentlipConfig) => linkifiers.length
+    assert.strictEqual(typed({ linkifiers: [{ name: "a", modulePath: "./a.ts", timeout: "2 seconds" }] }), 1)
     // @ts-expect-error -- "soon" is no duration
-    defineConfig({ linkifiers: [{ name: "a", modulePath: "./a.ts", timeout: "soon" }] })
+    assert.strictEqual(typed({ linkifiers: [{ name: "a", modulePath: "./a.ts", timeout: "soon" }] }), 1)
     // @ts-expect-error -- an unknown key
-    defineConfig({ linkifiers: [{ name: "a", modulePath: "./a.ts", timeoutMs: 5 }] })
+    assert.strictEqual(typed({ linkifiers: [{ name: "a", modulePath: "./a.ts", timeoutMs: 5 }] }), 1)
   })
 })
 

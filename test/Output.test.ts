@@ -11,10 +11,10 @@ import {
   linkifier,
   makeKind,
   makeSpec,
-  maxAttachmentBytes,
-  maxOutputDepth
+  maxAttachmentBytes
 } from "../src/Plugin.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
+import { maxOutputDepth } from "../src/spec/settings.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
 import { messageOf } from "./fixtures/library/message.ts"
 

@@ -108,15 +108,6 @@ describe("ResultCache: what is kept", () => {
     }).pipe(Effect.provide(ResultCache.layerMemory()))
   )
 
-  it.effect("nothing is by layerNone", () =>
-    Effect.gen(function* () {
-      const { run, results } = yield* harness
-      yield* run(specOf(), "{}")
-      yield* run(specOf(), "{}")
-      assert.deepStrictEqual(results, ["miss", "miss"])
-    }).pipe(Effect.provide(ResultCache.layerNone))
-  )
-
   it("is bounded by entries and bytes; what was not asked for longest goes first", () => {
     const few = new Lru(2, 1e6)
     few.set("a", "1")

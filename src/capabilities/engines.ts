@@ -1,161 +1,116 @@
 /**
- * Versions of Node with known holes in what holds plugins: the one table that levels, `agentlip doctor`, the
- * `engines` of the packages and docs/security.md go by.
+ * Versions of Node with known holes. Isolation levels, `agentlip doctor`, the `engines` of the packages and
+ * docs/capabilities.md all use this one table.
  */
 import { Result } from "effect"
 import { type PrepareError, unprepared } from "../PrepareError.ts"
 
-/** What is broken in Node's permissions or decoders, where it is fixed, and what that means here. */
+/** A known hole in Node's permissions or decoders. */
 export interface Hole {
   readonly what: string
   /**
-   * By release line: the first version without it. A newer line than the last one named never had it or has it fixed;
-   * a line between that is not named has it for good.
+   * The first version without it, of each release line; oldest first. Newer lines do not have it. A line between that is
+   * not named never gets the fix.
    */
-  readonly fixedIn: { readonly [line: number]: string }
-  /** Whose plugins it would let out: those levels are refused. None: see `heldBy`. */
-  readonly letsOut: ReadonlyArray<"thread" | "process">
-  /** What of this library's own stands in its way. */
+  readonly fixedIn: ReadonlyArray<string>
+  /** What in this library closes it. Absent if nothing does: then threads and processes are refused. */
   readonly heldBy?: string
 }
 
-/** Oldest line first; a line that is not named below 24 has no permissions worth the name. */
+/** Node before 24 has no permissions that could hold a plugin. */
 export const holes: ReadonlyArray<Hole> = [
   {
     what: "a grant of /a can also grant /ab, at a fork of Node's tree of paths",
-    fixedIn: { 24: "24.18.1", 26: "26.5.1" },
-    letsOut: ["thread", "process"]
+    fixedIn: ["24.18.1", "26.5.1"]
   },
   {
     what: "relative links lead out of a granted folder",
-    fixedIn: { 24: "24.13.0", 25: "25.3.0" },
-    letsOut: [],
+    fixedIn: ["24.13.0", "25.3.0"],
     heldBy: "a plugin has no function that makes a link"
   },
   {
     what: "futimes changes files without a grant",
-    fixedIn: { 24: "24.13.0", 25: "25.3.0" },
-    letsOut: [],
+    fixedIn: ["24.13.0", "25.3.0"],
     heldBy: "a plugin has no function that takes a file descriptor"
   },
   {
     what: "FileHandle changes modes and times without a grant",
-    fixedIn: { 24: "24.17.0", 26: "26.3.1" },
-    letsOut: [],
+    fixedIn: ["24.17.0", "26.3.1"],
     heldBy: "a plugin has no FileHandle"
   },
   {
-    // Permissions of Node 24 do not speak of the network at all: nothing is relied on there.
+    // Permissions of Node 24 do not cover the network at all, and nothing here relies on them for it.
     what: "Unix sockets are reached without a grant",
-    fixedIn: { 24: "24.0.0", 26: "26.3.1" },
-    letsOut: [],
+    fixedIn: ["24.0.0", "26.3.1"],
     heldBy: "a plugin has no sockets; the host's broker connects for it"
   },
   {
     what: "process.report writes files without a grant",
-    fixedIn: { 24: "24.18.1", 26: "26.5.1" },
-    letsOut: [],
+    fixedIn: ["24.18.1", "26.5.1"],
     heldBy: "a plugin's process has no report"
   },
   {
     what: "trace_events writes files without a grant",
-    fixedIn: { 24: "24.18.1", 26: "26.5.1" },
-    letsOut: [],
+    fixedIn: ["24.18.1", "26.5.1"],
     heldBy: "node:trace_events is not among a plugin's modules"
   },
   {
     what: "realpathSync tells whether a file exists without a grant",
-    fixedIn: { 24: "24.22.1", 26: "26.12.1" },
-    letsOut: [],
+    fixedIn: ["24.22.1", "26.12.1"],
     heldBy: "every path is judged before Node sees it"
   },
   {
     what: "the Brotli decoder writes out of bounds",
-    fixedIn: { 24: "24.22.1", 26: "26.12.1" },
-    letsOut: [],
+    fixedIn: ["24.22.1", "26.12.1"],
     heldBy: "a plugin has no decoder, and the broker does not ask servers for Brotli"
   }
 ]
 
-const partsOf = (version: string): readonly [number, number, number] => {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number)
-  return [major, minor, patch]
-}
+/** A number that grows with the version. */
+const order = (version: string): number =>
+  version.split(/[.-]/, 3).reduce((number, part) => number * 1_000 + Number(part), 0)
 
-/** Whether `a` is `b` or newer; both `major.minor.patch`. */
-const isAtLeast = (a: string, b: string): boolean => {
-  const [left, right] = [partsOf(a), partsOf(b)]
-  for (const [at, part] of left.entries()) {
-    const other = right[at] ?? 0
-    if (part !== other) return part > other
-  }
-  return true
-}
-
-const linesOf = (fixedIn: Hole["fixedIn"]): ReadonlyArray<number> =>
-  Object.keys(fixedIn)
-    .map(Number)
-    .toSorted((a, b) => a - b)
+const lineOf = (version: string): number => Number.parseInt(version, 10)
 
 const isFixed = (version: string, { fixedIn }: Hole): boolean => {
-  const [line] = partsOf(version)
-  const fix = fixedIn[line]
-  return fix === undefined ? line > Math.max(...linesOf(fixedIn)) : isAtLeast(version, fix)
+  const line = lineOf(version)
+  const fix = fixedIn.find((fix) => lineOf(fix) === line)
+  return fix === undefined ? line > Math.max(...fixedIn.map(lineOf)) : order(version) >= order(fix)
 }
 
 /** The holes of a version of Node. */
 export const holesOf = (version: string): ReadonlyArray<Hole> =>
   holes.filter((hole) => !isFixed(version, hole))
 
-/** By release line: the first version in which none of some holes is open. */
+/** The first version of each release line that has none of some holes. */
 const firstWithout = (some: ReadonlyArray<Hole>): ReadonlyArray<string> => {
-  const lines = new Set(some.flatMap(({ fixedIn }) => linesOf(fixedIn)))
-  return [...lines]
-    .toSorted((a, b) => a - b)
-    .flatMap((line) => {
-      const fixes = some.map(
-        ({ fixedIn }) => fixedIn[line] ?? (line > Math.max(...linesOf(fixedIn)) ? `${line}.0.0` : undefined)
-      )
-      return fixes.includes(undefined)
-        ? []
-        : [
-            fixes.reduce<string>(
-              (newest, fix) => (isAtLeast(fix ?? "", newest) ? (fix ?? "") : newest),
-              "0.0.0"
-            )
-          ]
-    })
+  const sound = some
+    .flatMap(({ fixedIn }) => fixedIn)
+    .filter((version) => some.every((hole) => isFixed(version, hole)))
+    .toSorted((a, b) => order(a) - order(b))
+  return sound.filter((version, at) => at === 0 || lineOf(version) !== lineOf(sound[at - 1] ?? ""))
 }
 
 /** The oldest supported version of each release line. */
-export const floors = firstWithout(holes.filter(({ letsOut }) => letsOut.length > 0))
+export const floors = firstWithout(holes.filter(({ heldBy }) => heldBy === undefined))
 /** The oldest version of each release line without any known hole. */
 export const sound = firstWithout(holes)
 
 /** The floors as a range of versions, for the `engines` of a package.json. */
 export const range = floors
-  .map((floor, at) => (at === floors.length - 1 ? `>=${floor}` : `>=${floor} <${partsOf(floor)[0] + 1}`))
+  .map((floor, at) => (at === floors.length - 1 ? `>=${floor}` : `>=${floor} <${lineOf(floor) + 1}`))
   .join(" || ")
 
 /** `Node 24.18.1 or 26.5.1, or newer` */
 export const toInstall = (versions: ReadonlyArray<string> = floors): string =>
   `Node ${versions.join(" or ")}, or newer`
 
-/** What is to be said of a version of Node, and what to do about it. */
-export interface EngineNotice {
-  readonly what: string
-  readonly remedy: string
-}
-
-/** `what; remedy` */
-export const noticeText = ({ what, remedy }: EngineNotice): string => `${what}; ${remedy}`
-
 /** Checks that a level can hold plugins on a version of Node. */
 export const checkEngine = (
   level: "thread" | "process",
   version: string
 ): Result.Result<void, PrepareError> => {
-  const open = holesOf(version).filter(({ letsOut }) => letsOut.includes(level))
+  const open = holesOf(version).filter(({ heldBy }) => heldBy === undefined)
   if (open.length === 0) return Result.void
   const known = open.map(({ what }) => what).join(", and ")
   return Result.fail(
@@ -166,13 +121,13 @@ export const checkEngine = (
   )
 }
 
-/** What an operator should know of a version of Node on which plugins are held all the same; `undefined` if nothing. */
-export const engineWarning = (version: string): EngineNotice | undefined => {
+/** What an operator should know about a version of Node that holds plugins despite known holes; `undefined` if nothing. */
+export const engineWarning = (version: string): PrepareError | undefined => {
   const open = holesOf(version)
   if (open.length === 0) return undefined
   const known = open.map(({ what, heldBy }) => `${what} (${heldBy ?? "refused"})`).join(", ")
-  return {
-    what: `Node ${version} has known holes that this library closes by itself: ${known}`,
-    remedy: `install ${toInstall(sound)}`
-  }
+  return unprepared(
+    `Node ${version} has known holes that this library closes by itself: ${known}`,
+    `install ${toInstall(sound)}`
+  )
 }

@@ -1,13 +1,7 @@
 /** Turns a schema's issues into problems for people: where, what is wrong, what to write. */
 import { Duration, SchemaAST, SchemaIssue } from "effect"
+import type { ConfigProblem } from "../Errors.ts"
 import { pathText, shown } from "../text.ts"
-
-/** One thing that is wrong with a spec or with a config file. */
-export interface SpecProblem {
-  /** For example `limits.memory`; empty if it is about the whole. */
-  readonly path: string
-  readonly problem: string
-}
 
 type Path = ReadonlyArray<PropertyKey>
 
@@ -70,7 +64,11 @@ const found = (root: unknown, path: Path): string => {
 }
 
 /** Every problem of `issue`, found while `root` was decoded. */
-export const problemsOf = (root: unknown, issue: SchemaIssue.Issue, path: Path = []): Array<SpecProblem> => {
+export const problemsOf = (
+  root: unknown,
+  issue: SchemaIssue.Issue,
+  path: Path = []
+): Array<ConfigProblem> => {
   switch (issue._tag) {
     case "Pointer":
       return problemsOf(root, issue.issue, [...path, ...issue.path])

@@ -6,8 +6,8 @@
  */
 import { Duration, Effect, Schema } from "effect"
 import { IsolationLevel } from "../Capabilities.ts"
+import type { ConfigProblem } from "../Errors.ts"
 import { Grants } from "../Grants.ts"
-import type { SpecProblem } from "./problems.ts"
 import { anyTime, integrity, isObject, jsonObject, positive, positiveTime } from "./values.ts"
 
 /** A value that is `initial` if nothing is said. */
@@ -170,7 +170,7 @@ export const Settings = Schema.Struct({
 })
 
 /** Rules between settings. They look at raw values, so that a mistake elsewhere does not hide theirs. */
-export const contradictions = (spec: { readonly [key: string]: unknown }): ReadonlyArray<SpecProblem> => {
+export const contradictions = (spec: { readonly [key: string]: unknown }): ReadonlyArray<ConfigProblem> => {
   if (spec["cache"] !== true) return []
   const grants = isObject(spec["grants"]) ? spec["grants"] : {}
   const granted = Object.entries(grants).filter(([, given]) => Array.isArray(given) && given.length > 0)

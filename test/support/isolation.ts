@@ -1,7 +1,7 @@
 /** The isolation levels that the contract suite and the zoo are run on. A new level joins by a line here. */
 import { Layer } from "effect"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
-import type { AnyKind, PluginSpec, PluginSpecOptions, Reuse } from "../../src/Plugin.ts"
+import type { AnyKind, PluginSpec, PluginSpecOptions } from "../../src/Plugin.ts"
 import { makeSpec } from "../../src/Plugin.ts"
 import type { IsolationLevel } from "../../src/Capabilities.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
@@ -10,7 +10,7 @@ import { WorkerLayer, type WorkerOptions } from "../../src/WorkerLayer.ts"
 export interface Level {
   readonly name: string
   readonly isolation: IsolationLevel
-  readonly reuse: Reuse
+  readonly reuse: PluginSpec["reuse"]
 }
 
 export const levels: ReadonlyArray<Level> = [

@@ -4,7 +4,7 @@ import { Effect, Logger, ManagedRuntime, Result, Schedule } from "effect"
 import * as fs from "node:fs"
 import { vi } from "vitest"
 import type { IsolationLevel } from "../../../src/Capabilities.ts"
-import { linkifier, type Reuse } from "../../../src/Plugin.ts"
+import { linkifier, type PluginSpec } from "../../../src/Plugin.ts"
 import { CircuitBreaker } from "../../../src/CircuitBreaker.ts"
 import type { PluginErrorCode } from "../../../src/Errors.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
@@ -132,7 +132,7 @@ const met = (rogue: Rogue) => (rogue.open === undefined ? it : it.fails)
 /** Defines the tests of the whole zoo on a level, of isolates that are reused or of those that are not, or both. */
 export const zooOn = (
   isolation: IsolationLevel,
-  reuses: ReadonlyArray<Reuse> = ["plugin", "never"]
+  reuses: ReadonlyArray<PluginSpec["reuse"]> = ["plugin", "never"]
 ): void => {
   let world: World
   beforeAll(async () => {

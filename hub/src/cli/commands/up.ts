@@ -1,5 +1,5 @@
 /** `agentlip up`: runs the hub of a workspace until it is stopped. */
-import { engineWarning, loadConfig, noticeText } from "@agentlip/plugin-runtime"
+import { engineWarning, loadConfig } from "@agentlip/plugin-runtime"
 import { Console, Duration, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { HttpServer } from "effect/http"
@@ -53,7 +53,7 @@ const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
   if (known === undefined) return
   yield* format === "text"
     ? Console.log(`Note: Node ${node} has known holes that Agentlip closes itself; see agentlip doctor.`)
-    : Effect.logWarning(noticeText(known))
+    : Effect.logWarning(known.message)
 })
 
 const configSource = (workspace: string, file: string | undefined): string =>

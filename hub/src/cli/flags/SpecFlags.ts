@@ -2,7 +2,6 @@
 import {
   type ConfiguredSpec,
   defaultSettings,
-  type Enforcement,
   extractor,
   type Grants,
   type IsolationLevel,
@@ -87,7 +86,7 @@ export interface SpecFlags {
   readonly write: ReadonlyArray<string>
   readonly net: ReadonlyArray<string>
   readonly env: ReadonlyArray<string>
-  readonly enforcement: Option.Option<Enforcement>
+  readonly enforcement: Option.Option<ConfiguredSpec["enforcement"]>
 }
 
 /** Reads a file, or fails with the reason. */
