@@ -4,17 +4,12 @@
  * one keeps its state private.
  */
 import { StringDecoder } from "node:string_decoder"
+import { incompleteUtf16, incompleteUtf8, utf8Length } from "../shared/incompleteText.ts"
 import { apply } from "../shared/intrinsics.ts"
 
-/** The incomplete character at the end of a decoder's input. */
-interface Pending {
-  bytes: Buffer
-  /** How many bytes complete the character. */
-  missing: number
-}
-
 const { get, set, delete: remove } = WeakMap.prototype
-const pendings = new WeakMap<object, Pending>()
+/** The incomplete characters at the ends of the decoders' inputs. */
+const pendings = new WeakMap<object, Buffer>()
 const { toString } = Buffer.prototype
 const { from, concat, isBuffer } = Buffer
 const empty = from([])
@@ -31,59 +26,46 @@ const bytesOf = (given: unknown): Buffer => {
   )
 }
 
-/** The length in bytes of the UTF-8 character that starts with `first`; 1 if no character starts with it. */
-const lengthOf = (first: number): number => (first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4)
+/** How many bytes at the end belong to an incomplete character. */
+const incomplete = (bytes: Buffer, encoding: string): number => {
+  if (encoding === "utf8") return incompleteUtf8(bytes)
+  if (encoding === "utf16le") return incompleteUtf16(bytes, false)
+  return encoding === "base64" || encoding === "base64url" ? bytes.length % 3 : 0
+}
 
-/** How many bytes at the end belong to an incomplete character, and how many bytes it lacks. */
-const endOf = (bytes: Buffer, encoding: string): readonly [kept: number, missing: number] => {
-  const { length } = bytes
-  if (encoding === "utf8") {
-    for (let back = 1; back <= 3 && back <= length; back++) {
-      const byte = bytes[length - back] ?? 0
-      if ((byte & 0xc0) === 0x80) continue
-      const missing = lengthOf(byte) - back
-      return missing > 0 ? [back, missing] : [0, 0]
-    }
-    return [0, 0]
-  }
-  if (encoding === "utf16le") {
-    const odd = length % 2
-    const isHigh = length - odd >= 2 && ((bytes[length - odd - 1] ?? 0) & 0xfc) === 0xd8
-    return isHigh ? [2 + odd, 2 - odd] : [odd, odd]
-  }
-  const rest = encoding === "base64" || encoding === "base64url" ? length % 3 : 0
-  return rest === 0 ? [0, 0] : [rest, 3 - rest]
+/** How many bytes a pending character has when it is complete. */
+const completeLength = (bytes: Buffer, encoding: string): number => {
+  if (bytes.length === 0) return 0
+  if (encoding === "utf8") return utf8Length(bytes[0] ?? 0)
+  return encoding !== "utf16le" ? 3 : bytes.length < 2 ? 2 : 4
 }
 
 /** Read by name, because Node's types lack `encoding`. */
 const encodingOf = (decoder: object): string => `${Reflect.get(decoder, "encoding")}`
 
+const pendingOf = (decoder: object): Buffer => apply(get, pendings, [decoder]) ?? empty
+
 const write = (decoder: StringDecoder, given: unknown): string => {
   if (typeof given === "string") return given
-  const before: Pending | undefined = apply(get, pendings, [decoder])
-  const now = bytesOf(given)
-  const bytes = before === undefined ? now : concat([before.bytes, now])
+  const before = pendingOf(decoder)
+  const bytes = before === empty ? bytesOf(given) : concat([before, bytesOf(given)])
   const encoding = encodingOf(decoder)
-  const [kept, missing] = endOf(bytes, encoding)
+  const kept = incomplete(bytes, encoding)
   const cut = bytes.length - kept
   if (kept === 0) apply(remove, pendings, [decoder])
-  else apply(set, pendings, [decoder, { bytes: from(bytes.subarray(cut)), missing }])
+  else apply(set, pendings, [decoder, from(bytes.subarray(cut))])
   return text(bytes.subarray(0, cut), encoding)
 }
 
 const end = (decoder: StringDecoder, given: unknown): string => {
   const head = given === undefined ? "" : write(decoder, given)
-  const left: Pending | undefined = apply(get, pendings, [decoder])
-  if (left === undefined) return head
+  const left = pendingOf(decoder)
   apply(remove, pendings, [decoder])
   const encoding = encodingOf(decoder)
   // Drop an odd last byte: UTF-16 needs two.
-  const odd = encoding === "utf16le" ? left.bytes.length % 2 : 0
-  return head + text(left.bytes.subarray(0, left.bytes.length - odd), encoding)
+  const odd = encoding === "utf16le" ? left.length % 2 : 0
+  return head + text(left.subarray(0, left.length - odd), encoding)
 }
-
-const pendingOf = (decoder: object): Pending =>
-  apply(get, pendings, [decoder]) ?? { bytes: empty, missing: 0 }
 
 /** Replaces the methods of all decoders with methods that do not call native code. */
 export const replaceStringDecoder = (): void => {
@@ -100,15 +82,15 @@ export const replaceStringDecoder = (): void => {
     },
     get lastChar(): Buffer {
       const last = Buffer.alloc(4)
-      pendingOf(this).bytes.copy(last)
+      pendingOf(this).copy(last)
       return last
     },
     get lastNeed(): number {
-      return pendingOf(this).missing
+      const bytes = pendingOf(this)
+      return completeLength(bytes, encodingOf(this)) - bytes.length
     },
     get lastTotal(): number {
-      const { bytes, missing } = pendingOf(this)
-      return bytes.length + missing
+      return completeLength(pendingOf(this), encodingOf(this))
     }
   })
   for (const name of Object.keys(methods)) {

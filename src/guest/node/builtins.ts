@@ -13,23 +13,17 @@ import * as stringDecoder from "node:string_decoder"
 import * as timers from "node:timers"
 import * as url from "node:url"
 import * as util from "node:util"
+import { names } from "../shared/names.ts"
 import { TextDecoder } from "./TextDecoder.ts"
 
 /** Modules that are safe as a whole. The record has no prototype that a plugin could patch. */
-export const harmless: { readonly [name: string]: true } = Object.assign(Object.create(null), {
-  assert: true,
-  "assert/strict": true,
-  path: true,
-  "path/posix": true,
-  "path/win32": true,
-  punycode: true,
-  querystring: true,
-  "stream/promises": true,
-  "timers/promises": true,
-  "util/types": true
-})
-
-const names = (text: string): ReadonlyArray<string> => text.trim().split(/\s+/)
+export const harmless: { readonly [name: string]: true } = Object.assign(
+  Object.create(null),
+  Object.fromEntries(
+    names(`assert assert/strict path path/posix path/win32 punycode querystring stream/promises timers/promises
+      util/types`).map((name) => [name, true])
+  )
+)
 
 /** The members that a plugin gets, by module. */
 const members = {

@@ -8,7 +8,7 @@ import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import { cut } from "../shared/intrinsics.ts"
-import { looksLikeVariable } from "../shared/variableNames.ts"
+import { looksLikeVariable, names } from "../shared/names.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { denied } from "./denied.ts"
@@ -87,9 +87,9 @@ const cryptoFacade = {
   getRandomValues: (array: Uint8Array<ArrayBuffer>) => crypto.webcrypto.getRandomValues(array)
 }
 
-const subtleMethods =
-  `decrypt deriveBits deriveKey digest encrypt exportKey generateKey importKey sign unwrapKey verify
-  wrapKey`.split(/\s+/)
+const subtleMethods = names(`
+  decrypt deriveBits deriveKey digest encrypt exportKey generateKey importKey sign unwrapKey verify wrapKey
+`)
 
 /** A `crypto.subtle` that rejects every call with what to use instead: the real one uses the host's thread pool. */
 const subtle = Object.fromEntries(

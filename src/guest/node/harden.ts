@@ -5,6 +5,7 @@
 // Imported, because the global `process` becomes the stand-in here.
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
+import { names } from "../shared/names.ts"
 import type { GuestConsole } from "./console.ts"
 import { denied } from "./denied.ts"
 import { globalCrypto, globalPerformance } from "./facades.ts"
@@ -15,161 +16,39 @@ import { TextDecoder } from "./TextDecoder.ts"
 
 /** The globals that only compute and reach nothing outside the isolate. All others are deleted. */
 const allowedGlobals = new Set<PropertyKey>([
-  // ECMAScript
-  "AggregateError",
-  "Array",
-  "ArrayBuffer",
-  "AsyncDisposableStack",
-  "Atomics",
-  "BigInt",
-  "BigInt64Array",
-  "BigUint64Array",
-  "Boolean",
-  "DataView",
-  "Date",
-  "DisposableStack",
-  "Error",
-  "EvalError",
-  "FinalizationRegistry",
-  "Float16Array",
-  "Float32Array",
-  "Float64Array",
-  "Function",
-  "Infinity",
-  "Int16Array",
-  "Int32Array",
-  "Int8Array",
-  "Intl",
-  "Iterator",
-  "JSON",
-  "Map",
-  "Math",
-  "NaN",
-  "Number",
-  "Object",
-  "Promise",
-  "Proxy",
-  "RangeError",
-  "ReferenceError",
-  "Reflect",
-  "RegExp",
-  "Set",
-  "SharedArrayBuffer",
-  "String",
-  "SuppressedError",
-  "Symbol",
-  "SyntaxError",
-  "Temporal",
-  "TypeError",
-  "URIError",
-  "Uint16Array",
-  "Uint32Array",
-  "Uint8Array",
-  "Uint8ClampedArray",
-  "WeakMap",
-  "WeakRef",
-  "WeakSet",
-  "WebAssembly",
-  "decodeURI",
-  "decodeURIComponent",
-  "encodeURI",
-  "encodeURIComponent",
-  "escape",
-  "eval",
-  "globalThis",
-  "isFinite",
-  "isNaN",
-  "parseFloat",
-  "parseInt",
-  "undefined",
-  "unescape",
-  // Globals of the Web and of Node that stay inside the isolate
-  "AbortController",
-  "AbortSignal",
-  "Buffer",
-  "ByteLengthQueuingStrategy",
-  "CountQueuingStrategy",
-  "CustomEvent",
-  "DOMException",
-  "Event",
-  "EventTarget",
-  "ReadableByteStreamController",
-  "ReadableStream",
-  "ReadableStreamBYOBReader",
-  "ReadableStreamBYOBRequest",
-  "ReadableStreamDefaultController",
-  "ReadableStreamDefaultReader",
-  "TextDecoder",
-  "TextDecoderStream",
-  "TextEncoder",
-  "TextEncoderStream",
-  "TransformStream",
-  "TransformStreamDefaultController",
-  "URL",
-  "URLSearchParams",
-  "WritableStream",
-  "WritableStreamDefaultController",
-  "WritableStreamDefaultWriter",
-  "atob",
-  "btoa",
-  "clearImmediate",
-  "clearInterval",
-  "clearTimeout",
-  "global",
-  "queueMicrotask",
-  "setImmediate",
-  "setInterval",
-  "setTimeout"
-]) // prettier-ignore
+  ...names(`
+    AggregateError Array ArrayBuffer AsyncDisposableStack Atomics BigInt BigInt64Array BigUint64Array
+    Boolean DataView Date DisposableStack Error EvalError FinalizationRegistry Float16Array Float32Array
+    Float64Array Function Infinity Int16Array Int32Array Int8Array Intl Iterator JSON Map Math NaN Number
+    Object Promise Proxy RangeError ReferenceError Reflect RegExp Set SharedArrayBuffer String
+    SuppressedError Symbol SyntaxError Temporal TypeError URIError Uint16Array Uint32Array Uint8Array
+    Uint8ClampedArray WeakMap WeakRef WeakSet WebAssembly decodeURI decodeURIComponent encodeURI
+    encodeURIComponent escape eval globalThis isFinite isNaN parseFloat parseInt undefined unescape
+  `),
+  // Globals of the Web and of Node that stay inside the isolate.
+  ...names(`
+    AbortController AbortSignal Buffer ByteLengthQueuingStrategy CountQueuingStrategy CustomEvent
+    DOMException Event EventTarget ReadableByteStreamController ReadableStream ReadableStreamBYOBReader
+    ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader TextDecoder
+    TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL
+    URLSearchParams WritableStream WritableStreamDefaultController WritableStreamDefaultWriter atob btoa
+    clearImmediate clearInterval clearTimeout global queueMicrotask setImmediate setInterval setTimeout
+  `)
+])
 
 /**
  * Members of the real `process` that reach beyond the isolate. Plugins get a stand-in, but can get hold of the real
  * process, for example as `this` in an event listener.
  */
-const stubbedProcessMembers = [
-  "_debugEnd",
-  "_debugProcess",
-  "_getActiveHandles",
-  "_getActiveRequests",
-  "_kill",
-  "_linkedBinding",
-  "_rawDebug",
-  "_startProfilerIdleNotifier",
-  "_stopProfilerIdleNotifier",
-  "abort",
-  "addUncaughtExceptionCaptureCallback",
-  "binding",
-  "chdir",
-  "constrainedMemory",
-  "cpuUsage",
-  "dlopen",
-  "execve",
-  "finalization",
-  "getBuiltinModule",
-  "initgroups",
-  "kill",
-  "loadEnvFile",
-  "openStdin",
-  "resourceUsage",
-  "setSourceMapsEnabled",
-  "setUncaughtExceptionCaptureCallback",
-  "setegid",
-  "seteuid",
-  "setgid",
-  "setgroups",
-  "setuid",
-  "threadCpuUsage",
-  "umask"
-] // prettier-ignore
+const stubbedProcessMembers = names(`
+  _debugEnd _debugProcess _getActiveHandles _getActiveRequests _kill _linkedBinding _rawDebug
+  _startProfilerIdleNotifier _stopProfilerIdleNotifier abort addUncaughtExceptionCaptureCallback binding
+  chdir constrainedMemory cpuUsage dlopen execve finalization getBuiltinModule initgroups kill loadEnvFile
+  openStdin resourceUsage setSourceMapsEnabled setUncaughtExceptionCaptureCallback setegid seteuid setgid
+  setgroups setuid threadCpuUsage umask
+`)
 
-const hiddenProcessMembers = [
-  "report",
-  "stdin",
-  "mainModule",
-  "channel",
-  "allowedNodeEnvironmentFlags",
-  "config"
-]
+const hiddenProcessMembers = names(`report stdin mainModule channel allowedNodeEnvironmentFlags config`)
 
 const replace = (target: object, name: PropertyKey, value: unknown): void => {
   Object.defineProperty(target, name, { value, writable: false, enumerable: false, configurable: false })

@@ -16,19 +16,6 @@ const { getActiveResourcesInfo, memoryUsage } = realProcess
 const { rss } = memoryUsage
 export const later = setImmediate
 
-/** In milliseconds. */
-const idleAfter = 100
-const { setTimeout: startTimer, clearTimeout: endTimer } = globalThis
-
-/**
- * Calls `tell` once after `idleAfter`, when the event loop is free. Call the returned function to cancel. The timer
- * does not keep the isolate alive.
- */
-export const whenIdle = (tell: () => void): (() => void) => {
-  const timer = startTimer(tell, idleAfter)
-  timer.unref()
-  return () => endTimer(timer)
-}
 const { base64Slice, utf8Slice } = Buffer.prototype as Buffer & {
   // Not in Node's types. `toString` would look them up on a prototype that a plugin can patch.
   readonly base64Slice: (start: number, end: number) => string

@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs"
 import { apply } from "../shared/intrinsics.ts"
+import { names } from "../shared/names.ts"
 import { denied } from "./denied.ts"
 
 export type AnyFunction = (...args: Array<unknown>) => unknown
@@ -113,21 +114,10 @@ const opening = {
 }
 
 // Functions that make links are left out: a link would make one path stand for another.
-const others = [
-  "accessSync",
-  "existsSync",
-  "lstatSync",
-  "mkdirSync",
-  "mkdtempSync",
-  "readdirSync",
-  "realpathSync",
-  "renameSync",
-  "rmSync",
-  "rmdirSync",
-  "statSync",
-  "unlinkSync",
-  "utimesSync"
-] // prettier-ignore
+const others = names(`
+  accessSync existsSync lstatSync mkdirSync mkdtempSync readdirSync realpathSync renameSync rmSync rmdirSync
+  statSync unlinkSync utimesSync
+`)
 
 /** The functions of paths that plugins may have, by name. */
 export const operations: { readonly [name: string]: AnyFunction } = {

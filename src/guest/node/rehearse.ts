@@ -45,7 +45,6 @@ export const rehearse = (): void => {
     setTag: nothing,
     begin: nothing,
     importPlugin: (entry) => import(entry),
-    whenIdle: () => nothing,
     activeResources,
     countsGlobals: () => true
   })

@@ -21,8 +21,7 @@ import {
   isNativeError,
   later,
   residentMemory,
-  toBase64,
-  whenIdle
+  toBase64
 } from "./intrinsics.ts"
 import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
 
@@ -110,7 +109,6 @@ export const start = (host: HostLine, { confined, ownProcess }: StartOptions): v
       }
     },
     ...(ownProcess ? { checkMemory } : {}),
-    whenIdle,
     activeResources: () => activeResources() - line.turns(),
     // While runs follow each other without a pause, only one in several finds no turn pending and counts the
     // globals.

@@ -5,38 +5,18 @@
 import { bodyOf, encodeReply, endsRun, noTag, typeOf, withBody, withoutLeftover } from "../../wire/codec.ts"
 import { ReplyType } from "../../wire/messages.ts"
 import { importStack } from "../shared/ModuleProblem.ts"
+import { names } from "../shared/names.ts"
 import type { ProblemOrigin } from "../../wire/modules.ts"
 
 /** Globals of Node that this level lacks. */
-const elsewhere: ReadonlySet<string> = new Set([
-  "Atomics",
-  "Blob",
-  "BroadcastChannel",
-  "Buffer",
-  "ByteLengthQueuingStrategy",
-  "CompressionStream",
-  "CountQueuingStrategy",
-  "DecompressionStream",
-  "File",
-  "FormData",
-  "Intl",
-  "MessageChannel",
-  "MessagePort",
-  "PerformanceObserver",
-  "ReadableStream",
-  "TextDecoderStream",
-  "TextEncoderStream",
-  "TransformStream",
-  "WebAssembly",
-  "WebSocket",
-  "Worker",
-  "WritableStream",
-  "__dirname",
-  "__filename",
-  "module",
-  "navigator",
-  "require"
-])
+const elsewhere: ReadonlySet<string> = new Set(
+  names(`
+    Atomics Blob BroadcastChannel Buffer ByteLengthQueuingStrategy CompressionStream CountQueuingStrategy
+    DecompressionStream File FormData Intl MessageChannel MessagePort PerformanceObserver ReadableStream
+    TextDecoderStream TextEncoderStream TransformStream WebAssembly WebSocket Worker WritableStream
+    __dirname __filename module navigator require
+  `)
+)
 
 const missing = /^((?:ReferenceError: )?'?([A-Za-z_$][\w$]*)'? is not defined)$/
 

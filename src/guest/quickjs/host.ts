@@ -69,6 +69,21 @@ export const Idle = {
   fetching: -2
 } as const
 
+/** The parts of a URL that the thread sends. */
+export const urlParts = [
+  "href",
+  "origin",
+  "protocol",
+  "username",
+  "password",
+  "host",
+  "hostname",
+  "port",
+  "pathname",
+  "search",
+  "hash"
+] as const
+
 /** The global property in which the thread leaves the functions. */
 const place = "agentlip.host"
 

@@ -4,7 +4,7 @@
  * and message.
  */
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten-core"
-import type { Host } from "./host.ts"
+import { type Host, urlParts } from "./host.ts"
 import { type EngineModules, sourceText } from "./EngineModules.ts"
 
 export interface Outside {
@@ -13,20 +13,6 @@ export interface Outside {
   readonly exit: Host["exit"]
   readonly serve: (turn: QuickJSHandle, evaluate: QuickJSHandle) => void
 }
-
-const urlParts = [
-  "href",
-  "origin",
-  "protocol",
-  "username",
-  "password",
-  "host",
-  "hostname",
-  "port",
-  "pathname",
-  "search",
-  "hash"
-] as const
 
 const partsOf = (url: URL): string =>
   JSON.stringify(Object.fromEntries(urlParts.map((part) => [part, url[part]])))

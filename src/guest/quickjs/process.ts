@@ -1,7 +1,7 @@
 /** A plugin's `process`: the members that plugins for Node read and that make sense without a process. */
 import { cut } from "../shared/intrinsics.ts"
 import type { LoadRequest } from "../../wire/messages.ts"
-import { looksLikeVariable } from "../shared/variableNames.ts"
+import { looksLikeVariable } from "../shared/names.ts"
 import { host } from "./host.ts"
 
 interface Output {

@@ -13,7 +13,7 @@ import { makeConsole } from "./console.ts"
 import { host, Idle } from "./host.ts"
 import { makeProcess } from "./process.ts"
 import { fromBase64, toBase64 } from "./textCoding.ts"
-import { clearTimeout, setTimeout, tick } from "./timers.ts"
+import { tick } from "./timers.ts"
 
 /** For the ES modules that re-export CommonJS modules. */
 export { exportsOf }
@@ -81,10 +81,6 @@ serve({
     } catch (error) {
       throw placed(error)
     }
-  },
-  whenIdle: (tell) => {
-    const timer = setTimeout(tell, 100)
-    return () => clearTimeout(timer)
   },
   // A run leaves nothing behind, because the memory is restored after it.
   activeResources: () => 0,

@@ -1,5 +1,6 @@
 /** `TextEncoder`, `TextDecoder`, `atob` and `btoa`. The thread around QuickJS encodes and decodes text. */
-import { Bytes, copyOfBytes, parse } from "../shared/intrinsics.ts"
+import { incompleteUtf16, incompleteUtf8 } from "../shared/incompleteText.ts"
+import { Bytes, copyOfBytes, parse, startsWith } from "../shared/intrinsics.ts"
 import { quote } from "../shared/describe.ts"
 import { crossing, host } from "./host.ts"
 
@@ -40,43 +41,15 @@ interface DecoderOptions {
   readonly ignoreBOM?: boolean
 }
 
-/** Like `unfinishedUtf8`, for UTF-16: an odd byte, or the first half of a surrogate pair. */
-const unfinishedUtf16 = (bytes: Uint8Array, isBigEndian: boolean): number => {
-  const half = bytes.length % 2
-  const high = bytes[bytes.length - half - (isBigEndian ? 2 : 1)] ?? 0
-  return high >= 0xd8 && high < 0xdc ? half + 2 : half
-}
-
 /** Legacy encodings whose characters may have several bytes. */
-const multiByte: { readonly [encoding: string]: true | undefined } = Object.assign(Object.create(null), {
-  big5: true,
-  "euc-jp": true,
-  "euc-kr": true,
-  gb18030: true,
-  gbk: true,
-  "iso-2022-jp": true,
-  shift_jis: true
-})
+const multiByte = /^(?:big5|euc-jp|euc-kr|gb18030|gbk|iso-2022-jp|shift_jis)$/
 
 /** How many bytes at the end of a chunk must wait for the next chunk. */
 const unfinished = (bytes: Uint8Array, encoding: string): number => {
-  if (encoding === "utf-8") return unfinishedUtf8(bytes)
-  if (encoding === "utf-16le" || encoding === "utf-16be")
-    return unfinishedUtf16(bytes, encoding === "utf-16be")
+  if (encoding === "utf-8") return incompleteUtf8(bytes)
+  if (startsWith(encoding, "utf-16")) return incompleteUtf16(bytes, encoding === "utf-16be")
   // Only the decoder knows where their characters end, so all of the text comes with the last chunk.
-  return multiByte[encoding] === true ? bytes.length : 0
-}
-
-/** How many bytes at the end belong to an incomplete UTF-8 character. */
-const unfinishedUtf8 = (bytes: Uint8Array): number => {
-  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
-    const byte = bytes[bytes.length - back] ?? 0
-    if (byte < 0x80) return 0
-    if (byte < 0xc0) continue
-    const wanted = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
-    return back < wanted ? back : 0
-  }
-  return 0
+  return multiByte.test(encoding) ? bytes.length : 0
 }
 
 export class TextDecoder {

@@ -1,25 +1,13 @@
 /** `URL`. The thread around QuickJS parses and formats URLs. */
 import { quote } from "../shared/describe.ts"
 import { parse } from "../shared/intrinsics.ts"
-import { crossing, host } from "./host.ts"
+import { crossing, host, urlParts } from "./host.ts"
 import { linkedParams, refreshParams, type URLSearchParams } from "./searchParams.ts"
 
 const what = "a URL"
 
-/** In the order in which the thread sends them (hostFunctions.ts). */
-interface Parts {
-  readonly href: string
-  readonly origin: string
-  readonly protocol: string
-  readonly username: string
-  readonly password: string
-  readonly host: string
-  readonly hostname: string
-  readonly port: string
-  readonly pathname: string
-  readonly search: string
-  readonly hash: string
-}
+type Part = (typeof urlParts)[number]
+type Parts = { readonly [Name in Part]: string }
 
 const partsOf = (input: unknown, base: unknown): Parts | undefined => {
   const texts = base === undefined ? quote(`${input}`) : `${quote(`${input}`)},${quote(`${base}`)}`
@@ -27,16 +15,36 @@ const partsOf = (input: unknown, base: unknown): Parts | undefined => {
   return json === undefined ? undefined : parse(json)
 }
 
+const validParts = (input: unknown, base?: unknown): Parts => {
+  const parts = partsOf(input, base)
+  if (parts !== undefined) return parts
+  throw Object.assign(new TypeError("Invalid URL"), { code: "ERR_INVALID_URL", input: `${input}` })
+}
+
 export class URL {
   #parts: Parts
   #params: URLSearchParams | undefined
 
-  constructor(input: unknown, base?: unknown) {
-    const parts = partsOf(input, base)
-    if (parts === undefined) {
-      throw Object.assign(new TypeError("Invalid URL"), { code: "ERR_INVALID_URL", input: `${input}` })
+  static {
+    for (const part of urlParts) {
+      Object.defineProperty(this.prototype, part, {
+        get(this: URL) {
+          return this.#parts[part]
+        },
+        set(this: URL, value: unknown) {
+          if (part === "href") this.#parts = validParts(value)
+          else if (part !== "origin") this.#set(part, value)
+          if (this.#params !== undefined && (part === "href" || part === "search"))
+            refreshParams(this.#params, this.#parts.search)
+        },
+        enumerable: true,
+        configurable: true
+      })
     }
-    this.#parts = parts
+  }
+
+  constructor(input: unknown, base?: unknown) {
+    this.#parts = validParts(input, base)
   }
 
   static canParse(input: unknown, base?: unknown): boolean {
@@ -47,97 +55,15 @@ export class URL {
     return URL.canParse(input, base) ? new URL(input, base) : null
   }
 
-  #set(part: keyof Parts, value: unknown): void {
+  #set(part: Part, value: unknown): void {
     const texts = `[${quote(this.#parts.href)},"${part}",${quote(`${value}`)}]`
     this.#parts = parse(host.setUrl(crossing(texts, what)))
   }
 
-  #refresh(): void {
-    if (this.#params !== undefined) refreshParams(this.#params, this.#parts.search)
-  }
-
   get searchParams(): URLSearchParams {
-    return (this.#params ??= linkedParams(this.search, () => {
+    return (this.#params ??= linkedParams(this.#parts.search, () => {
       if (this.#params !== undefined) this.#set("search", this.#params.toString())
     }))
-  }
-
-  get href(): string {
-    return this.#parts.href
-  }
-  set href(value: string) {
-    const parts = partsOf(value, undefined)
-    if (parts === undefined) throw new TypeError("Invalid URL")
-    this.#parts = parts
-    this.#refresh()
-  }
-
-  get origin(): string {
-    return this.#parts.origin
-  }
-
-  get protocol(): string {
-    return this.#parts.protocol
-  }
-  set protocol(value: string) {
-    this.#set("protocol", value)
-  }
-
-  get username(): string {
-    return this.#parts.username
-  }
-  set username(value: string) {
-    this.#set("username", value)
-  }
-
-  get password(): string {
-    return this.#parts.password
-  }
-  set password(value: string) {
-    this.#set("password", value)
-  }
-
-  get host(): string {
-    return this.#parts.host
-  }
-  set host(value: string) {
-    this.#set("host", value)
-  }
-
-  get hostname(): string {
-    return this.#parts.hostname
-  }
-  set hostname(value: string) {
-    this.#set("hostname", value)
-  }
-
-  get port(): string {
-    return this.#parts.port
-  }
-  set port(value: string) {
-    this.#set("port", value)
-  }
-
-  get pathname(): string {
-    return this.#parts.pathname
-  }
-  set pathname(value: string) {
-    this.#set("pathname", value)
-  }
-
-  get search(): string {
-    return this.#parts.search
-  }
-  set search(value: string) {
-    this.#set("search", value)
-    this.#refresh()
-  }
-
-  get hash(): string {
-    return this.#parts.hash
-  }
-  set hash(value: string) {
-    this.#set("hash", value)
   }
 
   get [Symbol.toStringTag](): string {

@@ -62,8 +62,6 @@ export interface Realm {
    * system may refuse memory before the host has noticed.
    */
   readonly checkMemory?: (thrown: unknown) => void
-  /** Calls `tell` once after a short while, when the guest is idle. Call the returned function to cancel. */
-  readonly whenIdle: (tell: () => void) => () => void
   /** The number of open timers, sockets and similar resources. */
   readonly activeResources: () => number
   /** Whether to count the globals after this run. Counting globals takes longer than counting resources. */
@@ -73,6 +71,10 @@ export interface Realm {
 type Method = (input: unknown, context: object) => unknown
 
 const Controller = AbortController
+const { clearTimeout, setTimeout } = globalThis
+
+/** After this time a load that does nothing says what it waits for, in milliseconds. */
+const idleTime = 100
 
 /**
  * The context that a method receives as its second argument. The signal is created at its first use, because few
@@ -212,7 +214,9 @@ export const serve = (realm: Realm): void => {
     realm.setTag(tag)
     logs.begin(request.limits)
     let waitsFor: string = Waiting.module
-    const settled = realm.whenIdle(() => line.post(encodeReply(ReplyType.waiting, tag, waitsFor)))
+    const timer = setTimeout(() => line.post(encodeReply(ReplyType.waiting, tag, waitsFor)), idleTime)
+    // The timer must not keep the isolate alive.
+    timer.unref()
     try {
       realm.begin(request)
       const namespace = await realm.importPlugin(request.entry)
@@ -223,7 +227,7 @@ export const serve = (realm: Realm): void => {
       const config = await configOf(plugin, request.config)
       const name = stringOr(Reflect.get(plugin, "name"), request.name)
       const version = stringOr(Reflect.get(plugin, "version"), "0.0.0")
-      settled()
+      clearTimeout(timer)
       loaded = {
         plugin,
         method: run,
@@ -236,7 +240,7 @@ export const serve = (realm: Realm): void => {
       const info = `{"name":${quote(name)},"version":${quote(version)},"methods":[${names}]${capabilities}}`
       answer(encodeReply(ReplyType.loaded, tag, info))
     } catch (error) {
-      settled()
+      clearTimeout(timer)
       answer(encodeReply(ReplyType.loadFailed, tag, failureOf(error)))
     }
   }
