@@ -113,6 +113,18 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       })
     )
 
+    it.effect("an ES module in a package of type commonjs is told to say so", () =>
+      Effect.gen(function* () {
+        const { folder, run: ran } = yield* run(level, {
+          "entry.ts": `import type {} from "node:path"\n${plugin("() => []")}`,
+          "package.json": '{ "type": "commonjs" }'
+        })
+        const { reason } = loadError(yield* failing(ran, "LOAD_ERROR"))
+        assert.include(reason, `${path.join(folder, "package.json")} says "type": "commonjs"`)
+        assert.include(reason, "its name must end in .mts.")
+      })
+    )
+
     it.effect("a top-level await that never settles is named", () =>
       Effect.gen(function* () {
         const error = yield* stuck(level, {

@@ -554,6 +554,16 @@ describe("a file that cannot be used", () => {
     assert.isEmpty(rest)
   })
 
+  it("is an ES module in a package of type commonjs: the problem says what to write", async () => {
+    const { refused } = await ask(
+      withConfig("export default {}", { "package.json": '{ "type": "commonjs" }' })
+    )
+    assert.match(
+      refused?.problems[0]?.problem ?? "",
+      /SyntaxError.*; if package\.json .* write "type": "module" there$/
+    )
+  })
+
   it("is one of two: neither is preferred in silence", async () => {
     const root = workspace({
       "agentlip.config.ts": "export default {}",

@@ -167,6 +167,11 @@ describe("agentlip init", () => {
       assert.deepStrictEqual([...json.kept].sort(), mine.map((name) => path.join(workspace, name)).sort())
       for (const name of mine) assert.strictEqual(fs.readFileSync(path.join(workspace, name), "utf8"), "mine")
       assert.isTrue(json.created.every((file: string) => fs.existsSync(file) && !json.kept.includes(file)))
+      const other = yield* tempWorkspace
+      fs.writeFileSync(path.join(other, "package.json"), '{ "type": "commonjs" }')
+      const { out } = yield* commandsOf(other)("init")
+      assert.match(out, /Kept as they were:\n {2}package\.json\n/)
+      assert.include(out, "npm pkg set type=module && npm install --save-dev @agentlip/plugin-runtime")
     })
   )
 })

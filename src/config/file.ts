@@ -40,7 +40,9 @@ export const findConfigFile = (root: string): Effect.Effect<string | undefined, 
 const thrown = (error: unknown, url: string): string => {
   if (!(error instanceof Error)) return `throws ${inspect(error, { breakLength: Infinity, depth: 1 })}`
   const line = /^:(\d+)/.exec(error.stack?.split(url)[1] ?? "")?.[1]
-  return `${error.name}${line === undefined ? "" : ` in line ${line}`}: ${error.message}`
+  const isScript = error instanceof SyntaxError && /import statement|token 'export'/.test(error.message)
+  const remedy = isScript ? '; if package.json says "type": "commonjs", write "type": "module" there' : ""
+  return `${error.name}${line === undefined ? "" : ` in line ${line}`}: ${error.message}${remedy}`
 }
 
 /** What one evaluation read: the config file and its imports, without installed packages. */

@@ -51,12 +51,23 @@ const parsesAsScript = (source: string): boolean => {
   }
 }
 
+/** A line that only an ES module begins like this. */
+const importOrExport = /^\s*(?:import|export)\b/m
+
 const formatOf = (file: string, source: string, manifests: Manifests): ModuleFormat => {
   const known = byExtension[path.extname(file)]
   if (known !== "by-package") return known ?? "module"
-  const type = manifests.above(file)?.type
-  if (type === "module" || type === "commonjs") return type
-  return parsesAsScript(source) ? "commonjs" : "module"
+  const manifest = manifests.above(file)
+  if (manifest?.type === "module") return "module"
+  if (manifest?.type !== "commonjs") return parsesAsScript(source) ? "commonjs" : "module"
+  // `npm init` writes this type, and an engine's own error would not say so.
+  if (importOrExport.test(source) && !parsesAsScript(source)) {
+    throw new LoadProblem(
+      `"${file}" is an ES module, but ${manifest.file} says "type": "commonjs". Write "type": "module" there, or rename the module: its name must end in .m${path.extname(file).slice(1)}.`,
+      { syntax: true }
+    )
+  }
+  return "commonjs"
 }
 
 /** A store of compiled sources. */

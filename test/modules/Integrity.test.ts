@@ -159,7 +159,10 @@ describe("integrity: the graph", () => {
       "a name leads to another file of the same content",
       { "app/node_modules/dep/package.json": '{"exports":"./b.js"}' }
     ],
-    ["a file becomes a module of another kind", { "app/plugin/package.json": '{"type":"commonjs"}' }],
+    [
+      "a file becomes a module of another kind",
+      { "app/node_modules/inner/package.json": '{"name":"inner","type":"module"}' }
+    ],
     [
       "what was optional and absent is there",
       { "app/node_modules/optional/index.js": "", "app/node_modules/optional/package.json": "{}" }

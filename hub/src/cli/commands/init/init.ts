@@ -57,13 +57,17 @@ const render = (root: string, { created, kept }: Made): ReadonlyArray<string> =>
   const line = ({ name, about }: NewFile): string => `  ${name.padEnd(width)}  ${about}`
   const here = path.relative(process.cwd(), root)
   const folder = here.startsWith("..") ? root : here
+  // A package.json of one's own may lack what ours has.
+  const prepare = kept.some(({ name }) => name === "package.json")
+    ? "npm pkg set type=module && npm install --save-dev @agentlip/plugin-runtime && node --test"
+    : "npm install && npm test"
   return [
     `Created in ${root}:`,
     ...created.map(line),
     ...(kept.length === 0 ? [] : ["", "Kept as they were:", ...kept.map(({ name }) => `  ${name}`)]),
     "",
     `Start the hub:    ${commandFor(root, "up")}`,
-    `Test the plugin:  ${folder === "" ? "" : `cd ${shellWord(folder)} && `}npm install && npm test`
+    `Test the plugin:  ${folder === "" ? "" : `cd ${shellWord(folder)} && `}${prepare}`
   ]
 }
 
