@@ -68,9 +68,8 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
         .pipe(Effect.andThen(goOn), Effect.forkIn(scope), Effect.andThen(ahead.giveBack(line)))
     })
 
-  /** Frees a job that this process has finished with, whether it has ended or not. */
-  const leave = (line: PluginLine, job: ClaimedJob): void => {
-    queue.release([job])
+  /** Frees the place of a job. */
+  const leave = (line: PluginLine): void => {
     line.begun--
     // While a job is delivered alone, the queue hands out no others of its plugin. Ask again now.
     if (line.begun === 0) line.exhausted = false
@@ -81,7 +80,12 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     Effect.logError("a job failed and will be delivered again", cause).pipe(
       Effect.annotateLogs({ plugin: line.spec.name }),
       Effect.andThen(Effect.sleep(restAfterFailure)),
-      Effect.andThen(Effect.sync(() => leave(line, job))),
+      Effect.andThen(
+        Effect.sync(() => {
+          queue.release([job])
+          leave(line)
+        })
+      ),
       Effect.forkIn(scope),
       Effect.asVoid
     )
@@ -91,12 +95,15 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     if (outcome._tag === "Refused") {
       yield* rest(line, outcome.retryAfter)
       yield* queue.giveBack([job])
-      return leave(line, job)
+      return leave(line)
     }
     commits.add({
       outcome,
       traceparent: yield* Trace.current,
-      committed: () => leave(line, job),
+      committed: () => {
+        queue.ended(job)
+        leave(line)
+      },
       refused: (cause) => deliverAgain(line, job, cause)
     })
   })

@@ -4,7 +4,7 @@
  *
  * **Details**
  *
- * - A claimed job stays claimed until `release`. This process remembers which jobs those are.
+ * - A claimed job stays claimed until `ended`, `giveBack` or `release`. This process remembers which jobs those are.
  * - A job that started before and never ended is delivered alone: it may be the one that crashes the process, and
  *   other jobs of the plugin must not use up their deliveries because of it. The new delivery counts only once its
  *   plugin is ready, so a process that is killed while it starts counts against no job.
@@ -43,8 +43,8 @@ export class JobQueue extends Context.Service<
     /** How many posts and edits with jobs this process has committed. */
     readonly posts: () => number
     /**
-     * Claims the oldest jobs, at most the wanted number for each plugin. They stay claimed until `release`. `more` is
-     * true if there are posts that were not yet expanded into jobs.
+     * Claims the oldest jobs, at most the wanted number for each plugin. `more` is true if there are posts that were
+     * not yet expanded into jobs.
      */
     readonly take: (
       wanted: ReadonlyMap<string, number>
@@ -58,7 +58,9 @@ export class JobQueue extends Context.Service<
     readonly giveBack: (jobs: ReadonlyArray<ClaimedJob>) => Effect.Effect<void, SqlError.SqlError>
     /** Removes the errors of a deleted message's jobs, because they may quote it. */
     readonly forgetErrors: (messageId: string) => Effect.Effect<void, SqlError.SqlError>
-    /** Frees jobs. Those that have not ended can be claimed again. */
+    /** Forgets a claimed job that has ended. */
+    readonly ended: (job: JobKey) => void
+    /** Frees jobs that have not ended: they can be claimed again. This delivery counts. */
     readonly release: (jobs: ReadonlyArray<JobKey>) => void
   }
 >()("@agentlip/hub/JobQueue") {
@@ -82,9 +84,13 @@ export class JobQueue extends Context.Service<
         let posts = 0
         // Start with the posts that an earlier process left.
         let more = true
+        const isAlone = hubs.id === undefined
+        /** Plugins without a free job in the table. If there are other hubs, this is never known. */
+        const drained = new Set<string>()
 
         const arrive = (): void => {
           more = true
+          drained.clear()
           for (const arrived of listeners) arrived()
         }
         hubs.listen("jobs", arrive)
@@ -101,7 +107,8 @@ export class JobQueue extends Context.Service<
             Effect.sync(() => {
               posts += contents.length
               backlog.posted(contents.length)
-              arrive()
+              more = true
+              for (const arrived of listeners) arrived()
             })
           )
         })
@@ -117,38 +124,65 @@ export class JobQueue extends Context.Service<
           return opened
         })
 
-        /** The next jobs of a plugin that can be delivered. */
+        /** The next jobs of a plugin that can be delivered. `all`: it has no other free job. */
         const next = Effect.fnUntraced(function* (plugin: string, count: number) {
           const held = claimedOf(plugin)
-          for (const { again } of held.values()) if (again) return []
+          for (const { again } of held.values()) if (again) return { jobs: [], all: false }
           const open = yield* table.oldest(plugin, held.size + count)
           const free = open.filter((job) => !held.has(jobKeyOf(job)))
           const again = free.findIndex(({ attempts }) => attempts > 0)
-          if (again === 0) return free.slice(0, held.size === 0 ? 1 : 0)
-          return free.slice(0, again > 0 ? Math.min(again, count) : count)
+          if (again === 0) return { jobs: free.slice(0, held.size === 0 ? 1 : 0), all: false }
+          const jobs = free.slice(0, again > 0 ? Math.min(again, count) : count)
+          return { jobs, all: open.length < held.size + count && jobs.length === free.length }
         })
 
         const nextOf = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
-          const jobs: Array<OpenJob> = []
-          for (const [plugin, count] of wanted) jobs.push(...(yield* next(plugin, count)))
-          return jobs
+          const open: Array<OpenJob> = []
+          for (const [plugin, count] of wanted) {
+            if (drained.has(plugin)) continue
+            // Set this before the table is read: a job that is freed meanwhile resets it.
+            if (isAlone) drained.add(plugin)
+            const { jobs, all } = yield* next(plugin, count)
+            if (!all) drained.delete(plugin)
+            open.push(...jobs)
+          }
+          return open
         })
 
-        const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+        /** Claims jobs, and expands posts first if there are too few: the number of the others says how far plugins are behind. */
+        const claim = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
           let open = yield* nextOf(wanted)
-          // Posts keep waiting while there are jobs enough, so that their number says how far plugins are behind.
+          let expanded: number | undefined
           if (more && open.length < wanted.values().reduce((sum, count) => sum + count, 0)) {
             more = false
-            const posts = yield* Effect.onError(table.expand, () => Effect.sync(() => (more = true)))
-            more ||= posts === postsAtOnce
-            backlog.expanded(posts, !more)
-            open = yield* nextOf(wanted)
+            expanded = yield* table.expand
+            if (expanded > 0 || !isAlone) {
+              drained.clear()
+              open = yield* nextOf(wanted)
+            }
           }
-          if (open.length === 0) return { jobs: [], more }
-          const jobs = yield* hubs.id === undefined
+          if (open.length === 0) return { jobs: [], expanded }
+          const jobs = yield* isAlone
             ? table.claim(open)
             : // Select again inside the transaction: its lock keeps other hubs from claiming the same jobs.
               sql.withTransaction(Effect.flatMap(nextOf(wanted), table.claim))
+          return { jobs, expanded }
+        })
+
+        const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
+          if (!more && wanted.keys().every((plugin) => drained.has(plugin))) return { jobs: [], more }
+          const { jobs, expanded } = yield* Effect.onError(
+            isAlone ? sql.withTransaction(claim(wanted)) : claim(wanted),
+            () =>
+              Effect.sync(() => {
+                more = true
+                drained.clear()
+              })
+          )
+          if (expanded !== undefined) {
+            more ||= expanded === postsAtOnce
+            backlog.expanded(expanded, !more)
+          }
           for (const job of jobs) claimedOf(job.plugin_name).set(jobKeyOf(job), job)
           const inOrder = jobs.toSorted((one, other) =>
             one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0
@@ -156,8 +190,13 @@ export class JobQueue extends Context.Service<
           return { jobs: inOrder, more }
         })
 
+        const ended = (job: JobKey): void => void claimed.get(job.plugin_name)?.delete(jobKeyOf(job))
+
         const release = (jobs: ReadonlyArray<JobKey>): void => {
-          for (const job of jobs) claimed.get(job.plugin_name)?.delete(jobKeyOf(job))
+          for (const job of jobs) {
+            ended(job)
+            drained.delete(job.plugin_name)
+          }
         }
 
         const giveBack = (jobs: ReadonlyArray<ClaimedJob>) =>
@@ -182,6 +221,7 @@ export class JobQueue extends Context.Service<
           countDelivery: table.countDelivery,
           forgetErrors: table.forgetErrors,
           giveBack,
+          ended,
           release
         })
       })

@@ -22,7 +22,12 @@ import { toCommandError } from "./HubClient.ts"
 import type { OfflineReader, Reads } from "./HubReader.ts"
 
 /** No job is written. */
-const queue = Layer.mock(JobQueue, { onArrival: () => {}, posts: () => 0, release: () => {} })
+const queue = Layer.mock(JobQueue, {
+  onArrival: () => {},
+  posts: () => 0,
+  release: () => {},
+  ended: () => {}
+})
 
 /** No message is erased. */
 const erasures = Layer.mock(Erasures, {})

@@ -42,7 +42,10 @@ export class JobTable extends Context.Service<
       plugins: ReadonlyArray<string>,
       created_at: string
     ) => Effect.Effect<void, Storage>
-    /** Creates the jobs of the oldest posts. Returns how many posts there were: there are no more if below `postsAtOnce`. */
+    /**
+     * Creates the jobs of the oldest posts. Returns how many posts there were: there are no more if below `postsAtOnce`.
+     * If the hub is alone, call it inside a transaction.
+     */
     readonly expand: Effect.Effect<number, Storage>
     /**
      * Reopens ended jobs and creates missing ones. Jobs that are open are left alone, and so are jobs that the same
@@ -128,7 +131,7 @@ export class JobTable extends Context.Service<
             (SELECT message_id, content_version FROM outbox ${inOrder})
           RETURNING message_id`
         return expanded.length
-      }).pipe(sql.withTransaction)
+      })
 
       // Look first if hubs share the database: another hub may have expanded the posts. Then there is no need to wait
       // for the lock.
@@ -136,7 +139,7 @@ export class JobTable extends Context.Service<
         hubs.id === undefined
           ? expandOldest
           : Effect.flatMap(sql`SELECT 1 FROM outbox LIMIT 1`, (found) =>
-              found.length === 0 ? Effect.succeed(0) : expandOldest
+              found.length === 0 ? Effect.succeed(0) : sql.withTransaction(expandOldest)
             )
 
       const reopen = (jobs: ReadonlyArray<JobKey>, created_at: string, backfill: string | undefined) =>
