@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { EventLog, type LoggedEvent } from "../src/core/EventLog.ts"
+import type { LoggedEvent } from "../src/core/Event.ts"
+import { EventLog } from "../src/core/EventLog.ts"
 import { WakeUp } from "../src/core/WakeUp.ts"
 import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
 
@@ -11,7 +12,7 @@ interface Log {
   /** Around each answer of the log. */
   before: () => void
   after: () => void
-  readonly commit: () => void
+  readonly commit: (count?: number) => void
 }
 
 const event = (event_id: number): LoggedEvent => ({
@@ -26,14 +27,16 @@ const event = (event_id: number): LoggedEvent => ({
   entity_id: String(event_id)
 })
 
-const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
+/** `kept`: the log hands over so many events at once, without a read. */
+const build = Effect.fnUntraced(function* ({ kept = 0, ...options }: LiveOptions & { kept?: number } = {}) {
   const arrivals = new WakeUp()
+  let committed: Array<LoggedEvent> = []
   const log: Log = {
     newest: 0,
     before: () => {},
     after: () => {},
-    commit: () => {
-      log.newest++
+    commit: (count = 1) => {
+      for (let at = 0; at < count; at++) committed.push(event(++log.newest))
       arrivals.ring()
     }
   }
@@ -44,6 +47,11 @@ const build = Effect.fnUntraced(function* (options: LiveOptions = {}) {
       append: unused,
       appendAll: unused,
       arrivals,
+      takeCommitted: () => {
+        const events = committed
+        committed = []
+        return kept === 0 || events.length > kept ? undefined : events
+      },
       onArrival: () => {},
       newest: Effect.sync(() => log.newest),
       prunedUntil: Effect.succeed(0),
@@ -87,7 +95,14 @@ const collect = (
 
 /** Commits on and on, between whatever else goes on. */
 const committing = (log: Log) =>
-  Effect.forkScoped(Effect.forever(Effect.andThen(Effect.yieldNow, Effect.sync(log.commit))))
+  Effect.forkScoped(
+    Effect.forever(
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => log.commit())
+      )
+    )
+  )
 
 const from = (first: number, last: number) =>
   Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => first + at)
@@ -95,16 +110,19 @@ const from = (first: number, last: number) =>
 describe("Feed", () => {
   it.effect("misses and doubles nothing that is committed right before or after any read of the log", () =>
     Effect.gen(function* () {
-      for (const [before, after] of [
-        [1, 0],
-        [0, 1],
-        [1, 1],
-        [70, 0],
-        [0, 70]
+      for (const [before, after, kept] of [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 1, 0],
+        [70, 0, 0],
+        [0, 70, 0],
+        [1, 1, 2],
+        [3, 0, 64],
+        [0, 70, 64]
       ] as const) {
         const starts = [0, 1, 63, 64, 65, 100]
         const seen = yield* Effect.gen(function* () {
-          const { feed, log } = yield* build()
+          const { feed, log } = yield* build({ kept })
           for (let at = 0; at < 100; at++) log.commit()
           let reads = 0
           const commit = (count: number) => () => {
@@ -113,9 +131,13 @@ describe("Feed", () => {
           log.before = commit(before)
           log.after = commit(after)
           yield* committing(log)
-          return yield* Effect.forEach(starts, (start) => collect(feed, start, () => reads >= 100), {
-            concurrency: "unbounded"
-          })
+          return yield* Effect.forEach(
+            starts,
+            (start) => collect(feed, start, (last) => (kept > 0 ? last : reads) >= 500),
+            {
+              concurrency: "unbounded"
+            }
+          )
         }).pipe(Effect.scoped)
         for (const [at, ids] of seen.entries()) {
           const start = starts[at] ?? 0
@@ -144,27 +166,54 @@ describe("Feed", () => {
     })
   )
 
-  it.effect("reads once after a commit, and who joins before it does gets nothing twice", () =>
+  it.effect.each([0, 10])(
+    "reads at most once after a commit, and a listener that joins before gets nothing twice",
+    (kept) =>
+      Effect.gen(function* () {
+        const { feed, log } = yield* build({ kept })
+        let reads = 0
+        log.before = () => reads++
+        const first = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
+        yield* TestClock.adjust(1)
+        // Committed, and the reader not yet awake.
+        log.newest = 5
+        const second = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
+        yield* TestClock.adjust(1)
+        reads = 0
+        log.commit()
+        assert.deepStrictEqual(yield* Fiber.join(first), from(1, 6))
+        assert.deepStrictEqual(yield* Fiber.join(second), from(1, 6))
+        yield* TestClock.adjust(1)
+        const once = kept === 0 ? 1 : 0
+        assert.strictEqual(reads, once)
+        // Without listeners nothing is read.
+        log.commit()
+        yield* TestClock.adjust(1)
+        assert.strictEqual(reads, once)
+      })
+  )
+
+  it.effect("reads nothing while the log hands over what was committed, and reads what is missing", () =>
     Effect.gen(function* () {
-      const { feed, log } = yield* build()
+      const { feed, log } = yield* build({ kept: 10 })
+      const listener = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 60))
+      yield* TestClock.adjust(1)
       let reads = 0
       log.before = () => reads++
-      const first = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
+      for (let at = 0; at < 5; at++) log.commit()
       yield* TestClock.adjust(1)
-      // Committed, and the reader not yet awake.
-      log.newest = 5
-      const second = yield* Effect.forkChild(collect(feed, 0, (last) => last >= 6))
-      yield* TestClock.adjust(1)
-      reads = 0
-      log.commit()
-      assert.deepStrictEqual(yield* Fiber.join(first), from(1, 6))
-      assert.deepStrictEqual(yield* Fiber.join(second), from(1, 6))
+      assert.strictEqual(reads, 0)
+      log.commit(50)
       yield* TestClock.adjust(1)
       assert.strictEqual(reads, 1)
-      // Nobody listens, so that nothing is read.
+      // A commit that the log did not hand over.
+      log.newest++
       log.commit()
       yield* TestClock.adjust(1)
-      assert.strictEqual(reads, 1)
+      assert.strictEqual(reads, 2)
+      for (let at = 0; at < 3; at++) log.commit()
+      assert.deepStrictEqual(yield* Fiber.join(listener), from(1, 60))
+      assert.strictEqual(reads, 2)
     })
   )
 

@@ -3,8 +3,9 @@
  *
  * **Details**
  *
- * - The log in the database is the source. A commit only wakes the single reader, which reads new events once for all
+ * - The log in the database is the source. A commit wakes the single reader, which reads new events once for all
  *   listeners. Without listeners it reads nothing.
+ * - The reader takes events that this process has just committed from memory, if no number is missing.
  * - A listener first gets the events it missed, in pages from the log. It joins the live feed once it has caught up,
  *   so its buffer in memory holds only events that came after that.
  */
@@ -12,7 +13,9 @@ import { Context, Deferred, Duration, Effect, Layer, Schema, type Scope, Semapho
 import type { SqlError } from "effect/sql"
 import type { LiveEvent, Subscriptions } from "@agentlip/protocol"
 import { timestamp } from "../timestamp.ts"
-import { envelopeOf, EventLog, type LoggedEvent, prunedName, withoutGap } from "./EventLog.ts"
+import { envelopeOf, type LoggedEvent } from "./Event.ts"
+import { EventLog } from "./EventLog.ts"
+import { prunedName, withoutGap } from "./EventPages.ts"
 import { listening } from "./HubMetrics.ts"
 import { spliceJson } from "./JsonText.ts"
 import { Outage } from "../database/Outage.ts"
@@ -152,13 +155,28 @@ export class Feed extends Context.Service<
           }
         }
 
+        const publishNext = (event: LoggedEvent): void => {
+          publish(event)
+          last = event.event_id
+        }
+
+        /** Publishes what was committed. Returns false if events may be missing. */
+        const publishCommitted = (): boolean => {
+          const events = log.takeCommitted()
+          if (events === undefined) return false
+          for (const event of events) {
+            if (event.event_id > last + 1) return false
+            if (event.event_id > last) publishNext(event)
+          }
+          return true
+        }
+
         /** Call it with the `reading` permit. */
         const readNew = Effect.gen(function* () {
           while (listeners.size > 0) {
             const found = yield* log.list({ after: last, ...page, ...everything })
             for (const event of withoutGap(last, found, yield* timestamp)) {
-              publish(event)
-              last = event.event_id
+              publishNext(event)
             }
             if (!found.has_more) return
             yield* Effect.yieldNow
@@ -172,7 +190,7 @@ export class Feed extends Context.Service<
         yield* Effect.gen(function* () {
           while (true) {
             yield* log.arrivals.next
-            yield* readNew.pipe(
+            yield* Effect.suspend(() => (publishCommitted() ? Effect.void : readNew)).pipe(
               reading.withPermit,
               Effect.andThen(outage.over),
               // The clients reconnect and read the log from where they were.
@@ -188,6 +206,7 @@ export class Feed extends Context.Service<
         const join = (listener: Listener) =>
           Effect.acquireRelease(
             Effect.gen(function* () {
+              // From the log: its newest events may not have been handed over yet, but the listener has read them.
               yield* readNew
               if (listeners.size === 0) last = yield* newest
               listeners.add(listener)

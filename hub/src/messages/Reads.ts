@@ -1,7 +1,9 @@
 /** The reads of the API, by its endpoints. The hub serves them, and commands call them when no hub runs. */
 import { InvalidInput } from "@agentlip/protocol"
 import { Effect } from "effect"
-import { envelopeOf, EventLog, type EventPage } from "../core/EventLog.ts"
+import { envelopeOf } from "../core/Event.ts"
+import { EventLog } from "../core/EventLog.ts"
+import type { EventPage } from "../core/EventPages.ts"
 import { JsonText, listJson, spliceJson } from "../core/JsonText.ts"
 import type { Offset } from "../database/Pages.ts"
 import { Findings } from "../jobs/Findings.ts"

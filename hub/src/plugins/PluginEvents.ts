@@ -1,7 +1,8 @@
 /** Writes an event when a plugin's breaker opens or closes. */
 import { type BreakerChange, CircuitBreaker } from "@agentlip/plugin-runtime"
 import { Clock, Effect, Layer, Stream } from "effect"
-import { EventLog, type NewEvent } from "../core/EventLog.ts"
+import type { NewEvent } from "../core/Event.ts"
+import { EventLog } from "../core/EventLog.ts"
 import { Specs } from "./Specs.ts"
 
 /** A probe that fails writes no event: the breaker was open before and stays open. */

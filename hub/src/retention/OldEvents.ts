@@ -9,7 +9,8 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { EventLog, prunedKey } from "../core/EventLog.ts"
+import { EventLog } from "../core/EventLog.ts"
+import { prunedKey } from "../core/EventPages.ts"
 
 /** Numbers of events that one statement counts. */
 const countedAtOnce = 5_000

@@ -1,7 +1,8 @@
 /** Attachments that extractors found. messages/Attachments.ts has those that clients post. */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { EventLog, type NewEvent } from "../../core/EventLog.ts"
+import type { NewEvent } from "../../core/Event.ts"
+import { EventLog } from "../../core/EventLog.ts"
 import { Ids } from "../../core/Ids.ts"
 import { JsonText, spliceJson } from "../../core/JsonText.ts"
 import * as Dialect from "../../database/Dialect.ts"

@@ -1,7 +1,8 @@
 /** Enrichments: what linkifiers found in a message. */
 import { Effect } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { EventLog, type NewEvent } from "../../core/EventLog.ts"
+import type { NewEvent } from "../../core/Event.ts"
+import { EventLog } from "../../core/EventLog.ts"
 import { Ids } from "../../core/Ids.ts"
 import { JsonText, listJson, spliceJson } from "../../core/JsonText.ts"
 import * as Dialect from "../../database/Dialect.ts"
