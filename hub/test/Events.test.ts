@@ -3,6 +3,7 @@ import { CircuitBreaker, ExecutionError } from "@agentlip/plugin-runtime"
 import { eventNames, type HubEvent, knownEvent } from "@agentlip/protocol"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
+import { onPostgres } from "./testDatabase.ts"
 import { eventually, extractorSpec, type Json, linkifierSpec, makeTopic, startHub } from "./testHub.ts"
 
 describe("Events", () => {
@@ -54,6 +55,39 @@ describe("Events", () => {
       for (const event of events) {
         const known = knownEvent(event)
         assert.deepStrictEqual(known?.data as Json, event.data_json, event.name)
+      }
+    })
+  )
+
+  it.live("have numbers beyond 2^31", () =>
+    Effect.gen(function* () {
+      const hub = yield* startHub({})
+      const { topic, channel } = yield* makeTopic(hub)
+      const newest = 2 ** 40
+      yield* hub.rows(
+        onPostgres
+          ? `SELECT setval(pg_get_serial_sequence('events', 'event_id'), ${newest})`
+          : `UPDATE sqlite_sequence SET seq = ${newest} WHERE name = 'events'`
+      )
+      const { body } = yield* hub.post("/api/v1/messages", {
+        topic_id: topic,
+        sender: "ada",
+        content_raw: "x"
+      })
+      assert.strictEqual(body.event_id, newest + 1)
+      const after = newest - 1
+      for (const query of [
+        `after=${after}`,
+        `after=${after}&channel_id=${channel}`,
+        `tail=1&topic_id=${topic}`
+      ]) {
+        const { body } = yield* hub.get(`/api/v1/events?${query}`)
+        assert.deepStrictEqual(
+          body.events.map(({ event_id }: Json) => event_id),
+          [newest + 1],
+          query
+        )
+        assert.strictEqual(body.replay_until, newest + 1)
       }
     })
   )
