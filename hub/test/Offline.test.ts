@@ -101,6 +101,7 @@ describe("reads without a hub", () => {
       assert.strictEqual(code, 3)
       assert.include(JSON.parse(err), { status: "error", code: "HUB_NOT_RUNNING" })
       assert.include(json, { status: "error", code: "HUB_NOT_RUNNING" })
+      assert.deepStrictEqual(json.search_index, { complete: true, done: 0, total: 0 })
       assert.include(json.database, { channels: 1, topics: 1, messages: 0, newest_event: 2 })
       const forced = yield* run("status", "--offline", "--json")
       assert.deepStrictEqual([forced.code, forced.json.status], [0, "ok"])

@@ -119,11 +119,17 @@ describe("the latest runs of a plugin", () => {
       assert.strictEqual((yield* run("plugin", "logs", "other")).code, 1)
 
       // What they say of a deleted message is forgotten.
+      const errorsOf = Effect.map(
+        hub.get("/api/v1/plugins/notes"),
+        ({ body }): ReadonlyArray<Json> => body.plugin.last_errors
+      )
+      assert.include(JSON.stringify(yield* errorsOf), "no boom")
       yield* hub.patch(`/api/v1/messages/${bad}`, { op: "delete", actor: "ada" })
       const [forgotten] = yield* runsOf(hub, "notes")
       assert.deepInclude(forgotten, { message_id: bad, logs: [], logs_left_out: 2 })
       assert.notInclude(JSON.stringify(forgotten), "boom")
       assert.strictEqual(forgotten.error.code, "EXECUTION_ERROR")
+      assert.deepStrictEqual(yield* errorsOf, [])
     })
   )
 

@@ -12,8 +12,8 @@ import { messageChanged } from "../core/HubMetrics.ts"
 import { JsonText } from "../core/JsonText.ts"
 import { Messages } from "../messages/Messages.ts"
 import { makeReads } from "../messages/Reads.ts"
+import { makePluginDetails } from "./pluginDetails.ts"
 import { Plugins } from "../plugins/Plugins.ts"
-import { RecentRuns } from "../plugins/RecentRuns.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
 import { Topics } from "../messages/Topics.ts"
@@ -58,9 +58,8 @@ const ReadsLive = HttpApiBuilder.group(
   "reads",
   Effect.fnUntraced(function* (handlers) {
     const reads = yield* makeReads
-    const messages = yield* Messages
     const plugins = yield* Plugins
-    const recent = yield* RecentRuns
+    const { details, runs } = yield* makePluginDetails
     const specs = yield* Specs
     return handlers.handleAll({
       channels: (request) => respond(reads.channels(request)),
@@ -74,13 +73,8 @@ const ReadsLive = HttpApiBuilder.group(
       events: (request) => respond(reads.events(request)),
       plugins: () =>
         Effect.map(plugins.list, (plugins) => ({ plugins, config_problem: specs.problem() ?? null })),
-      plugin: ({ params: { name } }) => Effect.map(plugins.get(name), (plugin) => ({ plugin })),
-      pluginRuns: ({ params: { name } }) =>
-        plugins.get(name).pipe(
-          Effect.andThen(Effect.suspend(() => messages.undeleted(recent.messagesOf(name)))),
-          Effect.map((undeleted) => ({ runs: recent.of(name, undeleted) })),
-          storageIsDefect
-        )
+      plugin: ({ params: { name } }) => details(name),
+      pluginRuns: ({ params: { name } }) => runs(name)
     })
   })
 )

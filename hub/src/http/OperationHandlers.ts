@@ -5,10 +5,10 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api, InvalidInput, type Job } from "@agentlip/protocol"
 import { Backfills } from "../jobs/Backfills.ts"
 import { Jobs } from "../jobs/Jobs.ts"
-import { Plugins } from "../plugins/Plugins.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
 import { Erasures } from "../retention/Erasures.ts"
+import { makePluginDetails } from "./pluginDetails.ts"
 import { Pruning } from "../retention/Pruning.ts"
 
 /** Jobs of one message. There is one for each plugin. */
@@ -56,16 +56,10 @@ const WritesLive = HttpApiBuilder.group(
     const jobs = yield* Jobs
     const backfills = yield* Backfills
     const pruning = yield* Pruning
-    const plugins = yield* Plugins
+    const { details } = yield* makePluginDetails
     const breaker = yield* CircuitBreaker
     const changed = (name: string, change: Effect.Effect<void>) =>
-      Effect.andThen(
-        plugins.get(name),
-        Effect.andThen(
-          change,
-          Effect.map(plugins.get(name), (plugin) => ({ plugin }))
-        )
-      )
+      Effect.andThen(details(name), Effect.andThen(change, details(name)))
     return handlers.handleAll({
       trip: ({ params: { name } }) => changed(name, breaker.trip(name)),
       reset: ({ params: { name } }) => changed(name, breaker.reset(name)),

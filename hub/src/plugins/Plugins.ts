@@ -44,7 +44,11 @@ export class Plugins extends Context.Service<
   {
     /** In the order of the config file, without disabled plugins. */
     readonly list: Effect.Effect<ReadonlyArray<PluginSummary>>
-    readonly get: (name: string) => Effect.Effect<PluginDetails, NotFound>
+    /** `lastErrors` of a plugin are in `RecentRuns`, which knows their messages. */
+    readonly get: (
+      name: string,
+      lastErrors?: ReadonlyArray<PastError>
+    ) => Effect.Effect<PluginDetails, NotFound>
   }
 >()("@agentlip/hub/Plugins") {
   /** When it closes, it logs the grants that plugins in audit mode would have needed. */
@@ -75,7 +79,7 @@ export class Plugins extends Context.Service<
         )
       )
 
-      const get = Effect.fnUntraced(function* (name: string) {
+      const get = Effect.fnUntraced(function* (name: string, lastErrors: ReadonlyArray<PastError> = []) {
         const spec = specs.current().find((spec) => spec.name === name)
         if (spec === undefined) {
           return yield* new NotFound({
@@ -86,7 +90,7 @@ export class Plugins extends Context.Service<
         const details: PluginDetails = {
           ...summaryOf(yield* statusOf(spec), report),
           ...restOf(spec, report),
-          last_errors: yield* Effect.forEach(report.lastErrors, (past) => failureOf(past, secrets.of(name)))
+          last_errors: yield* Effect.forEach(lastErrors, (past) => failureOf(past, secrets.of(name)))
         }
         return details
       })

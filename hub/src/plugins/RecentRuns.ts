@@ -11,7 +11,9 @@
 import {
   type ConfiguredSpec,
   type ObservedRun,
+  maxLastErrors,
   type OutcomeLabel,
+  type PastError,
   type PluginError,
   type RunObserver
 } from "@agentlip/plugin-runtime"
@@ -52,6 +54,7 @@ class Recording implements RunObserver {
   observed: ObservedRun | undefined
   found: number | undefined
   error: PluginProblem | undefined
+  failure: PastError | undefined
   outcome: string = "ok" satisfies OutcomeLabel
 
   constructor(at: number, messageId: string, redactor: () => Redactor) {
@@ -84,6 +87,7 @@ class Recording implements RunObserver {
   /** Forgets what may quote the message. */
   forgetTexts(): void {
     this.forgetLog()
+    this.failure = undefined
     if (this.error !== undefined) {
       const { code } = this.error
       this.error = { code, message: "its message was deleted", stack: [] }
@@ -156,6 +160,8 @@ export class RecentRuns extends Context.Service<
     readonly messagesOf: (plugin: string) => ReadonlyArray<string>
     /** Newest first. The log and the error of a run are forgotten unless its message is among `messages`. */
     readonly of: (plugin: string, messages: ReadonlySet<string>) => ReadonlyArray<PluginRun>
+    /** The last errors of a plugin, newest first, without those that `of` forgets. */
+    readonly errorsOf: (plugin: string, messages: ReadonlySet<string>) => ReadonlyArray<PastError>
   }
 >()("@agentlip/hub/RecentRuns") {
   static readonly layer: Layer.Layer<RecentRuns, never, Secrets | Specs> = Layer.effect(
@@ -187,10 +193,18 @@ export class RecentRuns extends Context.Service<
           failed: (error, spec) => {
             if (error._tag === "CIRCUIT_OPEN") return
             recording.error = problemOf(error, spec, secrets.of(plugin).text)
+            recording.failure = { at: clock.currentTimeMillisUnsafe(), error }
             recording.outcome = error._tag.toLowerCase()
             runsOf(plugin).add(recording)
           }
         }
+      }
+
+      /** The runs of a plugin, without the texts of those whose message is not among `messages`. */
+      const shown = (plugin: string, messages: ReadonlySet<string>): ReadonlyArray<Recording> => {
+        const all = plugins.get(plugin)?.all ?? []
+        for (const recording of all) if (!messages.has(recording.messageId)) recording.forgetTexts()
+        return all
       }
 
       return RecentRuns.of({
@@ -199,12 +213,14 @@ export class RecentRuns extends Context.Service<
           ...new Set((plugins.get(plugin)?.all ?? []).map(({ messageId }) => messageId))
         ],
         of: (plugin, messages) =>
-          (plugins.get(plugin)?.all ?? [])
-            .map((recording) => {
-              if (!messages.has(recording.messageId)) recording.forgetTexts()
-              return recording.run
-            })
+          shown(plugin, messages)
+            .map(({ run }) => run)
+            .toReversed(),
+        errorsOf: (plugin, messages) =>
+          shown(plugin, messages)
+            .flatMap(({ failure }) => (failure === undefined ? [] : [failure]))
             .toReversed()
+            .slice(0, maxLastErrors)
       })
     })
   )

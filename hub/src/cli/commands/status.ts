@@ -40,14 +40,16 @@ const showHub = Effect.fnUntraced(function* ({ workspace, url, health: askHealth
 
 /** `missing` is the error if no hub runs; `undefined` if none was asked. */
 const showDatabase = Effect.fnUntraced(function* (
-  { workspace, summary }: OfflineReader,
+  { workspace, summary, searchIndex }: OfflineReader,
   missing: CommandError | undefined
 ) {
   const database = yield* summary
+  const index = yield* searchIndex
   const { channels, topics, messages, newest_event } = database
   const failure = missing === undefined ? {} : documentOf(missing)
-  yield* show({ workspace, database, ...failure }, () => [
-    `The database of ${workspace}: ${channels} channels, ${topics} topics, ${messages} messages, events up to ${newest_event}.`
+  yield* show({ workspace, database, search_index: index, ...failure }, () => [
+    `The database of ${workspace}: ${channels} channels, ${topics} topics, ${messages} messages, events up to ${newest_event}.`,
+    ...indexLines(index)
   ])
   if (missing !== undefined) return yield* missing
 })

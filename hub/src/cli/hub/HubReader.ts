@@ -1,5 +1,14 @@
 /** The reads that commands use: calls of a running hub, or of the database itself. */
-import type { Attachment, Channel, Enrichment, Finding, Job, Message, Topic } from "@agentlip/protocol"
+import type {
+  Attachment,
+  Channel,
+  Enrichment,
+  Finding,
+  Job,
+  Message,
+  SearchIndex,
+  Topic
+} from "@agentlip/protocol"
 import type { Effect } from "effect"
 import type { Summary } from "../../database/Summary.ts"
 import type { SearchAnswer, SearchQuery } from "../../search/search.ts"
@@ -63,4 +72,5 @@ export interface HubReader {
 /** Reads a database without a hub. */
 export interface OfflineReader extends HubReader {
   readonly summary: Effect.Effect<Summary, CommandError>
+  readonly searchIndex: Effect.Effect<SearchIndex, CommandError>
 }

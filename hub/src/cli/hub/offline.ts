@@ -16,6 +16,7 @@ import { Messages } from "../../messages/Messages.ts"
 import { makeReads } from "../../messages/Reads.ts"
 import { Topics } from "../../messages/Topics.ts"
 import { Erasures } from "../../retention/Erasures.ts"
+import { indexOf } from "../../search/progress.ts"
 import { search } from "../../search/search.ts"
 import { fromError } from "../CommandError.ts"
 import { toCommandError } from "./HubClient.ts"
@@ -72,7 +73,8 @@ const readerOf = Effect.fnUntraced(function* (workspace: string, database: Offli
   const found: OfflineReader = {
     workspace,
     ask: (question) => checked(question({ reads, search: { search: ({ query }) => search(sql, query) } })),
-    summary: checked(Effect.provideContext(summaryOf, context))
+    summary: checked(Effect.provideContext(summaryOf, context)),
+    searchIndex: checked(indexOf(sql))
   }
   return found
 })
