@@ -11,7 +11,6 @@
 import {
   type ConfiguredSpec,
   type ObservedRun,
-  maxLastErrors,
   type OutcomeLabel,
   type PastError,
   type PluginError,
@@ -28,6 +27,9 @@ import { Specs } from "./Specs.ts"
 /** Runs of one plugin that are kept, and failed runs besides. */
 const maxRuns = 50
 const maxFailedRuns = 20
+
+/** Errors of one plugin that are shown with it. */
+const maxLastErrors = 10
 
 /** Lines that are kept of a run, and UTF-16 units of each. */
 const maxLines = 100

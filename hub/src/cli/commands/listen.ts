@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { CommandError } from "../CommandError.ts"
 import { Json } from "../flags/Globals.ts"
 import { channelFlag, channelOf, topicArgument, topicIdOf } from "../flags/Names.ts"
+import * as Stop from "../Stop.ts"
 import { connect } from "../hub/HubClient.ts"
 import { follow, newest } from "../hub/Live.ts"
 import { makeTopicNames } from "../hub/TopicNames.ts"
@@ -61,7 +62,7 @@ export const listen = Command.make(
       ),
       writeLines
     )
-  })
+  }, Stop.isServing)
 ).pipe(
   Command.withDescription(
     "Print events as they happen, until Ctrl-C. If the hub stops, waits for it and continues with the next event"
