@@ -23,17 +23,13 @@ export const isLibrary = (file: string): boolean => file === authorFile
  */
 export type Roots = ReadonlyArray<readonly [folder: string, name: string]>
 
-const refusal = (specifier: string, why: string): string =>
-  `Cannot load "${specifier}": ${why}${why.endsWith("?") ? "" : "."}`
-
-export const refuse = (specifier: string, why: string): never => {
-  throw new LoadProblem(refusal(specifier, why))
+/** Throws the problem with a specifier. `missing` means that there is no such file or package. */
+export const refuse = (specifier: string, why: string, missing = false): never => {
+  throw new LoadProblem(`Cannot load "${specifier}": ${why}${why.endsWith("?") ? "" : "."}`, { missing })
 }
 
 /** Like `refuse`, for something that does not exist. */
-export const miss = (specifier: string, why: string): never => {
-  throw new LoadProblem(refusal(specifier, why), { missing: true })
-}
+export const miss = (specifier: string, why: string): never => refuse(specifier, why, true)
 
 /** The files of one plugin, as they become known while it loads. */
 export class ModulePolicy {
@@ -44,8 +40,8 @@ export class ModulePolicy {
   /** The entry's URL for guests. On file systems that ignore case, it keeps the case that was given. */
   readonly entryUrl: string
 
-  private constructor(own: string, known: Roots, manifests: Manifests, entry: string, entryUrl: string) {
-    this.#roots = new Map([[own, ""], ...known])
+  private constructor(roots: Roots, manifests: Manifests, entry = "", entryUrl = "") {
+    this.#roots = new Map(roots)
     this.manifests = manifests
     this.entry = entry
     this.entryUrl = entryUrl
@@ -59,12 +55,13 @@ export class ModulePolicy {
     // entry.
     const isPackage = entry.includes(`${path.sep}node_modules${path.sep}`)
     const own = (isPackage ? manifests.above(entry)?.folder : undefined) ?? path.dirname(entry)
-    return new ModulePolicy(own, known, manifests, entry, pathToFileURL(realpathSync(given)).href)
+    const entryUrl = pathToFileURL(realpathSync(given)).href
+    return new ModulePolicy([[own, ""], ...known], manifests, entry, entryUrl)
   }
 
   /** The policy for imports in a folder, without an entry. */
   static ofFolder(folder: string): ModulePolicy {
-    return new ModulePolicy(folder, [], new Manifests(), "", "")
+    return new ModulePolicy([[folder, ""]], new Manifests())
   }
 
   get roots(): Roots {

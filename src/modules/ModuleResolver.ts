@@ -35,7 +35,13 @@ const targetOf = (specifier: string, from: string, require: boolean): URL | unde
 
 /** The endings that `require` tries for a file, and that Node tries for a package's `main`. */
 const endings = [".js", ".json", ".node"]
-const mainEndings = [...endings, ...endings.map((ending) => `/index${ending}`)]
+const mainEndings = ["", ...endings, ...endings.map((ending) => `/index${ending}`)]
+
+/** The files that may be the main module of a folder, in order. */
+const mainFiles = (folder: string, main: unknown): ReadonlyArray<string> => [
+  ...(typeof main === "string" ? mainEndings.map((ending) => path.join(folder, main) + ending) : []),
+  ...endings.map((ending) => path.join(folder, `index${ending}`))
+]
 
 /** Endings for hints: authors omit them, or write the name of the compiled file. */
 const forgotten = [
@@ -52,6 +58,13 @@ const forgotten = [
 ]
 
 type Found = "file" | "folder" | undefined
+
+/** A name, and the real path of the file that asks for it. */
+interface Asked {
+  readonly specifier: string
+  readonly from: string
+  readonly require: boolean
+}
 
 export class ModuleResolver {
   readonly #policy: ModulePolicy
@@ -82,18 +95,13 @@ export class ModuleResolver {
       const real = require ? this.#required(specifier, file) : this.#imported(specifier, file)
       return this.#found(specifier, real, target.search)
     }
-    return this.#found(specifier, this.#named(specifier, from, require), "")
-  }
-
-  /** The file for a name: of a package, or of an entry in `imports` of the plugin's own package.json. */
-  #named(specifier: string, from: string, require: boolean): string {
-    return specifier.startsWith("#")
-      ? this.#mapped(specifier, from, require)
-      : this.#inPackage(specifier, specifier, from, require)
+    const asked = { specifier, from, require }
+    const file = specifier.startsWith("#") ? this.#mapped(asked) : this.#inPackage(asked, specifier)
+    return this.#found(specifier, file, "")
   }
 
   /** Resolves a name that starts with `#`. The package.json that defines it must belong to the plugin. */
-  #mapped(specifier: string, from: string, require: boolean): string {
+  #mapped({ specifier, from, require }: Asked): string {
     const manifest = this.#policy.manifests.above(from)
     if (manifest === undefined || !this.#policy.admits(realOf(manifest.file))) {
       return refuse(specifier, 'no package.json in the plugin\'s folder says what it stands for ("imports")')
@@ -101,11 +109,11 @@ export class ModuleResolver {
     const target = importOf(manifest, specifier, this.#conditionsOf(require))
     return target.startsWith("./")
       ? this.#imported(specifier, path.join(manifest.folder, target))
-      : this.#inPackage(specifier, target, manifest.file, require)
+      : this.#inPackage({ specifier, from: manifest.file, require }, target)
   }
 
-  /** Resolves a package name. `name` is the name to find; `specifier` is the original request. */
-  #inPackage(specifier: string, name: string, from: string, require: boolean): string {
+  /** Resolves the name of a package's module. */
+  #inPackage({ specifier, from, require }: Asked, name: string): string {
     const packageName = namePart.exec(name)?.[0]
     // Reject names that lead out of the package, and white space, which would be dropped from the path later.
     if (packageName === undefined || /[%\\\s\p{Cc}]|(^|\/)\.{1,2}(\/|$)/u.test(name)) {
@@ -123,7 +131,7 @@ export class ModuleResolver {
       const candidate = path.join(folder, "node_modules", packageName)
       if (path.basename(folder) !== "node_modules" && statOf(candidate) === "folder") {
         const real = this.#policy.admitPackage(specifier, packageName, candidate)
-        return this.#ofPackage(specifier, real, subpath, require)
+        return this.#stay(specifier, real, this.#ofPackage({ specifier, from: real, require }, subpath))
       }
       if (folder === path.dirname(folder)) break
     }
@@ -133,29 +141,18 @@ export class ModuleResolver {
     )
   }
 
-  /**
-   * A file of a package whose real folder is known. It must be inside the package, whatever its package.json says.
-   */
-  #ofPackage(specifier: string, folder: string, subpath: string, require: boolean): string {
+  /** A file of the package in the folder `from`. */
+  #ofPackage({ specifier, from: folder, require }: Asked, subpath: string): string {
     const manifest = this.#policy.manifests.of(folder)
     if (manifest !== undefined && (manifest.exports ?? null) !== null) {
       const target = exportOf(manifest, subpath, this.#conditionsOf(require))
-      return this.#stay(specifier, folder, this.#imported(specifier, path.join(folder, target)))
+      return this.#imported(specifier, path.join(folder, target))
     }
     const file = path.join(folder, subpath)
     if (subpath !== ".") {
-      return this.#stay(
-        specifier,
-        folder,
-        require ? this.#required(specifier, file) : this.#imported(specifier, file)
-      )
+      return require ? this.#required(specifier, file) : this.#imported(specifier, file)
     }
-    const main = typeof manifest?.main === "string" ? path.join(folder, manifest.main) : undefined
-    const tried = [
-      ...(main === undefined ? [] : [main, ...mainEndings.map((ending) => main + ending)]),
-      ...endings.map((ending) => path.join(folder, `index${ending}`))
-    ]
-    const found = this.#firstFile(specifier, tried)
+    const found = this.#firstFile(specifier, mainFiles(folder, manifest?.main))
     if (found !== undefined) return found
     throw new LoadProblem(
       `Cannot load "${specifier}": the package in ${folder} has no main module ("exports" or "main" in its package.json).`,
@@ -163,6 +160,7 @@ export class ModuleResolver {
     )
   }
 
+  /** A file that a package.json names must be inside its package. */
   #stay(specifier: string, folder: string, real: string): string {
     // A nested package has its own root and its own name.
     return contains(folder, real) ? real : refuse(specifier, "it leads outside its package")
@@ -184,19 +182,14 @@ export class ModuleResolver {
 
   /** Resolves a path as `require` does: tries endings, and for a folder its package.json and index. */
   #required(specifier: string, file: string): string {
-    const bare = file.endsWith(path.sep) ? [] : [file, ...endings.map((ending) => file + ending)]
-    const direct = this.#firstFile(specifier, bare)
-    if (direct !== undefined) return direct
+    const direct = file.endsWith(path.sep) ? [] : ["", ...endings].map((ending) => file + ending)
+    const found = this.#firstFile(specifier, direct)
+    if (found !== undefined) return found
     const folder = this.#policy.realOf(specifier, file)
     const main = statOf(folder) === "folder" ? this.#policy.manifests.of(folder)?.main : undefined
-    const mainFile = typeof main === "string" ? path.resolve(folder, main) : undefined
-    const tried = [
-      ...(mainFile === undefined ? [] : [mainFile, ...mainEndings.map((ending) => mainFile + ending)]),
-      ...endings.map((ending) => path.join(folder, `index${ending}`))
-    ]
     const hint = this.#hint(specifier, file)
     return (
-      this.#firstFile(specifier, tried) ??
+      this.#firstFile(specifier, mainFiles(folder, main)) ??
       miss(specifier, `Cannot find module '${file}'${hint === undefined ? "" : `; ${hint}`}`)
     )
   }

@@ -9,7 +9,7 @@ import {
   type ModuleRequest,
   requestKey
 } from "../wire/modules.ts"
-import { eagerImports, lexerReady } from "./eagerImports.ts"
+import { eagerImports, lexerReady } from "./moduleImports.ts"
 import { importPlace } from "./importPlace.ts"
 import type { Conditions } from "./conditions.ts"
 import { LoadProblem, messageOf } from "./LoadProblem.ts"

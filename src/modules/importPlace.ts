@@ -10,11 +10,9 @@ export const positionOf = (
   return { line: above.length, column: (above.at(-1)?.length ?? 0) + 1 }
 }
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
-
 /** The offset of a specifier's literal: in the first import of it, or else wherever it is. */
 const literalIn = (source: string, specifier: string): number => {
-  const literal = `(["'\`])${escaped(specifier)}\\1`
+  const literal = `(["'\`])${RegExp.escape(specifier)}\\1`
   const imported = new RegExp(`(?:\\bimport|\\bfrom|\\brequire)\\s{0,9}\\(?\\s{0,9}(?=${literal})`).exec(
     source
   )

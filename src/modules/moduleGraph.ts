@@ -3,12 +3,10 @@
  * and resolutions are kept and served without reading the disk again, so the plugin gets exactly what was hashed.
  */
 import { createHash } from "node:crypto"
-import { isBuiltin } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { ModuleRequest } from "../wire/modules.ts"
-import { lexerReady } from "./eagerImports.ts"
-import { type Import, importsOf } from "./moduleImports.ts"
+import { type Import, importsOf, lexerReady } from "./moduleImports.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import { isLibrary, type ModulePolicy } from "./ModulePolicy.ts"
 import type { ModuleResolver, ResolvedFile } from "./ModuleResolver.ts"
@@ -46,12 +44,6 @@ const maxBytes = 128 * 1024 * 1024
 
 const keyOf = (file: string, { specifier, require }: Import): string =>
   JSON.stringify([file, specifier, require])
-
-/**
- * Whether an import does not lead to a file: a built-in, or code in a `data:` URL, which the importing source
- * contains.
- */
-const isElsewhere = (specifier: string): boolean => isBuiltin(specifier) || specifier.startsWith("data:")
 
 /** All modules that the entry can reach, by file. */
 interface Reached {
@@ -94,7 +86,6 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
       )
     }
     for (const asked of importsOf(source).imports) {
-      if (isElsewhere(asked.specifier)) continue
       let found: ResolvedFile | undefined
       try {
         found = resolver.resolve({ ...asked, parent: pathToFileURL(parent).href })
@@ -123,13 +114,12 @@ const reach = async ({ policy, resolver, sources }: ModuleTools): Promise<Reache
 const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
   const names = new Map([...modules.keys()].map((file) => [file, policy.nameOf(file)]))
   const lines = [...modules].map(([file, source]) => {
-    const imports = importsOf(source).imports.flatMap((asked) => {
-      if (isElsewhere(asked.specifier)) return []
+    const imports = importsOf(source).imports.map((asked) => {
       const found = edges.get(keyOf(file, asked))
       const name = found === undefined ? undefined : names.get(found.file)
       // For the library's own entry, only its presence counts.
       const target = name === undefined ? [found !== undefined] : [name, found?.source.digest]
-      return [JSON.stringify([asked.specifier, asked.require, ...target])]
+      return JSON.stringify([asked.specifier, asked.require, ...target])
     })
     return JSON.stringify([names.get(file), source.format, source.digest, [...new Set(imports)].sort()])
   })

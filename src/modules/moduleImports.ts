@@ -1,7 +1,12 @@
 /** Finds the modules that a source imports by literal names, without running it. */
 import { type AnyNode, parse } from "acorn"
-import { parse as lex } from "es-module-lexer"
+import { init, parse as lex } from "es-module-lexer"
+import { isBuiltin } from "node:module"
+import { messageOf } from "./LoadProblem.ts"
 import type { ModuleSource } from "./ModuleSource.ts"
+
+/** Await this before the first use of this module. */
+export const lexerReady: Promise<void> = init
 
 /** An import by a literal name. */
 export interface Import {
@@ -11,6 +16,7 @@ export interface Import {
 }
 
 export interface Imports {
+  /** Without built-ins and `data:` URLs, which lead to no file. */
   readonly imports: ReadonlyArray<Import>
   /** Why the source could not be parsed. `imports` is then empty. */
   readonly problem?: string
@@ -71,11 +77,6 @@ const lexed = (source: string): ReadonlyArray<Import> | undefined => {
   return imports
 }
 
-const inJavaScript = (source: string, format: "module" | "commonjs"): ReadonlyArray<Import> => {
-  const fast = format === "module" ? lexed(source) : undefined
-  return fast ?? parsed(source, format)
-}
-
 const parsed = (source: string, format: "module" | "commonjs"): ReadonlyArray<Import> => {
   const imports: Array<Import> = []
   const nodes: Array<AnyNode> = [parse(source, { ecmaVersion: "latest", sourceType: format })]
@@ -101,13 +102,18 @@ const inWebAssembly = (bytes: Uint8Array): ReadonlyArray<Import> =>
     require: false
   }))
 
+const hasFile = ({ specifier }: Import): boolean => !isBuiltin(specifier) && !specifier.startsWith("data:")
+
 const find = ({ format, source }: ModuleSource): Imports => {
   try {
-    if (typeof source !== "string") return { imports: inWebAssembly(source) }
-    return { imports: format === "module" || format === "commonjs" ? inJavaScript(source, format) : [] }
+    let imports: ReadonlyArray<Import> = []
+    if (typeof source !== "string") imports = inWebAssembly(source)
+    else if (format === "module") imports = lexed(source) ?? parsed(source, format)
+    else if (format === "commonjs") imports = parsed(source, format)
+    return { imports: imports.filter(hasFile) }
   } catch (error) {
     // The parser's message, or a stack overflow. The engine reports more when the module runs.
-    return { imports: [], problem: error instanceof Error ? error.message : String(error) }
+    return { imports: [], problem: messageOf(error) }
   }
 }
 
@@ -118,4 +124,26 @@ export const importsOf = (source: ModuleSource): Imports => {
   const found = known.get(source) ?? find(source)
   known.set(source, found)
   return found
+}
+
+/** Inexact on purpose: a false match sends a module needlessly, and a missed one is requested later. */
+const required = /\brequire\(\s*(["'])([^"'\n]+)\1\s*\)/g
+
+/** The imports that a module makes as soon as it runs, by a quick scan. They are sent ahead. */
+export const eagerImports = ({ format, source }: ModuleSource): ReadonlyArray<Import> => {
+  if (typeof source !== "string") return []
+  if (format === "commonjs") {
+    return Array.from(source.matchAll(required), ([, , specifier = ""]) => ({
+      specifier,
+      require: true
+    })).filter(hasFile)
+  }
+  try {
+    // -1 marks a static import.
+    const found = format === "module" ? lex(source)[0].filter(({ d }) => d === -1) : []
+    return found.map(({ n = "" }) => ({ specifier: n, require: false })).filter(hasFile)
+  } catch {
+    // The source has a syntax error, which the guest's engine will report.
+    return []
+  }
 }

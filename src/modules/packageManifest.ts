@@ -13,7 +13,6 @@ export interface Manifest {
   readonly type: unknown
   readonly exports: unknown
   readonly imports: unknown
-  readonly sideEffects: unknown
 }
 
 /** The most bytes of a package.json. */
@@ -63,8 +62,7 @@ const read = (folder: string): Manifest | undefined => {
     main: field("main"),
     type: field("type"),
     exports: field("exports"),
-    imports: field("imports"),
-    sideEffects: field("sideEffects")
+    imports: field("imports")
   }
 }
 

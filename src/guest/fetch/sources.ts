@@ -1,5 +1,5 @@
 /** A body as a source of bytes. Each call of `next` returns one chunk. */
-import { Bytes, copyOfBytes } from "../shared/intrinsics.ts"
+import { Bytes, copyOfBytes, isObject } from "../shared/intrinsics.ts"
 import { encode } from "./capturedBuiltIns.ts"
 
 export interface Source {
@@ -22,9 +22,6 @@ export const sourceOfBytes = (bytes: Uint8Array): Source => {
     }
   }
 }
-
-const isObject = (value: unknown): value is object =>
-  (typeof value === "object" && value !== null) || typeof value === "function"
 
 /** Whether a body must be read chunk by chunk. */
 export const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>

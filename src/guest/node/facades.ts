@@ -7,14 +7,12 @@ import * as crypto from "node:crypto"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
-import { cut } from "../shared/intrinsics.ts"
-import { looksLikeVariable, names } from "../shared/names.ts"
+import { names } from "../shared/names.ts"
+import { watchedEnv } from "../shared/watchedEnv.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { denied } from "./denied.ts"
 import { makeFs } from "./fileSystem.ts"
-
-const { hasOwn } = Object
 
 /** The `process` of a plugin. It has the usual members, but the only power is to end its own isolate. */
 const makeProcess = (
@@ -124,15 +122,6 @@ export const makeFacades = (
   audit: Audit
 ): Facades => {
   const env: Record<string, string> = {}
-  // Variables without a grant stay unset, in audit mode too. A read of one is reported.
-  const watchedEnv = new Proxy(env, {
-    get: (target, name, receiver) => {
-      if (typeof name === "string" && !hasOwn(target, name) && (audit.active() || looksLikeVariable(name))) {
-        audit.report({ capability: "env", what: cut(name, 0, 200) })
-      }
-      return Reflect.get(target, name, receiver)
-    }
-  })
   const files = makeFs(audit)
   return {
     setEnv: (values) => {
@@ -146,7 +135,13 @@ export const makeFacades = (
       ["fs/promises", files.promises],
       ["os", { EOL: os.EOL, platform: os.platform, arch: os.arch, type: os.type, endianness: os.endianness }],
       ["perf_hooks", { performance: globalPerformance }],
-      ["process", makeProcess(streams, watchedEnv)],
+      [
+        "process",
+        makeProcess(
+          streams,
+          watchedEnv(env, audit.active, (what) => audit.report({ capability: "env", what }))
+        )
+      ],
       ["tty", { isatty: () => false }]
     ])
   }

@@ -39,17 +39,18 @@ const flagsOf = (flag: unknown): number => {
   })
 }
 
+interface Options {
+  readonly flag?: unknown
+  readonly mode?: fs.Mode
+  readonly encoding?: unknown
+  readonly flush?: unknown
+}
+
 /**
  * Opens a regular file, calls `use` with the descriptor and closes the file. Folders may be opened too, but their
  * use fails.
  */
-const within = <A>(
-  name: string,
-  path: string,
-  flag: unknown,
-  mode: fs.Mode | undefined,
-  use: (fd: number) => A
-): A => {
+const within = <A>(name: string, path: string, { flag, mode }: Options, use: (fd: number) => A): A => {
   const fd = openSync(path, flagsOf(flag) | O_NONBLOCK, mode ?? 0o666)
   try {
     const stats = fstatSync(fd)
@@ -62,13 +63,6 @@ const within = <A>(
   }
 }
 
-interface Options {
-  readonly flag?: unknown
-  readonly mode?: fs.Mode
-  readonly encoding?: unknown
-  readonly flush?: unknown
-}
-
 /** A copy of the options, so that each is read only once. */
 const optionsOf = (given: unknown): Options => {
   if (typeof given === "string") return { encoding: given }
@@ -79,15 +73,17 @@ const writing =
   (name: string, usual: string) =>
   (path: string, data: unknown, given: unknown): void => {
     const { flag, mode, ...options } = optionsOf(given)
-    within(name, path, flag ?? usual, mode, (fd) => apply(writeFileSync, undefined, [fd, data, options]))
+    within(name, path, { flag: flag ?? usual, ...(mode === undefined ? {} : { mode }) }, (fd) =>
+      apply(writeFileSync, undefined, [fd, data, options])
+    )
   }
 
 const copyBytes = 64 * 1024
 
 const copy = (from: string, to: string, mode: unknown): void => {
-  within("copyFileSync", from, "r", undefined, (source) => {
+  within("copyFileSync", from, { flag: "r" }, (source) => {
     const exclusive = typeof mode === "number" && (mode & COPYFILE_EXCL) !== 0
-    within("copyFileSync", to, exclusive ? "wx" : "w", fstatSync(source).mode, (target) => {
+    within("copyFileSync", to, { flag: exclusive ? "wx" : "w", mode: fstatSync(source).mode }, (target) => {
       const bytes = new Uint8Array(copyBytes)
       for (let length = 1; length > 0; ) {
         length = readSync(source, bytes)
@@ -104,12 +100,12 @@ const opening = {
   copyFileSync: copy,
   readFileSync: (path: string, given: unknown) => {
     const { flag, encoding } = optionsOf(given)
-    return within("readFileSync", path, flag ?? "r", undefined, (fd) =>
+    return within("readFileSync", path, { flag: flag ?? "r" }, (fd) =>
       apply(readFileSync, undefined, [fd, { encoding: encoding ?? null }])
     )
   },
   truncateSync: (path: string, length: unknown) =>
-    within("truncateSync", path, "r+", undefined, (fd) => apply(ftruncateSync, undefined, [fd, length])),
+    within("truncateSync", path, { flag: "r+" }, (fd) => apply(ftruncateSync, undefined, [fd, length])),
   writeFileSync: writing("writeFileSync", "w")
 }
 

@@ -14,6 +14,7 @@ import {
 import { describeReason, quote } from "../shared/describe.ts"
 import { decodeLoad, encodeReply, noTag, typeOf } from "../../wire/codec.ts"
 import { type HostLine, ReplyType, RequestType } from "../../wire/messages.ts"
+import { Deadline } from "./Deadline.ts"
 import { explain, outOfMemoryReason } from "./explain.ts"
 import { Idle } from "./host.ts"
 import { defineHost } from "./hostFunctions.ts"
@@ -25,18 +26,6 @@ import type { CompiledModule, Memory } from "./webAssembly.ts"
 const maxStackSize = 128 * 1024
 
 const mebibyte = 1024 * 1024
-
-/**
- * In milliseconds after the deadline. The engine then stops by itself, so that the host's timer comes first. It is
- * shorter than the host waits for a death to be confirmed.
- */
-const deadlineSlack = 100
-
-/**
- * In milliseconds. A longer time between two checks of the clock means that nothing ran here, e.g. because the
- * process was stopped. That time does not count.
- */
-const pause = 500
 
 /** How long timers that are due may run before the thread handles the host's messages, in milliseconds. */
 const timersAtOnce = 10
@@ -82,12 +71,10 @@ export class Engine {
   readonly #image: MemoryImage
   /** Whether no request is active. If so, no plugin code may run. */
   #over = true
-  #stopAt = Number.POSITIVE_INFINITY
-  #lookedAt = 0
+  readonly #deadline = new Deadline()
   #timer: NodeJS.Timeout | undefined
   /** In MiB. */
   #memoryLimit = 0
-  #deadline = Number.POSITIVE_INFINITY
 
   static async start(options: EngineOptions): Promise<Engine> {
     const { module: wasmModule, memory: wasmMemory } = options
@@ -136,7 +123,7 @@ export class Engine {
       else if (type === RequestType.run) this.#over = false
       // A late message for a run that has ended.
       else if (this.#over) return
-      if (type !== RequestType.net && type !== RequestType.abort) this.#beginWatch()
+      if (type !== RequestType.net && type !== RequestType.abort) this.#deadline.begin()
       this.#call(text)
       this.#goOn()
     })
@@ -144,7 +131,7 @@ export class Engine {
 
   #beginLoad(text: string): void {
     const { limits } = JSON.parse(decodeLoad(text))
-    this.#deadline = limits.deadline + deadlineSlack
+    this.#deadline.set(limits.deadline)
     this.#memoryLimit = limits.memory
     this.#runtime.setMemoryLimit(limits.memory * mebibyte)
     this.#over = false
@@ -172,21 +159,7 @@ export class Engine {
   }
 
   #mustStop(): boolean {
-    return this.#over || this.#isOverdue()
-  }
-
-  #beginWatch(): void {
-    this.#lookedAt = performance.now()
-    this.#stopAt = this.#lookedAt + this.#deadline
-  }
-
-  /** Whether the request has exceeded its deadline. The host's own timer decides, so this one must not fire first. */
-  #isOverdue(): boolean {
-    const now = performance.now()
-    const since = now - this.#lookedAt
-    this.#lookedAt = now
-    if (since > pause) this.#stopAt += since
-    return now > this.#stopAt
+    return this.#over || this.#deadline.isOver
   }
 
   #post(text: string): void {
@@ -225,7 +198,7 @@ export class Engine {
   /** Handles an error that escaped from the realm: an interrupt, or full memory. */
   #failed(error: QuickJSHandle): number {
     if (this.#over) return Idle.stuck
-    if (this.#isOverdue()) throw new Overdue()
+    if (this.#deadline.isOver) throw new Overdue()
     const what: unknown = this.#context.dump(error)
     const message = describeReason(what)
     throw new Lost(
@@ -247,7 +220,7 @@ export class Engine {
     for (;;) {
       this.#drain()
       if (this.#over) return this.#settle()
-      if (this.#isOverdue()) throw new Overdue()
+      if (this.#deadline.isOver) throw new Overdue()
       const next = this.#call(undefined)
       if (next > 0 || (next === 0 && performance.now() > until)) {
         this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
@@ -271,7 +244,7 @@ export class Engine {
 
   /** After a reply: takes the image of the memory the first time, restores it every other time. */
   #settle(): void {
-    this.#stopAt = Number.POSITIVE_INFINITY
+    this.#deadline.end()
     if (this.#image.taken) this.#image.restore()
     else this.#image.take()
   }

@@ -45,8 +45,6 @@ const sourceMapOf = (source: string | Uint8Array | undefined): SourceMap | undef
   }
 }
 
-const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
-
 /** In characters. Longer sources are not searched for an import. */
 const maxSearched = 256 * 1024
 
@@ -58,10 +56,10 @@ const importPlace = (
 ): readonly [line: number, column: number] | undefined => {
   if (source.length > maxSearched) return undefined
   const statement = new RegExp(
-    `\\b(?:import|export)\\b[^;'"]*?\\b${escapeRegExp(name)}\\b[^;'"]*?\\bfrom\\s*["']${escapeRegExp(specifier)}["']`
+    `\\b(?:import|export)\\b[^;'"]*?\\b${RegExp.escape(name)}\\b[^;'"]*?\\bfrom\\s*["']${RegExp.escape(specifier)}["']`
   ).exec(source)
   if (statement === null) return undefined
-  const at = statement.index + Math.max(0, statement[0].search(new RegExp(`\\b${escapeRegExp(name)}\\b`)))
+  const at = statement.index + Math.max(0, statement[0].search(new RegExp(`\\b${RegExp.escape(name)}\\b`)))
   const before = source.slice(0, at).split("\n")
   return [before.length, (before.at(-1)?.length ?? 0) + 1]
 }

@@ -1,7 +1,7 @@
 /** CommonJS modules inside QuickJS. */
 import { makeCommonJs, moduleNotFound, type Resolved } from "../shared/commonjs.ts"
 import { quote } from "../shared/describe.ts"
-import { parse } from "../shared/intrinsics.ts"
+import { isObject, parse } from "../shared/intrinsics.ts"
 import { crossing, host } from "./host.ts"
 
 type Answer = Resolved | { readonly error: string; readonly syntax?: true }
@@ -35,9 +35,8 @@ export const exportsOf = run
 /** Runs a CommonJS module. Returns a JSON list of the names that an ES module can import from it. */
 export const evaluate = (url: string): string => {
   const exports = run(url)
-  const has = (typeof exports === "object" && exports !== null) || typeof exports === "function"
   let names = ""
-  for (const name of has ? Object.keys(exports) : []) {
+  for (const name of isObject(exports) ? Object.keys(exports) : []) {
     if (name !== "default" && name.isWellFormed()) names += `${names === "" ? "" : ","}${quote(name)}`
   }
   return `[${names}]`

@@ -1,7 +1,6 @@
 /** A plugin's `process`: the members that plugins for Node read and that make sense without a process. */
-import { cut } from "../shared/intrinsics.ts"
 import type { LoadRequest } from "../../wire/messages.ts"
-import { looksLikeVariable } from "../shared/names.ts"
+import { watchedEnv } from "../shared/watchedEnv.ts"
 import { host } from "./host.ts"
 
 interface Output {
@@ -10,33 +9,26 @@ interface Output {
   readonly console: { readonly warn: (value: unknown) => void }
 }
 
-/** Makes a test for variable names that were not seen before. It remembers up to `maxMisses` names. */
-const makeNews = (): ((name: string) => boolean) => {
-  const seen: { [name: string]: true } = Object.create(null)
-  let count = 0
-  return (name) => {
-    if (seen[name] === true || count >= maxMisses || !looksLikeVariable(name)) return false
-    count++
-    return (seen[name] = true)
-  }
-}
-
-/** The most missing variables to report. */
-const maxMisses = 50
+/** The most variables to report, in audit mode and otherwise. */
+const maxAudited = 1_000
+const maxReports = 50
 
 /** `report` is called for variables that the plugin reads without a grant. */
 export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: string) => void) => {
   const values: { [name: string]: string } = Object.create(null)
   let audited = false
-  // In audit mode all are reported; the host removes duplicates.
-  const isNews = makeNews()
-  const env = new Proxy(values, {
-    get: (target, name) => {
-      if (typeof name === "string" && !(name in target) && (audited || isNews(name)))
-        report(cut(name, 0, 200))
-      return Reflect.get(target, name)
+  const reported: { [name: string]: true } = Object.create(null)
+  let count = 0
+  const env = watchedEnv(
+    values,
+    () => audited,
+    (name) => {
+      if (reported[name] === true || count >= (audited ? maxAudited : maxReports)) return
+      count++
+      reported[name] = true
+      report(name)
     }
-  })
+  )
   const exit = (code: unknown = 0): void => host.exit(Number(code))
   return {
     begin: (request: LoadRequest): void => {

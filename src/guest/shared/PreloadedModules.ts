@@ -17,7 +17,7 @@ import {
 export type ModuleText = Exclude<ModuleAnswer, { readonly error: string }>
 
 /** A module that has arrived. Its text is decoded when it is requested. */
-interface Come {
+interface Arrived {
   readonly frame: ModuleFrame
   readonly url: string
   readonly format: ModuleFormat
@@ -25,13 +25,13 @@ interface Come {
   readonly to: number
 }
 
-const textOf = ({ frame, url, format, from, to }: Come): ModuleText => ({
+const textOf = ({ frame, url, format, from, to }: Arrived): ModuleText => ({
   url,
   format,
   source: format === "wasm" ? frame.bytes(from, to) : frame.text(from, to)
 })
 
-type Known = { [key: string]: Come }
+type Known = { [key: string]: Arrived }
 
 /**
  * Records the modules of a frame and returns the requested one. Loops by index, because a plugin can patch
@@ -41,24 +41,24 @@ const take = (
   known: Known,
   frame: ModuleFrame,
   { modules, requests }: Exclude<FrameHead, ModuleRefused>
-): Come | undefined => {
-  const come: { [index: number]: Come } = Object.create(null)
+): Arrived | undefined => {
+  const arrived: { [index: number]: Arrived } = Object.create(null)
   let from = 0
   for (let at = 0; at < modules.length; at++) {
     const module = modules[at]
     if (module === undefined) break
     const to = from + module[2]
-    come[at] = { frame, url: module[0], format: module[1], from, to }
+    arrived[at] = { frame, url: module[0], format: module[1], from, to }
     from = to
   }
   for (let at = 0; at < requests.length; at++) {
     const request = requests[at]
-    const module = request === undefined ? undefined : come[request[3]]
+    const module = request === undefined ? undefined : arrived[request[3]]
     if (request === undefined || module === undefined) break
-    const parent = typeof request[0] === "string" ? request[0] : (come[request[0]]?.url ?? "")
+    const parent = typeof request[0] === "string" ? request[0] : (arrived[request[0]]?.url ?? "")
     known[requestKey({ specifier: request[1], parent, require: request[2] === 1 })] = module
   }
-  return come[0]
+  return arrived[0]
 }
 
 /**

@@ -1,3 +1,6 @@
+/** Validates a plugin's config with the plugin's own schema. */
+import { isObject } from "./intrinsics.ts"
+
 /** A refusal to load with a message for the plugin's author. */
 export class LoadRefusal extends Error {
   override name = "LoadRefusal"
@@ -8,9 +11,6 @@ export class LoadRefusal extends Error {
     this.missingMethod = missingMethod
   }
 }
-
-const isObject = (value: unknown): value is object =>
-  (typeof value === "object" && value !== null) || typeof value === "function"
 
 const pathOf = (path: unknown): string => {
   if (!Array.isArray(path)) return "config"

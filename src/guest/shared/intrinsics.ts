@@ -36,6 +36,10 @@ const globals = globalThis
  */
 export const globalKeys = (): number => keys(globals).length
 
+/** Whether a value can have properties. */
+export const isObject = (value: unknown): value is object =>
+  (typeof value === "object" && value !== null) || typeof value === "function"
+
 const { isView } = ArrayBuffer
 const { ArrayBuffer: CapturedBuffer } = globals
 /** A copy of the bytes of a buffer or view; `undefined` for any other value. */

@@ -3,8 +3,9 @@
  * its `Realm`, because this runs in Node's threads and processes and inside QuickJS.
  */
 import { describeReason, describeThrown, quote } from "./describe.ts"
-import { cut, globalKeys, parse, string, stringify } from "./intrinsics.ts"
+import { globalKeys, parse, string } from "./intrinsics.ts"
 import { configOf, LoadRefusal } from "./configOf.ts"
+import { type PluginModule, readPlugin } from "./pluginModule.ts"
 import { written } from "./writeOutput.ts"
 import { originJson } from "./ModuleProblem.ts"
 import {
@@ -68,7 +69,13 @@ export interface Realm {
   readonly countsGlobals: () => boolean
 }
 
-type Method = (input: unknown, context: object) => unknown
+/** The JSON of a `LoadFailure`. */
+const failureOf = (error: unknown): string => {
+  if (!(error instanceof LoadRefusal))
+    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}${originJson(error)}}`
+  const missing = error.missingMethod === undefined ? "" : `,"missingMethod":${quote(error.missingMethod)}`
+  return `{"message":${quote(error.message)}${missing}}`
+}
 
 const Controller = AbortController
 const { clearTimeout, setTimeout } = globalThis
@@ -105,77 +112,13 @@ class RunContext {
   }
 }
 
-interface Loaded {
-  readonly plugin: object
-  readonly method: Method
+interface Loaded extends Pick<PluginModule, "run"> {
   readonly config: unknown
   readonly limits: GuestLimits
   /** The resources that were open after loading. A run that ends with more has left some behind. */
   resources: number
   readonly globals: number
 }
-
-const isObject = (value: unknown): value is object =>
-  (typeof value === "object" && value !== null) || typeof value === "function"
-
-/** The JSON of a `LoadFailure`. */
-const failureOf = (error: unknown): string => {
-  if (!(error instanceof LoadRefusal))
-    return `{"message":${quote(describeReason(error))},"cause":${describeThrown(error)}${originJson(error)}}`
-  const missing = error.missingMethod === undefined ? "" : `,"missingMethod":${quote(error.missingMethod)}`
-  return `{"message":${quote(error.message)}${missing}}`
-}
-
-interface Found {
-  readonly method: string
-  readonly plugin: object
-  readonly run: Method
-}
-
-const findMethod = (namespace: object, method: string): Found | undefined => {
-  for (const plugin of [Reflect.get(namespace, "default"), namespace]) {
-    if (!isObject(plugin)) continue
-    const run: unknown = Reflect.get(plugin, method)
-    if (typeof run === "function")
-      return { method, plugin, run: (input, context) => Reflect.apply(run, plugin, [input, context]) }
-  }
-  return undefined
-}
-
-/** The requested methods that the plugin has, in the order of the request. */
-const methodsOf = (
-  namespace: object,
-  { method, otherMethods }: LoadRequest
-): readonly [Found, ...ReadonlyArray<Found>] => {
-  const [first, ...others] = [method, ...otherMethods]
-    .map((name) => findMethod(namespace, name))
-    .filter((found) => found !== undefined)
-  if (first !== undefined) return [first, ...others]
-  const hasDefault = isObject(Reflect.get(namespace, "default"))
-  throw new LoadRefusal(
-    hasDefault
-      ? `its default export has no method "${method}"; add one, or configure it under the kind it was written for`
-      : `it has no default export with a method "${method}"; add \`export default { name, version, ${method}(input) { … } }\``,
-    method
-  )
-}
-
-/** In characters of JSON. */
-const maxCapabilities = 16_384
-
-/** The plugin's declared capabilities as JSON that continues an object. The host validates them. */
-const capabilitiesOf = (plugin: object): string => {
-  const declared: unknown = Reflect.get(plugin, "capabilities")
-  if (declared === undefined) return ""
-  const text: unknown = stringify(declared)
-  if (typeof text !== "string" || text.length > maxCapabilities) {
-    throw new LoadRefusal("its `capabilities` are not { read, write, net, env } with lists of texts")
-  }
-  return `,"capabilities":${text}`
-}
-
-const stringOr = (value: unknown, fallback: string): string =>
-  typeof value === "string" ? cut(value, 0, 200) : fallback
 
 /** Serves requests until the isolate ends. */
 export const serve = (realm: Realm): void => {
@@ -220,24 +163,17 @@ export const serve = (realm: Realm): void => {
     try {
       realm.begin(request)
       const namespace = await realm.importPlugin(request.entry)
-      const methods = methodsOf(namespace, request)
-      const [{ plugin, run }] = methods
-      const capabilities = capabilitiesOf(plugin)
+      const { plugin, run, info } = readPlugin(namespace, request)
       waitsFor = Waiting.config
       const config = await configOf(plugin, request.config)
-      const name = stringOr(Reflect.get(plugin, "name"), request.name)
-      const version = stringOr(Reflect.get(plugin, "version"), "0.0.0")
       clearTimeout(timer)
       loaded = {
-        plugin,
-        method: run,
+        run,
         config,
         limits: request.limits,
         resources: realm.activeResources(),
         globals: globalKeys()
       }
-      const names = methods.map(({ method }) => quote(method)).join()
-      const info = `{"name":${quote(name)},"version":${quote(version)},"methods":[${names}]${capabilities}}`
       answer(encodeReply(ReplyType.loaded, tag, info))
     } catch (error) {
       clearTimeout(timer)
@@ -253,7 +189,7 @@ export const serve = (realm: Realm): void => {
     current = new RunContext(log, net.fetch, traceparent)
     let output: unknown
     try {
-      output = await of.method(input, current)
+      output = await of.run(input, current)
     } catch (thrown) {
       realm.checkMemory?.(thrown)
       const description = describeThrown(thrown)
