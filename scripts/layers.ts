@@ -48,6 +48,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/paths.ts",
       "src/exits.ts",
       "src/Fork.ts",
+      "src/getOrMake.ts",
       "src/fileStates.ts",
       "src/codeFrame.ts"
     ],

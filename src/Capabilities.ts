@@ -27,32 +27,40 @@ export interface ResolvedGrants {
   readonly env: { readonly [name: string]: string }
 }
 
-/** Checks that the isolation level enforces a spec's grants on this host, and resolves them. Reports all problems at once. */
-export const resolveGrants = (
-  level: IsolationLevel,
-  grants: Grants,
+interface ResolveOptions {
+  readonly level: IsolationLevel
+  readonly grants: Grants
   /** Base folder of relative paths. */
-  base: string,
-  environment: Environment = process.env,
-  host: Host = thisHost
-): Effect.Effect<ResolvedGrants, PrepareError> =>
-  Effect.gen(function* () {
-    const asked = grantKinds.filter((kind) => (grants[kind] ?? []).length > 0)
-    const resolveFiles = (kind: "read" | "write") =>
-      Effect.map(
-        Effect.forEach(grants[kind] ?? [], (given) => Effect.result(resolveFile(kind, given, base))),
-        allPrepared
-      )
-    const resolved = allPrepared([
-      allPrepared(asked.map((kind) => checkEnforced(level, `grants.${kind}`, host))),
-      parseNetGrants(grants.net ?? []),
-      resolveEnv(grants.env ?? [], environment),
-      yield* resolveFiles("read"),
-      yield* resolveFiles("write")
-    ])
-    const [, net, env, read, write] = yield* Effect.fromResult(resolved)
-    return { read, write, net, env }
-  })
+  readonly base: string
+  /** Default: the host's. */
+  readonly environment?: Environment
+  readonly host?: Host
+}
+
+/** Checks that the isolation level enforces a spec's grants on this host, and resolves them. Reports all problems at once. */
+export const resolveGrants = Effect.fnUntraced(function* ({
+  level,
+  grants,
+  base,
+  environment = process.env,
+  host = thisHost
+}: ResolveOptions): Effect.fn.Return<ResolvedGrants, PrepareError> {
+  const asked = grantKinds.filter((kind) => (grants[kind] ?? []).length > 0)
+  const resolveFiles = (kind: "read" | "write") =>
+    Effect.map(
+      Effect.forEach(grants[kind] ?? [], (given) => Effect.result(resolveFile(kind, given, base))),
+      allPrepared
+    )
+  const resolved = allPrepared([
+    allPrepared(asked.map((kind) => checkEnforced(level, `grants.${kind}`, host))),
+    parseNetGrants(grants.net ?? []),
+    resolveEnv(grants.env ?? [], environment),
+    yield* resolveFiles("read"),
+    yield* resolveFiles("write")
+  ])
+  const [, net, env, read, write] = yield* Effect.fromResult(resolved)
+  return { read, write, net, env }
+})
 
 /** What a spec can ask of its level, besides grants. */
 export interface Requests {

@@ -163,7 +163,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
   const unreadable: Array<ConfigProblem> = []
   const written = snapshotOf(yield* importDefault(file), unreadable)
   if (unreadable.length > 0) return yield* new ConfigError({ file, problems: unreadable })
-  const converted = yield* fromV1(root, written)
+  const converted = fromV1(root, written)
   if (converted !== undefined && Result.isFailure(converted)) {
     return yield* new ConfigError({ file, problems: converted.failure })
   }

@@ -12,6 +12,7 @@
 import { Cause, Clock, Context, Effect, Exit, Layer, Option, type Scope } from "effect"
 import type { IsolationLevel } from "./Capabilities.ts"
 import type { PluginError } from "./Errors.ts"
+import { getOrMake } from "./getOrMake.ts"
 import type { PluginSpec } from "./Plugin.ts"
 import { Counts, type EndedRun, labelOf, type OutcomeLabel, type RunOutcome } from "./telemetry/Counts.ts"
 import { Latencies, type Quantiles } from "./telemetry/Latencies.ts"
@@ -112,8 +113,7 @@ export const outcomeOf = (exit: Exit.Exit<unknown, PluginError>): RunOutcome => 
 }
 
 /** What one Layer knows of all specs with one plugin name. */
-class Own {
-  readonly counts = new Counts()
+class Own extends Counts {
   readonly loads = new Latencies()
   readonly #errors: Array<PastError> = []
 
@@ -123,19 +123,20 @@ class Own {
   }
 
   report(): PluginReport {
-    const { counts } = this
+    const { outcomes, ran, queued, loads, bytesIn, bytesOut, leftovers } = this
+    const { cacheHits, cacheMisses, cpuMillis, peakMemory } = this
     return {
-      runs: { ...counts.outcomes },
-      runMillis: counts.ran.quantiles(),
-      queueMillis: counts.queued.quantiles(),
-      loadMillis: this.loads.quantiles(),
-      bytesIn: counts.bytesIn,
-      bytesOut: counts.bytesOut,
-      leftovers: counts.leftovers,
-      cacheHits: counts.cacheHits,
-      cacheMisses: counts.cacheMisses,
-      cpuMillis: counts.cpuMillis,
-      peakMemory: counts.peakMemory,
+      runs: { ...outcomes },
+      runMillis: ran.quantiles(),
+      queueMillis: queued.quantiles(),
+      loadMillis: loads.quantiles(),
+      bytesIn,
+      bytesOut,
+      leftovers,
+      cacheHits,
+      cacheMisses,
+      cpuMillis,
+      peakMemory,
       lastErrors: [...this.#errors]
     }
   }
@@ -147,31 +148,23 @@ const make = Effect.gen(function* () {
   const owns = new Map<string, Own>()
   const recorders = new Map<string, PluginRecorder>()
 
-  const ownOf = (plugin: string): Own => {
-    const known = owns.get(plugin)
-    if (known !== undefined) return known
-    const own = new Own()
-    owns.set(plugin, own)
-    return own
-  }
-
   const recorderOf = (spec: PluginSpec): PluginRecorder => {
     const labels = { plugin: spec.name, kind: spec.kind.name, level: spec.isolation }
-    const own = ownOf(spec.name)
+    const own = getOrMake(owns, spec.name, () => new Own())
     const counts = registry.plugin(labels)
     const level = registry.level(spec.isolation)
     registry.breaker(spec.name)
     return {
       ended: (run) => {
         const label = labelOf(run.outcome)
-        own.counts.ended(label, run)
+        own.ended(label, run)
         counts.ended(label, run)
         if (typeof run.outcome === "object" && run.outcome._tag !== "CIRCUIT_OPEN") {
           own.failed({ at: clock.currentTimeMillisUnsafe(), error: run.outcome })
         }
       },
       leftover: () => {
-        own.counts.leftovers++
+        own.leftovers++
         counts.leftovers++
       },
       loaded: (millis) => {
@@ -180,12 +173,12 @@ const make = Effect.gen(function* () {
       },
       used: (cpuMillis, memoryBytes) => {
         registry.usage(labels, counts)
-        own.counts.used(cpuMillis, memoryBytes)
+        own.used(cpuMillis, memoryBytes)
         counts.used(cpuMillis, memoryBytes)
       },
       cached: (hit) => {
         registry.cache(labels, counts)
-        own.counts.cached(hit)
+        own.cached(hit)
         counts.cached(hit)
       }
     }
@@ -194,11 +187,7 @@ const make = Effect.gen(function* () {
   const metrics = PluginMetrics.of({
     of: (spec) => {
       const key = JSON.stringify([spec.name, spec.kind.name, spec.isolation])
-      const known = recorders.get(key)
-      if (known !== undefined) return known
-      const recorder = recorderOf(spec)
-      recorders.set(key, recorder)
-      return recorder
+      return getOrMake(recorders, key, () => recorderOf(spec))
     },
     isolates: (name) => {
       const level = registry.level(name)

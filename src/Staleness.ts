@@ -1,5 +1,5 @@
 /**
- * Commits what was derived from a message only while the message still is what it was derived from.
+ * Commits what was derived from a message only if the message has not changed since.
  *
  * **Details**
  *
@@ -7,16 +7,16 @@
  *   SQLite, on the message's row (`FOR UPDATE`) elsewhere. So no edit or deletion comes between the check and the commit.
  * - `commitAll` does this for many messages in one transaction. Stale messages do not affect the others.
  * - Only content and deletion matter. A message that was moved, or edited and edited back, is not stale.
- * - A content that became null has changed; one that is null from the start is `ContentNotText`, unless the
- *   message is deleted: wiped and deleted is just deleted.
- * - Whatever ends `write` early (failure, defect, interruption) rolls everything back.
+ * - A content that became null has changed. One that is null from the start is `ContentNotText`, unless the message is
+ *   deleted.
+ * - If `write` fails, dies or is interrupted, everything is rolled back.
  *
  * **Gotchas**
  *
- * - `write` must go through the same `SqlClient`; what it does elsewhere is not rolled back.
- * - A busy SQLite database or a serialisation conflict is an `SqlError` whose `isRetryable` is true: commit
- *   again. Inside an outer transaction, run the outer one again.
- * - Run and tested on SQLite and PostgreSQL. A database without `FOR UPDATE` refuses the statement.
+ * - `write` must use the same `SqlClient`. Other effects are not rolled back.
+ * - A busy SQLite database or a serialisation conflict is an `SqlError` whose `isRetryable` is true: commit again.
+ *   Inside an outer transaction, run the outer one again.
+ * - Tested on SQLite and PostgreSQL. A database without `FOR UPDATE` refuses the statement.
  */
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -56,7 +56,7 @@ export interface StalenessOptions {
   readonly deletedAt?: string
 }
 
-/** Guards commits against messages that have changed meanwhile. */
+/** Guards commits against messages that have changed in the meantime. */
 export class Staleness extends Context.Service<
   Staleness,
   {
@@ -152,13 +152,13 @@ export class Staleness extends Context.Service<
     Staleness.use(({ commitAll }) => commitAll(snapshots, write))
 }
 
-const Row = Schema.Struct({ content: Schema.Unknown, deleted: Schema.Unknown })
-const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
-const RowById = Schema.Struct({
+const Row = Schema.Struct({
   id: Schema.Union([Schema.String, Schema.Number, Schema.BigInt]),
-  ...Row.fields
+  content: Schema.Unknown,
+  deleted: Schema.Unknown
 })
-const decodeRowById = Schema.decodeUnknownEffect(RowById)
+type Row = typeof Row.Type
+const decodeRow = Schema.decodeUnknownEffect(Row)
 
 /** Messages read by one statement. */
 const idsAtOnce = 256
@@ -188,20 +188,38 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
     sqlite: () => Effect.asVoid(sql`UPDATE ${table} SET ${content} = ${content} WHERE 1 = 0`),
     orElse: () => Effect.void
   })
-  const lockRow = sql.onDialectOrElse({
-    sqlite: () => sql.literal(""),
-    orElse: () => sql.literal("FOR UPDATE")
-  })
+  const noLock = sql.literal("")
   // Always in the same order, so that two groups never wait for each other's rows.
   const lockRows = sql.onDialectOrElse({
-    sqlite: () => sql.literal(""),
+    sqlite: () => noLock,
     orElse: () => sql`ORDER BY ${id} FOR UPDATE`
+  })
+
+  const read = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, lock: typeof lockRows) {
+    const rows = yield* sql<Row>`
+      SELECT ${id} AS id, ${content} AS content, ${deletedAt} AS deleted FROM ${table}
+      WHERE ${sql.in(names.id, ids)} ${lock}`
+    // The statement names the columns. Rows without them are a client's defect, and all rows have the same columns.
+    const [first] = rows
+    if (first !== undefined) yield* Effect.orDie(decodeRow(first))
+    return rows
+  })
+
+  /** The rows of many messages, locked. */
+  const readAll = Effect.fnUntraced(function* (messageIds: ReadonlyArray<string>) {
+    const ids = [...new Set(messageIds)].sort()
+    const rows = new Map<string, Row>()
+    for (let at = 0; at < ids.length; at += idsAtOnce) {
+      const found = yield* read(padded(ids.slice(at, at + idsAtOnce)), lockRows)
+      for (const row of found) rows.set(String(row.id), row)
+    }
+    return rows
   })
 
   /** The content of a message, `undefined` for null, or why there is none. */
   const contentOf = (
     messageId: string,
-    row: typeof Row.Type | undefined
+    row: Row | undefined
   ): Result.Result<string | undefined, StaleOutput | ContentNotText> => {
     if (row === undefined) return Result.fail(new StaleOutput({ messageId, reason: "MISSING" }))
     if (row.deleted !== null) return Result.fail(new StaleOutput({ messageId, reason: "DELETED" }))
@@ -213,47 +231,18 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
 
   const check = <S extends MessageSnapshot>(
     snapshot: S,
-    row: typeof Row.Type | undefined
-  ): Result.Result<S, StaleOutput | ContentNotText> => {
-    const { messageId, content_raw } = snapshot
-    const content = contentOf(messageId, row)
-    if (Result.isFailure(content)) return Result.fail(content.failure)
-    return content.success === content_raw
-      ? Result.succeed(snapshot)
-      : Result.fail(new StaleOutput({ messageId, reason: "CONTENT_CHANGED" }))
-  }
-
-  const read = Effect.fnUntraced(function* (messageId: string, lock: typeof lockRow) {
-    const rows = yield* sql`
-      SELECT ${content} AS content, ${deletedAt} AS deleted FROM ${table} WHERE ${id} = ${messageId} ${lock}
-    `
-    // The statement itself names the two columns: rows without them are a client's defect.
-    const [row] = yield* Effect.orDie(decodeRows(rows))
-    return row
-  })
-
-  /** The rows of many messages, locked. */
-  const readAll = Effect.fnUntraced(function* (messageIds: ReadonlyArray<string>) {
-    const ids = [...new Set(messageIds)].sort()
-    const rows = new Map<string, typeof Row.Type>()
-    for (let at = 0; at < ids.length; at += idsAtOnce) {
-      const some = padded(ids.slice(at, at + idsAtOnce))
-      const found = yield* sql<typeof RowById.Type>`
-        SELECT ${id} AS id, ${content} AS content, ${deletedAt} AS deleted FROM ${table}
-        WHERE ${sql.in(names.id, some)} ${lockRows}`
-      // All rows have the same columns, so look at one.
-      const [first] = found
-      if (first !== undefined) yield* Effect.orDie(decodeRowById(first))
-      for (const row of found) rows.set(String(row.id), row)
-    }
-    return rows
-  })
+    row: Row | undefined
+  ): Result.Result<S, StaleOutput | ContentNotText> =>
+    Result.flatMap(contentOf(snapshot.messageId, row), (content) =>
+      content === snapshot.content_raw
+        ? Result.succeed(snapshot)
+        : Result.fail(new StaleOutput({ messageId: snapshot.messageId, reason: "CONTENT_CHANGED" }))
+    )
 
   return {
     capture: Effect.fnUntraced(function* (messageId) {
-      const content_raw = yield* Effect.fromResult(
-        contentOf(messageId, yield* read(messageId, sql.literal("")))
-      )
+      const [row] = yield* read([messageId], noLock)
+      const content_raw = yield* Effect.fromResult(contentOf(messageId, row))
       if (content_raw === undefined) return yield* notText(messageId, "null")
       return { messageId, content_raw }
     }),
@@ -261,7 +250,8 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
       sql.withTransaction(
         Effect.gen(function* () {
           yield* lockDatabase
-          yield* Effect.fromResult(check(snapshot, yield* read(snapshot.messageId, lockRow)))
+          const [row] = yield* read([snapshot.messageId], lockRows)
+          yield* Effect.fromResult(check(snapshot, row))
           return yield* write
         })
       ),

@@ -63,7 +63,7 @@ write("odd, names/--allow-fs-read=?[a]{b}\\ $(x) 'q' \"\n/words.txt")
 const linux: Host = { platform: "linux", runtime: "node" }
 const environment = { HOME: "/home/ana", EMPTY: "", AGENTLIP_TOKEN: "secret" }
 const resolve = (grants: Grants, level: IsolationLevel = "thread", host = linux) =>
-  resolveGrants(level, grants, base, environment, host)
+  resolveGrants({ level, grants, base, environment, host })
 
 const refusal = (
   grants: Grants,
@@ -116,7 +116,11 @@ describe("Capabilities: grants that are given", () => {
 
   it.effect("relative paths are taken from the base", () =>
     Effect.gen(function* () {
-      const grants = yield* resolveGrants("thread", { read: ["words.txt"] }, at("data"))
+      const grants = yield* resolveGrants({
+        level: "thread",
+        grants: { read: ["words.txt"] },
+        base: at("data")
+      })
       assert.deepStrictEqual(grants.read, [at("data/words.txt")])
     })
   )

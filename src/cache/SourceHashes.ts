@@ -7,6 +7,7 @@
 import { Deferred, type Duration, Effect, Exit, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { getOrMake } from "../getOrMake.ts"
 import { hashModules } from "../modules/hashModules.ts"
 
 /** How often files are checked for changes, in milliseconds: as often as for warm isolates. */
@@ -33,21 +34,23 @@ const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly
   }
 }
 
-const hash = (entry: string, timeout: Duration.Duration): Effect.Effect<Hashed> =>
-  Effect.gen(function* () {
-    const begun = Date.now()
-    const hashed = yield* Effect.result(hashModules(entry, timeout))
-    const files = Result.isFailure(hashed) ? [entry] : hashed.success.files
-    const stamps = yield* Effect.promise(() =>
-      Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))
-    )
-    if (Result.isFailure(hashed)) yield* Effect.logDebug(`${entry} is not cached: ${hashed.failure.reason}`)
-    return {
-      integrity: Result.isFailure(hashed) ? undefined : hashed.success.integrity,
-      stamps: new Map(stamps.map(({ file, stamp }) => [file, stamp])),
-      settled: stamps.every(({ changed }) => changed < begun - coarseness)
-    }
-  })
+const hash = Effect.fnUntraced(function* (
+  entry: string,
+  timeout: Duration.Duration
+): Effect.fn.Return<Hashed> {
+  const begun = Date.now()
+  const hashed = yield* Effect.result(hashModules(entry, timeout))
+  const files = Result.isFailure(hashed) ? [entry] : hashed.success.files
+  const stamps = yield* Effect.promise(() =>
+    Promise.all(files.map(async (file) => ({ file, ...(await stampOf(file)) })))
+  )
+  if (Result.isFailure(hashed)) yield* Effect.logDebug(`${entry} is not cached: ${hashed.failure.reason}`)
+  return {
+    integrity: Result.isFailure(hashed) ? undefined : hashed.success.integrity,
+    stamps: new Map(stamps.map(({ file, stamp }) => [file, stamp])),
+    settled: stamps.every(({ changed }) => changed < begun - coarseness)
+  }
+})
 
 const isSame = async ({ stamps }: Hashed): Promise<boolean> => {
   const same = await Promise.all([...stamps].map(async ([file, was]) => (await stampOf(file)).stamp === was))
@@ -117,10 +120,6 @@ export class SourceHashes {
   readonly #byEntry = new Map<string, SourceHash>()
 
   of(modulePath: string): SourceHash {
-    const known = this.#byEntry.get(modulePath)
-    if (known !== undefined) return known
-    const made = new SourceHash(path.resolve(modulePath))
-    this.#byEntry.set(modulePath, made)
-    return made
+    return getOrMake(this.#byEntry, modulePath, () => new SourceHash(path.resolve(modulePath)))
   }
 }

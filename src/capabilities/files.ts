@@ -55,69 +55,67 @@ const foldersIn = async (folder: string): Promise<Result.Result<ReadonlyArray<st
 }
 
 /** Checks everything below a folder, links included. Its error says why it cannot be granted, as a predicate. */
-const checkBelow = (granted: string): Effect.Effect<void, PrepareError> =>
-  Effect.gen(function* () {
-    const known = new Set([granted])
-    let next = [granted]
-    while (next.length > 0) {
-      const some = next.slice(0, atOnce)
-      const found = yield* Effect.promise(() => Promise.all(some.map(foldersIn)))
-      next = next.slice(atOnce)
-      for (const folder of (yield* Effect.fromResult(allPrepared(found))).flat()) {
-        if (known.has(folder)) continue
-        known.add(folder)
-        next.push(folder)
-      }
-      if (known.size > maxFolders) {
-        return yield* unprepared(`has more than ${maxFolders} folders, too many to search for ${hubFolder}/`)
-      }
+const checkBelow = Effect.fnUntraced(function* (granted: string): Effect.fn.Return<void, PrepareError> {
+  const known = new Set([granted])
+  let next = [granted]
+  while (next.length > 0) {
+    const some = next.slice(0, atOnce)
+    const found = yield* Effect.promise(() => Promise.all(some.map(foldersIn)))
+    next = next.slice(atOnce)
+    for (const folder of (yield* Effect.fromResult(allPrepared(found))).flat()) {
+      if (known.has(folder)) continue
+      known.add(folder)
+      next.push(folder)
     }
-  })
+    if (known.size > maxFolders) {
+      return yield* unprepared(`has more than ${maxFolders} folders, too many to search for ${hubFolder}/`)
+    }
+  }
+})
 
 /** The real path of a granted file or folder. A folder ends with a separator. */
-export const resolveFile = (
+export const resolveFile = Effect.fnUntraced(function* (
   grant: "read" | "write",
   given: string,
   /** Base folder of a relative path. */
   base: string
-): Effect.Effect<string, PrepareError> =>
-  Effect.gen(function* () {
-    const absolute = path.resolve(base, given)
-    const quoted = `grants.${grant} "${given}"`
-    const found = yield* Effect.promise(() => linked(absolute))
-    if (found === undefined) {
-      const hint = isPattern(given)
-        ? "name a folder: grants are not patterns"
-        : "create it first or correct the path"
-      return yield* unprepared(`${quoted} does not exist (looked at ${absolute})`, hint)
-    }
-    const { real, isFolder } = found
-    if (isPattern(real)) {
-      const where = real === absolute ? "" : ` (it is ${real})`
-      return yield* unprepared(
-        `${quoted} has an asterisk in its path${where}; Node reads it as a pattern, which also matches the files beside it`,
-        "rename the folder or file"
-      )
-    }
-    if (isHubPrivate(real)) {
-      return yield* unprepared(
-        `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}`,
-        "grant another folder"
-      )
-    }
-    if (isVirtual(real)) {
-      return yield* unprepared(
-        `${quoted} covers the system's virtual files`,
-        "name the folder that the plugin needs"
-      )
-    }
-    if (!isFolder) return real
-    const example = path.join(given, "data")
-    yield* Effect.mapError(checkBelow(real), ({ reason }) =>
-      unprepared(`${quoted} ${reason}`, `grant a narrower path, for example "${example}"`)
+): Effect.fn.Return<string, PrepareError> {
+  const absolute = path.resolve(base, given)
+  const quoted = `grants.${grant} "${given}"`
+  const found = yield* Effect.promise(() => linked(absolute))
+  if (found === undefined) {
+    const hint = isPattern(given)
+      ? "name a folder: grants are not patterns"
+      : "create it first or correct the path"
+    return yield* unprepared(`${quoted} does not exist (looked at ${absolute})`, hint)
+  }
+  const { real, isFolder } = found
+  if (isPattern(real)) {
+    const where = real === absolute ? "" : ` (it is ${real})`
+    return yield* unprepared(
+      `${quoted} has an asterisk in its path${where}; Node reads it as a pattern, which also matches the files beside it`,
+      "rename the folder or file"
     )
-    return real + path.sep
-  })
+  }
+  if (isHubPrivate(real)) {
+    return yield* unprepared(
+      `${quoted} lies in ${hubFolder}/, which no plugin may ${grant}`,
+      "grant another folder"
+    )
+  }
+  if (isVirtual(real)) {
+    return yield* unprepared(
+      `${quoted} covers the system's virtual files`,
+      "name the folder that the plugin needs"
+    )
+  }
+  if (!isFolder) return real
+  const example = path.join(given, "data")
+  yield* Effect.mapError(checkBelow(real), ({ reason }) =>
+    unprepared(`${quoted} ${reason}`, `grant a narrower path, for example "${example}"`)
+  )
+  return real + path.sep
+})
 
 /** The real path that a path leads to now, or `undefined` if there is nothing. */
 const realPathOf = async (granted: string): Promise<string | undefined> => {
@@ -129,20 +127,19 @@ const realPathOf = async (granted: string): Promise<string | undefined> => {
  * Checks that granted paths still lead to what was granted. A guest that boots would follow a link that replaced them
  * since, and a file that became a folder would grant everything below it.
  */
-export const checkUnmoved = (files: {
+export const checkUnmoved = Effect.fnUntraced(function* (files: {
   readonly read: ReadonlyArray<string>
   readonly write: ReadonlyArray<string>
-}): Effect.Effect<void, PrepareError> =>
-  Effect.gen(function* () {
-    for (const grant of ["read", "write"] as const) {
-      for (const granted of files[grant]) {
-        const now = yield* Effect.promise(() => realPathOf(granted))
-        if (now === granted) continue
-        const what = now === undefined ? "is gone or cannot be read" : `leads to ${now}`
-        return yield* unprepared(
-          `grants.${grant} "${granted}" has changed since it was granted: it ${what} now`,
-          "restore what was there, or restart the hub to check the new path"
-        )
-      }
+}): Effect.fn.Return<void, PrepareError> {
+  for (const grant of ["read", "write"] as const) {
+    for (const granted of files[grant]) {
+      const now = yield* Effect.promise(() => realPathOf(granted))
+      if (now === granted) continue
+      const what = now === undefined ? "is gone or cannot be read" : `leads to ${now}`
+      return yield* unprepared(
+        `grants.${grant} "${granted}" has changed since it was granted: it ${what} now`,
+        "restore what was there, or restart the hub to check the new path"
+      )
     }
-  })
+  }
+})

@@ -1,5 +1,5 @@
 /** Understands a config file of Agentlip v1: turns it into one of today's, and says how to write it. */
-import { Effect, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { ConfigProblem } from "../Errors.ts"
@@ -69,20 +69,24 @@ const modulePathOf = (root: string, { name, module }: V1Entry): string => {
   return isBare && fs.existsSync(path.join(root, module)) ? `./${module}` : module
 }
 
-const entryOf = (
-  root: string,
-  given: V1Entry,
-  { timeout, memoryLimit }: Required<V1Config>["pluginDefaults"]
-) => {
-  const limit = given.timeout ?? timeout
+/** Without the values that are `undefined`. */
+const defined = <A extends object>(values: A) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    readonly [Key in keyof A]?: Exclude<A[Key], undefined>
+  }
+
+const entryOf = (root: string, given: V1Entry, defaults: Required<V1Config>["pluginDefaults"]) => {
+  const { memoryLimit } = defaults
   return {
     name: given.name,
     modulePath: modulePathOf(root, given),
-    ...(given.enabled === false ? { enabled: false } : {}),
-    ...(limit === undefined ? {} : { timeout: limit }),
-    ...(memoryLimit === undefined ? {} : { memory: memoryOf(memoryLimit) }),
-    // v1's own plugins had options that today's do not have.
-    ...(given.config === undefined || given.module === undefined ? {} : { config: given.config })
+    ...defined({
+      enabled: given.enabled === false ? false : undefined,
+      timeout: given.timeout ?? defaults.timeout,
+      memory: memoryLimit === undefined ? undefined : memoryOf(memoryLimit),
+      // v1's own plugins had options that today's do not have.
+      config: given.module === undefined ? undefined : given.config
+    })
   }
 }
 
@@ -95,22 +99,15 @@ const entryText = ({ config, ...entry }: TodaysEntry): string => {
 }
 
 /** Today's form of the file, to paste. */
-const fileText = (config: TodaysConfig): string => {
-  const listText = (name: "linkifiers" | "extractors") => {
-    const entries = config[name]
-    return entries === undefined ? [] : [`  ${name}: [\n${entries.map(entryText).join(",\n")}\n  ]`]
+const fileText = ({ linkifiers, extractors, rateLimits, maxSockets }: TodaysConfig): string => {
+  const fields = Object.entries({ linkifiers, extractors }).flatMap(([name, entries]) =>
+    entries === undefined ? [] : [`  ${name}: [\n${entries.map(entryText).join(",\n")}\n  ]`]
+  )
+  if (rateLimits !== undefined) {
+    const rates = Object.entries(rateLimits).map(([key, rate]) => `${key}: ${rate}`)
+    fields.push(`  rateLimits: { ${rates.join(", ")} }`)
   }
-  const rates = config.rateLimits
-  const fields = [
-    ...listText("linkifiers"),
-    ...listText("extractors"),
-    ...(rates === undefined
-      ? []
-      : [
-          `  rateLimits: ${JSON.stringify(rates).replaceAll('"', "").replaceAll(":", ": ").replaceAll(",", ", ")}`
-        ]),
-    ...(config.maxSockets === undefined ? [] : [`  maxSockets: ${config.maxSockets}`])
-  ]
+  if (maxSockets !== undefined) fields.push(`  maxSockets: ${maxSockets}`)
   return `export default {\n${fields.join(",\n")}\n}`
 }
 
@@ -130,28 +127,27 @@ const fixedLimits: Readonly<Record<string, string>> = {
   maxEventReplayBatch: "a socket gets every event that it missed"
 }
 
-const noticeOf = (given: V1Config, config: TodaysConfig): string => {
-  const withoutModule = given.plugins?.filter(
-    ({ module, config }) => module === undefined && config !== undefined
-  )
-  return [
+const noticeOf = ({ plugins, limits }: V1Config, config: TodaysConfig): string => {
+  const unused = (plugins ?? []).filter(({ module, config }) => module === undefined && config !== undefined)
+  const lines = [
     "The config has the form of Agentlip v1. It works; write it like this instead:",
     "",
-    fileText(config),
-    ...(given.plugins === undefined
-      ? []
-      : [
-          "",
-          "A plugin may read files, reach hosts and see variables only with grants: see docs/security.md."
-        ]),
-    ...(withoutModule ?? []).map(
-      ({ name }) => `The options of ${shown(name)} are not used: today's plugin has none.`
-    ),
-    ...Object.keys(given.limits ?? {}).flatMap((key) => {
-      const instead = fixedLimits[key]
-      return instead === undefined ? [] : [`Not used: limits.${key}; ${instead}.`]
-    })
-  ].join("\n")
+    fileText(config)
+  ]
+  if (plugins !== undefined) {
+    lines.push(
+      "",
+      "A plugin may read files, reach hosts and see variables only with grants: see docs/security.md."
+    )
+  }
+  for (const { name } of unused) {
+    lines.push(`The options of ${shown(name)} are not used: today's plugin has none.`)
+  }
+  for (const key of Object.keys(limits ?? {})) {
+    const instead = fixedLimits[key]
+    if (instead !== undefined) lines.push(`Not used: limits.${key}; ${instead}.`)
+  }
+  return lines.join("\n")
 }
 
 /** A config of v1 as one of today's. */
@@ -183,62 +179,53 @@ const problemsOfEntries = (plugins: ReadonlyArray<V1Entry>): ReadonlyArray<Confi
         ]
   )
 
+const decode = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })
+
 /** Converts a config of v1; `undefined` if it has today's form. `root` is the workspace's real path. */
 export const fromV1 = (
   root: string,
   given: unknown
-): Effect.Effect<Result.Result<ConvertedConfig, ReadonlyArray<ConfigProblem>> | undefined> =>
-  Effect.gen(function* () {
-    if (!isObject(given) || !isV1(given)) return undefined
-    const todays = ["linkifiers", "extractors", "readAuth", "maxSockets", "retention"].filter((key) =>
-      Object.hasOwn(given, key)
-    )
-    if (todays.length > 0) {
-      const v1s = keys.filter((key) => Object.hasOwn(given, key))
-      const problem = `mixes keys of Agentlip v1 (${v1s.join(", ")}) with today's (${todays.join(", ")}); use today's only`
-      return Result.fail([{ path: "", problem }])
-    }
-    const decoded = yield* Effect.result(
-      Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(given)
-    )
-    if (Result.isFailure(decoded)) return Result.fail(problemsOf(given, decoded.failure.issue))
-    const {
-      plugins = [],
-      pluginDefaults = {},
-      rateLimits,
-      limits: { maxWsConnections } = {}
-    } = decoded.success
-    const wrong = problemsOfEntries(plugins)
-    if (wrong.length > 0) return Result.fail(wrong)
+): Result.Result<ConvertedConfig, ReadonlyArray<ConfigProblem>> | undefined => {
+  if (!isObject(given) || !isV1(given)) return undefined
+  const todays = ["linkifiers", "extractors", "readAuth", "maxSockets", "retention"].filter((key) =>
+    Object.hasOwn(given, key)
+  )
+  if (todays.length > 0) {
+    const v1s = keys.filter((key) => Object.hasOwn(given, key))
+    const problem = `mixes keys of Agentlip v1 (${v1s.join(", ")}) with today's (${todays.join(", ")}); use today's only`
+    return Result.fail([{ path: "", problem }])
+  }
+  const decoded = decode(given)
+  if (Result.isFailure(decoded)) return Result.fail(problemsOf(given, decoded.failure.issue))
+  const { plugins = [], pluginDefaults = {}, rateLimits, limits } = decoded.success
+  const wrong = problemsOfEntries(plugins)
+  if (wrong.length > 0) return Result.fail(wrong)
 
-    const places = new Map<string, string>()
-    const listOf = (type: V1Entry["type"]) => {
-      const name = lists[type]
-      const entries: Array<TodaysEntry> = []
-      for (const [index, plugin] of plugins.entries()) {
-        if (plugin.type !== type) continue
-        places.set(pathText([name, entries.length]), pathText(["plugins", index]))
-        entries.push(entryOf(root, plugin, pluginDefaults))
-      }
-      return entries.length === 0 ? {} : { [name]: entries }
+  const places = new Map<string, string>()
+  const listOf = (type: V1Entry["type"]) => {
+    const name = lists[type]
+    const entries: Array<TodaysEntry> = []
+    for (const [index, plugin] of plugins.entries()) {
+      if (plugin.type !== type) continue
+      places.set(pathText([name, entries.length]), pathText(["plugins", index]))
+      entries.push(entryOf(root, plugin, pluginDefaults))
     }
-    const { perConnection, global } = rateLimits ?? {}
-    const rates = {
-      ...(perConnection === undefined ? {} : { perClient: perConnection }),
-      ...(global === undefined ? {} : { total: global })
-    }
-    const config: TodaysConfig = {
-      ...listOf("linkifier"),
-      ...listOf("extractor"),
-      ...(rateLimits === undefined ? {} : { rateLimits: rates }),
-      ...(maxWsConnections === undefined ? {} : { maxSockets: maxWsConnections })
-    }
-    const placed = ({ path: at, problem }: ConfigProblem): ConfigProblem => {
-      const [, item = "", field = ""] = /^(\w+\[\d+\])(.*)$/s.exec(at) ?? []
-      const place = places.get(item)
-      return place === undefined
-        ? { path: at, problem }
-        : { path: place + field.replace(/^\.modulePath/, ".module"), problem }
-    }
-    return Result.succeed({ config, notice: noticeOf(decoded.success, config), placed })
-  })
+    return entries.length === 0 ? {} : { [name]: entries }
+  }
+  const config: TodaysConfig = {
+    ...listOf("linkifier"),
+    ...listOf("extractor"),
+    ...defined({
+      rateLimits: rateLimits && defined({ perClient: rateLimits.perConnection, total: rateLimits.global }),
+      maxSockets: limits?.maxWsConnections
+    })
+  }
+  const placed = ({ path: at, problem }: ConfigProblem): ConfigProblem => {
+    const [, item = "", field = ""] = /^(\w+\[\d+\])(.*)$/s.exec(at) ?? []
+    const place = places.get(item)
+    return place === undefined
+      ? { path: at, problem }
+      : { path: place + field.replace(/^\.modulePath/, ".module"), problem }
+  }
+  return Result.succeed({ config, notice: noticeOf(decoded.success, config), placed })
+}

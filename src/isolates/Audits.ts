@@ -1,4 +1,5 @@
 /** What plugins in audit mode have used without a grant, kept as the grants they would need. */
+import { getOrMake } from "../getOrMake.ts"
 import type { Grants } from "../Grants.ts"
 import type { ResolvedPlugin } from "./ResolvedPlugin.ts"
 
@@ -15,13 +16,8 @@ type Used = { readonly [Capability in keyof Required<Grants>]: Set<string> }
 
 export const makeAudits = (): Audits => {
   const used = new Map<string, Used>()
-  const usedBy = (plugin: string): Used => {
-    const known = used.get(plugin)
-    if (known !== undefined) return known
-    const none: Used = { read: new Set(), write: new Set(), net: new Set(), env: new Set() }
-    used.set(plugin, none)
-    return none
-  }
+  const usedBy = (plugin: string): Used =>
+    getOrMake(used, plugin, () => ({ read: new Set(), write: new Set(), net: new Set(), env: new Set() }))
   return {
     of:
       (plugin) =>

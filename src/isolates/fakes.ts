@@ -2,6 +2,7 @@
 import { Effect, Fiber, FiberSet, type Scope, Semaphore } from "effect"
 import type { Fork } from "../Fork.ts"
 import { InvalidOutput, LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
+import { getOrMake } from "../getOrMake.ts"
 import type { PluginSpec } from "../Plugin.ts"
 import { type PreparedPlugin, type Submission, unavailable, type Workers } from "./Workers.ts"
 
@@ -89,11 +90,7 @@ export const makeFakes = Effect.fnUntraced(function* (
       const fake = fakes[spec.name]
       if (fake === undefined) return unavailable(missing(fakes, spec))
       const key = `${spec.concurrency} ${spec.name}`
-      const known = prepared.get(key)
-      if (known !== undefined) return known
-      const plugin = prepareFake(fake, spec, fork)
-      prepared.set(key, plugin)
-      return plugin
+      return getOrMake(prepared, key, () => prepareFake(fake, spec, fork))
     },
     stats: Effect.succeed({ isolates: 0, zombies: 0, levels: new Map() }),
     zombies: () => 0,

@@ -4,9 +4,10 @@
  */
 import { Context, Metric } from "effect"
 import type { IsolationLevel } from "../Capabilities.ts"
+import { getOrMake } from "../getOrMake.ts"
 import { Counts, outcomeLabels } from "./Counts.ts"
 import { Latencies } from "./Latencies.ts"
-import * as series from "./series.ts"
+import { Series } from "./series.ts"
 
 /** How many isolates of one level there are, by what they are doing. */
 export interface IsolateCounts {
@@ -48,91 +49,79 @@ export type PluginLabels = {
 }
 
 export class Registry {
-  readonly #context: Context.Context<never>
+  readonly #series: Series
   readonly #plugins = new Map<string, Counts>()
   readonly #breakers = new Map<string, BreakerCounts>()
   readonly #levels = new Map<IsolationLevel, LevelCounts>()
 
   private constructor(context: Context.Context<never>) {
-    this.#context = context
+    this.#series = new Series(context)
   }
 
   /** The registry of a context: for its metric registry and the attributes that it adds to all metrics. */
   static of(context: Context.Context<never>): Registry {
     const metrics = Context.get(context, Metric.MetricRegistry)
     const attributes = JSON.stringify(Context.get(context, Metric.CurrentMetricAttributes))
-    const all = registries.get(metrics) ?? new Map<string, Registry>()
-    registries.set(metrics, all)
-    const known = all.get(attributes)
-    if (known !== undefined) return known
-    const made = new Registry(context)
-    all.set(attributes, made)
-    return made
+    const all = getOrMake(registries, metrics, () => new Map<string, Registry>())
+    return getOrMake(all, attributes, () => new Registry(context))
   }
 
   plugin(labels: PluginLabels): Counts {
-    const key = JSON.stringify(labels)
-    const known = this.#plugins.get(key)
-    if (known !== undefined) return known
-    const counts = new Counts()
-    this.#plugins.set(key, counts)
-    const context = this.#context
-    // All outcomes exist from the start: a rate over a series that begins at 1 misses its first increase.
-    for (const outcome of outcomeLabels) {
-      const runs = { ...labels, outcome }
-      series.counter(context, series.definitions.runs, runs, () => counts.outcomes[outcome])
-    }
-    series.histogram(context, series.definitions.ran, labels, counts.ran)
-    series.histogram(context, series.definitions.queued, labels, counts.queued)
-    series.counter(context, series.definitions.bytes, { ...labels, direction: "in" }, () => counts.bytesIn)
-    series.counter(context, series.definitions.bytes, { ...labels, direction: "out" }, () => counts.bytesOut)
-    series.counter(context, series.definitions.leftovers, labels, () => counts.leftovers)
-    return counts
+    return getOrMake(this.#plugins, JSON.stringify(labels), () => {
+      const counts = new Counts()
+      const series = this.#series
+      // All outcomes exist from the start: a rate over a series that begins at 1 misses its first increase.
+      for (const outcome of outcomeLabels) {
+        series.counter("runs", { ...labels, outcome }, () => counts.outcomes[outcome])
+      }
+      series.histogram("ran", labels, counts.ran)
+      series.histogram("queued", labels, counts.queued)
+      series.counter("bytes", { ...labels, direction: "in" }, () => counts.bytesIn)
+      series.counter("bytes", { ...labels, direction: "out" }, () => counts.bytesOut)
+      series.counter("leftovers", labels, () => counts.leftovers)
+      return counts
+    })
   }
 
   /** For plugins whose level can measure what they use. */
   usage(labels: PluginLabels, counts: Counts): void {
     if (counts.usage) return
     counts.usage = true
-    series.counter(this.#context, series.definitions.cpu, labels, () => counts.cpuMillis / 1000)
-    series.gauge(this.#context, series.definitions.memory, labels, () => counts.peakMemory)
+    this.#series.counter("cpu", labels, () => counts.cpuMillis / 1000)
+    this.#series.gauge("memory", labels, () => counts.peakMemory)
   }
 
   /** For plugins that use the result cache. */
   cache(labels: PluginLabels, counts: Counts): void {
     if (counts.cache) return
     counts.cache = true
-    const { cache } = series.definitions
-    series.counter(this.#context, cache, { ...labels, result: "hit" }, () => counts.cacheHits)
-    series.counter(this.#context, cache, { ...labels, result: "miss" }, () => counts.cacheMisses)
+    this.#series.counter("cache", { ...labels, result: "hit" }, () => counts.cacheHits)
+    this.#series.counter("cache", { ...labels, result: "miss" }, () => counts.cacheMisses)
   }
 
   breaker(plugin: string): BreakerCounts {
-    const known = this.#breakers.get(plugin)
-    if (known !== undefined) return known
-    const counts: BreakerCounts = { state: "closed", transitions: { closed: 0, half_open: 0, open: 0 } }
-    this.#breakers.set(plugin, counts)
-    const { breakerState, breakerTransitions } = series.definitions
-    series.gauge(this.#context, breakerState, { plugin }, () => breakerStates.indexOf(counts.state))
-    for (const to of breakerStates) {
-      series.counter(this.#context, breakerTransitions, { plugin, to }, () => counts.transitions[to])
-    }
-    return counts
+    return getOrMake(this.#breakers, plugin, () => {
+      const counts: BreakerCounts = { state: "closed", transitions: { closed: 0, half_open: 0, open: 0 } }
+      this.#series.gauge("breakerState", { plugin }, () => breakerStates.indexOf(counts.state))
+      for (const to of breakerStates) {
+        this.#series.counter("breakerTransitions", { plugin, to }, () => counts.transitions[to])
+      }
+      return counts
+    })
   }
 
   level(level: IsolationLevel): LevelCounts {
-    const known = this.#levels.get(level)
-    if (known !== undefined) return known
-    const counts: LevelCounts = { boots: new Latencies(), loads: new Latencies(), pools: new Set() }
-    this.#levels.set(level, counts)
-    series.histogram(this.#context, series.definitions.boot, { level }, counts.boots)
-    series.histogram(this.#context, series.definitions.load, { level }, counts.loads)
-    for (const state of isolateStates) {
-      series.gauge(this.#context, series.definitions.isolates, { level, state }, () =>
-        Array.from(counts.pools, (pool) => pool()[state]).reduce((sum, count) => sum + count, 0)
-      )
-    }
-    return counts
+    return getOrMake(this.#levels, level, () => {
+      const counts: LevelCounts = { boots: new Latencies(), loads: new Latencies(), pools: new Set() }
+      this.#series.histogram("boot", { level }, counts.boots)
+      this.#series.histogram("load", { level }, counts.loads)
+      for (const state of isolateStates) {
+        this.#series.gauge("isolates", { level, state }, () =>
+          Array.from(counts.pools, (pool) => pool()[state]).reduce((sum, count) => sum + count, 0)
+        )
+      }
+      return counts
+    })
   }
 }
 

@@ -2,7 +2,7 @@
 import { type Context, Metric } from "effect"
 import type { Latencies } from "./Latencies.ts"
 
-/** Name, labels and meaning of every metric. docs/operations.md has the same list. */
+/** Name, meaning and unit of every metric. docs/operations.md has the same list. */
 export const definitions = {
   runs: {
     name: "agentlip_plugin_runs_total",
@@ -65,59 +65,44 @@ export const definitions = {
   }
 } as const
 
-interface Definition {
-  readonly name: string
-  readonly description: string
-  readonly unit?: string
-}
+type Name = keyof typeof definitions
 
 export type Labels = { readonly [name: string]: string }
+
+const optionsOf = (name: Name, labels: Labels) => {
+  const definition: { readonly description: string; readonly unit?: string } = definitions[name]
+  const { description, unit } = definition
+  // Effect's exporters take the unit from this attribute; the Prometheus text leaves it out.
+  return { description, attributes: unit === undefined ? labels : { ...labels, unit } }
+}
 
 const ignored = (): void => {
   // These series are only read: there is nothing that Metric.update could add to them.
 }
 
-const optionsOf = ({ description, unit }: Definition, labels: Labels) => ({
-  description,
-  // Effect's exporters take the unit from this attribute; the Prometheus text leaves it out.
-  attributes: unit === undefined ? labels : { ...labels, unit }
-})
+/** Adds series to the registry of a context, where they stay. A series replaces one of the same name and labels. */
+export class Series {
+  readonly #context: Context.Context<never>
 
-/**
- * Adds a series to the context's registry, where it stays like all metrics of Effect. It replaces a series with the same
- * name and labels.
- */
-export const counter = (
-  context: Context.Context<never>,
-  definition: Definition,
-  labels: Labels,
-  read: () => number
-): void => {
-  const metric = Metric.counter(definition.name, { ...optionsOf(definition, labels), incremental: true })
-  const get = () => ({ count: read(), incremental: true })
-  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
-}
+  constructor(context: Context.Context<never>) {
+    this.#context = context
+  }
 
-/** Like `counter`, for a value that goes up and down. */
-export const gauge = (
-  context: Context.Context<never>,
-  definition: Definition,
-  labels: Labels,
-  read: () => number
-): void => {
-  const metric = Metric.gauge(definition.name, optionsOf(definition, labels))
-  const get = () => ({ value: read() })
-  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
-}
+  counter(name: Name, labels: Labels, read: () => number): void {
+    const metric = Metric.counter(definitions[name].name, { ...optionsOf(name, labels), incremental: true })
+    this.#register(metric, () => ({ count: read(), incremental: true }))
+  }
 
-/** Like `counter`, for durations. */
-export const histogram = (
-  context: Context.Context<never>,
-  definition: Definition,
-  labels: Labels,
-  latencies: Latencies
-): void => {
-  const metric = Metric.histogram(definition.name, { ...optionsOf(definition, labels), boundaries: [] })
-  const get = () => latencies.histogram()
-  Metric.registerUnsafe(metric, context, { get, update: ignored, modify: ignored })
+  gauge(name: Name, labels: Labels, read: () => number): void {
+    this.#register(Metric.gauge(definitions[name].name, optionsOf(name, labels)), () => ({ value: read() }))
+  }
+
+  histogram(name: Name, labels: Labels, latencies: Latencies): void {
+    const metric = Metric.histogram(definitions[name].name, { ...optionsOf(name, labels), boundaries: [] })
+    this.#register(metric, () => latencies.histogram())
+  }
+
+  #register<Input, State>(metric: Metric.Metric<Input, State>, get: () => State): void {
+    Metric.registerUnsafe(metric, this.#context, { get, update: ignored, modify: ignored })
+  }
 }

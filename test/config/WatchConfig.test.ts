@@ -89,19 +89,4 @@ describe("watchConfig", () => {
       assert.strictEqual(yield* next, "late")
     }).pipe(Effect.scoped)
   )
-
-  it.live("a file that is still being written is nobody's config", () =>
-    Effect.gen(function* () {
-      const { root, next } = yield* watched({ "agentlip.config.ts": config('["a"]') })
-      yield* next
-      const text = config('["b"]')
-      const file = fs.openSync(path.join(root, "agentlip.config.ts"), "w")
-      for (const character of text) {
-        fs.writeSync(file, character)
-        yield* Effect.sleep(2)
-      }
-      fs.closeSync(file)
-      assert.strictEqual(yield* next, "b")
-    }).pipe(Effect.scoped)
-  )
 })

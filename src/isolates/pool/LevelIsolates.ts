@@ -107,7 +107,11 @@ export const makeLevelIsolates = (
         if (known !== undefined) return known
         const isStandard = key === standard
         const most = isStandard || reuse === "never" ? options.maxSpares : 0
-        const spares = makeSpares(isStandard ? options.spares : 0, boot(bootOptions), end, scope, {
+        const spares = makeSpares({
+          least: isStandard ? options.spares : 0,
+          boot: boot(bootOptions),
+          end,
+          scope,
           most,
           boots: Math.max(1, os.availableParallelism() - 1),
           quiet: options.idleTimeToLive

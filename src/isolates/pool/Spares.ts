@@ -14,14 +14,21 @@ export interface Spares<A = Isolate, E = Death> {
   readonly wanted: () => number
 }
 
-/** How the number of spares follows demand. */
-export interface Demand {
-  /** Upper bound. */
-  readonly most: number
-  /** Concurrent boots in the background; each occupies a core. */
-  readonly boots: number
-  /** After this time without a caller that found no spare, one spare fewer is kept. */
-  readonly quiet: Duration.Duration
+export interface SparesOptions<A, E> {
+  /** How many are kept at least. */
+  readonly least: number
+  /** Must clean up if it fails. */
+  readonly boot: Effect.Effect<A, E>
+  /** Ends a spare that is no longer usable or needed. */
+  readonly end: (spare: A) => Effect.Effect<unknown>
+  /** Of boots in the background. */
+  readonly scope: Scope.Scope
+  /** How many are kept at most. Default `least`. */
+  readonly most?: number
+  /** Concurrent boots in the background; each occupies a core. Default `least`. */
+  readonly boots?: number
+  /** After this time without a caller that found no spare, one spare fewer is kept. Default never. */
+  readonly quiet?: Duration.Duration
 }
 
 /** The caller's next steps, in the current turn of the event loop, come first. */
@@ -31,17 +38,18 @@ const nextTurn = Effect.callback<void>((resume) => {
 })
 
 /**
- * Keeps `least` spares. Each caller that finds none raises the number by one, up to a bound; it falls back to `least`
- * when no spares are taken. `boot` must clean up if it fails.
+ * Keeps `least` spares. Each caller that finds none raises the number by one, up to `most`. It falls back to `least` when
+ * no spares are taken.
  */
-export const makeSpares = <A extends { readonly usable: boolean }, E>(
-  least: number,
-  boot: Effect.Effect<A, E>,
-  /** Ends a spare that is no longer usable or needed. */
-  end: (spare: A) => Effect.Effect<unknown>,
-  scope: Scope.Scope,
-  { most, boots, quiet }: Demand = { most: least, boots: least, quiet: Duration.infinity }
-): Spares<A, E> => {
+export const makeSpares = <A extends { readonly usable: boolean }, E>({
+  least,
+  boot,
+  end,
+  scope,
+  most = least,
+  boots = least,
+  quiet = Duration.infinity
+}: SparesOptions<A, E>): Spares<A, E> => {
   const ready: Array<A> = []
   /** Callers that wait for a boot in progress. */
   const waiting = new Set<Deferred.Deferred<void>>()

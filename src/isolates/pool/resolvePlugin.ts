@@ -13,7 +13,10 @@ export const resolvePlugin = (
   audit: PoolHost["audit"]
 ): Effect.Effect<ResolvedPlugin, PrepareError> =>
   Effect.map(
-    Effect.andThen(Effect.fromResult(checkRequests(spec)), resolveGrants(spec.isolation, spec.grants, base)),
+    Effect.andThen(
+      Effect.fromResult(checkRequests(spec)),
+      resolveGrants({ level: spec.isolation, grants: spec.grants, base })
+    ),
     (grants): ResolvedPlugin => ({
       spec,
       grants,

@@ -2,14 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { type Demand, makeSpares } from "../../../src/isolates/pool/Spares.ts"
+import { makeSpares, type SparesOptions } from "../../../src/isolates/pool/Spares.ts"
 
 interface Fake {
   readonly id: number
   usable: boolean
 }
 
-const make = (least: number, demand?: Demand) =>
+const make = (least: number, demand?: Pick<SparesOptions<Fake, string>, "most" | "boots" | "quiet">) =>
   Effect.gen(function* () {
     const boots: Array<Deferred.Deferred<Fake, string>> = []
     const ended: Array<number> = []
@@ -19,7 +19,7 @@ const make = (least: number, demand?: Demand) =>
       return Deferred.await(booted)
     })
     const end = ({ id }: Fake) => Effect.sync(() => ended.push(id))
-    const spares = makeSpares(least, boot, end, yield* Effect.scope, demand)
+    const spares = makeSpares({ least, boot, end, scope: yield* Effect.scope, ...demand })
     let done = 0
     return {
       ...spares,
@@ -55,7 +55,11 @@ const settled = Effect.promise(async () => {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 })
 
-const demand: Demand = { most: 4, boots: 1, quiet: Duration.seconds(10) }
+const demand: Pick<SparesOptions<Fake, string>, "most" | "boots" | "quiet"> = {
+  most: 4,
+  boots: 1,
+  quiet: Duration.seconds(10)
+}
 
 describe("Spares", () => {
   it.effect("boots as many as are kept, and hands them out in the order they came", () =>
