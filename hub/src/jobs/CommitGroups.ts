@@ -14,7 +14,6 @@ import { Outage } from "../database/Outage.ts"
 import { storageFailure } from "../database/StorageFailure.ts"
 import { Committer } from "./Committer.ts"
 import type { Outcome } from "./Job.ts"
-import * as Precedence from "./Precedence.ts"
 
 /** An outcome that waits for its commit. */
 export interface Finished {
@@ -30,9 +29,12 @@ export interface Finished {
 const maxJobs = 96
 const maxChars = 256 * 1024
 
-/** From this many running jobs on, a commit waits for more outcomes, at most `gatherMoments` times. */
+/** How long a commit waits for the outcomes of other running jobs, in milliseconds: for a few jobs, and for many. */
+const shortWait = 1
+const longWait = 5
+
+/** So many jobs are many. */
 const manyJobs = 8
-const gatherMoments = 5
 
 const restAfterFailure = "1 second"
 
@@ -100,15 +102,26 @@ export const makeCommitGroups = Effect.fnUntraced(function* (running: () => numb
         })
       )
 
-  /**
-   * While many jobs run, wait a few milliseconds for more outcomes: a large commit costs little more than a small one.
-   */
-  const gather = Effect.gen(function* () {
-    for (let waited = 0; waited < gatherMoments && ready.length < maxJobs; waited++) {
-      const count = running()
-      if (count < manyJobs || ready.length >= count) return
-      yield* Precedence.moment
+  /** Called with each outcome while a commit waits for more. */
+  let look = (): void => {}
+
+  /** Waits a moment for the other running jobs: a commit of many costs little more than a commit of one. */
+  const gather = Effect.callback<void>((resume) => {
+    const isEnough = (): boolean => ready.length >= Math.min(maxJobs, running())
+    if (isEnough()) return resume(Effect.void)
+    const end = (): void => {
+      clearTimeout(timer)
+      look = () => {}
     }
+    const enough = (): void => {
+      end()
+      resume(Effect.void)
+    }
+    const timer = setTimeout(enough, running() < manyJobs ? shortWait : longWait)
+    look = () => {
+      if (isEnough()) enough()
+    }
+    return Effect.sync(end)
   })
 
   /** Commits every outcome that is ready by the end of this turn of the event loop. */
@@ -126,6 +139,7 @@ export const makeCommitGroups = Effect.fnUntraced(function* (running: () => numb
     add: (finished: Finished): void => {
       ready.push(finished)
       wakeUp.ring()
+      look()
     }
   }
 })
