@@ -1,4 +1,4 @@
-/** What is around the hub of the hostile demo: its config, an eye on its process, somebody who waits for its messages. */
+/** The surroundings of the hostile demo: its config, a watch of its process, and a server that counts stolen messages. */
 import {
   type AgentlipConfig,
   CircuitBreaker,
@@ -21,7 +21,7 @@ import goodPlugins from "./workspace/agentlip.config.ts"
 
 const hostileFolder = fileURLToPath(new URL("./hostile", import.meta.url))
 
-/** Plugins that mean well. */
+/** The number of good plugins. */
 export const goodCount = goodPlugins.linkifiers.length + goodPlugins.extractors.length
 
 /** Whether plugins can run on a level here, and if not, why. */
@@ -46,7 +46,7 @@ export const problemOf = (isolation: IsolationLevel) =>
     Effect.catch((error) => Effect.succeed(error.message))
   )
 
-/** Somebody who waits for messages; answers how many have come. */
+/** A server for stolen messages. Returns how many it got. */
 export const listener = Effect.acquireRelease(
   Effect.promise(async () => {
     let calls = 0

@@ -31,7 +31,7 @@ type Written<Fields extends { readonly [key: string]: { readonly Type: unknown }
   ConfigTime
 >
 
-/** One plugin in a config file. `isolation` is by default what `loadConfig` is told; `agentlip up` says `"process"`. */
+/** One plugin in a config file. The default of `isolation` is an option of `loadConfig`; `agentlip up` sets `"process"`. */
 export interface PluginEntry
   extends Omit<Written<typeof settings>, "config">,
     Written<typeof optionalSettings> {
@@ -109,17 +109,17 @@ export interface LoadedConfig {
   readonly maxSockets?: number
   /** What the hub removes by itself. Default: nothing. */
   readonly retention?: RetentionOptions
-  /** Set if the file has the form of Agentlip v1: how to write it today. */
+  /** How to write the file today. Set if it has the form of Agentlip v1. */
   readonly notice?: string
 }
 
-/** What a hub says of all its plugins. */
+/** Options for all plugins of a hub. */
 export interface LoadConfigOptions {
-  /** The isolation level of plugins that name none. Default `"thread"`. */
+  /** The isolation level of plugins without one in the file. Default `"thread"`. */
   readonly isolation?: IsolationLevel
   /**
-   * Files of plugins that the hub brings along, by the `modulePath` that names them, such as
-   * `"@agentlip/plugins/url-linkifier"`. A package that is installed in the workspace comes first. Default none.
+   * Files of plugins that are part of the hub, by the `modulePath` that names them, such as
+   * `"@agentlip/plugins/url-linkifier"`. A package that is installed in the workspace takes precedence. Default none.
    */
   readonly shipped?: { readonly [modulePath: string]: string }
 }
@@ -212,9 +212,9 @@ export interface WatchConfigOptions extends LoadConfigOptions {
 }
 
 /**
- * What `loadConfig` finds, at once and again whenever the config file, or a file that it imports, has changed, come or
- * gone. A change is taken up once it has stood for an interval, so that a half-written file is nobody's config. What
- * cannot be used comes as a failure among the others, and the watch goes on.
+ * Emits what `loadConfig` finds: at once, and again each time the config file or a file that it imports is changed,
+ * created or deleted. A change counts after one interval without another change, so a half-written file is never used.
+ * A config that cannot be used is emitted as a failure, and the watch goes on.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Every way a plugin run can fail.
+ * The errors of a plugin run.
  *
  * The `_tag` of each error is its public code, so handlers read like the table in the README:
  * `Effect.catchTags({ TIMEOUT: …, CIRCUIT_OPEN: … })`. Messages are made from the fields. `PluginErrorJson` encodes and

@@ -9,7 +9,7 @@ export type InputEncoder = (input: unknown) => Effect.Effect<string, ExecutionEr
 
 /** Makes the encoder of a plugin's inputs. */
 export const makeInputEncoder = ({ name, kind, cache }: PluginSpec): InputEncoder => {
-  // The answers of a cached plugin are kept for other messages too, so it gets only what is part of the key.
+  // Cached outputs are reused for other messages, so the plugin gets only what is part of the key.
   const encode: (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue> =
     SchemaParser.encodeUnknownEffect(cache && kind.content !== undefined ? kind.content : kind.input)
   const invalid = (why: string): Effect.Effect<never, ExecutionError> =>

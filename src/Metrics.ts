@@ -1,6 +1,6 @@
 /**
- * What is measured of plugins: the side that writes (`PluginMetrics`, for the library) and the side that
- * reads (`PluginStats`, for operators). Scrapers and exporters read the same counts as Effect metrics.
+ * Measures plugins: the library writes to `PluginMetrics`, operators read `PluginStats`. Exporters read the same counts as
+ * Effect metrics.
  *
  * **Details**
  *

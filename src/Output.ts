@@ -104,7 +104,7 @@ const valueDecoder = (kind: AnyKind): Decode => {
     Array.isArray(value) && value.length > itemsAtOnce ? decodeLong(value) : decodeAll(value)
 }
 
-/** Decodes a plugin's answer to `input`, or fails with what is wrong with it. */
+/** Decodes the JSON of a plugin's output for `input`. */
 export type OutputDecoder<Spec extends PluginSpec> = (
   input: InputOf<Spec>,
   text: string

@@ -98,7 +98,7 @@ export interface PluginKind<Name extends string, Input, Output> {
   readonly check?: (output: Output, input: Input) => string | undefined
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- "of whatever types" of parameters that are used both ways
+// oxlint-disable-next-line typescript/no-explicit-any -- a kind of any types: its parameters are used both ways
 export type AnyKind = PluginKind<string, any, any>
 
 /**

@@ -60,8 +60,8 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
   pass: Pass | undefined
   outputLength = 0
   /**
-   * Ends the wait for the answer. A field for the function that Effect made: V8 puts a function literal that is
-   * assigned to a property into its old space, and each scavenge would then keep whatever that refers to.
+   * Ends the wait for the answer. Effect's own function is stored here: V8 allocates a function literal that is assigned
+   * to a property in its old space, and then each scavenge keeps all that it refers to.
    */
   resume: (output: Effect.Effect<OutputOf<Spec>, PluginError>) => void = () => {}
   readonly #clock: Clock.Clock

@@ -1,4 +1,4 @@
-/** What a caller can learn of one run besides its result. */
+/** What a caller can observe of one run besides its result. */
 import { Context } from "effect"
 
 /** How an isolate treated a run. */
@@ -15,7 +15,7 @@ export interface ObservedRun {
 export interface RunObserver {
   /**
    * A line that the plugin logged while it loaded or ran, or that the runtime says about it. It is one line, safe for
-   * terminals, and comes at every level, whatever the minimum level of the log.
+   * terminals, and comes at every level, even below the minimum level of the log.
    */
   readonly log: (level: "Debug" | "Info" | "Warn" | "Error", text: string) => void
   /** The run has ended. Not called if the result came from the cache. */

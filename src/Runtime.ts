@@ -14,7 +14,7 @@ import { isTraced, withRunSpan } from "./telemetry/tracing.ts"
 import { watchBreaker } from "./telemetry/watchBreaker.ts"
 import { WorkerLayer } from "./WorkerLayer.ts"
 
-/** What became of one plugin of `runAll`. */
+/** The result of one plugin of `runAll`. */
 export interface RunResult<Spec extends PluginSpec> {
   readonly spec: Spec
   readonly result: Result.Result<OutputOf<Spec>, PluginError>
@@ -23,8 +23,8 @@ export interface RunResult<Spec extends PluginSpec> {
 /**
  * Runs plugins.
  *
- * **Gotchas**: the timeout is counted from when an isolate begins the run; a caller that must not wait in
- * the queue puts a timeout of its own around `run`, and its interruption ends the isolate.
+ * **Gotchas**: the timeout counts from when an isolate begins the run. If you must not wait in the queue, put a timeout
+ * of your own around `run`. Interrupting a run ends the isolate that executes it.
  *
  * @example
  * ```ts
@@ -38,24 +38,24 @@ export class PluginRuntime extends Context.Service<
   PluginRuntime,
   {
     /**
-     * Runs one plugin on one input; its output is validated, its type follows from the spec's kind.
+     * Runs one plugin on one input and validates its output. The type of the output follows from the spec's kind.
      *
-     * **Gotchas**: the caller gets one answer, but the plugin may be called twice. If the host ends an isolate whose
-     * guest has just begun the next run, and has not heard so yet, that run executes again on another isolate.
+     * **Gotchas**: you get one result, but the plugin may be called twice. If the host ends an isolate before it learns
+     * that the next run has begun there, that run executes again on another isolate.
      */
     readonly run: <Spec extends PluginSpec>(
       spec: Spec,
       input: InputOf<Spec>
     ) => Effect.Effect<OutputOf<Spec>, PluginError>
     /**
-     * As `run`, which waits for its turn however long the plugin's queue is; this fails with `QUEUE_FULL` at once
-     * when `limits.queue` runs wait already.
+     * Like `run`, but fails with `QUEUE_FULL` at once if `limits.queue` runs of the plugin are waiting. `run` waits
+     * however long the queue is.
      */
     readonly tryRun: <Spec extends PluginSpec>(
       spec: Spec,
       input: InputOf<Spec>
     ) => Effect.Effect<OutputOf<Spec>, PluginError | QueueFull>
-    /** Runs many side by side; one plugin's failure never touches another's. */
+    /** Runs many plugins side by side. A failure of one does not affect the others. */
     readonly runAll: <Spec extends PluginSpec>(
       specs: ReadonlyArray<Spec>,
       input: InputOf<Spec>,
@@ -64,7 +64,7 @@ export class PluginRuntime extends Context.Service<
         readonly concurrency?: number
       }
     ) => Effect.Effect<ReadonlyArray<RunResult<Spec>>>
-    /** Loads a plugin without running it, and says what it calls itself; for a hub's start-up report. */
+    /** Loads a plugin without running it, and returns the name and version that it states. For a report at start-up. */
     readonly load: (spec: PluginSpec) => Effect.Effect<PluginInfo, PluginError>
   }
 >()("@agentlip/plugin-runtime/PluginRuntime") {
@@ -77,7 +77,7 @@ export class PluginRuntime extends Context.Service<
     const fork = yield* FiberSet.makeRuntime<never>()
     let runs = 0
 
-    /** A spec is made once and used for many runs, so its plugin is prepared once. */
+    /** A spec is used for many runs, so its plugin is prepared once. */
     const prepared = new WeakMap<PluginSpec, Effect.Effect<Plugin, LoadError>>()
     const pluginOf = <Spec extends PluginSpec>(spec: Spec): Effect.Effect<Plugin<Spec>, LoadError> => {
       const known = prepared.get(spec)
@@ -106,9 +106,9 @@ export class PluginRuntime extends Context.Service<
       ? makeCachedRuns(cache.value, (spec) => workers.prepare(spec).hasEarlier())
       : undefined
 
-    /** How many isolates of a plugin would not die, when that was last looked at. */
+    /** Isolates of each plugin that could not be killed, at the last look. */
     const lingering = new Map<string, number>()
-    /** An isolate that would not die opens its plugin's circuit at once, whatever its count. */
+    /** An isolate that cannot be killed opens its plugin's circuit at once, whatever the count of failures. */
     const tripIfLingering = (name: string): Effect.Effect<void> =>
       Effect.suspend(() => {
         const zombies = workers.zombies(name)
@@ -210,7 +210,7 @@ export class PluginRuntime extends Context.Service<
     })
   })
 
-  /** Also gives `PluginStats`: how each plugin has fared. With a `ResultCache`, specs with `cache: true` use it. */
+  /** Also provides `PluginStats`. If there is a `ResultCache`, specs with `cache: true` use it. */
   static readonly layer: Layer.Layer<
     PluginRuntime | PluginStats | PluginMetrics,
     never,

@@ -137,7 +137,7 @@ export type StandardResult<Config> =
       }>
     }
 
-/** What every plugin has, whatever its kind. */
+/** What plugins of all kinds have. */
 export interface PluginDefinition<Config = Record<string, unknown>> {
   readonly name: string
   readonly version: string

@@ -47,7 +47,7 @@ const isModule = /\.[mc]?[jt]s$/
 
 /**
  * The text of a module in the folder of a plugin's entry; `undefined` for any other file. A plugin can name any file in
- * a stack: what it could not import is not read, and neither is what is no regular file.
+ * a stack, so only regular files that it could import are read.
  */
 export const sourceOf = (file: string, entry: string): string | undefined => {
   try {
@@ -65,12 +65,12 @@ export const sourceOf = (file: string, entry: string): string | undefined => {
       fs.closeSync(descriptor)
     }
   } catch {
-    // Not there, or not to be read: its place is known without its lines.
+    // Missing or unreadable: the place is shown without its lines.
     return undefined
   }
 }
 
-/** The lines around a place in a plugin's own file; empty for a file that is not the plugin's, or cannot be read. */
+/** The lines around a place in a plugin's own file; empty if the file is not the plugin's or cannot be read. */
 export const frameAt = (
   { file, line, column }: { readonly file: string; readonly line: number; readonly column: number },
   entry: string

@@ -1,9 +1,9 @@
-/** Effects that have nothing left to do. */
+/** Effects that are already done. */
 import { Effect, Exit } from "effect"
 
-/** The exit that an effect already is, so that no fiber has to find out. */
+/** The exit of an effect that is already done; it needs no fiber. */
 export const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> | undefined =>
-  // An exit that is such an effect is the exit of that effect: the guard's type does not say so.
+  // The guard's type loses the types of the effect.
   Exit.isExit(effect) ? (effect as Exit.Exit<A, E>) : undefined
 
 /** What an effect has already succeeded with. */
@@ -12,7 +12,7 @@ export const successOf = <A, E>(effect: Effect.Effect<A, E>): { readonly value: 
   return exit !== undefined && Exit.isSuccess(exit) ? exit : undefined
 }
 
-/** As `Effect.flatMap`, but calls `next` at once if the effect has already succeeded: each step of a fiber costs. */
+/** Like `Effect.flatMap`, but calls `next` at once if the effect has already succeeded: each step of a fiber costs. */
 export const flatMapNow = <A, E, B, E2>(
   effect: Effect.Effect<A, E>,
   next: (value: A) => Effect.Effect<B, E2>

@@ -1,4 +1,4 @@
-/** Files and folders as they were at some time, to tell whether one has changed, come or gone since. */
+/** The state of files and folders at one time, to find out later whether one has changed, appeared or gone. */
 import * as fs from "node:fs"
 
 /** By path. */
@@ -9,7 +9,7 @@ export const stateOf = (file: string): string => {
     const { ino, size, mtimeNs } = fs.statSync(file, { bigint: true })
     return `${ino}:${size}:${mtimeNs}`
   } catch {
-    // A missing or unreadable file counts as one more state, so that its coming and going are changes.
+    // Missing or unreadable is a state too, so that appearing and disappearing are changes.
     return ""
   }
 }

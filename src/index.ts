@@ -1,6 +1,6 @@
 /**
- * Runs other people's plugins as Effects: typed errors, deadlines that really kill, breakers, isolation,
- * staleness-guarded commits. The README shows how the Layers compose.
+ * Runs other people's plugins as Effects: typed errors, deadlines that kill, circuit breakers, isolation, guarded
+ * commits. The README shows how the Layers compose.
  */
 export * from "./CircuitBreaker.ts"
 export { codeFrame, frameAt } from "./codeFrame.ts"

@@ -1,4 +1,4 @@
-/** What a JSON text would become, told without parsing it: parsing is what a hostile text makes expensive. */
+/** Measures a JSON text without parsing it, because parsing a hostile text can be expensive. */
 
 const quote = 0x22
 const comma = 0x2c
@@ -18,11 +18,11 @@ export interface JsonSize {
 }
 
 /**
- * The size of a JSON text, exact if it is one. Stops counting once it is past `limit`, and answers what it
- * has by then. Of a text that is no JSON it answers something, as fast.
+ * The size of a JSON text. Stops at `limit` and returns the counts so far. For a text that is not JSON the result has no
+ * meaning, but it comes as fast.
  */
 export const jsonSize = (text: string, limit: Omit<JsonSize, "items">): JsonSize => {
-  // Read several times as fast as the string itself, above all before the engine has compiled the loop.
+  // Several times as fast to read as the string, most of all before the engine has compiled the loop.
   const bytes = Buffer.from(text, "utf16le")
   const units = new Uint16Array(bytes.buffer, bytes.byteOffset, text.length)
   const end = units.length

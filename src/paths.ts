@@ -1,4 +1,4 @@
-/** Questions about paths that the contract and the module loader both ask. Depends on Node alone. */
+/** Checks of paths. Depends on Node only. */
 import * as fs from "node:fs"
 import * as path from "node:path"
 
@@ -11,17 +11,17 @@ export const contains = (parent: string, child: string): boolean => {
   return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
 }
 
-/** Whether a path lies in (or is) a hub's private folder. Case is folded: some file systems do. */
+/** Whether a path is a hub's private folder or below one. Ignores case, as some file systems do. */
 export const isHubPrivate = (file: string): boolean =>
   file.split(path.sep).some((segment) => segment.toLowerCase() === hubFolder)
 
 /**
- * Whether Node's permission flags would take a path for a pattern: from the first `*` on, wherever it is, they match
- * every path that begins like it. No other character means anything to them, nor to bubblewrap's arguments.
+ * Whether Node's permission flags would read a path as a pattern: an `*` anywhere makes them match every path that
+ * begins with what is before it. No other character is special to them, or to bubblewrap's arguments.
  */
 export const isPattern = (file: string): boolean => file.includes("*")
 
-/** The real path of what exists of `file`, with the rest as given; a link to nothing counts as its target. */
+/** The real path of the part of `file` that exists, and the rest as given. A dangling link counts as its target. */
 export const realOf = (file: string): string => {
   try {
     return fs.realpathSync.native(file)

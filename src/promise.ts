@@ -1,4 +1,4 @@
-/** The runtime for hubs without Effect: takes options, returns promises of results. It uses the same Layers and rules. */
+/** The runtime for hubs without Effect: takes options and returns promises. It uses the same Layers and rules. */
 import { Duration, Effect, Layer, ManagedRuntime } from "effect"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
@@ -17,7 +17,7 @@ export interface PluginOutputs {
   readonly extractor: ReadonlyArray<Attachment>
 }
 
-/** The type of plugin that returns `T`; either, if `T` says nothing of its items. */
+/** The type of plugin that returns `T`; both, if `T` does not name its items. */
 export type PluginTypeOf<T> =
   T extends ReadonlyArray<infer Item>
     ? Item extends { readonly span: unknown }
@@ -27,7 +27,7 @@ export type PluginTypeOf<T> =
         : keyof PluginOutputs
     : keyof PluginOutputs
 
-/** The result's type follows from `type`; a type that is given must be one that such a plugin returns. */
+/** The result's type follows from `type`. A type argument must be one that such a plugin can return. */
 export interface RunPlugin {
   <Type extends keyof PluginOutputs>(
     options: RunPluginOptions & { readonly type: Type }
@@ -39,7 +39,7 @@ export type RunPluginResult<T> =
   | { readonly ok: true; readonly data: T }
   | {
       readonly ok: false
-      /** What happened and what to do, for a person. */
+      /** For a person: what happened and what to do. */
       readonly error: string
       readonly code: PluginErrorCode
       /** The typed error, with what `error` leaves out: the plugin's stack, the place in its source, times. */
@@ -61,7 +61,7 @@ export interface PluginHost {
     readonly trip: (pluginName: string) => Promise<void>
     readonly reset: (pluginName: string) => Promise<void>
   }
-  /** Ends every isolate; runs in flight reject, later ones too. */
+  /** Ends every isolate. Runs in progress and later ones reject. */
   readonly close: () => Promise<void>
 }
 
@@ -150,13 +150,13 @@ export const createPluginHost = (options: PluginHostOptions = {}): PluginHost =>
   }
 }
 
-// The guide's functions belong to no object, so one host is made for them at the first use.
+// The functions below share one host, which is made at the first use.
 let shared: PluginHost | undefined
 const host = (): PluginHost => (shared ??= createPluginHost())
 
 /**
- * Runs a plugin with a timeout, a circuit breaker and validated output. Never rejects for what a plugin does, or
- * for options that make no sense: those are a `LOAD_ERROR`.
+ * Runs a plugin with a timeout, a circuit breaker and validated output. Never rejects because of a plugin or of invalid
+ * options: those are a `LOAD_ERROR`.
  *
  * @example
  * ```ts

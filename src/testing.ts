@@ -1,6 +1,6 @@
 /**
- * For tests. For plugins: `testRun`. For hubs: the real runtime and breaker with fake plugins, so that handlers see the
- * same failures as in production.
+ * For tests. `testRun` is for plugins. For hubs: the real runtime and breaker with fake plugins, so handlers get the same
+ * failures as in production.
  */
 import { Layer } from "effect"
 import { CircuitBreaker } from "./CircuitBreaker.ts"

@@ -1,4 +1,4 @@
-/** Sends what was written to somebody who is waiting for it. */
+/** Sends the message to a server that collects them. */
 import { linkifier } from "@agentlip/plugin-runtime/plugin"
 
 export default linkifier<{ home: string }>({

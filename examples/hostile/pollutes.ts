@@ -1,4 +1,4 @@
-/** Hands out objects that change every object of whoever merges them. */
+/** Returns objects that change all objects of a program that merges them. */
 import { linkifier } from "@agentlip/plugin-runtime/plugin"
 
 export default linkifier({

@@ -1,7 +1,7 @@
-/** Hand-written Standard Schemas for the operator's `config`: no dependency, and messages that say what to write. */
+/** Standard Schemas for the operator's `config`, without a dependency. Their messages say what to write. */
 import type { ConfigSchema, StandardResult } from "@agentlip/plugin-runtime/plugin"
 
-/** One thing wrong with a config. */
+/** One problem of a config. */
 export interface Issue {
   readonly message: string
   readonly path: ReadonlyArray<string>
@@ -24,8 +24,8 @@ const unknownOptions = (options: Options, known: ReadonlyArray<string>): Array<I
     }))
 
 /**
- * A schema for a config with these options and no others. `read` makes the plugin's config of the operator's
- * and reports what is wrong with it.
+ * A schema for a config with these options and no others. `read` turns the operator's config into the plugin's, and
+ * reports problems.
  */
 export const configSchema = <Config>(
   known: ReadonlyArray<string>,
@@ -43,5 +43,5 @@ export const configSchema = <Config>(
   }
 })
 
-/** The schema of a plugin that has nothing to configure. */
+/** The schema of a plugin without options. */
 export const noOptions = configSchema([], () => ({}))

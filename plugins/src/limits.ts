@@ -1,2 +1,2 @@
-/** What a hub accepts of one run; a message with more findings gets the first of them rather than an error. */
+/** The most findings that a hub accepts from one run. A message with more gets the first of them instead of an error. */
 export const maxItems = 1_000

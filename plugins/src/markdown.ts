@@ -1,11 +1,10 @@
 /**
- * Where a message's code is. Chat messages are Markdown, and what stands in code is not prose: linkifiers
- * blank it before they look, which keeps every offset what it was.
+ * Finds the code in a message. Chat messages are Markdown, and code is not prose: linkifiers replace it with spaces before
+ * they look, so offsets stay the same.
  *
- * Details: fenced blocks (backticks or tildes; in quotes and list items too; open to the end when nothing
- * closes them) and inline code spans as CommonMark has them: a span ends at the next run of as many backticks,
- * within its paragraph. Indented blocks are not taken for code: in chat they hardly ever are.
- * One pass over the lines and one over the backtick runs: time grows with the length, whatever the text is.
+ * Code is: fenced blocks (backticks or tildes, in quotes and list items too; one that is not closed goes to the end), and
+ * inline spans as in CommonMark: a span ends at the next run of as many backticks, within its paragraph. Indented blocks
+ * are not code here: in chat they rarely are. The time is linear in the length of any text.
  */
 
 /** Code in a message: UTF-16 units, `end` exclusive, fences and backticks included. */
@@ -18,7 +17,7 @@ export interface CodeRegion {
 interface Run {
   readonly start: number
   readonly end: number
-  /** Backticks it can open a span with: all, less one that a backslash escapes. */
+  /** Backticks that can open a span: all, except one that a backslash escapes. */
   readonly opens: number
 }
 
@@ -93,7 +92,7 @@ export const codeRegions = (text: string): ReadonlyArray<CodeRegion> => {
   return regions
 }
 
-/** The text with these regions (in order, apart from each other) turned into spaces; its length stays. */
+/** The text with these regions (in order, not overlapping) replaced by spaces. Its length stays the same. */
 export const blank = (
   text: string,
   regions: ReadonlyArray<{ readonly start: number; readonly end: number }>
@@ -110,7 +109,7 @@ export const blank = (
 
 const addresses = /(?:https?|ftp|ssh|git):\/\/[^\s<>")]+/gi
 
-/** The text with its code and its URLs turned into spaces: what is left for names and numbers. */
+/** The text with its code and URLs replaced by spaces. */
 export const prose = (text: string): string => {
   const outsideCode = blank(text, codeRegions(text))
   return outsideCode.replace(addresses, (address) => " ".repeat(address.length))

@@ -6,7 +6,7 @@
  * within it; it begins with a letter. Not mentions: emails (`ann@example.com`), handles with a host
  * (`@ann@example.social`), package names (`@scope/package`), anything in code or in a URL.
  *
- * Gotchas: in scripts without spaces a name goes on until punctuation or a space does.
+ * Gotchas: in scripts without spaces a name goes on until punctuation or a space ends it.
  *
  * @example
  * "Thanks @zoë!" → { kind: "mention", span: { start: 7, end: 11 }, data: { name: "zoë" } }
@@ -24,7 +24,7 @@ const mention = new RegExp(
   "gv"
 )
 
-/** The name less the underscores that close the emphasis it stands in: `_@ann_`. */
+/** The name without the underscores that close an emphasis: `_@ann_`. */
 const withoutEmphasis = (name: string, before: string): string => {
   let end = name.length
   for (let left = before.length; before[left - 1] === "_" && name[end - 1] === "_"; left--) end--
@@ -35,7 +35,7 @@ function* findMentions(text: string): Generator<Enrichment> {
   const searched = prose(text)
   for (const { index: start, 1: found = "" } of searched.matchAll(mention)) {
     const before = searched.slice(Math.max(0, start - 3), start)
-    // Right behind a letter (of a script without spaces) a name with a dot is the host of an email.
+    // After a letter of a script without spaces, a name with a dot is the host of an email.
     if (/\p{L}$/v.test(before) && found.includes(".")) continue
     const name = withoutEmphasis(found, before)
     yield { kind: "mention", span: { start, end: start + 1 + name.length }, data: { name } }

@@ -2,9 +2,9 @@
 import { configSchema } from "./config.ts"
 
 export interface ReferenceConfig {
-  /** Where repositories live, without a slash at the end. */
+  /** The address of the repositories, without a slash at the end. */
   readonly baseUrl: string
-  /** `owner/name`: what references without a repository belong to. */
+  /** `owner/name`: the repository of references that do not name one. */
   readonly repository: string | undefined
 }
 

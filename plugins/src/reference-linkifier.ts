@@ -6,13 +6,13 @@
  * | written | needs `repository` |
  * | --- | --- |
  * | `owner/name#123`, `owner/name@1a2b3c4` | no |
- * | `#123`, `GH-123`, `1a2b3c4` (7 to 40 hex digits) | yes: without it they are left alone |
+ * | `#123`, `GH-123`, `1a2b3c4` (7 to 40 hex digits) | yes: without it they are ignored |
  *
  * Options: `baseUrl` (default `"https://github.com"`) and `repository` (`"owner/name"`, default none). Links
- * have GitHub's form, `<baseUrl>/<owner>/<name>/issues/<number>` and `…/commit/<sha>`, which Forgejo and Gitea
- * share; a pull request's number leads there through `issues` too.
+ * have GitHub's form, `<baseUrl>/<owner>/<name>/issues/<number>` and `…/commit/<sha>`. Forgejo and Gitea use it too. A link
+ * to `issues` with the number of a pull request leads to the pull request.
  *
- * Details: a number is a `"pull_request"` where the text says so (`PR #12`). Not references: anything in code
+ * Details: a number is a `"pull_request"` if the text says so (`PR #12`). Not references: anything in code
  * or in a URL; hex colours, UUIDs, MD5 sums, file names, plain numbers and plain words that happen to be hex.
  */
 import { type Enrichment, linkifier } from "@agentlip/plugin-runtime/plugin"
@@ -33,7 +33,7 @@ const reference = new RegExp(
 
 const saysPullRequest = /\b(?:PRs?|pull requests?|pull)[ \t]*$/i
 
-/** Hex that people write for other reasons: all digits, all letters, `12e10`, and the length of an MD5 sum. */
+/** Hex that is probably no commit: all digits, all letters, `12e10`, or as long as an MD5 sum. */
 const isDoubtfulSha = (sha: string): boolean => /^(?:\d+|[a-f]+|\d+e\d+)$/.test(sha) || sha.length === 32
 
 function* findReferences(text: string, config: ReferenceConfig): Generator<Enrichment> {

@@ -1,11 +1,10 @@
 /**
  * Attaches the URLs of a message to its topic: one attachment of kind `"url"` per address, `value_json` is
- * `{ url, host, text }` with the text as first written. The first 1,000; no options. What counts as a URL,
- * and where, is in `urls.ts`.
+ * `{ url, host, text }` with the text as first written. The first 1,000; no options. `urls.ts` says what counts as a URL.
  *
- * Details: the normalised URL is the `dedupe_key`, so that `Example.com`, `https://example.com/` and
- * `https://example.com:443/?` are one attachment, within a message and within its topic. Fragments tell
- * addresses apart (`/#install` and `/#usage`), and so do `http:` and `https:`.
+ * Details: the normalised URL is the `dedupe_key`, so `Example.com`, `https://example.com/` and
+ * `https://example.com:443/?` are one attachment in a message and in its topic. Addresses with different fragments
+ * (`/#install` and `/#usage`) differ, and so do `http:` and `https:`.
  */
 import { extractor } from "@agentlip/plugin-runtime/plugin"
 import { noOptions } from "./config.ts"

@@ -1,6 +1,6 @@
 /**
  * Links the URLs of a message: one enrichment of kind `"url"` per occurrence, `data` is `{ url, host }`.
- * The first 1,000; no options. What counts as a URL, and where, is in `urls.ts`.
+ * The first 1,000; no options. `urls.ts` says what counts as a URL.
  *
  * @example
  * "See example.com/docs." → { kind: "url", span: { start: 4, end: 20 }, data: { url: "https://example.com/docs", host: "example.com" } }

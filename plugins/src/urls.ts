@@ -77,7 +77,7 @@ const hasCredentials = (text: string, start: number): boolean =>
 const normalised = (address: string): URL | null => {
   const url = URL.parse(address)
   if (url === null) return null
-  // An empty query or fragment says nothing; assigning drops its mark.
+  // Assigning an empty query or fragment drops its mark.
   if (url.search === "") url.search = ""
   if (url.hash === "") url.hash = ""
   return url

@@ -59,7 +59,7 @@ export interface Refusal {
 
 export type Admission = { readonly admitted: true; readonly generation: number } | Refusal
 
-/** How an admitted run ended; `"ignored"` (interruption) says nothing about the plugin. */
+/** How an admitted run ended; `"ignored"` (interruption) does not count. */
 export type Outcome = "success" | "failure" | "ignored"
 
 /**

@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 
-/** Where values come from: `process.env`, or what stands for it. */
+/** Where values come from, like `process.env`. */
 export type Environment = { readonly [name: string]: string | undefined }
 
 type Entries = ReadonlyArray<readonly [name: string, value: string]>

@@ -8,7 +8,7 @@ import * as path from "node:path"
 import { contains, hubFolder, isHubPrivate, isPattern } from "../paths.ts"
 import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 
-/** File systems whose files stand for other files, devices or processes: a grant below them means something else. */
+/** Virtual file systems: their files are views of other files, devices or processes. */
 const virtualRoots = ["/proc", "/dev", "/sys"]
 
 /** The most folders below a grant that are looked at. */

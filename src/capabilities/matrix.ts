@@ -16,7 +16,7 @@ export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
 /** What a hub runs on. */
 export interface Host {
   readonly platform: Platform
-  /** `oldNode` has known holes in the permissions of its threads, or none (engines.ts). */
+  /** `oldNode`: a Node that does not hold plugins in threads (engines.ts). */
   readonly runtime: "node" | "oldNode" | "bun"
 }
 
@@ -139,7 +139,7 @@ export const matrix = {
     wasm: wasm("interrupt handler, then the isolate is terminated")
   },
   crashes: {
-    what: "the hub outlives whatever the plugin does to its process",
+    what: "a plugin cannot take the hub down with its process",
     thread: { how: "it shares the hub's process, which can run out of memory with it" },
     process: inProcess("a process of its own"),
     wasm: wasm("code of the plugin never runs outside of WebAssembly")

@@ -1,6 +1,6 @@
 /**
- * The grammar of `grants.net`: which hosts and ports a plugin may reach, and which addresses that are not
- * public the names among them may stand for.
+ * The grammar of `grants.net`: which hosts and ports a plugin may reach, and to which private addresses granted names may
+ * resolve.
  *
  * | entry | grants |
  * | --- | --- |
@@ -19,7 +19,7 @@ import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 /** A port, or any of them. */
 export type Port = number | "*"
 
-/** One entry of `grants.net`, understood. */
+/** One entry of `grants.net`, parsed. */
 export type NetEntry =
   | {
       readonly type: "host"
@@ -44,19 +44,19 @@ loopback.addAddress("::1", "ipv6")
 
 const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
-/** Whether an address lies in a list; IPv4 addresses written as IPv6 ones are seen through. */
+/** Whether an address is in a list, also as an IPv4 address that is written as an IPv6 one. */
 export const isIn = (list: BlockList, address: string): boolean => list.check(address, familyOf(address))
 
-/** A URL's host as grants are compared with: without the root's trailing dot. */
+/** A URL's host in the form of grants: without a trailing dot. */
 export const hostOf = (url: URL): string => url.hostname.replace(/\.$/, "")
 
-/** The address that a URL's host is, without brackets; `undefined` where it is a name. */
+/** The address in a URL's host, without brackets; `undefined` if it is a name. */
 export const literalOf = (host: string): string | undefined => {
   const bare = host.startsWith("[") ? host.slice(1, -1) : host
   return isIP(bare) === 0 ? undefined : bare
 }
 
-/** The port a URL stands for. */
+/** The port of a URL, or its default. */
 export const portOf = (url: URL): number =>
   url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
 
@@ -142,11 +142,11 @@ const coversHost = (entry: NetEntry, host: string, port: Port): boolean =>
   hasPort(entry.port, port) &&
   (entry.below ? host.endsWith(`.${entry.host}`) : host === entry.host)
 
-/** Whether a URL's host and port are granted; says nothing of the addresses behind a name. */
+/** Whether a URL's host and port are granted. Does not look at the addresses of a name. */
 export const matches = (grants: NetGrants, url: URL): boolean =>
   grants.some((entry) => coversHost(entry, hostOf(url), portOf(url)))
 
-/** Whether one entry lies within what is granted: each host and port of it, each address of its range. */
+/** Whether the grants cover an entry: all of its hosts and ports, or all addresses of its range. */
 export const covers = (granted: NetGrants, asked: NetEntry): boolean =>
   granted.some((entry) => {
     if (asked.type === "range") {
@@ -162,7 +162,7 @@ export const covers = (granted: NetGrants, asked: NetEntry): boolean =>
       entry.type === "host" &&
       entry.below &&
       hasPort(entry.port, asked.port) &&
-      // The dot in front makes "below the same host" one case with "below a host below it".
+      // With the dot in front, the same host and a host below it are one case.
       `.${asked.host}`.endsWith(`.${entry.host}`)
     )
   })

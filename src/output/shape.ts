@@ -1,4 +1,4 @@
-/** Finds what is wrong with a plugin's parsed JSON, whatever its kind: it is too large, or has invalid values. */
+/** Checks the parsed JSON of a plugin of any kind: its size, and values that are never valid. */
 import type { Limits } from "../Plugin.ts"
 import { pathText, shortened } from "../text.ts"
 

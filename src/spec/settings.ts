@@ -83,7 +83,7 @@ export const optionalLimits = {
 /** What a run may take and give. Every limit is enforced, with the error that its description names. */
 export const Limits = Schema.Struct({ ...limits, ...optionalLimits })
 
-/** What a breaker does if nobody says otherwise. */
+/** The default policy of a breaker. */
 export const defaultPolicy = { failureThreshold: 3, cooldown: Duration.seconds(60) }
 
 export const breaker = {
@@ -99,7 +99,7 @@ export const breaker = {
   )
 }
 
-/** What differs from the hub's breaker policy. */
+/** What differs from the breaker policy of the hub. */
 export const Breaker = Schema.Struct(breaker)
 
 export const settings = {
@@ -133,31 +133,31 @@ export const settings = {
     {},
     "What it may reach. `read`, `write`: paths; `net`: hosts; `env`: names of variables"
   ),
-  /** `"audit"`: what grants would refuse is let through and reported. Default `"enforce"`. */
+  /** `"audit"`: uses without a grant are allowed and reported. Default `"enforce"`. */
   enforcement: setting(
     Schema.Literals(["enforce", "audit"]),
     "enforce",
-    '`"audit"`: what grants would refuse is let through and reported'
+    '`"audit"`: uses without a grant are allowed and reported'
   ),
-  /** Of processes: `"bubblewrap"` demands it, `"auto"` takes it where it works. Default `"none"`. */
+  /** For processes: `"bubblewrap"` requires it, `"auto"` uses it if it works. Default `"none"`. */
   sandbox: setting(
     Schema.Literals(["bubblewrap", "none", "auto"]),
     "none",
-    'Of processes: `"bubblewrap"` demands it, `"auto"` takes it where it works'
+    'For processes: `"bubblewrap"` requires it, `"auto"` uses it if it works'
   ),
-  /** Its output follows from the content, its config and its modules alone, and may be remembered. Default `false`. */
+  /** Its output depends only on the content, its config and its modules, so it may be cached. Default `false`. */
   cache: setting(
     Schema.Boolean,
     false,
-    "Its output follows from the content, its config and its modules alone, and may be remembered"
+    "Its output depends only on the content, its config and its modules, so it may be cached"
   )
 }
 
 export const optionalSettings = {
-  /** `sha256-…` of the plugin's modules; any others are a `LOAD_ERROR`. Default: whatever is there is run. */
+  /** `sha256-…` of the plugin's modules; any others are a `LOAD_ERROR`. Default: modules are not checked. */
   integrity: optional(
     integrity,
-    "`sha256-…` of the plugin's modules; any others are a `LOAD_ERROR`. Default: whatever is there is run"
+    "`sha256-…` of the plugin's modules; any others are a `LOAD_ERROR`. Default: modules are not checked"
   )
 }
 
@@ -180,7 +180,7 @@ export const contradictions = (spec: { readonly [key: string]: unknown }): Reado
       : [
           {
             path: "cache",
-            problem: `true contradicts grants.${granted.map(([kind]) => kind).join(", grants.")}: what it reaches may change while its input does not; remove one of them`
+            problem: `true contradicts grants.${granted.map(([kind]) => kind).join(", grants.")}: what it reaches can change while its input stays the same; remove one of them`
           }
         ]),
     ...(spec["enforcement"] === "audit"
@@ -188,7 +188,7 @@ export const contradictions = (spec: { readonly [key: string]: unknown }): Reado
           {
             path: "cache",
             problem:
-              'true contradicts enforcement "audit": what is answered without a run is not audited; remove one of them'
+              'true contradicts enforcement "audit": a cached output is not audited; remove one of them'
           }
         ]
       : [])

@@ -1,4 +1,4 @@
-/** What the values of a spec's settings are made of: each says in one place what it takes. */
+/** The schemas of the values in a spec's settings. */
 import { Duration, Option, Schema, SchemaGetter } from "effect"
 
 /** A time as text or number, as config files have it: milliseconds, or a text such as `"2 seconds"`. */
@@ -9,7 +9,7 @@ export type Values<Fields extends { readonly [key: string]: { readonly Type: unk
   readonly [Key in keyof Fields]: Fields[Key]["Type"]
 }
 
-/** The same as somebody gives them: all may be left out, and times have forms that are easy to write. */
+/** The same values as options: all optional, and times in forms that are easy to write. */
 export type Given<
   Fields extends { readonly [key: string]: { readonly Type: unknown } },
   Time,

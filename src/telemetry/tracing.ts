@@ -1,6 +1,6 @@
 /**
- * Spans of runs. They are made only if a tracer collects them: a span costs as much as everything else about a run, and
- * Effect's default tracer would make them for nobody.
+ * Spans of runs. They are made only if the application has set a tracer: a span costs as much as the rest of a run, and
+ * Effect's default tracer would drop it.
  */
 import { Effect, type Fiber } from "effect"
 import type { PluginError } from "../Errors.ts"
