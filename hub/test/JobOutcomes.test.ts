@@ -420,6 +420,35 @@ describe("Jobs", () => {
     })
   )
 
+  it.live("lets plugins take turns, however many there are", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      // More than the hub starts at once.
+      const names = Array.from({ length: 60 }, (_, number) => `plugin-${number}`)
+      const plugins = names.map(linkifierSpec)
+      const start = (run: (name: string) => Effect.Effect<[]>) =>
+        startHub({
+          workspace,
+          plugins,
+          fakes: Object.fromEntries(names.map((name) => [name, () => run(name)])),
+          concurrency: 10 * names.length
+        })
+      const ids = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const hub = yield* start(() => Effect.never)
+          const { topic } = yield* makeTopic(hub)
+          return yield* Effect.forEach(["A", "B", "C", "D", "E"], (text) => post(hub, topic, text))
+        })
+      )
+      // Now every plugin has five open jobs.
+      const runs: Array<string> = []
+      const hub = yield* start((name) => Effect.sync(() => (runs.push(name), [])))
+      for (const id of ids) yield* jobsOf(hub, id)
+      assert.lengthOf(runs, 5 * names.length)
+      assert.sameMembers(runs.slice(0, names.length), names)
+    })
+  )
+
   it.live("gives a running job back at a clean stop; the next start ends it", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
