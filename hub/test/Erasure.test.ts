@@ -134,6 +134,34 @@ describe("Erasing a message", () => {
     })
   )
 
+  it.live("leaves no start of a word in the list of pages of the search index", () =>
+    Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      const hub = yield* startHub({ workspace })
+      const { topic } = yield* makeTopic(hub)
+      const post = (content_raw: string) =>
+        Effect.map(
+          hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw }),
+          ({ body }) => String(body.message.id)
+        )
+      const isFound = (word: string) =>
+        eventually(hub.get(`/api/v1/search?q=${word}`), ({ body }) => body.results.length > 0)
+      yield* post("other words")
+      yield* isFound("other")
+      // They fill several pages. The last page has words of both messages, and stays.
+      const id = yield* post(Array.from({ length: 3_000 }, (_, n) => `${secret}${n}`).join(" "))
+      yield* isFound(`${secret}2999`)
+      if (!onPostgres) yield* hub.rows("INSERT INTO search_words (search_words) VALUES ('optimize')")
+      yield* remove(hub, id, { erase: true })
+      yield* erased(hub, id)
+      if (!onPostgres) {
+        assert.deepStrictEqual(yield* filesWith(workspace, secret), [])
+        yield* hub.rows("INSERT INTO search_words (search_words, rank) VALUES ('integrity-check', 1)")
+      }
+      yield* isFound("other")
+    })
+  )
+
   it.live("goes on after a restart, works on deleted messages, and waits in the command line", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace

@@ -18,6 +18,7 @@ import { Context, Effect, Layer, Option, Schedule } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { EventLog } from "../core/EventLog.ts"
 import { WakeUp } from "../core/WakeUp.ts"
+import { removeForgottenWords } from "../database/ForgottenWords.ts"
 import { Outage } from "../database/Outage.ts"
 import { countUnused, removeUsed } from "../jobs/ResultCacheStore.ts"
 import { timestamp } from "../timestamp.ts"
@@ -189,6 +190,7 @@ export class Erasures extends Context.Service<
         for (const { message_id } of open) {
           while (yield* step(message_id)) yield* rest
           yield* forgetOutputs(message_id)
+          yield* removeForgottenWords(rest).pipe(Effect.provideService(SqlClient.SqlClient, sql))
           yield* emptyLog
           yield* finish(message_id)
         }
