@@ -126,7 +126,7 @@ const copies = {
     for (const folder of ["guest", "wire"]) {
       fs.cpSync(path.join(root, "dist", folder), path.join(dist, "runtime", folder), {
         recursive: true,
-        filter: (file) => fs.statSync(file).isDirectory() || file.endsWith(".js")
+        filter: (file) => fs.statSync(file).isDirectory() || /\.c?js$/.test(file)
       })
     }
     fs.cpSync(path.join(root, "dist", "author.js"), path.join(dist, "runtime", "author.js"))

@@ -14,8 +14,7 @@ export const guestFolder = new URL(
 )
 
 /** The first file that a guest runs. */
-export const bootFile = (name: "bootThread" | "bootProcess" | "bootWasm"): URL =>
-  new URL(`node/${name}.js`, guestFolder)
+export const bootFile = (name: "bootThread" | "bootProcess"): URL => new URL(`node/${name}.cjs`, guestFolder)
 
 /** Files of this library that a guest reads to boot; a plugin's own come from the module loader. */
 export const bootReads: ReadonlyArray<string> = [

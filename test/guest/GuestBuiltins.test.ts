@@ -39,6 +39,38 @@ export default {
 }`
 )
 
+const randomPath = path.join(folder, "random.mjs")
+fs.writeFileSync(
+  randomPath,
+  `const problemOf = (array) => {
+  try {
+    return crypto.getRandomValues(array) === array ? "none" : "another array"
+  } catch ({ name }) {
+    return name
+  }
+}
+class Liar extends Uint32Array {
+  get byteLength() {
+    return 2 ** 20
+  }
+}
+export default {
+  name: "random",
+  version: "1.0.0",
+  enrich() {
+    const part = new Uint8Array(96).subarray(32, 64)
+    crypto.getRandomValues(part)
+    const filled = new Uint8Array(part.buffer).reduce((found, byte, at) => (byte === 0 ? found : [...found, at]), [])
+    const kinds = [
+      ...[new Uint8Array(65_536), new BigInt64Array(2), new Liar(4)].map(problemOf),
+      ...[new Uint8Array(65_537), new Float32Array(1), new DataView(new ArrayBuffer(8)), [1], undefined].map(problemOf),
+      filled.length > 16 && filled.every((at) => at >= 32 && at < 64) ? "only its part" : "elsewhere"
+    ]
+    return kinds.map((kind) => ({ kind, span: { start: 0, end: 1 }, data: {} }))
+  }
+}`
+)
+
 // The WebAssembly level has no built-ins of Node's.
 for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
   layer(layerRuntime())(level.name, (it) => {
@@ -55,5 +87,21 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
         })
       )
     }
+    it.effect("getRandomValues fills what it is given, and nothing else", () =>
+      Effect.gen(function* () {
+        const runtime = yield* PluginRuntime
+        const spec = specOn(level, { name: "random", kind: linkifier, modulePath: randomPath })
+        const output = yield* runtime.run(spec, { message })
+        assert.deepStrictEqual(
+          output.map(({ kind }) => kind),
+          [
+            ...["none", "none", "none"],
+            "QuotaExceededError",
+            ...["TypeMismatchError", "TypeMismatchError", "TypeMismatchError", "TypeMismatchError"],
+            "only its part"
+          ]
+        )
+      })
+    )
   })
 }

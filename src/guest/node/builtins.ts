@@ -6,8 +6,8 @@
  * have native code that aborts the process, or use memory outside all limits.
  */
 import * as buffer from "node:buffer"
-import * as events from "node:events"
-import * as stream from "node:stream"
+import events from "node:events"
+import stream from "node:stream"
 import * as consumers from "node:stream/consumers"
 import * as stringDecoder from "node:string_decoder"
 import * as timers from "node:timers"
@@ -66,8 +66,8 @@ const strip = (module: object, names: ReadonlyArray<string>): object => {
 export const makeParts = (): Map<string, object> =>
   new Map<string, object>([
     ["buffer", pick(buffer, members.buffer)],
-    ["events", strip(events.default, members.events)],
-    ["stream", strip(stream.default, members.stream)],
+    ["events", strip(events, members.events)],
+    ["stream", strip(stream, members.stream)],
     ["stream/consumers", pick(consumers, members["stream/consumers"])],
     ["string_decoder", pick(stringDecoder, members.string_decoder)],
     ["timers", pick(timers, members.timers)],

@@ -7,6 +7,7 @@ import * as crypto from "node:crypto"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
+import { apply, startsWith } from "../shared/intrinsics.ts"
 import { names } from "../shared/names.ts"
 import { watchedEnv } from "../shared/watchedEnv.ts"
 import type { Audit } from "./audit.ts"
@@ -75,6 +76,37 @@ export const globalPerformance = {
   timeOrigin: performance.timeOrigin
 }
 
+/** A getter of all typed arrays; a plugin's own property of that name does not change what it returns. */
+const typedArrayGetter = (name: PropertyKey) =>
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get ?? (() => undefined)
+const typeNameOf = typedArrayGetter(Symbol.toStringTag)
+const bufferOf = typedArrayGetter("buffer")
+const offsetOf = typedArrayGetter("byteOffset")
+const byteLengthOf = typedArrayGetter("byteLength")
+
+const { DOMException: WebError, Uint8Array: Bytes } = globalThis
+const { randomFillSync } = crypto
+
+/** In bytes, as the Web's standard says. */
+const maxRandomBytes = 65_536
+
+/**
+ * The Web's `crypto.getRandomValues`. Node's own belongs to `webcrypto`, which would load a dozen modules in every
+ * guest.
+ */
+const getRandomValues = (array: unknown): unknown => {
+  const type = apply(typeNameOf, array, [])
+  if (typeof type !== "string" || startsWith(type, "Float")) {
+    throw new WebError("crypto.getRandomValues takes a typed array of integers", "TypeMismatchError")
+  }
+  const length: number = apply(byteLengthOf, array, [])
+  if (length > maxRandomBytes) {
+    throw new WebError(`crypto.getRandomValues fills ${maxRandomBytes} bytes at most`, "QuotaExceededError")
+  }
+  randomFillSync(new Bytes(apply(bufferOf, array, []), apply(offsetOf, array, []), length))
+  return array
+}
+
 // Only synchronous functions: the others would use the thread pool that the whole host shares.
 const cryptoFacade = {
   createHash: (algorithm: string) => digester(crypto.createHash(algorithm)),
@@ -82,7 +114,7 @@ const cryptoFacade = {
   ...pick(crypto, ["hash", "getHashes", "randomUUID", "timingSafeEqual"]),
   randomBytes: (size: number) => crypto.randomBytes(size),
   randomInt: (...bounds: [number, number]) => Reflect.apply(crypto.randomInt, crypto, bounds.slice(0, 2)),
-  getRandomValues: (array: Uint8Array<ArrayBuffer>) => crypto.webcrypto.getRandomValues(array)
+  getRandomValues
 }
 
 const subtleMethods = names(`
