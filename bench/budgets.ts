@@ -7,7 +7,7 @@ import { tables } from "./tables.ts"
 interface Budget {
   readonly what: string
   readonly bound: `${"<=" | ">="} ${number}`
-  readonly unit: "x" | "ms" | "MB" | "msg/s" | "messages"
+  readonly unit: "x" | "ms" | "MB" | "MiB" | "msg/s" | "messages"
   /** One figure a round; none where what it needs was not measured. */
   readonly of: (figures: ReadonlyArray<Figure>) => ReadonlyArray<number>
 }
@@ -58,6 +58,36 @@ export const budgets: ReadonlyArray<Budget> = [
     bound: "<= 1.25",
     unit: "x",
     of: against(tables.oneCaller, "agentlip", "bare postMessage")
+  },
+  {
+    what: "message of 64 KiB, 64 callers: beside Piscina",
+    bound: ">= 0.8",
+    unit: "x",
+    of: against(tables.size(64), "agentlip", "piscina, 64 a worker, async")
+  },
+  {
+    what: "200 plugins in turn, 64 callers: beside one plugin",
+    bound: ">= 0.5",
+    unit: "x",
+    of: against(tables.plugins, "agentlip, 200 plugins", "agentlip, 1 plugin")
+  },
+  {
+    what: "200 plugins: resident memory of the host",
+    bound: "<= 1024",
+    unit: "MiB",
+    of: absolute(tables.pluginsMemory, "agentlip, 200 plugins")
+  },
+  {
+    what: "an idle isolate of a thread, memory: beside a bare Worker",
+    bound: "<= 1.2",
+    unit: "x",
+    of: against(tables.idle, "agentlip", "bare new Worker")
+  },
+  {
+    what: "an idle isolate of a process, memory: beside a bare Node",
+    bound: "<= 1.1",
+    unit: "x",
+    of: against(tables.idle, "agentlip, process", "bare spawn of node")
   },
   {
     what: "fresh isolate, spare ready, p50: beside new Worker and its first answer",

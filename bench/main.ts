@@ -1,53 +1,34 @@
 /**
  * `npm run bench`: the runtime, everything switched on, beside its peers in the same run. See docs/performance.md.
- *
- * Options: `--quick` (fewer and shorter rounds, without isolates and memory), `--only SUITE,…`, `--soak RUNS`, `--markdown`, `--json FILE`,
- * `--compare FILE` (a run that `--json` has recorded; default `bench/recorded.json` if it exists). Exit code 1 if a budget
- * is missed and `--strict` is given.
  */
 import { existsSync } from "node:fs"
 import { loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import { budgetTable, judge } from "./budgets.ts"
 import { changeTable, compare } from "./compare.ts"
 import { availableLevels } from "./contenders/agentlip.ts"
 import type { Figure, Scale } from "./figures.ts"
 import { measure } from "./measure.ts"
+import { optionsOf } from "./options.ts"
 import { record, recorded } from "./record.ts"
 import { report, title } from "./report.ts"
-import { isSuiteName, suites } from "./suites.ts"
+import { suiteNames } from "./suites.ts"
 
 /** The run of the last release. */
 const recordedFile = fileURLToPath(new URL("./recorded.json", import.meta.url))
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    only: { type: "string" },
-    soak: { type: "string" },
-    markdown: { type: "boolean", default: false },
-    json: { type: "string" },
-    compare: { type: "string" },
-    strict: { type: "boolean", default: false }
-  }
-})
+const options = optionsOf(process.argv.slice(2))
 const { quick, markdown } = options
 const scale: Omit<Scale, "seconds"> = {
   quick,
   rounds: quick ? 2 : 5,
   turn: quick ? 60 : 600,
-  warmUp: quick ? { calls: 2_000, millis: 400 } : { calls: 20_000, millis: 4_000 },
-  soak: Number(options.soak ?? (quick ? 20_000 : 1_000_000))
+  warmUp: quick ? { calls: 2_000, millis: 400 } : { calls: 10_000, millis: 2_000 },
+  soak: options.soak ?? (quick ? 20_000 : 1_000_000)
 }
-if (!Number.isSafeInteger(scale.soak) || scale.soak <= 0) throw new Error("--soak: a whole number of runs")
 /** Not in a quick run unless asked for: they wait more than they measure. */
 const slow: ReadonlySet<string> = new Set(["isolates", "memory"])
-const standard = Object.keys(suites).filter((name) => !quick || !slow.has(name))
-const chosen = (options.only?.split(",") ?? standard).map((name) => {
-  if (isSuiteName(name)) return name
-  throw new Error(`There is no suite "${name}"; there are ${Object.keys(suites).join(", ")}`)
-})
+const chosen = options.only ?? suiteNames.filter((name) => !quick || !slow.has(name))
 // Before anything is measured: a file that cannot be read is said at once.
 const before =
   options.compare !== undefined

@@ -14,7 +14,14 @@ const Recorded = Schema.fromJsonString(
         contender: Schema.String,
         unit: Schema.String,
         better: Schema.Literals(["more", "less"]),
-        rounds: Numbers
+        rounds: Numbers,
+        cost: Schema.optionalKey(
+          Schema.Struct({
+            cpu: Schema.Array(Schema.Finite),
+            mainThread: Schema.Array(Schema.Finite),
+            loop: Schema.Array(Schema.Finite)
+          })
+        )
       })
     )
   })
@@ -34,7 +41,7 @@ export const record = (
   writeFileSync(file, `${JSON.stringify({ host, budgets: verdicts, figures }, undefined, 2)}\n`)
 }
 
-/** The figures of a recorded run; throws where the file holds none. */
+/** The figures of a recorded run; throws if the file holds none. */
 export const recorded = (file: string): ReadonlyArray<Figure> =>
   Schema.decodeUnknownSync(Recorded)(readFileSync(file, "utf8")).figures.map((figure) => ({
     ...figure,

@@ -40,7 +40,7 @@ const spreadText = (rounds: ReadonlyArray<number>): string => {
 }
 
 /** One table, the runtime's own figure divided by each other's beside it. */
-const table = (figures: ReadonlyArray<Figure>, markdown: boolean): string => {
+export const tableOf = (figures: ReadonlyArray<Figure>, markdown: boolean): string => {
   const ours = figures.find(({ contender }) => contender.startsWith("agentlip"))
   const others = figures.some(({ contender }) => !contender.startsWith("agentlip"))
   const costs = figures.some(({ cost }) => cost !== undefined)
@@ -71,6 +71,6 @@ export const report = (figures: ReadonlyArray<Figure>, markdown: boolean): strin
     .map((name) => {
       const own = figures.filter((figure) => figure.table === name)
       const better = own[0]?.better === "less" ? "less is better" : "more is better"
-      return `${title(`${name} (${better})`, markdown)}\n${table(own, markdown)}\n`
+      return `${title(`${name} (${better})`, markdown)}\n${tableOf(own, markdown)}\n`
     })
     .join("\n")

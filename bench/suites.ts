@@ -24,20 +24,23 @@ const compiled = (measure: Suite, seconds: number): ReadonlyArray<Part> => [
 ]
 
 export const suites = {
-  warm: compiled(warm, 55),
+  warm: compiled(warm, 45),
   callers: compiled(callers, 15),
-  sizes: compiled(sizes, 20),
-  isolates: compiled(isolates, 10),
+  sizes: compiled(sizes, 15),
+  isolates: compiled(isolates, 8),
   plugins: compiled(plugins, 20),
   fresh: compiled(fresh, 30),
   kill: compiled(kill, 30),
   memory: compiled(memory, 15),
   soak: compiled(soak, 25),
-  hub: compiled(hub, 90),
-  start: compiled(start, 30),
+  hub: compiled(hub, 70),
+  start: compiled(start, 25),
   stages: [...compiled(stagesCompiled, 8), { measure: stagesInterpreted, compiled: false, seconds: 8 }]
 } satisfies { readonly [name: string]: ReadonlyArray<Part> }
 
 export type SuiteName = keyof typeof suites
 
 export const isSuiteName = (name: string): name is SuiteName => Object.hasOwn(suites, name)
+
+/** In the order in which they are measured. */
+export const suiteNames: ReadonlyArray<SuiteName> = Object.keys(suites).filter(isSuiteName)

@@ -3,6 +3,7 @@ export const tables = {
   warm: "warm, 64 callers, one worker",
   oneCaller: "warm, one caller, p50",
   oneCallerTail: "warm, one caller, p99",
+  size: (kibibytes: number) => `message of ${kibibytes} KiB, 64 callers`,
   fresh: "a fresh isolate a run, spare ready, p50",
   freshMany: "a fresh isolate a run, 4 callers without a pause",
   kill: "a spinning plugin: deadline -> isolate gone, p95",

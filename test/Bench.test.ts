@@ -1,5 +1,6 @@
 /** The benchmark's own arithmetic: a budget is only as good as the figures it is judged by. */
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
 import { budgets, judge } from "../bench/budgets.ts"
 import { compare } from "../bench/compare.ts"
 import type { Figure, Scale } from "../bench/figures.ts"
@@ -7,6 +8,7 @@ import { alternate } from "../bench/figures.ts"
 import { grid, number, report } from "../bench/report.ts"
 import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
 import { tables } from "../bench/tables.ts"
+import { document } from "../bench/page.ts"
 
 const figure = (options: Partial<Figure>): Figure => ({
   table: tables.warm,
@@ -15,6 +17,14 @@ const figure = (options: Partial<Figure>): Figure => ({
   better: "more",
   rounds: [1],
   ...options
+})
+
+describe("docs/performance.md", () => {
+  it("has the figures of bench/recorded.json (npm run docs:performance)", () => {
+    const page = readFileSync(new URL("../docs/performance.md", import.meta.url), "utf8")
+    assert.include(page, "<!-- figures: budgets -->")
+    assert.strictEqual(page, document)
+  })
 })
 
 describe("stats", () => {

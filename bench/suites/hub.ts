@@ -195,7 +195,7 @@ export const hub: Suite = async (scale) => {
   )
   const pipeline = ["agentlip, 3 plugins"]
   const [sustained = []] = (
-    await alternate(scale, pipeline, () => sustain(scale.quick ? 1_000 : 15_000), {
+    await alternate(scale, pipeline, () => sustain(scale.quick ? 1_000 : 10_000), {
       most: scale.quick ? 1 : 3,
       share: 0.3
     })

@@ -21,7 +21,7 @@ export const memory: Suite = async (scale, levels) => {
     kinds,
     async ({ kind }) =>
       Number(execFileSync(process.execPath, [...process.execArgv, idle, kind], { encoding: "utf8" })),
-    { most: scale.quick ? 1 : 3 }
+    { most: scale.quick ? 1 : 2 }
   )
   return measured.map(([{ name }, rounds]) => ({
     table: tables.idle,

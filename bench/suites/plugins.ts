@@ -93,7 +93,7 @@ const hot = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> 
 
 export const plugins: Suite = async (scale) => {
   const figures: Array<Figure> = []
-  const counts = scale.quick ? [1, 50] : [1, 10, 50, 200]
+  const counts = scale.quick ? [1, 50] : [1, 50, 200]
   for (const count of counts) {
     figures.push(...(await together(scale, count)))
   }

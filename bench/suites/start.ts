@@ -12,7 +12,7 @@ import { tables } from "../tables.ts"
 const bin = fileURLToPath(new URL("../../hub/bin/agentlip.js", import.meta.url))
 const within = 60_000
 /** Until memory has settled after the start, in milliseconds. */
-const settle = 3_000
+const settle = 2_000
 /** The kernel counts processor time in ticks of 10 ms, so a figure is the mean of several runs. */
 const batch = 5
 const millisecondsOfTick = 10

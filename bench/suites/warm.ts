@@ -17,7 +17,6 @@ export const warm: Suite = async (scale, levels) =>
       piscina(smallTask, 64, "sync"),
       piscina(smallTask, 1, "sync"),
       tinypool(smallTask, 64),
-      tinypool(smallTask, 1),
       workerPool(smallTask, "thread"),
       workerPool(smallTask, "process"),
       bareThread(smallTask),
