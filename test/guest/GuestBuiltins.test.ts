@@ -92,15 +92,17 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
         const runtime = yield* PluginRuntime
         const spec = specOn(level, { name: "random", kind: linkifier, modulePath: randomPath })
         const output = yield* runtime.run(spec, { message })
-        assert.deepStrictEqual(
-          output.map(({ kind }) => kind),
-          [
-            ...["none", "none", "none"],
-            "QuotaExceededError",
-            ...["TypeMismatchError", "TypeMismatchError", "TypeMismatchError", "TypeMismatchError"],
-            "only its part"
-          ]
-        )
+        const kinds = output.map(({ kind }) => kind)
+        const mismatch = "TypeMismatchError"
+        assert.deepStrictEqual(kinds.slice(0, 3), ["none", "none", "none"])
+        assert.deepStrictEqual(kinds.slice(3, 8), [
+          "QuotaExceededError",
+          mismatch,
+          mismatch,
+          mismatch,
+          mismatch
+        ])
+        assert.strictEqual(kinds[8], "only its part")
       })
     )
   })
