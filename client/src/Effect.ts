@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* (locate: Locate, options: Connec
   }).pipe(Effect.map(({ address }) => address))
 
   const newest = api.reads.events({ query: { tail: 1 } }).pipe(Effect.map(({ replay_until }) => replay_until))
-  const source = eventSource(connection, () => Effect.runPromise(newest))
+  const source = eventSource(connection, (signal) => Effect.runPromise(newest, { signal }))
   const followEvents = (given: FollowOptions = {}): Stream.Stream<LiveEvent, HubError> =>
     Stream.suspend(() => {
       const stop = new AbortController()

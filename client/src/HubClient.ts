@@ -86,8 +86,8 @@ export const makeHubClient = (locate: Locate, options: HubClientOptions = {}): H
   for (const name of Object.keys(routes) as ReadonlyArray<CallName>) {
     calls[name] = (request?: GivenRequest, options?: CallOptions) => call(name, request, options)
   }
-  const source = eventSource(connection, async () => {
-    const answer = await call("events", { query: { tail: 1 } })
+  const source = eventSource(connection, async (signal) => {
+    const answer = await call("events", { query: { tail: 1 } }, { signal })
     // The protocol declares this shape for `events`.
     return (answer as { readonly replay_until: number }).replay_until
   })

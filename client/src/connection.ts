@@ -1,4 +1,5 @@
 /** One hub at its current address: locates it, checks that it is the hub, and sends requests with its token. */
+import type { EventSource } from "./events.ts"
 import { unreachable } from "./HubError.ts"
 import { requireProof } from "./proof.ts"
 
@@ -73,7 +74,7 @@ export const makeConnection = (locate: Locate, options: ConnectionOptions = {}):
 }
 
 /** What the event stream needs from a connection. */
-export const eventSource = ({ locate, forget, send }: Connection, newest: () => Promise<number>) => ({
+export const eventSource = ({ locate, forget, send }: Connection, newest: EventSource["newest"]) => ({
   open: (query: string, signal: AbortSignal): Promise<Response> => {
     // After a lost stream, another process may use the port.
     forget()

@@ -23,11 +23,14 @@ export interface EventSource {
   /** The id of the hub's database, if it is known. */
   readonly database: () => Promise<string | undefined>
   /** The number of the newest event. */
-  readonly newest: () => Promise<number>
+  readonly newest: (signal: AbortSignal) => Promise<number>
 }
 
 /** The hub sends a comment every 15 seconds, so a connection that is silent for this long is dead. Milliseconds. */
 const silence = 40_000
+
+/** How long an attempt to open the stream may take. Milliseconds. A network may swallow a request without an answer. */
+const patience = 30_000
 
 /** The wait between two attempts, in milliseconds. It doubles from the first value to the last. */
 const firstWait = 200
@@ -117,10 +120,12 @@ export async function* follow(source: EventSource, options: EventOptions): Async
     const connection = new AbortController()
     const cut = (): void => connection.abort()
     stopped.addEventListener("abort", cut)
+    const watch = setTimeout(cut, patience)
     let isOpen = false
     try {
-      after ??= await source.newest()
+      after ??= await source.newest(connection.signal)
       const response = await source.open(queryOf(options, after), connection.signal)
+      clearTimeout(watch)
       if (!response.ok) throw refusalIn(response.status, await response.text())
       const current = await source.database()
       requireSameDatabase(database, current)
@@ -143,6 +148,7 @@ export async function* follow(source: EventSource, options: EventOptions): Async
       if (!isOpen) wait = Math.min(lastWait, wait * 2)
       await sleep(wait / 2 + (Math.random() * wait) / 2, stopped)
     } finally {
+      clearTimeout(watch)
       stopped.removeEventListener("abort", cut)
       connection.abort()
     }
