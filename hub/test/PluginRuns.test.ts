@@ -3,6 +3,7 @@ import {
   type ConfiguredSpec,
   CurrentRunObserver,
   ExecutionError,
+  extractor,
   linkifier,
   makeSpec
 } from "@agentlip/plugin-runtime"
@@ -29,11 +30,24 @@ const source = `export default {
 }
 `
 
-/** A hub whose plugin runs in a thread. */
+const facts = `export default {
+  name: "facts", version: "4.5.6",
+  extract: ({ message }) => [{ kind: "said", value_json: { text: message.content_raw } }]
+}
+`
+
+/** A hub whose plugins run in threads. */
 const liveHub = Effect.gen(function* () {
   const workspace = yield* tempWorkspace
   const modulePath = path.join(workspace, "notes.mjs")
   fs.writeFileSync(modulePath, source)
+  fs.writeFileSync(path.join(workspace, "facts.mjs"), facts)
+  const extracting = makeSpec({
+    name: "facts",
+    kind: extractor,
+    modulePath: path.join(workspace, "facts.mjs"),
+    isolation: "thread"
+  })
   const spec: ConfiguredSpec = makeSpec({
     name: "notes",
     kind: linkifier,
@@ -41,7 +55,9 @@ const liveHub = Effect.gen(function* () {
     isolation: "thread",
     config: { apiKey: "secret-of-the-config" }
   })
-  yield* Layer.build(Hub.live({ workspace, ...databaseOf(workspace), plugins: [spec], rateLimits: false }))
+  yield* Layer.build(
+    Hub.live({ workspace, ...databaseOf(workspace), plugins: [spec, extracting], rateLimits: false })
+  )
   const parsed = parseServerFile(fs.readFileSync(path.join(workspace, ".agentlip", "server.json"), "utf8"))
   if ("problem" in parsed) return yield* Effect.die(new Error(parsed.problem))
   return { workspace, modulePath, ...client(urlOf(parsed.server), parsed.server.auth_token) }
@@ -96,9 +112,16 @@ describe("the latest runs of a plugin", () => {
 
       const { body } = yield* hub.get(`/api/v1/findings?message_id=${good}`)
       assert.strictEqual(body.findings[0].plugin_version, "1.2.3")
+      assert.deepInclude(body.findings[1], {
+        type: "attachment",
+        plugin_name: "facts",
+        plugin_version: "4.5.6"
+      })
       const events = yield* hub.get("/api/v1/events?tail=50")
       const enriched = events.body.events.find(({ name }: Json) => name === "message.enriched")
       assert.strictEqual(enriched.data_json.plugin_version, "1.2.3")
+      const attached = events.body.events.find(({ name }: Json) => name === "topic.attachment_added")
+      assert.deepInclude(attached.data_json, { plugin_name: "facts", plugin_version: "4.5.6" })
 
       const run = commandsOf(hub.workspace)
       const logs = yield* run("plugin", "logs", "notes")

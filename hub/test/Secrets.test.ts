@@ -256,6 +256,20 @@ describe("a redactor", () => {
     }
   )
 
+  it.effect("of a hub leaves the current folder as it is, though its variable sounds like a password", () =>
+    Effect.gen(function* () {
+      const { hub } = yield* Secrets
+      assert.strictEqual(
+        hub().text("/home/ada/chat/a.ts of hunter22-hunter22"),
+        "/home/ada/chat/a.ts of [env DB_PWD]"
+      )
+    }).pipe(
+      Effect.provide(
+        Secrets.layer([], { PWD: "/home/ada/chat", OLDPWD: "/home/ada/chat", DB_PWD: "hunter22-hunter22" })
+      )
+    )
+  )
+
   it.effect("of a hub knows the secrets of all its plugins, and those that it learns", () =>
     Effect.gen(function* () {
       const { learn, of, hub } = yield* Secrets

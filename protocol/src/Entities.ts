@@ -73,6 +73,7 @@ export const Finding = Schema.Union([
     type: Schema.Literal("attachment"),
     message_id: Schema.String,
     plugin_name: Schema.String,
+    plugin_version: Enrichment.fields.plugin_version,
     attachment: Attachment
   })
 ]).pipe(Schema.toTaggedUnion("type"))

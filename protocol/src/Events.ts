@@ -70,7 +70,10 @@ export const AgentlipEvent = Schema.Union([
     version: Schema.Int
   }),
   event("topic.attachment_added", "A client or a plugin attached a fact to a topic.", {
-    attachment: Attachment
+    attachment: Attachment,
+    /** Missing if a client attached it, and in events of earlier hubs. */
+    plugin_name: Schema.optionalKey(plugin_name),
+    plugin_version: Schema.optionalKey(Enrichment.fields.plugin_version)
   }),
   event("message.enriched", "A run of a plugin found something in a message.", {
     message_id: Schema.String,

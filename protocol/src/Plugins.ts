@@ -13,6 +13,33 @@ export type Grants = typeof Grants.Type
 export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
 export type CircuitState = typeof CircuitState.Type
 
+/** A place in a file. Lines and columns start at 1. */
+export const SourcePlace = Schema.Struct({
+  file: Schema.String,
+  line: Schema.Int,
+  column: Schema.Int
+})
+export type SourcePlace = typeof SourcePlace.Type
+
+/** A call in a plugin's own stack. `what` is empty for the top of a module. */
+export const StackFrame = Schema.Struct({ ...SourcePlace.fields, what: Schema.String })
+export type StackFrame = typeof StackFrame.Type
+
+/** A plugin's error for its author. */
+export const PluginProblem = Schema.Struct({
+  code: Schema.String,
+  message: Schema.String,
+  /** Where it was, with the lines of code around it, as they were then; empty if they cannot be read. */
+  place: Schema.optionalKey(Schema.Struct({ ...SourcePlace.fields, frame: Schema.String })),
+  /** The file that imports what is missing. */
+  importer: Schema.optionalKey(Schema.String),
+  /** Frames in the plugin's own files, without their callers. */
+  stack: Schema.Array(StackFrame),
+  /** What to do. */
+  hint: Schema.optionalKey(Schema.String)
+})
+export type PluginProblem = typeof PluginProblem.Type
+
 /** A configured plugin: its rights, its circuit, and in audit mode the grants it would need. */
 export const PluginStatus = Schema.Struct({
   name: Schema.String,
@@ -24,7 +51,14 @@ export const PluginStatus = Schema.Struct({
   grants: Grants,
   circuit: Schema.Struct({ state: CircuitState, failures: Schema.Int }),
   /** Why the plugin does not load as its files and its entry are now, while it goes on as it was; `null`: it does. */
-  outdated: Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String })),
+  outdated: Schema.NullOr(
+    Schema.Struct({
+      code: Schema.String,
+      message: Schema.String,
+      /** For its author. Earlier hubs do not tell. */
+      problem: Schema.optionalKey(PluginProblem)
+    })
+  ),
   /** `snippet` is for the config file; empty if nothing is needed. `null`: not in audit mode. */
   audit: Schema.NullOr(Schema.Struct({ needs: Grants, snippet: Schema.String }))
 })
@@ -61,33 +95,6 @@ export const PluginFailure = Schema.Struct({
   error: Schema.Json
 })
 export type PluginFailure = typeof PluginFailure.Type
-
-/** A place in a file. Lines and columns start at 1. */
-export const SourcePlace = Schema.Struct({
-  file: Schema.String,
-  line: Schema.Int,
-  column: Schema.Int
-})
-export type SourcePlace = typeof SourcePlace.Type
-
-/** A call in a plugin's own stack. `what` is empty for the top of a module. */
-export const StackFrame = Schema.Struct({ ...SourcePlace.fields, what: Schema.String })
-export type StackFrame = typeof StackFrame.Type
-
-/** A plugin's error for its author. */
-export const PluginProblem = Schema.Struct({
-  code: Schema.String,
-  message: Schema.String,
-  /** Where it was, with the lines of code around it, as they were then; empty if they cannot be read. */
-  place: Schema.optionalKey(Schema.Struct({ ...SourcePlace.fields, frame: Schema.String })),
-  /** The file that imports what is missing. */
-  importer: Schema.optionalKey(Schema.String),
-  /** Frames in the plugin's own files, without their callers. */
-  stack: Schema.Array(StackFrame),
-  /** What to do. */
-  hint: Schema.optionalKey(Schema.String)
-})
-export type PluginProblem = typeof PluginProblem.Type
 
 /** A line that a plugin logged, or that the runtime says about it. It is one line, safe for terminals. */
 export const LogLine = Schema.Struct({

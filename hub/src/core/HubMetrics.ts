@@ -22,6 +22,9 @@ const sockets = Metric.gauge("agentlip_sockets", {
 const database = Metric.gauge("agentlip_database_up", {
   description: "1 if the database answered this scrape; 0 if not: then agentlip_jobs is as it was before."
 })
+const memory = Metric.gauge("process_resident_memory_bytes", {
+  description: "Memory of the hub's process, without those of its plugins."
+})
 const unindexed = Metric.gauge("agentlip_search_index_left", {
   description: "Messages and attachments of an earlier version that search does not find yet."
 })
@@ -43,6 +46,11 @@ const postsOf = labelled((change) => Metric.withAttributes(posts, { change }))
 const rowsOf = labelled((plugin) => Metric.withAttributes(rows, { plugin }))
 const commitsOf = labelled((plugin) =>
   labelled((outcome) => Metric.withAttributes(commits, { plugin, outcome }))
+)
+
+/** Measures the memory of this process. Done when metrics are read. */
+export const memoryMeasured: Effect.Effect<void> = Effect.suspend(() =>
+  Metric.update(memory, process.memoryUsage.rss())
 )
 
 /** Sets the number of clients that listen to events. */

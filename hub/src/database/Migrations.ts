@@ -320,6 +320,9 @@ const namesOfV1 = Effect.gen(function* () {
 
 const pluginVersions = () => ["ALTER TABLE enrichments ADD COLUMN plugin_version TEXT"]
 
+/** Of the plugin that found an attachment in a message. */
+const attachmentVersions = () => ["ALTER TABLE attachment_sources ADD COLUMN plugin_version TEXT"]
+
 /**
  * For pruning and erasing: see retention/. Events are removed from the oldest on, up to a number that is recorded
  * first. Their data changes only while an erasure of a message in their channel is open.
@@ -453,7 +456,8 @@ const migrations = {
   "0011_retention": retention,
   "0012_search": search,
   "0013_as_in_v1": asInV1,
-  "0014_meta_of_v1": metaOfV1
+  "0014_meta_of_v1": metaOfV1,
+  "0015_attachment_versions": migration(attachmentVersions)
 }
 
 /** The number of the last migration, not the wire's `schema_version`. The database of a newer hub has a higher one. */

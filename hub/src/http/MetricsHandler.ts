@@ -3,7 +3,7 @@ import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "@agentlip/protocol"
-import { databaseAnswered, jobsOpen } from "../core/HubMetrics.ts"
+import { databaseAnswered, jobsOpen, memoryMeasured } from "../core/HubMetrics.ts"
 import { Jobs } from "../jobs/Jobs.ts"
 import { scrape } from "./Scrape.ts"
 import { Specs } from "../plugins/Specs.ts"
@@ -51,8 +51,9 @@ export const MetricsLive = HttpApiBuilder.group(
       ),
       Effect.withTracerEnabled(false)
     )
-    const text = yield* shared(Effect.andThen(count, scrape))
-    if (yield* Exporting) yield* Effect.forkScoped(Effect.repeat(count, Schedule.spaced(recount)))
+    const measure = Effect.andThen(memoryMeasured, count)
+    const text = yield* shared(Effect.andThen(measure, scrape))
+    if (yield* Exporting) yield* Effect.forkScoped(Effect.repeat(measure, Schedule.spaced(recount)))
     return handlers.handle("metrics", () =>
       Effect.map(text, (text) => HttpServerResponse.text(text, { contentType }))
     )

@@ -67,7 +67,8 @@ export const makeRunner = Effect.fnUntraced(function* (concurrency: number) {
     if (isExtractor(spec)) {
       return Effect.map(runtime.run(spec, input), (found) => {
         recorder.succeeded(found.length)
-        return { _tag: "Attachments", job, found: found.map(draftAttachment) }
+        const version = recorder.version()
+        return { _tag: "Attachments", job, found: found.map((one) => draftAttachment(one, version)) }
       })
     }
     return Effect.die(new Error(`The hub does not know the kind of the plugin ${spec satisfies never}`))

@@ -22,6 +22,7 @@ import {
 } from "@agentlip/protocol"
 import { restOf, summaryOf } from "./PluginDetails.ts"
 import { Specs } from "./Specs.ts"
+import { problemOf } from "./PluginProblem.ts"
 import { type Redactor, Secrets } from "./Secrets.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 
@@ -127,7 +128,14 @@ const describe = (
   enforcement: spec.enforcement,
   grants: spec.grants,
   circuit: { state: circuitStates[circuit._tag], failures: circuit.failures },
-  outdated: outdated === undefined ? null : { code: outdated._tag, message: text(outdated.message) },
+  outdated:
+    outdated === undefined
+      ? null
+      : {
+          code: outdated._tag,
+          message: text(outdated.message),
+          problem: problemOf(outdated, spec, text)
+        },
   audit: spec.enforcement === "audit" ? auditOf(spec, withoutSecretsIn(needs, text), root) : null
 })
 

@@ -37,6 +37,9 @@ interface Secret {
 const secretName =
   /secret|token|passw|pwd|credential|auth|(?:api|access|private|signing|encryption)[_-]?key|^key$|_key$|dsn$|^AGENTLIP_(?:DATABASE|REDIS)$/i
 
+/** The current folder and the one before, in shells. */
+const folderName = /^(?:old)?pwd$/i
+
 interface Found {
   readonly text: string
   /** The key of the text in the nearest object. */
@@ -151,7 +154,7 @@ export class Secrets extends Context.Service<
     environment: Environment = process.env
   ): Layer.Layer<Secrets> =>
     Layer.sync(Secrets, () => {
-      const names = Object.keys(environment).filter((name) => secretName.test(name))
+      const names = Object.keys(environment).filter((name) => secretName.test(name) && !folderName.test(name))
       const named = labelled(ofEnvironment(names, environment))
       const told = new Map<string, Labels>()
       const redactors = new Map<string, Redactor>()

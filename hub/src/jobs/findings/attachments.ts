@@ -18,7 +18,12 @@ interface Fact {
   readonly value_json: string
 }
 
-interface NewRow extends Fact {
+/** A fact and the version of the plugin that has found it. */
+interface FoundFact extends Fact {
+  readonly plugin_version: string | null
+}
+
+interface NewRow extends FoundFact {
   readonly id: string
   readonly message_id: string
   readonly plugin_name: string
@@ -30,9 +35,9 @@ const factKey = ({ topic_id, kind, key, dedupe_key, value_json }: Fact): string 
 const runKey = (message_id: string, plugin_name: string): string => JSON.stringify([message_id, plugin_name])
 
 /** The distinct facts of a run. */
-const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): Map<string, Fact> =>
+const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): Map<string, FoundFact> =>
   new Map(
-    found.map((draft): [string, Fact] => {
+    found.map((draft): [string, FoundFact] => {
       const fact = { ...draft, topic_id }
       return [factKey(fact), fact]
     })
@@ -42,11 +47,13 @@ const factsOf = ({ place: { topic_id }, found }: RunFindings<AttachmentDraft>): 
 const eventOf = (row: NewRow, { channel_id }: Place, created_at: string): NewEvent => {
   const { id, topic_id, kind, key, dedupe_key, value_json, message_id: source_message_id } = row
   const attachment = { id, topic_id, kind, key, dedupe_key, source_message_id, created_at }
+  const { plugin_name, plugin_version } = row
+  const value = spliceJson(attachment, "value_json", value_json)
   return {
     name: "topic.attachment_added",
     scope: { channel_id, topic_id },
     entity: { type: "attachment", id },
-    data: new JsonText(spliceJson({}, "attachment", spliceJson(attachment, "value_json", value_json)))
+    data: new JsonText(spliceJson({ plugin_name, plugin_version }, "attachment", value))
   }
 }
 
@@ -58,7 +65,8 @@ export const makeAttachments = Effect.gen(function* () {
   const run = { message_id: "text", plugin_name: "text" } as const
   const givenRuns = Dialect.given(sql, run)
   const keyColumns = { topic_id: "text", kind: "text", key: "text", dedupe_key: "text" } as const
-  const rowColumns = { id: "text", ...run, ...keyColumns, value_json: "text", created_at: "text" } as const
+  const sourceColumns = { ...run, plugin_version: "text", ...keyColumns } as const
+  const rowColumns = { id: "text", ...sourceColumns, value_json: "text", created_at: "text" } as const
   const givenRows = Dialect.given(sql, rowColumns)
   const same = Dialect.sameAttachment(sql)
 
@@ -89,27 +97,24 @@ export const makeAttachments = Effect.gen(function* () {
   )
 
   /** Makes messages sources of the attachments that they hold. */
-  const addSources = EachRow.run(
-    sql,
-    { ...run, ...keyColumns },
-    {
-      sqlite: {
-        statement: `
-          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-          SELECT a.id, given.message_id, given.plugin_name
-          FROM (SELECT ? AS message_id, ? AS plugin_name, ? AS topic_id, ? AS kind, ? AS key, ? AS dedupe_key) AS given
+  const addSources = EachRow.run(sql, sourceColumns, {
+    sqlite: {
+      statement: `
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name, plugin_version)
+          SELECT a.id, given.message_id, given.plugin_name, given.plugin_version
+          FROM (SELECT ? AS message_id, ? AS plugin_name, ? AS plugin_version, ? AS topic_id, ? AS kind, ? AS key,
+              ? AS dedupe_key) AS given
             JOIN attachments a ON ${same}
           WHERE true ON CONFLICT DO NOTHING`,
-        result: () => undefined
-      },
-      other: (rows: ReadonlyArray<NewRow>) =>
-        Effect.asVoid(sql`
-          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name)
-          SELECT a.id, given.message_id, given.plugin_name
+      result: () => undefined
+    },
+    other: (rows: ReadonlyArray<NewRow>) =>
+      Effect.asVoid(sql`
+          INSERT INTO attachment_sources (attachment_id, message_id, plugin_name, plugin_version)
+          SELECT a.id, given.message_id, given.plugin_name, given.plugin_version
           FROM ${givenRows(rows)} JOIN attachments a ON ${sql.literal(same)}
           WHERE true ON CONFLICT DO NOTHING`)
-    }
-  )
+  })
 
   const from = (messageId: string, plugin: string | undefined) =>
     plugin === undefined
@@ -143,13 +148,13 @@ export const makeAttachments = Effect.gen(function* () {
   /** Removes attachments that were not found again, and leaves only the new ones in `wanted`. */
   const compare = Effect.fnUntraced(function* (
     findings: ReadonlyArray<RunFindings<AttachmentDraft>>,
-    wanted: ReadonlyMap<string, Map<string, Fact>>
+    wanted: ReadonlyMap<string, Map<string, FoundFact>>
   ) {
     const runs = findings.map(({ place, plugin }) => ({
       message_id: place.message_id,
       plugin_name: plugin
     }))
-    const before = yield* sql<NewRow>`
+    const before = yield* sql<Omit<NewRow, "plugin_version">>`
       SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
       FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
       WHERE (s.message_id, s.plugin_name) IN (SELECT message_id, plugin_name FROM ${givenRuns(runs)})`

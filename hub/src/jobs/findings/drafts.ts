@@ -21,6 +21,8 @@ export interface AttachmentDraft {
   readonly key: string | null
   readonly dedupe_key: string
   readonly value_json: string
+  /** As of an enrichment. */
+  readonly plugin_version: string | null
 }
 
 /** All findings of one run. */
@@ -33,6 +35,9 @@ export interface RunFindings<Draft> {
 /** SQLite cannot store a lone surrogate, and PostgreSQL cannot store U+0000. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
+const storableVersion = (version: string | null): string | null =>
+  version === null ? null : storable(version)
+
 export const draftEnrichment = (
   { kind, span, data }: PluginEnrichment,
   version: string | null = null
@@ -40,20 +45,19 @@ export const draftEnrichment = (
   kind: storable(kind),
   span,
   data_json: JSON.stringify(data),
-  plugin_version: version === null ? null : storable(version)
+  plugin_version: storableVersion(version)
 })
 
-export const draftAttachment = ({
-  kind,
-  key,
-  dedupe_key,
-  value_json: value
-}: PluginAttachment): AttachmentDraft => {
+export const draftAttachment = (
+  { kind, key, dedupe_key, value_json: value }: PluginAttachment,
+  version: string | null = null
+): AttachmentDraft => {
   const value_json = JSON.stringify(value)
   return {
     kind: storable(kind),
     key: key === undefined ? null : storable(key),
     dedupe_key: dedupe_key === undefined ? value_json : storable(dedupe_key),
-    value_json
+    value_json,
+    plugin_version: storableVersion(version)
   }
 }

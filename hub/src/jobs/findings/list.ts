@@ -25,7 +25,7 @@ const findingJson = (row: FindingRow): string => {
   const { topic_id, key, dedupe_key, source_message_id } = row
   const attachment = { id, topic_id, kind, key, dedupe_key, source_message_id, created_at }
   return spliceJson(
-    { type, message_id, plugin_name },
+    { type, message_id, plugin_name, plugin_version },
     "attachment",
     spliceJson(attachment, "value_json", data_json)
   )
@@ -68,7 +68,7 @@ export const makeFindingsList = (sql: SqlClient.SqlClient, pages: Pages["Service
       data_json, created_at, NULL AS topic_id, NULL AS key, NULL AS dedupe_key, NULL AS source_message_id
     FROM enrichments WHERE message_id = ${messageId}
     UNION ALL
-    SELECT 'attachment', a.id, s.message_id, s.plugin_name, NULL, a.kind, 0, 0, a.value_json,
+    SELECT 'attachment', a.id, s.message_id, s.plugin_name, s.plugin_version, a.kind, 0, 0, a.value_json,
       a.created_at, a.topic_id, a.key, a.dedupe_key, a.source_message_id
     FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
     WHERE s.message_id = ${messageId}
