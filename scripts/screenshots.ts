@@ -1,6 +1,6 @@
 /**
  * `npm run docs:screenshots`: takes the pictures of the console that the documents show, from a real hub with plugins that
- * work and one that fails. With a folder, takes a picture of every view in it: light, dark, and 360 pixels wide.
+ * work and one that fails. With a folder, takes a picture of every view in it: light, dark, 360 and 2560 pixels wide.
  *
  *   npm run docs:screenshots -- /tmp/pictures
  */
@@ -162,6 +162,7 @@ const views = ({ topic, weather }: Scene): ReadonlyArray<readonly [string, strin
       await tryIt(page, scene)
     }
   ],
+  ["search", "/ui/search#q=release+OR+cache", noCard],
   ["jobs", "/ui/jobs", noCard],
   ["events", "/ui/events", noCard],
   ["health", "/ui/health", noCard],
@@ -172,7 +173,8 @@ const views = ({ topic, weather }: Scene): ReadonlyArray<readonly [string, strin
 const settings: { readonly [name: string]: BrowserContextOptions } = {
   light: { colorScheme: "light", viewport: { width: 1200, height: 760 } },
   dark: { colorScheme: "dark", viewport: { width: 1200, height: 760 } },
-  narrow: { colorScheme: "light", viewport: { width: 360, height: 740 } }
+  narrow: { colorScheme: "light", viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+  wide: { colorScheme: "light", viewport: { width: 2560, height: 1200 } }
 }
 
 /** Those that the documents show. */
@@ -201,7 +203,7 @@ const take = async (workspace: string, folder: string | undefined): Promise<void
       await page.goto("about:blank")
       await page.goto(scene.url + address)
       await page.locator("#view-title").waitFor({ state: "attached" })
-      await page.locator("main").getByText(/./).first().waitFor()
+      await page.locator("main").getByText(/./).filter({ visible: true }).first().waitFor()
       await page.waitForTimeout(500)
       await prepare(page, scene)
       await page.waitForTimeout(400)

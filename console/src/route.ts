@@ -8,7 +8,8 @@ export type Route =
       readonly topic?: string
       readonly message?: string
     }
-  | { readonly view: "plugins"; readonly plugin?: string }
+  /** `message`: the run on this message is shown. */
+  | { readonly view: "plugins"; readonly plugin?: string; readonly message?: string }
   | {
       readonly view: "playground"
       /** Empty: a file of the workspace. */
@@ -44,7 +45,7 @@ const parse = ({ pathname, hash }: Pick<Location, "pathname" | "hash">): Route =
     case "topics":
       return { view: "messages", ...(third === "" ? {} : { topic: third }), ...message }
     case "plugins":
-      return { view: "plugins", ...(third === "" ? {} : { plugin: third }) }
+      return { view: "plugins", ...(third === "" ? {} : { plugin: third }), ...message }
     case "playground":
       return {
         view: "playground",
@@ -74,6 +75,8 @@ export const pathOf = {
   message: (topic: string, id: string) => `/ui/topics/${encodeURIComponent(topic)}#${encodeURIComponent(id)}`,
   search: (fields: Readonly<Record<string, string>>) => `/ui/search#${String(new URLSearchParams(fields))}`,
   plugin: (name: string) => `/ui/plugins/${encodeURIComponent(name)}`,
+  run: (plugin: string, message: string) =>
+    `/ui/plugins/${encodeURIComponent(plugin)}#${encodeURIComponent(message)}`,
   playground: (plugin: string, message?: string) =>
     `/ui/playground/${encodeURIComponent(plugin)}${message === undefined ? "" : `#${encodeURIComponent(message)}`}`,
   playgroundFile: "/ui/module"

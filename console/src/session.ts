@@ -37,6 +37,13 @@ export const readText = async (path: string): Promise<string> => {
 
 export const isSignedIn = (): boolean => access.value.state === "signed-in"
 
+/** The path of a file in the hub's workspace from there; of other files, the whole path. */
+export const pathInWorkspace = (file: string): string => {
+  const { value } = access
+  const root = value.state === "signed-in" ? `${value.workspace}/` : undefined
+  return root !== undefined && file.startsWith(root) ? file.slice(root.length) : file
+}
+
 /** The text of an error, for people. */
 export const textOf = (error: unknown): string => {
   const isTimeout = error instanceof DOMException && error.name === "TimeoutError"

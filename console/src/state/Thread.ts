@@ -1,11 +1,12 @@
 /** The messages of one topic that the page holds: a window that moves, so that long topics stay fast. */
 import { isEvent } from "@agentlip/client"
-import type { Attachment, LiveEvent, Message } from "@agentlip/protocol"
+import type { LiveEvent, Message } from "@agentlip/protocol"
 import { computed, signal } from "@preact/signals"
 import { changing, hub, textOf } from "../session.ts"
 import { Findings } from "./Findings.ts"
 import { onEvents, onOpen } from "./live.ts"
 import { Outbox } from "./Outbox.ts"
+import { TopicAttachments } from "./TopicAttachments.ts"
 
 const pageSize = 50
 /** Messages in the window. The far end is dropped when more are read at the other. */
@@ -22,7 +23,7 @@ export class Thread {
   readonly state = signal<"loading" | "ready" | "failed">("loading")
   readonly problem = signal<string | undefined>(undefined)
   readonly outbox: Outbox
-  readonly attachments = signal<ReadonlyArray<Attachment>>([])
+  readonly attachments = new TopicAttachments()
   readonly findings = new Findings()
   readonly isEmpty = computed(
     () =>
@@ -59,7 +60,7 @@ export class Thread {
       this.problem.value = textOf(error)
       this.state.value = "failed"
     }
-    void this.#loadAttachments()
+    void this.attachments.load(this.topic)
     if (!this.#isOutdated) return
     this.#isOutdated = false
     await this.#refresh()
@@ -167,15 +168,6 @@ export class Thread {
     }
   }
 
-  async #loadAttachments(): Promise<void> {
-    try {
-      const { attachments } = await hub.attachments({ params: { id: this.topic }, query: { limit: 200 } })
-      this.attachments.value = attachments
-    } catch {
-      // The thread's own problem says more.
-    }
-  }
-
   #apply(events: ReadonlyArray<LiveEvent>): void {
     const known = new Map(this.messages.peek().map((message) => [message.id, message]))
     const added: Array<Message> = []
@@ -217,9 +209,7 @@ export class Thread {
         if (event.data.old_topic_id === this.topic) change(event.data.message_id, () => undefined)
         else if (event.data.new_topic_id === this.topic) void this.load()
       } else if (isEvent(event, "topic.attachment_added") && event.data.attachment.topic_id === this.topic) {
-        const { attachment } = event.data
-        const others = this.attachments.peek().filter(({ id }) => id !== attachment.id)
-        this.attachments.value = [attachment, ...others]
+        this.attachments.add(event.data)
       }
     }
     if (isChanged) {

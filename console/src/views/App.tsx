@@ -64,7 +64,11 @@ const View = ({ at }: { readonly at: Route }) => {
     case "messages":
       return <MessagesView {...at} />
     case "plugins":
-      return at.plugin === undefined ? <PluginsView /> : <PluginView key={at.plugin} name={at.plugin} />
+      return at.plugin === undefined ? (
+        <PluginsView />
+      ) : (
+        <PluginView key={`${at.plugin} ${at.message}`} name={at.plugin} message={at.message} />
+      )
     case "playground":
       return <PlaygroundView plugin={at.plugin} message={at.message} />
     case "search":

@@ -4,6 +4,7 @@ import { pathOf } from "../route.ts"
 import type { Thread } from "../state/Thread.ts"
 import { addressIn } from "../text/links.ts"
 import { Name, Visible } from "./Name.tsx"
+import { PluginLink } from "./PluginLink.tsx"
 import { Time } from "./Time.tsx"
 
 const maxValue = 500
@@ -32,7 +33,7 @@ const Value = ({ value }: { readonly value: Attachment["value_json"] }) => {
 }
 
 export const Attachments = ({ thread }: { readonly thread: Thread }) => {
-  const attachments = thread.attachments.value
+  const attachments = thread.attachments.all.value
   return (
     <aside class="attachments" aria-label="Attachments of this topic">
       <details open={matchMedia("(min-width: 70rem)").matches}>
@@ -45,7 +46,7 @@ export const Attachments = ({ thread }: { readonly thread: Thread }) => {
           </p>
         ) : (
           <ul>
-            {attachments.map(({ id, kind, value_json, source_message_id, created_at }) => (
+            {attachments.map(({ id, kind, value_json, source_message_id, created_at, finder }) => (
               <li key={id}>
                 <h3>
                   <Name text={kind} />{" "}
@@ -61,6 +62,11 @@ export const Attachments = ({ thread }: { readonly thread: Thread }) => {
                   </span>
                 </h3>
                 <Value value={value_json} />
+                {finder !== undefined && (
+                  <p class="quiet">
+                    found by <PluginLink {...finder} />
+                  </p>
+                )}
               </li>
             ))}
           </ul>

@@ -1,6 +1,6 @@
 /** A dialog over the page. Escape and a click beside it close it; the focus goes back to where it was. */
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef } from "preact/hooks"
+import { useLayoutEffect, useRef } from "preact/hooks"
 
 interface Props {
   readonly label: string
@@ -10,7 +10,7 @@ interface Props {
 
 export const Dialog = ({ label, onClose, children }: Props) => {
   const element = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = element
     const before = document.activeElement
     current?.showModal()

@@ -1,5 +1,5 @@
 /** The dialogs that keys open on every view. */
-import { useEffect, useState } from "preact/hooks"
+import { useLayoutEffect, useState } from "preact/hooks"
 import { go } from "../route.ts"
 import { Keys } from "./Keys.tsx"
 import { Palette } from "./Palette.tsx"
@@ -12,7 +12,7 @@ const isTyping = ({ target }: KeyboardEvent): boolean =>
 
 export const Dialogs = () => {
   const [open, setOpen] = useState<"palette" | "keys" | undefined>(undefined)
-  useEffect(() => {
+  useLayoutEffect(() => {
     const look = (event: KeyboardEvent): void => {
       if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault()

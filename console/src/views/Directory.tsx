@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks"
 import { go, pathOf, route } from "../route.ts"
 import { changing, hub, isSignedIn, textOf } from "../session.ts"
 import { channels, directory, isUnread, needTopics, topics, topicsOf, unreadIn } from "../state/directory.ts"
+import { Alert } from "./Alert.tsx"
 import { Name } from "./Name.tsx"
 import { Time } from "./Time.tsx"
 
@@ -51,11 +52,7 @@ const New = ({ what, maxLength, create }: NewProps) => {
       <button type="submit" class="primary">
         Create
       </button>
-      {problem !== undefined && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Alert text={problem} />
     </form>
   )
 }

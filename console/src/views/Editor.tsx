@@ -1,6 +1,7 @@
 /** Edits the text of a message in place. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { textOf } from "../session.ts"
+import { Alert } from "./Alert.tsx"
 
 interface Props {
   readonly text: string
@@ -11,7 +12,7 @@ interface Props {
 export const Editor = ({ text, onSave, onCancel }: Props) => {
   const [problem, setProblem] = useState<string | undefined>(undefined)
   const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useLayoutEffect(() => field.current?.focus(), [])
   const save = (): void => {
     const next = field.current?.value ?? ""
     if (next === text) return onCancel()
@@ -50,11 +51,7 @@ export const Editor = ({ text, onSave, onCancel }: Props) => {
         </button>
         <span class="quiet">Plugins run again on the new text.</span>
       </div>
-      {problem !== undefined && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Alert text={problem} />
     </form>
   )
 }

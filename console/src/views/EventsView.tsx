@@ -1,5 +1,5 @@
 /** The newest events, as they happen. */
-import type { LiveEvent } from "@agentlip/protocol"
+import type { JsonObject, LiveEvent } from "@agentlip/protocol"
 import { Component } from "preact"
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { hub, textOf } from "../session.ts"
@@ -11,16 +11,22 @@ const first = 200
 const maxShown = 500
 const maxJson = 20_000
 
+const isRecord = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
 const isText = (value: unknown): value is string => typeof value === "string"
 
 /** The words in an event that tell most. */
 const summaryOf = ({ data }: LiveEvent): string => {
-  const message = data["message"]
-  const inner = typeof message === "object" && message !== null && !Array.isArray(message) ? message : data
+  const inner: object =
+    [data["message"], data["attachment"], data["topic"], data["channel"]].find(isRecord) ?? data
   const fields = [
     "plugin_name",
     "code",
     "sender",
+    "name",
+    "title",
+    "kind",
     "new_title",
     "new_content",
     "content_raw",

@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks"
 import { pathOf } from "../route.ts"
 import { addressIn } from "../text/links.ts"
 import { Name, Visible } from "./Name.tsx"
+import { PluginLink } from "./PluginLink.tsx"
 import { Time } from "./Time.tsx"
 
 interface Card {
@@ -66,17 +67,15 @@ const One = ({ finding }: { readonly finding: Enrichment }) => {
       )}
       <Data data={finding.data} />
       <p class="quiet">
-        found by{" "}
-        <a href={pathOf.plugin(finding.plugin_name)}>
-          <Name text={finding.plugin_name} />
-          {finding.plugin_version !== null && (
-            <>
-              {" "}
-              <Name text={finding.plugin_version} />
-            </>
-          )}
-        </a>
-        , <Time iso={finding.created_at} form="exact" />
+        found by <PluginLink {...finding} />,{" "}
+        {finding.message_id === "" ? (
+          "in this run"
+        ) : (
+          <a href={pathOf.run(finding.plugin_name, finding.message_id)}>
+            <span class="visually-hidden">its run, </span>
+            <Time iso={finding.created_at} form="exact" />
+          </a>
+        )}
       </p>
     </section>
   )

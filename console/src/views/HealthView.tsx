@@ -66,6 +66,10 @@ export const HealthView = () => {
               </dd>
             </div>
             <div>
+              <dt>memory</dt>
+              <dd>{(sum("process_resident_memory_bytes") / 1_048_576).toFixed(0)} MiB</dd>
+            </div>
+            <div>
               <dt>live clients</dt>
               <dd>{sum("agentlip_sockets")}</dd>
             </div>

@@ -126,7 +126,7 @@ export const JobsView = () => {
           run={async () => {
             const { retried, more } = await hub.retry({ payload: plugin === "" ? {} : { plugin } })
             again()
-            return `${retried} jobs run again${more ? "; retry once more for the others" : ""}.`
+            return `${retried} ${retried === 1 ? "job runs" : "jobs run"} again${more ? "; retry once more for the others" : ""}.`
           }}
         >
           Retry failed jobs

@@ -2,7 +2,7 @@
 import { Dialog } from "./Dialog.tsx"
 
 const keys: ReadonlyArray<readonly [string, string]> = [
-  ["Ctrl K", "go to a topic, a plugin or a view"],
+  ["Ctrl K", "go to a topic, a plugin or a view, or run a command"],
   ["/", "search"],
   ["?", "this list"],
   ["c", "write a message"],

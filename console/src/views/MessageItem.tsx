@@ -8,6 +8,7 @@ import { isSignedIn, textOf } from "../session.ts"
 import type { Found } from "../state/Findings.ts"
 import type { Thread } from "../state/Thread.ts"
 import { plain } from "../text/characters.ts"
+import { Alert } from "./Alert.tsx"
 import { Editor } from "./Editor.tsx"
 import { MessageJobs } from "./MessageJobs.tsx"
 import { Move } from "./Move.tsx"
@@ -84,11 +85,7 @@ const Body = ({ thread, message, found }: Pick<Props, "thread" | "message" | "fo
           </button>
         </div>
       )}
-      {problem !== undefined && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Alert text={problem} />
     </>
   )
 }

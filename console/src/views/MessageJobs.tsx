@@ -2,8 +2,9 @@
 import type { Job } from "@agentlip/protocol"
 import { useState } from "preact/hooks"
 import { pathOf } from "../route.ts"
-import { changing, hub, isSignedIn, textOf } from "../session.ts"
-import { ErrorText } from "./ErrorText.tsx"
+import { hub } from "../session.ts"
+import { Action } from "./Action.tsx"
+import { JobReason } from "./JobReason.tsx"
 import { Name, Visible } from "./Name.tsx"
 
 const states: { readonly [State in Job["state"]]: string } = {
@@ -42,50 +43,51 @@ export const MessageJobs = ({
   readonly jobs: ReadonlyArray<Job>
   readonly onRetried: () => void
 }) => {
-  const [problem, setProblem] = useState<string | undefined>(undefined)
+  const [isOpen, setOpen] = useState(false)
   if (jobs.length === 0) return null
-  const retry = (): void => {
-    setProblem(undefined)
-    changing(() => hub.retry({ payload: { message_id: message } })).then(onRetried, (error) =>
-      setProblem(textOf(error))
-    )
+  const retry = async () => {
+    await hub.retry({ payload: { message_id: message } })
+    onRetried()
+    return undefined
+  }
+  const close = (name: string) => async () => {
+    await hub.reset({ params: { name } })
+    onRetried()
+    return undefined
   }
   return (
-    <details class="jobs">
+    <details class="jobs" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
         <span class={`dot ${worst(jobs)}`} aria-hidden="true" />
         <Visible text={summaryOf(jobs)} />
         {jobs.some(isNotable) && <span class="why">why?</span>}
       </summary>
       <ul>
-        {[...jobs.filter(isNotable), ...jobs.filter((job) => !isNotable(job))].map(
-          ({ plugin_name, state, error }) => (
-            <li key={plugin_name}>
-              <span class={`dot ${worst([{ state }])}`} aria-hidden="true" />
-              <a href={pathOf.plugin(plugin_name)}>
-                <Name text={plugin_name} />
-              </a>{" "}
-              {states[state]}
-              {error !== null && (
-                <>
-                  <ErrorText error={error} />
-                  <p>
-                    <a href={pathOf.playground(plugin_name, message)}>Try it in the playground</a>
-                  </p>
-                </>
-              )}
-            </li>
-          )
-        )}
+        {[...jobs.filter(isNotable), ...jobs.filter((job) => !isNotable(job))].map((job) => (
+          <li key={job.plugin_name}>
+            <span class={`dot ${worst([job])}`} aria-hidden="true" />
+            <a href={pathOf.plugin(job.plugin_name)}>
+              <Name text={job.plugin_name} />
+            </a>{" "}
+            {states[job.state]}
+            {job.error !== null && isOpen && (
+              <>
+                <JobReason job={job} />
+                <p class="row">
+                  <a href={pathOf.playground(job.plugin_name, message)}>Try it in the playground</a>
+                  {job.state === "waiting" && (
+                    <Action run={close(job.plugin_name)}>Close the circuit: run it now</Action>
+                  )}
+                </p>
+              </>
+            )}
+          </li>
+        ))}
       </ul>
-      {jobs.some(({ state }) => state === "failed") && isSignedIn() && (
-        <button type="button" onClick={retry}>
-          Retry the failed jobs of this message
-        </button>
-      )}
-      {problem !== undefined && (
-        <p class="problem" role="alert">
-          {problem}
+      {jobs.some(({ state }) => state === "failed") && (
+        <p class="row">
+          <Action run={retry}>Retry the failed jobs of this message</Action>
+          <span>Repaired the plugin? The hub loads its file when it is saved.</span>
         </p>
       )}
     </details>

@@ -5,6 +5,7 @@ import { textOf } from "../session.ts"
 import { needTopicOfMessage } from "../state/directory.ts"
 import { Directory } from "./Directory.tsx"
 import { ThreadView } from "./ThreadView.tsx"
+import { Welcome } from "./Welcome.tsx"
 
 /** A link that names a message only: goes to its topic. */
 const FindMessage = ({ id }: { readonly id: string }) => {
@@ -30,15 +31,7 @@ export const MessagesView = ({ topic, message }: Extract<Route, { readonly view:
     ) : message !== undefined ? (
       <FindMessage id={message} />
     ) : (
-      <section class="empty wide">
-        <h1 id="view-title" tabIndex={-1}>
-          Messages
-        </h1>
-        <p class="quiet">Choose a topic. What plugins find in its messages is underlined in place.</p>
-        <p class="quiet">
-          From a terminal: <code>agentlip msg send general/hello "Hello" --create</code>
-        </p>
-      </section>
+      <Welcome />
     )}
   </div>
 )

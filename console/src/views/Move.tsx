@@ -4,6 +4,7 @@ import { useState } from "preact/hooks"
 import { changing, hub, textOf } from "../session.ts"
 import { topicsOf } from "../state/directory.ts"
 import { plain } from "../text/characters.ts"
+import { Alert } from "./Alert.tsx"
 
 const modes = [
   ["one", "only this message"],
@@ -78,11 +79,7 @@ export const Move = ({ message, onClose }: { readonly message: Message; readonly
       <button type="button" onClick={onClose}>
         Cancel
       </button>
-      {problem !== undefined && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Alert text={problem} />
     </form>
   )
 }

@@ -1,16 +1,20 @@
-/** Goes anywhere by a few letters: views, topics, plugins. */
+/** Goes anywhere by a few letters: views, topics, plugins. Does what buttons do, too. */
+import type { PluginSummary } from "@agentlip/protocol"
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { go, pathOf } from "../route.ts"
-import { hub } from "../session.ts"
+import { changing, hub, isSignedIn, textOf } from "../session.ts"
 import { channelOf, channels, needTopics, topics } from "../state/directory.ts"
 import { plain } from "../text/characters.ts"
+import { Alert } from "./Alert.tsx"
 import { Dialog } from "./Dialog.tsx"
 import { tabs } from "./tabs.ts"
 
 interface Place {
   readonly title: string
   readonly what: string
+  /** Where it leads, also after `run`. */
   readonly path: string
+  readonly run?: () => Promise<unknown>
 }
 
 const maxShown = 12
@@ -32,20 +36,43 @@ const matches = (text: string, letters: string): boolean => {
 const rank = ({ title }: Place, letters: string): number =>
   title.toLowerCase().includes(letters.toLowerCase()) ? 0 : 1
 
+/** What can be done with a plugin, by its state. */
+const commandOf = ({ name, circuit }: PluginSummary): Place => {
+  const params = { name }
+  const what = { what: "command", path: pathOf.plugin(name) }
+  return circuit.state === "closed"
+    ? { ...what, title: `Pause ${plain(name)}`, run: () => hub.trip({ params }) }
+    : { ...what, title: `Close the circuit of ${plain(name)}`, run: () => hub.reset({ params }) }
+}
+
+const retry: Place = {
+  title: "Retry failed jobs",
+  what: "command",
+  path: "/ui/jobs",
+  run: () => hub.retry({ payload: {} })
+}
+
 const usePlugins = (): ReadonlyArray<Place> => {
-  const [names, setNames] = useState<ReadonlyArray<string>>([])
+  const [plugins, setPlugins] = useState<ReadonlyArray<PluginSummary>>([])
   useEffect(() => {
     hub.plugins().then(
-      ({ plugins }) => setNames(plugins.map(({ name }) => name)),
-      () => setNames([])
+      ({ plugins }) => setPlugins(plugins),
+      () => setPlugins([])
     )
   }, [])
-  return names.map((name) => ({ title: plain(name), what: "plugin", path: pathOf.plugin(name) }))
+  return useMemo(
+    () => [
+      ...plugins.map(({ name }) => ({ title: plain(name), what: "plugin", path: pathOf.plugin(name) })),
+      ...(isSignedIn() ? [retry, ...plugins.map(commandOf)] : [])
+    ],
+    [plugins]
+  )
 }
 
 export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
   const [letters, setLetters] = useState("")
   const [chosen, choose] = useState(0)
+  const [problem, setProblem] = useState<string | undefined>(undefined)
   const plugins = usePlugins()
   useEffect(() => {
     for (const { id } of channels.value) needTopics(id)
@@ -71,8 +98,13 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
   const at = Math.min(chosen, Math.max(0, shown.length - 1))
   const open = (place: Place | undefined): void => {
     if (place === undefined) return
-    onClose()
-    go(place.path)
+    const { path, run } = place
+    const leave = (): void => {
+      onClose()
+      go(path)
+    }
+    if (run === undefined) leave()
+    else changing(run).then(leave, (error) => setProblem(textOf(error)))
   }
   return (
     <Dialog label="Go to" onClose={onClose}>
@@ -102,7 +134,7 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
       <ul id="palette-places" role="listbox" aria-label="Places">
         {shown.map((place, index) => (
           <li
-            key={place.path}
+            key={`${place.what} ${place.title} ${place.path}`}
             id={`palette-${index}`}
             role="option"
             aria-selected={index === at}
@@ -113,6 +145,7 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
           </li>
         ))}
       </ul>
+      <Alert text={problem} />
       {shown.length === 0 && <p class="quiet">Nothing has this name.</p>}
     </Dialog>
   )

@@ -53,8 +53,17 @@ export const PluginCircuit = ({
       <h2>Circuit</h2>
       <p role="status">
         <span class={`dot ${circuit.state}`} aria-hidden="true" /> {circuitTexts[circuit.state]}
-        {circuit.failures > 0 && `, ${circuit.failures} failures in a row`}. {next}
+        {circuit.failures > 0 &&
+          `, ${circuit.failures} ${circuit.failures === 1 ? "failure" : "failures"} in a row`}
+        . {next}
       </p>
+      {(circuit.state !== "closed" || circuit.failures > 0) && (
+        <p class="quiet">
+          Repaired it? The hub loads a file when it is saved.
+          {circuit.state !== "closed" && " Close the circuit to let it run at once."} Then retry its failed
+          jobs.
+        </p>
+      )}
       <div class="row">
         <a class="button" href={pathOf.playground(name)}>
           Try it on a text
@@ -69,7 +78,7 @@ export const PluginCircuit = ({
           run={async () => {
             const { retried, more } = await hub.retry({ payload: { plugin: name } })
             again()
-            return `${retried} jobs run again${more ? "; retry once more for the others" : ""}.`
+            return `${retried} ${retried === 1 ? "job runs" : "jobs run"} again${more ? "; retry once more for the others" : ""}.`
           }}
         >
           Retry failed jobs

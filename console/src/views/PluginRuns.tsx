@@ -1,6 +1,6 @@
 /** The latest runs of a plugin: what each logged, and why it failed. */
 import type { PluginRun } from "@agentlip/protocol"
-import { useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import { hub } from "../session.ts"
 import { LogLines } from "./LogLines.tsx"
 import { Name } from "./Name.tsx"
@@ -10,12 +10,30 @@ import { usePolled } from "./usePolled.ts"
 
 const atFirst = 10
 
-const Run = ({ run }: { readonly run: PluginRun }) => {
+interface RunProps {
+  readonly run: PluginRun
+  /** Shown in full from the start. */
+  readonly isOpen: boolean
+  /** The address names this run: it gets the focus. */
+  readonly isNamed: boolean
+}
+
+const Run = ({ run, isOpen, isNamed }: RunProps) => {
+  const [isOpenAtFirst] = useState(isOpen)
+  const wasShown = useRef(false)
   const { at, message_id, outcome, found, version, queue_ms, run_ms, logs, logs_left_out, error } = run
   const lines = logs.length + logs_left_out
   return (
     <li>
-      <details>
+      <details
+        open={isOpenAtFirst}
+        ref={(details) => {
+          if (isNamed && details !== null && !wasShown.current) {
+            wasShown.current = true
+            details.querySelector("summary")?.focus()
+          }
+        }}
+      >
         <summary>
           <span class={`dot ${error === null ? "ok" : "failed"}`} aria-hidden="true" />
           <Time iso={at} form="exact" />{" "}
@@ -47,12 +65,18 @@ const Run = ({ run }: { readonly run: PluginRun }) => {
   )
 }
 
-export const PluginRuns = ({ name }: { readonly name: string }) => {
+interface Props {
+  readonly name: string
+  readonly message: string | undefined
+}
+
+export const PluginRuns = ({ name, message }: Props) => {
   const { value, problem } = usePolled(() => hub.pluginRuns({ params: { name } }), name)
   const [onlyFailed, setOnlyFailed] = useState(false)
   const [isAll, setAll] = useState(false)
   const runs = (value?.runs ?? []).filter(({ error }) => !onlyFailed || error !== null)
-  const shown = isAll ? runs : runs.slice(0, atFirst)
+  const named = message === undefined ? -1 : runs.findIndex(({ message_id }) => message_id === message)
+  const shown = isAll ? runs : runs.slice(0, Math.max(atFirst, named + 1))
   return (
     <section>
       <h2>Latest runs</h2>
@@ -68,9 +92,17 @@ export const PluginRuns = ({ name }: { readonly name: string }) => {
       {value !== undefined && runs.length === 0 && (
         <p class="quiet">{onlyFailed ? "None of its latest runs failed." : "None since the hub started."}</p>
       )}
+      {value !== undefined && message !== undefined && named === -1 && (
+        <p class="quiet">The hub does not remember its run on that message any more.</p>
+      )}
       <ul class="runs">
-        {shown.map((run) => (
-          <Run key={`${run.at} ${run.message_id}`} run={run} />
+        {shown.map((run, index) => (
+          <Run
+            key={`${run.at} ${run.message_id}`}
+            run={run}
+            isOpen={index === (named === -1 ? 0 : named) && (named !== -1 || run.error !== null)}
+            isNamed={index === named}
+          />
         ))}
       </ul>
       {shown.length < runs.length && (

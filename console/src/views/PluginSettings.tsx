@@ -1,12 +1,13 @@
 /** The settings of a plugin, and what it used of the machine. */
 import type { PluginDetails } from "@agentlip/protocol"
+import { pathInWorkspace } from "../session.ts"
 import { Name } from "./Name.tsx"
 import { durationText } from "./Time.tsx"
 
 export const PluginSettings = ({ plugin }: { readonly plugin: PluginDetails }) => {
   const grants = Object.entries(plugin.grants).flatMap(([what, all]) => all.map((one) => `${what} ${one}`))
   const facts: ReadonlyArray<readonly [string, string]> = [
-    ["module", plugin.module_path],
+    ["module", pathInWorkspace(plugin.module_path)],
     ["level", plugin.isolation + (plugin.sandbox === null ? "" : `, sandbox ${plugin.sandbox}`)],
     ["enforcement", plugin.enforcement],
     ["grants", grants.length === 0 ? "none" : grants.join(", ")],

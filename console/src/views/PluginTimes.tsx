@@ -1,8 +1,10 @@
 /** How the runs of a plugin ended, and how long they took. */
 import type { PluginDetails, Times } from "@agentlip/protocol"
 import { ratesOf } from "../state/rates.ts"
+import { isFine } from "./PluginsView.tsx"
 import { Sparkline } from "./Sparkline.tsx"
 import { durationText } from "./Time.tsx"
+import { Table } from "./Table.tsx"
 
 const Quantiles = ({ name, times }: { readonly name: string; readonly times: Times }) => (
   <tr>
@@ -26,7 +28,7 @@ const Outcomes = ({ runs }: { readonly runs: PluginDetails["runs"] }) => {
         <li key={outcome}>
           <span>{outcome.replaceAll("_", " ")}</span>
           <meter
-            class={outcome === "ok" ? "" : "failed"}
+            class={isFine(outcome) ? "" : "failed"}
             min={0}
             max={total}
             value={count}
@@ -51,25 +53,11 @@ export const PluginTimes = ({ plugin }: { readonly plugin: PluginDetails }) => {
         {rates.length > 1 && <Sparkline values={rates} label="Runs a minute" />}{" "}
         {Math.round(rates.at(-1) ?? 0)} a minute now
       </p>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Times of runs">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">time</th>
-              <th scope="col">count</th>
-              <th scope="col">median</th>
-              <th scope="col">p95</th>
-              <th scope="col">p99</th>
-              <th scope="col">most</th>
-            </tr>
-          </thead>
-          <tbody>
-            <Quantiles name="run" times={plugin.run_ms} />
-            <Quantiles name="wait for an isolate" times={plugin.queue_ms} />
-            <Quantiles name="load" times={plugin.load_ms} />
-          </tbody>
-        </table>
-      </div>
+      <Table label="Times of runs" heads={["time", "count", "median", "p95", "p99", "most"]}>
+        <Quantiles name="run" times={plugin.run_ms} />
+        <Quantiles name="wait for an isolate" times={plugin.queue_ms} />
+        <Quantiles name="load" times={plugin.load_ms} />
+      </Table>
     </section>
   )
 }

@@ -7,9 +7,16 @@ import { PluginErrors } from "./PluginErrors.tsx"
 import { PluginRuns } from "./PluginRuns.tsx"
 import { PluginSettings } from "./PluginSettings.tsx"
 import { PluginTimes } from "./PluginTimes.tsx"
+import { Problem } from "./Problem.tsx"
 import { usePolled } from "./usePolled.ts"
 
-export const PluginView = ({ name }: { readonly name: string }) => {
+interface Props {
+  readonly name: string
+  /** The run on this message is shown in full. */
+  readonly message: string | undefined
+}
+
+export const PluginView = ({ name, message }: Props) => {
   const read = async () => {
     const { plugin } = await hub.plugin({ params: { name } })
     sample([plugin])
@@ -29,15 +36,14 @@ export const PluginView = ({ name }: { readonly name: string }) => {
         <>
           {plugin.outdated !== null && (
             <div class="notice" role="alert">
-              <p>Its files no longer load. The hub still runs the previous version.</p>
-              <pre>
-                <Visible text={`${plugin.outdated.code}: ${plugin.outdated.message}`} />
-              </pre>
+              <p>Its files do not load as they are now. The hub still runs the previous version.</p>
+              <Problem problem={{ stack: [], ...plugin.outdated, ...plugin.outdated.problem }} />
+              <p>Save the repaired file: the hub loads it by itself.</p>
             </div>
           )}
           <PluginCircuit plugin={plugin} again={again} />
           <PluginTimes plugin={plugin} />
-          <PluginRuns name={name} />
+          <PluginRuns name={name} message={message} />
           {plugin.audit !== null && (
             <section>
               <h2>Audit</h2>

@@ -7,6 +7,7 @@ import { Name, Visible } from "./Name.tsx"
 import { Sparkline } from "./Sparkline.tsx"
 import { durationText } from "./Time.tsx"
 import { usePolled } from "./usePolled.ts"
+import { Table } from "./Table.tsx"
 
 export const circuitTexts = {
   closed: "closed: it runs",
@@ -15,7 +16,7 @@ export const circuitTexts = {
 } as const
 
 /** Outcomes that do not count as failures. */
-const isFine = (outcome: string): boolean =>
+export const isFine = (outcome: string): boolean =>
   outcome === "ok" || outcome === "interrupted" || outcome === "circuit_open"
 
 export const failuresIn = (runs: PluginSummary["runs"]): number =>
@@ -83,26 +84,14 @@ export const PluginsView = () => {
         </p>
       )}
       {value !== undefined && value.plugins.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Table of plugins">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">plugin</th>
-                <th scope="col">circuit</th>
-                <th scope="col">ok</th>
-                <th scope="col">failed</th>
-                <th scope="col">median</th>
-                <th scope="col">p99</th>
-                <th scope="col">runs a minute</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.plugins.map((plugin) => (
-                <Row key={plugin.name} plugin={plugin} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Table of plugins"
+          heads={["plugin", "circuit", "ok", "failed", "median", "p99", "runs a minute"]}
+        >
+          {value.plugins.map((plugin) => (
+            <Row key={plugin.name} plugin={plugin} />
+          ))}
+        </Table>
       )}
     </section>
   )

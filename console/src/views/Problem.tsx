@@ -1,13 +1,15 @@
 /** An error of a plugin for its author: the code around the place, the plugin's own stack, what to do. */
 import type { PluginProblem } from "@agentlip/protocol"
+import { pathInWorkspace } from "../session.ts"
 import { ErrorText } from "./ErrorText.tsx"
 import { Visible } from "./Name.tsx"
 
 export const Problem = ({ problem }: { readonly problem: PluginProblem }) => {
   const { place, stack, importer, hint } = problem
-  const calls = stack.map(
-    ({ what, file, line, column }) => `at ${what || "the module"} (${file}:${line}:${column})`
-  )
+  const calls = stack.map(({ what, file, line, column }) => {
+    const at = `${pathInWorkspace(file)}:${line}:${column}`
+    return what === "" ? `at ${at}` : `at ${what} (${at})`
+  })
   return (
     <div class="plugin-problem">
       <ErrorText error={problem} />
@@ -15,7 +17,7 @@ export const Problem = ({ problem }: { readonly problem: PluginProblem }) => {
         <figure>
           <figcaption class="quiet">
             <bdi dir="ltr">
-              <Visible text={`${place.file}:${place.line}:${place.column}`} />
+              <Visible text={`${pathInWorkspace(place.file)}:${place.line}:${place.column}`} />
             </bdi>
           </figcaption>
           {place.frame !== "" && (
@@ -29,7 +31,7 @@ export const Problem = ({ problem }: { readonly problem: PluginProblem }) => {
         <p class="quiet">
           imported by{" "}
           <bdi dir="ltr">
-            <Visible text={importer} />
+            <Visible text={pathInWorkspace(importer)} />
           </bdi>
         </p>
       )}

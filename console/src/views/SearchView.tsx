@@ -1,78 +1,14 @@
 /** Search in messages and attachments. The query and its filters are in the address. */
-import { HubError, type SearchIndex, type SearchResult } from "@agentlip/client"
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { go, pathOf } from "../route.ts"
-import { hub, textOf } from "../session.ts"
-import { channels, needTopics, topicsOf } from "../state/directory.ts"
-import { type SearchFields, searchFieldsIn, searchQuery } from "../state/searchFields.ts"
-import { plain } from "../text/characters.ts"
-import { SearchResultItem } from "./SearchResultItem.tsx"
+import { type SearchFields, searchFieldsIn } from "../state/searchFields.ts"
 import { Visible } from "./Name.tsx"
+import { SearchFilters } from "./SearchFilters.tsx"
+import { SearchResultItem } from "./SearchResultItem.tsx"
+import { type Found, type Problem, useSearch } from "./useSearch.ts"
 
-const pageSize = 20
 /** After the last letter, in milliseconds. */
 const pause = 250
-
-interface Problem {
-  readonly text: string
-  /** The mistake in the query. */
-  readonly place?: { readonly query: string; readonly at: number; readonly length: number }
-}
-
-interface Found {
-  readonly results: ReadonlyArray<SearchResult>
-  readonly next: string | null
-  readonly index: SearchIndex
-}
-
-const problemOf = (error: unknown, query: string): Problem => {
-  const text = textOf(error)
-  const { at, length } = (error instanceof HubError ? error.details : undefined) ?? {}
-  return typeof at === "number" && typeof length === "number"
-    ? { text: text.replace(/^q: /, ""), place: { query, at, length } }
-    : { text }
-}
-
-/** Reads the first page of a query, and further ones. */
-const useSearch = (address: string) => {
-  const [found, setFound] = useState<Found | undefined>(undefined)
-  const [problem, setProblem] = useState<Problem | undefined>(undefined)
-  const [isReading, setReading] = useState(false)
-  const latest = useRef(new AbortController())
-  const read = (before: Found | undefined): void => {
-    latest.current.abort()
-    const fields = searchFieldsIn(address)
-    if ((fields.q ?? "").trim() === "") {
-      setFound(undefined)
-      setProblem(undefined)
-      setReading(false)
-      return
-    }
-    const stop = new AbortController()
-    latest.current = stop
-    setReading(true)
-    const after = before?.next ?? undefined
-    const query = { ...searchQuery(fields), limit: pageSize, ...(after === undefined ? {} : { after }) }
-    hub.search({ query }, { signal: stop.signal }).then(
-      (page) => {
-        if (stop.signal.aborted) return
-        setFound({ ...page, results: [...(before?.results ?? []), ...page.results] })
-        setProblem(undefined)
-        setReading(false)
-      },
-      (error) => {
-        if (stop.signal.aborted) return
-        setProblem(problemOf(error, fields.q ?? ""))
-        setReading(false)
-      }
-    )
-  }
-  useEffect(() => {
-    read(undefined)
-    return () => latest.current.abort()
-  }, [address])
-  return { found, problem, isReading, more: () => read(found) }
-}
 
 const Mistake = ({ query, at, length }: NonNullable<Problem["place"]>) => (
   <>
@@ -86,82 +22,6 @@ const Mistake = ({ query, at, length }: NonNullable<Problem["place"]>) => (
     </code>
   </>
 )
-
-const Filters = ({
-  fields,
-  change
-}: {
-  readonly fields: SearchFields
-  readonly change: (changed: SearchFields) => void
-}) => {
-  const { channel_id } = fields
-  useEffect(() => {
-    if (channel_id !== undefined) needTopics(channel_id)
-  }, [channel_id])
-  const day = (name: "since" | "until") => (
-    <label>
-      {name}{" "}
-      <input
-        type="date"
-        value={fields[name] ?? ""}
-        onInput={(event) => change({ [name]: event.currentTarget.value })}
-      />
-    </label>
-  )
-  return (
-    <div class="row" role="group" aria-label="Filters">
-      <label>
-        in{" "}
-        <select value={fields.in ?? ""} onChange={(event) => change({ in: event.currentTarget.value })}>
-          <option value="">messages and attachments</option>
-          <option value="messages">messages</option>
-          <option value="attachments">attachments</option>
-        </select>
-      </label>
-      <label>
-        channel{" "}
-        <select
-          value={channel_id ?? ""}
-          onChange={(event) => change({ channel_id: event.currentTarget.value, topic_id: "" })}
-        >
-          <option value="">all</option>
-          {channels.value.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {plain(name)}
-            </option>
-          ))}
-        </select>
-      </label>
-      {channel_id !== undefined && (
-        <label>
-          topic{" "}
-          <select
-            value={fields.topic_id ?? ""}
-            onChange={(event) => change({ topic_id: event.currentTarget.value })}
-          >
-            <option value="">all</option>
-            {topicsOf(channel_id).map(({ id, title }) => (
-              <option key={id} value={id}>
-                {plain(title)}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
-      <label>
-        sender{" "}
-        <input
-          type="search"
-          dir="auto"
-          value={fields.sender ?? ""}
-          onInput={(event) => change({ sender: event.currentTarget.value })}
-        />
-      </label>
-      {day("since")}
-      {day("until")}
-    </div>
-  )
-}
 
 const Help = () => (
   <div class="quiet">
@@ -207,7 +67,8 @@ export const SearchView = ({ query: address }: { readonly query: string }) => {
     if (shown.current !== address) setFields(searchFieldsIn(address))
     shown.current = address
   }, [address])
-  useEffect(() => {
+  // Before the next key, which may be a letter of the query.
+  useLayoutEffect(() => {
     document.getElementById("search-text")?.focus()
     return () => clearTimeout(timer.current)
   }, [])
@@ -248,7 +109,7 @@ export const SearchView = ({ query: address }: { readonly query: string }) => {
           value={fields.q ?? ""}
           onInput={(event) => change({ q: event.currentTarget.value })}
         />
-        <Filters fields={fields} change={change} />
+        <SearchFilters fields={fields} change={change} />
       </form>
       <p role="status" class={problem === undefined ? "quiet" : "problem"}>
         {problem !== undefined ? (
