@@ -9,8 +9,9 @@ import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import * as DatabaseFile from "../src/database/DatabaseFile.ts"
 import * as Migrations from "../src/database/Migrations.ts"
-import { agentlip } from "./hubProcess.ts"
+import { agentlip, hubMain, root, shows } from "./hubProcess.ts"
 import { makeTopic, startHub, tempWorkspace } from "./testHub.ts"
+import { writeV1 } from "./v1Database.ts"
 
 const databaseOf = (workspace: string): string => path.join(workspace, ".agentlip", "db.sqlite3")
 
@@ -234,6 +235,33 @@ describe("A hub that may not write", () => {
 })
 
 describe("agentlip up", () => {
+  it.live(
+    "leaves a database of Agentlip v1 as it is if there is no room for the copy, and says so",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const file = writeV1(workspace, { messages: 3_000 })
+        const before = fs.readFileSync(file)
+        // As on a full disk, a write fails: no file may have more than 256 KiB.
+        const limited = `trap '' XFSZ; ulimit -f 256; exec "$0" "$@"`
+        const up = [process.execPath, hubMain, "up", "--workspace", workspace]
+        const child = spawn("bash", ["-c", limited, ...up], { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+        let output = ""
+        child.stdout.on("data", (chunk) => (output += chunk))
+        child.stderr.on("data", (chunk) => (output += chunk))
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.strictEqual(code, 1, output)
+        assert.include(output, "could not be copied")
+        assert.include(output, "It is unchanged")
+        assert.deepStrictEqual(fs.readFileSync(file), before)
+        const left = fs.readdirSync(path.dirname(file)).filter((name) => name.startsWith("db.sqlite3"))
+        assert.deepStrictEqual(left, ["db.sqlite3"])
+        const again = yield* agentlip("up", "--workspace", workspace)
+        yield* shows(again, "3,000 messages")
+      }),
+    60_000
+  )
+
   it.live(
     "says on a damaged database what to do, without a stack, with exit code 1",
     () =>

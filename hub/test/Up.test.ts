@@ -111,10 +111,17 @@ describe("agentlip up", () => {
             assert.strictEqual(yield* read, 401)
           })
         )
-        save("{ readAuth: true }")
+        save("{ readAuth: true, maxSockets: 1 }")
         yield* Effect.scoped(
           Effect.gen(function* () {
             const { hub, read } = yield* start("--no-read-auth")
+            const { host, port } = readServerFile(workspace)
+            const stream = Effect.promise((signal) =>
+              fetch(`http://${host}:${port}/api/v1/events/stream`, { signal })
+            )
+            const first = yield* stream
+            assert.deepStrictEqual([first.status, (yield* stream).status], [200, 503])
+            yield* Effect.promise(() => first.body?.cancel() ?? Promise.resolve())
             assert.include(hub.output(), "Reads are open to every local user")
             assert.strictEqual(yield* read, 200)
           })
