@@ -45,7 +45,7 @@ const loadError = (error: { readonly _tag: string }): LoadError => error as Load
 
 describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on $name", (level) => {
   layer(layerRuntime(), { excludeTestServices: true })((it) => {
-    it.effect("a missing export: who imports it, where, and that it is a type", () =>
+    it.effect("a missing export: the error names the importer, the place, and that it is a type", () =>
       Effect.gen(function* () {
         const { folder, run: ran } = yield* run(level, {
           "entry.ts": `import "./middle.ts"\n${plugin("() => []")}`,
@@ -73,7 +73,7 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       })
     )
 
-    it.effect("a missing export that is no type is not called one", () =>
+    it.effect("a missing export that is not a type: the error does not call it one", () =>
       Effect.gen(function* () {
         const { run: ran } = yield* run(level, {
           "entry.ts": `import { reel } from "./shapes.ts"\n${plugin("() => reel")}`,
@@ -145,7 +145,7 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       })
     )
 
-    it.effect("a module that is busy for ever is not said to wait", () =>
+    it.effect("a module in an endless loop is not reported as waiting", () =>
       Effect.gen(function* () {
         const { run: ran } = yield* run(
           level,
@@ -276,7 +276,7 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
         })
     )
 
-    it.effect("5,000 items are over the limit of items, whatever they hold", () =>
+    it.effect("5,000 items exceed the limit of items, whatever the items are", () =>
       Effect.gen(function* () {
         for (const item of ["1", "{ kind: 'k', span: { start: 0, end: 1 }, data: { a: [1, 2, 3] } }"]) {
           const { run: ran } = yield* run(level, { "entry.ts": plugin(`() => Array(5000).fill(${item})`) })
@@ -301,7 +301,7 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       return lines
     })
 
-    it.effect("a variable that is not granted is named, once, with the line that grants it", () =>
+    it.effect("a missing variable is logged once, with the line that grants it", () =>
       Effect.gen(function* () {
         const enrich =
           "() => { void process.env.GITHUB_TOKEN; void process.env.NODE_ENV; void process.env.toJSON; return [] }"
@@ -332,7 +332,7 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
     )
 
     // Inside QuickJS nothing is left: the memory is put back.
-    it.effect("a timer left behind is told of, once, with what it costs", () =>
+    it.effect("a timer left behind is logged once, with its cost", () =>
       Effect.gen(function* () {
         const name = "leaves a timer"
         const { run: ran } = yield* run(

@@ -101,7 +101,7 @@ describe("budgets", () => {
 describe("compare", () => {
   const before = [figure({ rounds: [100, 110, 120] })]
 
-  it("flags what lies beyond all rounds of the other run, in the direction that is better", () => {
+  it("flags a figure that is outside all rounds of the other run, and whether it is better", () => {
     const verdict = (rounds: ReadonlyArray<number>) => compare(before, [figure({ rounds })])[0]?.verdict
     assert.strictEqual(verdict([121, 130, 140]), "better")
     assert.strictEqual(verdict([80, 90, 99]), "worse")
@@ -123,7 +123,7 @@ describe("compare", () => {
 })
 
 describe("report", () => {
-  it("writes numbers as long as they need be", () => {
+  it("writes numbers with the digits that they need", () => {
     assert.deepStrictEqual([1234.5, 123.4, 12.34, 1.234, Number.NaN].map(number), [
       "1,235",
       "123",
@@ -133,7 +133,7 @@ describe("report", () => {
     ])
   })
 
-  it("is Markdown where that is wanted", () => {
+  it("writes Markdown on request", () => {
     assert.strictEqual(
       grid(
         [

@@ -32,7 +32,7 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
     })
   })
 
-  it("runs a plugin in TypeScript that is trusted", async () => {
+  it("runs a trusted TypeScript plugin", async () => {
     assert.deepStrictEqual(await run("trusted", "words"), {
       output: [{ kind: "word", span: { start: 0, end: 5 }, data: { word: "hello" } }]
     })

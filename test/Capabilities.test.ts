@@ -379,7 +379,7 @@ describe("Capabilities: grants that are refused", () => {
     })
   )
 
-  it.live("is looked for without holding up the event loop, and not on after an interruption", () =>
+  it.live("is searched without blocking the event loop, and the search ends when it is interrupted", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 9_800; n++) fs.mkdirSync(at(`wide/${n % 100}/${n}`), { recursive: true })
       const search = Effect.gen(function* () {
@@ -474,7 +474,7 @@ describe("Capabilities: what a plugin declares", () => {
     )
   })
 
-  it("its line for the config grants what is granted and what is missing, and then nothing is missing", () => {
+  it("the line for the config grants everything that is granted or missing", () => {
     const granted = { read: [at("data")], env: ["HOME"] }
     const declared = { read: ["lists", "/srv/lists"], net: ["api.github.com:443"], env: ["HOME", "LANG"] }
     const missing = missingCapabilities(declared, granted, base) ?? {}
@@ -493,7 +493,7 @@ describe("Capabilities: what a plugin declares", () => {
     )
   })
 
-  it("an entry that nobody could grant is the plugin's mistake", () => {
+  it("an entry that cannot be granted is the plugin's mistake", () => {
     assert.strictEqual(
       reasonOf(checkCapabilities({ net: ["*"] }, {}, base)),
       'its capabilities.net "*" would grant every host; name the hosts, as in "*.example.com"'

@@ -47,17 +47,19 @@ describe("CircuitBreaker: states and time", () => {
     }).pipe(withBreaker())
   )
 
-  it.effect("a run that meets a probe waits for the cooldown where that is shorter than a second", () =>
-    Effect.gen(function* () {
-      const { trip, start, refusal } = yield* plugin("p")
-      yield* trip
-      yield* TestClock.adjust("250 millis")
-      yield* start
-      assert.deepStrictEqual(yield* refusal, { failures: 0, retryAfter: 250 })
-    }).pipe(withBreaker({ cooldown: "250 millis" }))
+  it.effect(
+    "a run that is refused during a probe retries after the cooldown if that is shorter than a second",
+    () =>
+      Effect.gen(function* () {
+        const { trip, start, refusal } = yield* plugin("p")
+        yield* trip
+        yield* TestClock.adjust("250 millis")
+        yield* start
+        assert.deepStrictEqual(yield* refusal, { failures: 0, retryAfter: 250 })
+      }).pipe(withBreaker({ cooldown: "250 millis" }))
   )
 
-  it.effect("a failed probe opens again and goes on counting", () =>
+  it.effect("a failed probe opens the circuit again, and the count continues", () =>
     Effect.gen(function* () {
       const { fail, refusal, state } = yield* plugin("p")
       yield* Effect.repeat(fail, { times: 2 })
@@ -97,7 +99,7 @@ describe("CircuitBreaker: states and time", () => {
     return { leave, succeed: leave(Exit.succeed("fine")), crashed }
   })
 
-  it.effect("a success that a crash follows counts as a failure, in whatever order they are told", () =>
+  it.effect("a success followed by a crash counts as a failure, in either order of the reports", () =>
     Effect.gen(function* () {
       const { fail, state, succeed } = yield* plugin("p")
       yield* fail
@@ -117,7 +119,7 @@ describe("CircuitBreaker: states and time", () => {
     }).pipe(withBreaker())
   )
 
-  it.effect("a success before the one that a crash follows stands", () =>
+  it.effect("only the last success before a crash counts as a failure", () =>
     Effect.gen(function* () {
       const { fail, state, succeed } = yield* plugin("p")
       yield* Effect.repeat(fail, { times: 1 })
@@ -226,7 +228,7 @@ describe("CircuitBreaker: what counts", () => {
     }).pipe(withBreaker())
   )
 
-  it.effect("a failure that is interrupted on its way counts", () =>
+  it.effect("a failure counts even if it is interrupted while it is recorded", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker
       const mixed = Cause.combine(Cause.fail("boom"), Cause.interrupt(1))

@@ -83,7 +83,7 @@ const specsIn = async (root: string): Promise<ReadonlyArray<PlainSpec>> => {
   return loaded?.specs ?? []
 }
 
-describe("a config that is right", () => {
+describe("a valid config", () => {
   it.effect("gives the hub's isolation level to plugins that name none, and to no others", () =>
     Effect.gen(function* () {
       const root = withConfig(`export default {
@@ -521,7 +521,7 @@ it("lists all problems at once, in one error with one line for each", async () =
   assert.strictEqual(refused?.message.split("\n").length, 12)
 })
 
-it.effect("does not repeat what objects and long texts hold: configs may carry secrets", () =>
+it.effect("does not repeat objects and long texts: they may be secrets", () =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(
       loadConfig(withEntry(`grace: { key: "hunter2" }, timeout: "${"x".repeat(1000)}"`))
@@ -532,7 +532,7 @@ it.effect("does not repeat what objects and long texts hold: configs may carry s
   })
 )
 
-describe("a file that cannot be used", () => {
+describe("a file that cannot be loaded", () => {
   const rows: ReadonlyArray<readonly [source: string, problem: string | RegExp]> = [
     ["export default {\n  linkifiers: [\n", /^cannot be loaded: SyntaxError in line [23]: /],
     ["enum A { B }\nexport default {}", /^cannot be loaded: SyntaxError in line 1: .*enum/],
@@ -564,7 +564,7 @@ describe("a file that cannot be used", () => {
     )
   })
 
-  it("is one of two: neither is preferred in silence", async () => {
+  it("two config files are an error", async () => {
     const root = workspace({
       "agentlip.config.ts": "export default {}",
       "agentlip.config.mjs": "export default {}"

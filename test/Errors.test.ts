@@ -89,7 +89,7 @@ describe("Errors: JSON and back", () => {
     Effect.map(overTheWire(error), (back) => assertSame(back, error))
   )
 
-  it.effect("a text that is none of them is refused", () =>
+  it.effect("a text of none of these forms is refused", () =>
     Effect.gen(function* () {
       for (const json of [null, {}, { _tag: "TIMEOUT" }, { _tag: "OTHER", plugin: "p" }]) {
         const exit = yield* Effect.exit(Schema.decodeUnknownEffect(PluginErrorJson)(json))

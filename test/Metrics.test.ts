@@ -190,7 +190,7 @@ describe("metrics", () => {
     }).pipe(ownRegistry)
   )
 
-  it.effect("usage and cache have series only for plugins of which there is something to say", () =>
+  it.effect("usage and cache have series only for plugins with values", () =>
     Effect.gen(function* () {
       const { metrics, stats } = yield* measured
       const recorder = metrics.of(spec)

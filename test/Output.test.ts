@@ -240,7 +240,7 @@ describe("Output: accepted", () => {
     })
   )
 
-  it.effect("exactly 20,000 values, of which commas and brackets in texts are none", () =>
+  it.effect("exactly 20,000 values; commas and brackets in texts do not count", () =>
     Effect.gen(function* () {
       // The list, the item, its three fields, the span's two, and the list in the data.
       const rest = defaultLimits.outputValues - 8
@@ -288,7 +288,7 @@ describe("Output: accepted", () => {
   )
 })
 
-describe("Output: whatever the text", () => {
+describe("Output: any text", () => {
   const piece = Arbitrary.schema(
     Schema.Literals([
       "[",

@@ -52,7 +52,7 @@ describe("ResultCache: keys", () => {
     }).pipe(Effect.provide(ResultCache.layerMemory()))
   )
 
-  it.effect("whatever can make a difference is another key", () =>
+  it.effect("everything that can change the output changes the key", () =>
     Effect.gen(function* () {
       const { run, results } = yield* harness
       yield* run(specOf(), "{}")
@@ -108,7 +108,7 @@ describe("ResultCache: what is kept", () => {
     }).pipe(Effect.provide(ResultCache.layerMemory()))
   )
 
-  it("is bounded by entries and bytes; what was not asked for longest goes first", () => {
+  it("is bounded by entries and bytes; the least recently used text is removed first", () => {
     const few = new Lru(2, 1e6)
     few.set("a", "1")
     few.set("b", "2")

@@ -151,7 +151,7 @@ describe("Runtime: load", () => {
 })
 
 describe("Runtime: runAll", () => {
-  it.effect("keeps the order of the specs, whatever the order of the ends", () =>
+  it.effect("keeps the order of the specs, in any order of completion", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime
       const specs = ["slow", "quick", "broken", "missing"].map((name) => specOf(name))
@@ -296,7 +296,7 @@ describe("Runtime: deadline", () => {
     })
   )
 
-  it.effect("is 5 seconds if nothing is said", () =>
+  it.effect("is 5 seconds by default", () =>
     Effect.gen(function* () {
       const fiber = yield* start(Effect.flip(run("p")))
       yield* TestClock.adjust("4999 millis")

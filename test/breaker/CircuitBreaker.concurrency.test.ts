@@ -57,7 +57,7 @@ describe("CircuitBreaker: changes", () => {
   const tags = (changes: ReadonlyArray<BreakerChange>) =>
     changes.map(({ name, from, to }) => `${name}: ${from._tag} -> ${to._tag}`)
 
-  it.effect("streams every transition in order, and nothing that is none", () =>
+  it.effect("streams every transition in order, and nothing else", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker
       const { fail, succeed, trip, reset, start } = yield* plugin("p")
@@ -88,7 +88,7 @@ describe("CircuitBreaker: changes", () => {
     }).pipe(withBreaker())
   )
 
-  it.effect("a subscriber that never reads holds nobody up and finds the newest 256", () =>
+  it.effect("a subscriber that never reads delays no run, and finds the newest 256 changes", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker
       const reading = yield* Deferred.make<void>()

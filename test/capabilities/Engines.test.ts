@@ -44,7 +44,7 @@ describe("versions of Node", () => {
     }
   )
 
-  it("the packages' engines, the README and the docs say the same", () => {
+  it("the packages' engines, the README and the docs name the same versions", () => {
     const manifest = JSON.parse(read("package.json"))
     assert.strictEqual(manifest.engines.node, range)
     assert.strictEqual(JSON.parse(read("package-lock.json")).packages[""].engines.node, range)
@@ -70,7 +70,7 @@ describe("versions of Node", () => {
   })
 })
 
-describe("a Node for processes that is named", () => {
+describe("the option node", () => {
   const load = (version: string) =>
     Effect.gen(function* () {
       const folder = fs.mkdtempSync(path.join(os.tmpdir(), "engines-"))
@@ -81,7 +81,7 @@ describe("a Node for processes that is named", () => {
       return workers
     }).pipe(Effect.scoped, Effect.flip)
 
-  it.live("is refused for its holes, by name", () =>
+  it.live("a Node with holes is refused by name", () =>
     Effect.map(load("v24.10.0"), (error) => {
       assert.strictEqual(error._tag, "UnsupportedRuntime")
       assert.include(error.message, 'isolation "process" cannot hold plugins on Node 24.10.0: a grant of /a')
@@ -89,7 +89,7 @@ describe("a Node for processes that is named", () => {
     })
   )
 
-  it.live("is refused if it does not say what it is", () =>
+  it.live("a program that is not Node is refused", () =>
     Effect.map(load("hello"), (error) =>
       assert.match(error.message, /needs Node, and .*node is hello; install/)
     )

@@ -35,7 +35,7 @@ const watched = (files: { readonly [name: string]: string }) =>
   })
 
 describe("watchConfig", () => {
-  it.live("finds what is there, and again what has changed", () =>
+  it.live("emits the config at once, and again after each change", () =>
     Effect.gen(function* () {
       const { next, save } = yield* watched({ "agentlip.config.ts": config('["a"]') })
       assert.strictEqual(yield* next, "a")
@@ -46,7 +46,7 @@ describe("watchConfig", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a file that it imports counts, also one that is imported by that", () =>
+  it.live("a change of an imported file counts, also of one that is imported indirectly", () =>
     Effect.gen(function* () {
       const { next, save } = yield* watched({
         "agentlip.config.mjs": config("names", 'import { names } from "./lib/names.mjs"'),
@@ -61,7 +61,7 @@ describe("watchConfig", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a config that comes, goes and changes its name", () =>
+  it.live("a config that is created, renamed and deleted", () =>
     Effect.gen(function* () {
       const { root, next, save } = yield* watched({})
       assert.strictEqual(yield* next, "")
@@ -74,7 +74,7 @@ describe("watchConfig", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("what cannot be used is said, and the watch goes on", () =>
+  it.live("an invalid config is reported, and the watch goes on", () =>
     Effect.gen(function* () {
       const { next, save } = yield* watched({ "agentlip.config.ts": config('["a"]') })
       yield* next

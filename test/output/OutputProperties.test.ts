@@ -278,7 +278,7 @@ describe("Texts for people", () => {
     assert.strictEqual(printable(given), expected)
   })
 
-  it("hold nothing that cannot be seen, whatever the character; JSON means what it meant", () => {
+  it("contain no invisible characters; JSON keeps its meaning", () => {
     const named = [
       [0x0, 0x1f],
       [0x7f, 0x9f],

@@ -117,7 +117,7 @@ describe("EqualSpecs", () => {
     }).pipe(Effect.provide(layerRuntime(1)))
   )
 
-  it.live("share their answers, and the isolate that is pinned for them", () =>
+  it.live("share outputs and the pinned isolate", () =>
     Effect.gen(function* () {
       const modulePath = yield* plugin
       const asked = Effect.fnUntraced(function* (text: string) {
