@@ -70,7 +70,8 @@ describe("watchConfig", () => {
       fs.renameSync(path.join(root, "agentlip.config.ts"), path.join(root, "agentlip.config.js"))
       assert.strictEqual(yield* next, "a")
       fs.rmSync(path.join(root, "agentlip.config.js"))
-      assert.strictEqual(yield* next, "")
+      // A change of name is two events, which a busy machine may report one by one.
+      yield* Effect.repeat(next, { until: (said) => said === "" })
     }).pipe(Effect.scoped)
   )
 
