@@ -108,6 +108,11 @@ describe("the latest runs of a plugin", () => {
       })
       assert.deepInclude(failed.error, { code: "EXECUTION_ERROR", message: "Error: no boom" })
       assert.deepInclude(failed.error.place, { file: fs.realpathSync(hub.modulePath), line: 7 })
+      // Nothing of what serves it.
+      assert.deepStrictEqual(
+        failed.error.stack.map(({ file }: Json) => file),
+        [fs.realpathSync(hub.modulePath)]
+      )
       assert.include(failed.error.place.frame, '> 7 |       throw new Error("no " + message.content_raw)')
 
       const { body } = yield* hub.get(`/api/v1/findings?message_id=${good}`)

@@ -1,12 +1,20 @@
 /** Stacks of a plugin's errors without what is not the plugin's: the guest that serves it, and Node's own modules. */
+import { fileURLToPath } from "node:url"
 import { shortened } from "../../text.ts"
 import { guestFolder } from "../guestFiles.ts"
 
 /** Characters; a guest sends no more, and what a plugin makes up may be of any length. */
 const maxStack = 8_192
 
-/** `agentlip:` is the guest inside QuickJS, whose own functions are `native`. */
-const foreignPlaces = ["node:", "agentlip:", "agentlip-builtin:", "native)", guestFolder.href]
+/** `agentlip:` is the guest inside QuickJS, whose own functions are `native`. The script that guests boot has a path. */
+const foreignPlaces = [
+  "node:",
+  "agentlip:",
+  "agentlip-builtin:",
+  "native)",
+  guestFolder.href,
+  fileURLToPath(guestFolder)
+]
 
 const framePlace = /^[ \t]+at (?:async )?(?:.*? \()?/
 
