@@ -99,18 +99,29 @@ describe("--idle-shutdown", () => {
             Effect.sync(() => fs.existsSync(serverFileOf(workspace))),
             (exists) => exists
           )
-          const { host, port } = readServerFile(workspace)
+          const { host, port, instance_id } = readServerFile(workspace)
           const stop = new AbortController()
           const stream = `http://${host}:${port}/api/v1/events/stream`
           yield* Effect.promise(() => fetch(stream, { signal: stop.signal }))
-          yield* shows(hub, "Plugins (")
+          if (file === "agentlipd.js") {
+            yield* shows(hub, '"status":"running"')
+            const document = hub.stdout().split("\n")[0] ?? ""
+            const running = {
+              status: "running",
+              host,
+              port,
+              workspace_root: fs.realpathSync(workspace),
+              instance_id
+            }
+            assert.deepStrictEqual(JSON.parse(document), running)
+          } else yield* shows(hub, "Plugins (")
           // Longer than an idle hub stays.
           yield* Effect.sleep("1500 millis")
           assert.isNull(hub.process.exitCode)
           stop.abort()
           assert.strictEqual(yield* ended(hub), 0, hub.output())
           assert.include(hub.output(), "No client was there for 500ms: the hub stops")
-          assert.include(hub.output(), "The hub has stopped")
+          assert.match(hub.output(), /the hub has stopped/i)
           assert.isFalse(fs.existsSync(serverFileOf(workspace)))
         }),
       60_000

@@ -13,7 +13,9 @@ export const hubMain = "hub/bin/agentlip.js"
 
 export interface Run {
   readonly process: ChildProcess
+  /** What it has written to stdout and stderr. */
   readonly output: () => string
+  readonly stdout: () => string
   readonly ended: Promise<number | null>
 }
 
@@ -25,10 +27,11 @@ export const run = (args: ReadonlyArray<string>) =>
         stdio: ["ignore", "pipe", "pipe"]
       })
       let output = ""
-      child.stdout.on("data", (chunk) => (output += chunk))
+      let stdout = ""
+      child.stdout.on("data", (chunk) => (output += chunk)).on("data", (chunk) => (stdout += chunk))
       child.stderr.on("data", (chunk) => (output += chunk))
       const ended = once(child, "close").then(() => child.exitCode)
-      return { process: child, output: () => output, ended }
+      return { process: child, output: () => output, stdout: () => stdout, ended }
     }),
     ({ process, ended }) =>
       Effect.promise(async () => {

@@ -8,16 +8,18 @@ import * as Hub from "../../Hub.ts"
 import { configDefaults } from "../../plugins/configDefaults.ts"
 import * as LoadReport from "../../plugins/LoadReport.ts"
 import * as Telemetry from "../../telemetry/Telemetry.ts"
+import { Identity } from "../../workspace/HubIdentity.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
 import { fromError } from "../CommandError.ts"
 import { detach } from "../up/Detach.ts"
 import { ageOf } from "../flags/Age.ts"
-import { Trust, workspaceFolder } from "../flags/Globals.ts"
+import { Json, Trust, workspaceFolder } from "../flags/Globals.ts"
 import * as Log from "../flags/Log.ts"
 import { serviceFlags } from "../flags/ServiceFlags.ts"
 import { commandFor } from "../calledAs.ts"
 import * as OutputFile from "../up/OutputFile.ts"
 import { shellWord } from "../render/shellWord.ts"
+import { show } from "../render/Output.ts"
 import { readersText } from "../render/Readers.ts"
 import * as Stop from "../Stop.ts"
 
@@ -46,6 +48,16 @@ const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: bool
   )
 })
 
+/** Prints where the hub is, as `agentlipd up --json` of v1 did. */
+const showHub = Effect.gen(function* () {
+  const { root } = yield* Workspace
+  const { instance_id } = yield* Identity
+  const { address } = yield* HttpServer.HttpServer
+  const { hostname, port } = new URL(HttpServer.formatAddress(address))
+  const host = hostname.replace(/^\[|\]$/g, "")
+  yield* show({ status: "running", host, port: Number(port), workspace_root: root, instance_id }, () => [])
+})
+
 /** Prints one line about this version of Node. `agentlip doctor` tells more. */
 const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
   const { node } = process.versions
@@ -61,6 +73,9 @@ const configSource = (workspace: string, file: string | undefined): string =>
 
 const stopped = (format: Log.Format) =>
   Log.say(format, ["", "The hub has stopped. Goodbye."], [["the hub has stopped", {}]])
+
+/** With `--json` a hub prints one document, and its log on stderr. One in the background has a file for both. */
+const printsDocument = Effect.map(Json, (json) => json && !OutputFile.isInBackground())
 
 /** How long no client may be there. v1's flag is in milliseconds, and 0 means never. */
 const idleOf = Effect.fnUntraced(function* ({
@@ -152,9 +167,11 @@ export const up = Command.make(
       redis,
       node,
       otlp,
-      logFormat,
+      logFormat: givenFormat,
       ...idleFlags
     }) {
+      const isJson = yield* printsDocument
+      const logFormat = isJson ? "json" : givenFormat
       const workspace = yield* workspaceFolder
       const idle = yield* idleOf(idleFlags)
       // The command in the background must not start another one.
@@ -195,6 +212,7 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
+      if (isJson) yield* Effect.provideContext(showHub, services)
       yield* announceEngine(logFormat)
       yield* Effect.provideContext(announce(logFormat, readAuth), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
@@ -212,11 +230,14 @@ export const up = Command.make(
       return { served: true }
     },
     (hub, { logFormat }) =>
-      Effect.scoped(hub).pipe(
-        Effect.tap(({ served }) => (served ? stopped(logFormat) : Effect.void)),
-        Effect.onInterrupt(() => stopped(logFormat)),
-        Effect.provide(Log.layer(logFormat))
-      ),
+      Effect.flatMap(printsDocument, (isJson) => {
+        const bye = stopped(isJson ? "json" : logFormat)
+        return Effect.scoped(hub).pipe(
+          Effect.tap(({ served }) => (served ? bye : Effect.void)),
+          Effect.onInterrupt(() => bye),
+          Effect.provide(isJson ? Log.besideDocument : Log.layer(logFormat))
+        )
+      }),
     Effect.mapError(fromError),
     Stop.isServing
   )

@@ -25,6 +25,9 @@ export const layer = (format: Format): Layer.Layer<never> => {
   }
 }
 
+/** JSON lines on stderr: stdout has the document of `--json`. */
+export const besideDocument = Logger.layer([Logger.withConsoleError(Logger.formatJson)])
+
 /** Prints lines for people with `text`; otherwise writes log entries for programs. */
 export const say = (
   format: Format,
