@@ -17,7 +17,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { hash } from "node:crypto"
-import { Lru } from "./cache/Lru.ts"
+import { Lru, sizeOf } from "./cache/Lru.ts"
 import { SourceHashes } from "./cache/SourceHashes.ts"
 import type { LoadError, PluginError } from "./Errors.ts"
 import { successOf } from "./exits.ts"
@@ -59,12 +59,12 @@ export class ResultCache extends Context.Service<
 }
 
 const makeMemory = ({ entries = 10_000, bytes = 32 * 2 ** 20 }: CacheBounds): ResultCache["Service"] => {
-  const lru = new Lru(entries, bytes)
+  const lru = new Lru({ maxEntries: entries, maxSize: bytes, sizeOf })
   return {
     get: (key) => Effect.sync(() => lru.get(key)),
     // A copy, because a part of a longer string keeps all of it.
     set: (key, _, text) => Effect.sync(() => lru.set(key, Buffer.from(text).toString())),
-    stats: Effect.sync(() => ({ entries: lru.entries, bytes: lru.bytes }))
+    stats: Effect.sync(() => ({ entries: lru.entries, bytes: lru.size }))
   }
 }
 

@@ -1,4 +1,4 @@
-/** Texts by key, bounded by number and by size. The least recently used ones are removed first. */
+/** Values by key, bounded by number and by size. The least recently used ones are removed first. */
 
 /** Bytes that an entry takes in addition to its text: the key, the map's entry, an object. */
 const overhead = 256
@@ -6,50 +6,60 @@ const overhead = 256
 /** The size of a text in bytes: strings may take two bytes per unit. */
 export const sizeOf = (text: string): number => 2 * text.length + overhead
 
-export class Lru {
-  readonly #texts = new Map<string, string>()
-  readonly #maxEntries: number
-  readonly #maxBytes: number
-  #bytes = 0
+export interface LruOptions<Value> {
+  readonly maxEntries?: number
+  /** In the unit of `sizeOf`. A larger value is not kept at all. */
+  readonly maxSize?: number
+  /** The size of a value, which must not change. Default: 1. */
+  readonly sizeOf?: (value: Value) => number
+}
 
-  constructor(maxEntries: number, maxBytes: number) {
+export class Lru<Value> {
+  readonly #values = new Map<string, Value>()
+  readonly #maxEntries: number
+  readonly #maxSize: number
+  readonly #sizeOf: (value: Value) => number
+  #size = 0
+
+  constructor({ maxEntries = Infinity, maxSize = Infinity, sizeOf = () => 1 }: LruOptions<Value>) {
     this.#maxEntries = maxEntries
-    this.#maxBytes = maxBytes
+    this.#maxSize = maxSize
+    this.#sizeOf = sizeOf
   }
 
   get entries(): number {
-    return this.#texts.size
+    return this.#values.size
   }
 
-  get bytes(): number {
-    return this.#bytes
+  get size(): number {
+    return this.#size
   }
 
-  get(key: string): string | undefined {
-    const text = this.#texts.get(key)
-    if (text === undefined) return undefined
+  get(key: string): Value | undefined {
+    const value = this.#values.get(key)
+    if (value === undefined) return undefined
     // A map keeps the order of insertion.
-    this.#texts.delete(key)
-    this.#texts.set(key, text)
-    return text
+    this.#values.delete(key)
+    this.#values.set(key, value)
+    return value
   }
 
-  set(key: string, text: string): void {
+  set(key: string, value: Value): void {
     this.#delete(key)
-    const size = sizeOf(text)
-    if (size > this.#maxBytes) return
-    this.#texts.set(key, text)
-    this.#bytes += size
-    for (const oldest of this.#texts.keys()) {
-      if (this.#texts.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) return
+    const size = this.#sizeOf(value)
+    if (size > this.#maxSize) return
+    this.#values.set(key, value)
+    this.#size += size
+    for (const oldest of this.#values.keys()) {
+      if (this.#values.size <= this.#maxEntries && this.#size <= this.#maxSize) return
       this.#delete(oldest)
     }
   }
 
   #delete(key: string): void {
-    const text = this.#texts.get(key)
-    if (text === undefined) return
-    this.#texts.delete(key)
-    this.#bytes -= sizeOf(text)
+    const value = this.#values.get(key)
+    if (value === undefined) return
+    this.#values.delete(key)
+    this.#size -= this.#sizeOf(value)
   }
 }

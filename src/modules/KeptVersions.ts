@@ -2,6 +2,7 @@
  * The last version of each plugin that loaded. If a plugin's files change and fail to load, the kept version runs
  * until the files change again. A version consists of the frames that its guest was given, to send again.
  */
+import { Lru } from "../cache/Lru.ts"
 import type { FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
 import type { Given } from "./loaderMessages.ts"
@@ -50,14 +51,13 @@ export class Version {
   }
 }
 
-/** The most bytes of all kept versions. The plugins that loaded longest ago are dropped first. */
+/** The most bytes of all kept versions. */
 const maxSize = 64 * 1024 * 1024
 
 export class KeptVersions {
-  readonly #good = new Map<string, Version>()
+  readonly #good = new Lru<Version>({ maxSize, sizeOf: ({ size }) => size })
   /** For entries whose newest version fails to load: the states to compare with, until something changes. */
   readonly #broken = new Map<string, FileStates>()
-  #size = 0
 
   /** The files and folders that the previous version watched. The next version watches them too. */
   watchedOf(entry: string): ReadonlyArray<string> {
@@ -88,14 +88,7 @@ export class KeptVersions {
   loaded(entry: string, version: Version): void {
     version.whole = true
     this.#broken.delete(entry)
-    this.#size += version.size - (this.#good.get(entry)?.size ?? 0)
-    this.#good.delete(entry)
     this.#good.set(entry, version)
-    for (const [oldest, { size }] of this.#good) {
-      if (this.#size <= maxSize) break
-      this.#good.delete(oldest)
-      this.#size -= size
-    }
   }
 
   /** Records a failed load. Returns whether there is an earlier version to run instead. */

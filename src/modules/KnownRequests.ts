@@ -2,6 +2,7 @@
  * The module requests of guests after the entry, by plugin. The next guest of a plugin will probably make the same
  * ones.
  */
+import { Lru } from "../cache/Lru.ts"
 
 interface Known {
   /** Requests as JSON. */
@@ -16,8 +17,7 @@ const maxRequests = 1_000
 const maxLength = 128 * 1024
 
 export class KnownRequests {
-  /** The least recently used plugins are dropped first. A map keeps the order in which keys were added. */
-  readonly #byPlugin = new Map<string, Known>()
+  readonly #byPlugin = new Lru<Known>({ maxEntries: maxPlugins })
 
   of(plugin: string): ReadonlyArray<string> {
     return [...this.#of(plugin).requests]
@@ -38,13 +38,10 @@ export class KnownRequests {
   }
 
   #of(plugin: string): Known {
-    const known = this.#byPlugin.get(plugin) ?? { requests: new Set(), length: 0 }
-    this.#byPlugin.delete(plugin)
-    this.#byPlugin.set(plugin, known)
-    for (const oldest of this.#byPlugin.keys()) {
-      if (this.#byPlugin.size <= maxPlugins) break
-      this.#byPlugin.delete(oldest)
-    }
-    return known
+    const known = this.#byPlugin.get(plugin)
+    if (known !== undefined) return known
+    const none: Known = { requests: new Set(), length: 0 }
+    this.#byPlugin.set(plugin, none)
+    return none
   }
 }

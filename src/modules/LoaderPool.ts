@@ -3,7 +3,7 @@
  * others: the pool starts another thread.
  */
 import { availableParallelism } from "node:os"
-import { Lru } from "../cache/Lru.ts"
+import { Lru, sizeOf } from "../cache/Lru.ts"
 import { type Done, LoaderThread } from "./LoaderThread.ts"
 import type { LoaderJob } from "./loaderMessages.ts"
 
@@ -37,7 +37,7 @@ interface Queue {
 }
 
 export class LoaderPool {
-  readonly #compiled = new Lru(10_000, maxCompiled)
+  readonly #compiled = new Lru({ maxEntries: 10_000, maxSize: maxCompiled, sizeOf })
   readonly #queues = new Map<string, Queue>()
   /** Plugins that wait for a thread, the longest wait first. */
   readonly #waiting = new Set<Queue>()

@@ -46,7 +46,7 @@ export type Done = (result: LoaderResult) => void
 
 export class LoaderThread {
   readonly #worker: Worker
-  readonly #compiled: Lru
+  readonly #compiled: Lru<string>
   #jobs = 0
   #done: Done | undefined
   #reason = "the thread that was to read them has ended"
@@ -56,7 +56,7 @@ export class LoaderThread {
   /** Whether the thread accepts no more jobs. */
   ending = false
 
-  constructor(compiled: Lru, events: ThreadEvents) {
+  constructor(compiled: Lru<string>, events: ThreadEvents) {
     this.#compiled = compiled
     this.#worker = new Worker(file, {
       name: "agentlip-module-loader",

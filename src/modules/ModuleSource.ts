@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import * as path from "node:path"
 import { Script } from "node:vm"
+import { Lru } from "../cache/Lru.ts"
 import type { ModuleFormat } from "../wire/modules.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 import type { Manifests } from "./packageManifest.ts"
@@ -78,15 +79,10 @@ export interface CompiledSources {
 
 const nothingCompiled: CompiledSources = { find: async () => undefined, keep: () => {} }
 
-/**
- * A cache of sources by file. An entry is valid while its file is unchanged. The least recently used are dropped
- * first.
- */
+/** A cache of sources by file. An entry is valid while its file is unchanged. */
 export class ModuleSources {
-  readonly #known = new Map<string, ModuleSource>()
+  readonly #known: Lru<ModuleSource>
   readonly #compiled: CompiledSources
-  readonly #maxSize: number
-  #size = 0
 
   constructor(
     compiled: CompiledSources = nothingCompiled,
@@ -94,7 +90,7 @@ export class ModuleSources {
     maxSize = 16 * 1024 * 1024
   ) {
     this.#compiled = compiled
-    this.#maxSize = maxSize
+    this.#known = new Lru({ maxSize, sizeOf: ({ size }) => size })
   }
 
   async get(file: string, manifests: Manifests): Promise<ModuleSource> {
@@ -106,8 +102,10 @@ export class ModuleSources {
       )
     }
     const known = this.#known.get(file)
-    if (known?.stamp === stamp) return this.#keep(file, known)
-    return this.#keep(file, await this.#read(file, readPlain(file, limit), manifests))
+    if (known?.stamp === stamp) return known
+    const source = await this.#read(file, readPlain(file, limit), manifests)
+    this.#known.set(file, source)
+    return source
   }
 
   async #read(file: string, { bytes, stamp }: PlainFile, manifests: Manifests): Promise<ModuleSource> {
@@ -126,22 +124,5 @@ export class ModuleSources {
     const code = compileTypeScript(text, file)
     this.#compiled.keep(key, code)
     return code
-  }
-
-  #keep(file: string, source: ModuleSource): ModuleSource {
-    this.#forget(file)
-    // A map keeps the order in which keys were added, so the last is the newest.
-    this.#known.set(file, source)
-    this.#size += source.size
-    for (const oldest of this.#known.keys()) {
-      if (this.#size <= this.#maxSize) break
-      this.#forget(oldest)
-    }
-    return source
-  }
-
-  #forget(file: string): void {
-    this.#size -= this.#known.get(file)?.size ?? 0
-    this.#known.delete(file)
   }
 }

@@ -17,7 +17,7 @@ export const hashModules = (
   timeout: Duration.Input = "30 seconds"
 ): Effect.Effect<Hashed, PrepareError> =>
   Effect.callback<Hashed, PrepareError>((resume) => {
-    const thread = new LoaderThread(new Lru(0, 0), {
+    const thread = new LoaderThread(new Lru({ maxEntries: 0 }), {
       ready: () => {},
       gone: () => {}
     })

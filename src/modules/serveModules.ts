@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { haveChanged, statesOf } from "../fileStates.ts"
+import { Lru } from "../cache/Lru.ts"
 import { type Conditions, conditionsWith } from "./conditions.ts"
 import { messageOf } from "./LoadProblem.ts"
 import type { HostMessage, LoaderJob, LoaderMessage, LoaderResult } from "./loaderMessages.ts"
@@ -34,17 +35,12 @@ const sources = new ModuleSources({
   keep: (key, code) => post({ type: "keep", key, code })
 })
 
-/** The most guests whose `Serving` is kept for reuse. */
-const maxServings = 16
-const servings = new Map<number, Serving>()
+/** The `Serving`s of the guests that asked last, by guest. */
+const servings = new Lru<Serving>({ maxEntries: 16 })
 
-const remember = (guest: number, serving: Serving): Serving => {
-  servings.delete(guest)
-  servings.set(guest, serving)
-  for (const oldest of servings.keys()) {
-    if (servings.size <= maxServings) break
-    servings.delete(oldest)
-  }
+const servingOf = (guest: number, make: () => Serving): Serving => {
+  const serving = servings.get(`${guest}`) ?? make()
+  servings.set(`${guest}`, serving)
   return serving
 }
 
@@ -61,12 +57,16 @@ const hash = async (entry: string): Promise<LoaderResult> => {
 const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {
   switch (job.type) {
     case "load":
-      return remember(job.guest, new Serving(job.plugin, sources, conditions)).first(job.known, job.watch)
+      return servingOf(job.guest, () => new Serving(job.plugin, sources, conditions)).first(
+        job.known,
+        job.watch
+      )
     case "ask": {
       const request = requestIn(job.request)
       if (request === undefined) return refusal({ error: "that is no request for a module" })
-      const serving = servings.get(job.guest) ?? new Serving(job.plugin, sources, conditions, job.roots)
-      return remember(job.guest, serving).answer(request)
+      return servingOf(job.guest, () => new Serving(job.plugin, sources, conditions, job.roots)).answer(
+        request
+      )
     }
     case "changed":
       return { type: "changed", changed: haveChanged(job.states) }
