@@ -44,18 +44,7 @@ const mainFiles = (folder: string, main: unknown): ReadonlyArray<string> => [
 ]
 
 /** Endings for hints: authors omit them, or write the name of the compiled file. */
-const forgotten = [
-  ".ts",
-  ".mts",
-  ".js",
-  ".mjs",
-  ".cts",
-  ".cjs",
-  ".json",
-  "/index.ts",
-  "/index.js",
-  "/index.mjs"
-]
+const forgotten = ".ts .mts .js .mjs .cts .cjs .json /index.ts /index.js /index.mjs".split(" ")
 
 type Found = "file" | "folder" | undefined
 

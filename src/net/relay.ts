@@ -8,26 +8,15 @@ import { type HostMessage, maxChunk } from "../wire/fetchMessages.ts"
 import type { RunTime } from "./HostTime.ts"
 import { codeOf, FetchProblem, problem } from "./problem.ts"
 
-/** Whether the guest has room for a chunk. */
+/** The guest's room for a chunk. */
 export class Room {
-  #free = true
-  #whenFree: () => void = () => {}
+  isFree = true
+  onFree: () => void = () => {}
 
-  get free(): boolean {
-    return this.#free
-  }
-
-  take(): void {
-    this.#free = false
-  }
-
+  /** The guest has read its chunk. */
   give(): void {
-    this.#free = true
-    this.#whenFree()
-  }
-
-  onFree(listener: () => void): void {
-    this.#whenFree = listener
+    this.isFree = true
+    this.onFree()
   }
 }
 
@@ -50,7 +39,7 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
     let bytesLeft = maxBytes
     let queued = false
     const queue = (): void => {
-      if (queued || !room.free) return
+      if (queued || !room.isFree) return
       queued = true
       // Small pieces that arrive while it waits are sent as one.
       time.queue(take, (error) => body.destroy(error))
@@ -65,7 +54,7 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
       if (bytesLeft < 0) return resume(Effect.fail(tooMuch))
       // A stream reports its end only when it is read again.
       if (body.readableLength === 0) body.read(0)
-      room.take()
+      room.isFree = false
       send({ op: "chunk", id, data: chunk.toString("base64") })
     }
     const forget = finished(body, { writable: false }, (error) => {
@@ -73,7 +62,7 @@ export const relay = ({ id, body, room, time, send, maxBytes, tooMuch, target }:
       else if (error instanceof FetchProblem) resume(Effect.fail(error))
       else resume(Effect.fail(problem(`the response of ${target} broke off (${codeOf(error)})`)))
     })
-    room.onFree(queue)
+    room.onFree = queue
     body.on("readable", queue)
     queue()
     return Effect.sync(forget)

@@ -3,19 +3,10 @@ import type { IncomingMessage } from "node:http"
 import type { HeaderPair } from "../wire/fetchMessages.ts"
 
 /** Headers about the transfer between broker and server, which only the broker may set. */
-const ofTheBroker = new Set([
-  "accept-encoding",
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "via"
-])
+const ofTheBroker = new Set(
+  `accept-encoding connection content-length expect host keep-alive te trailer transfer-encoding upgrade
+  via`.split(/\s+/)
+)
 
 /** The most headers of a request or a response. */
 export const maxHeaders = 256

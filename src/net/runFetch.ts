@@ -73,15 +73,7 @@ const redirected = (request: Request, status: number, url: URL): Request => {
       : (status === 301 || status === 302) && request.method === "POST"
   if (!becomesGet) return { ...request, url, headers }
   // All headers about the body that the plugin may have set.
-  for (const name of [
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-location",
-    "content-type"
-  ]) {
-    headers.delete(name)
-  }
+  for (const name of ["encoding", "language", "length", "location", "type"]) headers.delete(`content-${name}`)
   return { url, method: "GET", headers, body: undefined }
 }
 

@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import * as vm from "node:vm"
 import { type CommonJs, makeCommonJs, type Resolved } from "../shared/commonjs.ts"
 import { apply, startsWith } from "../shared/intrinsics.ts"
+import { names } from "../shared/names.ts"
 import { denied } from "./denied.ts"
 import type { ModuleText } from "../shared/PreloadedModules.ts"
 
@@ -33,20 +34,10 @@ export interface NodeCommonJs {
 }
 
 /** Members of Node's `Module` that change how modules load, or that read the disk without the host's loader. */
-const closedMembers = [
-  "registerHooks",
-  "register",
-  "setSourceMapsSupport",
-  "syncBuiltinESMExports",
-  "findPackageJSON",
-  "enableCompileCache",
-  "flushCompileCache",
-  "_stat",
-  "_findPath",
-  "_readPackage",
-  "_initPaths",
-  "_preloadModules"
-]
+const closedMembers = names(`
+  registerHooks register setSourceMapsSupport syncBuiltinESMExports findPackageJSON enableCompileCache
+  flushCompileCache _stat _findPath _readPackage _initPaths _preloadModules
+`)
 
 type Load = (request: string, parent: unknown, isMain: boolean, options?: unknown) => unknown
 

@@ -47,36 +47,26 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
   const hasSecond = moves || copies
   return (target, ...rest) => {
     const path = toPath(name, target)
-    const allowed = audit.active() ? audit.allows(use, path) : isGranted(path)
-    if (!allowed) {
+    const audited = audit.active()
+    if (!(audited ? audit.allows(use, path) : isGranted(path))) {
       if (name === "existsSync") return false
       throw denied(`fs.${name} on ${path}`, grantLine(use, path))
     }
-    const [given] = rest
-    if (typeof given === "object" && given !== null && "fd" in given) {
-      throw denied(`fs.${name} with a file descriptor`, "Give a path.")
-    }
-    if (!audit.active()) {
-      if (!hasSecond) return original(path, ...rest)
-      const second = toPath(name, given)
-      if (!permission.has("fs.write", second)) {
-        throw denied(`fs.${name} to ${second}`, grantLine("write", second))
-      }
-      return original(path, second, ...rest.slice(1))
-    }
+    const [given, ...options] = rest
+    const isObject = typeof given === "object" && given !== null
+    if (isObject && "fd" in given) throw denied(`fs.${name} with a file descriptor`, "Give a path.")
     // A tree may contain the hub's own folder. Only granted trees were checked for it, so others are refused.
-    const isTree =
-      moves || isProxy(given) || (typeof given === "object" && given !== null && "recursive" in given)
-    if (isTree && !audit.covers(use, path)) {
+    const isTree = moves || isProxy(given) || (isObject && "recursive" in given)
+    if (audited && isTree && !audit.covers(use, path)) {
       throw denied(`fs.${name} on ${path} and all below it`, "In an audit too it takes a grant.")
     }
-    // The second path of a copy or rename.
-    if (hasSecond) {
-      const second = toPath(name, given)
-      if (!audit.allows("write", second)) throw denied(`fs.${name} to ${second}`, "It is the hub's own.")
-      return original(path, second, ...rest.slice(1))
+    if (!hasSecond) return original(path, ...rest)
+    const second = toPath(name, given)
+    if (!(audited ? audit.allows("write", second) : permission.has("fs.write", second))) {
+      const remedy = audited ? "It is the hub's own." : grantLine("write", second)
+      throw denied(`fs.${name} to ${second}`, remedy)
     }
-    return original(path, ...rest)
+    return original(path, second, ...options)
   }
 }
 

@@ -2,6 +2,7 @@
 import { types } from "node:util"
 import { MessagePort, receiveMessageOnPort } from "node:worker_threads"
 import realProcess from "node:process"
+import type { ModuleFrame } from "../../wire/modules.ts"
 import { apply, Bytes, copyOfBytes } from "../shared/intrinsics.ts"
 
 export const waitFor = Atomics.wait
@@ -26,13 +27,17 @@ const { slice } = Uint8Array.prototype
 /** The UTF-8 text of the bytes between two offsets. */
 export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
   apply(utf8Slice, bytes, [from, to])
-/** A copy of the bytes between two offsets. */
-export const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
-  apply(slice, bytes, [from, to])
 
 export const toBase64 = (bytes: Uint8Array): string => apply(base64Slice, bytes, [0, bytes.length])
 export const fromBase64 = (text: string): Uint8Array =>
   copyOfBytes(bufferFrom(text, "base64")) ?? new Bytes(0)
+
+/** A frame of the loader. Its texts are decoded when they are needed. */
+export const frameOf = (head: string, body: Uint8Array): ModuleFrame => ({
+  head,
+  text: (from, to) => apply(utf8Slice, body, [from, to]),
+  bytes: (from, to) => apply(slice, body, [from, to])
+})
 
 /** Ends the isolate without an event that a plugin could handle. */
 export const endNow = (code: number): void => {

@@ -12,19 +12,17 @@ import type { ModuleLine, ModulePlace } from "../../wire/modules.ts"
 import { harmless } from "./builtins.ts"
 import { installCommonJs } from "./commonjs.ts"
 import { denied } from "./denied.ts"
+import { reexport } from "./reexport.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")
 
 /** The source of a module that re-exports a stand-in. `require` returns the stand-in itself. */
-const facadeSource = (name: string, facade: object): string => {
-  const names = Object.keys(facade)
-  return [
-    `const it = globalThis[Symbol.for("agentlip.builtins")].get(${JSON.stringify(name)})`,
-    ...names.map((key, index) => `const e${index} = it[${JSON.stringify(key)}]`),
-    `export { ${[...names.map((key, index) => `e${index} as ${JSON.stringify(key)}`), 'it as default, it as "module.exports"'].join(", ")} }`
-  ].join("\n")
-}
+const facadeSource = (name: string, facade: object): string =>
+  reexport(`globalThis[Symbol.for("agentlip.builtins")].get(${JSON.stringify(name)})`, Object.keys(facade), [
+    "default",
+    "module.exports"
+  ])
 
 /** The guest's own test plugin, imported like any other. It can only be imported before a plugin is loaded. */
 export const rehearsal = "agentlip:rehearsal"
@@ -60,13 +58,8 @@ const registerSourceMap = (
   support(true, { nodeModules: true })
 }
 
-export interface InstalledHooks {
-  /**
-   * Records the place of a syntax error. V8 prints the place to the console only, so Node's TypeScript parser finds
-   * it.
-   */
-  readonly placeSyntaxError: (error: unknown) => void
-}
+/** Records the place of a syntax error. V8 prints it to the console only, so Node's TypeScript parser finds it. */
+export type PlaceSyntaxError = (error: unknown) => void
 
 const { exec } = RegExp.prototype
 /** The start of that parser's errors: file and line, some lines of code, and `^` below the last of them. */
@@ -103,7 +96,7 @@ const record = <A>(): { [key: string]: A } => Object.create(null)
 export const installModuleHooks = (
   facades: Map<string, object>,
   currentLine: () => ModuleLine | undefined
-): InstalledHooks => {
+): PlaceSyntaxError => {
   const answered = record<ModuleText>()
   const ask = makeModuleRequester()
   // Captured, because a plugin can change the module's live exports.
@@ -205,12 +198,10 @@ export const installModuleHooks = (
     }
   })
 
-  return {
-    placeSyntaxError: (error) => {
-      if (!(error instanceof SyntaxError) || originOf(error) !== undefined) return
-      if (typeof last?.source !== "string" || last.format === "json") return
-      const place = syntaxPlace(last.url, last.source, stripTypeScriptTypes)
-      if (place !== undefined) rememberOrigin(error, { place })
-    }
+  return (error) => {
+    if (!(error instanceof SyntaxError) || originOf(error) !== undefined) return
+    if (typeof last?.source !== "string" || last.format === "json") return
+    const place = syntaxPlace(last.url, last.source, stripTypeScriptTypes)
+    if (place !== undefined) rememberOrigin(error, { place })
   }
 }

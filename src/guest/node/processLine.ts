@@ -7,7 +7,7 @@ import { Socket } from "node:net"
 import { apply, parse, stringify } from "../shared/intrinsics.ts"
 import type { HostLine } from "../../wire/messages.ts"
 import type { FrameHead, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
-import { bytesIn, endNow, textIn } from "./intrinsics.ts"
+import { endNow, frameOf, textIn } from "./intrinsics.ts"
 
 /** File descriptors, as the host assigns them (isolates/levels/process/startProcess.ts). */
 const fromHost = 3
@@ -92,11 +92,7 @@ const makeModules = (): ModuleLine => {
       writeSync(modulesLine, `${stringify(request)}\n`)
       const head = until(() => pending.line())
       const body = until(() => pending.take(lengthOf(parse(head))))
-      return {
-        head,
-        text: (from, to) => textIn(body, from, to),
-        bytes: (from, to) => bytesIn(body, from, to)
-      }
+      return frameOf(head, body)
     }
   }
 }

@@ -23,7 +23,7 @@ import {
   residentMemory,
   toBase64
 } from "./intrinsics.ts"
-import { type InstalledHooks, installModuleHooks } from "./moduleHooks.ts"
+import { type PlaceSyntaxError, installModuleHooks } from "./moduleHooks.ts"
 
 const mebibyte = 1024 * 1024
 const { prototype: rangeErrorPrototype } = RangeError
@@ -76,11 +76,11 @@ export const start = (host: HostLine, { confined, ownProcess }: StartOptions): v
   let setEnv = (values: { readonly [name: string]: string }): void => {
     Object.assign(realProcess.env, values)
   }
-  let placeSyntaxError: InstalledHooks["placeSyntaxError"] = () => {}
+  let placeSyntaxError: PlaceSyntaxError = () => {}
   if (confined) {
     const facades = makeFacades(guestConsole, audit)
     setEnv = facades.setEnv
-    placeSyntaxError = installModuleHooks(facades.modules, line.modules).placeSyntaxError
+    placeSyntaxError = installModuleHooks(facades.modules, line.modules)
     harden(guestConsole, facades.modules, net)
   }
 

@@ -5,8 +5,8 @@
 import type { MessagePort } from "node:worker_threads"
 import { stringify } from "../shared/intrinsics.ts"
 import type { HostLine } from "../../wire/messages.ts"
-import type { ModuleChannel, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
-import { bytesIn, listenTo, postTo, store, takeMessage, textIn, waitFor } from "./intrinsics.ts"
+import type { ModuleChannel, ModuleLine } from "../../wire/modules.ts"
+import { frameOf, listenTo, postTo, store, takeMessage, waitFor } from "./intrinsics.ts"
 
 /** The load request, with the channel for modules. It is the only message that is not a string. */
 export interface WithModules {
@@ -20,13 +20,6 @@ export interface PostedFrame {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-/** Only the host posts to this port, so the message is trusted. */
-const frameIn = ({ head, body }: PostedFrame): ModuleFrame => ({
-  head,
-  text: (from, to) => textIn(body, from, to),
-  bytes: (from, to) => bytesIn(body, from, to)
-})
-
 const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
   const flag = new Int32Array(shared)
   return {
@@ -34,8 +27,9 @@ const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
       store(flag, 0, 0)
       postTo(port, stringify(request))
       for (;;) {
-        const answer = takeMessage(port)
-        if (answer !== undefined) return frameIn(answer.message)
+        // Only the host posts to this port, so the message is trusted.
+        const answer: { readonly message: PostedFrame } | undefined = takeMessage(port)
+        if (answer !== undefined) return frameOf(answer.message.head, answer.message.body)
         waitFor(flag, 0, 0)
         store(flag, 0, 0)
       }

@@ -3,6 +3,7 @@ import { isBuiltin, SourceMap } from "node:module"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { reexport } from "../node/reexport.ts"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
 import type { ModuleLine, ProblemOrigin } from "../../wire/modules.ts"
 
@@ -13,16 +14,6 @@ const realmFile = new URL("realm.js", import.meta.url)
 export const first = "agentlip:first"
 /** The URL that stands for a refused module. */
 const refused = "agentlip:refused"
-
-/** A refusal, or a problem with a module. */
-class ModuleProblem extends Error {
-  override readonly name: string
-
-  constructor(message: string, name = "Error") {
-    super(message)
-    this.name = name
-  }
-}
 
 const missingExport = /^Could not find export '(.+)' in module '(.+)'$/
 const placeInText = /(file:\/\/[^\s()"\\]+?):(\d+):(\d+)/g
@@ -53,7 +44,7 @@ const importPlace = (
   source: string,
   name: string,
   specifier: string
-): readonly [line: number, column: number] | undefined => {
+): { readonly line: number; readonly column: number } | undefined => {
   if (source.length > maxSearched) return undefined
   const statement = new RegExp(
     `\\b(?:import|export)\\b[^;'"]*?\\b${RegExp.escape(name)}\\b[^;'"]*?\\bfrom\\s*["']${RegExp.escape(specifier)}["']`
@@ -61,7 +52,7 @@ const importPlace = (
   if (statement === null) return undefined
   const at = statement.index + Math.max(0, statement[0].search(new RegExp(`\\b${RegExp.escape(name)}\\b`)))
   const before = source.slice(0, at).split("\n")
-  return [before.length, (before.at(-1)?.length ?? 0) + 1]
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
 /** A limit, because a plugin may try imports forever. */
@@ -87,23 +78,18 @@ export class EngineModules {
   /** Resolves and fetches the module that `parent` requests by a specifier. */
   resolve(specifier: string, parent: string, require: boolean): ModuleText {
     if (isBuiltin(specifier)) {
-      throw new ModuleProblem(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
+      throw new Error(`the built-in module "${specifier}" does not exist ${remedy} some of Node's`)
     }
     const line = this.#line()
-    if (line === undefined) throw new ModuleProblem("only a loaded plugin may import")
+    if (line === undefined) throw new Error("only a loaded plugin may import")
     const answer = this.#ask(line, { specifier, parent, require })
     if ("error" in answer) {
-      const { importer, place } = answer
-      if (this.#origins.size < maxOrigins) {
-        this.#origins.set(answer.error, {
-          ...(importer === undefined ? {} : { importer }),
-          ...(place === undefined ? {} : { place })
-        })
-      }
-      throw new ModuleProblem(answer.error, answer.syntax ? "SyntaxError" : "Error")
+      const { error, syntax, ...origin } = answer
+      if (this.#origins.size < maxOrigins) this.#origins.set(error, origin)
+      throw syntax === true ? new SyntaxError(error) : new Error(error)
     }
     if (answer.format === "wasm") {
-      throw new ModuleProblem(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
+      throw new Error(`Cannot load "${specifier}": there is no WebAssembly ${remedy} it`)
     }
     this.#answered.set(answer.url, answer)
     this.#asked.push({ specifier, parent, url: answer.url })
@@ -123,10 +109,10 @@ export class EngineModules {
     for (const asked of this.#asked) {
       const source = this.#answered.get(asked.parent)?.source
       if (asked.url !== url || typeof source !== "string") continue
-      const [line, column] = importPlace(source, name, asked.specifier) ?? []
-      if (line === undefined || column === undefined) continue
+      const found = importPlace(source, name, asked.specifier)
+      if (found === undefined) continue
       const file = fileURLToPath(asked.parent)
-      return { importer: file, place: { file, line, column, frame: "" } }
+      return { importer: file, place: { file, ...found, frame: "" } }
     }
     return undefined
   }
@@ -163,7 +149,7 @@ export class EngineModules {
 
   #found(url: string): ModuleText {
     const answer = this.#answered.get(url)
-    if (answer === undefined) throw new ModuleProblem(`the module "${url}" is not known`)
+    if (answer === undefined) throw new Error(`the module "${url}" is not known`)
     return answer
   }
 
@@ -185,12 +171,7 @@ export class EngineModules {
 
 /** The ES module that re-exports a CommonJS module. */
 const counterpart = (url: string, names: ReadonlyArray<string>): string =>
-  [
-    `import { exportsOf } from "${realm}"`,
-    `const it = exportsOf(${JSON.stringify(url)})`,
-    ...names.map((name, index) => `const e${index} = it[${JSON.stringify(name)}]`),
-    `export { ${["it as default", ...names.map((name, index) => `e${index} as ${JSON.stringify(name)}`)].join(", ")} }`
-  ].join("\n")
+  `import { exportsOf } from "${realm}"\n${reexport(`exportsOf(${JSON.stringify(url)})`, names, ["default"])}`
 
 /**
  * Prepares a source for QuickJS: comments out a `#!` line, and escapes zero characters, which would end the source.
