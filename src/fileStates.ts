@@ -17,6 +17,12 @@ export const stateOf = (file: string): string => {
 export const statesOf = (files: Iterable<string>): FileStates =>
   new Map(Array.from(files, (file) => [file, stateOf(file)]))
 
+/** Whether the states of files differ from their states `now`. */
+export const differ = (states: FileStates, now: FileStates): boolean => {
+  for (const [file, state] of states) if (now.get(file) !== state) return true
+  return false
+}
+
 export const haveChanged = (states: FileStates): boolean => {
   for (const [file, state] of states) if (stateOf(file) !== state) return true
   return false

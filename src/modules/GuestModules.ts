@@ -2,10 +2,9 @@
  * The modules of one guest, on the host's side: answers the guest's requests and records what it sent.
  */
 import { Effect } from "effect"
-import { type FileStates } from "../fileStates.ts"
+import { differ, type FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
-import type { KeptVersions, Look } from "./KeptVersions.ts"
-import { Version } from "./KeptVersions.ts"
+import { type KeptVersions, type Look, Version } from "./KeptVersions.ts"
 import type { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderPool } from "./LoaderPool.ts"
 import type { Given, LoaderJob, LoaderResult, PluginModules } from "./loaderMessages.ts"
@@ -104,8 +103,9 @@ export class GuestModules {
   /** Whether a file that the guest has loaded has changed since. */
   readonly changed: Effect.Effect<boolean> = Effect.callback<boolean>((resume) => {
     const states = this.#instead?.states ?? this.#version.files
-    const cancel = this.#options.pool.submit(this.#key, { type: "changed", states }, (result) =>
-      resume(Effect.succeed(result.type !== "changed" || result.changed))
+    const job: LoaderJob = { type: "states", files: [...states.keys()] }
+    const cancel = this.#options.pool.submit(this.#key, job, (result) =>
+      resume(Effect.succeed(result.type !== "states" || differ(states, result.states)))
     )
     return Effect.sync(cancel)
   })
@@ -133,15 +133,9 @@ export class GuestModules {
     this.#cancel()
   }
 
-  readonly #look: Look = {
-    haveChanged: async (states) => {
-      const result = await this.#ask({ type: "changed", states })
-      return result.type !== "changed" || result.changed
-    },
-    statesOf: async (files) => {
-      const result = await this.#ask({ type: "states", files })
-      return result.type === "states" ? result.states : new Map()
-    }
+  readonly #look: Look = async (files) => {
+    const result = await this.#ask({ type: "states", files: [...files] })
+    return result.type === "states" ? result.states : new Map()
   }
 
   #ask(job: LoaderJob): Promise<LoaderResult> {
@@ -209,7 +203,8 @@ export class GuestModules {
   /** Adds a later import to the version, unless the version's files have changed since. */
   async #record(request: string, given: Given): Promise<void> {
     const version = this.#version
-    if (version.whole && this.#options.keep && (await this.#look.haveChanged(version.files))) return
+    if (version.whole && this.#options.keep && differ(version.files, await this.#look(version.files.keys())))
+      return
     version.add(request, given)
   }
 

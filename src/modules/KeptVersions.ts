@@ -3,15 +3,12 @@
  * until the files change again. A version consists of the frames that its guest was given, to send again.
  */
 import { Lru } from "../cache/Lru.ts"
-import type { FileStates } from "../fileStates.ts"
+import { differ, type FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
 import type { Given } from "./loaderMessages.ts"
 
-/** Checks files, for the plugin of an entry. */
-export interface Look {
-  readonly haveChanged: (states: FileStates) => Promise<boolean>
-  readonly statesOf: (files: ReadonlyArray<string>) => Promise<FileStates>
-}
+/** Returns the current states of files; no state of a file that could not be checked. */
+export type Look = (files: Iterable<string>) => Promise<FileStates>
 
 /** One load of a plugin: the frames that its guest was given, and the files behind them. */
 export class Version {
@@ -77,7 +74,7 @@ export class KeptVersions {
   ): Promise<{ readonly version: Version; readonly states: FileStates } | undefined> {
     const states = this.#broken.get(entry)
     if (states === undefined) return undefined
-    if (await look.haveChanged(states)) {
+    if (differ(states, await look(states.keys()))) {
       if (this.#broken.get(entry) === states) this.#broken.delete(entry)
       return undefined
     }
@@ -97,7 +94,7 @@ export class KeptVersions {
     // The same files have loaded before, so they are not the cause.
     if (good === undefined || !(await differs(version, good, look))) return false
     // A load that failed at once has recorded no files: watch the previous version's.
-    const watched = version.watched.size > 0 ? version.watched : await look.statesOf([...good.watched.keys()])
+    const watched = version.watched.size > 0 ? version.watched : await look(good.watched.keys())
     this.#broken.set(entry, watched)
     return true
   }
@@ -115,5 +112,5 @@ export class KeptVersions {
 /** Whether a version's files differ from an earlier version's, as far as they were loaded. */
 const differs = async (version: Version, before: Version, look: Look): Promise<boolean> => {
   for (const [file, state] of version.files) if (before.files.get(file) !== state) return true
-  return look.haveChanged(before.files)
+  return differ(before.files, await look(before.files.keys()))
 }

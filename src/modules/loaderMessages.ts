@@ -33,8 +33,6 @@ export type LoaderJob =
       readonly roots: Roots
       readonly request: string
     }
-  /** Whether files have changed. */
-  | { readonly type: "changed"; readonly states: FileStates }
   /** The current states of files. */
   | { readonly type: "states"; readonly files: ReadonlyArray<string> }
   /** The hash of an entry's module graph. */
@@ -57,7 +55,6 @@ export interface Given {
 
 export type LoaderResult =
   | Given
-  | { readonly type: "changed"; readonly changed: boolean }
   | { readonly type: "states"; readonly states: FileStates }
   /** `files` are all that can change the graph, including folders in which a module is missing. */
   | { readonly type: "hashed"; readonly integrity: string; readonly files: ReadonlyArray<string> }

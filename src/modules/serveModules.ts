@@ -4,7 +4,7 @@
  * read.
  */
 import { parentPort, workerData } from "node:worker_threads"
-import { haveChanged, statesOf } from "../fileStates.ts"
+import { statesOf } from "../fileStates.ts"
 import { Lru } from "../cache/Lru.ts"
 import { type Conditions, conditionsWith } from "./conditions.ts"
 import { messageOf } from "./LoadProblem.ts"
@@ -68,8 +68,6 @@ const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {
         request
       )
     }
-    case "changed":
-      return { type: "changed", changed: haveChanged(job.states) }
     case "states":
       return { type: "states", states: statesOf(job.files) }
     case "hash":

@@ -116,7 +116,7 @@ export const openNetSession = (options: NetSessionOptions): NetSession => {
     }
     const body = open.hasBody ? new RequestBody(() => send({ op: "more", id }), open.length) : undefined
     const room = new Room()
-    const exchange = runFetch({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
+    const fetch = runFetch({ open, body, room, time, gate, send, maxBytes: limits.fetchBytes }).pipe(
       Effect.timeoutOrElse({
         duration: timeout,
         orElse: () =>
@@ -134,7 +134,7 @@ export const openNetSession = (options: NetSessionOptions): NetSession => {
       Effect.ensuring(Effect.sync(() => live.delete(id)))
     )
     // `yieldNow` makes it start only after `live` has its entry.
-    const fiber = options.fork(Effect.andThen(Effect.yieldNow, exchange))
+    const fiber = options.fork(Effect.andThen(Effect.yieldNow, fetch))
     fibers.add(fiber)
     fiber.addObserver(() => fibers.delete(fiber))
     live.set(id, { body, room, fiber })

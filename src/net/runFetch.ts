@@ -116,17 +116,17 @@ const decoded = (
 
 /** Makes one request and handles its response. Returns the next request if the response redirects. */
 const step = (
-  exchange: FetchRun,
+  fetch: FetchRun,
   request: Request,
   redirects: number
 ): Effect.Effect<Request | undefined, FetchProblem> =>
   Effect.gen(function* () {
-    const { id, redirect } = exchange.open
+    const { id, redirect } = fetch.open
     const { url } = request
-    const { maxBytes, time } = exchange
+    const { maxBytes, time } = fetch
     const refused = time.request()
     if (refused !== undefined) return yield* refused
-    const addresses = yield* exchange.gate(url)
+    const addresses = yield* fetch.gate(url)
     const response = yield* sendRequest({ ...request, addresses, time, maxBytes })
     const status = response.statusCode ?? 0
     const { location } = response.headers
@@ -146,7 +146,7 @@ const step = (
           (body) => Effect.sync(() => body.destroy())
         )
       : undefined
-    exchange.send({
+    fetch.send({
       op: "head",
       id,
       status,
@@ -156,18 +156,18 @@ const step = (
       redirected: redirects > 0
     })
     if (body !== undefined) {
-      const { room, send } = exchange
+      const { room, send } = fetch
       yield* relay({ id, body, room, time, send, maxBytes, tooMuch, target: targetOf(url) })
     }
-    exchange.send({ op: "end", id })
+    fetch.send({ op: "end", id })
     return undefined
   }).pipe(Effect.scoped)
 
 /** Runs a `fetch` to its end. Interruption closes its connection. */
-export const runFetch = (exchange: FetchRun): Effect.Effect<void, FetchProblem> =>
+export const runFetch = (fetch: FetchRun): Effect.Effect<void, FetchProblem> =>
   Effect.gen(function* () {
-    let request: Request | undefined = yield* firstRequest(exchange)
+    let request: Request | undefined = yield* firstRequest(fetch)
     for (let redirects = 0; request !== undefined; redirects++) {
-      request = yield* step(exchange, request, redirects)
+      request = yield* step(fetch, request, redirects)
     }
   })

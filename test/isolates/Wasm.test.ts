@@ -89,7 +89,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       [["AbortError"], "TimeoutError", 3, "AbortError"]
     )
     value(
-      "const order = []; setTimeout(() => order.push('late'), 20); setTimeout((a) => order.push(a), 1, 'soon'); clearTimeout(setTimeout(() => order.push('never'), 1)); setImmediate(() => order.push('now')); queueMicrotask(() => order.push('micro')); process.nextTick(() => order.push('tick')); await new Promise((r) => { let n = 0; const i = setInterval(() => { if (++n === 3) { clearInterval(i); setTimeout(r, 30) } }, 2) }); return order",
+      "const order = []; const late = new Promise((r) => setTimeout(() => r(order.push('late')), 400)); setTimeout((a) => order.push(a), 200, 'soon'); clearTimeout(setTimeout(() => order.push('never'), 1)); setImmediate(() => order.push('now')); queueMicrotask(() => order.push('micro')); process.nextTick(() => order.push('tick')); await new Promise((r) => { let n = 0; const i = setInterval(() => { if (++n === 3) r(clearInterval(i)) }, 2) }); await late; return order",
       ["micro", "tick", "now", "soon", "late"]
     )
     value(

@@ -40,23 +40,26 @@ export interface Memory {
   readonly full: boolean
 }
 
+type OriginOf = (message: string) => ProblemOrigin | undefined
+
+const originIn = (error: unknown, originOf: OriginOf): ProblemOrigin | undefined => {
+  const message: unknown = Reflect.get(Object(error), "message")
+  return typeof message === "string" ? originOf(message) : undefined
+}
+
 /** The failure of a load with the place of the import, if a refused module ended the load; otherwise `undefined`. */
 const withOrigin = (failure: object, originOf: OriginOf): object | undefined => {
-  const message: unknown = Reflect.get(Object(Reflect.get(failure, "cause")), "message")
-  const origin = typeof message === "string" ? originOf(message) : undefined
+  const origin = originIn(Reflect.get(failure, "cause"), originOf)
   return origin === undefined ? undefined : { ...failure, ...origin }
 }
 
 /** A thrown error with the place of the import as its stack, if it is a refused module; otherwise `undefined`. */
 const withStack = (thrown: object, originOf: OriginOf): object | undefined => {
-  const message: unknown = Reflect.get(thrown, "message")
-  const origin = typeof message === "string" ? originOf(message) : undefined
+  const origin = originIn(thrown, originOf)
   const stack: unknown = Reflect.get(thrown, "stack")
   const isPlaced = typeof stack === "string" && stack.includes("file://")
   return origin === undefined || isPlaced ? undefined : { ...thrown, stack: importStack(origin).slice(1) }
 }
-
-type OriginOf = (message: string) => ProblemOrigin | undefined
 
 /** Returns the reply, or one with a clearer message. */
 export const explain = (text: string, memory: Memory, originOf: OriginOf): string => {

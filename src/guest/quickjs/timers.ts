@@ -53,18 +53,12 @@ const delayOf = (delay: unknown): number => {
   return millis >= 1 && millis <= 2_147_483_647 ? millis : 1
 }
 
-let idOf: (timer: unknown) => number
-
 /** An object with methods, as in Node, that converts to a number, as on the Web. */
 class Timeout {
   readonly #id: number
 
   constructor(id: number) {
     this.#id = id
-  }
-
-  static {
-    idOf = (timer) => (typeof timer === "object" && timer !== null && #id in timer ? timer.#id : +`${timer}`)
   }
 
   ref(): this {
@@ -111,8 +105,8 @@ export const setImmediate = (callback: unknown, ...args: ReadonlyArray<unknown>)
   start(callback, 0, args, false)
 
 export const clearTimeout = (timer?: unknown): void => {
-  if (timer === undefined || timer === null) return
-  const id = idOf(timer)
+  // A number, or an object that converts to one.
+  const id = +`${timer}`
   const found = byId[id]
   if (found === undefined) return
   found.cancelled = true
