@@ -13,7 +13,7 @@ import { moduleGraph } from "./moduleGraph.ts"
 import { ModulePolicy } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
 import { ModuleSources } from "./ModuleSource.ts"
-import { refusal, requestIn, Serving } from "./Serving.ts"
+import { refusal, requestIn, ModuleServer } from "./ModuleServer.ts"
 import { CompilerTrap } from "./typescript.ts"
 
 // The type matches what the host sends (LoaderThread.ts).
@@ -35,13 +35,13 @@ const sources = new ModuleSources({
   keep: (key, code) => post({ type: "keep", key, code })
 })
 
-/** The `Serving`s of the guests that asked last, by guest. */
-const servings = new Lru<Serving>({ maxEntries: 16 })
+/** The servers of the guests that asked last, by guest. */
+const servers = new Lru<ModuleServer>({ maxEntries: 16 })
 
-const servingOf = (guest: number, make: () => Serving): Serving => {
-  const serving = servings.get(`${guest}`) ?? make()
-  servings.set(`${guest}`, serving)
-  return serving
+const serverOf = (guest: number, make: () => ModuleServer): ModuleServer => {
+  const server = servers.get(`${guest}`) ?? make()
+  servers.set(`${guest}`, server)
+  return server
 }
 
 const hash = async (entry: string): Promise<LoaderResult> => {
@@ -57,14 +57,14 @@ const hash = async (entry: string): Promise<LoaderResult> => {
 const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {
   switch (job.type) {
     case "load":
-      return servingOf(job.guest, () => new Serving(job.plugin, sources, conditions)).first(
+      return serverOf(job.guest, () => new ModuleServer(job.plugin, sources, conditions)).first(
         job.known,
         job.watch
       )
     case "ask": {
       const request = requestIn(job.request)
       if (request === undefined) return refusal({ error: "that is no request for a module" })
-      return servingOf(job.guest, () => new Serving(job.plugin, sources, conditions, job.roots)).answer(
+      return serverOf(job.guest, () => new ModuleServer(job.plugin, sources, conditions, job.roots)).answer(
         request
       )
     }

@@ -48,40 +48,42 @@ const addressProblem = (
  * Makes the gate of one plugin. With `audit`, hosts without a grant are allowed, but addresses that are not public
  * stay closed. Both are reported as the grant that would allow them.
  */
-export const makeGate =
-  (grants: NetGrants, resolve: Resolver, audit: ((what: string) => void) | undefined): Gate =>
-  (url) =>
-    Effect.gen(function* () {
-      if (url.protocol !== "http:" && url.protocol !== "https:") {
-        return yield* problem(`${url.protocol} URLs cannot be fetched; use https: or http:`)
+export const makeGate = (
+  grants: NetGrants,
+  resolve: Resolver,
+  audit: ((what: string) => void) | undefined
+): Gate =>
+  Effect.fnUntraced(function* (url) {
+    if (url.protocol !== "http:" && url.protocol !== "https:") {
+      return yield* problem(`${url.protocol} URLs cannot be fetched; use https: or http:`)
+    }
+    if (url.username !== "" || url.password !== "") {
+      return yield* problem(
+        `the URL for ${targetOf(url)} carries credentials; send an authorization header instead`
+      )
+    }
+    if (!matches(grants, url)) {
+      const entry = entryFor(url)
+      if (audit === undefined) {
+        return yield* problem(`${targetOf(url)} is not granted; grant it with grants.net: ["${entry}"]`)
       }
-      if (url.username !== "" || url.password !== "") {
-        return yield* problem(
-          `the URL for ${targetOf(url)} carries credentials; send an authorization header instead`
-        )
-      }
-      if (!matches(grants, url)) {
-        const entry = entryFor(url)
-        if (audit === undefined) {
-          return yield* problem(`${targetOf(url)} is not granted; grant it with grants.net: ["${entry}"]`)
-        }
-        audit(entry)
-      }
-      const literal = literalOf(hostOf(url))
-      const all =
-        literal === undefined
-          ? yield* Effect.tryPromise({
-              try: (signal) => resolve(hostOf(url), signal),
-              catch: (error) => problem(`${targetOf(url)} could not be resolved (${codeOf(error)})`)
-            })
-          : [{ address: literal, family: isIP(literal) }]
-      const addresses = all.slice(0, maxAddresses)
-      if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
-      for (const { address } of addresses) {
-        const found = addressProblem(grants, url, address)
-        if (found === undefined) continue
-        if (found.entry !== undefined) audit?.(found.entry)
-        return yield* problem(found.refusal)
-      }
-      return addresses
-    })
+      audit(entry)
+    }
+    const literal = literalOf(hostOf(url))
+    const all =
+      literal === undefined
+        ? yield* Effect.tryPromise({
+            try: (signal) => resolve(hostOf(url), signal),
+            catch: (error) => problem(`${targetOf(url)} could not be resolved (${codeOf(error)})`)
+          })
+        : [{ address: literal, family: isIP(literal) }]
+    const addresses = all.slice(0, maxAddresses)
+    if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
+    for (const { address } of addresses) {
+      const found = addressProblem(grants, url, address)
+      if (found === undefined) continue
+      if (found.entry !== undefined) audit?.(found.entry)
+      return yield* problem(found.refusal)
+    }
+    return addresses
+  })

@@ -1,5 +1,5 @@
 /** One HTTP request over its own connection, to an address that was checked before. */
-import { Deferred, Effect, type Scope } from "effect"
+import { Deferred, Effect } from "effect"
 import type { LookupAddress } from "node:dns"
 import * as http from "node:http"
 import * as https from "node:https"
@@ -89,55 +89,54 @@ const failed =
         : problem(`the request to ${targetOf(url)} failed (${codeOf(error)})`)
 
 /** Sends a request and waits for the head of its response. The connection closes with the scope. */
-export const sendRequest = (hop: Hop): Effect.Effect<http.IncomingMessage, FetchProblem, Scope.Scope> =>
-  Effect.gen(function* () {
-    const response = Deferred.makeUnsafe<http.IncomingMessage, FetchProblem>()
-    const request = yield* Effect.acquireRelease(
-      Effect.try({
-        try: () => {
-          const request = connect(hop)
-          let answered: http.IncomingMessage | undefined
-          request.once("response", (head) => {
-            answered = head
-            // An error event without a listener would crash the host, even if nothing reads the response.
-            head.on("error", () => {})
-            if (head.rawHeaders.length <= 2 * maxHeaders) Deferred.doneUnsafe(response, Effect.succeed(head))
-            else {
-              request.destroy(
-                problem(`the response of ${targetOf(hop.url)} has more than ${maxHeaders} headers`)
-              )
-            }
-          })
-          let interim = 0
-          request.on("information", () => {
-            if (++interim <= maxInterim) return
-            request.destroy(problem(`${targetOf(hop.url)} sent more than ${maxInterim} interim responses`))
-          })
-          // Listens for the request's whole life: an error event without a listener would crash the host.
-          request.on("error", (error) => {
-            const failure = failed(hop.url)(error)
-            Deferred.doneUnsafe(response, Effect.fail(failure))
-            // Now, so that the response fails with this error and not with the plain end of its connection.
-            answered?.destroy(failure)
-          })
-          request.once("close", () =>
-            Deferred.doneUnsafe(response, Effect.fail(failed(hop.url)(new Error("closed without an answer"))))
-          )
-          return request
-        },
-        catch: failed(hop.url)
-      }),
-      (request) => Effect.sync(() => request.destroy())
+export const sendRequest = Effect.fnUntraced(function* (hop: Hop) {
+  const response = Deferred.makeUnsafe<http.IncomingMessage, FetchProblem>()
+  const request = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const request = connect(hop)
+        let answered: http.IncomingMessage | undefined
+        request.once("response", (head) => {
+          answered = head
+          // An error event without a listener would crash the host, even if nothing reads the response.
+          head.on("error", () => {})
+          if (head.rawHeaders.length <= 2 * maxHeaders) Deferred.doneUnsafe(response, Effect.succeed(head))
+          else {
+            request.destroy(
+              problem(`the response of ${targetOf(hop.url)} has more than ${maxHeaders} headers`)
+            )
+          }
+        })
+        let interim = 0
+        request.on("information", () => {
+          if (++interim <= maxInterim) return
+          request.destroy(problem(`${targetOf(hop.url)} sent more than ${maxInterim} interim responses`))
+        })
+        // Listens for the request's whole life: an error event without a listener would crash the host.
+        request.on("error", (error) => {
+          const failure = failed(hop.url)(error)
+          Deferred.doneUnsafe(response, Effect.fail(failure))
+          // Now, so that the response fails with this error and not with the plain end of its connection.
+          answered?.destroy(failure)
+        })
+        request.once("close", () =>
+          Deferred.doneUnsafe(response, Effect.fail(failed(hop.url)(new Error("closed without an answer"))))
+        )
+        return request
+      },
+      catch: failed(hop.url)
+    }),
+    (request) => Effect.sync(() => request.destroy())
+  )
+  if (hop.body === undefined) request.end()
+  else {
+    // Send the headers now: the body's first chunk may take long.
+    request.flushHeaders()
+    // Concurrently with the response, because a server may reply before it has read the whole body.
+    yield* hop.body.writeTo(request).pipe(
+      Effect.catch((failure) => Effect.sync(() => request.destroy(failure))),
+      Effect.forkScoped
     )
-    if (hop.body === undefined) request.end()
-    else {
-      // Send the headers now: the body's first chunk may take long.
-      request.flushHeaders()
-      // Concurrently with the response, because a server may reply before it has read the whole body.
-      yield* hop.body.writeTo(request).pipe(
-        Effect.catch((failure) => Effect.sync(() => request.destroy(failure))),
-        Effect.forkScoped
-      )
-    }
-    return yield* Deferred.await(response)
-  })
+  }
+  return yield* Deferred.await(response)
+})

@@ -41,24 +41,23 @@ const parseUrl = (text: string, base?: URL): Effect.Effect<URL, FetchProblem> =>
       : Effect.succeed(url)
   })
 
-const firstRequest = ({ open, body }: FetchRun): Effect.Effect<Request, FetchProblem> =>
-  Effect.gen(function* () {
-    const { method } = open
-    if (neverFetched.has(method.toUpperCase())) {
-      return yield* problem(`the method ${method} cannot be used with fetch`)
-    }
-    if (body !== undefined && (method === "GET" || method === "HEAD")) {
-      return yield* problem(`a ${method} request cannot have a body`)
-    }
-    const refused = headersProblem(open.headers)
-    if (refused !== undefined) return yield* problem(refused)
-    const headers = requestHeaders(open.headers)
-    if (open.length !== undefined && body !== undefined) headers.set("content-length", String(open.length))
-    else if (method === "POST" || method === "PUT") {
-      if (body === undefined) headers.set("content-length", "0")
-    }
-    return { url: yield* parseUrl(open.url), method, headers, body }
-  })
+const firstRequest = Effect.fnUntraced(function* ({ open, body }: FetchRun) {
+  const { method } = open
+  if (neverFetched.has(method.toUpperCase())) {
+    return yield* problem(`the method ${method} cannot be used with fetch`)
+  }
+  if (body !== undefined && (method === "GET" || method === "HEAD")) {
+    return yield* problem(`a ${method} request cannot have a body`)
+  }
+  const refused = headersProblem(open.headers)
+  if (refused !== undefined) return yield* problem(refused)
+  const headers = requestHeaders(open.headers)
+  if (open.length !== undefined && body !== undefined) headers.set("content-length", String(open.length))
+  else if (method === "POST" || method === "PUT") {
+    if (body === undefined) headers.set("content-length", "0")
+  }
+  return { url: yield* parseUrl(open.url), method, headers, body }
+})
 
 /** The request that follows a redirect, by the rules of the Fetch standard. */
 const redirected = (request: Request, status: number, url: URL): Request => {
@@ -115,59 +114,53 @@ const decoded = (
 }
 
 /** Makes one request and handles its response. Returns the next request if the response redirects. */
-const step = (
-  fetch: FetchRun,
-  request: Request,
-  redirects: number
-): Effect.Effect<Request | undefined, FetchProblem> =>
-  Effect.gen(function* () {
-    const { id, redirect } = fetch.open
-    const { url } = request
-    const { maxBytes, time } = fetch
-    const refused = time.request()
-    if (refused !== undefined) return yield* refused
-    const addresses = yield* fetch.gate(url)
-    const response = yield* sendRequest({ ...request, addresses, time, maxBytes })
-    const status = response.statusCode ?? 0
-    const { location } = response.headers
-    if (redirect !== "manual" && redirectStatuses.has(status) && location !== undefined) {
-      if (redirect === "error") return yield* problem(`${targetOf(url)} answered with a redirect`)
-      if (redirects === maxRedirects) return yield* problem(`more than ${maxRedirects} redirects`)
-      return redirected(request, status, yield* parseUrl(location, url))
-    }
-    const tooMuch = problem(
-      `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
-    )
-    const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
-    const body = hasBody
-      ? yield* Effect.acquireRelease(
-          decoded(response, url, maxBytes, tooMuch),
-          // The decoder may have read the whole response and still hold much of it.
-          (body) => Effect.sync(() => body.destroy())
-        )
-      : undefined
-    fetch.send({
-      op: "head",
-      id,
-      status,
-      statusText: response.statusMessage ?? "",
-      headers: responseHeaders(response),
-      url: url.href,
-      redirected: redirects > 0
-    })
-    if (body !== undefined) {
-      const { room, send } = fetch
-      yield* relay({ id, body, room, time, send, maxBytes, tooMuch, target: targetOf(url) })
-    }
-    fetch.send({ op: "end", id })
-    return undefined
-  }).pipe(Effect.scoped)
+const step = Effect.fnUntraced(function* (fetch: FetchRun, request: Request, redirects: number) {
+  const { id, redirect } = fetch.open
+  const { url } = request
+  const { maxBytes, time } = fetch
+  const refused = time.request()
+  if (refused !== undefined) return yield* refused
+  const addresses = yield* fetch.gate(url)
+  const response = yield* sendRequest({ ...request, addresses, time, maxBytes })
+  const status = response.statusCode ?? 0
+  const { location } = response.headers
+  if (redirect !== "manual" && redirectStatuses.has(status) && location !== undefined) {
+    if (redirect === "error") return yield* problem(`${targetOf(url)} answered with a redirect`)
+    if (redirects === maxRedirects) return yield* problem(`more than ${maxRedirects} redirects`)
+    return redirected(request, status, yield* parseUrl(location, url))
+  }
+  const tooMuch = problem(
+    `the response of ${targetOf(url)} is over ${maxBytes} bytes; raise limits.fetchBytes if the plugin needs more`
+  )
+  const hasBody = request.method !== "HEAD" && !noBodyStatuses.has(status)
+  const body = hasBody
+    ? yield* Effect.acquireRelease(
+        decoded(response, url, maxBytes, tooMuch),
+        // The decoder may have read the whole response and still hold much of it.
+        (body) => Effect.sync(() => body.destroy())
+      )
+    : undefined
+  fetch.send({
+    op: "head",
+    id,
+    status,
+    statusText: response.statusMessage ?? "",
+    headers: responseHeaders(response),
+    url: url.href,
+    redirected: redirects > 0
+  })
+  if (body !== undefined) {
+    const { room, send } = fetch
+    yield* relay({ id, body, room, time, send, maxBytes, tooMuch, target: targetOf(url) })
+  }
+  fetch.send({ op: "end", id })
+  return undefined
+}, Effect.scoped)
 
 /** Runs a `fetch` to its end. Interruption closes its connection. */
-export const runFetch = (fetch: FetchRun): Effect.Effect<void, FetchProblem> =>
-  Effect.gen(function* () {
-    let request: Request | undefined = yield* firstRequest(fetch)
-    for (let redirects = 0; request !== undefined; redirects++) {
-      request = yield* step(fetch, request, redirects)
-    }
-  })
+export const runFetch = Effect.fnUntraced(function* (fetch: FetchRun) {
+  let request: Request | undefined = yield* firstRequest(fetch)
+  for (let redirects = 0; request !== undefined; redirects++) {
+    request = yield* step(fetch, request, redirects)
+  }
+})

@@ -1,4 +1,4 @@
-/** What a guest itself goes by stays what it was, whatever a plugin makes of the built-in modules it is given. */
+/** A plugin that patches built-in modules does not change the guest's own code. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -75,7 +75,7 @@ export default {
 for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
   layer(layerRuntime())(level.name, (it) => {
     for (const enforcement of ["enforce", "audit"] as const) {
-      it.effect(`a plugin hears nothing of the guest's own calls (${enforcement})`, () =>
+      it.effect(`a plugin's patches see none of the guest's own calls (${enforcement})`, () =>
         Effect.gen(function* () {
           const runtime = yield* PluginRuntime
           const spec = specOn(level, { name: "patches", kind: linkifier, modulePath, enforcement })

@@ -1,4 +1,4 @@
-/** What a plugin can reach of Node: nothing that is not on the list, whatever a new Node adds. */
+/** A plugin reaches only the listed parts of Node, whatever a new version of Node adds. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -41,7 +41,7 @@ const runs = encodings.flatMap((encoding) =>
 // The WebAssembly level has nothing of Node's.
 for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm" && reuse === "plugin")) {
   layer(layerRuntime())(level.name, (it) => {
-    it.effect("a plugin reaches what is on the list, and no more", () =>
+    it.effect("a plugin reaches only what is on the list", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const spec = specOn(level, { name: "surface", kind: linkifier, modulePath: fixture("plugin.ts") })
@@ -55,7 +55,7 @@ for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm"
       })
     )
 
-    it.effect("its decoders decode as Node's do", () =>
+    it.effect("its decoders decode like Node's", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const modulePath = fixture("decoders.ts")
@@ -79,7 +79,7 @@ for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm"
 }
 
 describe("the list", () => {
-  it("has nothing whose native half is known to be misused", () => {
+  it("has nothing with native code that is known to be misused", () => {
     for (const name of [
       "Blob",
       "File",

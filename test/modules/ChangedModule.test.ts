@@ -1,4 +1,4 @@
-/** A plugin's file changes while runs are handed over ahead: each run is of one version, and none goes back to the old. */
+/** A plugin's file changes while runs are sent ahead: each run uses one version, and no later run uses the old one. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger } from "effect"
 import * as fs from "node:fs"
@@ -33,7 +33,7 @@ const replace = (file: string, text: string): void => {
 
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   describe(`A plugin whose files change on ${level.name}`, () => {
-    it.live("is old for some runs and new for all after, one at a time", () =>
+    it.live("runs the old version, then only the new one", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         const modulePath = write(path.join(folder, "changing.mjs"), entry(1))

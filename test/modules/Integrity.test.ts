@@ -1,4 +1,4 @@
-/** The hash of a plugin's module graph, and what a plugin with one may load. */
+/** The hash of a plugin's module graph, and the modules that a plugin with `integrity` may load. */
 import { afterAll, assert, beforeAll, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -107,13 +107,13 @@ const install = (files: Files = {}): { readonly root: string; readonly entry: st
 }
 
 describe("integrity: the graph", () => {
-  it("has every module that is named, by whatever means, and no other", async () => {
+  it("has every module that is named in any way, and no other", async () => {
     const { root, entry } = install()
     const { files } = await graphOf(entry)
     assert.deepStrictEqual(files.map((file) => path.relative(root, file)).sort(), reached.sort())
   })
 
-  it("is the same wherever it lies, whenever it was written and whatever lies beside it", async () => {
+  it("does not depend on the folder, on times or on other files", async () => {
     const { integrity } = await graphOf(install().entry)
     assert.match(integrity, /^sha256-[A-Za-z0-9+/]{43}=$/)
     const { entry, root } = install({
@@ -127,7 +127,7 @@ describe("integrity: the graph", () => {
     assert.strictEqual((await graphOf(path.join(folder, "linked/app/plugin/index.ts"))).integrity, integrity)
   })
 
-  it("is the same however packages are laid out", async () => {
+  it("does not depend on the layout of packages", async () => {
     const { integrity } = await graphOf(install().entry)
     const nested = install()
     const modules = path.join(nested.root, "app/node_modules")
@@ -145,7 +145,7 @@ describe("integrity: the graph", () => {
     assert.strictEqual((await graphOf(linked.entry)).integrity, integrity)
   })
 
-  it.each(reached)("changes with a byte of %s", async (file) => {
+  it.each(reached)("changes with each byte of %s", async (file) => {
     const content = plugin[file] ?? ""
     // A custom section of WebAssembly, a space of everything else.
     const changed =
@@ -173,14 +173,14 @@ describe("integrity: the graph", () => {
     assert.notStrictEqual((await graphOf(install(files).entry)).integrity, integrity)
   })
 
-  it("is another from another entry, though the modules are the same", async () => {
+  it("differs for another entry with the same modules", async () => {
     const { root } = install({ "a.mjs": "import './b.mjs'", "b.mjs": "import './a.mjs'" })
     const [a, b] = [await graphOf(path.join(root, "a.mjs")), await graphOf(path.join(root, "b.mjs"))]
     assert.deepStrictEqual([...a.files].sort(), [...b.files].sort())
     assert.notStrictEqual(a.integrity, b.integrity)
   })
 
-  it("is an error that says why, of an entry that cannot be read", async () => {
+  it("fails with a reason if the entry cannot be read", async () => {
     const { root } = install()
     const of = async (file: string): Promise<string | undefined> =>
       (await ask({ type: "graph", entry: path.join(root, file) })).refused
@@ -193,7 +193,7 @@ describe("integrity: the graph", () => {
   })
 })
 
-describe("integrity: what may be loaded", () => {
+describe("integrity: the modules that load", () => {
   const open = async (files: Files = {}) => {
     const { root, entry } = install(files)
     const { integrity } = await graphOf(entry)
@@ -215,7 +215,7 @@ describe("integrity: what may be loaded", () => {
     }
   }
 
-  it("is refused as a whole where it is not what it was, with both values and the command", async () => {
+  it("none if the graph has changed; the error has both hashes and the command", async () => {
     const { entry } = install()
     const { integrity } = await graphOf(entry)
     fs.appendFileSync(entry, "\n")
@@ -225,7 +225,7 @@ describe("integrity: what may be loaded", () => {
     assert.include(refused, `agentlip plugin integrity ${entry}`)
   })
 
-  it("is what was hashed, whatever has become of the disk since", async () => {
+  it("the hashed sources, even if the files have changed since", async () => {
     const { root, get, entryAgain } = await open()
     write(root, {
       "app/plugin/index.ts": "throw 'changed'",
@@ -239,7 +239,7 @@ describe("integrity: what may be loaded", () => {
     assert.include((await get("app/plugin/helper.ts", "dep")).answer?.source, "inner")
   })
 
-  it("is the library's own entry too, and a computed name of what was hashed", async () => {
+  it("the library's own entry too, and hashed modules by a computed name", async () => {
     const { get } = await open()
     const own = await get("app/plugin/index.ts", "@agentlip/plugin-runtime/plugin")
     assert.include(own.answer?.source, "linkifier")
@@ -247,7 +247,7 @@ describe("integrity: what may be loaded", () => {
     assert.include((await get("app/plugin/late.mjs", "./helper.ts?again")).answer?.source, "helper")
   })
 
-  it("is nothing else", async () => {
+  it("no other module", async () => {
     const { root, get } = await open()
     const notCovered = /not among the modules that the plugin's `integrity` covers/
     assert.match((await get("app/plugin/older.cjs", "./computed.cjs", true)).refused ?? "", notCovered)
@@ -261,7 +261,7 @@ describe("integrity: what may be loaded", () => {
     assert.match((await get("app/plugin/old.js", "optional", true)).refused ?? "", notCovered)
   })
 
-  it("says what is wrong with a module that does not compile", async () => {
+  it("a module that does not compile fails with the compiler's error", async () => {
     const { get } = await open({
       "app/plugin/late.mjs": "import './broken.ts'",
       "app/plugin/broken.ts": "enum {"
@@ -269,7 +269,7 @@ describe("integrity: what may be loaded", () => {
     assert.match((await get("app/plugin/late.mjs", "./broken.ts")).refused ?? "", /broken\.ts:1:/)
   })
 
-  it("says when names could not be read", async () => {
+  it("the error says when the names could not be read", async () => {
     const { get } = await open({
       "app/plugin/late.mjs": "import source x from './x.wasm'",
       "app/plugin/x.wasm": wasm
@@ -302,7 +302,7 @@ describe("integrity: a run", () => {
       const spec = (modulePath: string, integrity: string, config = {}) =>
         specOn(level, { name: path.dirname(modulePath), kind: linkifier, modulePath, integrity, config })
 
-      it.effect("of what was hashed, and of nothing else", () =>
+      it.effect("loads only what was hashed", () =>
         Effect.gen(function* () {
           const { run } = yield* PluginRuntime
           const modulePath = makePlugin()
@@ -341,7 +341,7 @@ describe("integrity: a run", () => {
 })
 
 describe("moduleIntegrity", () => {
-  it.live("answers the graph's value, by any path to the file, and runs nothing", () =>
+  it.live("returns the graph's hash for any path to the file, and runs nothing", () =>
     Effect.gen(function* () {
       const { entry } = install({ "app/plugin/star.mjs": "throw 'ran'" })
       const { integrity } = yield* Effect.promise(() => graphOf(entry))
@@ -350,7 +350,7 @@ describe("moduleIntegrity", () => {
     })
   )
 
-  it.live("fails as a load would", () =>
+  it.live("fails like a load", () =>
     Effect.gen(function* () {
       const { root } = install()
       const missing = yield* Effect.flip(moduleIntegrity(path.join(root, "gone.ts")))
@@ -362,7 +362,7 @@ describe("moduleIntegrity", () => {
 })
 
 describe("sources", () => {
-  it("are kept as long as there is room, the ones used last longest", async () => {
+  it("are kept while there is room; the least recently used are dropped first", async () => {
     const root = fs.mkdtempSync(path.join(folder, "s-"))
     const files = ["a", "b", "c"].map((name) => path.join(root, `${name}.mjs`))
     for (const file of files) fs.writeFileSync(file, " ".repeat(100))

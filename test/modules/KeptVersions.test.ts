@@ -1,4 +1,4 @@
-/** A plugin whose files change and do not load any more goes on as it was, where its host wants that. */
+/** If a plugin's files change and fail to load, its previous version keeps running, if the host wants that. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Result } from "effect"
 import * as fs from "node:fs"
@@ -89,7 +89,7 @@ for (const level of levels) {
   describe.concurrent(`A version that does not load on ${level.name}`, () => {
     const some = level.name === "thread, reused" ? broken : broken.slice(0, 1)
     for (const [what, source, says] of some) {
-      it.live(`because it ${what}: the one before goes on, until a good one comes`, () =>
+      it.live(`because it ${what}: the previous version runs until a good one loads`, () =>
         Effect.gen(function* () {
           const { modulePath, answer, becomes, isOutdated, warnings, ask } = yield* scene(level)
           assert.strictEqual(yield* answer, "a1")
@@ -115,7 +115,7 @@ for (const level of levels) {
 const level = levels[0] ?? assert.fail("there is no level")
 
 describe.concurrent("A version that does not load", () => {
-  it.live("because of a file beside it is tried again when that changes, goes or comes", () =>
+  it.live("because of another file is retried when that file changes, is deleted or appears", () =>
     Effect.gen(function* () {
       const { folder, modulePath, answer, becomes, isOutdated } = yield* scene(level)
       assert.strictEqual(yield* answer, "a1")
@@ -134,7 +134,7 @@ describe.concurrent("A version that does not load", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.live("is seen by load, which says who goes on", () =>
+  it.live("is reported by load, with the version that keeps running", () =>
     Effect.gen(function* () {
       const { modulePath, spec, runtime, isOutdated } = yield* scene(level)
       assert.strictEqual((yield* runtime.load(spec)).version, "1.0.0")
@@ -146,7 +146,7 @@ describe.concurrent("A version that does not load", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.live("is not replaced by one that its operator has not pinned", () =>
+  it.live("is not replaced by a version that the operator has not pinned", () =>
     Effect.gen(function* () {
       const { modulePath, spec, runtime, answer, isOutdated } = yield* scene(level)
       const pinned = { ...spec, integrity: yield* moduleIntegrity(modulePath) }
@@ -162,7 +162,7 @@ describe.concurrent("A version that does not load", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.live("is the plugin's error where no other has loaded", () =>
+  it.live("is the plugin's error if no version has loaded before", () =>
     Effect.gen(function* () {
       const { modulePath, ask, isOutdated } = yield* scene(level)
       write(modulePath, "nonsense here")
@@ -172,7 +172,7 @@ describe.concurrent("A version that does not load", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
-  it.live("is the plugin's error where nobody asked for another", () =>
+  it.live("is the plugin's error if the host does not want an earlier version", () =>
     Effect.gen(function* () {
       const { modulePath, answer, ask } = yield* scene(level)
       yield* answer
@@ -183,7 +183,7 @@ describe.concurrent("A version that does not load", () => {
     }).pipe(Effect.scoped, Effect.timeout("10 seconds"), Effect.provide(layer({})))
   )
 
-  it.live("leaves answers that are kept to the version that gave them", () =>
+  it.live("leaves cached outputs to the version that made them", () =>
     Effect.gen(function* () {
       const { modulePath, ask, becomes, isOutdated } = yield* scene(level, { cache: true })
       const answerTo = (text: string) => Effect.map(ask(text), (output) => dataOf(output)["answer"])

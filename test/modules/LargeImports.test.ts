@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { linkifier, moduleIntegrity, PluginRuntime } from "../../src/index.ts"
-import { Serving } from "../../src/modules/Serving.ts"
+import { ModuleServer } from "../../src/modules/ModuleServer.ts"
 import { conditionsWith } from "../../src/modules/conditions.ts"
 import { ModuleSources } from "../../src/modules/ModuleSource.ts"
 import { layerRuntime, levels, message, specOn } from "../support/isolation.ts"
@@ -12,7 +12,7 @@ const modulePath = fileURLToPath(new URL("../fixtures/good/effectful.ts", import
 
 describe("A large package", () => {
   for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
-    it.live(`is imported on ${level.isolation}, and is what its integrity says`, () =>
+    it.live(`loads on ${level.isolation}, with and without integrity`, () =>
       Effect.gen(function* () {
         const plugins = yield* PluginRuntime
         const spec = specOn(level, { name: "effectful", kind: linkifier, modulePath, timeout: "20 seconds" })
@@ -25,8 +25,8 @@ describe("A large package", () => {
     )
   }
 
-  it("comes in one message, each module once", async () => {
-    const serving = new Serving({ entry: modulePath }, new ModuleSources(), conditionsWith([]))
+  it("arrives in one message, each module once", async () => {
+    const serving = new ModuleServer({ entry: modulePath }, new ModuleSources(), conditionsWith([]))
     const { frame, files } = await serving.first([], [])
     const { modules, requests } = JSON.parse(frame.head)
     assert.isAbove(files.length, 100)

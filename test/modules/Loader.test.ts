@@ -1,4 +1,4 @@
-/** The module loader under load: what one plugin's files take is not for others to wait. */
+/** The module loader under load: one plugin's files do not delay other plugins. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
@@ -52,7 +52,7 @@ const Live = PluginRuntime.layer.pipe(
 
 describe("loader", () => {
   layer(Live, { excludeTestServices: true })((it) => {
-    it.effect("a large module loads as any other, and as its integrity says", () =>
+    it.effect("a large module loads like any other, with and without integrity", () =>
       Effect.gen(function* () {
         const large = specOf(write("large/plugin.ts", filler(70_000) + answers("add1(1, 2)")))
         assert.strictEqual(yield* valueOf(large), 3)
@@ -65,7 +65,7 @@ describe("loader", () => {
       })
     )
 
-    it.effect("a large module that does not compile is refused with the place", () =>
+    it.effect("a large module that does not compile fails with the place of the error", () =>
       Effect.gen(function* () {
         const broken = specOf(write("broken/plugin.ts", `${filler(70_000)}const = 1\n`))
         const { message } = yield* Effect.flip(valueOf(broken))
@@ -73,7 +73,7 @@ describe("loader", () => {
       })
     )
 
-    it.effect("what was asked for before is decided anew each time", () =>
+    it.effect("a request is resolved anew each time", () =>
       Effect.gen(function* () {
         const part = write("parts/part.ts", "export const value = 'one'")
         const spec = specOf(

@@ -1,4 +1,4 @@
-/** Loading a hostile plugin costs itself only: others load, import lazily and end meanwhile, and the host stays small. */
+/** A hostile plugin delays only itself while it loads: others load, import lazily and end, and the host stays small. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, ManagedRuntime, Result, Schedule, Scope } from "effect"
 import * as fs from "node:fs"
@@ -100,7 +100,7 @@ for (const level of ones) {
 
     for (const name of endless) {
       // Its own runtime: what is stuck ends with it.
-      it.live(`others load and import lazily while ${name} is loaded, which ends at its deadline`, () =>
+      it.live(`others load and import lazily while ${name} loads, which ends at its deadline`, () =>
         Effect.gen(function* () {
           // Warm before: what it imports later comes from a loader that did not load it.
           yield* run(good, "warm")
@@ -134,7 +134,7 @@ describe("Modules", () => {
       ...more
     })
 
-  it.live("a runtime that closes ends a loader that is stuck", () =>
+  it.live("closing the runtime ends a stuck loader", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const fiber = yield* Effect.forkIn(
@@ -152,7 +152,7 @@ describe("Modules", () => {
     })
   )
 
-  it.live("a thousand TypeScript modules with an integrity hold nobody up", () =>
+  it.live("a thousand TypeScript modules with an integrity delay no other plugin", () =>
     Effect.gen(function* () {
       const plugins = yield* PluginRuntime
       const many = specOf("manyTypeScript", { integrity: `sha256-${"A".repeat(43)}=` })
@@ -176,7 +176,7 @@ describe("Modules", () => {
     }).pipe(Effect.provide(layerRuntime(undefined, { spares: 1 })))
   )
 
-  it.live("hashing a hostile module says why it has no hash", () =>
+  it.live("hashing a hostile module fails with a reason", () =>
     Effect.gen(function* () {
       for (const name of ["fifoManifest", "zeroManifest", "hugeManifest", "nested"] as const) {
         const hashed = yield* Effect.result(moduleIntegrity(specOf(name).modulePath))
@@ -186,7 +186,7 @@ describe("Modules", () => {
   )
 })
 
-describe("A module that cannot be had", () => {
+describe("A module that cannot be loaded", () => {
   const folder = path.join(root, "mistakes")
   const write = (file: string, text: string): string => {
     const full = path.join(folder, file)
@@ -269,7 +269,7 @@ export default {
     ["broken", `${path.join(folder, "broken.ts")}:2:11\n    at ${entry}`]
   ]
   for (const level of ones) {
-    it.live(`names the place of the import on ${level.isolation}, and few of them are no offence`, () =>
+    it.live(`names the place of the import on ${level.isolation}; a few failures are allowed`, () =>
       Effect.gen(function* () {
         const plugins = yield* PluginRuntime
         const spec = specOn(level, {

@@ -1,4 +1,4 @@
-/** What a plugin may import, tried from inside a real isolate. */
+/** The modules that a plugin may import, tried from inside a real isolate. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
@@ -239,7 +239,7 @@ describe("modules", () => {
         })
     )
 
-    it.effect("CommonJS is as in Node, but for Node's own module objects", () =>
+    it.effect("CommonJS works as in Node, without Node's own module objects", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const modulePath = path.join(folder, "plugins/uses-common.mjs")
@@ -269,7 +269,7 @@ describe("modules", () => {
       })
     )
 
-    it.effect("lends a linked folder's packages to nobody", () =>
+    it.effect("no other plugin loads the packages of a linked folder", () =>
       Effect.gen(function* () {
         const config = { specifier: "lent", require: true, from: `${folder}/plugins/up/outside/any.js` }
         assert.match((yield* seenBy(config)).refused ?? "", /is not the plugin's/)

@@ -34,7 +34,7 @@ const collected = (stream: NodeJS.ReadableStream): Promise<string> =>
   })
 
 describe("hosts and ports", () => {
-  it.live("are let through if granted, and refused before anything else is done", () =>
+  it.live("are allowed if granted, and refused before anything is sent", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const other = yield* serve((_, response) => response.end("other"))
@@ -76,7 +76,7 @@ describe("hosts and ports", () => {
     })
   )
 
-  it.live("are not all there is to a URL", () =>
+  it.live("are checked together with scheme and credentials", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -97,7 +97,7 @@ describe("hosts and ports", () => {
 })
 
 describe("addresses that are not public", () => {
-  it.live("are refused to a granted name, and opened by a range", () =>
+  it.live("are refused for a granted name, and opened by a range", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const { resolve } = resolver({ "a.test": ["127.0.0.1"], "mixed.test": ["8.8.8.8", "127.0.0.1"] })
@@ -121,7 +121,7 @@ describe("addresses that are not public", () => {
     })
   )
 
-  it.live("are opened by name for localhost alone", () =>
+  it.live("are opened by name only for localhost", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const { resolve } = resolver({ localhost: ["127.0.0.1"] })
@@ -137,7 +137,7 @@ describe("addresses that are not public", () => {
     })
   )
 
-  it.live("are refused however they are written", () =>
+  it.live("are refused in every notation", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const names = resolver({
@@ -162,7 +162,7 @@ describe("addresses that are not public", () => {
     })
   )
 
-  it.live("cannot be rebound to: a name is resolved once for a connection", () =>
+  it.live("cannot be reached by rebinding: a name is resolved once per connection", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const inside = yield* serve((_, response) => response.end("inside"), {
@@ -184,7 +184,7 @@ describe("addresses that are not public", () => {
     })
   )
 
-  it.live("cannot be rebound to from a public address", () =>
+  it.live("cannot be reached by rebinding from a public address", () =>
     Effect.gen(function* () {
       const inside = yield* serve((_, response) => response.end("inside"))
       let asked = 0
@@ -203,7 +203,7 @@ describe("addresses that are not public", () => {
 })
 
 describe("audit", () => {
-  it.live("reports what is not granted, each target once, and lets it through", () =>
+  it.live("allows targets without a grant, and reports each once", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const reports: Array<string> = []
@@ -252,7 +252,7 @@ describe("redirects", () => {
   const via = (origin: string, to: string, status = 302): string =>
     `${origin}/?status=${status}&to=${encodeURIComponent(to)}`
 
-  it.live("are followed, and what they led to is told", () =>
+  it.live("are followed, and the response has the last URL", () =>
     Effect.gen(function* () {
       const server = yield* redirecting
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -302,7 +302,7 @@ describe("redirects", () => {
     })
   )
 
-  it.live("are handed over or refused as asked", () =>
+  it.live("are returned or refused, as requested", () =>
     Effect.gen(function* () {
       const server = yield* redirecting
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -316,7 +316,7 @@ describe("redirects", () => {
     })
   )
 
-  it.live("change method and body as fetch does", () =>
+  it.live("change method and body as the Fetch standard says", () =>
     Effect.gen(function* () {
       const server = yield* redirecting
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -342,7 +342,7 @@ describe("redirects", () => {
     })
   )
 
-  it.live("take no secrets to another origin", () =>
+  it.live("send no secrets to another origin", () =>
     Effect.gen(function* () {
       const server = yield* redirecting
       const other = yield* redirecting
@@ -371,7 +371,7 @@ describe("redirects", () => {
 })
 
 describe("responses", () => {
-  it.live("are decompressed if they are gzip, and refused if they are anything else", () =>
+  it.live("are decompressed if gzip, and refused in any other encoding", () =>
     Effect.gen(function* () {
       const text = "compressed ".repeat(20_000)
       const answers: { readonly [path: string]: readonly [string, Buffer | string] } = {
@@ -414,7 +414,7 @@ describe("responses", () => {
     })
   )
 
-  it.live("may not be larger than the cap", () =>
+  it.live("fail above the size limit", () =>
     Effect.gen(function* () {
       const fetchBytes = 256 * kib
       // Decodes to nothing, for as long as one goes on reading.
@@ -441,7 +441,7 @@ describe("responses", () => {
     })
   )
 
-  it.live("come no faster than they are pulled", () =>
+  it.live("arrive only when they are pulled", () =>
     Effect.gen(function* () {
       let written = 0
       const server = yield* serve((_, response) => {
@@ -472,7 +472,7 @@ describe("responses", () => {
     })
   )
 
-  it.live("that nobody reads do not stay open if they are small", () =>
+  it.live("do not stay open if they are small and unread", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end(answer))
       const guest = yield* startSession({
@@ -500,7 +500,7 @@ describe("responses", () => {
     })
   )
 
-  it.live("that break off, or are none, are errors", () =>
+  it.live("fail if they break off or are not HTTP", () =>
     Effect.gen(function* () {
       const answers: { readonly [path: string]: string } = {
         "/short": "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this",
@@ -601,7 +601,7 @@ describe("requests", () => {
     })
   )
 
-  it.live("may be answered before they are read", () =>
+  it.live("may get a response before they are read", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.writeHead(413).end("too much"))
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -614,7 +614,7 @@ describe("requests", () => {
     })
   )
 
-  it.live("leave to the host what is the host's", () =>
+  it.live("cannot set the host's own headers", () =>
     Effect.gen(function* () {
       const server = yield* echo
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -647,7 +647,7 @@ describe("requests", () => {
 })
 
 describe("limits", () => {
-  it.live("of time hold for the head and for the body", () =>
+  it.live("of time apply to the head and to the body", () =>
     Effect.gen(function* () {
       const server = yield* serve((request, response) => {
         if (request.url === "/head") return
@@ -671,7 +671,7 @@ describe("limits", () => {
     })
   )
 
-  it.live("of concurrency let the others wait, and too many fail", () =>
+  it.live("of concurrency make requests wait; too many fail", () =>
     Effect.gen(function* () {
       const go = yield* Deferred.make<void>()
       const two = yield* Deferred.make<void>()
@@ -706,7 +706,7 @@ describe("limits", () => {
     })
   )
 
-  it.live("of concurrency can hold for several sessions together", () =>
+  it.live("of concurrency can be shared by several sessions", () =>
     Effect.gen(function* () {
       let now = 0
       let most = 0
@@ -730,7 +730,7 @@ describe("limits", () => {
 })
 
 describe("the end", () => {
-  it.live("of a session is the end of its requests and connections", () =>
+  it.live("of a session ends its requests and connections", () =>
     Effect.gen(function* () {
       const server = yield* serve((request, response) => {
         if (request.url === "/body") response.write("a start")
@@ -761,7 +761,7 @@ describe("the end", () => {
     })
   )
 
-  it.live("of the host's process waits for no connection", () =>
+  it.live("of the host's process does not wait for connections", () =>
     Effect.gen(function* () {
       const held = (): number =>
         process.getActiveResourcesInfo().filter((resource) => resource === "TCPSocketWrap").length
@@ -775,7 +775,7 @@ describe("the end", () => {
     })
   )
 
-  it.live("of a request can be asked for at any time", () =>
+  it.live("of a request can come at any time", () =>
     Effect.gen(function* () {
       const server = yield* serve((request, response) => {
         if (request.url === "/body") response.write("a start")
@@ -854,7 +854,7 @@ describe("garbage", () => {
     })
   )
 
-  it.live("are an id used again and a body out of turn", () =>
+  it.live("a repeated id and an unrequested body", () =>
     Effect.gen(function* () {
       const server = yield* serve(() => {})
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -874,7 +874,7 @@ describe("garbage", () => {
   )
 })
 
-describe("whatever comes from a guest", () => {
+describe("a message of a guest", () => {
   const valid = JSON.stringify({
     op: "open",
     id: 1,
@@ -936,7 +936,7 @@ OV4YUp3N+AcXwgIhAN9SviUZt1wbqD9BPFsCdG2e9k6utaZGLYWXlc2Y2Ica
 -----END CERTIFICATE-----`
 
 describe("https", () => {
-  it.live("is asked of servers that can prove who they are", () =>
+  it.live("works only with servers whose certificate is valid", () =>
     Effect.gen(function* () {
       const server = yield* serveSecure((request, response) => response.end(request.headers.host), {
         key,

@@ -1,4 +1,4 @@
-/** A plugin that opens requests in a loop is refused inside its isolate: they would keep the host from its own work. */
+/** A plugin that opens requests in a loop is refused inside its isolate, because reading them would block the host. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -38,7 +38,7 @@ const opens = plugin("opens", `fetch("https://refused.example/")`)
 
 for (const level of levels) {
   layer(layerRuntime())(level.name, (it) => {
-    it.effect(`of ${asked} requests at once only the first reach the host`, () =>
+    it.effect(`of ${asked} simultaneous requests only the first reach the host`, () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const spec = specOn(level, { name: "opens", kind: linkifier, modulePath: opens })

@@ -52,7 +52,7 @@ describe("matches", () => {
     ["0.0.0.0/0", "https://example.com/", false]
   ])("%s and %s: %s", (grant, url, expected) => assert.strictEqual(allows([grant], url), expected))
 
-  it("takes any entry of several", () => {
+  it("matches any of several entries", () => {
     assert.isTrue(allows(["a.test", "b.test:80"], "http://b.test/"))
     assert.isFalse(allows(["a.test", "b.test:80"], "http://a.test/"))
     assert.isFalse(allows([], "https://a.test/"))
@@ -97,7 +97,7 @@ describe("a wrong entry", () => {
     assert.include(problem, `grants.net "${text}"`)
   })
 
-  it("is named with all other wrong ones", () => {
+  it("is reported with all other wrong ones", () => {
     const { message } = Result.getOrThrow(Result.flip(parseNetGrants(["a.test", "*", "https://c.test"])))
     assert.include(message, 'grants.net "*" would')
     assert.include(message, 'grants.net "https://c.test" is')

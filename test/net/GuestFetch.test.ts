@@ -1,4 +1,4 @@
-/** The guest's `fetch` and the host's broker together, with real servers behind. */
+/** The guest's `fetch` and the host's broker together, with real servers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Result, Schema, Scope } from "effect"
 import { getEventListeners } from "node:events"
@@ -95,7 +95,7 @@ const Seen = Schema.Struct({
 const seen = Schema.decodeUnknownSync(Seen)
 
 describe("fetch", () => {
-  it.live("answers as the Web's does", () =>
+  it.live("responds like the Web's", () =>
     Effect.gen(function* () {
       const { fetch, at, active, Response } = yield* start()
       const response = yield* Effect.promise(() => fetch(at("/seen?a=b#c"), { headers: { "X-One": "1" } }))
@@ -174,7 +174,7 @@ describe("fetch", () => {
     })
   )
 
-  it.live("rejects with what to do about it", () =>
+  it.live("rejects with a reason and a remedy", () =>
     Effect.gen(function* () {
       const { fetch, at, active } = yield* start({ fetchTimeout: "100 millis", fetchBytes: 1_000 })
       assert.strictEqual(
@@ -205,7 +205,7 @@ describe("fetch", () => {
     })
   )
 
-  it.live("stops when its signal says so", () =>
+  it.live("stops when its signal is aborted", () =>
     Effect.gen(function* () {
       const { fetch, at, active, server, said, Request } = yield* start()
       const aborted = yield* rejection(fetch(at("/"), { signal: AbortSignal.abort(new Error("before")) }))
@@ -236,7 +236,7 @@ describe("fetch", () => {
     })
   )
 
-  it.live("fails if the body's own stream does", () =>
+  it.live("fails if the body's own stream fails", () =>
     Effect.gen(function* () {
       const { fetch, at, server, active } = yield* start()
       const breaking = async function* () {
@@ -278,7 +278,7 @@ describe("fetch", () => {
     })
   )
 
-  it.live("goes on in the next run", () =>
+  it.live("works again in the next run", () =>
     Effect.gen(function* () {
       const server = yield* serve(handler)
       let receive: NetSession["receive"] = () => undefined
@@ -308,7 +308,7 @@ describe("fetch", () => {
 })
 
 describe("bodies", () => {
-  it.live("are streams, read as they come", () =>
+  it.live("are streams, readable as they arrive", () =>
     Effect.gen(function* () {
       const { fetch, at, server, said } = yield* start()
       const response = yield* Effect.promise(() => fetch(at("/size/300000")))
@@ -340,7 +340,7 @@ describe("bodies", () => {
     })
   )
 
-  it.live("are async iterables where there are no streams", () =>
+  it.live("are async iterables if the engine has no streams", () =>
     Effect.gen(function* () {
       vi.stubGlobal("ReadableStream", undefined)
       vi.resetModules()
@@ -471,7 +471,7 @@ describe("a plugin that patches everything", () => {
     throw new Error("patched")
   }
 
-  it("says the same to the host, and hears the same", async () => {
+  it("does not change the messages to and from the host", async () => {
     const said: Array<string> = []
     const net = makeFetch({ toBase64, fromBase64, send: (json) => (said[said.length] = json) })
     const head =
@@ -525,7 +525,7 @@ describe("a plugin that patches everything", () => {
     ])
   })
 
-  it("and so gets round the checks here meets the host's", async () => {
+  it("and so passes the guest's checks is stopped by the host's", async () => {
     const said: Array<string> = []
     const net = makeFetch({ toBase64, fromBase64, send: (json) => (said[said.length] = json) })
     await patched([[RegExp.prototype, "test", () => true]], async () => {

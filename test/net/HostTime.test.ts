@@ -1,4 +1,4 @@
-/** Servers that send what costs most to take: the host's loop goes on, and so do all other plugins. */
+/** Servers that send what is most expensive to receive do not stop the host's event loop, nor other plugins. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { createSocket } from "node:dgram"
@@ -119,7 +119,7 @@ describe("a response", () => {
     })
   )
 
-  it.live("with something after it is taken without that", () =>
+  it.live("ignores what follows it", () =>
     Effect.gen(function* () {
       const guest = yield* startSession({ grants: [target] })
       const { value, longest } = yield* longestStall(guest.get(`http://${target}/junk`))
@@ -129,7 +129,7 @@ describe("a response", () => {
     })
   )
 
-  it.live("in single bytes goes on in larger pieces", () =>
+  it.live("in single bytes reaches the plugin in larger pieces", () =>
     Effect.gen(function* () {
       const guest = yield* startSession({ grants: [target], limits: { fetchBytes: 100_000 } })
       const { value, longest } = yield* longestStall(guest.get(`http://${target}/drip`))
@@ -140,7 +140,7 @@ describe("a response", () => {
     })
   )
 
-  it.live("that ends never leaves another plugin's requests their turns", () =>
+  it.live("that never ends leaves other plugins' requests their turns", () =>
     Effect.gen(function* () {
       const server = yield* serve((_, response) => response.end("hello"))
       const hostile = yield* startSession({ grants: [target] })
@@ -158,7 +158,7 @@ describe("a response", () => {
 })
 
 describe("a run's budget", () => {
-  it.live("is spent by requests that never end, and then they do; the plugin's next run has its own", () =>
+  it.live("ends requests that never end by themselves; the next run has its own budget", () =>
     Effect.gen(function* () {
       const traffic = makeTraffic(4)
       const options = { grants: [target], limits: { fetchBytes: 1e9 }, traffic }
@@ -175,7 +175,7 @@ describe("a run's budget", () => {
     })
   )
 
-  it.live("has 500 requests, redirects included", () =>
+  it.live("allows 500 requests, redirects included", () =>
     Effect.gen(function* () {
       let requests = 0
       const server = yield* serve((_, response) => {
@@ -195,7 +195,7 @@ describe("a run's budget", () => {
     })
   )
 
-  it.live("ends an isolate that goes on sending messages when it is spent", () =>
+  it.live("ends an isolate that keeps sending messages after it is used up", () =>
     Effect.gen(function* () {
       const server = yield* serve(() => {})
       const guest = yield* startSession({ grants: [`127.0.0.1:${server.port}`] })
@@ -232,8 +232,8 @@ const silentNameServer = Effect.acquireRelease(
   ({ close }) => Effect.sync(close)
 )
 
-describe("look-ups that nobody answers", () => {
-  it.live("hold up no other plugin's, and end with their run", () =>
+describe("look-ups without an answer", () => {
+  it.live("do not delay other plugins', and end with their run", () =>
     Effect.gen(function* () {
       const names = yield* silentNameServer
       const server = yield* serve((_, response) => response.end("hello"))
@@ -265,7 +265,7 @@ describe("look-ups that nobody answers", () => {
 })
 
 describe("a server that accepts and says nothing", () => {
-  it.live.each(["http", "https"])("keeps no connection after the run: %s", (scheme) =>
+  it.live.each(["http", "https"])("has no connection left after the run: %s", (scheme) =>
     Effect.gen(function* () {
       const server = yield* serveRaw(createServer((socket) => socket.resume()))
       yield* Effect.gen(function* () {
@@ -291,7 +291,7 @@ const rogue = `
 
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   describe(`On ${level.name}`, () => {
-    it.live("a plugin whose servers flood it ends at its deadline, and others run on meanwhile", () =>
+    it.live("a plugin whose servers flood it ends at its deadline, and others run meanwhile", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         const runtime = yield* PluginRuntime

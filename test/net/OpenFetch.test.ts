@@ -1,4 +1,4 @@
-/** A `fetch` that a run leaves open ends with that run: its answer, were it to come, is nobody's. */
+/** A `fetch` that a run leaves open ends with that run: no later run gets its response. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Logger, Queue } from "effect"
 import type { ServerResponse } from "node:http"
@@ -30,7 +30,7 @@ const source = `
 
 for (const level of levels) {
   describe(`A fetch that is left open on ${level.name}`, () => {
-    it.live("is closed with its run, and its answer reaches no other", () =>
+    it.live("is closed with its run, and no other run gets its response", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         const modulePath = write(path.join(folder, "asking.mjs"), source)
@@ -94,7 +94,7 @@ for (const level of levels) {
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()), Effect.timeout("15 seconds"))
     )
 
-    it.live("that nobody ever answers is closed before its run's answer is there", () =>
+    it.live("without a response is closed before its run's output is returned", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         const modulePath = write(path.join(folder, "asking.mjs"), source)

@@ -78,7 +78,7 @@ const start = (
   })
 
 describe("A name", () => {
-  it.live("is asked of the name servers, which may know nothing of it", () =>
+  it.live("is looked up at the name servers, which may not know it", () =>
     Effect.gen(function* () {
       const { find, asked } = yield* start({ "a.test": "10.0.0.1" })
       assert.strictEqual(yield* find("a.test"), "10.0.0.1")
@@ -87,7 +87,7 @@ describe("A name", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("in the hosts file is asked of nobody, and the file is read again when it changes", () =>
+  it.live("in the hosts file needs no server, and the file is read again when it changes", () =>
     Effect.gen(function* () {
       const { find, asked, hostsFile } = yield* start(
         { "a.test": "10.0.0.1" },
@@ -111,7 +111,7 @@ describe("A name", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("of this machine is asked of nobody", () =>
+  it.live("of this machine needs no server", () =>
     Effect.gen(function* () {
       const { find, asked } = yield* start({ localhost: "10.0.0.1", "x.localhost": "10.0.0.1" })
       assert.strictEqual(yield* find("localhost"), "127.0.0.1,::1")
@@ -120,7 +120,7 @@ describe("A name", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("is looked for in the search list, before or after by its dots", () =>
+  it.live("is tried with the search list, before or after, depending on its dots", () =>
     Effect.gen(function* () {
       const { find, asked } = yield* start(
         { "db.first.test": "10.0.0.1", "db.x.second.test": "10.0.0.2" },

@@ -92,7 +92,7 @@ class Ahead {
   }
 }
 
-export class Serving {
+export class ModuleServer {
   readonly #policy: ModulePolicy
   readonly #opened: Promise<Modules>
 
