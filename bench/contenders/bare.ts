@@ -31,6 +31,18 @@ export const bareThreadInTurn = (task: Task): Contender => {
   return byPromises("bare postMessage, one at a time", task, next, close)
 }
 
+/** So many workers in turn: what a plugin's own thread costs without everything else. */
+export const bareThreads = (task: Task, count: number): Contender => {
+  const posters = Array.from({ length: count }, () => poster(task))
+  let turn = 0
+  return byPromises(
+    `bare postMessage, ${count} workers`,
+    task,
+    async () => posters[turn++ % count]?.call(),
+    () => Promise.all(posters.map(({ close }) => close()))
+  )
+}
+
 const poster = (task: Task) => {
   const worker = new Worker(workerFile)
   const waiting = new Map<number, (output: unknown) => void>()

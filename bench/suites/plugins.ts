@@ -2,7 +2,8 @@
 import { PluginRuntime } from "@agentlip/plugin-runtime"
 import { Effect, Fiber } from "effect"
 import { callsOf, makeRuntime, nameOf, runOf, type Spec, spans, timesOf } from "../contenders/agentlip.ts"
-import { costOf, throughput } from "../contenders/Contender.ts"
+import { bareThreads } from "../contenders/bare.ts"
+import { type Contender, costOf, throughput } from "../contenders/Contender.ts"
 import { smallTask } from "../contenders/task.ts"
 import { alternate, type Figure, type Scale, type Suite } from "../figures.ts"
 import { quantile } from "../stats.ts"
@@ -12,21 +13,33 @@ const callers = 64
 /** Between two calls of a cold plugin, in milliseconds. */
 const coldPause = 20
 
+type Pool = Pick<Contender, "name" | "calls" | "close">
+
 const makeSpecs = (count: number): ReadonlyArray<Spec> =>
   Array.from({ length: count }, (_, index) => spans("thread", { name: `spans-${index}` }))
 
 /** So many plugins of one host, called in turn. */
-const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figure>> => {
+const ours = async (count: number): Promise<Pool> => {
   const runtime = makeRuntime({})
   const plugins = await runtime.runPromise(PluginRuntime)
   const runs = makeSpecs(count).map((spec) => runOf(plugins, spec, smallTask))
   await runtime.runPromise(Effect.all(runs, { concurrency: 4, discard: true }))
   let turn = 0
-  const contender = {
+  return {
     name: `${nameOf("thread")}, ${count} ${count === 1 ? "plugin" : "plugins"}`,
-    calls: (callers: number, millis: number) =>
-      runtime.runPromise(callsOf(callers, millis, () => runs[turn++ % count] ?? Effect.void))
+    calls: (callers, millis) =>
+      runtime.runPromise(callsOf(callers, millis, () => runs[turn++ % count] ?? Effect.void)),
+    close: () => runtime.dispose()
   }
+}
+
+const bare = async (count: number): Promise<Pool> => {
+  const contender = bareThreads(smallTask, count)
+  for (let worker = 0; worker < count; worker++) await contender.once()
+  return contender
+}
+
+const together = async (scale: Scale, contender: Pool): Promise<ReadonlyArray<Figure>> => {
   const measured = await alternate(
     scale,
     [contender],
@@ -34,7 +47,7 @@ const together = async (scale: Scale, count: number): Promise<ReadonlyArray<Figu
     { most: 3, share: 0.1 }
   )
   const resident = process.memoryUsage.rss()
-  await runtime.dispose()
+  await contender.close()
   return measured.flatMap(
     ([{ name }, rounds]): ReadonlyArray<Figure> => [
       {
@@ -95,7 +108,8 @@ export const plugins: Suite = async (scale) => {
   const figures: Array<Figure> = []
   const counts = scale.quick ? [1, 50] : [1, 50, 200]
   for (const count of counts) {
-    figures.push(...(await together(scale, count)))
+    figures.push(...(await together(scale, await ours(count))))
   }
+  figures.push(...(await together(scale, await bare(Math.max(...counts)))))
   return [...figures, ...(await hot(scale, Math.max(...counts)))]
 }

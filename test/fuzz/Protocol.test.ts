@@ -20,6 +20,7 @@ const makeIsolate = () => {
     return {
       send: (text) => void sent.push(text),
       load: () => {},
+      requestsAtOnce: 16,
       framed: false,
       hold: () => {},
       kill: Effect.sync(() => {

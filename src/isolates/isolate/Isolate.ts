@@ -41,10 +41,7 @@ export class Isolate {
   #greeted = false
   readonly #requests = new PendingRequests()
   readonly #queue = new MessageQueue((message) => this.#message(message))
-  readonly #outbox = new Outbox((texts) => {
-    // If it starts nothing more, these requests have been given back.
-    if (this.#death === undefined && !this.#spent) this.#transport.send(texts)
-  })
+  readonly #outbox: Outbox
   readonly #sideMessages = new SideMessageReader({
     violation: (what) => this.#violation(what),
     defect: (defect) => this.#defect(defect)
@@ -80,6 +77,10 @@ export class Isolate {
         this.#died(death)
       }
     })
+    this.#outbox = new Outbox((texts) => {
+      // If it starts nothing more, these requests have been given back.
+      if (this.#death === undefined && !this.#spent) this.#transport.send(texts)
+    }, this.#transport.requestsAtOnce)
   }
 
   /** Whether it can take another request. */

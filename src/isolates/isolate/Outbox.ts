@@ -1,16 +1,16 @@
 /** Gathers requests to run that go out together, before the next turn of the event loop. */
 import { joinRequests } from "../../wire/codec.ts"
 
-/** Requests in one message. */
-const gatheredAtMost = 16
-
 export class Outbox {
   readonly #send: (texts: string) => void
+  /** The most requests in one message. */
+  readonly #most: number
   #texts = ""
   #count = 0
 
-  constructor(send: (texts: string) => void) {
+  constructor(send: (texts: string) => void, most: number) {
     this.#send = send
+    this.#most = most
   }
 
   add(text: string): void {
@@ -19,7 +19,7 @@ export class Outbox {
       queueMicrotask(() => this.#flush())
     } else this.#texts = joinRequests(this.#texts, text)
     // A host that takes many replies in one turn sends in between: otherwise its guest would have nothing to do.
-    if (++this.#count === gatheredAtMost) this.#flush()
+    if (++this.#count >= this.#most) this.#flush()
   }
 
   #flush(): void {

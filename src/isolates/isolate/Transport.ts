@@ -30,6 +30,8 @@ export interface Usage {
 }
 
 export interface Transport {
+  /** The most requests to send in one message. */
+  readonly requestsAtOnce: number
   readonly send: (text: string) => void
   /** Sends the load request; from then on the guest gets its modules from `modules`. */
   readonly load: (text: string, modules: GuestModules | undefined, outputLength: number) => void

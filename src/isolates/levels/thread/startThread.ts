@@ -155,6 +155,7 @@ export const startWorker =
     )
 
     return {
+      requestsAtOnce: 16,
       send: (text) => port1.postMessage(text),
       load: (text, modules) => {
         if (modules === undefined) port1.postMessage(text)
