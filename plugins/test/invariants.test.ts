@@ -240,7 +240,7 @@ const subjects: Record<string, (text: string) => Promise<unknown>> = {
   "url-extractor": (text) => extract(urlExtractor, text)
 }
 
-/** The best of five, so that a busy machine does not count. */
+/** The best of five. */
 const millis = async (work: () => Promise<unknown>): Promise<number> => {
   let best = Number.POSITIVE_INFINITY
   for (let round = 0; round < 5; round++) {
@@ -251,19 +251,23 @@ const millis = async (work: () => Promise<unknown>): Promise<number> => {
   return best
 }
 
+/** How many times as long sixteen times the text takes: linear is about 16, quadratic 256. */
+const growth = async (run: (text: string) => Promise<unknown>, unit: string): Promise<number> => {
+  const small = await millis(() => run(fill(unit, 4 * kib)))
+  const large = await millis(() => run(fill(unit, 64 * kib)))
+  // Below a millisecond the clock decides.
+  return large / Math.max(small, 1)
+}
+
 describe.each(Object.keys(subjects))("%s, on pathological text", (name) => {
   const run = subjects[name] ?? (() => Promise.reject(new Error(name)))
 
   it("takes time in proportion to the length", { timeout: 120_000 }, async () => {
     for (const unit of pathological) {
-      const small = await millis(() => run(fill(unit, 4 * kib)))
-      const large = await millis(() => run(fill(unit, 64 * kib)))
-      // Sixteen times the text: linear is about 16, quadratic 256. Below a millisecond the clock decides.
-      assert.isBelow(
-        large / Math.max(small, 1),
-        100,
-        `${JSON.stringify(unit)}: ${small} ms, then ${large} ms`
-      )
+      // A busy machine can spoil a measurement, but not ten in a row.
+      let ratio = await growth(run, unit)
+      for (let again = 0; ratio >= 100 && again < 9; again++) ratio = await growth(run, unit)
+      assert.isBelow(ratio, 100, JSON.stringify(unit))
     }
   })
 })
