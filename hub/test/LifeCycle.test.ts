@@ -85,9 +85,9 @@ describe("agentlip up --detach", () => {
 
 describe("--idle-shutdown", () => {
   for (const [file, ...flags] of [
-    ["agentlip.js", "--idle-shutdown", "500ms"],
+    ["agentlip.js", "--idle-shutdown", "2s"],
     // As clients of Agentlip v1 start it.
-    ["agentlipd.js", "--idle-shutdown-ms", "500", "--host", "127.0.0.1", "--port", "0", "--json"]
+    ["agentlipd.js", "--idle-shutdown-ms", "2000", "--host", "127.0.0.1", "--port", "0", "--json"]
   ] as const) {
     it.live(
       `of ${file} stops a hub when its last client has left`,
@@ -116,11 +116,11 @@ describe("--idle-shutdown", () => {
             assert.deepStrictEqual(JSON.parse(document), running)
           } else yield* shows(hub, "Plugins (")
           // Longer than an idle hub stays.
-          yield* Effect.sleep("1500 millis")
+          yield* Effect.sleep("2500 millis")
           assert.isNull(hub.process.exitCode)
           stop.abort()
           assert.strictEqual(yield* ended(hub), 0, hub.output())
-          assert.include(hub.output(), "No client was there for 500ms: the hub stops")
+          assert.include(hub.output(), "No client was there for 2s: the hub stops")
           assert.match(hub.output(), /the hub has stopped/i)
           assert.isFalse(fs.existsSync(serverFileOf(workspace)))
         }),

@@ -7,7 +7,8 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
 import * as Dialect from "./Dialect.ts"
-import type { Ran, SqliteClient } from "./Sqlite.ts"
+import type { SqliteClient } from "./Sqlite.ts"
+import type { Ran } from "./SqliteConnection.ts"
 
 const isSqlite = (sql: SqlClient.SqlClient): sql is SqliteClient => "runEach" in sql
 
