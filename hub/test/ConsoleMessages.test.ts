@@ -6,6 +6,7 @@ import {
   consoleHub,
   fine,
   from,
+  holds,
   messageWith,
   patience,
   post,
@@ -257,7 +258,7 @@ describe.skipIf(browserPath === undefined)(
             await page.goto(`${hub.url}/ui#${ids[5_000]}`)
             const target = item(page, ids[5_000] ?? "")
             await target.waitFor()
-            await page.waitForFunction(`document.activeElement.id === ${JSON.stringify(ids[5_000])}`)
+            await holds(page, `document.activeElement.id === ${JSON.stringify(ids[5_000])}`)
             const box = await target.boundingBox()
             assert.isTrue(box !== null && box.y >= 0 && box.y + box.height <= 720, JSON.stringify(box))
             await scrollUntil(5_200, "end")

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { browserPath, linkTo, newPage, startBrowser } from "./browser.ts"
-import { fine, from, messageWith, patience, writeMessage } from "./consoleHub.ts"
+import { fine, from, holds, messageWith, patience, writeMessage } from "./consoleHub.ts"
 import { agentlip, shows } from "./hubProcess.ts"
 import { readServerFile, tempWorkspace } from "./testHub.ts"
 
@@ -74,6 +74,20 @@ describe.skipIf(browserPath === undefined)(
             await writeMessage(page, `broken #${text}`)
             await status(`#${text}`).filter({ hasText: "tags failed" }).waitFor()
           }
+          // The reason opens at the end of the list, and is scrolled into sight.
+          await page.setViewportSize({ width: 1280, height: 420 })
+          await status("#three").click()
+          await messageWith(page, "#three").getByText("return content_raw.groups.tag").waitFor()
+          await holds(
+            page,
+            `(() => {
+            const code = document.querySelector("li.message:last-of-type figure pre")
+            const composer = document.querySelector("#composer")
+            return code.getBoundingClientRect().bottom <= composer.getBoundingClientRect().top
+          })()`
+          )
+          await status("#three").click()
+          await page.setViewportSize({ width: 1280, height: 720 })
           await writeMessage(page, "broken #four")
           await status("#four").filter({ hasText: "tags waiting" }).waitFor()
           // One click shows the reason, with the place in the code.

@@ -7,7 +7,17 @@ import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
 import { agentlip, shows } from "./hubProcess.ts"
 import { browserPath, linkTo, newPage, startBrowser } from "./browser.ts"
-import { consoleHub, fine, from, patience, post, signedIn, topicPath, writeMessage } from "./consoleHub.ts"
+import {
+  consoleHub,
+  fine,
+  from,
+  holds,
+  patience,
+  post,
+  signedIn,
+  topicPath,
+  writeMessage
+} from "./consoleHub.ts"
 import { client, readServerFile, eventually, jobsOf, makeTopic, startHub, tempWorkspace } from "./testHub.ts"
 
 const item = (page: Page, id: string) => page.locator(`li[id="${id}"]`)
@@ -194,11 +204,14 @@ describe.skipIf(browserPath === undefined)(
             const edit = message.getByRole("button", { name: "Edit" })
             await (hasTouch ? message.tap() : message.hover())
             // Letters do not fill their line.
-            await page.waitForFunction(`(() => {
+            await holds(
+              page,
+              `(() => {
               const [buttons, text] = [".actions", ".text"].map((part) =>
                 document.getElementById(${JSON.stringify(ids[1])}).querySelector(part).getBoundingClientRect())
               return buttons.width > 50 && (buttons.bottom <= text.top + 6 || buttons.top >= text.bottom)
-            })()`)
+            })()`
+            )
             await edit.click()
             await page.getByLabel("Text of the message").waitFor()
           })

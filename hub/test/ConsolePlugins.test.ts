@@ -6,7 +6,17 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Hub from "../src/Hub.ts"
 import { browserPath } from "./browser.ts"
-import { consoleHub, fine, from, patience, post, signedIn, topicPath, writeMessage } from "./consoleHub.ts"
+import {
+  consoleHub,
+  fine,
+  from,
+  holds,
+  patience,
+  post,
+  signedIn,
+  topicPath,
+  writeMessage
+} from "./consoleHub.ts"
 import {
   client,
   jobsOf,
@@ -108,7 +118,7 @@ describe.skipIf(browserPath === undefined)(
 
           await page.locator("li.message summary").click()
           await page.getByRole("link", { name: "Try it in the playground" }).click()
-          await page.waitForFunction("document.querySelector('textarea').value === 'see 👩 OPS-42'")
+          await holds(page, "document.querySelector('textarea').value === 'see 👩 OPS-42'")
           await page.getByRole("button", { name: "Run" }).click()
           await page.getByText("Cannot read properties of undefined").waitFor()
           await page.getByText("return content_raw.nothing.here").waitFor()

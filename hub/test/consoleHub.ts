@@ -134,3 +134,14 @@ export const writeMessage = async (page: Page, text: string): Promise<void> => {
 
 /** The message whose text contains `text`. */
 export const messageWith = (page: Page, text: string) => page.locator("li.message", { hasText: text })
+
+/**
+ * Waits until an expression is true in the page. `page.waitForFunction` cannot: the page's policy forbids it to evaluate
+ * a text again.
+ */
+export const holds = async (page: Page, expression: string): Promise<void> => {
+  for (const deadline = Date.now() + 30_000; !(await page.evaluate<boolean>(expression)); ) {
+    assert.isBelow(Date.now(), deadline, `never true: ${expression}`)
+    await page.waitForTimeout(20)
+  }
+}

@@ -1,6 +1,6 @@
 /** Why a job failed or waits: the run that failed, with the code around the place. */
 import type { Job, PluginProblem } from "@agentlip/protocol"
-import { useEffect, useState } from "preact/hooks"
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { hub } from "../session.ts"
 import { ErrorText } from "./ErrorText.tsx"
 import { Problem } from "./Problem.tsx"
@@ -25,10 +25,13 @@ const useFailedRun = ({ state, message_id, plugin_name, ended_at }: Job): Plugin
 
 export const JobReason = ({ job }: { readonly job: Job }) => {
   const problem = useFailedRun(job)
+  const element = useRef<HTMLDivElement>(null)
+  // At the end of a list, it would open below what is in sight.
+  useLayoutEffect(() => element.current?.scrollIntoView({ block: "nearest" }), [problem])
   if (job.error === null) return null
   if (job.state === "waiting") {
     return (
-      <>
+      <div ref={element}>
         <ErrorText error={job.error} />
         {problem !== undefined && (
           <>
@@ -36,8 +39,12 @@ export const JobReason = ({ job }: { readonly job: Job }) => {
             <Problem problem={problem} />
           </>
         )}
-      </>
+      </div>
     )
   }
-  return problem === undefined ? <ErrorText error={job.error} /> : <Problem problem={problem} />
+  return (
+    <div ref={element}>
+      {problem === undefined ? <ErrorText error={job.error} /> : <Problem problem={problem} />}
+    </div>
+  )
 }
