@@ -1,7 +1,7 @@
 /** What operators see and do: jobs, circuits, backfills, and the events that tell of them. */
 import { CircuitBreaker, ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Context, Effect, Logger } from "effect"
 import {
   jobsOf,
   eventually,
@@ -235,6 +235,40 @@ describe("Events for operators", () => {
       )
       const states = yield* Context.get(hub.services, CircuitBreaker).states
       assert.strictEqual(states.get("moody")?._tag, "Open")
+    })
+  )
+
+  it.live("a circuit is opened and closed, and its plugin shown, while the database fails", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const hub = yield* startHub({
+        plugins: [linkifierSpec("moody")],
+        fakes: { moody: () => Effect.fail(failed("moody")) }
+      }).pipe(Effect.provide(Logger.layer([logger])))
+      const { topic } = yield* makeTopic(hub)
+      for (const id of yield* posts(hub, topic, ["A"])) yield* jobsOf(hub, id)
+      const show = Effect.map(hub.get("/api/v1/plugins/moody"), ({ status, body }) => {
+        assert.strictEqual(status, 200)
+        return body.plugin
+      })
+      assert.lengthOf((yield* show).last_errors, 1)
+
+      yield* hub.rows("ALTER TABLE messages RENAME TO messages_away")
+      const tripped = yield* hub.post("/api/v1/plugins/moody/trip", undefined)
+      assert.strictEqual(tripped.body.plugin.circuit.state, "open")
+      assert.deepStrictEqual((yield* show).last_errors, [])
+      const reset = yield* hub.post("/api/v1/plugins/moody/reset", undefined)
+      assert.strictEqual(reset.body.plugin.circuit.state, "closed")
+      assert.strictEqual((yield* hub.post("/api/v1/plugins/nobody/trip", undefined)).status, 404)
+      assert.strictEqual((yield* hub.get("/api/v1/plugins/nobody")).status, 404)
+
+      yield* hub.rows("ALTER TABLE messages_away RENAME TO messages")
+      assert.lengthOf((yield* show).last_errors, 1)
+      const about = lines.filter((line) => line.startsWith("the last errors of plugins"))
+      assert.lengthOf(about, 2)
+      assert.include(about[0], "are not shown")
+      assert.include(about[1], "are shown again")
     })
   )
 })

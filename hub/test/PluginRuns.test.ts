@@ -9,13 +9,18 @@ import {
 } from "@agentlip/plugin-runtime"
 import { parseServerFile, urlOf } from "@agentlip/protocol"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Hub from "../src/Hub.ts"
+import { RecentRuns } from "../src/plugins/RecentRuns.ts"
+import { Secrets } from "../src/plugins/Secrets.ts"
+import { Specs } from "../src/plugins/Specs.ts"
 import { commandsOf } from "./cli.ts"
 import { databaseOf } from "./testDatabase.ts"
 import { client, type Json, jobsOf, linkifierSpec, makeTopic, startHub, tempWorkspace } from "./testHub.ts"
+
+const spec = linkifierSpec("talks")
 
 const source = `export default {
   name: "notes", version: "1.2.3",
@@ -209,5 +214,50 @@ describe("the latest runs of a plugin", () => {
       assert.isAtMost(length, 256 * 1024)
       assert.deepInclude((yield* runsOf(hub, "quiet"))[0], { found: 0, logs: [], version: "test" })
     })
+  )
+
+  it.effect("keep the log and the error of a run that ends while the hub looks for deleted messages", () =>
+    Effect.gen(function* () {
+      const recent = yield* RecentRuns
+      const fail = (messageId: string) => {
+        const { observer, failed } = recent.record("talks", messageId)
+        observer.log("Info", `looking at ${messageId}`)
+        failed(
+          new ExecutionError({ plugin: "talks", cause: { name: "Error", message: `no ${messageId}` } }),
+          spec
+        )
+      }
+      fail("deleted")
+      fail("kept")
+      const asked = yield* Deferred.make<ReadonlyArray<string>>()
+      const answer = yield* Deferred.make<ReadonlySet<string>>()
+      const undeleted = (ids: ReadonlyArray<string>) =>
+        Effect.andThen(Deferred.succeed(asked, ids), Deferred.await(answer))
+      const looking = yield* Effect.forkChild(recent.errorsOf("talks", undeleted))
+      assert.sameMembers([...(yield* Deferred.await(asked))], ["deleted", "kept"])
+      fail("later")
+      yield* Deferred.succeed(answer, new Set(["kept"]))
+      const messagesOf = (errors: ReadonlyArray<{ readonly error: Error }>) =>
+        errors.map(({ error }) => error.message)
+      const shown = messagesOf(yield* Fiber.join(looking))
+      assert.lengthOf(shown, 1)
+      assert.include(shown[0], "no kept")
+
+      const all = (ids: ReadonlyArray<string>) => Effect.succeed(new Set(ids))
+      assert.deepStrictEqual(
+        (yield* recent.of("talks", all)).map(({ message_id, logs }) => [message_id, logs.length]),
+        [
+          ["later", 1],
+          ["kept", 1],
+          ["deleted", 0]
+        ]
+      )
+      const [later = ""] = messagesOf(yield* recent.errorsOf("talks", all))
+      assert.include(later, "no later")
+    }).pipe(
+      Effect.provide(
+        RecentRuns.layer.pipe(Layer.provide(Secrets.layer()), Layer.provide(Specs.layer([spec])))
+      )
+    )
   )
 })

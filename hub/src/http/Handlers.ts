@@ -12,7 +12,7 @@ import { messageChanged } from "../core/HubMetrics.ts"
 import { JsonText } from "../core/JsonText.ts"
 import { Messages } from "../messages/Messages.ts"
 import { makeReads } from "../messages/Reads.ts"
-import { makePluginDetails } from "./pluginDetails.ts"
+import { ShownPlugins } from "./ShownPlugins.ts"
 import { Plugins } from "../plugins/Plugins.ts"
 import { Specs } from "../plugins/Specs.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
@@ -59,7 +59,7 @@ const ReadsLive = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const reads = yield* makeReads
     const plugins = yield* Plugins
-    const { details, runs } = yield* makePluginDetails
+    const { details, runs } = yield* ShownPlugins
     const specs = yield* Specs
     return handlers.handleAll({
       channels: (request) => respond(reads.channels(request)),
@@ -126,4 +126,5 @@ const WritesLive = HttpApiBuilder.group(
 )
 
 /** `/health` reports `readAuth` to clients. */
-export const HandlersLive = (readAuth: boolean) => Layer.mergeAll(HealthLive(readAuth), ReadsLive, WritesLive)
+export const HandlersLive = (readAuth: boolean) =>
+  Layer.mergeAll(HealthLive(readAuth), ReadsLive, WritesLive).pipe(Layer.provide(ShownPlugins.layer))

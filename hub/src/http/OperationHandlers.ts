@@ -7,8 +7,9 @@ import { Backfills } from "../jobs/Backfills.ts"
 import { Jobs } from "../jobs/Jobs.ts"
 import { maxPageBytes } from "../database/Pages.ts"
 import { storageIsDefect } from "../database/StorageFailure.ts"
+import { Plugins } from "../plugins/Plugins.ts"
 import { Erasures } from "../retention/Erasures.ts"
-import { makePluginDetails } from "./pluginDetails.ts"
+import { ShownPlugins } from "./ShownPlugins.ts"
 import { Pruning } from "../retention/Pruning.ts"
 
 /** Jobs of one message. There is one for each plugin. */
@@ -56,10 +57,12 @@ const WritesLive = HttpApiBuilder.group(
     const jobs = yield* Jobs
     const backfills = yield* Backfills
     const pruning = yield* Pruning
-    const { details } = yield* makePluginDetails
+    const { details } = yield* ShownPlugins
     const breaker = yield* CircuitBreaker
+    const plugins = yield* Plugins
+    // Works without the database.
     const changed = (name: string, change: Effect.Effect<void>) =>
-      Effect.andThen(details(name), Effect.andThen(change, details(name)))
+      plugins.specOf(name).pipe(Effect.andThen(change), Effect.andThen(details(name)))
     return handlers.handleAll({
       trip: ({ params: { name } }) => changed(name, breaker.trip(name)),
       reset: ({ params: { name } }) => changed(name, breaker.reset(name)),
@@ -85,4 +88,6 @@ const WritesLive = HttpApiBuilder.group(
   })
 )
 
-export const OperationHandlersLive = Layer.mergeAll(ReadsLive, WritesLive)
+export const OperationHandlersLive = Layer.mergeAll(ReadsLive, WritesLive).pipe(
+  Layer.provide(ShownPlugins.layer)
+)

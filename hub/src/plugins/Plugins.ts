@@ -45,10 +45,12 @@ export class Plugins extends Context.Service<
   {
     /** In the order of the config file, without disabled plugins. */
     readonly list: Effect.Effect<ReadonlyArray<PluginSummary>>
+    /** Fails if no plugin of this name is configured. */
+    readonly specOf: (name: string) => Effect.Effect<ConfiguredSpec, NotFound>
     /** `lastErrors` of a plugin are in `RecentRuns`, which knows their messages. */
     readonly get: (
       name: string,
-      lastErrors?: ReadonlyArray<PastError>
+      lastErrors: ReadonlyArray<PastError>
     ) => Effect.Effect<PluginDetails, NotFound>
   }
 >()("@agentlip/hub/Plugins") {
@@ -80,13 +82,17 @@ export class Plugins extends Context.Service<
         )
       )
 
-      const get = Effect.fnUntraced(function* (name: string, lastErrors: ReadonlyArray<PastError> = []) {
-        const spec = specs.current().find((spec) => spec.name === name)
-        if (spec === undefined) {
-          return yield* new NotFound({
+      const specOf = (name: string) =>
+        Effect.suspend(() => {
+          const spec = specs.current().find((spec) => spec.name === name)
+          if (spec !== undefined) return Effect.succeed(spec)
+          return new NotFound({
             error: `No plugin of the name ${JSON.stringify(name)} is configured; GET /api/v1/plugins lists them`
           })
-        }
+        })
+
+      const get = Effect.fnUntraced(function* (name: string, lastErrors: ReadonlyArray<PastError>) {
+        const spec = yield* specOf(name)
         const report = yield* stats.of(name)
         const details: PluginDetails = {
           ...summaryOf(yield* statusOf(spec), report),
@@ -99,7 +105,7 @@ export class Plugins extends Context.Service<
       yield* Effect.addFinalizer(() =>
         Effect.forEach(specs.current(), (spec) => Effect.flatMap(statusOf(spec), logAudit), { discard: true })
       )
-      return { list, get }
+      return { list, specOf, get }
     })
   )
 }

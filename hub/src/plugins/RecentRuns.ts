@@ -153,17 +153,21 @@ export interface RunRecorder {
   readonly failed: (error: PluginError, spec: ConfiguredSpec) => void
 }
 
+/** Returns those of the messages that are not deleted. */
+type Undeleted<E> = (messageIds: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, E>
+
 export class RecentRuns extends Context.Service<
   RecentRuns,
   {
     /** Records a run of a plugin. It is kept when it has succeeded or failed. */
     readonly record: (plugin: string, messageId: string) => RunRecorder
-    /** The messages of a plugin's runs. */
-    readonly messagesOf: (plugin: string) => ReadonlyArray<string>
-    /** Newest first. The log and the error of a run are forgotten unless its message is among `messages`. */
-    readonly of: (plugin: string, messages: ReadonlySet<string>) => ReadonlyArray<PluginRun>
+    /** The runs of a plugin, newest first. Forgets the log and the error of those whose message is deleted. */
+    readonly of: <E>(plugin: string, undeleted: Undeleted<E>) => Effect.Effect<ReadonlyArray<PluginRun>, E>
     /** The last errors of a plugin, newest first, without those that `of` forgets. */
-    readonly errorsOf: (plugin: string, messages: ReadonlySet<string>) => ReadonlyArray<PastError>
+    readonly errorsOf: <E>(
+      plugin: string,
+      undeleted: Undeleted<E>
+    ) => Effect.Effect<ReadonlyArray<PastError>, E>
   }
 >()("@agentlip/hub/RecentRuns") {
   static readonly layer: Layer.Layer<RecentRuns, never, Secrets | Specs> = Layer.effect(
@@ -202,27 +206,25 @@ export class RecentRuns extends Context.Service<
         }
       }
 
-      /** The runs of a plugin, without the texts of those whose message is not among `messages`. */
-      const shown = (plugin: string, messages: ReadonlySet<string>): ReadonlyArray<Recording> => {
-        const all = plugins.get(plugin)?.all ?? []
-        for (const recording of all) if (!messages.has(recording.messageId)) recording.forgetTexts()
-        return all
-      }
+      /** The runs that have ended by now. A run that ends while `undeleted` looks is not among them, nor forgotten. */
+      const shown = <E>(plugin: string, undeleted: Undeleted<E>) =>
+        Effect.suspend(() => {
+          const runs = (plugins.get(plugin)?.all ?? []).toReversed()
+          if (runs.length === 0) return Effect.succeed(runs)
+          const messageIds = new Set(runs.map(({ messageId }) => messageId))
+          return Effect.map(undeleted([...messageIds]), (found) => {
+            for (const recording of runs) if (!found.has(recording.messageId)) recording.forgetTexts()
+            return runs
+          })
+        })
 
       return RecentRuns.of({
         record,
-        messagesOf: (plugin) => [
-          ...new Set((plugins.get(plugin)?.all ?? []).map(({ messageId }) => messageId))
-        ],
-        of: (plugin, messages) =>
-          shown(plugin, messages)
-            .map(({ run }) => run)
-            .toReversed(),
-        errorsOf: (plugin, messages) =>
-          shown(plugin, messages)
-            .flatMap(({ failure }) => (failure === undefined ? [] : [failure]))
-            .toReversed()
-            .slice(0, maxLastErrors)
+        of: (plugin, undeleted) => Effect.map(shown(plugin, undeleted), (runs) => runs.map(({ run }) => run)),
+        errorsOf: (plugin, undeleted) =>
+          Effect.map(shown(plugin, undeleted), (runs) =>
+            runs.flatMap(({ failure }) => (failure === undefined ? [] : [failure])).slice(0, maxLastErrors)
+          )
       })
     })
   )
