@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Result, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -162,6 +162,27 @@ describe("Sqlite", () => {
       }).pipe(Effect.scoped)
       // SQLite removes the log with the last connection.
       assert.isFalse(fs.existsSync(`${filename}-wal`))
+    })
+  )
+
+  it.live("a thread that finds no file creates none; the log says so once, and the writer goes on", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const sql = yield* client({ filename }).pipe(Effect.provide(Logger.layer([logger])))
+      yield* sql`CREATE TABLE t (n INTEGER)`
+      const insert = sql.withTransaction(sql`INSERT INTO t VALUES (1)`)
+      const log = fs.statSync(`${filename}-wal`).ino
+      fs.renameSync(filename, `${filename}.moved`)
+      for (let count = 0; count < 64; count++) yield* insert
+      while (lines.length === 0) yield* Effect.sleep("10 millis")
+      for (let count = 0; count < 128; count++) yield* insert
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0] ?? "", /^the thread that makes SQLite's checkpoints has failed: .*unable to open/)
+      assert.isFalse(fs.existsSync(filename))
+      assert.strictEqual(fs.statSync(`${filename}-wal`).ino, log)
+      assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 192 }])
     })
   )
 

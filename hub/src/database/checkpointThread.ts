@@ -3,12 +3,20 @@
  * when there may be enough pages.
  */
 import { DatabaseSync } from "node:sqlite"
+import { pathToFileURL } from "node:url"
 import { parentPort, workerData } from "node:worker_threads"
+
+/** SQLITE_BUSY or SQLITE_LOCKED. The upper bits of an extended code only add detail. */
+const isLocked = (cause: unknown): boolean =>
+  cause instanceof Error && "errcode" in cause && [5, 6].includes(Number(cause.errcode) & 0xff)
 
 /** Pages that are worth a checkpoint. */
 const enough = 1_000
 
-const db = new DatabaseSync(String(workerData), { timeout: 0 })
+const url = pathToFileURL(String(workerData))
+// If the file is gone, fail: SQLite would create an empty one and delete the log beside it.
+url.search = "?mode=rw"
+const db = new DatabaseSync(url, { timeout: 0 })
 db.exec("PRAGMA synchronous = NORMAL")
 // SQLite before 3.51 does not know NOOP and makes a checkpoint at once, which is only more often than needed.
 const progress = db.prepare("PRAGMA wal_checkpoint(NOOP)")
@@ -18,7 +26,8 @@ parentPort?.on("message", () => {
   try {
     const { log, checkpointed } = progress.get() ?? {}
     if (Number(log) - Number(checkpointed) >= enough) checkpoint.get()
-  } catch {
+  } catch (cause) {
     // Another connection has the file to itself. There will be a next message.
+    if (!isLocked(cause)) throw cause
   }
 })
