@@ -146,6 +146,41 @@ describe("a commit of several jobs", () => {
     })
   )
 
+  it.live("gives a finding that is found again the version of the plugin that found it now", () =>
+    Effect.gen(function* () {
+      const { services, rows, post, queue, takeAll, commits } = yield* make
+      const message_id = yield* post("A")
+      const foundBy = (version: string | null) => (job: ClaimedJob) =>
+        job.plugin_name === "shouts"
+          ? outcomeOf(job)
+          : ({
+              _tag: "Attachments",
+              job,
+              found: [
+                draftAttachment({ kind: "tag", key: "k", value_json: { tag: "same" } }, version),
+                draftAttachment({ kind: "tag", key: "other", value_json: { tag: "same" } }, version)
+              ]
+            } as const)
+      const versions = Effect.map(rows("SELECT plugin_version FROM attachment_sources"), (found) =>
+        found.map(({ plugin_version }) => plugin_version)
+      )
+      const again = Context.get(services, SqlClient.SqlClient).withTransaction(
+        queue.offerAgain([{ message_id, content_version: 1, plugin_name: "tags" }], "2026")
+      )
+      // The first one is of a hub that did not store versions.
+      for (const version of [null, "1.0.0", "2.0.0", "2.0.0"]) {
+        const jobs = yield* takeAll
+        assert.isNotEmpty(jobs)
+        yield* commits.commit(jobs.map(foundBy(version)))
+        jobs.forEach(queue.ended)
+        assert.deepStrictEqual(yield* versions, [version, version])
+        yield* again
+      }
+      assert.lengthOf(yield* rows("SELECT 1 FROM attachments"), 2)
+      assert.lengthOf(yield* rows("SELECT 1 FROM events WHERE name = 'topic.attachment_added'"), 2)
+    })
+  )
+
   it.live("is nothing at all where one of them cannot be written", () =>
     Effect.gen(function* () {
       const { rows, post, takeAll, states, commits } = yield* make
@@ -305,6 +340,31 @@ describe("JobQueue", () => {
       )
       assert.deepStrictEqual(yield* takeAll, [])
     })
+  )
+
+  it.live(
+    "takes a job that was offered again after its commit, before the queue knew that it had ended",
+    () =>
+      Effect.gen(function* () {
+        const { services, queue, post, takeAll, commits } = yield* make
+        const message_id = yield* post("A")
+        const jobs = yield* takeAll
+        yield* commits.commit(jobs.map(outcomeOf))
+        const again = { message_id, content_version: 1, plugin_name: "tags" }
+        const sql = Context.get(services, SqlClient.SqlClient)
+        assert.strictEqual(yield* sql.withTransaction(queue.offerAgain([again], "2026")), 1)
+        let arrivals = 0
+        queue.onArrival(() => arrivals++)
+        // It is still worked on, as far as the queue knows.
+        assert.deepStrictEqual(yield* takeAll, [])
+        jobs.forEach(queue.ended)
+        assert.isAbove(arrivals, 0)
+        const taken = yield* takeAll
+        assert.deepStrictEqual(
+          taken.map(({ plugin_name, message_id }) => ({ plugin_name, message_id })),
+          [{ plugin_name: "tags", message_id }]
+        )
+      })
   )
 
   it.live("counts a job that is begun again when its plugin is ready for it, not before", () =>

@@ -79,6 +79,9 @@ export class JobQueue extends Context.Service<
           claimed.set(plugin, jobs)
           return jobs
         }
+        const isClaimed = (job: JobKey): boolean => claimed.get(job.plugin_name)?.has(jobKeyOf(job)) === true
+        /** Claimed jobs that were offered again: `ended` may come only after that, and hides them until then. */
+        const offeredAgain = new Set<string>()
         const listeners: Array<() => void> = []
         const backlog = new Backlog()
         let posts = 0
@@ -94,7 +97,6 @@ export class JobQueue extends Context.Service<
           for (const arrived of listeners) arrived()
         }
         hubs.listen("jobs", arrive)
-        const announce = sql.afterCommit(Effect.sync(arrive))
 
         const offer = Effect.fnUntraced(function* (
           contents: ReadonlyArray<PostedContent>,
@@ -120,7 +122,12 @@ export class JobQueue extends Context.Service<
         ) {
           if (jobs.length === 0) return 0
           const opened = yield* table.reopen(jobs, created_at, backfill)
-          yield* announce
+          yield* sql.afterCommit(
+            Effect.sync(() => {
+              for (const job of jobs) if (isClaimed(job)) offeredAgain.add(jobKeyOf(job))
+              arrive()
+            })
+          )
           return opened
         })
 
@@ -190,7 +197,11 @@ export class JobQueue extends Context.Service<
           return { jobs: inOrder, more }
         })
 
-        const ended = (job: JobKey): void => void claimed.get(job.plugin_name)?.delete(jobKeyOf(job))
+        const ended = (job: JobKey): void => {
+          const key = jobKeyOf(job)
+          claimed.get(job.plugin_name)?.delete(key)
+          if (offeredAgain.delete(key)) arrive()
+        }
 
         const release = (jobs: ReadonlyArray<JobKey>): void => {
           for (const job of jobs) {

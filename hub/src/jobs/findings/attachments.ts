@@ -154,17 +154,25 @@ export const makeAttachments = Effect.gen(function* () {
       message_id: place.message_id,
       plugin_name: plugin
     }))
-    const before = yield* sql<Omit<NewRow, "plugin_version">>`
-      SELECT s.message_id, s.plugin_name, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
+    const before = yield* sql<NewRow>`
+      SELECT s.message_id, s.plugin_name, s.plugin_version, a.id, a.topic_id, a.kind, a.key, a.dedupe_key, a.value_json
       FROM attachment_sources s JOIN attachments a ON a.id = s.attachment_id
       WHERE (s.message_id, s.plugin_name) IN (SELECT message_id, plugin_name FROM ${givenRuns(runs)})`
     for (const row of before) {
       const { id, message_id, plugin_name } = row
-      // Found again: keep the row, write no event.
-      if (wanted.get(runKey(message_id, plugin_name))?.delete(factKey(row)) === true) continue
-      yield* sql`
-        DELETE FROM attachment_sources
-        WHERE ${from(message_id, plugin_name)} AND attachment_id = ${id}`
+      const facts = wanted.get(runKey(message_id, plugin_name))
+      const again = facts?.get(factKey(row))
+      const source = sql`${from(message_id, plugin_name)} AND attachment_id = ${id}`
+      if (again !== undefined) {
+        // Keep the row, write no event.
+        facts?.delete(factKey(row))
+        const { plugin_version } = again
+        if (plugin_version !== row.plugin_version) {
+          yield* sql`UPDATE attachment_sources SET plugin_version = ${plugin_version} WHERE ${source}`
+        }
+        continue
+      }
+      yield* sql`DELETE FROM attachment_sources WHERE ${source}`
       yield* withdraw(message_id, [id])
     }
   })
