@@ -1,9 +1,12 @@
 /** `agentlip prune`: beside a running hub, and without one. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { requireRoom } from "../src/database/Vacuum.ts"
+import { DatabaseSync } from "node:sqlite"
+import * as Sqlite from "../src/database/Sqlite.ts"
+import { requireRoom, vacuum } from "../src/database/Vacuum.ts"
 import { commandsOf } from "./cli.ts"
 import { type Json, makeTopic, rowsOf, startHub, tempWorkspace } from "./testHub.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
@@ -118,6 +121,30 @@ describe.runIf(onPostgres)("agentlip prune on PostgreSQL", () => {
 })
 
 describe("A file that is written anew", () => {
+  it.live("waits for somebody who reads it, and then has all of its log", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* tempWorkspace, "db.sqlite3")
+      const services = yield* Layer.build(Sqlite.layer({ filename: file }))
+      const sql = Context.get(services, SqlClient.SqlClient)
+      yield* sql`CREATE TABLE t (text TEXT)`
+      const reader = yield* Effect.acquireRelease(
+        Effect.sync(() => new DatabaseSync(file)),
+        (reader) => Effect.sync(() => reader.close())
+      )
+      reader.exec("BEGIN")
+      reader.prepare("SELECT count(*) FROM t").get()
+      for (let n = 0; n < 20; n++) yield* sql`INSERT INTO t VALUES (${"x".repeat(100_000)})`
+      const written = yield* Effect.forkChild(Effect.provideContext(vacuum(file), services), {
+        startImmediately: true
+      })
+      reader.exec("COMMIT")
+      const { before, after } = yield* Fiber.join(written)
+      assert.isAbove(before, 2_000_000)
+      assert.isAbove(after, 2_000_000)
+      assert.strictEqual(fs.statSync(`${file}-wal`).size, 0)
+    })
+  )
+
   it.effect("needs room for two copies of what it holds", () =>
     Effect.gen(function* () {
       const file = path.join(yield* tempWorkspace, "db.sqlite3")

@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { emptyLog } from "./emptyLog.ts"
 
 /** A disk has too little room to write the file anew. Nothing was changed. */
 export class NoRoom extends Schema.TaggedError<NoRoom>("@agentlip/hub/NoRoom")("NoRoom", {
@@ -86,10 +87,10 @@ export const vacuum = (
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     // Brings the log into the file, so that its size is known.
-    yield* sql.unsafe("PRAGMA wal_checkpoint(TRUNCATE)")
+    yield* emptyLog(sql)
     const before = fileUse(file) ?? { bytes: 0, free: 0 }
     yield* requireRoom(file, before)
     yield* sql.unsafe("VACUUM")
-    yield* sql.unsafe("PRAGMA wal_checkpoint(TRUNCATE)")
+    yield* emptyLog(sql)
     return { before: before.bytes, after: fs.statSync(file).size }
   })

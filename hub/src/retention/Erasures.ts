@@ -14,10 +14,11 @@
  */
 import type { Erasure, Message } from "@agentlip/protocol"
 import { type NotFound, notFound } from "@agentlip/protocol"
-import { Context, Effect, Layer, Option, Schedule } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { EventLog } from "../core/EventLog.ts"
 import { WakeUp } from "../core/WakeUp.ts"
+import { emptyLog } from "../database/emptyLog.ts"
 import { removeForgottenWords } from "../database/ForgottenWords.ts"
 import { Outage } from "../database/Outage.ts"
 import { countUnused, removeUsed } from "../jobs/ResultCacheStore.ts"
@@ -169,21 +170,6 @@ export class Erasures extends Context.Service<
           )
         }).pipe(sql.withTransaction)
 
-      /** Moves what the log of the SQLite file holds into the file, and empties the log. */
-      const emptyLog = sql.onDialectOrElse({
-        pg: () => Effect.void,
-        // While another process reads the file, the log cannot be emptied.
-        orElse: () =>
-          sql.unsafe<{ busy: number }>("PRAGMA wal_checkpoint(TRUNCATE)").pipe(
-            Effect.repeat({
-              until: ([row]) => row?.busy === 0,
-              times: 50,
-              schedule: Schedule.spaced("100 millis")
-            }),
-            Effect.asVoid
-          )
-      })
-
       const workOnAll = Effect.gen(function* () {
         const open = yield* sql<{ message_id: string }>`
           SELECT message_id FROM erasures WHERE ended_at IS NULL`
@@ -191,7 +177,7 @@ export class Erasures extends Context.Service<
           while (yield* step(message_id)) yield* rest
           yield* forgetOutputs(message_id)
           yield* removeForgottenWords(rest).pipe(Effect.provideService(SqlClient.SqlClient, sql))
-          yield* emptyLog
+          yield* emptyLog(sql)
           yield* finish(message_id)
         }
       })
