@@ -162,6 +162,25 @@ describe("Erasing a message", () => {
     })
   )
 
+  it.live.skipIf(onPostgres)(
+    "leaves a table alone that has the name of v1's index and is somebody else's",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub()
+        const { topic } = yield* makeTopic(hub)
+        yield* hub.rows("CREATE TABLE messages_fts (words TEXT)")
+        yield* hub.rows("INSERT INTO messages_fts VALUES ('of another program')")
+        const body = { topic_id: topic, sender: "ada", content_raw: secret }
+        const id = String((yield* hub.post("/api/v1/messages", body)).body.message.id)
+        yield* remove(hub, id, { erase: true })
+        yield* erased(hub, id)
+        assert.deepStrictEqual(
+          (yield* hub.rows("SELECT words FROM messages_fts")).map(({ words }) => words),
+          ["of another program"]
+        )
+      })
+  )
+
   it.live("goes on after a restart, works on deleted messages, and waits in the command line", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace

@@ -10,7 +10,7 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { v1Index } from "./V1Index.ts"
+import { v1Index, v1IndexSql } from "./V1Index.ts"
 
 /** The indexes, each with one of its columns. */
 const indexes: Readonly<Record<string, string>> = { search_words: "words", [v1Index]: "content_raw" }
@@ -77,7 +77,8 @@ export const removeForgottenWords = (rest: Effect.Effect<void>) =>
 
     const clean = Effect.gen(function* () {
       const found = yield* sql<{ name: string }>`
-        SELECT name FROM sqlite_schema WHERE type = 'table' AND ${sql.in("name", Object.keys(indexes))}`
+        SELECT name FROM sqlite_schema WHERE type = 'table' AND ${sql.in("name", Object.keys(indexes))}
+        AND (name <> ${v1Index} OR sql = ${v1IndexSql})`
       for (const { name } of found) {
         if (yield* hasForgotten(name)) yield* merge(name, indexes[name] ?? "")
       }

@@ -5,9 +5,12 @@
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 
+/** The statement that creates the table, as SQLite stores it. A table of this name with another one is not the hub's. */
+export const v1IndexSql = `CREATE VIRTUAL TABLE messages_fts USING fts5(content_raw, content='messages', content_rowid='rowid')`
+
 /** With `secure-delete`, a text that is erased leaves nothing behind in the index. */
 const statements = [
-  `CREATE VIRTUAL TABLE messages_fts USING fts5(content_raw, content='messages', content_rowid='rowid')`,
+  v1IndexSql,
   `INSERT INTO messages_fts (messages_fts, rank) VALUES ('secure-delete', 1)`,
   `INSERT INTO messages_fts (messages_fts) VALUES ('rebuild')`,
   `CREATE TRIGGER messages_fts_insert AFTER INSERT ON messages
