@@ -260,12 +260,17 @@ describe("a redactor", () => {
     Effect.gen(function* () {
       const { hub } = yield* Secrets
       assert.strictEqual(
-        hub().text("/home/ada/chat/a.ts of hunter22-hunter22"),
-        "/home/ada/chat/a.ts of [env DB_PWD]"
+        hub().text("/home/ada/chat/a.ts of hunter22-hunter22 and correct horse"),
+        "/home/ada/chat/a.ts of [env DB_PWD] and [env pwd]"
       )
     }).pipe(
       Effect.provide(
-        Secrets.layer([], { PWD: "/home/ada/chat", OLDPWD: "/home/ada/chat", DB_PWD: "hunter22-hunter22" })
+        Secrets.layer([], {
+          PWD: "/home/ada/chat",
+          OLDPWD: "/home/ada/chat",
+          DB_PWD: "hunter22-hunter22",
+          pwd: "correct horse"
+        })
       )
     )
   )

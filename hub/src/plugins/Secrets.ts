@@ -37,8 +37,8 @@ interface Secret {
 const secretName =
   /secret|token|passw|pwd|credential|auth|(?:api|access|private|signing|encryption)[_-]?key|^key$|_key$|dsn$|^AGENTLIP_(?:DATABASE|REDIS)$/i
 
-/** The current folder and the one before, in shells. */
-const folderName = /^(?:old)?pwd$/i
+/** The current folder and the one before, in shells. In any other case, the name may be that of a password. */
+const folderName = /^(?:OLD)?PWD$/
 
 interface Found {
   readonly text: string
