@@ -23,7 +23,7 @@ const database = Metric.gauge("agentlip_database_up", {
   description: "1 if the database answered this scrape; 0 if not: then agentlip_jobs is as it was before."
 })
 const memory = Metric.gauge("process_resident_memory_bytes", {
-  description: "Memory of the hub's process, without those of its plugins."
+  description: "Memory of the hub's process, with plugins in threads and without those in processes."
 })
 const unindexed = Metric.gauge("agentlip_search_index_left", {
   description: "Messages and attachments of an earlier version that search does not find yet."

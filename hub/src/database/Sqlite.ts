@@ -37,6 +37,7 @@ const pragmas = [
   // A negative value is in KiB: 16 MiB.
   "cache_size = -16384"
 ]
+
 /** What this client can do beyond `SqlClient`. See EachRow.ts. */
 export interface SqliteClient extends SqlClient.SqlClient {
   /**

@@ -73,7 +73,7 @@ export interface SqliteConnection extends SqlConnection.Connection {
   readonly runEach: RunEach
 }
 
-/** Calls `committed` after each commit. */
+/** Calls `committed` after each transaction. A statement outside of a transaction does not count. */
 export const makeConnection = (db: DatabaseSync, committed: () => void): SqliteConnection => {
   const prepared = new Map<string, StatementSync>()
 
