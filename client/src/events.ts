@@ -125,11 +125,11 @@ export async function* follow(source: EventSource, options: EventOptions): Async
     try {
       after ??= await source.newest(connection.signal)
       const response = await source.open(queryOf(options, after), connection.signal)
-      clearTimeout(watch)
       if (!response.ok) throw refusalIn(response.status, await response.text())
       const current = await source.database()
       requireSameDatabase(database, current)
       database ??= current
+      clearTimeout(watch)
       isOpen = true
       options.onConnection?.("open")
       for await (const event of read(response, connection.signal, cut)) {

@@ -36,4 +36,32 @@ describe("Following events", () => {
       assert.isTrue((await ended).done)
     })
   }
+
+  it("tries again if a refusal stops in the middle of its text", async () => {
+    let attempts = 0
+    // A proxy sends the start of its error page, and then nothing.
+    const stalling = async (_: unknown, init?: RequestInit) => {
+      attempts++
+      const body = new ReadableStream<Uint8Array>({
+        start(stream) {
+          stream.enqueue(new TextEncoder().encode("<html>"))
+          init?.signal?.addEventListener("abort", () => stream.error(init.signal?.reason))
+        }
+      })
+      return new Response(body, { status: 503 })
+    }
+    const stop = new AbortController()
+    const events = makeHubClient(() => ({ url: "http://127.0.0.1:1" }), { fetch: stalling }).follow({
+      after: 0,
+      signal: stop.signal
+    })
+    const ended = events.next()
+    await vi.advanceTimersByTimeAsync(29_000)
+    assert.strictEqual(attempts, 1)
+    await vi.advanceTimersByTimeAsync(10_000)
+    assert.strictEqual(attempts, 2)
+    stop.abort()
+    await vi.runAllTimersAsync()
+    assert.isTrue((await ended).done)
+  })
 })
