@@ -166,6 +166,47 @@ describe.skipIf(browserPath === undefined)(
       })
     )
 
+    it.live(
+      "shows the attachments of a topic, and those that arrive, while their plugins are still unknown",
+      () =>
+        Effect.gen(function* () {
+          const hub = yield* consoleHub()
+          const { topic } = yield* makeTopic(hub)
+          yield* jobsOf(hub, yield* post(hub, topic, "See https://example.com/a"))
+          const { page, problems } = yield* signedIn(hub)
+          const facts = page.getByRole("complementary", { name: "Attachments of this topic" }).locator("li")
+          const attach = (kind: string) =>
+            hub.post(`/api/v1/topics/${topic}/attachments`, { kind, value_json: { by: "hand" } })
+          const gate = Promise.withResolvers<void>()
+          yield* from(async () => {
+            await page.route("**/api/v1/findings*", async (route) => {
+              await gate.promise
+              await route.continue()
+            })
+            await page.goto(hub.url + topicPath(topic))
+            await facts.filter({ hasText: "example.com/a" }).waitFor()
+          })
+          yield* attach("first note")
+          yield* from(async () => {
+            await facts.filter({ hasText: "first note" }).waitFor()
+            gate.resolve()
+            await facts.getByText("found by collects test").waitFor()
+            assert.strictEqual(await facts.count(), 2)
+            // Without an answer about the plugins, the attachments stay.
+            await page.unroute("**/api/v1/findings*")
+            const refused = page.waitForEvent("requestfailed", (request) =>
+              request.url().includes("/findings")
+            )
+            await page.route("**/api/v1/findings*", (route) => route.abort())
+            await page.reload()
+            await refused
+            await facts.filter({ hasText: "first note" }).waitFor()
+            await facts.filter({ hasText: "example.com/a" }).waitFor()
+          })
+          fine({ page, problems })
+        })
+    )
+
     it.live("marks topics with something new until they are read, also in the next visit", () =>
       Effect.gen(function* () {
         const hub = yield* consoleHub()
@@ -199,7 +240,7 @@ describe.skipIf(browserPath === undefined)(
       Effect.gen(function* () {
         const hub = yield* consoleHub()
         const { topic } = yield* makeTopic(hub)
-        const { page } = yield* signedIn(hub, topicPath(topic))
+        const { page, problems } = yield* signedIn(hub, topicPath(topic))
         yield* from(async () => {
           await page.getByLabel("Write a message").fill("half a thought")
           await page.reload()
@@ -223,6 +264,7 @@ describe.skipIf(browserPath === undefined)(
           assert.strictEqual(await page.getByText("half a thought").count(), 1)
           assert.strictEqual(await page.getByLabel("Write a message").inputValue(), "")
         })
+        fine({ page, problems })
         assert.strictEqual((yield* hub.rows("SELECT id FROM messages")).length, 1)
       })
     )

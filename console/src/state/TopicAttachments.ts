@@ -10,7 +10,7 @@ export interface Finder {
 }
 
 export interface FoundAttachment extends Attachment {
-  /** `undefined`: a client attached it. */
+  /** `undefined`: a client attached it, or the page does not know yet. */
   readonly finder: Finder | undefined
 }
 
@@ -34,16 +34,31 @@ const findersIn = async (messages: ReadonlyArray<string>): Promise<ReadonlyMap<s
   return finders
 }
 
+const idsOf = (all: ReadonlyArray<Attachment>): ReadonlySet<string> => new Set(all.map(({ id }) => id))
+
 export class TopicAttachments {
   /** Newest first. */
   readonly all = signal<ReadonlyArray<FoundAttachment>>([])
+  #loads = 0
 
   async load(topic: string): Promise<void> {
+    const load = ++this.#loads
+    const isLatest = (): boolean => load === this.#loads
+    const before = idsOf(this.all.peek())
     try {
       const { attachments } = await hub.attachments({ params: { id: topic }, query: { limit: most } })
+      if (!isLatest()) return
+      const known = new Map(this.all.peek().map((one) => [one.id, one]))
+      const read = idsOf(attachments)
+      const arrived = [...known.values()].filter(({ id }) => !before.has(id) && !read.has(id))
+      this.all.value = [
+        ...arrived,
+        ...attachments.map((one) => ({ finder: known.get(one.id)?.finder, ...one }))
+      ]
       const sources = new Set(attachments.flatMap(({ source_message_id }) => source_message_id ?? []))
       const finders = await findersIn([...sources])
-      this.all.value = attachments.map((one) => ({ ...one, finder: finders.get(one.id) }))
+      if (!isLatest()) return
+      this.all.value = this.all.peek().map((one) => ({ ...one, finder: finders.get(one.id) ?? one.finder }))
     } catch {
       // The thread's own problem says more.
     }
