@@ -1,6 +1,6 @@
 /** Goes anywhere by a few letters: views, topics, plugins. Does what buttons do, too. */
 import type { PluginSummary } from "@agentlip/protocol"
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks"
 import { go, pathOf } from "../route.ts"
 import { changing, hub, isSignedIn, textOf } from "../session.ts"
 import { channelOf, channels, needTopics, topics } from "../state/directory.ts"
@@ -96,15 +96,25 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
     .sort((one, other) => rank(one, letters) - rank(other, letters))
     .slice(0, maxShown)
   const at = Math.min(chosen, Math.max(0, shown.length - 1))
+  const isRunning = useRef(false)
+  const isClosed = useRef(false)
+  useLayoutEffect(() => () => void (isClosed.current = true), [])
   const open = (place: Place | undefined): void => {
-    if (place === undefined) return
+    if (place === undefined || isRunning.current) return
     const { path, run } = place
     const leave = (): void => {
+      // A command that ends after Escape leads nowhere.
+      if (isClosed.current) return
       onClose()
       go(path)
     }
-    if (run === undefined) leave()
-    else changing(run).then(leave, (error) => setProblem(textOf(error)))
+    if (run === undefined) return leave()
+    isRunning.current = true
+    setProblem(undefined)
+    changing(run).then(leave, (error) => {
+      isRunning.current = false
+      setProblem(textOf(error))
+    })
   }
   return (
     <Dialog label="Go to" onClose={onClose}>
