@@ -148,6 +148,66 @@ describe.skipIf(browserPath === undefined)(
       })
     )
 
+    it.live("runs a command once, and goes nowhere if its dialog was closed meanwhile", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { page, problems } = yield* signedIn(hub)
+        const gate = Promise.withResolvers<void>()
+        let commands = 0
+        yield* from(async () => {
+          await page.route("**/trip", async (route) => {
+            commands++
+            await gate.promise
+            await route.continue()
+          })
+          await page.keyboard.press("Control+k")
+          await page.keyboard.type("pause brea")
+          await page.getByRole("option", { name: "Pause breaks" }).waitFor()
+          const asked = page.waitForRequest("**/trip")
+          await page.keyboard.press("Enter")
+          await page.keyboard.press("Enter")
+          await asked
+          await page.keyboard.press("Escape")
+          await page.getByRole("dialog").waitFor({ state: "detached" })
+          const answered = page.waitForResponse("**/trip")
+          gate.resolve()
+          await (await answered).finished()
+          // Once the page knows of it, a new palette offers the opposite.
+          await page.keyboard.press("Control+k")
+          await page.keyboard.type("close")
+          await page.getByRole("option", { name: "Close the circuit of breaks" }).waitFor()
+          assert.strictEqual(commands, 1)
+          assert.strictEqual(new URL(page.url()).pathname, "/ui")
+        })
+        fine({ page, problems })
+      })
+    )
+
+    it.live("says what failed on the way from an empty hub to its first topic, also on a phone", () =>
+      Effect.gen(function* () {
+        const hub = yield* startHub()
+        const { page, problems } = yield* signedIn(hub, "/ui", { viewport: { width: 360, height: 740 } })
+        yield* from(async () => {
+          const gate = Promise.withResolvers<void>()
+          await page.route("**/api/v1/topics", async (route) => {
+            await gate.promise
+            await route.fulfill({
+              status: 503,
+              contentType: "application/json",
+              body: JSON.stringify({ error: "The disk is full", code: "SERVICE_UNAVAILABLE" })
+            })
+          })
+          const create = page.getByRole("button", { name: /Create the channel/ })
+          await create.click()
+          // The channel exists, and the topic does not yet.
+          await create.waitFor({ state: "detached" })
+          gate.resolve()
+          await page.getByRole("alert").getByText("The disk is full").waitFor()
+        })
+        fine({ page, problems })
+      })
+    )
+
     it.live("fits its reader: zone, language and direction of texts, width of the window, no motion", () =>
       Effect.gen(function* () {
         const hub = yield* startHub({
@@ -260,7 +320,7 @@ describe.skipIf(browserPath === undefined)(
         const first = yield* up("0")
         const { topic } = yield* makeTopic(first)
         const browser = yield* startBrowser
-        const { page } = yield* newPage(browser)
+        const { page, problems } = yield* newPage(browser)
         const say = (hub: typeof first, content_raw: string) =>
           hub.post("/api/v1/messages", { topic_id: topic, sender: "ada", content_raw })
         yield* say(first, "before the restart")
@@ -289,6 +349,7 @@ describe.skipIf(browserPath === undefined)(
           await writeMessage(page, "with a new session")
           await page.locator("li.message:not(.unsent)", { hasText: "with a new session" }).waitFor()
         })
+        fine({ page, problems })
       })
     )
 
@@ -298,7 +359,7 @@ describe.skipIf(browserPath === undefined)(
         const hub = yield* Effect.provideService(consoleHub(), Scope.Scope, scope)
         const { topic } = yield* makeTopic(hub)
         yield* post(hub, topic, "still here")
-        const { page } = yield* signedIn(hub, topicPath(topic))
+        const { page, problems } = yield* signedIn(hub, topicPath(topic))
         yield* from(() => page.getByText("still here").waitFor())
         yield* Scope.close(scope, Exit.void)
         yield* from(async () => {
@@ -307,6 +368,7 @@ describe.skipIf(browserPath === undefined)(
           await writeMessage(page, "into the void")
           await page.getByText("not sent").waitFor()
         })
+        fine({ page, problems })
       })
     )
 
@@ -344,6 +406,21 @@ describe.skipIf(browserPath === undefined)(
       it.live(`has no serious accessibility problem on any view: ${how}`, () =>
         Effect.gen(function* () {
           const hub = yield* consoleHub()
+          // The audit adds its own script to the page, which the page's policy refuses.
+          const { page } = yield* signedIn(hub, "/ui", { ...options, bypassCSP: true })
+          const audit = async (what: string): Promise<void> => {
+            await page.addScriptTag({ content: axe })
+            const found = await page.evaluate<ReadonlyArray<string>>(`axe.run().then(({ violations }) =>
+              violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+                .map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 200)).join(" | ")))`)
+            assert.deepStrictEqual(found, [], what)
+            const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth")
+            assert.isAtMost(wide, 0, what)
+          }
+          yield* from(async () => {
+            await page.getByRole("button", { name: /Create the channel/ }).waitFor()
+            await audit("an empty hub")
+          })
           const { topic } = yield* makeTopic(hub)
           const ids = [
             yield* post(hub, topic, "See https://example.com/a in the release 👩 notes"),
@@ -365,19 +442,22 @@ describe.skipIf(browserPath === undefined)(
             ["/ui/events", "message.created"],
             ["/ui/health", "responds"]
           ]
-          // The audit adds its own script to the page, which the page's policy refuses.
-          const { page } = yield* signedIn(hub, "/ui", { ...options, bypassCSP: true })
           yield* from(async () => {
             for (const [view, text] of views) {
               await page.goto(hub.url + view)
               await page.locator("main").getByText(text).first().waitFor({ state: "attached" })
-              await page.addScriptTag({ content: axe })
-              const found = await page.evaluate<ReadonlyArray<string>>(`axe.run().then(({ violations }) =>
-              violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-                .map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 200)).join(" | ")))`)
-              assert.deepStrictEqual(found, [], view)
-              const wide = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth")
-              assert.isAtMost(wide, 0, view)
+              await audit(view)
+            }
+            for (const [key, name] of [
+              ["Control+k", "Go to"],
+              ["?", "Keyboard"]
+            ] as const) {
+              await page.keyboard.press(key)
+              await page.getByRole("dialog", { name }).waitFor()
+              if (name === "Go to") await page.getByRole("option", { name: "breaks plugin" }).waitFor()
+              await audit(name)
+              await page.keyboard.press("Escape")
+              await page.getByRole("dialog").waitFor({ state: "detached" })
             }
           })
         })
