@@ -97,7 +97,7 @@ describe.skipIf(browserPath === undefined)(
           await one.getByText("return content_raw.groups.tag").waitFor()
           await one.getByText(/tags\.mjs:4:\d+/).waitFor()
           await status("#four").click()
-          await messageWith(page, "#four").getByText("Its latest failure, on an earlier message").waitFor()
+          await messageWith(page, "#four").getByText("Its latest failure:").waitFor()
         })
 
         save("tags.mjs", hanging)

@@ -1,6 +1,6 @@
 /** How the plugins of one message fare, and why. */
 import type { Job } from "@agentlip/protocol"
-import { useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import { pathOf } from "../route.ts"
 import { hub } from "../session.ts"
 import { Action } from "./Action.tsx"
@@ -44,7 +44,19 @@ export const MessageJobs = ({
   readonly onRetried: () => void
 }) => {
   const [isOpen, setOpen] = useState(false)
+  const wasInSight = useRef(false)
   if (jobs.length === 0) return null
+  const sorted = [...jobs.filter(isNotable), ...jobs.filter((job) => !isNotable(job))]
+  const first = sorted.find(({ error }) => error !== null)
+  /** At the end of a list, a reason opens below what is in sight. Later, the reader decides what is in sight. */
+  const intoSight = (reason: HTMLElement): void => {
+    if (!wasInSight.current) reason.scrollIntoView({ block: "nearest" })
+    wasInSight.current = true
+  }
+  const toggle = (open: boolean): void => {
+    wasInSight.current = false
+    setOpen(open)
+  }
   const retry = async () => {
     await hub.retry({ payload: { message_id: message } })
     onRetried()
@@ -56,14 +68,14 @@ export const MessageJobs = ({
     return undefined
   }
   return (
-    <details class="jobs" onToggle={(event) => setOpen(event.currentTarget.open)}>
+    <details class="jobs" onToggle={(event) => toggle(event.currentTarget.open)}>
       <summary>
         <span class={`dot ${worst(jobs)}`} aria-hidden="true" />
         <Visible text={summaryOf(jobs)} />
         {jobs.some(isNotable) && <span class="why">why?</span>}
       </summary>
       <ul>
-        {[...jobs.filter(isNotable), ...jobs.filter((job) => !isNotable(job))].map((job) => (
+        {sorted.map((job) => (
           <li key={job.plugin_name}>
             <span class={`dot ${worst([job])}`} aria-hidden="true" />
             <a href={pathOf.plugin(job.plugin_name)}>
@@ -72,7 +84,7 @@ export const MessageJobs = ({
             {states[job.state]}
             {job.error !== null && isOpen && (
               <>
-                <JobReason job={job} />
+                <JobReason job={job} onShown={job === first ? intoSight : undefined} />
                 <p class="row">
                   <a href={pathOf.playground(job.plugin_name, message)}>Try it in the playground</a>
                   {job.state === "waiting" && (
