@@ -103,8 +103,8 @@ const useHeadingFocus = (at: Route): void => {
       isFirst.current = false
       return
     }
-    // The search has the focus in its field.
-    if (at.view === "search" || ("message" in at && at.message !== undefined)) return
+    // The search has the focus in its field, and a message that the address names has it itself.
+    if (at.view === "search" || (at.view === "messages" && at.message !== undefined)) return
     document.getElementById("view-title")?.focus()
   }, [name])
 }

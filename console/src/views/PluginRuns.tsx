@@ -1,6 +1,6 @@
 /** The latest runs of a plugin: what each logged, and why it failed. */
 import type { PluginRun } from "@agentlip/protocol"
-import { useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { hub } from "../session.ts"
 import { LogLines } from "./LogLines.tsx"
 import { Name } from "./Name.tsx"
@@ -14,26 +14,15 @@ interface RunProps {
   readonly run: PluginRun
   /** Shown in full from the start. */
   readonly isOpen: boolean
-  /** The address names this run: it gets the focus. */
-  readonly isNamed: boolean
 }
 
-const Run = ({ run, isOpen, isNamed }: RunProps) => {
+const Run = ({ run, isOpen }: RunProps) => {
   const [isOpenAtFirst] = useState(isOpen)
-  const wasShown = useRef(false)
   const { at, message_id, outcome, found, version, queue_ms, run_ms, logs, logs_left_out, error } = run
   const lines = logs.length + logs_left_out
   return (
     <li>
-      <details
-        open={isOpenAtFirst}
-        ref={(details) => {
-          if (isNamed && details !== null && !wasShown.current) {
-            wasShown.current = true
-            details.querySelector("summary")?.focus()
-          }
-        }}
-      >
+      <details open={isOpenAtFirst}>
         <summary>
           <span class={`dot ${error === null ? "ok" : "failed"}`} aria-hidden="true" />
           <Time iso={at} form="exact" />{" "}
@@ -67,6 +56,7 @@ const Run = ({ run, isOpen, isNamed }: RunProps) => {
 
 interface Props {
   readonly name: string
+  /** The run on this message gets the focus, once. */
   readonly message: string | undefined
 }
 
@@ -77,6 +67,15 @@ export const PluginRuns = ({ name, message }: Props) => {
   const runs = (value?.runs ?? []).filter(({ error }) => !onlyFailed || error !== null)
   const named = message === undefined ? -1 : runs.findIndex(({ message_id }) => message_id === message)
   const shown = isAll ? runs : runs.slice(0, Math.max(atFirst, named + 1))
+  const list = useRef<HTMLUListElement>(null)
+  const wasFocused = useRef(message === undefined)
+  useLayoutEffect(() => {
+    if (value === undefined || wasFocused.current) return
+    wasFocused.current = true
+    const summary = list.current?.children[named]?.querySelector("summary")
+    const target = summary ?? document.getElementById("view-title")
+    target?.focus()
+  }, [value])
   return (
     <section>
       <h2>Latest runs</h2>
@@ -95,13 +94,12 @@ export const PluginRuns = ({ name, message }: Props) => {
       {value !== undefined && message !== undefined && named === -1 && (
         <p class="quiet">The hub does not remember its run on that message any more.</p>
       )}
-      <ul class="runs">
+      <ul class="runs" ref={list}>
         {shown.map((run, index) => (
           <Run
             key={`${run.at} ${run.message_id}`}
             run={run}
             isOpen={index === (named === -1 ? 0 : named) && (named !== -1 || run.error !== null)}
-            isNamed={index === named}
           />
         ))}
       </ul>
