@@ -5,12 +5,14 @@ import { Deferred, Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Hub from "../src/Hub.ts"
+import type { Request } from "playwright-core"
 import { browserPath } from "./browser.ts"
 import {
   consoleHub,
   fine,
   from,
   holds,
+  messageWith,
   patience,
   post,
   signedIn,
@@ -60,6 +62,8 @@ describe.skipIf(browserPath === undefined)(
             assert.strictEqual(await page.evaluate("document.activeElement?.id"), "view-title")
             await page.getByText("Next try in").waitFor()
             await page.getByText("at breaks.ts:7:9").first().waitFor()
+            // A run that an open circuit refused is neither good nor bad.
+            await page.getByLabel("circuit_open").and(page.locator("meter.neutral")).waitFor()
             await page.getByRole("button", { name: "Close the circuit" }).click()
             await page.getByText("closed: it runs").waitFor()
             await page.getByRole("button", { name: "Pause the plugin" }).click()
@@ -141,9 +145,108 @@ describe.skipIf(browserPath === undefined)(
           await page.getByLabel("Path of the plugin's module").fill("../elsewhere.mjs")
           await page.getByRole("button", { name: "Run" }).click()
           await page.locator("p.problem", { hasText: "There is no file" }).waitFor()
+          fs.writeFileSync(
+            path.join(workspace, "draft.mjs"),
+            source('return [{ kind: "ticket", span: { start: 4, end: 6 }, data: {} }]').replace(
+              "tickets",
+              "draft"
+            )
+          )
+          await page.getByLabel("Path of the plugin's module").fill("./draft.mjs")
+          await page.getByRole("button", { name: "Run" }).click()
+          await page.getByRole("heading", { name: "draft 2.0.0: 1 enrichment" }).waitFor()
+          await page.getByText("not in the config file, so with the default settings").waitFor()
+          await page.locator(".finding", { hasText: /^👩$/ }).waitFor()
         })
         fine({ page, problems })
         assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 1)
+      })
+    )
+
+    it.live("gives the focus to the run that the address names, once, or to the heading", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { topic } = yield* makeTopic(hub)
+        const id = yield* post(hub, topic, "boom")
+        yield* jobsOf(hub, id)
+        const { page, problems } = yield* signedIn(hub, `/ui/plugins/breaks#${id}`)
+        const runs = page.locator(".runs > li")
+        const box = page.getByLabel("only failed")
+        yield* from(async () => {
+          await runs.locator("summary:focus").waitFor()
+          await box.focus()
+        })
+        yield* hub.post("/api/v1/jobs/retry", {})
+        yield* from(async () => {
+          await runs.nth(1).waitFor()
+          assert.isTrue(await box.evaluate((box) => box === box.ownerDocument.activeElement))
+          // A run that the hub does not remember.
+          await page.goto(`${hub.url}/ui/plugins/breaks#forgotten`)
+          await page.getByText("does not remember its run").waitFor()
+          await page.locator("#view-title:focus").waitFor()
+        })
+        fine({ page, problems })
+      })
+    )
+
+    it.live("shows the newest reason of a failure, and scrolls to the first of several, once", () =>
+      Effect.gen(function* () {
+        let count = 0
+        const fails = (plugin: string) => () =>
+          Effect.suspend(() =>
+            Effect.fail(
+              new ExecutionError({
+                plugin,
+                cause: { name: "Error", message: `failure ${++count} of ${plugin}` }
+              })
+            )
+          )
+        const hub = yield* startHub({
+          plugins: [linkifierSpec("first"), linkifierSpec("second")],
+          fakes: { first: fails("first"), second: fails("second") }
+        })
+        const { topic } = yield* makeTopic(hub)
+        yield* jobsOf(hub, yield* post(hub, topic, "anything"))
+        const { page, problems } = yield* signedIn(hub, topicPath(topic))
+        const message = messageWith(page, "anything")
+        const newest = message.locator(".plugin-problem")
+        const gate = Promise.withResolvers<void>()
+        const late: Array<Request> = []
+        yield* from(async () => {
+          await page.evaluate(`(() => {
+            globalThis.scrolls = 0
+            const scroll = Element.prototype.scrollIntoView
+            HTMLDivElement.prototype.scrollIntoView = function (options) {
+              globalThis.scrolls++
+              scroll.call(this, options)
+            }
+          })()`)
+          // The first answer about each plugin arrives last.
+          const held = new Set<string>()
+          await page.route("**/api/v1/plugins/*/runs", async (route) => {
+            const url = route.request().url()
+            if (held.has(url)) return route.continue()
+            held.add(url)
+            const response = await route.fetch()
+            late.push(route.request())
+            await gate.promise
+            await route.fulfill({ response })
+          })
+          await message.locator("summary", { hasText: "2 plugins: failed" }).click()
+          for (const name of ["first", "second"]) await message.getByText(`of ${name}`).first().waitFor()
+          while (late.length < 2) await page.waitForTimeout(20)
+        })
+        yield* hub.post("/api/v1/jobs/retry", {})
+        yield* from(async () => {
+          await newest.getByText(/failure [34] of first/).waitFor()
+          await newest.getByText(/failure [34] of second/).waitFor()
+          gate.resolve()
+          for (const request of late) await (await request.response())?.finished()
+          await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+          assert.strictEqual(await newest.getByText(/failure [12] of/).count(), 0)
+          assert.strictEqual(await page.evaluate("globalThis.scrolls"), 1)
+        })
+        fine({ page, problems })
       })
     )
 

@@ -28,7 +28,7 @@ const Outcomes = ({ runs }: { readonly runs: PluginDetails["runs"] }) => {
         <li key={outcome}>
           <span>{outcome.replaceAll("_", " ")}</span>
           <meter
-            class={isFine(outcome) ? "" : "failed"}
+            class={outcome === "ok" ? "" : isFine(outcome) ? "neutral" : "failed"}
             min={0}
             max={total}
             value={count}
