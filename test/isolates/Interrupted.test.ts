@@ -137,8 +137,10 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
             else assert.isTrue(Exit.hasInterrupts(exit))
           }
           const noted = yield* begun
-          // A guest may be one run further than its host knows when it is ended: that one is executed again.
-          assert.isAtMost(noted.length - new Set(noted).size, (yield* loads) - 1)
+          // A guest may be further than its host knows when it is ended, on a busy machine by several runs: they begin
+          // again in the next isolate, and only there.
+          const executions = Map.groupBy(noted, (id) => id)
+          for (const [id, lines] of executions) assert.isAtMost(lines.length, yield* loads, id)
           const done = row(64).filter((n) => exits[n] !== undefined && Exit.isSuccess(exits[n]))
           assert.includeMembers(noted, done.map(String))
           assert.isAtMost(yield* loads, 1 + leaving.size)
