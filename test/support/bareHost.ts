@@ -83,7 +83,7 @@ const take = (text: string): void => {
     outcome: "answered",
     values: [...report.values, text.length > 4e6 ? undefined : answer.value]
   }
-  setTimeout(finish, task.linger)
+  if (!task.twice || report.values.length > 1) setTimeout(finish, task.linger)
 }
 
 const inWorker = (): ((text: string) => void) => {
