@@ -168,13 +168,13 @@ describe("A full disk", () => {
     "does so on a disk that is really full, and the next start finds all there",
     () =>
       Effect.gen(function* () {
-        const workspace = yield* smallDisk(3_000)
+        const workspace = yield* smallDisk(5_000)
         const ids = yield* Effect.scoped(
           Effect.gen(function* () {
             const hub = yield* startHub({ workspace, plugins, fakes })
             const { topic } = yield* makeTopic(hub)
             const ballast = path.join(workspace, "ballast")
-            fs.writeFileSync(ballast, Buffer.alloc(1_000_000))
+            fs.writeFileSync(ballast, Buffer.alloc(3_000_000))
             const { answer, ids } = yield* postUntilRefused(hub, topic)
             isRefusal(answer, /disk/)
             yield* readsWork(hub, topic, ids.length)
