@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { startTurn } from "../../src/isolates/levels/StartTurn.ts"
+import { startTurn } from "../../src/isolates/levels/startTurn.ts"
 
 /** Counts the turns of the event loop until the scope closes. */
 const turns = Effect.acquireRelease(

@@ -4,7 +4,6 @@ import type { Fork } from "../../Fork.ts"
 import { Isolate } from "../isolate/Isolate.ts"
 import type { Death, Transport, TransportEvents } from "../isolate/Transport.ts"
 import { timeoutAwake } from "../watch/HostPauses.ts"
-import { startTurn } from "./StartTurn.ts"
 
 /** Milliseconds that an isolate has to say hello. */
 const bootTimeout = 10_000
@@ -26,13 +25,10 @@ export const bootIsolate = ({
   fork,
   timeout = bootTimeout
 }: BootIsolateOptions): Effect.Effect<Isolate, Death> =>
-  startTurn.pipe(
-    Effect.andThen(
-      Effect.try({
-        try: () => new Isolate(start, fork),
-        catch: (error): Death => ({ reason: `its ${what} could not be started (${String(error)})` })
-      })
-    ),
+  Effect.try({
+    try: () => new Isolate(start, fork),
+    catch: (error): Death => ({ reason: `its ${what} could not be started (${String(error)})` })
+  }).pipe(
     Effect.tap((isolate) =>
       isolate.booted.pipe(
         timeoutAwake(timeout, () =>

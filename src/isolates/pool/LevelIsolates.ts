@@ -6,6 +6,7 @@ import type { IsolateRecorder } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { BootOptions, IsolateFactory } from "../levels/IsolateFactory.ts"
+import { startTurn } from "../levels/startTurn.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "../isolate/Transport.ts"
@@ -50,7 +51,7 @@ export const makeLevelIsolates = (
     const sparesByBootOptions = new Map<string, Spares>()
     const zombies = makeZombies(level.name)
     const all = new Set<Isolate>()
-    /** Boots in progress; each is completed when its isolate has booted or failed. */
+    /** Boots in progress or waiting for their turn; each is completed when its isolate has booted or failed. */
     const boots = new Set<Deferred.Deferred<void>>()
     let closing = false
 
@@ -74,28 +75,37 @@ export const makeLevelIsolates = (
       })
     )
 
-    // Uninterruptible, so that no booted isolate is lost; a boot is short and bounded.
-    const boot = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
+    const start = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
       Effect.suspend(() => {
+        // The layer closed while this boot waited for its turn.
         if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
-        const over = Deferred.makeUnsafe<void>()
-        boots.add(over)
         const began = performance.now()
-        return level.boot(bootOptions, fork).pipe(
-          Effect.tap((isolate) => {
-            recorder.booted(performance.now() - began)
-            all.add(isolate)
-            // The layer closed while this isolate booted.
-            return closing ? end(isolate) : Effect.void
-          }),
-          Effect.ensuring(
-            Effect.suspend(() => {
-              boots.delete(over)
-              return Deferred.succeed(over, undefined)
-            })
+        return Effect.tap(level.boot(bootOptions, fork), (isolate) => {
+          recorder.booted(performance.now() - began)
+          all.add(isolate)
+          // The layer closed while this isolate booted.
+          return closing ? end(isolate) : Effect.void
+        })
+      })
+
+    // Uninterruptible once it has its turn, so that no booted isolate is lost; from there it is short and bounded.
+    const boot = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
+          const over = Deferred.makeUnsafe<void>()
+          boots.add(over)
+          return restore(startTurn).pipe(
+            Effect.andThen(start(bootOptions)),
+            Effect.ensuring(
+              Effect.suspend(() => {
+                boots.delete(over)
+                return Deferred.succeed(over, undefined)
+              })
+            )
           )
-        )
-      }).pipe(Effect.uninterruptible)
+        })
+      )
 
     const standard = JSON.stringify(level.standardBootOptions)
 
