@@ -71,6 +71,84 @@ export default {
 }`
 )
 
+const valuesPath = path.join(folder, "values.mjs")
+fs.writeFileSync(
+  valuesPath,
+  `import { randomBytes, randomInt, randomUUID } from "node:crypto"
+const codeOf = (call) => {
+  try {
+    return call()
+  } catch ({ code }) {
+    return code
+  }
+}
+export default {
+  name: "values",
+  version: "1.0.0",
+  enrich() {
+    const dice = new Set(Array.from({ length: 300 }, () => randomInt(1, 4)))
+    const long = randomBytes(10_001)
+    const values = [
+      [...dice].sort().join(),
+      [...new Set(Array.from({ length: 100 }, () => randomInt(2)))].sort().join(),
+      randomInt(-5, -4),
+      ...[[0], [3, 3], [0, 2 ** 48], [1.5], [], ["1"]].map((bounds) => codeOf(() => randomInt(...bounds))),
+      /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(randomUUID()),
+      randomUUID() !== crypto.randomUUID(),
+      Buffer.isBuffer(long) && long.length === 10_001 && long.subarray(9_900).some((byte) => byte > 0),
+      codeOf(() => randomBytes(-1)),
+      codeOf(() => randomBytes("1"))
+    ]
+    return values.map((value) => ({ kind: String(value), span: { start: 0, end: 1 }, data: {} }))
+  }
+}`
+)
+
+const filesPath = path.join(folder, "files.mjs")
+const filesFolder = path.join(folder, "granted")
+fs.mkdirSync(filesFolder)
+// Processes run as another user.
+fs.chmodSync(folder, 0o755)
+fs.chmodSync(filesFolder, 0o777)
+fs.writeFileSync(
+  filesPath,
+  `import fs from "node:fs"
+const at = (name) => ${JSON.stringify(filesFolder)} + "/" + name
+const codeOf = (call) => {
+  try {
+    return call()
+  } catch ({ code }) {
+    return code
+  }
+}
+export default {
+  name: "files",
+  version: "1.0.0",
+  enrich() {
+    const long = Buffer.from("0123456789".repeat(20_000))
+    fs.writeFileSync(at("long"), long)
+    fs.copyFileSync(at("long"), at("copy"))
+    fs.writeFileSync(at("view"), new DataView(long.buffer, long.byteOffset + 1, 3))
+    fs.writeFileSync(at("hex"), "616263", "hex")
+    fs.appendFileSync(at("hex"), "é")
+    fs.writeFileSync(at("empty"), "")
+    const values = [
+      fs.readFileSync(at("copy")).equals(long),
+      fs.readFileSync(at("long"), "utf8").length,
+      fs.readFileSync(at("view"), "latin1"),
+      fs.readFileSync(at("hex"), { encoding: "utf8" }),
+      fs.readFileSync(at("empty")).length,
+      codeOf(() => fs.readFileSync(at("long"), "nonsense")),
+      codeOf(() => fs.writeFileSync(at("long"), {})),
+      fs.readFileSync(at("long")).length,
+      codeOf(() => fs.readFileSync(at("")))
+    ]
+    for (const name of ["long", "copy", "view", "hex", "empty"]) fs.rmSync(at(name))
+    return values.map((value) => ({ kind: String(value), span: { start: 0, end: 1 }, data: {} }))
+  }
+}`
+)
+
 // The WebAssembly level has no built-ins of Node's.
 for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
   layer(layerRuntime())(level.name, (it) => {
@@ -103,6 +181,37 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
           mismatch
         ])
         assert.strictEqual(kinds[8], "only its part")
+      })
+    )
+    it.effect("random numbers, ids and bytes are as Node's", () =>
+      Effect.gen(function* () {
+        const runtime = yield* PluginRuntime
+        const spec = specOn(level, { name: "values", kind: linkifier, modulePath: valuesPath })
+        const output = yield* runtime.run(spec, { message })
+        assert.deepStrictEqual(
+          output.map(({ kind }) => kind),
+          [
+            ...["1,2,3", "0,1", "-5"],
+            ...["ERR_OUT_OF_RANGE", "ERR_OUT_OF_RANGE", "ERR_OUT_OF_RANGE"],
+            ...["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE"],
+            ...["true", "true", "true", "ERR_OUT_OF_RANGE", "ERR_INVALID_ARG_TYPE"]
+          ]
+        )
+      })
+    )
+    it.effect("files are read and written as by Node, whatever their length", () =>
+      Effect.gen(function* () {
+        const runtime = yield* PluginRuntime
+        const grants = { read: [filesFolder], write: [filesFolder] }
+        const spec = specOn(level, { name: "files", kind: linkifier, modulePath: filesPath, grants })
+        const output = yield* runtime.run(spec, { message })
+        assert.deepStrictEqual(
+          output.map(({ kind }) => kind),
+          [
+            ...["true", "200000", "123", "abcé", "0"],
+            ...["ERR_INVALID_ARG_VALUE", "ERR_INVALID_ARG_TYPE", "200000", "EISDIR"]
+          ]
+        )
       })
     )
   })

@@ -7,13 +7,13 @@ import * as crypto from "node:crypto"
 import * as os from "node:os"
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
-import { apply, startsWith } from "../shared/intrinsics.ts"
 import { names } from "../shared/names.ts"
 import { watchedEnv } from "../shared/watchedEnv.ts"
 import type { Audit } from "./audit.ts"
 import { makeParts, pick } from "./builtins.ts"
 import { denied } from "./denied.ts"
 import { makeFs } from "./fileSystem.ts"
+import { getRandomValues, randomBytes, randomInt, randomUUID } from "./randomness.ts"
 
 /** The `process` of a plugin. It has the usual members, but the only power is to end its own isolate. */
 const makeProcess = (
@@ -76,44 +76,14 @@ export const globalPerformance = {
   timeOrigin: performance.timeOrigin
 }
 
-/** A getter of all typed arrays; a plugin's own property of that name does not change what it returns. */
-const typedArrayGetter = (name: PropertyKey) =>
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get ?? (() => undefined)
-const typeNameOf = typedArrayGetter(Symbol.toStringTag)
-const bufferOf = typedArrayGetter("buffer")
-const offsetOf = typedArrayGetter("byteOffset")
-const byteLengthOf = typedArrayGetter("byteLength")
-
-const { DOMException: WebError, Uint8Array: Bytes } = globalThis
-const { randomFillSync } = crypto
-
-/** In bytes, as the Web's standard says. */
-const maxRandomBytes = 65_536
-
-/**
- * The Web's `crypto.getRandomValues`. Node's own belongs to `webcrypto`, which would load a dozen modules in every
- * guest.
- */
-const getRandomValues = (array: unknown): unknown => {
-  const type = apply(typeNameOf, array, [])
-  if (typeof type !== "string" || startsWith(type, "Float")) {
-    throw new WebError("crypto.getRandomValues takes a typed array of integers", "TypeMismatchError")
-  }
-  const length: number = apply(byteLengthOf, array, [])
-  if (length > maxRandomBytes) {
-    throw new WebError(`crypto.getRandomValues fills ${maxRandomBytes} bytes at most`, "QuotaExceededError")
-  }
-  randomFillSync(new Bytes(apply(bufferOf, array, []), apply(offsetOf, array, []), length))
-  return array
-}
-
 // Only synchronous functions: the others would use the thread pool that the whole host shares.
 const cryptoFacade = {
   createHash: (algorithm: string) => digester(crypto.createHash(algorithm)),
   createHmac: (algorithm: string, key: string) => digester(crypto.createHmac(algorithm, key)),
-  ...pick(crypto, ["hash", "getHashes", "randomUUID", "timingSafeEqual"]),
-  randomBytes: (size: number) => crypto.randomBytes(size),
-  randomInt: (...bounds: [number, number]) => Reflect.apply(crypto.randomInt, crypto, bounds.slice(0, 2)),
+  ...pick(crypto, ["hash", "getHashes", "timingSafeEqual"]),
+  randomBytes,
+  randomInt,
+  randomUUID,
   getRandomValues
 }
 
@@ -136,11 +106,7 @@ const subtle = Object.fromEntries(
 )
 
 /** The Web's `crypto`, limited to its synchronous functions. */
-export const globalCrypto = {
-  subtle,
-  getRandomValues: cryptoFacade.getRandomValues,
-  randomUUID: crypto.randomUUID
-}
+export const globalCrypto = { subtle, getRandomValues, randomUUID }
 
 /** What a plugin gets instead of the real modules and the process's environment. */
 export interface Facades {

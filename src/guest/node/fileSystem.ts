@@ -26,7 +26,8 @@ const isGranted = (path: string): boolean =>
 const toPath = (name: string, target: unknown): string => {
   if (typeof target === "string") return target
   if (target instanceof URL) return fileURLToPath(target.href)
-  if (Buffer.isBuffer(target)) return target.toString()
+  // A template returns a string, whatever a plugin has made of `toString`.
+  if (Buffer.isBuffer(target)) return `${target}`
   throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
 }
 

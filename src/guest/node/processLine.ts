@@ -8,6 +8,7 @@ import { apply, parse, stringify } from "../shared/intrinsics.ts"
 import type { HostLine } from "../../wire/messages.ts"
 import type { FrameHead, ModuleFrame, ModuleLine } from "../../wire/modules.ts"
 import { endNow, frameOf, textIn } from "./intrinsics.ts"
+import { allocateSized } from "./sizedBytes.ts"
 
 /** File descriptors, as the host assigns them (isolates/levels/process/startProcess.ts). */
 const fromHost = 3
@@ -16,15 +17,6 @@ const modulesLine = 5
 
 const lineFeed = 10
 const { indexOf, copy } = Buffer.prototype
-const { allocUnsafeSlow } = Buffer
-const { defineProperties } = Object
-/**
- * Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. Their
- * sizes are own properties: otherwise this code and Node would read them from a prototype, where a plugin could
- * define a getter.
- */
-const allocate = (size: number): Buffer =>
-  defineProperties(allocUnsafeSlow(size), { length: { value: size }, byteLength: { value: size } })
 const endOfLine = (bytes: Buffer, from: number, to: number): number => {
   const at: number = apply(indexOf, bytes, [lineFeed, from])
   return at < to ? at : -1
@@ -32,7 +24,7 @@ const endOfLine = (bytes: Buffer, from: number, to: number): number => {
 
 /** Received bytes that are not used yet. */
 class Pending {
-  #bytes: Buffer = allocate(64 * 1024)
+  #bytes: Buffer = allocateSized(64 * 1024)
   #from = 0
   #to = 0
   /** Up to here there is no line feed, so that a long line is searched only once. */
@@ -42,7 +34,7 @@ class Pending {
     if (this.#to + length > this.#bytes.length) {
       const kept = this.#to - this.#from
       const roomy = this.#bytes.length >= 2 * (kept + length)
-      const next = roomy ? this.#bytes : allocate(4 * (kept + length))
+      const next = roomy ? this.#bytes : allocateSized(4 * (kept + length))
       apply(copy, this.#bytes, [next, 0, this.#from, this.#to])
       this.#bytes = next
       this.#seen -= this.#from
@@ -67,7 +59,7 @@ class Pending {
   /** A copy of the next `count` bytes; `undefined` until all of them have arrived. */
   take(count: number): Buffer | undefined {
     if (this.#to - this.#from < count) return undefined
-    const bytes = allocate(count)
+    const bytes = allocateSized(count)
     apply(copy, this.#bytes, [bytes, 0, this.#from, this.#from + count])
     this.#from = this.#seen = this.#from + count
     return bytes
@@ -76,7 +68,7 @@ class Pending {
 
 const makeModules = (): ModuleLine => {
   const pending = new Pending()
-  const chunk = allocate(64 * 1024)
+  const chunk = allocateSized(64 * 1024)
   const until = <A>(take: () => A | undefined): A => {
     for (;;) {
       const taken = take()
@@ -113,7 +105,7 @@ export const processLine = (): HostLine => {
     },
     listen: (handler) => {
       const pending = new Pending()
-      const buffer = allocate(64 * 1024)
+      const buffer = allocateSized(64 * 1024)
       const socket = new Socket({
         fd: fromHost,
         readable: true,

@@ -6,11 +6,15 @@ import * as fs from "node:fs"
 import { apply } from "../shared/intrinsics.ts"
 import { names } from "../shared/names.ts"
 import { denied } from "./denied.ts"
+import { allocate, allocateSized, bytesOf, copyTo, lengthOf, partOf } from "./sizedBytes.ts"
 
 export type AnyFunction = (...args: Array<unknown>) => unknown
 export const isFunction = (value: unknown): value is AnyFunction => typeof value === "function"
 
-const { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeFileSync, writeSync } = fs
+const { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } = fs
+const { isView } = ArrayBuffer
+const { from: bufferFrom, isEncoding } = Buffer
+const { toString } = Buffer.prototype
 const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, COPYFILE_EXCL } =
   fs.constants
 
@@ -31,12 +35,12 @@ const flags: { readonly [name: string]: number } = Object.assign(Object.create(n
   as: O_APPEND | O_CREAT | O_WRONLY | O_SYNC
 })
 
+const invalid = (message: string, code: string): TypeError => Object.assign(new TypeError(message), { code })
+
 const flagsOf = (flag: unknown): number => {
   const number = typeof flag === "number" ? flag : typeof flag === "string" ? flags[flag] : undefined
   if (number !== undefined) return number
-  throw Object.assign(new TypeError(`The argument 'flags' is invalid. Received ${String(flag)}`), {
-    code: "ERR_INVALID_ARG_VALUE"
-  })
+  throw invalid(`The argument 'flags' is invalid. Received ${String(flag)}`, "ERR_INVALID_ARG_VALUE")
 }
 
 interface Options {
@@ -69,26 +73,77 @@ const optionsOf = (given: unknown): Options => {
   return typeof given === "object" && given !== null ? { ...given } : {}
 }
 
+/** The encoding of text; `undefined` for bytes. */
+const encodingOf = (encoding: unknown): BufferEncoding | undefined => {
+  if (encoding === undefined || encoding === null || encoding === "buffer") return undefined
+  if (typeof encoding === "string" && isEncoding(encoding)) return encoding
+  throw invalid(`The argument 'encoding' is invalid. Received ${String(encoding)}`, "ERR_INVALID_ARG_VALUE")
+}
+
+/** In bytes. Node reads and writes only into and from bytes that plugins cannot reach. */
+const chunkSize = 64 * 1024
+
+const writeAll = (fd: number, bytes: Uint8Array): void => {
+  const length = lengthOf(bytes)
+  const chunk = allocateSized(length < chunkSize ? length : chunkSize)
+  for (let at = 0; at < length; at += chunkSize) {
+    const size = length - at < chunkSize ? length - at : chunkSize
+    copyTo(chunk, partOf(bytes, at, size), 0)
+    for (let written = 0; written < size; ) written += writeSync(fd, chunk, written, size - written)
+  }
+}
+
+const readAll = (fd: number): Buffer => {
+  const chunk = allocateSized(chunkSize)
+  let bytes = allocate(fstatSync(fd).size)
+  let length = 0
+  for (;;) {
+    const read = readSync(fd, chunk, 0, chunkSize, null)
+    if (read === 0) break
+    // The file has grown, or does not say its size.
+    if (length + read > lengthOf(bytes)) {
+      const larger = allocate(2 * (length + read))
+      copyTo(larger, partOf(bytes, 0, length), 0)
+      bytes = larger
+    }
+    copyTo(bytes, partOf(chunk, 0, read), length)
+    length += read
+  }
+  if (length === lengthOf(bytes)) return bytes
+  const exact = allocate(length)
+  copyTo(exact, partOf(bytes, 0, length), 0)
+  return exact
+}
+
+const bytesToWrite = (data: unknown, encoding: unknown): Uint8Array => {
+  if (typeof data === "string") return bufferFrom(data, encodingOf(encoding) ?? "utf8")
+  if (isView(data)) return bytesOf(data)
+  throw invalid(
+    'The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView',
+    "ERR_INVALID_ARG_TYPE"
+  )
+}
+
 const writing =
   (name: string, usual: string) =>
   (path: string, data: unknown, given: unknown): void => {
-    const { flag, mode, ...options } = optionsOf(given)
-    within(name, path, { flag: flag ?? usual, ...(mode === undefined ? {} : { mode }) }, (fd) =>
-      apply(writeFileSync, undefined, [fd, data, options])
-    )
+    const { flag, mode, encoding, flush } = optionsOf(given)
+    const bytes = bytesToWrite(data, encoding)
+    within(name, path, { flag: flag ?? usual, ...(mode === undefined ? {} : { mode }) }, (fd) => {
+      writeAll(fd, bytes)
+      if (flush === true) fsyncSync(fd)
+    })
   }
-
-const copyBytes = 64 * 1024
 
 const copy = (from: string, to: string, mode: unknown): void => {
   within("copyFileSync", from, { flag: "r" }, (source) => {
     const exclusive = typeof mode === "number" && (mode & COPYFILE_EXCL) !== 0
     within("copyFileSync", to, { flag: exclusive ? "wx" : "w", mode: fstatSync(source).mode }, (target) => {
-      const bytes = new Uint8Array(copyBytes)
+      const chunk = allocateSized(chunkSize)
       for (let length = 1; length > 0; ) {
-        length = readSync(source, bytes)
+        length = readSync(source, chunk, 0, chunkSize, null)
         for (let written = 0; written < length; )
-          written += writeSync(target, bytes, written, length - written)
+          written += writeSync(target, chunk, written, length - written)
       }
     })
   })
@@ -99,10 +154,10 @@ const opening = {
   appendFileSync: writing("appendFileSync", "a"),
   copyFileSync: copy,
   readFileSync: (path: string, given: unknown) => {
-    const { flag, encoding } = optionsOf(given)
-    return within("readFileSync", path, { flag: flag ?? "r" }, (fd) =>
-      apply(readFileSync, undefined, [fd, { encoding: encoding ?? null }])
-    )
+    const { flag, ...options } = optionsOf(given)
+    const encoding = encodingOf(options.encoding)
+    const bytes = within("readFileSync", path, { flag: flag ?? "r" }, readAll)
+    return encoding === undefined ? bytes : apply(toString, bytes, [encoding])
   },
   truncateSync: (path: string, length: unknown) =>
     within("truncateSync", path, { flag: "r+" }, (fd) => apply(ftruncateSync, undefined, [fd, length])),

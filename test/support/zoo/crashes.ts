@@ -83,6 +83,32 @@ export const crashes: ReadonlyArray<Rogue> = [
     })
   ),
   ...files("ts", { expect: "OK", ownHost: true, harm: "dies" }, ["crash-native-state"]),
+  ...[
+    "getRandomValues",
+    "randomInt",
+    "randomUUID",
+    "global randomUUID",
+    "randomBytes",
+    "writeFile",
+    "readFile",
+    "readFile into bytes of its own"
+  ].map(
+    (what): Rogue => ({
+      name: `crash-lying-sizes: ${what}`,
+      file: "crash-lying-sizes.ts",
+      ask: what,
+      grants: ({ plugins }) => ({
+        read: [`${plugins}/../granted/w`],
+        write: [`${plugins}/../granted/w`]
+      }),
+      // Isolation "wasm" has no files and no node:crypto.
+      levels: ["thread", "process"],
+      // A size that is a lie may be an error, the plugin's own.
+      expect: ["OK", "EXECUTION_ERROR"],
+      ownHost: true,
+      harm: "dies"
+    })
+  ),
   ...files("ts", { expect: "WORKER_CRASH", harm: "dies" }, [
     "crash-exit-natively",
     "crash-throw-endlessly",

@@ -1,0 +1,64 @@
+/**
+ * Bytes to hand to Node's own functions. Those read a view's sizes as properties and abort the whole process if native
+ * code finds others, so plugins must not be able to answer for a prototype.
+ */
+import { apply, Bytes } from "../shared/intrinsics.ts"
+
+const { defineProperties } = Object
+const { alloc, allocUnsafeSlow } = Buffer
+const { set } = Uint8Array.prototype
+
+type Getter = NonNullable<PropertyDescriptor["get"]>
+
+/** A getter of a prototype; a plugin's own property of that name does not change what it returns. */
+const getterOf = (prototype: object, name: PropertyKey): Getter =>
+  Object.getOwnPropertyDescriptor(prototype, name)?.get ?? (() => undefined)
+
+interface Getters {
+  readonly buffer: Getter
+  readonly byteOffset: Getter
+  readonly byteLength: Getter
+}
+const gettersOf = (prototype: object): Getters => ({
+  buffer: getterOf(prototype, "buffer"),
+  byteOffset: getterOf(prototype, "byteOffset"),
+  byteLength: getterOf(prototype, "byteLength")
+})
+
+const typedArrayPrototype: object = Object.getPrototypeOf(Uint8Array.prototype)
+const typeName = getterOf(typedArrayPrototype, Symbol.toStringTag)
+const ofTypedArrays = gettersOf(typedArrayPrototype)
+const ofDataViews = gettersOf(DataView.prototype)
+
+/** The name of a typed array's class; `undefined` for any other value. */
+export const typeNameOf = (value: unknown): string | undefined => apply(typeName, value, [])
+
+/** The bytes of a view, shared with it. */
+export const bytesOf = (view: ArrayBufferView): Uint8Array => {
+  const { buffer, byteOffset, byteLength } = typeNameOf(view) === undefined ? ofDataViews : ofTypedArrays
+  return new Bytes(apply(buffer, view, []), apply(byteOffset, view, []), apply(byteLength, view, []))
+}
+
+export const lengthOf = (bytes: Uint8Array): number => apply(ofTypedArrays.byteLength, bytes, [])
+
+/** Some of the bytes, shared with them. */
+export const partOf = (bytes: Uint8Array, from: number, length: number): Uint8Array =>
+  new Bytes(apply(ofTypedArrays.buffer, bytes, []), apply(ofTypedArrays.byteOffset, bytes, []) + from, length)
+
+export const copyTo = (target: Uint8Array, source: Uint8Array, at: number): void => {
+  apply(set, target, [source, at])
+}
+
+/** A cleared buffer for a plugin. Node's own `alloc`, whatever the plugin has made of it. */
+export const allocate = (size: number): Buffer => alloc(size)
+
+/**
+ * Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. What Node
+ * reads of a view are own properties.
+ */
+export const allocateSized = (size: number): Buffer =>
+  defineProperties(allocUnsafeSlow(size), {
+    BYTES_PER_ELEMENT: { value: 1 },
+    byteLength: { value: size },
+    length: { value: size }
+  })
