@@ -52,6 +52,37 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
     )
   })
 
+  live("a timer's patched conversion does not keep its plugin from loading", () =>
+    Effect.gen(function* () {
+      const output = yield* runFiles({
+        "plugin.mjs": `const timer = setTimeout(() => {})
+          Object.getPrototypeOf(timer)[Symbol.toPrimitive] = () => { throw new Error("not a number") }
+          export default { go: () => "loaded" }`
+      })
+      assert.strictEqual(output, "loaded")
+    })
+  )
+
+  live("bytes that are too long cross to the thread in no case, whatever they say of their length", () =>
+    Effect.gen(function* () {
+      const output = yield* run(
+        `const typed = Object.getPrototypeOf(Uint8Array.prototype)
+        const { get } = Object.getOwnPropertyDescriptor(typed, "length")
+        const bytes = new Uint8Array(17 * 1024 * 1024)
+        const decoder = new TextDecoder("latin1")
+        const lengths = []
+        for (let lie = 1; lie <= 8; lie++) {
+          let looks = 0
+          Object.defineProperty(typed, "length", { configurable: true, get() { return ++looks === lie ? 0 : get.call(this) } })
+          try { lengths.push(decoder.decode(bytes).length) } catch (error) { lengths.push(error.name) }
+        }
+        return lengths.filter((length) => length > 0)`,
+        { timeout: 30_000, limits: { memory: 512 } }
+      )
+      assert.deepStrictEqual(output, [])
+    })
+  )
+
   describe("memory", () => {
     const limits = { memory: 32 }
     for (const [what, text] of [

@@ -12,7 +12,7 @@ import type { ModuleLine, ModulePlace } from "../../wire/modules.ts"
 import { harmless } from "./builtins.ts"
 import { installCommonJs } from "./commonjs.ts"
 import { denied } from "./denied.ts"
-import { reexport } from "./reexport.ts"
+import { reexport } from "../shared/reexport.ts"
 
 const facadeScheme = "agentlip-builtin:"
 const facadeRegistry = Symbol.for("agentlip.builtins")

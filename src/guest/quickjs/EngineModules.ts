@@ -3,7 +3,7 @@ import { isBuiltin, SourceMap } from "node:module"
 import { readFileSync } from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { reexport } from "../node/reexport.ts"
+import { reexport } from "../shared/reexport.ts"
 import { makeModuleRequester, type ModuleText } from "../shared/PreloadedModules.ts"
 import type { ModuleLine, ProblemOrigin } from "../../wire/modules.ts"
 

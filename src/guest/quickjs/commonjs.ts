@@ -2,7 +2,8 @@
 import { makeCommonJs, moduleNotFound, type Resolved } from "../shared/commonjs.ts"
 import { quote } from "../shared/describe.ts"
 import { isObject, parse } from "../shared/intrinsics.ts"
-import { crossing, host } from "./host.ts"
+import { crossing } from "./crossing.ts"
+import { host } from "./host.ts"
 
 type Answer = Resolved | { readonly error: string; readonly syntax?: true }
 

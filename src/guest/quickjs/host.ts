@@ -90,13 +90,3 @@ const place = "agentlip.host"
 // This library's own thread defines them (hostFunctions.ts).
 export const host: Host = Reflect.get(globalThis, place)
 Reflect.deleteProperty(globalThis, place)
-
-/** The longest value that crosses, in UTF-16 units or bytes. */
-const maxLength = 16 * 1024 * 1024
-
-/** Returns a value that is about to cross. Throws if it is too long. */
-export const crossing = <Value extends { readonly length: number }>(value: Value, what: string): Value => {
-  if (value.length > maxLength)
-    throw new RangeError(`${what} is too long for isolation "wasm" (over ${maxLength})`)
-  return value
-}

@@ -5,6 +5,7 @@
  */
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten-core"
 import { type Host, urlParts } from "./host.ts"
+import { crossing } from "./crossing.ts"
 import { type EngineModules, sourceText } from "./EngineModules.ts"
 
 export interface Outside {
@@ -43,11 +44,11 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
   const buffer = (bytes: Uint8Array): QuickJSHandle =>
     context.newArrayBuffer(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 
-  const withBytes = (handle: QuickJSHandle | undefined, use: (bytes: Uint8Array) => string): string => {
-    if (handle === undefined) return ""
+  const withBytes = <A>(handle: QuickJSHandle, use: (bytes: Uint8Array) => A): A => {
     const bytes = context.getArrayBuffer(handle)
     try {
-      return use(bytes.value)
+      // Checked here too: code inside QuickJS reads the length from a prototype that a plugin can patch.
+      return use(crossing(bytes.value, "what crosses"))
     } finally {
       bytes.dispose()
     }
@@ -71,12 +72,16 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
     encode: (json) => buffer(new TextEncoder().encode(JSON.parse(text(json)))),
     decode: (bytes, label, fatal, ignoreBOM) => {
       const decoder = new TextDecoder(text(label), { fatal: flag(fatal), ignoreBOM: flag(ignoreBOM) })
-      try {
-        return context.newString(JSON.stringify(withBytes(bytes, (view) => decoder.decode(view))))
-      } catch {
-        // In fatal mode, and the bytes are invalid.
-        return context.undefined
-      }
+      return textOrNothing(
+        withBytes(bytes, (view) => {
+          try {
+            return JSON.stringify(decoder.decode(view))
+          } catch {
+            // In fatal mode, and the bytes are invalid.
+            return undefined
+          }
+        })
+      )
     },
     toBase64: (bytes) => context.newString(withBytes(bytes, (view) => Buffer.from(view).toString("base64"))),
     fromBase64: (base64) => buffer(Buffer.from(text(base64), "base64")),

@@ -1,7 +1,8 @@
 /** `URLSearchParams`. The thread around QuickJS parses and formats queries. */
 import { quote } from "../shared/describe.ts"
 import { parse, stringify } from "../shared/intrinsics.ts"
-import { crossing, host } from "./host.ts"
+import { crossing } from "./crossing.ts"
+import { host } from "./host.ts"
 
 type Pair = [name: string, value: string]
 

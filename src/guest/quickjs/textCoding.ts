@@ -2,7 +2,8 @@
 import { incompleteUtf16, incompleteUtf8 } from "../shared/incompleteText.ts"
 import { Bytes, copyOfBytes, parse, startsWith } from "../shared/intrinsics.ts"
 import { quote } from "../shared/describe.ts"
-import { crossing, host } from "./host.ts"
+import { crossing } from "./crossing.ts"
+import { host } from "./host.ts"
 
 const encode = (text: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(host.encode(quote(crossing(text, "a text to encode"))))

@@ -1,5 +1,5 @@
 /** Timers. They are all kept inside QuickJS; the thread only knows when to call again. */
-import { apply } from "../shared/intrinsics.ts"
+import { apply, isObject } from "../shared/intrinsics.ts"
 import { host, Idle } from "./host.ts"
 
 type Callback = (...args: ReadonlyArray<unknown>) => unknown
@@ -53,12 +53,19 @@ const delayOf = (delay: unknown): number => {
   return millis >= 1 && millis <= 2_147_483_647 ? millis : 1
 }
 
+/** The id of a timer, or of what converts to a number. Runs no method of a timer: plugins can replace those. */
+let idOf: (timer: unknown) => number
+
 /** An object with methods, as in Node, that converts to a number, as on the Web. */
 class Timeout {
   readonly #id: number
 
   constructor(id: number) {
     this.#id = id
+  }
+
+  static {
+    idOf = (timer) => (isObject(timer) && #id in timer ? timer.#id : +`${timer}`)
   }
 
   ref(): this {
@@ -105,8 +112,7 @@ export const setImmediate = (callback: unknown, ...args: ReadonlyArray<unknown>)
   start(callback, 0, args, false)
 
 export const clearTimeout = (timer?: unknown): void => {
-  // A number, or an object that converts to one.
-  const id = +`${timer}`
+  const id = idOf(timer)
   const found = byId[id]
   if (found === undefined) return
   found.cancelled = true

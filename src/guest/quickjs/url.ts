@@ -1,7 +1,8 @@
 /** `URL`. The thread around QuickJS parses and formats URLs. */
 import { quote } from "../shared/describe.ts"
 import { parse } from "../shared/intrinsics.ts"
-import { crossing, host, urlParts } from "./host.ts"
+import { crossing } from "./crossing.ts"
+import { host, urlParts } from "./host.ts"
 import { linkedParams, refreshParams, type URLSearchParams } from "./searchParams.ts"
 
 const what = "a URL"
