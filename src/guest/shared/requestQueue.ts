@@ -90,6 +90,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
         type === ReplyType.log ||
         type === ReplyType.net ||
         type === ReplyType.audit ||
+        type === ReplyType.waiting ||
         type === ReplyType.hello
       )
         return

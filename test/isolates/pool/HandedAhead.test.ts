@@ -2,8 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Result, Schema } from "effect"
 import { fileURLToPath } from "node:url"
-import { encodeEnd, encodeRun, joinRequests, makeTag, secretLength, tagOf } from "../../../src/wire/codec.ts"
-import { Leftover, ReplyType, RequestType } from "../../../src/wire/messages.ts"
+import {
+  encodeEnd,
+  encodeLoad,
+  encodeReply,
+  encodeRun,
+  joinRequests,
+  makeTag,
+  noTag,
+  secretLength,
+  tagOf
+} from "../../../src/wire/codec.ts"
+import { Leftover, ReplyType, RequestType, Waiting } from "../../../src/wire/messages.ts"
 import { queueRequests } from "../../../src/guest/shared/requestQueue.ts"
 import { linkifier } from "../../../src/Plugin.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
@@ -92,6 +102,31 @@ const play = (on: Bench, script: ReadonlyArray<typeof Step.Type>, from = 0): num
 }
 
 describe("A guest that is handed runs ahead", () => {
+  it("begins none of them while a load waits, and attributes a crash to the load", () => {
+    const posted: Array<string> = []
+    const handled: Array<string> = []
+    let receive: (text: string) => void = () => {}
+    const line = queueRequests(
+      {
+        post: (text) => posted.push(text),
+        listen: (handler) => {
+          receive = handler
+        },
+        modules: () => undefined
+      },
+      (turn) => turn()
+    )
+    line.listen((text) => handled.push(text))
+    const loadTag = makeTag(secret, 1)
+    const load = encodeLoad(loadTag, "{}")
+    receive(load)
+    line.post(encodeReply(ReplyType.waiting, loadTag, Waiting.module))
+    receive(runText(2))
+    assert.deepStrictEqual(handled, [load])
+    line.post(encodeReply(ReplyType.crashed, noTag, '"a reason"'))
+    assert.strictEqual(tagOf(posted.at(-1) ?? ""), loadTag)
+  })
+
   it.effect.prop(
     "begins each once, in order, one at a time, each in another turn",
     { script: steps },
