@@ -9,7 +9,11 @@ import { contains } from "../paths.ts"
 import { PrepareError, unprepared } from "../PrepareError.ts"
 import { covers, parseNetEntry, parseNetGrants } from "./net.ts"
 
-const Names = Schema.Array(Schema.String.check(Schema.isMaxLength(1_000))).check(Schema.isMaxLength(100))
+/** The most entries of each kind. */
+export const maxDeclared = 100
+const Names = Schema.Array(Schema.String.check(Schema.isMaxLength(1_000))).check(
+  Schema.isMaxLength(maxDeclared)
+)
 
 /** `capabilities`, as a guest reports it; at most 100 entries of 1,000 characters each. */
 export const DeclaredCapabilities = Schema.Struct({

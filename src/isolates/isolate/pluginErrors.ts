@@ -3,6 +3,7 @@ import { type CodePlace, LoadError, type ThrownValue, WorkerCrash } from "../../
 import { type Grants, grantKinds } from "../../Grants.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PrepareError } from "../../PrepareError.ts"
+import { maxDeclared } from "../../capabilities/declared.ts"
 import { printable, printableLine, shortened } from "../../text.ts"
 import { ownStack } from "./pluginStack.ts"
 import type { Death } from "./Transport.ts"
@@ -45,14 +46,11 @@ export const crashed = (spec: PluginSpec, { reason, exitCode }: Death): WorkerCr
     ...(exitCode === undefined ? {} : { exitCode })
   })
 
-/** Entries of each kind of grant that an error names. */
-const maxEntries = 20
-
 const printableGrants = (grants: Grants): Grants =>
   Object.fromEntries(
     grantKinds.flatMap((kind) => {
       const entries = grants[kind]
-      return entries === undefined ? [] : [[kind, entries.slice(0, maxEntries).map(pathText)]]
+      return entries === undefined ? [] : [[kind, entries.slice(0, maxDeclared).map(pathText)]]
     })
   )
 
