@@ -3,9 +3,9 @@
  * spare reads one file instead of thirty.
  *
  * Threads and processes start a CommonJS script, which saves a tenth of their boot or more: Node links no modules, and
- * built-ins are captured. An import of a built-in reads each of its members, and some of them load further modules.
- * `require` as a bundler writes it would look a function up on the module's own object at each use, and some of those
- * objects are a plugin's to change.
+ * `getBuiltinModule` does not read every member of a built-in, as an import does. The members that are used are read once,
+ * at the start. A bundler's own `require` would read them from the module at each use, and plugins can change some
+ * modules.
  */
 import { compileFunction } from "node:vm"
 import { defineConfig } from "rolldown"
@@ -17,12 +17,14 @@ const asScript = {
   name: "as-script",
   renderChunk: (code) => {
     const captured = code
-      .replace(builtinImport, (_, whole, members, name) =>
-        [whole, members?.replaceAll(" as ", ": ")]
+      .replace(builtinImport, (line, whole, members, name) => {
+        // It would be read as a member, which a built-in does not have.
+        if (/\bdefault\b/.test(members ?? "")) throw new Error(`Write this as an import of a name: ${line}`)
+        return [whole, members?.replaceAll(" as ", ": ")]
           .filter((target) => target !== undefined)
           .map((target) => `const ${target} = nodeBuiltin("${name}");`)
           .join("\n")
-      )
+      })
       .replace(/^export \{\s*\};?$/m, "")
     const script = `"use strict";\nconst { getBuiltinModule: nodeBuiltin } = process;\n${captured}`
     // Fails on what only a module may have.

@@ -40,9 +40,14 @@ const sources = (): ReadonlyArray<string> =>
 
 export default (): void => {
   const built = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const outputs = ["dist/guest/node/bootThread.js", "console/dist", "hub/dist/agentlip.js"].map((name) =>
-    path.join(root, name)
-  )
+  const outputs = [
+    "dist/guest/node/bootThread.cjs",
+    "dist/guest/node/bootProcess.cjs",
+    "dist/guest/quickjs/bootWasm.js",
+    "dist/guest/quickjs/realm.js",
+    "console/dist",
+    "hub/dist/agentlip.js"
+  ].map((name) => path.join(root, name))
   const isBuilt = outputs.every((file) => fs.existsSync(file))
   if (isBuilt && sources().every((file) => fs.statSync(file).mtimeMs < built)) return
   const start = new Date()
