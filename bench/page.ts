@@ -16,11 +16,11 @@ const contentOf = (name: string): string => {
 }
 
 /** The page with the recorded figures. */
-export const document = fs
+export const pageText = fs
   .readFileSync(page, "utf8")
   .replace(
     /(<!-- figures: (.+) -->\n)[^]*?\n(?=<!-- end of figures -->)/g,
     (_, start: string, name: string) => `${start}\n${contentOf(name)}\n\n`
   )
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) fs.writeFileSync(page, document)
+if (process.argv[1] === fileURLToPath(import.meta.url)) fs.writeFileSync(page, pageText)

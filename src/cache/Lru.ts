@@ -8,7 +8,7 @@ export const sizeOf = (text: string): number => 2 * text.length + overhead
 
 export interface LruOptions<Value> {
   readonly maxEntries?: number
-  /** In the unit of `sizeOf`. A larger value is not kept at all. */
+  /** The most that the values' sizes may add up to, in the unit of the option `sizeOf`. A larger value is not kept at all. */
   readonly maxSize?: number
   /** The size of a value, which must not change. Default: 1. */
   readonly sizeOf?: (value: Value) => number

@@ -48,7 +48,7 @@ export class Version {
   }
 }
 
-/** The most bytes of all kept versions. */
+/** The most bytes of frames that all kept versions had when they loaded; later imports are not counted. */
 const maxSize = 64 * 1024 * 1024
 
 export class KeptVersions {

@@ -21,8 +21,8 @@ const request: LoadRequest = {
 }
 
 /**
- * Call this before any plugin is loaded. It sends nothing and keeps nothing. It ends before the event loop turns,
- * because it uses only promises, and it leaves no handle that would count as the plugin's.
+ * Call this before any plugin is loaded. It sends nothing and keeps nothing. It ends before the event loop turns:
+ * it waits only for promises, and clears the timer of its load. It leaves no handle that would count as the plugin's.
  */
 export const rehearse = (): void => {
   let handle: (text: string) => void = nothing
