@@ -191,10 +191,20 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
         assert.deepStrictEqual(
           output.map(({ kind }) => kind),
           [
-            ...["1,2,3", "0,1", "-5"],
-            ...["ERR_OUT_OF_RANGE", "ERR_OUT_OF_RANGE", "ERR_OUT_OF_RANGE"],
-            ...["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_TYPE"],
-            ...["true", "true", "true", "ERR_OUT_OF_RANGE", "ERR_INVALID_ARG_TYPE"]
+            "1,2,3",
+            "0,1",
+            "-5",
+            "ERR_OUT_OF_RANGE",
+            "ERR_OUT_OF_RANGE",
+            "ERR_OUT_OF_RANGE",
+            "ERR_INVALID_ARG_TYPE",
+            "ERR_INVALID_ARG_TYPE",
+            "ERR_INVALID_ARG_TYPE",
+            "true",
+            "true",
+            "true",
+            "ERR_OUT_OF_RANGE",
+            "ERR_INVALID_ARG_TYPE"
           ]
         )
       })
@@ -208,8 +218,15 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
         assert.deepStrictEqual(
           output.map(({ kind }) => kind),
           [
-            ...["true", "200000", "123", "abcé", "0"],
-            ...["ERR_INVALID_ARG_VALUE", "ERR_INVALID_ARG_TYPE", "200000", "EISDIR"]
+            "true",
+            "200000",
+            "123",
+            "abcé",
+            "0",
+            "ERR_INVALID_ARG_VALUE",
+            "ERR_INVALID_ARG_TYPE",
+            "200000",
+            "EISDIR"
           ]
         )
       })
