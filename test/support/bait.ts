@@ -88,9 +88,9 @@ const server = http.createServer((request, response) => {
   const path = request.url?.split("?")[0] ?? ""
   const route = routes[path]
   const texts = floods[path]
-  request.socket.on("error", () => {})
   if (texts !== undefined) flood(request.socket, ...texts)
   else if (route === undefined) response.end("hello")
   else route(request, response)
 })
+server.on("connection", (socket) => socket.on("error", () => {}))
 server.listen(0, "127.0.0.1", () => parentPort?.postMessage((server.address() as AddressInfo).port))
