@@ -95,6 +95,8 @@ export class KeptVersions {
     if (good === undefined || !(await differs(version, good, look))) return false
     // A load that failed at once has recorded no files: watch the previous version's.
     const watched = version.watched.size > 0 ? version.watched : await look(good.watched.keys())
+    // No state could be had, so nothing would tell that the files have been repaired.
+    if (watched.size === 0) return false
     this.#broken.set(entry, watched)
     return true
   }

@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
 import { moduleIntegrity } from "../../src/index.ts"
 import { linkifier, type PluginSpec } from "../../src/Plugin.ts"
+import { KeptVersions, Version } from "../../src/modules/KeptVersions.ts"
 import { ResultCache } from "../../src/ResultCache.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { WorkerLayer } from "../../src/WorkerLayer.ts"
@@ -198,4 +199,26 @@ describe.concurrent("A version that does not load", () => {
       assert.strictEqual(yield* answerTo("one"), "a2")
     }).pipe(Effect.scoped, Effect.provide(layer().pipe(Layer.provide(ResultCache.layerMemory()))))
   )
+})
+
+it("no version is kept in use if the states of its files cannot be had: nothing would tell of a repair", async () => {
+  const entry = "/plugin.mjs"
+  const kept = new KeptVersions()
+  const good = new Version(undefined, true)
+  good.add("", {
+    type: "given",
+    frame: { head: "{}", body: new Uint8Array() },
+    files: [[entry, "1"]],
+    watched: [],
+    stale: [],
+    roots: [],
+    refused: false
+  })
+  kept.loaded(entry, good)
+  const unknown = async () => new Map<string, string>()
+  assert.isFalse(await kept.failed(entry, new Version(undefined, true), unknown))
+  assert.isFalse(kept.isBroken(entry))
+  const changed = async () => new Map([[entry, "2"]])
+  assert.isTrue(await kept.failed(entry, new Version(undefined, true), changed))
+  assert.isTrue(kept.isBroken(entry))
 })
