@@ -48,7 +48,7 @@ export interface MessageSnapshot {
 export interface StalenessOptions {
   /** Default `"messages"`. */
   readonly table?: string
-  /** Default `"id"`. */
+  /** A column of texts or integers. Other values, such as bytes, are a defect. Default `"id"`. */
   readonly id?: string
   /** A text column. Any other value in it is `ContentNotText`. Default `"content_raw"`. */
   readonly content?: string

@@ -121,13 +121,19 @@ export const checkEngine = (
   )
 }
 
-/** What an operator should know about a version of Node that holds plugins despite known holes; `undefined` if nothing. */
-export const engineWarning = (version: string): PrepareError | undefined => {
+/** What an operator should know, and what to do. */
+export interface EngineWarning {
+  readonly reason: string
+  readonly remedy: string
+}
+
+/** The warning about a version of Node that holds plugins despite known holes; `undefined` if it has none. */
+export const engineWarning = (version: string): EngineWarning | undefined => {
   const open = holesOf(version)
   if (open.length === 0) return undefined
   const known = open.map(({ what, heldBy }) => `${what} (${heldBy ?? "refused"})`).join(", ")
-  return unprepared(
-    `Node ${version} has known holes that this library closes by itself: ${known}`,
-    `install ${toInstall(sound)}`
-  )
+  return {
+    reason: `Node ${version} has known holes that this library closes by itself: ${known}`,
+    remedy: `install ${toInstall(sound)}`
+  }
 }

@@ -65,7 +65,7 @@ const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
   if (known === undefined) return
   yield* format === "text"
     ? Console.log(`Note: Node ${node} has known holes that Agentlip closes itself; see agentlip doctor.`)
-    : Effect.logWarning(known.message)
+    : Effect.logWarning(`${known.reason}; ${known.remedy}`)
 })
 
 const configSource = (workspace: string, file: string | undefined): string =>

@@ -22,7 +22,7 @@ const node = (version: string): Check => {
     return problem(reason, remedy)
   }
   const known = engineWarning(version)
-  return known === undefined ? ok(`Node ${version}`) : warning(known.reason, known.remedy ?? "")
+  return known === undefined ? ok(`Node ${version}`) : warning(known.reason, known.remedy)
 }
 
 const below = " ".repeat(11)
