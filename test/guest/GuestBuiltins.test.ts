@@ -97,7 +97,13 @@ export default {
       randomUUID() !== crypto.randomUUID(),
       Buffer.isBuffer(long) && long.length === 10_001 && long.subarray(9_900).some((byte) => byte > 0),
       codeOf(() => randomBytes(-1)),
-      codeOf(() => randomBytes("1"))
+      codeOf(() => randomBytes("1")),
+      (() => {
+        const [from, to] = [Buffer.from("abcdef"), Buffer.alloc(6, "-")]
+        const copied = from.copy(to, 1, 2, 5)
+        const written = [to.write("é", 0), to.write("ff", 5, "hex"), to.latin1Write("z", 4), to.write("long", 3, 1, "ascii")]
+        return [copied, ...written, to.toString("latin1"), codeOf(() => from.copy({})), codeOf(() => to.write({}))].join()
+      })()
     ]
     return values.map((value) => ({ kind: String(value), span: { start: 0, end: 1 }, data: {} }))
   }
@@ -204,7 +210,8 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
             "true",
             "true",
             "ERR_OUT_OF_RANGE",
-            "ERR_INVALID_ARG_TYPE"
+            "ERR_INVALID_ARG_TYPE",
+            "3,2,1,1,1,\u00c3\u00a9dlz\u00ff,ERR_INVALID_ARG_TYPE,ERR_INVALID_ARG_TYPE"
           ]
         )
       })

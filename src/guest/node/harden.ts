@@ -7,6 +7,7 @@ import realProcess from "node:process"
 import type { Writable } from "node:stream"
 import { names } from "../shared/names.ts"
 import type { GuestConsole } from "./console.ts"
+import { replaceBufferMethods } from "./bufferMethods.ts"
 import { denied } from "./denied.ts"
 import { globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
@@ -112,6 +113,7 @@ export const harden = (
   sealMessagePorts()
   clearBuffers()
   replaceStringDecoder()
+  replaceBufferMethods()
   removeTransfers()
 
   for (const key of Reflect.ownKeys(globalThis)) {

@@ -52,13 +52,19 @@ export const copyTo = (target: Uint8Array, source: Uint8Array, at: number): void
 /** A cleared buffer for a plugin. Node's own `alloc`, whatever the plugin has made of it. */
 export const allocate = (size: number): Buffer => alloc(size)
 
-/**
- * Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. What Node
- * reads of a view are own properties.
- */
-export const allocateSized = (size: number): Buffer =>
-  defineProperties(allocUnsafeSlow(size), {
+/** Makes what Node reads of a view its own properties. */
+const sized = <View extends Uint8Array>(view: View, size: number): View =>
+  defineProperties(view, {
     BYTES_PER_ELEMENT: { value: 1 },
     byteLength: { value: size },
     length: { value: size }
   })
+
+/** Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. */
+export const allocateSized = (size: number): Buffer => sized(allocUnsafeSlow(size), size)
+
+/** The bytes of a view, shared with it, in a view of their own that states its true size. */
+export const sizedView = (view: ArrayBufferView): Uint8Array => {
+  const bytes = bytesOf(view)
+  return sized(bytes, lengthOf(bytes))
+}

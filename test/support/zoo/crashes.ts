@@ -109,6 +109,17 @@ export const crashes: ReadonlyArray<Rogue> = [
       harm: "dies"
     })
   ),
+  ...["copy", "copy into bytes that are taken away", "write", "write into bytes that are taken away"].map(
+    (what): Rogue => ({
+      name: `crash-lying-sizes: ${what}`,
+      file: "crash-lying-sizes.ts",
+      ask: what,
+      levels: ["thread", "process"],
+      expect: ["OK", "EXECUTION_ERROR"],
+      ownHost: true,
+      harm: { none: "Node 26 looks at the true sizes; Node 24 dies of them" }
+    })
+  ),
   ...files("ts", { expect: "WORKER_CRASH", harm: "dies" }, [
     "crash-exit-natively",
     "crash-throw-endlessly",
