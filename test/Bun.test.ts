@@ -28,7 +28,7 @@ describe.skipIf(version === undefined)(`Bun (${where})`, () => {
   it("is refused, and told what to do", async () => {
     assert.deepStrictEqual(await run("untrusted", "words"), {
       code: "UnsupportedRuntime",
-      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; run the hub on Node 24.18.1 or 26.5.1, or newer, use isolation "process", or set \`trusted: true\` if you wrote all plugins yourself.`
+      message: `No plugin can run here (Bun ${version}): isolation "thread" confines nothing on Bun ${version}; run the hub on Node 24.20.0 or 26.5.1, or newer, use isolation "process", or set \`trusted: true\` if you wrote all plugins yourself.`
     })
   })
 

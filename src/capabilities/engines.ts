@@ -24,6 +24,11 @@ export const holes: ReadonlyArray<Hole> = [
     fixedIn: ["24.18.1", "26.5.1"]
   },
   {
+    // `permission.drop` takes that away.
+    what: "a thread can read the host's working directory without a grant",
+    fixedIn: ["24.20.0", "26.5.1"]
+  },
+  {
     what: "relative links lead out of a granted folder",
     fixedIn: ["24.13.0", "25.3.0"],
     heldBy: "a plugin has no function that makes a link"
@@ -101,7 +106,7 @@ export const range = floors
   .map((floor, at) => (at === floors.length - 1 ? `>=${floor}` : `>=${floor} <${lineOf(floor) + 1}`))
   .join(" || ")
 
-/** `Node 24.18.1 or 26.5.1, or newer` */
+/** `Node 24.20.0 or 26.5.1, or newer` */
 export const toInstall = (versions: ReadonlyArray<string> = floors): string =>
   `Node ${versions.join(" or ")}, or newer`
 
