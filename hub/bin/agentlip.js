@@ -12,7 +12,7 @@ const compare = (one, other) => {
   return a[0] - b[0] || a[1] - (b[1] || 0) || a[2] - (b[2] || 0)
 }
 
-/** Whether this Node is in a range such as ">=24.18.1 <25 || >=26.5.1". */
+/** Whether this Node is in a range such as ">=24.20.0 <25 || >=26.5.1". */
 const isIn = (range) =>
   range.split("||").some((part) =>
     part
