@@ -1,6 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Result, type Scope, Stream } from "effect"
+import {
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  References,
+  Result,
+  type Scope,
+  Stream
+} from "effect"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -165,25 +178,51 @@ describe("Sqlite", () => {
     })
   )
 
-  it.live("a thread that finds no file creates none; the log says so once, and the writer goes on", () =>
-    Effect.gen(function* () {
-      const filename = yield* tempFile
-      const lines: Array<string> = []
-      const logger = Logger.make(({ message }) => void lines.push(String(message)))
-      const sql = yield* client({ filename }).pipe(Effect.provide(Logger.layer([logger])))
-      yield* sql`CREATE TABLE t (n INTEGER)`
-      const insert = sql.withTransaction(sql`INSERT INTO t VALUES (1)`)
-      const log = fs.statSync(`${filename}-wal`).ino
-      fs.renameSync(filename, `${filename}.moved`)
-      for (let count = 0; count < 64; count++) yield* insert
-      while (lines.length === 0) yield* Effect.sleep("10 millis")
-      for (let count = 0; count < 128; count++) yield* insert
-      assert.lengthOf(lines, 1)
-      assert.match(lines[0] ?? "", /^the thread that makes SQLite's checkpoints has failed: .*unable to open/)
-      assert.isFalse(fs.existsSync(filename))
-      assert.strictEqual(fs.statSync(`${filename}-wal`).ino, log)
-      assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 192 }])
-    })
+  it.effect(
+    "a thread that finds no file creates none and starts again after a rest; the log says both once, and the writer goes on",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* tempFile
+        const lines: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))
+        const sql = yield* client({ filename }).pipe(
+          Effect.provide(Logger.layer([logger])),
+          Effect.provideService(References.MinimumLogLevel, "Debug")
+        )
+        const logged = (count: number) =>
+          TestClock.withLive(
+            Effect.gen(function* () {
+              while (lines.length < count) yield* Effect.sleep("10 millis")
+            })
+          )
+        yield* sql`CREATE TABLE t (text TEXT)`
+        const insert = (times: number) =>
+          sql
+            .withTransaction(sql`INSERT INTO t VALUES (${"x".repeat(64 * 1024)})`)
+            .pipe(TestClock.withLive, Effect.replicateEffect(times, { discard: true }))
+        const log = fs.statSync(`${filename}-wal`).ino
+        fs.renameSync(filename, `${filename}.moved`)
+        yield* insert(64)
+        yield* logged(1)
+        // No second thread yet: its failure would be the next line.
+        yield* insert(128)
+        yield* TestClock.adjust("1 minute")
+        yield* insert(64)
+        yield* logged(2)
+        assert.isFalse(fs.existsSync(filename))
+        assert.strictEqual(fs.statSync(`${filename}-wal`).ino, log)
+
+        fs.renameSync(`${filename}.moved`, filename)
+        yield* TestClock.adjust("1 minute")
+        yield* insert(64)
+        yield* logged(3)
+        const about = (level: string) => new RegExp(`^${level} the thread .* has failed: .*unable to open`)
+        assert.lengthOf(lines, 3)
+        assert.match(lines[0] ?? "", about("Warn"))
+        assert.match(lines[1] ?? "", about("Debug"))
+        assert.strictEqual(lines[2], "Info the thread that makes SQLite's checkpoints works again")
+        assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 320 }])
+      })
   )
 
   it.live("fails typed when the file cannot be opened", () =>

@@ -7,18 +7,25 @@
  * - A checkpoint of the thread never blocks a writer. SQLite reuses the log when all of it has been moved. If the
  *   writer is too busy for that, or the thread has failed, the writer makes a checkpoint itself: see
  *   `wal_autocheckpoint` in Sqlite.ts.
- * - The thread starts with the first message, so a hub that writes little has none. If it fails, the log says so once,
- *   and it is not started again.
+ * - The thread starts with the first message, so a hub that writes little has none. If it fails, for example because the
+ *   disk is full, it is started again later. The log says once that it has failed, and once that it works again.
  */
-import { Deferred, Effect } from "effect"
+import { Effect, FiberSet } from "effect"
 import { Worker } from "node:worker_threads"
+import { Outage } from "./Outage.ts"
 
 /** Transactions between two messages to the thread. */
 const transactions = 64
 
 const file = new URL(`./checkpointThread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
 
-const start = (filename: string, failed: (cause: unknown) => void): Worker => {
+/** A thread that has failed is not started again for this long: a start costs more than it brings while it must fail. */
+const rest = "1 minute"
+
+const start = (
+  filename: string,
+  on: { readonly moved: () => void; readonly failed: (cause: unknown) => void }
+): Worker => {
   const thread = new Worker(file, {
     name: "agentlip-checkpoints",
     execArgv: ["--no-warnings"],
@@ -26,27 +33,35 @@ const start = (filename: string, failed: (cause: unknown) => void): Worker => {
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 }
   })
   thread.unref()
-  thread.on("error", failed)
+  thread.on("message", on.moved)
+  thread.on("error", on.failed)
   return thread
 }
 
 /** Returns a function to call after each commit. The thread ends with the scope. */
 export const make = Effect.fnUntraced(function* (filename: string) {
-  const failure = yield* Deferred.make<unknown>()
-  yield* Deferred.await(failure).pipe(
-    Effect.flatMap((cause) =>
-      Effect.logWarning(
-        "the thread that makes SQLite's checkpoints has failed: until the next start, the hub makes them itself, and requests wait meanwhile",
-        cause
-      )
-    ),
-    Effect.forkScoped
-  )
+  const run = yield* FiberSet.makeRuntime()
+  const outage = new Outage({
+    begun:
+      "the thread that makes SQLite's checkpoints has failed: until it is started again, a minute later at the earliest, the hub makes them itself, and requests wait meanwhile",
+    ended: "the thread that makes SQLite's checkpoints works again"
+  })
   let thread: Worker | undefined
+  const moved = (): void => void run(outage.over)
+  const failed = (cause: unknown): void => {
+    run(
+      Effect.gen(function* () {
+        yield* outage.log(cause)
+        yield* Effect.sleep(rest)
+        thread = undefined
+      })
+    )
+  }
   let count = 0
   const committed = (): void => {
     if (++count % transactions !== 0) return
-    thread ??= start(filename, (cause) => Deferred.doneUnsafe(failure, Effect.succeed(cause)))
+    thread ??= start(filename, { moved, failed })
+    // One that has failed ignores messages.
     thread.postMessage("committed")
   }
   yield* Effect.addFinalizer(() => Effect.promise(async () => thread?.terminate()))

@@ -1,6 +1,6 @@
 /**
  * A thread that moves pages from the log of a SQLite file into the file. Checkpoints.ts starts it, and sends a message
- * when there may be enough pages.
+ * when there may be enough pages. The thread sends one back when it has moved them, and ends if it cannot.
  */
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
@@ -16,16 +16,27 @@ const enough = 1_000
 const url = pathToFileURL(String(workerData))
 // If the file is gone, fail: SQLite would create an empty one and delete the log beside it.
 url.search = "?mode=rw"
-const db = new DatabaseSync(url, { timeout: 0 })
-db.exec("PRAGMA synchronous = NORMAL")
-// SQLite before 3.51 does not know NOOP and makes a checkpoint at once, which is only more often than needed.
-const progress = db.prepare("PRAGMA wal_checkpoint(NOOP)")
-const checkpoint = db.prepare("PRAGMA wal_checkpoint(PASSIVE)")
+const db = new DatabaseSync(url, { open: false, timeout: 0 })
+
+const prepare = () => {
+  if (!db.isOpen) db.open()
+  db.exec("PRAGMA synchronous = NORMAL")
+  return {
+    // SQLite before 3.51 does not know NOOP and makes a checkpoint at once, which is only more often than needed.
+    progress: db.prepare("PRAGMA wal_checkpoint(NOOP)"),
+    checkpoint: db.prepare("PRAGMA wal_checkpoint(PASSIVE)")
+  }
+}
+
+let prepared: ReturnType<typeof prepare> | undefined
 
 parentPort?.on("message", () => {
   try {
-    const { log, checkpointed } = progress.get() ?? {}
-    if (Number(log) - Number(checkpointed) >= enough) checkpoint.get()
+    prepared ??= prepare()
+    const { log, checkpointed } = prepared.progress.get() ?? {}
+    if (Number(log) - Number(checkpointed) < enough) return
+    prepared.checkpoint.get()
+    parentPort?.postMessage("moved")
   } catch (cause) {
     // Another connection has the file to itself. There will be a next message.
     if (!isLocked(cause)) throw cause
