@@ -30,11 +30,12 @@ export class ShownPlugins extends Context.Service<
         ended: "the last errors of plugins are shown again"
       })
       const lastErrors = (plugin: string) =>
-        recent.errorsOf(plugin, undeleted).pipe(
-          Effect.timeout(patience),
-          Effect.tap(outage.over),
-          Effect.catch((error) => Effect.as(outage.log(error), []))
-        )
+        recent
+          .errorsOf(plugin, (messageIds) => Effect.tap(undeleted(messageIds), outage.over))
+          .pipe(
+            Effect.timeout(patience),
+            Effect.catch((error) => Effect.as(outage.log(error), []))
+          )
       return ShownPlugins.of({
         details: (name) =>
           plugins.specOf(name).pipe(
