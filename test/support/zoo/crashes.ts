@@ -109,6 +109,24 @@ export const crashes: ReadonlyArray<Rogue> = [
       harm: "dies"
     })
   ),
+  ...[
+    "slices of bytes that vanish",
+    "writes into bytes that vanish",
+    "fill of bytes that vanish",
+    "fill up to a length that vanishes",
+    "toString of bytes that vanish",
+    "alloc of bytes that vanish"
+  ].map(
+    (what): Rogue => ({
+      name: `crash-lying-sizes: ${what}`,
+      file: "crash-lying-sizes.ts",
+      ask: what,
+      levels: ["thread", "process"],
+      expect: ["OK", "EXECUTION_ERROR"],
+      ownHost: true,
+      harm: "dies"
+    })
+  ),
   ...["copy", "copy into bytes that are taken away", "write", "write into bytes that are taken away"].map(
     (what): Rogue => ({
       name: `crash-lying-sizes: ${what}`,
