@@ -1,6 +1,7 @@
 /** A plugin that patches built-in modules does not change the guest's own code. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -103,6 +104,24 @@ export default {
         const copied = from.copy(to, 1, 2, 5)
         const written = [to.write("é", 0), to.write("ff", 5, "hex"), to.latin1Write("z", 4), to.write("long", 3, 1, "ascii")]
         return [copied, ...written, to.toString("latin1"), codeOf(() => from.copy({})), codeOf(() => to.write({}))].join()
+      })(),
+      ...[["randomInt", 9, () => {}], ["randomInt", 1, 9, () => {}], ["randomBytes", 1, () => {}]].map(
+        ([name, ...args]) => codeOf(() => ({ randomBytes, randomInt })[name](...args))
+      ),
+      (() => {
+        const bytes = Buffer.alloc(4, "ab")
+        const plain = new Uint8Array([104, 105])
+        const { alloc, prototype } = Buffer
+        return [
+          bytes.toString(), String(bytes), bytes.toString("utf8"), bytes.toString("hex", 1, 3), bytes.toString("base64"),
+          bytes.toString(undefined, 2), bytes.toLocaleString(), prototype.toString.call(plain),
+          prototype.toString.call(plain, "hex"), prototype.utf8Slice.call(plain), bytes.hexSlice(1, 3), bytes.latin1Slice(),
+          bytes.fill(0) === bytes, bytes.fill("z", 1, 3).toString("hex"), bytes.fill("cd", "hex").hexSlice(),
+          bytes.fill(new Uint8Array([1, 2]), 1).hexSlice(), bytes.hexWrite("ff00", 2), bytes.hexSlice(),
+          alloc(3, 7).hexSlice(), alloc(3, "YQ==", "base64").toString(), alloc(2, new Uint8Array([5])).hexSlice(),
+          codeOf(() => alloc(1, "")?.hexSlice()), codeOf(() => alloc(1, new Uint8Array(0))), codeOf(() => bytes.fill({})),
+          codeOf(() => bytes.hexSlice({})), codeOf(() => bytes.toString("nonsense")), alloc.name, prototype.toString.name
+        ].join()
       })()
     ]
     return values.map((value) => ({ kind: String(value), span: { start: 0, end: 1 }, data: {} }))
@@ -116,6 +135,7 @@ fs.mkdirSync(filesFolder)
 // Processes run as another user.
 fs.chmodSync(folder, 0o755)
 fs.chmodSync(filesFolder, 0o777)
+execFileSync("mkfifo", ["-m", "666", path.join(filesFolder, "pipe")])
 fs.writeFileSync(
   filesPath,
   `import fs from "node:fs"
@@ -147,7 +167,25 @@ export default {
       codeOf(() => fs.readFileSync(at("long"), "nonsense")),
       codeOf(() => fs.writeFileSync(at("long"), {})),
       fs.readFileSync(at("long")).length,
-      codeOf(() => fs.readFileSync(at("")))
+      codeOf(() => fs.readFileSync(at(""))),
+      (() => {
+        fs.writeFileSync(at("plain"), "é", { encoding: "" })
+        return [fs.readFileSync(at("plain"), ""), fs.readFileSync(at("plain"), { encoding: "" })].map((read) => read.toString("hex")).join()
+      })(),
+      (() => {
+        Object.getPrototypeOf(fs.statSync(at("pipe"))).isFile = () => true
+        return codeOf(() => fs.readFileSync(at("pipe")).length)
+      })(),
+      (() => {
+        Object.prototype.get = () => 1
+        try {
+          fs.writeFileSync(at("plain"), "abc")
+          return fs.readFileSync(at("plain")).latin1Slice() + Buffer.from("abcd").fill("x")
+        } finally {
+          delete Object.prototype.get
+          fs.rmSync(at("plain"))
+        }
+      })()
     ]
     for (const name of ["long", "copy", "view", "hex", "empty"]) fs.rmSync(at(name))
     return values.map((value) => ({ kind: String(value), span: { start: 0, end: 1 }, data: {} }))
@@ -211,7 +249,11 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
             "true",
             "ERR_OUT_OF_RANGE",
             "ERR_INVALID_ARG_TYPE",
-            "3,2,1,1,1,\u00c3\u00a9dlz\u00ff,ERR_INVALID_ARG_TYPE,ERR_INVALID_ARG_TYPE"
+            "3,2,1,1,1,\u00c3\u00a9dlz\u00ff,ERR_INVALID_ARG_TYPE,ERR_INVALID_ARG_TYPE",
+            "ERR_INVALID_ARG_TYPE",
+            "ERR_INVALID_ARG_TYPE",
+            "ERR_INVALID_ARG_TYPE",
+            "abab,abab,abab,6261,YWJhYg==,ab,abab,hi,6869,hi,6261,abab,true,007a7a00,cdcdcdcd,cd010201,2,cd01ff00,070707,aaa,0505,00,ERR_INVALID_ARG_VALUE,ERR_INVALID_ARG_TYPE,ERR_INVALID_ARG_TYPE,ERR_UNKNOWN_ENCODING,alloc,toString"
           ]
         )
       })
@@ -233,7 +275,10 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
             "ERR_INVALID_ARG_VALUE",
             "ERR_INVALID_ARG_TYPE",
             "200000",
-            "EISDIR"
+            "EISDIR",
+            "c3a9,c3a9",
+            "ERR_ACCESS_DENIED",
+            "abcxxxx"
           ]
         )
       })

@@ -42,7 +42,15 @@ export const getRandomValues = (array: ArrayBufferView): ArrayBufferView => {
   return array
 }
 
-export const randomBytes = (size: number): Buffer => {
+const refuseCallback = (name: string, value: unknown): void => {
+  if (typeof value !== "function") return
+  throw Object.assign(new TypeError(`${name} takes no callback here; use the value that it returns`), {
+    code: "ERR_INVALID_ARG_TYPE"
+  })
+}
+
+export const randomBytes = (size: number, callback?: unknown): Buffer => {
+  refuseCallback("randomBytes", callback)
   const bytes = allocate(size)
   fill(bytes)
   return bytes
@@ -68,7 +76,9 @@ const intBytes = 6
 const intRange = 2 ** (8 * intBytes)
 
 /** A random integer of at least `min`, by default 0, and less than `max`: `randomInt(max)` or `randomInt(min, max)`. */
-export const randomInt = (first: number, second?: number): number => {
+export const randomInt = (first: number, second?: number, callback?: unknown): number => {
+  refuseCallback("randomInt", second)
+  refuseCallback("randomInt", callback)
   const min = second === undefined ? 0 : first
   const max = second === undefined ? first : second
   if (!isSafeInteger(min)) throw invalidBound("min")

@@ -15,8 +15,8 @@ const { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writ
 const { isView } = ArrayBuffer
 const { from: bufferFrom, isEncoding } = Buffer
 const { toString } = Buffer.prototype
-const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, COPYFILE_EXCL } =
-  fs.constants
+const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants
+const { COPYFILE_EXCL, S_IFDIR, S_IFMT, S_IFREG } = fs.constants
 
 /** Node's names for flags. */
 const flags: { readonly [name: string]: number } = Object.assign(Object.create(null), {
@@ -57,8 +57,9 @@ interface Options {
 const within = <A>(name: string, path: string, { flag, mode }: Options, use: (fd: number) => A): A => {
   const fd = openSync(path, flagsOf(flag) | O_NONBLOCK, mode ?? 0o666)
   try {
-    const stats = fstatSync(fd)
-    if (!stats.isFile() && !stats.isDirectory()) {
+    // Not `isFile()`: a plugin can patch the methods.
+    const type = fstatSync(fd).mode & S_IFMT
+    if (type !== S_IFREG && type !== S_IFDIR) {
       throw denied(`fs.${name} on ${path}`, "It is a pipe, a socket or a device; give a regular file.")
     }
     return use(fd)
@@ -75,7 +76,8 @@ const optionsOf = (given: unknown): Options => {
 
 /** The encoding of text; `undefined` for bytes. */
 const encodingOf = (encoding: unknown): BufferEncoding | undefined => {
-  if (encoding === undefined || encoding === null || encoding === "buffer") return undefined
+  if (encoding === undefined || encoding === null || encoding === "" || encoding === "buffer")
+    return undefined
   if (typeof encoding === "string" && isEncoding(encoding)) return encoding
   throw invalid(`The argument 'encoding' is invalid. Received ${String(encoding)}`, "ERR_INVALID_ARG_VALUE")
 }

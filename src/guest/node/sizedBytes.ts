@@ -52,12 +52,18 @@ export const copyTo = (target: Uint8Array, source: Uint8Array, at: number): void
 /** A cleared buffer for a plugin. Node's own `alloc`, whatever the plugin has made of it. */
 export const allocate = (size: number): Buffer => alloc(size)
 
+/** A descriptor without a prototype: a plugin could have put a `get` on the usual one. */
+const constant = (value: number): PropertyDescriptor & { readonly __proto__: null } => ({
+  __proto__: null,
+  value
+})
+
 /** Makes what Node reads of a view its own properties. */
 const sized = <View extends Uint8Array>(view: View, size: number): View =>
   defineProperties(view, {
-    BYTES_PER_ELEMENT: { value: 1 },
-    byteLength: { value: size },
-    length: { value: size }
+    BYTES_PER_ELEMENT: constant(1),
+    byteLength: constant(size),
+    length: constant(size)
   })
 
 /** Allocates bytes that plugins cannot reach. They are not from the pool, which the plugin's buffers share. */
