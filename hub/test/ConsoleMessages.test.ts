@@ -207,6 +207,51 @@ describe.skipIf(browserPath === undefined)(
         })
     )
 
+    it.live("shows the attachments that it has read, even if they are asked for again in vain", () =>
+      Effect.gen(function* () {
+        const hub = yield* consoleHub()
+        const { channel, topic } = yield* makeTopic(hub)
+        const { body } = yield* hub.post("/api/v1/topics", { channel_id: channel, title: "other" })
+        const moved = yield* post(hub, body.topic.id, "from elsewhere")
+        yield* hub.post(`/api/v1/topics/${topic}/attachments`, { kind: "a note", value_json: { by: "hand" } })
+        const { page } = yield* signedIn(hub)
+        const gate = Promise.withResolvers<void>()
+        const asked = Promise.withResolvers<void>()
+        let isFirst = true
+        yield* from(async () => {
+          await page.route("**/api/v1/topics/*/attachments*", async (route) => {
+            if (!isFirst) return route.abort()
+            isFirst = false
+            asked.resolve()
+            await gate.promise
+            await route.continue()
+          })
+          await page.goto(hub.url + topicPath(topic))
+          await asked.promise
+        })
+        // The page follows the topic once it shows this.
+        yield* post(hub, topic, "posted meanwhile")
+        yield* from(async () => {
+          await page.getByText("posted meanwhile").waitFor()
+          const refused = page.waitForEvent("requestfailed", (request) =>
+            request.url().includes("/attachments")
+          )
+          const move = await Effect.runPromise(
+            hub.patch(`/api/v1/messages/${moved}`, {
+              op: "move_topic",
+              to_topic_id: topic,
+              mode: "one"
+            })
+          )
+          assert.strictEqual(move.status, 200, JSON.stringify(move.body))
+          await refused
+          gate.resolve()
+          const facts = page.getByRole("complementary", { name: "Attachments of this topic" }).locator("li")
+          await facts.filter({ hasText: "a note" }).waitFor()
+        })
+      })
+    )
+
     it.live("marks topics with something new until they are read, also in the next visit", () =>
       Effect.gen(function* () {
         const hub = yield* consoleHub()

@@ -40,24 +40,29 @@ export class TopicAttachments {
   /** Newest first. */
   readonly all = signal<ReadonlyArray<FoundAttachment>>([])
   #loads = 0
+  /** The last load that was answered: an older answer does not replace a newer one. */
+  #shown = 0
+  /** How many loads had begun when an event brought an attachment. */
+  readonly #arrivals = new Map<string, number>()
 
   async load(topic: string): Promise<void> {
     const load = ++this.#loads
-    const isLatest = (): boolean => load === this.#loads
-    const before = idsOf(this.all.peek())
     try {
       const { attachments } = await hub.attachments({ params: { id: topic }, query: { limit: most } })
-      if (!isLatest()) return
+      if (load < this.#shown) return
+      this.#shown = load
       const known = new Map(this.all.peek().map((one) => [one.id, one]))
       const read = idsOf(attachments)
-      const arrived = [...known.values()].filter(({ id }) => !before.has(id) && !read.has(id))
+      const arrived = [...known.values()].filter(
+        ({ id }) => (this.#arrivals.get(id) ?? 0) >= load && !read.has(id)
+      )
       this.all.value = [
         ...arrived,
         ...attachments.map((one) => ({ finder: known.get(one.id)?.finder, ...one }))
       ]
       const sources = new Set(attachments.flatMap(({ source_message_id }) => source_message_id ?? []))
       const finders = await findersIn([...sources])
-      if (!isLatest()) return
+      if (load !== this.#shown) return
       this.all.value = this.all.peek().map((one) => ({ ...one, finder: finders.get(one.id) ?? one.finder }))
     } catch {
       // The thread's own problem says more.
@@ -74,6 +79,7 @@ export class TopicAttachments {
     readonly plugin_name?: string
     readonly plugin_version?: string | null
   }): void {
+    this.#arrivals.set(attachment.id, this.#loads)
     const others = this.all.peek().filter(({ id }) => id !== attachment.id)
     const finder = plugin_name === undefined ? undefined : { plugin_name, plugin_version }
     this.all.value = [{ ...attachment, finder }, ...others]
