@@ -63,6 +63,24 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
     })
   )
 
+  live("a timer that runs looks up no iterator that its plugin has patched", () =>
+    Effect.gen(function* () {
+      const output = yield* run(
+        `let patched = 0
+        const { [Symbol.iterator]: iterate } = Array.prototype
+        Array.prototype[Symbol.iterator] = function () {
+          patched++
+          return iterate.call(this)
+        }
+        return new Promise((resolve) => setTimeout((a, b) => {
+          Array.prototype[Symbol.iterator] = iterate
+          resolve([patched, a, b])
+        }, 1, "a", "b"))`
+      )
+      assert.deepStrictEqual(output, [0, "a", "b"])
+    })
+  )
+
   live("bytes that are too long cross to the thread in no case, whatever they say of their length", () =>
     Effect.gen(function* () {
       const output = yield* run(
