@@ -209,7 +209,7 @@ for (const level of levels.filter(({ isolation }) => isolation !== "wasm")) {
         })
       )
     }
-    it.effect("getRandomValues fills what it is given, and nothing else", () =>
+    it.effect("getRandomValues writes only into its argument", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const spec = specOn(level, { name: "random", kind: linkifier, modulePath: randomPath })

@@ -31,7 +31,7 @@ export const removeForgottenWords = (rest: Effect.Effect<void>) =>
 
     const hasForgotten = Effect.fnUntraced(function* (index: string) {
       const vocabulary = `temp.${index}_vocabulary`
-      /** The first byte of an entry tells of which index it is; the start of a word follows. */
+      /** An entry is one byte, the number of its index, and then the start of a word. */
       const next = (last: Entry | undefined) =>
         Effect.andThen(
           sql.unsafe(`CREATE VIRTUAL TABLE IF NOT EXISTS ${vocabulary} USING fts5vocab(main, ${index}, row)`),

@@ -1,7 +1,9 @@
 /**
- * Replaces the methods of Buffer whose native code trusts what it is given: on Node 24 a view that lies about its size
- * reads and writes memory that is not its own; on every Node an argument that is converted after the native code has
- * found the bytes can take them away.
+ * Replaces the methods of Buffer that plugins can abuse to read or write memory outside of a view:
+ *
+ * - The native code of Node 24 trusts the size that a view states, and a plugin can change that.
+ * - Native code converts some arguments after it has looked up the bytes. The conversion can run a plugin's code, which
+ *   can detach or shrink them.
  */
 import { apply, isObject } from "../shared/intrinsics.ts"
 import { names } from "../shared/names.ts"

@@ -1,4 +1,4 @@
-/** All isolates of a level, with a factory that only counts what it is asked to boot. */
+/** The isolates of a level. Their factory boots nothing: it counts the requests. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { IsolateFactory } from "../../../src/isolates/levels/IsolateFactory.ts"
