@@ -14,11 +14,15 @@ import {
 } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { promisify } from "node:util"
 import * as Sqlite from "../src/database/Sqlite.ts"
+
+const execute = promisify(execFile)
 
 const tempFile = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "hub-sqlite-"))),
@@ -216,13 +220,56 @@ describe("Sqlite", () => {
         yield* TestClock.adjust("1 minute")
         yield* insert(64)
         yield* logged(3)
-        const about = (level: string) => new RegExp(`^${level} the thread .* has failed: .*unable to open`)
+        const about = (level: string) => new RegExp(`^${level} the thread .* has failed: .*moved or replaced`)
         assert.lengthOf(lines, 3)
         assert.match(lines[0] ?? "", about("Warn"))
         assert.match(lines[1] ?? "", about("Debug"))
         assert.strictEqual(lines[2], "Info the thread that makes SQLite's checkpoints works again")
         assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 320 }])
       })
+  )
+
+  it.live("a thread that finds another file in the place does not open it, and says what to do", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const sql = yield* client({ filename }).pipe(Effect.provide(Logger.layer([logger])))
+      yield* sql`CREATE TABLE t (text TEXT)`
+      const insert = sql.withTransaction(sql`INSERT INTO t VALUES (${"x".repeat(64 * 1024)})`)
+      fs.renameSync(filename, `${filename}.moved`)
+      const other = new DatabaseSync(`${filename}.other`)
+      other.exec("CREATE TABLE other (n INTEGER); PRAGMA journal_mode = WAL; INSERT INTO other VALUES (1)")
+      other.close()
+      fs.renameSync(`${filename}.other`, filename)
+      const before = fs.readFileSync(filename)
+      for (let count = 0; count < 64; count++) yield* insert
+      while (lines.length === 0) yield* Effect.sleep("10 millis")
+      assert.isTrue(fs.readFileSync(filename).equals(before))
+      assert.include(lines[0], `${filename} is not the file that the hub has open`)
+      assert.include(lines[0], "Put the hub's file back")
+      assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 64 }])
+    })
+  )
+
+  it.live("a thread that the system does not give fails no transaction that is committed", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      const program = path.join(import.meta.dirname, "committing.ts")
+      // Without --allow-worker, a new thread is refused while it is made, as it is by a system that has none left.
+      const { stdout, stderr } = yield* Effect.promise(() =>
+        execute(process.execPath, [
+          "--conditions=@agentlip/source",
+          "--permission",
+          "--allow-fs-read=*",
+          "--allow-fs-write=*",
+          program,
+          filename
+        ])
+      )
+      assert.strictEqual(stdout, "192 committed\n", stderr)
+      assert.lengthOf(stderr.match(/checkpoints has failed: .*restricted/g) ?? [], 1, stderr)
+    })
   )
 
   it.live("fails typed when the file cannot be opened", () =>

@@ -9,9 +9,11 @@
  *   `wal_autocheckpoint` in Sqlite.ts.
  * - The thread starts with the first message, so a hub that writes little has none. If it fails, for example because the
  *   disk is full, it is started again later. The log says once that it has failed, and once that it works again.
+ * - The thread opens the file by its path, and fails if another file is there than the one that is open.
  */
 import { Effect, FiberSet } from "effect"
 import { Worker } from "node:worker_threads"
+import { identityOf } from "./identityOf.ts"
 import { Outage } from "./Outage.ts"
 
 /** Transactions between two messages to the thread. */
@@ -23,13 +25,13 @@ const file = new URL(`./checkpointThread.${import.meta.url.endsWith(".ts") ? "ts
 const rest = "1 minute"
 
 const start = (
-  filename: string,
+  workerData: { readonly filename: string; readonly identity: string | undefined },
   on: { readonly moved: () => void; readonly failed: (cause: unknown) => void }
 ): Worker => {
   const thread = new Worker(file, {
     name: "agentlip-checkpoints",
     execArgv: ["--no-warnings"],
-    workerData: filename,
+    workerData,
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 }
   })
   thread.unref()
@@ -38,8 +40,9 @@ const start = (
   return thread
 }
 
-/** Returns a function to call after each commit. The thread ends with the scope. */
+/** Call it when the file was just opened. Returns a function to call after each commit. The thread ends with the scope. */
 export const make = Effect.fnUntraced(function* (filename: string) {
+  const identity = identityOf(filename)
   const run = yield* FiberSet.makeRuntime()
   const outage = new Outage({
     begun:
@@ -47,22 +50,29 @@ export const make = Effect.fnUntraced(function* (filename: string) {
     ended: "the thread that makes SQLite's checkpoints works again"
   })
   let thread: Worker | undefined
+  let isResting = false
   const moved = (): void => void run(outage.over)
   const failed = (cause: unknown): void => {
+    thread = undefined
+    isResting = true
     run(
       Effect.gen(function* () {
         yield* outage.log(cause)
         yield* Effect.sleep(rest)
-        thread = undefined
+        isResting = false
       })
     )
   }
   let count = 0
   const committed = (): void => {
-    if (++count % transactions !== 0) return
-    thread ??= start(filename, { moved, failed })
-    // One that has failed ignores messages.
-    thread.postMessage("committed")
+    if (++count % transactions !== 0 || isResting) return
+    try {
+      thread ??= start({ filename, identity }, { moved, failed })
+      thread.postMessage("committed")
+    } catch (cause) {
+      // The system has no thread to give. The transaction is committed all the same.
+      failed(cause)
+    }
   }
   yield* Effect.addFinalizer(() => Effect.promise(async () => thread?.terminate()))
   return committed

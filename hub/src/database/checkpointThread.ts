@@ -5,6 +5,7 @@
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { parentPort, workerData } from "node:worker_threads"
+import { identityOf } from "./identityOf.ts"
 
 /** SQLITE_BUSY or SQLITE_LOCKED. The upper bits of an extended code only add detail. */
 const isLocked = (cause: unknown): boolean =>
@@ -13,13 +14,30 @@ const isLocked = (cause: unknown): boolean =>
 /** Pages that are worth a checkpoint. */
 const enough = 1_000
 
-const url = pathToFileURL(String(workerData))
+const { filename, identity }: { readonly filename: string; readonly identity: string | undefined } =
+  workerData
+
+/**
+ * The log beside the file is that of the file the hub has open. SQLite would move its pages into any other file in that
+ * place.
+ */
+const requireSame = (): void => {
+  if (identityOf(filename) === identity) return
+  throw new Error(
+    `${filename} is not the file that the hub has open: it was moved or replaced meanwhile. Put the hub's file back. To use another one, stop the hub first: agentlip restore FILE`
+  )
+}
+
+const url = pathToFileURL(filename)
 // If the file is gone, fail: SQLite would create an empty one and delete the log beside it.
 url.search = "?mode=rw"
 const db = new DatabaseSync(url, { open: false, timeout: 0 })
 
 const prepare = () => {
+  requireSame()
   if (!db.isOpen) db.open()
+  // It may have been replaced in between. Nothing was read yet, so closing it writes nothing.
+  requireSame()
   db.exec("PRAGMA synchronous = NORMAL")
   return {
     // SQLite before 3.51 does not know NOOP and makes a checkpoint at once, which is only more often than needed.

@@ -1,0 +1,8 @@
+/** Which file a path leads to: its device and its number there. */
+import * as fs from "node:fs"
+
+/** `undefined` if no file is there. */
+export const identityOf = (file: string): string | undefined => {
+  const stats = fs.statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`
+}
