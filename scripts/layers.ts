@@ -40,6 +40,7 @@ export const layers: ReadonlyArray<Layer> = [
     name: "ground",
     paths: [
       "src/Errors.ts",
+      "src/ConfigError.ts",
       "src/PrepareError.ts",
       "src/Grants.ts",
       "src/author.ts",
@@ -57,7 +58,14 @@ export const layers: ReadonlyArray<Layer> = [
   },
   {
     name: "contract",
-    paths: ["src/Capabilities.ts", "src/capabilities", "src/Plugin.ts", "src/RunObserver.ts", "src/spec"],
+    paths: [
+      "src/Capabilities.ts",
+      "src/capabilities",
+      "src/Plugin.ts",
+      "src/PluginKinds.ts",
+      "src/RunObserver.ts",
+      "src/spec"
+    ],
     mayImport: ["ground"],
     holds: "kinds, specs and their defaults, grants, observers of runs"
   },
@@ -118,6 +126,7 @@ export const layers: ReadonlyArray<Layer> = [
     name: "services",
     paths: [
       "src/Staleness.ts",
+      "src/staleness",
       "src/Config.ts",
       "src/config",
       "src/Input.ts",
@@ -126,6 +135,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/ResultCache.ts",
       "src/cache",
       "src/integrity.ts",
+      "src/watchConfig.ts",
       "src/watchFiles.ts",
       "src/watchModule.ts"
     ],

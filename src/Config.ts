@@ -8,21 +8,20 @@
  * **Gotchas**: a process evaluates the file again only if it or a file that it imports has changed. A change of the
  * environment, of an installed package or of a CommonJS module takes effect after a restart or such a change.
  */
-import { type Duration, Effect, Result, Schema, Stream } from "effect"
+import { type Duration, Effect, Result, Schema } from "effect"
 import * as path from "node:path"
 import type { IsolationLevel } from "./Capabilities.ts"
-import { fileNames, filesOf, findConfigFile, importDefault } from "./config/file.ts"
+import { findConfigFile, importDefault } from "./config/file.ts"
 import { realOf } from "./paths.ts"
 import { configSchema, crossProblems, type Entry } from "./config/schema.ts"
 import { snapshotOf } from "./config/snapshot.ts"
 import { fromV1 } from "./config/v1.ts"
-import { ConfigError, type ConfigProblem } from "./Errors.ts"
-import { type FileStates, statesOf } from "./fileStates.ts"
-import { extractor, linkifier, makeSpec, type PluginSpec } from "./Plugin.ts"
+import { ConfigError, type ConfigProblem } from "./ConfigError.ts"
+import { makeSpec, type PluginSpec } from "./Plugin.ts"
+import { extractor, linkifier } from "./PluginKinds.ts"
 import { problemsOf } from "./spec/problems.ts"
 import type { breaker, limits, optionalLimits, optionalSettings, settings } from "./spec/settings.ts"
 import type { ConfigTime, Given } from "./spec/values.ts"
-import { untilChanged } from "./watchFiles.ts"
 
 export type { ConfigTime } from "./spec/values.ts"
 
@@ -204,57 +203,3 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     ...(converted === undefined ? {} : { notice: converted.success.notice })
   }
 })
-
-/** How a config file is watched. */
-export interface WatchConfigOptions extends LoadConfigOptions {
-  /** How often its files are looked at. Default 1 second. */
-  readonly interval?: Duration.Input
-}
-
-/**
- * Emits what `loadConfig` finds: at once, and again each time the config file or a file that it imports is changed,
- * created or deleted. A change counts after one interval without another change, so a half-written file is never used.
- * A config that cannot be used is emitted as a failure, and the watch goes on.
- *
- * @example
- * ```ts
- * yield* watchConfig("/srv/chat").pipe(
- *   Stream.runForEach((found) =>
- *     Result.isSuccess(found) ? Effect.log(found.success.specs.length) : Effect.logError(found.failure.message)
- *   )
- * )
- * ```
- */
-export const watchConfig = (
-  workspaceRoot: string,
-  { interval = "1 second", ...options }: WatchConfigOptions = {}
-): Stream.Stream<Result.Result<LoadedConfig, ConfigError>> => {
-  const root = realOf(path.resolve(workspaceRoot))
-  const candidates = fileNames.map((name) => path.join(root, name))
-
-  /** Looked at before the files are read: what changes meanwhile has changed since. */
-  const look = (failed: boolean): FileStates => {
-    const known = candidates.flatMap((file) => [...filesOf(file).keys()])
-    // A file that is missing would come in one of their folders.
-    const folders = failed ? known.map((file) => path.dirname(file)) : []
-    return statesOf([...candidates, ...known, ...folders])
-  }
-
-  const load = Effect.gen(function* () {
-    const before = { true: look(true), false: look(false) }
-    const found = yield* Effect.result(loadConfig(root, options))
-    const failed = Result.isFailure(found)
-    const read = candidates.flatMap((file) => [...filesOf(file)])
-    const watched = [...look(failed), ...before[`${failed}`], ...read]
-    return [found, new Map(watched)] as const
-  })
-
-  return Stream.unfold<FileStates | undefined, Result.Result<LoadedConfig, ConfigError>, never, never>(
-    undefined,
-    (states) =>
-      Effect.andThen(
-        states === undefined ? Effect.void : untilChanged(states, { look: () => look(true), interval }),
-        load
-      )
-  )
-}

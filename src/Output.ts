@@ -7,7 +7,8 @@ import { InvalidOutput } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import { jsonSize } from "./jsonSize.ts"
 import { maxPath, shapeIssue, tooDeep, tooMany, tooManyItems } from "./output/shape.ts"
-import type { AnyKind, InputOf, Limits, OutputOf, PluginSpec } from "./Plugin.ts"
+import type { InputOf, Limits, OutputOf, PluginSpec } from "./Plugin.ts"
+import type { AnyKind } from "./PluginKinds.ts"
 import { pathText, printableLine, shortened, shown } from "./text.ts"
 
 /** A longer text is measured before it is parsed, and decoded one turn of the event loop after it is parsed. */

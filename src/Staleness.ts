@@ -21,6 +21,9 @@
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { StaleOutput } from "./Errors.ts"
+import { makeMessageTable, type MessageRow, type StalenessOptions } from "./staleness/MessageTable.ts"
+
+export type { StalenessOptions } from "./staleness/MessageTable.ts"
 
 /** The content column of a message that is not deleted holds no text, so no plugin can run on it. */
 export class ContentNotText extends Schema.TaggedError<ContentNotText>(
@@ -42,18 +45,6 @@ export interface MessageSnapshot {
   readonly messageId: string
   /** As the database returned it; compared unit by unit. */
   readonly content_raw: string
-}
-
-/** The table of messages. Names are quoted; a dot separates schema and table. */
-export interface StalenessOptions {
-  /** Default `"messages"`. */
-  readonly table?: string
-  /** A column of texts or integers. Other values, such as bytes, are a defect. Default `"id"`. */
-  readonly id?: string
-  /** A text column. Any other value in it is `ContentNotText`. Default `"content_raw"`. */
-  readonly content?: string
-  /** Null while the message is not deleted. Default `"deleted_at"`. */
-  readonly deletedAt?: string
 }
 
 /** Guards commits against messages that have changed in the meantime. */
@@ -152,74 +143,16 @@ export class Staleness extends Context.Service<
     Staleness.use(({ commitAll }) => commitAll(snapshots, write))
 }
 
-const Row = Schema.Struct({
-  id: Schema.Union([Schema.String, Schema.Number, Schema.BigInt]),
-  content: Schema.Unknown,
-  deleted: Schema.Unknown
-})
-type Row = typeof Row.Type
-const decodeRow = Schema.decodeUnknownEffect(Row)
-
-/** Messages read by one statement. */
-const idsAtOnce = 256
-
-/** Repeats the last id up to a power of two, so that groups of all sizes share a few statement texts. */
-const padded = (ids: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const length = 2 ** Math.ceil(Math.log2(ids.length))
-  return Array.from({ length }, (_, at) => ids[Math.min(at, ids.length - 1)] ?? "")
-}
-
 const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["Service"] => {
-  const names = {
-    table: options.table ?? "messages",
-    id: options.id ?? "id",
-    content: options.content ?? "content_raw"
-  }
-  const table = sql(names.table)
-  const id = sql(names.id)
-  const content = sql(names.content)
-  const deletedAt = sql(options.deletedAt ?? "deleted_at")
+  const messages = makeMessageTable(sql, options)
 
   const notText = (messageId: string, found: string): ContentNotText =>
-    new ContentNotText({ messageId, column: `${names.table}.${names.content}`, found })
-
-  // A write that touches no row takes SQLite's write lock, whatever BEGIN the client uses.
-  const lockDatabase = sql.onDialectOrElse({
-    sqlite: () => Effect.asVoid(sql`UPDATE ${table} SET ${content} = ${content} WHERE 1 = 0`),
-    orElse: () => Effect.void
-  })
-  const noLock = sql.literal("")
-  // Always in the same order, so that two groups never wait for each other's rows.
-  const lockRows = sql.onDialectOrElse({
-    sqlite: () => noLock,
-    orElse: () => sql`ORDER BY ${id} FOR UPDATE`
-  })
-
-  const read = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, lock: typeof lockRows) {
-    const rows = yield* sql<Row>`
-      SELECT ${id} AS id, ${content} AS content, ${deletedAt} AS deleted FROM ${table}
-      WHERE ${sql.in(names.id, ids)} ${lock}`
-    // The statement names the columns. Rows without them are a client's defect, and all rows have the same columns.
-    const [first] = rows
-    if (first !== undefined) yield* Effect.orDie(decodeRow(first))
-    return rows
-  })
-
-  /** The rows of many messages, locked. */
-  const readAll = Effect.fnUntraced(function* (messageIds: ReadonlyArray<string>) {
-    const ids = [...new Set(messageIds)].sort()
-    const rows = new Map<string, Row>()
-    for (let at = 0; at < ids.length; at += idsAtOnce) {
-      const found = yield* read(padded(ids.slice(at, at + idsAtOnce)), lockRows)
-      for (const row of found) rows.set(String(row.id), row)
-    }
-    return rows
-  })
+    new ContentNotText({ messageId, column: messages.contentColumn, found })
 
   /** The content of a message, `undefined` for null, or why there is none. */
   const contentOf = (
     messageId: string,
-    row: Row | undefined
+    row: MessageRow | undefined
   ): Result.Result<string | undefined, StaleOutput | ContentNotText> => {
     if (row === undefined) return Result.fail(new StaleOutput({ messageId, reason: "MISSING" }))
     if (row.deleted !== null) return Result.fail(new StaleOutput({ messageId, reason: "DELETED" }))
@@ -231,7 +164,7 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
 
   const check = <S extends MessageSnapshot>(
     snapshot: S,
-    row: Row | undefined
+    row: MessageRow | undefined
   ): Result.Result<S, StaleOutput | ContentNotText> =>
     Result.flatMap(contentOf(snapshot.messageId, row), (content) =>
       content === snapshot.content_raw
@@ -241,34 +174,29 @@ const make = (sql: SqlClient.SqlClient, options: StalenessOptions): Staleness["S
 
   return {
     capture: Effect.fnUntraced(function* (messageId) {
-      const [row] = yield* read([messageId], noLock)
+      const row = yield* messages.read(messageId)
       const content_raw = yield* Effect.fromResult(contentOf(messageId, row))
       if (content_raw === undefined) return yield* notText(messageId, "null")
       return { messageId, content_raw }
     }),
-    commit: (snapshot, write) =>
-      sql.withTransaction(
-        Effect.gen(function* () {
-          yield* lockDatabase
-          const [row] = yield* read([snapshot.messageId], lockRows)
-          yield* Effect.fromResult(check(snapshot, row))
-          return yield* write
-        })
-      ),
-    commitAll: (snapshots, write) =>
-      sql.withTransaction(
-        Effect.gen(function* () {
-          yield* lockDatabase
-          const rows = yield* readAll(snapshots.map(({ messageId }) => messageId))
-          const checked: Array<Result.Result<(typeof snapshots)[number], StaleOutput>> = []
-          for (const snapshot of snapshots) {
-            const result = check(snapshot, rows.get(snapshot.messageId))
-            if (Result.isSuccess(result)) checked.push(Result.succeed(result.success))
-            else if (result.failure._tag === "ContentNotText") return yield* result.failure
-            else checked.push(Result.fail(result.failure))
-          }
-          return yield* write(checked)
-        })
-      )
+    commit: Effect.fnUntraced(function* (snapshot, write) {
+      const row = yield* messages.readLocked(snapshot.messageId)
+      yield* Effect.fromResult(check(snapshot, row))
+      return yield* write
+    }, sql.withTransaction),
+    commitAll: Effect.fnUntraced(function* <S extends MessageSnapshot, A, E, R>(
+      snapshots: ReadonlyArray<S>,
+      write: (checked: ReadonlyArray<Result.Result<S, StaleOutput>>) => Effect.Effect<A, E, R>
+    ) {
+      const rows = yield* messages.readAllLocked(snapshots.map(({ messageId }) => messageId))
+      const checked: Array<Result.Result<S, StaleOutput>> = []
+      for (const snapshot of snapshots) {
+        const result = check(snapshot, rows.get(snapshot.messageId))
+        if (Result.isSuccess(result)) checked.push(Result.succeed(result.success))
+        else if (result.failure._tag === "ContentNotText") return yield* result.failure
+        else checked.push(Result.fail(result.failure))
+      }
+      return yield* write(checked)
+    }, sql.withTransaction)
   }
 }

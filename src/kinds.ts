@@ -1,7 +1,8 @@
 /** Finds out the kind of a plugin from its module. */
 import { Effect } from "effect"
 import { LoadError, type PluginError } from "./Errors.ts"
-import type { AnyKind, PluginSpec } from "./Plugin.ts"
+import type { PluginSpec } from "./Plugin.ts"
+import type { AnyKind } from "./PluginKinds.ts"
 import { PluginRuntime } from "./Runtime.ts"
 
 const listed = (kinds: ReadonlyArray<AnyKind>, separator: string): string =>

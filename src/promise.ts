@@ -2,7 +2,7 @@
 import { Duration, Effect, Layer, ManagedRuntime } from "effect"
 import { type BreakerState, CircuitBreaker } from "./CircuitBreaker.ts"
 import { LoadError, type PluginError, type PluginErrorCode } from "./Errors.ts"
-import type { Attachment, Enrichment } from "./Plugin.ts"
+import type { Attachment, Enrichment } from "./PluginKinds.ts"
 import { type PrepareError, unprepared } from "./PrepareError.ts"
 import { makeRunSpecs, type RunPluginOptions } from "./promise/runSpec.ts"
 import { ResultCache } from "./ResultCache.ts"

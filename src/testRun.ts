@@ -7,7 +7,8 @@ import { describeThrown } from "./guest/shared/describe.ts"
 import { written } from "./guest/shared/writeOutput.ts"
 import { makeInputEncoder } from "./Input.ts"
 import { makeOutputDecoder } from "./Output.ts"
-import { type Attachment, type Enrichment, extractor, linkifier, makeSpec } from "./Plugin.ts"
+import { makeSpec } from "./Plugin.ts"
+import { type Attachment, type Enrichment, extractor, linkifier } from "./PluginKinds.ts"
 
 /** Options of `testRun`. */
 export interface TestRunOptions {

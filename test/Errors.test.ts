@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schema } from "effect"
 import {
   CircuitOpen,
-  ConfigError,
   ExecutionError,
   InvalidOutput,
   LoadError,
@@ -15,6 +14,7 @@ import {
   UnsupportedRuntime,
   WorkerCrash
 } from "../src/Errors.ts"
+import { ConfigError } from "../src/ConfigError.ts"
 
 const classes = {
   TIMEOUT: PluginTimeout,

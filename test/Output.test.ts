@@ -4,15 +4,8 @@ import { Arbitrary, DateTime, Duration, Effect, Exit, Layer, Schema } from "effe
 import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { InvalidOutput } from "../src/Errors.ts"
 import { makeOutputDecoder } from "../src/Output.ts"
-import {
-  defaultLimits,
-  extractor,
-  type Limits,
-  linkifier,
-  makeKind,
-  makeSpec,
-  maxAttachmentBytes
-} from "../src/Plugin.ts"
+import { defaultLimits, type Limits, makeSpec } from "../src/Plugin.ts"
+import { extractor, linkifier, makeKind, maxAttachmentBytes } from "../src/PluginKinds.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { maxOutputDepth } from "../src/spec/settings.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"

@@ -6,7 +6,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { Lru, sizeOf } from "../src/cache/Lru.ts"
 import { ExecutionError, InvalidOutput, LoadError, type PluginError } from "../src/Errors.ts"
-import { linkifier, makeSpec, type PluginSpecOptions } from "../src/Plugin.ts"
+import { makeSpec, type PluginSpecOptions } from "../src/Plugin.ts"
+import { linkifier } from "../src/PluginKinds.ts"
 import { makeCachedRuns, ResultCache } from "../src/ResultCache.ts"
 
 const integrity = `sha256-${"a".repeat(43)}=`

@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
-import type { Attachment, Enrichment } from "../src/Plugin.ts"
+import type { Attachment, Enrichment } from "../src/PluginKinds.ts"
 import {
   circuitBreaker,
   close,

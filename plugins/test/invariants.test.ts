@@ -1,7 +1,7 @@
 /** What holds for every text, and that no text costs more than its length. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import type { Enrichment } from "../../src/Plugin.ts"
+import type { Enrichment } from "../../src/PluginKinds.ts"
 import { codeRegions, prose } from "../src/markdown.ts"
 import mentions from "../src/mention-linkifier.ts"
 import references from "../src/reference-linkifier.ts"

@@ -8,12 +8,13 @@ import type {
 } from "@agentlip/plugin-runtime/plugin"
 import { assert } from "@effect/vitest"
 import { Schema } from "effect"
-import * as Plugin from "../../src/Plugin.ts"
+import { defaultLimits } from "../../src/Plugin.ts"
+import * as kinds from "../../src/PluginKinds.ts"
 
-const decodeEnrichments = Schema.decodeUnknownSync(Plugin.linkifier.output)
-const decodeAttachments = Schema.decodeUnknownSync(Plugin.extractor.output)
+const decodeEnrichments = Schema.decodeUnknownSync(kinds.linkifier.output)
+const decodeAttachments = Schema.decodeUnknownSync(kinds.extractor.output)
 
-const messageOf = (content_raw: string): Plugin.Message => ({
+const messageOf = (content_raw: string): kinds.Message => ({
   id: "m1",
   content_raw,
   sender: "ann",
@@ -42,8 +43,8 @@ const accepted = async <Config>(
 }
 
 const assertWithinLimits = (output: ReadonlyArray<unknown>): void => {
-  assert.isAtMost(output.length, Plugin.defaultLimits.outputItems)
-  assert.isAtMost(JSON.stringify(output).length, Plugin.defaultLimits.outputLength)
+  assert.isAtMost(output.length, defaultLimits.outputItems)
+  assert.isAtMost(JSON.stringify(output).length, defaultLimits.outputLength)
 }
 
 /** What a linkifier finds: valid, within the limits, in order and apart from each other. */
@@ -51,7 +52,7 @@ export const enrich = async <Config>(
   plugin: Linkifier<Config>,
   text: string,
   config: unknown = {}
-): Promise<ReadonlyArray<Plugin.Enrichment>> => {
+): Promise<ReadonlyArray<kinds.Enrichment>> => {
   const message = messageOf(text)
   const output = await plugin.enrich(
     { message, config: await accepted(plugin.configSchema, config) },
@@ -59,7 +60,7 @@ export const enrich = async <Config>(
   )
   assertWithinLimits(output)
   const enrichments = decodeEnrichments(output)
-  assert.isUndefined(Plugin.linkifier.check?.(enrichments, { message }))
+  assert.isUndefined(kinds.linkifier.check?.(enrichments, { message }))
   let end = 0
   for (const { span } of enrichments) {
     assert.isAtLeast(span.start, end)
@@ -72,7 +73,7 @@ export const enrich = async <Config>(
 export const extract = async <Config>(
   plugin: Extractor<Config>,
   text: string
-): Promise<ReadonlyArray<Plugin.Attachment>> => {
+): Promise<ReadonlyArray<kinds.Attachment>> => {
   const output = await plugin.extract(
     { message: messageOf(text), config: await accepted(plugin.configSchema, {}) },
     context
@@ -82,7 +83,7 @@ export const extract = async <Config>(
 }
 
 /** The pieces of the text that were found. */
-export const slices = (text: string, enrichments: ReadonlyArray<Plugin.Enrichment>): ReadonlyArray<string> =>
+export const slices = (text: string, enrichments: ReadonlyArray<kinds.Enrichment>): ReadonlyArray<string> =>
   enrichments.map(({ span }) => text.slice(span.start, span.end))
 
 /** `unit` over and over, up to `length` UTF-16 units. */

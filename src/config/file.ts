@@ -6,7 +6,7 @@ import * as Module from "node:module"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { inspect } from "node:util"
-import { ConfigError } from "../Errors.ts"
+import { ConfigError } from "../ConfigError.ts"
 import { type FileStates, haveChanged, stateOf } from "../fileStates.ts"
 import { realOf } from "../paths.ts"
 

@@ -1,7 +1,7 @@
 /** The schema of a config file. It decodes strictly, and resolves texts that name files. */
 import { Effect, Schema, SchemaGetter, SchemaIssue, Struct } from "effect"
 import * as path from "node:path"
-import type { ConfigProblem } from "../Errors.ts"
+import type { ConfigProblem } from "../ConfigError.ts"
 import { Grants } from "../Grants.ts"
 import { hubFolder, isHubPrivate, realOf } from "../paths.ts"
 import { type PrepareError, unprepared } from "../PrepareError.ts"

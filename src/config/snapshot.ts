@@ -1,5 +1,5 @@
 /** Copies what a config file exports. Each property is read once, so a getter that throws is a problem like others. */
-import type { ConfigProblem } from "../Errors.ts"
+import type { ConfigProblem } from "../ConfigError.ts"
 import { pathText, shown } from "../text.ts"
 
 type Path = ReadonlyArray<PropertyKey>

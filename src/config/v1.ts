@@ -2,7 +2,7 @@
 import { Result, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { ConfigProblem } from "../Errors.ts"
+import type { ConfigProblem } from "../ConfigError.ts"
 import { problemsOf } from "../spec/problems.ts"
 import { maxMemory } from "../spec/settings.ts"
 import { isObject, positive, text } from "../spec/values.ts"

@@ -4,14 +4,12 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import {
   defaultSettings,
-  extractor,
-  linkifier,
   makeSpec,
-  type MessageInput,
   type PluginSettingsOptions,
   type PluginSpec,
   specProblems
 } from "../Plugin.ts"
+import { extractor, linkifier, type MessageInput } from "../PluginKinds.ts"
 import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 import { unknownKey } from "../spec/problems.ts"
 import { optionalSettings } from "../spec/settings.ts"

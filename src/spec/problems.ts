@@ -1,6 +1,6 @@
 /** Turns a schema's issues into problems for people: where, what is wrong, what to write. */
 import { Duration, SchemaAST, SchemaIssue } from "effect"
-import type { ConfigProblem } from "../Errors.ts"
+import type { ConfigProblem } from "../ConfigError.ts"
 import { pathText, shown } from "../text.ts"
 
 type Path = ReadonlyArray<PropertyKey>

@@ -6,7 +6,7 @@
  */
 import { Duration, Effect, Schema } from "effect"
 import { IsolationLevel } from "../Capabilities.ts"
-import type { ConfigProblem } from "../Errors.ts"
+import type { ConfigProblem } from "../ConfigError.ts"
 import { Grants } from "../Grants.ts"
 import { anyTime, integrity, isObject, jsonObject, positive, positiveTime } from "./values.ts"
 

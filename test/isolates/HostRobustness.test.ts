@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
-import { linkifier } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { shapes } from "../fixtures/robustness/shapes.ts"
 import { layerRuntime, type Level, levels, message, specOn } from "../support/isolation.ts"

@@ -12,7 +12,7 @@ import { LoadError } from "../../src/Errors.ts"
 import { moduleIntegrity } from "../../src/integrity.ts"
 import { ModuleSources } from "../../src/modules/ModuleSource.ts"
 import { Manifests } from "../../src/modules/packageManifest.ts"
-import { linkifier } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { layerRuntime, levels, specOn, message } from "../support/isolation.ts"
 

@@ -4,7 +4,8 @@ import { Arbitrary, Effect, Exit, Schema } from "effect"
 import { InvalidOutput } from "../../src/Errors.ts"
 import { type JsonSize, jsonSize } from "../../src/jsonSize.ts"
 import { makeOutputDecoder } from "../../src/Output.ts"
-import { type AnyKind, extractor, type Limits, linkifier, makeKind, makeSpec } from "../../src/Plugin.ts"
+import { type Limits, makeSpec } from "../../src/Plugin.ts"
+import { type AnyKind, extractor, linkifier, makeKind } from "../../src/PluginKinds.ts"
 import {
   lineText,
   pathText,

@@ -4,20 +4,22 @@ import { Duration, Effect, Layer, Schema } from "effect"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
 import { LoadError, type PluginError } from "../../src/Errors.ts"
 import {
-  type Attachment,
   type BreakerPolicy,
   defaultLimits,
-  type Enrichment,
-  extractor,
   type InputOf,
-  linkifier,
-  makeKind,
   makeSpec,
-  type MessageInput,
   type OutputOf,
   type PluginSpec,
   specProblems
 } from "../../src/Plugin.ts"
+import {
+  type Attachment,
+  type Enrichment,
+  extractor,
+  linkifier,
+  makeKind,
+  type MessageInput
+} from "../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { WorkerLayer } from "../../src/WorkerLayer.ts"
 import { messageOf } from "../fixtures/library/message.ts"

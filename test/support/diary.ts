@@ -1,7 +1,8 @@
 /** A plugin that writes what it does into a file of its own, for tests that ask what really was executed. */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { linkifier, type PluginSpec } from "../../src/Plugin.ts"
+import type { PluginSpec } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
 import { type Level, specOn } from "./isolation.ts"
 import { write } from "./plugins.ts"
 

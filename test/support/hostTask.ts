@@ -1,5 +1,6 @@
 /** What a host that a test starts is to do. */
-import type { linkifier, Message, PluginSpecOptions } from "../../src/Plugin.ts"
+import type { PluginSpecOptions } from "../../src/Plugin.ts"
+import type { linkifier, Message } from "../../src/PluginKinds.ts"
 import type { Level } from "./isolation.ts"
 
 export interface Task {

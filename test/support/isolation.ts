@@ -1,7 +1,8 @@
 /** The isolation levels that the contract suite and the zoo are run on. A new level joins by a line here. */
 import { Layer } from "effect"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
-import type { AnyKind, PluginSpec, PluginSpecOptions } from "../../src/Plugin.ts"
+import type { PluginSpec, PluginSpecOptions } from "../../src/Plugin.ts"
+import type { AnyKind } from "../../src/PluginKinds.ts"
 import { makeSpec } from "../../src/Plugin.ts"
 import type { IsolationLevel } from "../../src/Capabilities.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"

@@ -1,7 +1,8 @@
 /** How a rogue is configured, asked and put into a host of its own. */
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { linkifier, type PluginSpecOptions } from "../../src/Plugin.ts"
+import type { PluginSpecOptions } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
 import type { Task } from "./hostTask.ts"
 import { type Level, message, specOn } from "./isolation.ts"
 import type { World } from "./world.ts"

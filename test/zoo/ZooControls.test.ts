@@ -2,7 +2,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as path from "node:path"
-import { linkifier } from "../../src/Plugin.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
 import type { BareReport } from "../support/bareHost.ts"
 import { inBareHost, inTurn } from "../support/host.ts"
 import { levels, message } from "../support/isolation.ts"

@@ -15,7 +15,7 @@ import {
 } from "../../../src/wire/codec.ts"
 import { Leftover, ReplyType, RequestType, Waiting } from "../../../src/wire/messages.ts"
 import { queueRequests } from "../../../src/guest/shared/requestQueue.ts"
-import { linkifier } from "../../../src/Plugin.ts"
+import { linkifier } from "../../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
 import { layerRuntime, levels, message, specOn } from "../../support/isolation.ts"
 
