@@ -202,7 +202,7 @@ export const layers: ReadonlyArray<Layer> = [
   },
   {
     name: "runtime",
-    paths: ["src/Run.ts", "src/Runtime.ts", "src/kinds.ts"],
+    paths: ["src/Run.ts", "src/Runtime.ts", "src/kindOf.ts"],
     mayImport: [...contract, "wire", "breaker", "services", "metrics", "worker layer"],
     holds: "`run`, `tryRun`, `runAll`, `load`: encode, cache, breaker, submit, decode, settle"
   },

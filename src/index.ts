@@ -20,7 +20,7 @@ export {
   type Quantiles
 } from "./Metrics.ts"
 export { moduleIntegrity } from "./integrity.ts"
-export { kindOf } from "./kinds.ts"
+export { kindOf } from "./kindOf.ts"
 export * from "./Plugin.ts"
 export * from "./PluginKinds.ts"
 export { PrepareError } from "./PrepareError.ts"
