@@ -1,5 +1,5 @@
 /** What operators see and do: jobs, circuits, backfills, and the events that tell of them. */
-import { CircuitBreaker, ExecutionError } from "@agentlip/plugin-runtime"
+import { CircuitBreaker, CurrentRunObserver, ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Logger } from "effect"
 import {
@@ -244,7 +244,14 @@ describe("Events for operators", () => {
       const logger = Logger.make(({ message }) => void lines.push(String(message)))
       const hub = yield* startHub({
         plugins: [linkifierSpec("moody"), linkifierSpec("idle")],
-        fakes: { moody: () => Effect.fail(failed("moody")), idle: () => Effect.succeed([]) }
+        fakes: {
+          moody: () =>
+            Effect.flatMap(CurrentRunObserver, (observer) => {
+              observer?.log("Info", "it is moody")
+              return Effect.fail(failed("moody"))
+            }),
+          idle: () => Effect.succeed([])
+        }
       }).pipe(Effect.provide(Logger.layer([logger])))
       const { topic } = yield* makeTopic(hub)
       // A paused plugin has no runs.
@@ -256,6 +263,10 @@ describe("Events for operators", () => {
           return body.plugin
         })
       const show = shown("moody")
+      const runs = Effect.map(hub.get("/api/v1/plugins/moody/runs"), ({ status, body }) => {
+        assert.strictEqual(status, 200)
+        return body.runs
+      })
       yield* eventually(show, ({ last_errors }) => last_errors.length === 1)
 
       yield* hub.rows("ALTER TABLE messages RENAME TO messages_away")
@@ -265,17 +276,30 @@ describe("Events for operators", () => {
       // It needs no answer of the database, so it says nothing about it.
       assert.deepStrictEqual((yield* shown("idle")).last_errors, [])
       assert.deepStrictEqual((yield* show).last_errors, [])
+      // Whether its message is deleted is not known, so nothing may quote it.
+      const [withheld, ...others] = yield* runs
+      assert.lengthOf(others, 0)
+      assert.deepInclude(withheld, { outcome: "execution_error", logs: [], logs_left_out: 1 })
+      assert.deepInclude(withheld.error, { code: "EXECUTION_ERROR", stack: [] })
+      assert.include(withheld.error.message, "not shown")
       const reset = yield* hub.post("/api/v1/plugins/moody/reset", undefined)
       assert.strictEqual(reset.body.plugin.circuit.state, "closed")
       assert.strictEqual((yield* hub.post("/api/v1/plugins/nobody/trip", undefined)).status, 404)
       assert.strictEqual((yield* hub.get("/api/v1/plugins/nobody")).status, 404)
+      assert.strictEqual((yield* hub.get("/api/v1/plugins/nobody/runs")).status, 404)
 
       yield* hub.rows("ALTER TABLE messages_away RENAME TO messages")
       assert.lengthOf((yield* show).last_errors, 1)
-      const about = lines.filter((line) => line.startsWith("the last errors of plugins"))
+      const [told] = yield* runs
+      assert.deepStrictEqual(
+        told.logs.map(({ text }: Json) => text),
+        ["it is moody"]
+      )
+      assert.notInclude(told.error.message, "not shown")
+      const about = lines.filter((line) => line.startsWith("what plugins logged and why they failed"))
       assert.lengthOf(about, 2)
-      assert.include(about[0], "are not shown")
-      assert.include(about[1], "are shown again")
+      assert.include(about[0], "is not shown")
+      assert.include(about[1], "is shown again")
     })
   )
 })

@@ -45,6 +45,10 @@ const levels: { readonly [Level in Parameters<RunObserver["log"]>[0]]: LogLine["
   Error: "error"
 }
 
+/** An error without what may quote the message. */
+const withoutTexts = (error: PluginProblem | undefined, why: string): PluginProblem | undefined =>
+  error === undefined ? undefined : { code: error.code, message: why, stack: [] }
+
 /** A run while it goes on, and afterwards. */
 class Recording implements RunObserver {
   readonly at: number
@@ -90,10 +94,7 @@ class Recording implements RunObserver {
   forgetTexts(): void {
     this.forgetLog()
     this.failure = undefined
-    if (this.error !== undefined) {
-      const { code } = this.error
-      this.error = { code, message: "its message was deleted", stack: [] }
-    }
+    this.error = withoutTexts(this.error, "its message was deleted")
   }
 
   get run(): PluginRun {
@@ -110,6 +111,18 @@ class Recording implements RunObserver {
       logs: this.lines,
       logs_left_out: this.linesLeftOut,
       error: this.error ?? null
+    }
+  }
+
+  /** The run as it is shown while it is not known whether its message is deleted. */
+  get runWithoutTexts(): PluginRun {
+    const { run, error } = this
+    return {
+      ...run,
+      logs: [],
+      logs_left_out: run.logs_left_out + run.logs.length,
+      error:
+        withoutTexts(error, "not shown: the database does not say whether its message is deleted") ?? null
     }
   }
 }
@@ -163,6 +176,8 @@ export class RecentRuns extends Context.Service<
     readonly record: (plugin: string, messageId: string) => RunRecorder
     /** The runs of a plugin, newest first. Forgets the log and the error of those whose message is deleted. */
     readonly of: <E>(plugin: string, undeleted: Undeleted<E>) => Effect.Effect<ReadonlyArray<PluginRun>, E>
+    /** The runs of a plugin, newest first, all without their log and with the code of their error only. */
+    readonly withoutTexts: (plugin: string) => ReadonlyArray<PluginRun>
     /** The last errors of a plugin, newest first, without those that `of` forgets. */
     readonly errorsOf: <E>(
       plugin: string,
@@ -206,10 +221,13 @@ export class RecentRuns extends Context.Service<
         }
       }
 
+      const newestFirst = (plugin: string): ReadonlyArray<Recording> =>
+        (plugins.get(plugin)?.all ?? []).toReversed()
+
       /** The runs that have ended by now. A run that ends while `undeleted` looks is not among them, nor forgotten. */
       const shown = <E>(plugin: string, undeleted: Undeleted<E>) =>
         Effect.suspend(() => {
-          const runs = (plugins.get(plugin)?.all ?? []).toReversed()
+          const runs = newestFirst(plugin)
           if (runs.length === 0) return Effect.succeed(runs)
           const messageIds = new Set(runs.map(({ messageId }) => messageId))
           return Effect.map(undeleted([...messageIds]), (found) => {
@@ -221,6 +239,7 @@ export class RecentRuns extends Context.Service<
       return RecentRuns.of({
         record,
         of: (plugin, undeleted) => Effect.map(shown(plugin, undeleted), (runs) => runs.map(({ run }) => run)),
+        withoutTexts: (plugin) => newestFirst(plugin).map(({ runWithoutTexts }) => runWithoutTexts),
         errorsOf: (plugin, undeleted) =>
           Effect.map(shown(plugin, undeleted), (runs) =>
             runs.flatMap(({ failure }) => (failure === undefined ? [] : [failure])).slice(0, maxLastErrors)
