@@ -6,6 +6,7 @@ import { levelNames } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
 import { makeAudits } from "./isolates/Audits.ts"
 import { type FakePlugin, makeFakes } from "./isolates/fakes.ts"
+import { Cores } from "./isolates/pool/Cores.ts"
 import { findLevel, runtimeName, threadsAreConfined } from "./isolates/levels/findLevel.ts"
 import { makePools, type PoolOptions, type Pools } from "./isolates/pool/Pools.ts"
 import { ModuleLoader } from "./modules/ModuleLoader.ts"
@@ -95,6 +96,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
     }
     const audits = makeAudits()
     const memory = new WarmMemory(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
+    const cores = new Cores()
     const pools = new Map<IsolationLevel, Pools>()
     const problems = new Map<IsolationLevel, string>()
     for (const name of wanted) {
@@ -111,6 +113,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
           options: poolOptions,
           level: found.success,
           memory,
+          cores,
           metrics,
           audit: audits.of,
           loader: bare ? undefined : loader,

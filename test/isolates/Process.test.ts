@@ -14,6 +14,7 @@ import { processFactory } from "../../src/isolates/levels/isolateFactories.ts"
 import { findProcessHost } from "../../src/isolates/levels/process/ProcessHost.ts"
 import { makePools } from "../../src/isolates/pool/Pools.ts"
 import { WarmMemory } from "../../src/isolates/pool/WarmMemory.ts"
+import { Cores } from "../../src/isolates/pool/Cores.ts"
 import { metricsLayer, PluginMetrics } from "../../src/Metrics.ts"
 import { ModuleLoader } from "../../src/modules/ModuleLoader.ts"
 import { makeSpec, type PluginSpecOptions } from "../../src/Plugin.ts"
@@ -337,6 +338,7 @@ block("A process is held to", (live) => {
         },
         level: yield* processFactory(yield* findProcessHost({})),
         memory: new WarmMemory(1_000),
+        cores: new Cores(),
         metrics: yield* PluginMetrics,
         audit: makeAudits().of,
         loader: yield* ModuleLoader,

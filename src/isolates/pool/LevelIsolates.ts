@@ -1,13 +1,13 @@
 /** All isolates of one level: boots them, some ahead, and ends each one or counts it as a zombie. */
 import { Deferred, type Duration, Effect, FiberSet, type Scope } from "effect"
 import type { Fork } from "../../Fork.ts"
-import * as os from "node:os"
 import type { IsolateRecorder } from "../../Metrics.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { BootOptions, IsolateFactory } from "../levels/IsolateFactory.ts"
 import { startTurn } from "../levels/startTurn.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
+import type { Cores } from "./Cores.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "../isolate/Transport.ts"
 import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
@@ -44,7 +44,8 @@ const endAttempts = 20
 export const makeLevelIsolates = (
   options: LevelIsolatesOptions,
   level: IsolateFactory,
-  recorder: Pick<IsolateRecorder, "booted">
+  recorder: Pick<IsolateRecorder, "booted">,
+  cores: Cores
 ): Effect.Effect<LevelIsolates, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -95,11 +96,13 @@ export const makeLevelIsolates = (
           if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
           const over = Deferred.makeUnsafe<void>()
           boots.add(over)
+          cores.enter(over)
           return restore(startTurn).pipe(
             Effect.andThen(start(bootOptions)),
             Effect.ensuring(
               Effect.suspend(() => {
                 boots.delete(over)
+                cores.leave(over)
                 return Deferred.succeed(over, undefined)
               })
             )
@@ -123,7 +126,8 @@ export const makeLevelIsolates = (
           end,
           scope,
           most,
-          boots: Math.max(1, os.availableParallelism() - 1),
+          boots: cores.count,
+          room: cores.free,
           quiet: options.idleTimeToLive
         })
         if (most > 0) sparesByBootOptions.set(key, spares)

@@ -21,6 +21,7 @@ import type { IsolateFactory } from "../levels/IsolateFactory.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
+import type { Cores } from "./Cores.ts"
 import { type IsolateOwner, PluginIsolate } from "./PluginIsolate.ts"
 import { PluginPool } from "./PluginPool.ts"
 import type { PoolHost } from "./PoolHost.ts"
@@ -72,6 +73,8 @@ export interface PoolsOptions {
   readonly level: IsolateFactory
   /** Shared by all levels. */
   readonly memory: WarmMemory
+  /** Shared by all levels. */
+  readonly cores: Cores
   readonly metrics: PluginMetrics["Service"]
   readonly audit: PoolHost["audit"]
   /** Absent if guests read their modules themselves. */
@@ -84,6 +87,7 @@ export const makePools = ({
   options,
   level,
   memory,
+  cores,
   metrics,
   audit,
   loader,
@@ -92,7 +96,7 @@ export const makePools = ({
   Effect.gen(function* () {
     const pools = new Map<string, PluginPool>()
     const recorder = metrics.isolates(level.name)
-    const levelIsolates = yield* makeLevelIsolates(options, level, recorder)
+    const levelIsolates = yield* makeLevelIsolates(options, level, recorder, cores)
     const { end, fork, sparesOf, zombies } = levelIsolates
     const lastGood = makeLastGood(options.keepLastGood, fork)
     /** Isolates that have loaded a plugin and are still in use. */
@@ -119,6 +123,7 @@ export const makePools = ({
         yield* loader?.start ?? Effect.void
         watch?.begin(isolate, spec.limits, metrics.of(spec).used)
         loading++
+        cores.enter(isolate)
         const began = performance.now()
         let modules: GuestModules | undefined
         const load = Effect.gen(function* () {
@@ -151,6 +156,7 @@ export const makePools = ({
           Effect.onExit((exit) => {
             watch?.end(isolate)
             loading--
+            cores.leave(isolate)
             if (Exit.isSuccess(exit)) return Effect.void
             return Effect.flatMap(end(isolate), (gone) =>
               gone ? Effect.void : zombies.note(spec.name, isolate)
@@ -193,10 +199,12 @@ export const makePools = ({
         Effect.map(soon(isolate.changed), (changed) => Option.isSome(changed) && changed.value),
       busy: (isolate, { limits }, { used }) => {
         watch?.begin(isolate.isolate, limits, used)
+        cores.enter(isolate.isolate)
         memory.busy(isolate)
       },
       idle: (isolate) => {
         watch?.end(isolate.isolate)
+        cores.leave(isolate.isolate)
         if (isolate.open) memory.idle(isolate)
       },
       discard: (isolate, { name }) => {

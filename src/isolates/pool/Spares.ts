@@ -25,8 +25,10 @@ export interface SparesOptions<A, E> {
   readonly scope: Scope.Scope
   /** How many are kept at most. Default `least`. */
   readonly most?: number
-  /** Concurrent boots in the background; each occupies a core. Default `least`. */
+  /** Concurrent boots in the background. Default `least`. */
   readonly boots?: number
+  /** Waits until a boot in the background may begin. Default: no wait. */
+  readonly room?: Effect.Effect<void>
   /** After this time without a caller that found no spare, one spare fewer is kept. Default never. */
   readonly quiet?: Duration.Duration
 }
@@ -48,12 +50,15 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>({
   scope,
   most = least,
   boots = least,
+  room = Effect.void,
   quiet = Duration.infinity
 }: SparesOptions<A, E>): Spares<A, E> => {
   const ready: Array<A> = []
   /** Callers that wait for a boot in progress. */
   const waiting = new Set<Deferred.Deferred<void>>()
   let booting = 0
+  /** Fibers that boot in the background, or wait for room. */
+  let fillers = 0
   let filled = false
   let wanted = Math.min(least, most)
   let taken = Number.NEGATIVE_INFINITY
@@ -70,29 +75,33 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>({
     }
   }
 
-  const isMissing = (): boolean => booting < boots && wanted > ready.length + booting - waiting.size
+  const isMissing = (): boolean => wanted > ready.length + booting - waiting.size
 
-  /** Boots one after another; how many do so at once is bounded. */
+  /** Boots one after another. A boot that waits for room has not begun: no caller waits for it. */
+  const fillUp: Effect.Effect<void> = Effect.suspend(() => {
+    if (isMissing()) return Effect.andThen(room, bootOne)
+    fillers--
+    return Effect.void
+  })
   const bootOne: Effect.Effect<void> = Effect.suspend(() => {
-    if (!isMissing()) return Effect.void
+    if (!isMissing()) return fillUp
     booting++
     return boot.pipe(
       Effect.onExit((exit) => Effect.sync(() => booted(exit))),
-      Effect.matchEffect({ onFailure: () => Effect.void, onSuccess: () => bootOne })
+      Effect.matchEffect({ onFailure: () => Effect.sync(() => fillers--), onSuccess: () => fillUp })
     )
   })
 
   const fill = Effect.suspend(() => {
     filled = true
-    return isMissing()
-      ? Effect.asVoid(Effect.forkIn(Effect.andThen(nextTurn, bootMissing), scope))
-      : Effect.void
+    if (fillers >= boots || !isMissing()) return Effect.void
+    const more = boots - fillers
+    fillers = boots
+    const begin = Effect.forkIn(fillUp, scope, { startImmediately: true })
+    return Effect.asVoid(
+      Effect.forkIn(Effect.andThen(nextTurn, Effect.replicateEffect(begin, more, { discard: true })), scope)
+    )
   })
-  const bootMissing = Effect.suspend(() =>
-    Effect.replicateEffect(Effect.forkIn(bootOne, scope, { startImmediately: true }), boots, {
-      discard: true
-    })
-  )
 
   /** Waits for a boot in progress: it is ready before a new one would be. */
   const wait = Effect.suspend(() => {

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { IsolateFactory } from "../../../src/isolates/levels/IsolateFactory.ts"
 import { noPermissions } from "../../../src/isolates/levels/IsolateFactory.ts"
+import { Cores } from "../../../src/isolates/pool/Cores.ts"
 import { startTurn } from "../../../src/isolates/levels/startTurn.ts"
 import { makeLevelIsolates } from "../../../src/isolates/pool/LevelIsolates.ts"
 
@@ -22,7 +23,8 @@ const make = Effect.gen(function* () {
   const isolates = yield* makeLevelIsolates(
     { spares: 0, maxSpares: 0, idleTimeToLive: Duration.minutes(1) },
     factory,
-    { booted: () => {} }
+    { booted: () => {} },
+    new Cores()
   ).pipe(Scope.provide(scope))
   return {
     starts: () => starts,

@@ -9,7 +9,10 @@ interface Fake {
   usable: boolean
 }
 
-const make = (least: number, demand?: Pick<SparesOptions<Fake, string>, "most" | "boots" | "quiet">) =>
+const make = (
+  least: number,
+  demand?: Pick<SparesOptions<Fake, string>, "most" | "boots" | "quiet" | "room">
+) =>
   Effect.gen(function* () {
     const boots: Array<Deferred.Deferred<Fake, string>> = []
     const ended: Array<number> = []
@@ -95,6 +98,25 @@ describe("Spares", () => {
       assert.strictEqual(spares.begun(), 0)
       yield* settled
       assert.strictEqual(spares.begun(), 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("boots when there is room; a caller does not wait for that", () =>
+    Effect.gen(function* () {
+      const room = Deferred.makeUnsafe<void>()
+      const spares = yield* make(2, { ...demand, boots: 2, room: Deferred.await(room) })
+      yield* Effect.andThen(spares.fill, settled)
+      yield* Effect.andThen(spares.fill, settled)
+      assert.strictEqual(spares.begun(), 0)
+      const taker = yield* Effect.forkChild(spares.take, { startImmediately: true })
+      assert.strictEqual(spares.begun(), 1)
+      yield* spares.finish(1)
+      assert.strictEqual((yield* Fiber.join(taker)).id, 0)
+      yield* Deferred.succeed(room, undefined)
+      yield* settled
+      assert.strictEqual(spares.begun(), 3)
+      yield* spares.finish(2)
+      assert.deepStrictEqual([(yield* spares.take).id, (yield* spares.take).id], [1, 2])
     }).pipe(Effect.scoped)
   )
 
