@@ -1,27 +1,17 @@
 /** The promise client against a real hub. */
 import type { LiveEvent } from "@agentlip/client"
-import { HubError, isEvent, makeHubClient } from "@agentlip/client"
+import { isEvent, makeHubClient } from "@agentlip/client"
 import { workspaceAddress } from "@agentlip/client/Node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
 import { startHub, tempWorkspace } from "../../hub/test/testHub.ts"
 import { routesFile } from "../../scripts/routes.ts"
+import { rejection } from "./rejection.ts"
 
 const addressIn = (workspace: string) => workspaceAddress({ workspace })
 
 const startIn = (workspace: string, scope: Scope.Scope) => Scope.provide(startHub({ workspace }), scope)
-
-const rejection = (promise: Promise<unknown>): Effect.Effect<HubError> =>
-  Effect.promise(() =>
-    promise.then(
-      () => assert.fail("it did not reject"),
-      (error: unknown) => {
-        assert.instanceOf(error, HubError)
-        return error
-      }
-    )
-  )
 
 describe("The client", () => {
   it("has the routes of the protocol", () => {

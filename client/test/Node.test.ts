@@ -1,22 +1,12 @@
 /** The client on Node: finds the hub of a workspace, or starts it. */
-import { connect, findWorkspace, HubError, readServerFile } from "@agentlip/client/Node"
+import { connect, findWorkspace, readServerFile } from "@agentlip/client/Node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { hubMain, root } from "../../hub/test/hubProcess.ts"
 import { eventually, startHub, tempWorkspace } from "../../hub/test/testHub.ts"
-
-const rejection = (promise: Promise<unknown>): Effect.Effect<HubError> =>
-  Effect.promise(() =>
-    promise.then(
-      () => assert.fail("it did not reject"),
-      (error: unknown) => {
-        assert.instanceOf(error, HubError)
-        return error
-      }
-    )
-  )
+import { rejection } from "./rejection.ts"
 
 const serverFileOf = (workspace: string) => path.join(workspace, ".agentlip", "server.json")
 

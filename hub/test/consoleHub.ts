@@ -1,15 +1,9 @@
 /** A hub with plugins for the console to show, and a browser that is signed in to it. */
 import { ExecutionError } from "@agentlip/plugin-runtime"
-import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import type { Page } from "playwright-core"
-import { linkTo, newPage, startBrowser, type Watched } from "./browser.ts"
+import { linkTo, newPage, startBrowser } from "./browser.ts"
+import { from } from "./consolePage.ts"
 import { extractorSpec, linkifierSpec, startHub, type TestHub } from "./testHub.ts"
-
-export const from = <A>(work: () => Promise<A>): Effect.Effect<A> => Effect.promise(work)
-
-/** A browser starts slowly on a busy machine. */
-export const patience = { timeout: 120_000 }
 
 /** The first place of a word, as a finding of it. */
 export const place = (text: string, word: string) => {
@@ -123,25 +117,3 @@ export const signedIn = Effect.fnUntraced(function* (
 
 export const topicPath = (topic: string, message?: string): string =>
   `/ui/topics/${topic}${message === undefined ? "" : `#${message}`}`
-
-/** Neither an error nor a violation of the page's policy. */
-export const fine = ({ problems }: Watched): void => assert.deepStrictEqual(problems, [])
-
-export const writeMessage = async (page: Page, text: string): Promise<void> => {
-  await page.getByLabel("Write a message").fill(text)
-  await page.keyboard.press("Enter")
-}
-
-/** The message whose text contains `text`. */
-export const messageWith = (page: Page, text: string) => page.locator("li.message", { hasText: text })
-
-/**
- * Waits until an expression is true in the page. `page.waitForFunction` cannot: the page's policy forbids it to evaluate
- * a text again.
- */
-export const holds = async (page: Page, expression: string): Promise<void> => {
-  for (const deadline = Date.now() + 30_000; !(await page.evaluate<boolean>(expression)); ) {
-    assert.isBelow(Date.now(), deadline, `never true: ${expression}`)
-    await page.waitForTimeout(20)
-  }
-}

@@ -30,7 +30,7 @@ export interface NetLimits {
 export interface NetSessionOptions {
   readonly grants: NetGrants
   readonly limits: NetLimits
-  /** Set in audit mode. Called once for each grant that was missing. */
+  /** Set in audit mode. Called with each grant that was missing, again at each use. */
   readonly audit?: (what: string) => void
   /** Sends a message to the guest's `fetch`. */
   readonly send: (json: string) => void
@@ -80,19 +80,7 @@ export const openNetSession = (options: NetSessionOptions): NetSession => {
   const fail = (id: number, { errorName, message }: FetchProblem): void =>
     send({ op: "error", id, name: errorName, message })
 
-  const reported = new Set<string>()
-  const { audit } = options
-  const gate = makeGate(
-    options.grants,
-    options.resolve ?? systemResolver,
-    audit === undefined
-      ? undefined
-      : (what) => {
-          if (reported.has(what)) return
-          reported.add(what)
-          audit(what)
-        }
-  )
+  const gate = makeGate(options.grants, options.resolve ?? systemResolver, options.audit)
 
   const time = new RunTime(pluginTime, () => {
     const { spent } = time

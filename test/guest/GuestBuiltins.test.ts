@@ -72,17 +72,20 @@ export default {
 }`
 )
 
-const valuesPath = path.join(folder, "values.mjs")
-fs.writeFileSync(
-  valuesPath,
-  `import { randomBytes, randomInt, randomUUID } from "node:crypto"
-const codeOf = (call) => {
+/** What a call returns, or the code of its error. */
+const codeOf = `const codeOf = (call) => {
   try {
     return call()
   } catch ({ code }) {
     return code
   }
-}
+}`
+
+const valuesPath = path.join(folder, "values.mjs")
+fs.writeFileSync(
+  valuesPath,
+  `import { randomBytes, randomInt, randomUUID } from "node:crypto"
+${codeOf}
 export default {
   name: "values",
   version: "1.0.0",
@@ -140,13 +143,7 @@ fs.writeFileSync(
   filesPath,
   `import fs from "node:fs"
 const at = (name) => ${JSON.stringify(filesFolder)} + "/" + name
-const codeOf = (call) => {
-  try {
-    return call()
-  } catch ({ code }) {
-    return code
-  }
-}
+${codeOf}
 export default {
   name: "files",
   version: "1.0.0",

@@ -28,12 +28,25 @@ const source = `
     }
   }`
 
+const askingOn = (level: (typeof levels)[number]) =>
+  Effect.map(temporary, (folder) => {
+    const modulePath = write(path.join(folder, "asking.mjs"), source)
+    return (origin: string, port: number) =>
+      specOn(level, {
+        name: "asking",
+        kind: linkifier,
+        modulePath,
+        timeout: "15 seconds",
+        config: { origin },
+        grants: { net: [`127.0.0.1:${port}`] }
+      })
+  })
+
 for (const level of levels) {
   describe(`A fetch that is left open on ${level.name}`, () => {
     it.live("is closed with its run, and no other run gets its response", () =>
       Effect.gen(function* () {
-        const folder = yield* temporary
-        const modulePath = write(path.join(folder, "asking.mjs"), source)
+        const asking = yield* askingOn(level)
         const left = new Map<string, ServerResponse>()
         const closed = yield* Queue.unbounded<string>()
         const heard = new Map<string, ServerResponse>()
@@ -58,14 +71,7 @@ for (const level of levels) {
           }
         })
         const runtime = yield* PluginRuntime
-        const spec = specOn(level, {
-          name: "asking",
-          kind: linkifier,
-          modulePath,
-          timeout: "15 seconds",
-          config: { origin },
-          grants: { net: [`127.0.0.1:${port}`] }
-        })
+        const spec = asking(origin, port)
         const said: Array<string> = []
         const logger = Logger.make<unknown, void>(({ message }) => {
           said.push(Array.isArray(message) ? message.join(" ") : String(message))
@@ -96,8 +102,7 @@ for (const level of levels) {
 
     it.live("without a response is closed before its run's output is returned", () =>
       Effect.gen(function* () {
-        const folder = yield* temporary
-        const modulePath = write(path.join(folder, "asking.mjs"), source)
+        const asking = yield* askingOn(level)
         const closed = yield* Deferred.make<void>()
         const asked = yield* Deferred.make<void>()
         const { origin, port } = yield* serve((request, response) => {
@@ -114,14 +119,7 @@ for (const level of levels) {
           response.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
         })
         const runtime = yield* PluginRuntime
-        const spec = specOn(level, {
-          name: "asking",
-          kind: linkifier,
-          modulePath,
-          timeout: "15 seconds",
-          config: { origin },
-          grants: { net: [`127.0.0.1:${port}`] }
-        })
+        const spec = asking(origin, port)
         yield* runtime.run(spec, { message: { ...message, content_raw: "leave 1" } })
         // The runtime is still there: it is the run whose end has closed it.
         yield* Deferred.await(closed)

@@ -6,6 +6,7 @@ import { hub, textOf } from "../session.ts"
 import { onEvents } from "../state/live.ts"
 import { Name, Visible } from "./Name.tsx"
 import { Time } from "./Time.tsx"
+import { Options } from "./Options.tsx"
 
 const first = 200
 const maxShown = 500
@@ -130,11 +131,7 @@ export const EventsView = () => {
           name{" "}
           <select value={name} onChange={(event) => setName(event.currentTarget.value)}>
             <option value="">all</option>
-            {names.map((one) => (
-              <option key={one} value={one}>
-                {one}
-              </option>
-            ))}
+            <Options of={names} />
           </select>
         </label>
         <label>

@@ -8,6 +8,7 @@ import { ErrorText } from "./ErrorText.tsx"
 import { Name } from "./Name.tsx"
 import { Time } from "./Time.tsx"
 import { usePolled } from "./usePolled.ts"
+import { Options } from "./Options.tsx"
 
 const states: ReadonlyArray<JobState> = ["failed", "waiting", "pending", "stale", "committed", "empty"]
 const usual: ReadonlyArray<JobState> = ["failed", "waiting", "pending"]
@@ -115,11 +116,7 @@ export const JobsView = () => {
           plugin{" "}
           <select value={plugin} onChange={(event) => setPlugin(event.currentTarget.value)}>
             <option value="">all</option>
-            {names.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
+            <Options of={names} />
           </select>
         </label>
         <Action

@@ -5,6 +5,7 @@ import { changing, hub, textOf } from "../session.ts"
 import { topicsOf } from "../state/directory.ts"
 import { plain } from "../text/characters.ts"
 import { Alert } from "./Alert.tsx"
+import { Options } from "./Options.tsx"
 
 const modes = [
   ["one", "only this message"],
@@ -56,21 +57,13 @@ export const Move = ({ message, onClose }: { readonly message: Message; readonly
       <label>
         Move to{" "}
         <select name="topic">
-          {others.map(({ id, title }) => (
-            <option key={id} value={id}>
-              {plain(title)}
-            </option>
-          ))}
+          <Options of={others.map(({ id, title }) => [id, plain(title)])} />
         </select>
       </label>
       <label>
         what{" "}
         <select name="mode">
-          {modes.map(([mode, text]) => (
-            <option key={mode} value={mode}>
-              {text}
-            </option>
-          ))}
+          <Options of={modes} />
         </select>
       </label>
       <button type="submit" class="primary">

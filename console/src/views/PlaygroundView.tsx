@@ -6,6 +6,7 @@ import { changing, hub, isSignedIn, textOf } from "../session.ts"
 import { recall, remember } from "../storage.ts"
 import { DryRunResult } from "./DryRunResult.tsx"
 import { usePolled } from "./usePolled.ts"
+import { Options } from "./Options.tsx"
 
 const sample = "Write a text that the plugin should find something in, such as OPS-42 or https://example.com"
 
@@ -89,11 +90,7 @@ export const PlaygroundView = ({
               {plugin !== undefined && plugin !== aFile && !names.includes(plugin) && (
                 <option value={plugin}>{plugin}</option>
               )}
-              {names.map((name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
+              <Options of={names} />
               <option value={aFile}>a file of the workspace…</option>
             </select>
             {chosen === aFile && (

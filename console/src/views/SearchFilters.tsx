@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks"
 import { channels, needTopics, topicsOf } from "../state/directory.ts"
 import type { SearchFields } from "../state/searchFields.ts"
 import { plain } from "../text/characters.ts"
+import { Options } from "./Options.tsx"
 
 export const SearchFilters = ({
   fields,
@@ -42,11 +43,7 @@ export const SearchFilters = ({
           onChange={(event) => change({ channel_id: event.currentTarget.value, topic_id: "" })}
         >
           <option value="">all</option>
-          {channels.value.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {plain(name)}
-            </option>
-          ))}
+          <Options of={channels.value.map(({ id, name }) => [id, plain(name)])} />
         </select>
       </label>
       {channel_id !== undefined && (
@@ -57,11 +54,7 @@ export const SearchFilters = ({
             onChange={(event) => change({ topic_id: event.currentTarget.value })}
           >
             <option value="">all</option>
-            {topicsOf(channel_id).map(({ id, title }) => (
-              <option key={id} value={id}>
-                {plain(title)}
-              </option>
-            ))}
+            <Options of={topicsOf(channel_id).map(({ id, title }) => [id, plain(title)])} />
           </select>
         </label>
       )}

@@ -4,7 +4,7 @@
  * one keeps its state private.
  */
 import { StringDecoder } from "node:string_decoder"
-import { incompleteUtf16, incompleteUtf8, utf8Length } from "../shared/incompleteText.ts"
+import { incompleteUtf16, incompleteUtf8 } from "../shared/incompleteText.ts"
 import { apply } from "../shared/intrinsics.ts"
 
 const { get, set, delete: remove } = WeakMap.prototype
@@ -31,13 +31,6 @@ const incomplete = (bytes: Buffer, encoding: string): number => {
   if (encoding === "utf8") return incompleteUtf8(bytes)
   if (encoding === "utf16le") return incompleteUtf16(bytes, false)
   return encoding === "base64" || encoding === "base64url" ? bytes.length % 3 : 0
-}
-
-/** How many bytes a pending character has when it is complete. */
-const completeLength = (bytes: Buffer, encoding: string): number => {
-  if (bytes.length === 0) return 0
-  if (encoding === "utf8") return utf8Length(bytes[0] ?? 0)
-  return encoding !== "utf16le" ? 3 : bytes.length < 2 ? 2 : 4
 }
 
 /** Read by name, because Node's types lack `encoding`. */
@@ -69,7 +62,10 @@ const end = (decoder: StringDecoder, given: unknown): string => {
 
 /** Replaces the methods of all decoders with methods that do not call native code. */
 export const replaceStringDecoder = (): void => {
-  const methods: PropertyDescriptorMap = Object.getOwnPropertyDescriptors({
+  // Undocumented views of the native state.
+  for (const name of ["lastChar", "lastNeed", "lastTotal"])
+    Reflect.deleteProperty(StringDecoder.prototype, name)
+  const methods = {
     write(this: StringDecoder, given: unknown) {
       return write(this, given)
     },
@@ -79,21 +75,9 @@ export const replaceStringDecoder = (): void => {
     text(this: StringDecoder, bytes: Buffer, offset: number) {
       apply(remove, pendings, [this])
       return write(this, bytes.subarray(offset))
-    },
-    get lastChar(): Buffer {
-      const last = Buffer.alloc(4)
-      pendingOf(this).copy(last)
-      return last
-    },
-    get lastNeed(): number {
-      const bytes = pendingOf(this)
-      return completeLength(bytes, encodingOf(this)) - bytes.length
-    },
-    get lastTotal(): number {
-      return completeLength(pendingOf(this), encodingOf(this))
     }
-  })
-  for (const name of Object.keys(methods)) {
-    Object.defineProperty(StringDecoder.prototype, name, { ...methods[name], enumerable: false })
+  }
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(StringDecoder.prototype, name, { value, writable: true, configurable: true })
   }
 }

@@ -1,4 +1,7 @@
-/** The deadline of the current request. The engine asks for it while the plugin's code runs. */
+/**
+ * The deadline of the current request. The engine asks for it while the plugin's code runs. Bun cannot end a busy thread:
+ * there nothing else stops a loop.
+ */
 
 /**
  * In milliseconds after the deadline. The engine then stops by itself, so that the host's timer comes first. It is

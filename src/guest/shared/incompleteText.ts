@@ -1,8 +1,7 @@
 /** Finds the incomplete character at the end of a chunk of encoded text. */
 
 /** The length in bytes of the UTF-8 character that starts with `first`; 1 if no character starts with it. */
-export const utf8Length = (first: number): number =>
-  first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
+const utf8Length = (first: number): number => (first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4)
 
 /** How many bytes at the end belong to an incomplete UTF-8 character. */
 export const incompleteUtf8 = (bytes: Uint8Array): number => {

@@ -27,6 +27,18 @@ const setUp = () => {
   }
 }
 
+/** A host that has seen both threads begin to work. */
+const bothAtWork = () => {
+  const host = setUp()
+  host.account(a, 10)
+  host.account(b, 10)
+  host.look(200, [
+    [a, 0],
+    [b, 0]
+  ])
+  return host
+}
+
 describe("HostMemory", () => {
   it("blames the only thread that works for growth far beyond its limit", () => {
     const { look, account } = setUp()
@@ -60,7 +72,7 @@ describe("HostMemory", () => {
           [a, 1],
           [other, 10]
         ])
-      ) // prettier-ignore
+      )
       assert.isUndefined(look(resident, [[a, 1]]))
     }
   })
@@ -82,60 +94,42 @@ describe("HostMemory", () => {
   })
 
   it("does not hold what others took against a thread's next run", () => {
-    const { look, account } = setUp()
-    account(a, 10)
-    account(b, 10)
-    look(200, [
-      [a, 0],
-      [b, 0]
-    ]) // prettier-ignore
+    const { look } = bothAtWork()
     look(450, [
       [a, 0],
       [b, 100]
-    ]) // prettier-ignore
+    ])
     look(450, [])
     look(450, [[a, 0]])
     assert.isUndefined(look(600, [[a, 100]]))
   })
 
   it("of several blames the one that has had nearly all the processor time", () => {
-    const { look, account } = setUp()
-    account(a, 10)
-    account(b, 10)
-    look(200, [
-      [a, 0],
-      [b, 0]
-    ]) // prettier-ignore
+    const { look } = bothAtWork()
     assert.strictEqual(
       look(600, [
         [a, 5],
         [b, 100]
       ])?.isolate,
       b
-    ) // prettier-ignore
+    )
   })
 
   it("of several that could all have done it blames none, until the host is in need", () => {
-    const { look, account } = setUp()
-    account(a, 10)
-    account(b, 10)
-    look(200, [
-      [a, 0],
-      [b, 0]
-    ]) // prettier-ignore
+    const { look } = bothAtWork()
     assert.isUndefined(
       look(800, [
         [a, 90],
         [b, 100]
       ])
-    ) // prettier-ignore
+    )
     assert.strictEqual(
       look(841, [
         [a, 90],
         [b, 100]
       ])?.isolate,
       b
-    ) // prettier-ignore
+    )
   })
 
   it("forgets threads that are gone", () => {

@@ -1,5 +1,14 @@
 /** Rogues that end their isolate, or try to end more. */
-import { files, hanging, type Rogue } from "./rogue.ts"
+import { asked, files, hanging, type Rogue } from "./rogue.ts"
+
+const lying = {
+  grants: ({ plugins }) => ({ read: [`${plugins}/../granted/w`], write: [`${plugins}/../granted/w`] }),
+  // Isolation "wasm" has no files and no node:crypto.
+  levels: ["thread", "process"],
+  // A size that is a lie may be an error, the plugin's own.
+  expect: ["OK", "EXECUTION_ERROR"],
+  ownHost: true
+} satisfies Partial<Rogue>
 
 export const crashes: ReadonlyArray<Rogue> = [
   ...[0, 1, 13, -1].map(
@@ -45,22 +54,16 @@ export const crashes: ReadonlyArray<Rogue> = [
     "crash-exit-after-reply"
   ]),
   // On wasm nothing of a plugin runs between two runs.
-  ...["exit", "throw", "reject", "reject at once"].map(
-    (how): Rogue => ({
-      name: `crash-between-runs: ${how}`,
-      file: "crash-between-runs.ts",
-      ask: how,
-      expect: "OK",
-      countsAsFailure: true,
-      on: { wasm: { countsAsFailure: false } },
-      harm: "dies"
-    })
+  ...asked(
+    "crash-between-runs",
+    { expect: "OK", countsAsFailure: true, on: { wasm: { countsAsFailure: false } }, harm: "dies" },
+    ["exit", "throw", "reject", "reject at once"]
   ),
   ...files("ts", { expect: "OK", ownHost: true, harm: "dies" }, ["crash-kill-group", "crash-kill-parent"]),
   ...files("ts", { expect: "OK", ownHost: true, bare: "process", harm: "dies" }, ["crash-abort"]),
   ...files("ts", { expect: "OK", harm: "reaches" }, ["crash-kill-others"]),
   // There is no such thing to be had, or its native half is out of reach.
-  ...[
+  ...asked("crash-native-halves", { expect: ["OK", "EXECUTION_ERROR"], ownHost: true, harm: "dies" }, [
     "Blob",
     "Blob of a stream",
     "EventEmitterAsyncResource",
@@ -72,18 +75,9 @@ export const crashes: ReadonlyArray<Rogue> = [
     "StringDecoder of a stream",
     "StringDecoder's bytes",
     "StringDecoder made of another's"
-  ].map(
-    (what): Rogue => ({
-      name: `crash-native-halves: ${what}`,
-      file: "crash-native-halves.ts",
-      ask: what,
-      expect: ["OK", "EXECUTION_ERROR"],
-      ownHost: true,
-      harm: "dies"
-    })
-  ),
+  ]),
   ...files("ts", { expect: "OK", ownHost: true, harm: "dies" }, ["crash-native-state"]),
-  ...[
+  ...asked("crash-lying-sizes", { ...lying, harm: "dies" }, [
     "getRandomValues",
     "randomInt",
     "randomUUID",
@@ -91,52 +85,18 @@ export const crashes: ReadonlyArray<Rogue> = [
     "randomBytes",
     "writeFile",
     "readFile",
-    "readFile into bytes of its own"
-  ].map(
-    (what): Rogue => ({
-      name: `crash-lying-sizes: ${what}`,
-      file: "crash-lying-sizes.ts",
-      ask: what,
-      grants: ({ plugins }) => ({
-        read: [`${plugins}/../granted/w`],
-        write: [`${plugins}/../granted/w`]
-      }),
-      // Isolation "wasm" has no files and no node:crypto.
-      levels: ["thread", "process"],
-      // A size that is a lie may be an error, the plugin's own.
-      expect: ["OK", "EXECUTION_ERROR"],
-      ownHost: true,
-      harm: "dies"
-    })
-  ),
-  ...[
+    "readFile into bytes of its own",
     "slices of bytes that vanish",
     "writes into bytes that vanish",
     "fill of bytes that vanish",
     "fill up to a length that vanishes",
     "toString of bytes that vanish",
     "alloc of bytes that vanish"
-  ].map(
-    (what): Rogue => ({
-      name: `crash-lying-sizes: ${what}`,
-      file: "crash-lying-sizes.ts",
-      ask: what,
-      levels: ["thread", "process"],
-      expect: ["OK", "EXECUTION_ERROR"],
-      ownHost: true,
-      harm: "dies"
-    })
-  ),
-  ...["copy", "copy into bytes that are taken away", "write", "write into bytes that are taken away"].map(
-    (what): Rogue => ({
-      name: `crash-lying-sizes: ${what}`,
-      file: "crash-lying-sizes.ts",
-      ask: what,
-      levels: ["thread", "process"],
-      expect: ["OK", "EXECUTION_ERROR"],
-      ownHost: true,
-      harm: { none: "Node 26 looks at the true sizes; Node 24 dies of them" }
-    })
+  ]),
+  ...asked(
+    "crash-lying-sizes",
+    { ...lying, harm: { none: "Node 26 looks at the true sizes; Node 24 dies of them" } },
+    ["copy", "copy into bytes that are taken away", "write", "write into bytes that are taken away"]
   ),
   ...files("ts", { expect: "WORKER_CRASH", harm: "dies" }, [
     "crash-exit-natively",

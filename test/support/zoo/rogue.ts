@@ -77,6 +77,13 @@ export const files = (
   names: ReadonlyArray<string>
 ): Array<Rogue> => names.map((name) => ({ name, file: `${name}.${extension}`, ...shared }))
 
+/** Rogues of one TypeScript file that differ in what they are asked alone. */
+export const asked = (
+  file: string,
+  shared: Omit<Rogue, "name" | "file" | "ask">,
+  asks: ReadonlyArray<string>
+): Array<Rogue> => asks.map((ask) => ({ name: `${file}: ${ask}`, file: `${file}.ts`, ask, ...shared }))
+
 /** A deadline that no machine is too slow to wait for, in milliseconds. */
 export const hanging = 250
 
