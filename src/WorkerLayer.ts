@@ -4,7 +4,7 @@ import * as os from "node:os"
 import type { IsolationLevel } from "./Capabilities.ts"
 import { levelNames } from "./capabilities/matrix.ts"
 import { LoadError, UnsupportedRuntime } from "./Errors.ts"
-import { makeAudits } from "./isolates/Audits.ts"
+import { Audits } from "./isolates/Audits.ts"
 import { type FakePlugin, makeFakes } from "./isolates/fakes.ts"
 import { Cores } from "./isolates/pool/Cores.ts"
 import { findLevel, runtimeName, threadsAreConfined } from "./isolates/levels/findLevel.ts"
@@ -94,7 +94,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
       keepLastGood: options.keepLastGood ?? false,
       grantsBase: options.grantsBase ?? process.cwd()
     }
-    const audits = makeAudits()
+    const audits = new Audits()
     const memory = new WarmMemory(options.warmMemory ?? os.totalmem() / 4 / 2 ** 20)
     const cores = new Cores()
     const pools = new Map<IsolationLevel, Pools>()
@@ -115,7 +115,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
           memory,
           cores,
           metrics,
-          audit: audits.of,
+          audits,
           loader: bare ? undefined : loader,
           watch: bare ? undefined : watch
         })
@@ -169,7 +169,7 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
       outdated: Effect.sync(
         () => new Map([...pools.values()].flatMap(({ lastGood }) => [...lastGood.outdated]))
       ),
-      audits: Effect.sync(audits.all)
+      audits: Effect.sync(() => audits.all)
     })
   })
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 import { afterAll, vi } from "vitest"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
 import type { PluginError, PluginErrorCode } from "../../src/Errors.ts"
-import { makeAudits } from "../../src/isolates/Audits.ts"
+import { Audits } from "../../src/isolates/Audits.ts"
 import { processFactory } from "../../src/isolates/levels/isolateFactories.ts"
 import { findProcessHost } from "../../src/isolates/levels/process/ProcessHost.ts"
 import { makePools } from "../../src/isolates/pool/Pools.ts"
@@ -340,7 +340,7 @@ block("A process is held to", (live) => {
         memory: new WarmMemory(1_000),
         cores: new Cores(),
         metrics: yield* PluginMetrics,
-        audit: makeAudits().of,
+        audits: new Audits(),
         loader: yield* ModuleLoader,
         // A host that never looks.
         watch: undefined

@@ -9,7 +9,8 @@ import type { Isolate } from "./Isolate.ts"
 import { type NetSession, openNetSession } from "../../net/NetSession.ts"
 import { withoutGuestFrames } from "./pluginStack.ts"
 import type { SideMessages } from "./PendingRequests.ts"
-import type { ResolvedPlugin, UngrantedUse } from "../ResolvedPlugin.ts"
+import type { UngrantedUse } from "../Audits.ts"
+import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 
 /** The caller of a request: log lines are written in its name. */
 export interface Caller {
@@ -142,7 +143,8 @@ export class SideMessageHandler implements SideMessages {
 
   #report({ capability, what }: UngrantedUse): void {
     const use = { capability, what: lineText(what) }
-    if (!this.#inAudit || !this.#resolved.audit(use)) return
+    const { audits, spec } = this.#resolved
+    if (!this.#inAudit || !audits.add(spec.name, use)) return
     this.#say("Warn", `audit: ${use.what} is not granted; it would take grants.${capability}`)
   }
 }

@@ -86,56 +86,60 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
+interface LoadOptions {
+  /** Absolute path of the plugin's module. */
+  readonly entry: string
+  /** Absent if guests read their modules themselves. */
+  readonly modules: GuestModules | undefined
+  /** Annotations of its log lines. */
+  readonly labels: { readonly [label: string]: string }
+}
+
 /** Loads the spec's plugin into a booted isolate. Returns what the plugin calls itself. */
-export const loadPlugin = (
+export const loadPlugin = Effect.fnUntraced(function* (
   isolate: Isolate,
   resolved: ResolvedPlugin,
-  entry: string,
-  /** Absent if guests read their modules themselves. */
-  modules: GuestModules | undefined,
-  /** Annotations of its log lines. */
-  labels: { readonly [label: string]: string }
-): Effect.Effect<PluginInfo, PluginError> =>
-  Effect.gen(function* () {
-    const { spec, grants } = resolved
-    const url = yield* Effect.try({
-      try: () => pathToFileURL(realpathSync(entry)).href,
-      catch: () => refused(spec, "there is no such file; correct the modulePath")
-    })
-    const { outputLength, logLines, logLength, memory } = spec.limits
-    const deadline = Duration.toMillis(spec.timeout) + Duration.toMillis(spec.grace)
-    const request: LoadRequest = {
-      entry: url,
-      method: spec.kind.method,
-      otherMethods: spec.kind.otherMethods ?? [],
-      name: spec.name,
-      config: spec.config,
-      env: grants.env,
-      limits: { outputLength, logLines, logLength, memory, deadline },
-      ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
-    }
-    const body = JSON.stringify(request)
-    const reply = yield* askToLoad(isolate, resolved, labels, (ask) =>
-      isolate.load(body, modules, outputLength, ask)
-    )
-    if (reply.type === ReplyType.loadFailed) {
-      const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
-      const { reason, ...where } = placed(failure, entry)
-      return yield* refused(spec, reason, { ...failure, ...where })
-    }
-    if (reply.type !== ReplyType.loaded) return yield* brokenReply(spec)
-    const { name, version, methods, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
-      brokenReply(spec)
-    )
-    // If plugins are trusted, nothing is restricted, so no grant can be missing.
-    if (capabilities !== undefined && modules !== undefined) {
-      const granted = Result.flatMap(decodeCapabilities(capabilities), (declared) =>
-        // An audit reports what a plugin uses, whatever it declares.
-        spec.enforcement === "audit" ? Result.void : checkCapabilities(declared, spec.grants, resolved.base)
-      )
-      if (Result.isFailure(granted)) return yield* unpreparedError(spec, granted.failure)
-    }
-    // Only the requested methods; a plugin may report anything.
-    const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))
-    return { name: nameText(name), version: nameText(version), methods: known }
+  { entry, modules, labels }: LoadOptions
+): Effect.fn.Return<PluginInfo, PluginError> {
+  const { spec, grants } = resolved
+  const url = yield* Effect.try({
+    try: () => pathToFileURL(realpathSync(entry)).href,
+    catch: () => refused(spec, "there is no such file; correct the modulePath")
   })
+  const { outputLength, logLines, logLength, memory } = spec.limits
+  const deadline = Duration.toMillis(spec.timeout) + Duration.toMillis(spec.grace)
+  const request: LoadRequest = {
+    entry: url,
+    method: spec.kind.method,
+    otherMethods: spec.kind.otherMethods ?? [],
+    name: spec.name,
+    config: spec.config,
+    env: grants.env,
+    limits: { outputLength, logLines, logLength, memory, deadline },
+    ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
+  }
+  const body = JSON.stringify(request)
+  const reply = yield* askToLoad(isolate, resolved, labels, (ask) =>
+    isolate.load(body, modules, outputLength, ask)
+  )
+  if (reply.type === ReplyType.loadFailed) {
+    const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
+    const { reason, ...where } = placed(failure, entry)
+    return yield* refused(spec, reason, { ...failure, ...where })
+  }
+  if (reply.type !== ReplyType.loaded) return yield* brokenReply(spec)
+  const { name, version, methods, capabilities } = yield* Effect.mapError(decodeInfo(reply.body), () =>
+    brokenReply(spec)
+  )
+  // If plugins are trusted, nothing is restricted, so no grant can be missing.
+  if (capabilities !== undefined && modules !== undefined) {
+    const granted = Result.flatMap(decodeCapabilities(capabilities), (declared) =>
+      // An audit reports what a plugin uses, whatever it declares.
+      spec.enforcement === "audit" ? Result.void : checkCapabilities(declared, spec.grants, resolved.base)
+    )
+    if (Result.isFailure(granted)) return yield* unpreparedError(spec, granted.failure)
+  }
+  // Only the requested methods; a plugin may report anything.
+  const known = [request.method, ...request.otherMethods].filter((method) => methods.includes(method))
+  return { name: nameText(name), version: nameText(version), methods: known }
+})

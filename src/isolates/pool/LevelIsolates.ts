@@ -10,7 +10,7 @@ import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { Cores } from "./Cores.ts"
 import { makeSpares, type Spares } from "./Spares.ts"
 import type { Death } from "../isolate/Transport.ts"
-import { exitDespiteZombies, makeZombies, type Zombies } from "./zombies.ts"
+import { exitDespiteZombies, Zombies } from "./Zombies.ts"
 
 export interface LevelIsolatesOptions {
   /** Booted isolates kept ready for plugins. Default 2. */
@@ -50,7 +50,7 @@ export const makeLevelIsolates = (
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const sparesByBootOptions = new Map<string, Spares>()
-    const zombies = makeZombies(level.name)
+    const zombies = new Zombies(level.name)
     const all = new Set<Isolate>()
     /** Boots in progress or waiting for their turn; each is completed when its isolate has booted or failed. */
     const boots = new Set<Deferred.Deferred<void>>()

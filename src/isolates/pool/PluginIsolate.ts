@@ -1,6 +1,5 @@
 /** An isolate that has loaded its plugin. It holds several runs, and is ended if the current run exceeds its deadline. */
 import { Clock, Duration, Effect } from "effect"
-import type { Fork } from "../../Fork.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import type { RequestHandler } from "../isolate/PendingRequests.ts"
@@ -25,8 +24,6 @@ export interface IsolateRun extends RequestHandler, TimedRun {
 
 /** The pool, as its isolate sees it. */
 export interface IsolateOwner {
-  /** Forks an effect that is interrupted when the level closes. */
-  readonly fork: Fork
   /** The isolate has a run now; before, it had none. */
   readonly busy: (isolate: PluginIsolate) => void
   /** The isolate has no run left. May be called more than once. */
@@ -79,7 +76,7 @@ export class PluginIsolate {
     this.#owner = owner
     this.born = this.lastUsed = this.lastChecked = now
     this.#deadlines = new DeadlineWatch({
-      fork: (effect) => owner.fork(effect),
+      fork: isolate.fork,
       current: () => this.#current,
       expired: (run, paused) => this.#stop(run, () => run.timedOut(paused))
     })
@@ -125,7 +122,7 @@ export class PluginIsolate {
     run.submission.version = this.info.version
     run.time = new Allowance(run.clock, Duration.toMillis(run.submission.spec.timeout), now)
     this.#current = run
-    if (run.givenUp) this.#owner.fork(this.giveUp(run))
+    if (run.givenUp) this.isolate.fork(this.giveUp(run))
     else this.#deadlines.watch(run.time.due, run.clock)
   }
 

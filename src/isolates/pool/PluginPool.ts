@@ -2,14 +2,12 @@
  * The isolates of one plugin and the runs that wait for them. The pool gives each isolate several runs ahead, starts
  * isolates up to the spec's `concurrency`, and takes back runs that an isolate did not start.
  */
-import { Cause, type Duration, Effect, Exit, type Fiber } from "effect"
+import { Effect, Exit } from "effect"
 import type { PluginError } from "../../Errors.ts"
 import { exitOf } from "../../exits.ts"
-import type { PluginRecorder } from "../../Metrics.ts"
-import { runtimeClosed } from "../../modules/LoaderPool.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PluginInfo } from "../../wire/messages.ts"
-import { crashed, unpreparedError } from "../isolate/pluginErrors.ts"
+import { unpreparedError } from "../isolate/pluginErrors.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { Submission } from "../Workers.ts"
 import { IsolateSet } from "./IsolateSet.ts"
@@ -29,7 +27,6 @@ const changeCheckInterval = 1_000
 export class PluginPool implements IsolateOwner, RunPool {
   readonly #spec: PluginSpec
   readonly #host: PoolHost
-  readonly #recorder: PluginRecorder
   /** Runs that an isolate may hold at once. Processor time is counted from run to run: if it is limited, only one. */
   readonly #ahead: number
   readonly #isolates: IsolateSet
@@ -44,7 +41,6 @@ export class PluginPool implements IsolateOwner, RunPool {
     this.#spec = spec
     this.#host = host
     this.#isolates = new IsolateSet(host)
-    this.#recorder = host.recorder(spec)
     this.#ahead = spec.reuse === "plugin" && spec.limits.cpu === undefined ? handedAhead : 1
   }
 
@@ -52,12 +48,12 @@ export class PluginPool implements IsolateOwner, RunPool {
     return this.#admit(new PoolRun(this.#submitted++, submission, this))
   }
 
-  /** Loads the plugin within `timeout`, unless an isolate has it loaded. */
-  load(timeout: Duration.Duration): Effect.Effect<PluginInfo, PluginError> {
-    const labels = { plugin: this.#spec.name }
+  /** Loads the plugin, unless an isolate has it loaded. */
+  load(spec: PluginSpec): Effect.Effect<PluginInfo, PluginError> {
+    const labels = { plugin: spec.name }
     return Effect.withFiber((fiber) =>
       Effect.callback<PluginInfo, PluginError>((resume) =>
-        this.#admit(new WaitingLoad(this.#submitted++, { fiber, labels, timeout, answer: resume }))
+        this.#admit(new WaitingLoad(this.#submitted++, { spec, fiber, labels, answer: resume }))
       )
     )
   }
@@ -93,7 +89,7 @@ export class PluginPool implements IsolateOwner, RunPool {
   }
 
   busy(isolate: PluginIsolate): void {
-    this.#host.busy(isolate, this.#spec, this.#recorder)
+    this.#host.busy(isolate)
   }
 
   /** An isolate has nothing left to do, or is gone. */
@@ -102,7 +98,7 @@ export class PluginPool implements IsolateOwner, RunPool {
     const isSpent = !isolate.open || isolate.runs >= this.#host.maxRuns || this.#spec.reuse === "never"
     if (isSpent) {
       if (!this.#isolates.delete(isolate)) return
-      this.#host.discard(isolate, this.#spec)
+      this.#host.discard(isolate)
     }
     // Not before its first runs are over: they need the core themselves.
     if (isSpent || !isolate.isReplaced) this.#host.fill(isolate)
@@ -111,11 +107,7 @@ export class PluginPool implements IsolateOwner, RunPool {
   }
 
   undead(isolate: PluginIsolate): Effect.Effect<void> {
-    return this.#host.undead(isolate, this.#spec)
-  }
-
-  fork(effect: Effect.Effect<unknown>): Fiber.Fiber<unknown> {
-    return this.#host.fork(effect)
+    return this.#host.undead(isolate)
   }
 
   /** Gives it to an isolate or puts it into the queue; the effect cancels it. */
@@ -137,7 +129,7 @@ export class PluginPool implements IsolateOwner, RunPool {
       if (Exit.isFailure(known)) waiter.fail(Effect.failCause(known.cause))
       return Exit.isSuccess(known)
     }
-    this.#forkFor(waiter, question, (exit) => {
+    waiter.perform(question, this.#host.fork, (exit) => {
       if (Exit.isSuccess(exit)) this.enqueue(waiter)
       else waiter.fail(Effect.failCause(exit.cause))
     })
@@ -190,7 +182,7 @@ export class PluginPool implements IsolateOwner, RunPool {
 
   #check(isolate: PluginIsolate, waiter: Waiter): void {
     isolate.isChecked = true
-    this.#forkFor(waiter, this.#host.hasChanged(isolate), (exit) => {
+    waiter.perform(this.#host.hasChanged(isolate), this.#host.fork, (exit) => {
       isolate.isChecked = false
       if (Exit.isSuccess(exit) && exit.value) isolate.retire()
       this.look()
@@ -204,8 +196,10 @@ export class PluginPool implements IsolateOwner, RunPool {
   #grow(waiter: Waiter): boolean {
     if (!this.#canGrow) return false
     this.#loading++
-    const make = Effect.flatMap(this.#resolvedPlugin, (resolved) => this.#host.make(resolved, this, waiter))
-    this.#forkFor(waiter, make, (exit) => {
+    const make = Effect.flatMap(this.#resolvedPlugin, (resolved) =>
+      this.#host.make(resolved, this, waiter.submission)
+    )
+    waiter.perform(make, this.#host.fork, (exit) => {
       this.#loading--
       if (Exit.isSuccess(exit)) this.#adopt(exit.value, waiter)
       else waiter.fail(Effect.failCause(exit.cause))
@@ -223,35 +217,9 @@ export class PluginPool implements IsolateOwner, RunPool {
 
   get #resolvedPlugin(): Effect.Effect<ResolvedPlugin, PluginError> {
     if (this.#resolved !== undefined) return Effect.succeed(this.#resolved)
-    const { audit, grantsBase } = this.#host
-    return Effect.mapBoth(resolvePlugin(this.#spec, grantsBase, audit), {
+    return Effect.mapBoth(resolvePlugin(this.#spec, this.#host), {
       onFailure: (error) => unpreparedError(this.#spec, error),
       onSuccess: (resolved) => (this.#resolved = resolved)
     })
-  }
-
-  /** Runs an effect for a waiter, in the context of its fiber; cancelling the waiter interrupts the effect. */
-  #forkFor<A>(
-    waiter: Waiter,
-    effect: Effect.Effect<A, PluginError>,
-    done: (exit: Exit.Exit<A, PluginError>) => void
-  ): void {
-    let isDone = false
-    const fiber = this.#host.fork(
-      effect.pipe(
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            isDone = true
-            waiter.work = undefined
-            // Interrupted, but not by its caller: the level is closing.
-            const isClosing = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) && !waiter.isOver
-            done(isClosing ? Exit.fail(crashed(this.#spec, { reason: runtimeClosed })) : exit)
-          })
-        ),
-        Effect.exit,
-        Effect.provideContext(waiter.fiber.context)
-      )
-    )
-    if (!isDone) waiter.work = fiber
   }
 }

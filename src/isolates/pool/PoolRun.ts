@@ -1,7 +1,6 @@
 /** A run in the pool of its plugin: it waits for an isolate, is handed to one, and goes back if that does not start it. */
-import { Clock, type Duration, Effect, type Fiber } from "effect"
+import { Effect } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
-import type { Fork } from "../../Fork.ts"
 import type { Limits } from "../../Plugin.ts"
 import { type AuditLine, Leftover, type LogLevel, ReplyType } from "../../wire/messages.ts"
 import type { GuestReply } from "../isolate/PendingRequests.ts"
@@ -20,12 +19,9 @@ export interface RunPool {
   readonly look: () => void
   /** Puts a run that was not started back at its place in the queue. */
   readonly enqueue: (run: PoolRun) => void
-  readonly fork: Fork
 }
 
-export class PoolRun extends Waiter implements IsolateRun {
-  readonly submission: Submission
-  readonly clock: Clock.Clock
+export class PoolRun extends Waiter<Submission> implements IsolateRun {
   /** Set when it begins. */
   time: Allowance | undefined
   givenUp = false
@@ -36,22 +32,8 @@ export class PoolRun extends Waiter implements IsolateRun {
   #side: SideMessageHandler | undefined
 
   constructor(number: number, submission: Submission, pool: RunPool) {
-    super(number)
-    this.submission = submission
-    this.clock = submission.fiber.getRef(Clock.Clock)
+    super(number, submission)
     this.#pool = pool
-  }
-
-  get fiber(): Fiber.Fiber<unknown, unknown> {
-    return this.submission.fiber
-  }
-
-  get labels(): Submission["labels"] {
-    return this.submission.labels
-  }
-
-  get timeout(): Duration.Duration {
-    return this.submission.spec.timeout
   }
 
   get limits(): Limits {
@@ -113,7 +95,7 @@ export class PoolRun extends Waiter implements IsolateRun {
 
   notStarted(): void {
     const isolate = this.#isolate
-    if (this.#side !== undefined) this.#pool.fork(this.#after(Effect.void))
+    if (this.#side !== undefined) isolate?.isolate.fork(this.#after(Effect.void))
     this.#isolate = this.#side = this.time = undefined
     isolate?.left()
     if (this.isOver) return

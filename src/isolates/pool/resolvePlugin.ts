@@ -7,22 +7,18 @@ import type { PrepareError } from "../../PrepareError.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import type { PoolHost } from "./PoolHost.ts"
 
-export const resolvePlugin = (
+export const resolvePlugin = Effect.fnUntraced(function* (
   spec: PluginSpec,
-  base: string,
-  audit: PoolHost["audit"]
-): Effect.Effect<ResolvedPlugin, PrepareError> =>
-  Effect.map(
-    Effect.andThen(
-      Effect.fromResult(checkRequests(spec)),
-      resolveGrants({ level: spec.isolation, grants: spec.grants, base })
-    ),
-    (grants): ResolvedPlugin => ({
-      spec,
-      grants,
-      base,
-      audit: audit(spec.name),
-      traffic: makeTraffic(spec.limits.fetchConcurrency),
-      noticed: new Set()
-    })
-  )
+  { grantsBase: base, audits, metrics }: Pick<PoolHost, "grantsBase" | "audits" | "metrics">
+): Effect.fn.Return<ResolvedPlugin, PrepareError> {
+  yield* Effect.fromResult(checkRequests(spec))
+  return {
+    spec,
+    grants: yield* resolveGrants({ level: spec.isolation, grants: spec.grants, base }),
+    base,
+    audits,
+    recorder: metrics.of(spec),
+    traffic: makeTraffic(spec.limits.fetchConcurrency),
+    noticed: new Set()
+  }
+})
