@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url"
 import { budgetTable, judge } from "./budgets.ts"
 import { changeTable, compare } from "./compare.ts"
 import { availableLevels } from "./contenders/agentlip.ts"
-import type { Figure, Scale } from "./figures.ts"
-import { measure } from "./measure.ts"
+import type { Scale } from "./figures.ts"
+import { failureText, measure, measureAll } from "./measure.ts"
 import { optionsOf } from "./options.ts"
 import { record, recorded } from "./record.ts"
 import { report, title } from "./report.ts"
@@ -45,18 +45,19 @@ const [load = 0] = loadavg()
 if (load > 0.3) tell(`other programs use this machine (load ${load.toFixed(1)}): figures will be noisy`)
 
 const levels = await availableLevels(tell)
-const figures: Array<Figure> = []
-for (const name of chosen) {
+const { figures, failures } = await measureAll(chosen, async (name) => {
   const begin = performance.now()
-  figures.push(...(await measure(name, scale, levels)))
+  const measured = await measure(name, scale, levels)
   tell(`${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`)
-}
+  return measured
+})
 
 const verdicts = judge(figures)
 say(report(figures, markdown))
 if (verdicts.length > 0) say(`${title("Budgets", markdown)}\n${budgetTable(verdicts, markdown)}\n`)
-if (before !== undefined) {
-  say(`${title("Changes", markdown)}\n${changeTable(compare(before, figures), markdown)}\n`)
-}
+const changes = before === undefined ? [] : compare(before, figures)
+if (changes.length > 0) say(`${title("Changes", markdown)}\n${changeTable(changes, markdown)}\n`)
 if (options.json !== undefined) record(options.json, figures, verdicts)
-if (options.strict && verdicts.some(({ judgement }) => judgement === "missed")) process.exitCode = 1
+process.stderr.write(failureText(failures))
+if (failures.length > 0 || (options.strict && verdicts.some(({ judgement }) => judgement === "missed")))
+  process.exitCode = 1

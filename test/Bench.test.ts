@@ -5,6 +5,7 @@ import { budgets, judge } from "../bench/budgets.ts"
 import { compare } from "../bench/compare.ts"
 import type { Figure, Scale } from "../bench/figures.ts"
 import { alternate } from "../bench/figures.ts"
+import { failureText, measureAll } from "../bench/measure.ts"
 import { grid, number, report } from "../bench/report.ts"
 import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
 import { tables } from "../bench/tables.ts"
@@ -24,6 +25,22 @@ describe("docs/performance.md", () => {
     const page = readFileSync(new URL("../docs/performance.md", import.meta.url), "utf8")
     assert.include(page, "<!-- figures: budgets -->")
     assert.strictEqual(page, pageText)
+  })
+})
+
+describe("suites", () => {
+  it("go on after one that fails; the failure is told", async () => {
+    const { figures, failures } = await measureAll(["warm", "sizes", "kill"], (suite) =>
+      suite === "sizes"
+        ? Promise.reject(new Error("WORKER_CRASH: it used 131 MiB"))
+        : Promise.resolve([figure({ table: suite })])
+    )
+    assert.deepStrictEqual(
+      figures.map(({ table }) => table),
+      ["warm", "kill"]
+    )
+    assert.strictEqual(failureText(failures), 'suite "sizes" failed: WORKER_CRASH: it used 131 MiB\n')
+    assert.strictEqual(failureText([]), "")
   })
 })
 
