@@ -93,6 +93,11 @@ export class Isolate {
     return this.#requests.length
   }
 
+  /** Characters of these requests. */
+  get handedSize(): number {
+    return this.#requests.size
+  }
+
   /** What its load waited for when its guest had nothing else to do. */
   get waitsFor(): PluginTimeout["waitingFor"] {
     return this.#sideMessages.waitsFor
@@ -147,20 +152,20 @@ export class Isolate {
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: string, traceparent: string | undefined, handler: RequestHandler): void {
-    this.#outbox.add(encodeRun(this.#add(handler), traceparent, input))
+    this.#outbox.add(encodeRun(this.#add(handler, input.length), traceparent, input))
     this.#beginIfFirst()
   }
 
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
   load(body: string, modules: GuestModules | undefined, outputLength: number, handler: RequestHandler): void {
     this.#modules = modules
-    this.#transport.load(encodeLoad(this.#add(handler), body), modules, outputLength)
+    this.#transport.load(encodeLoad(this.#add(handler, body.length), body), modules, outputLength)
     this.#beginIfFirst()
   }
 
-  #add(handler: RequestHandler): string {
+  #add(handler: RequestHandler, size: number): string {
     if (this.#requests.length === 0) this.#transport.hold(true)
-    return this.#requests.add(handler).tag
+    return this.#requests.add(handler, size).tag
   }
 
   #beginIfFirst(): void {

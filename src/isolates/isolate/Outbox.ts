@@ -1,6 +1,12 @@
 /** Gathers requests to run that go out together, before the next turn of the event loop. */
 import { joinRequests } from "../../wire/codec.ts"
 
+/**
+ * Characters after which a message is sent. A message of several long texts would be one string so long that V8 keeps
+ * it until a full collection.
+ */
+const longMessage = 64 * 1024
+
 export class Outbox {
   readonly #send: (texts: string) => void
   /** The most requests in one message. */
@@ -19,7 +25,7 @@ export class Outbox {
       queueMicrotask(() => this.#flush())
     } else this.#texts = joinRequests(this.#texts, text)
     // A host that takes many replies in one turn sends in between: otherwise its guest would have nothing to do.
-    if (++this.#count >= this.#most) this.#flush()
+    if (++this.#count >= this.#most || this.#texts.length >= longMessage) this.#flush()
   }
 
   #flush(): void {

@@ -45,6 +45,8 @@ export interface PendingRequest {
   outcome: RequestOutcome
   logLines: number
   logLength: number
+  /** Characters. */
+  readonly size: number
   next: PendingRequest | undefined
 }
 
@@ -64,20 +66,24 @@ export class PendingRequests {
   /** Requests added so far. */
   #count = 0
   length = 0
+  /** Characters of all of them. */
+  size = 0
 
-  add(handler: RequestHandler): PendingRequest {
+  add(handler: RequestHandler, size: number): PendingRequest {
     const request: PendingRequest = {
       tag: makeTag(this.#secret, this.#count++),
       handler,
       outcome: handler,
       logLines: 0,
       logLength: 0,
+      size,
       next: undefined
     }
     if (this.#last === undefined) this.first = request
     else this.#last.next = request
     this.#last = request
     this.length++
+    this.size += size
     return request
   }
 
@@ -89,6 +95,7 @@ export class PendingRequests {
     // An old request that still pointed to younger ones would keep them all until the next full collection.
     first.next = undefined
     this.length--
+    this.size -= first.size
     return first
   }
 
@@ -98,6 +105,7 @@ export class PendingRequests {
     if (this.first !== undefined) this.first.next = undefined
     this.#last = this.first
     this.length = this.first === undefined ? 0 : 1
+    this.size = this.first?.size ?? 0
     return rest
   }
 }

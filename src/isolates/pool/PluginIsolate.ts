@@ -101,6 +101,11 @@ export class PluginIsolate {
     return this.isolate.handed
   }
 
+  /** Characters of the runs that it holds. */
+  get handedSize(): number {
+    return this.isolate.handedSize
+  }
+
   /** Hands a run over. */
   hand(run: IsolateRun): void {
     if (this.isolate.handed === 0) this.#owner.busy(this)

@@ -21,6 +21,9 @@ import { type Waiter, WaitingLoad } from "./Waiter.ts"
 /** Runs that an isolate may hold; it executes one at a time. */
 const handedAhead = 64
 
+/** Characters of runs from which on an isolate gets no more: they are in its plugin's memory until it has run them. */
+const sizeAhead = 1024 * 1024
+
 /** Milliseconds between checks of a plugin's files for changes. */
 const changeCheckInterval = 1_000
 
@@ -147,13 +150,17 @@ export class PluginPool implements IsolateOwner, RunPool {
     const isLoad = waiter instanceof WaitingLoad
     const isolate = this.#ready(now, isLoad)
     if (isolate === undefined) return this.#grow(waiter)
-    if (isolate.handed >= this.#ahead || isolate.isChecked) return false
+    if (this.#isFull(isolate) || isolate.isChecked) return false
     if (!isLoad && !this.#isDue(isolate, now)) {
       waiter.take(isolate)
       return true
     }
     this.#check(isolate, waiter)
     return true
+  }
+
+  #isFull({ handed, handedSize }: PluginIsolate): boolean {
+    return handed >= this.#ahead || handedSize >= sizeAhead
   }
 
   /** The isolate for the next run; `undefined` if starting another one is better. */

@@ -15,6 +15,12 @@ import { type Death, deathWait, type Transport, type TransportEvents } from "../
  */
 const engineHeapLimit = 1024
 
+/**
+ * MiB for young objects, a third of it in use at a time. What V8 has not yet collected counts as the plugin's memory,
+ * and V8's default is 96: of large messages alone, more than a plugin's limit could be waiting for a collection.
+ */
+const engineYoungLimit = 24
+
 /** The most messages to read per event, so that a guest that never stops sending does not block the host. */
 const takenAtOnce = 64
 
@@ -94,7 +100,14 @@ export const startWorker =
       stderr: true,
       workerData: { ...data, port: port2 },
       transferList: [port2],
-      ...(limited ? { resourceLimits: { maxOldGenerationSizeMb: engineHeapLimit } } : {})
+      ...(limited
+        ? {
+            resourceLimits: {
+              maxOldGenerationSizeMb: engineHeapLimit,
+              maxYoungGenerationSizeMb: engineYoungLimit
+            }
+          }
+        : {})
     })
     let reason: string | undefined
     let gone = false
