@@ -5,7 +5,9 @@ import { getEventListeners } from "node:events"
 import type * as http from "node:http"
 import { vi } from "vitest"
 import { parseNetGrants } from "../../src/capabilities/net.ts"
+import { Headers } from "../../src/guest/fetch/headers.ts"
 import { makeFetch } from "../../src/guest/fetch/makeFetch.ts"
+import { Request, Response } from "../../src/guest/fetch/RequestResponse.ts"
 import { fromBase64, toBase64 } from "../../src/guest/node/intrinsics.ts"
 import { readMessage } from "../../src/net/readMessage.ts"
 import type { NetLimits, NetSession } from "../../src/net/NetSession.ts"
@@ -97,7 +99,7 @@ const seen = Schema.decodeUnknownSync(Seen)
 describe("fetch", () => {
   it.live("responds like the Web's", () =>
     Effect.gen(function* () {
-      const { fetch, at, active, Response } = yield* start()
+      const { fetch, at, active } = yield* start()
       const response = yield* Effect.promise(() => fetch(at("/seen?a=b#c"), { headers: { "X-One": "1" } }))
       assert.instanceOf(response, Response)
       assert.strictEqual(response.status, 200)
@@ -125,7 +127,7 @@ describe("fetch", () => {
 
   it.live("sends every kind of body", () =>
     Effect.gen(function* () {
-      const { fetch, at, Request } = yield* start()
+      const { fetch, at } = yield* start()
       const bytes = new TextEncoder().encode("-bytes-")
       const generated = async function* () {
         yield "one "
@@ -208,7 +210,7 @@ describe("fetch", () => {
 
   it.live("stops when its signal is aborted", () =>
     Effect.gen(function* () {
-      const { fetch, at, active, server, said, Request } = yield* start()
+      const { fetch, at, active, server, said } = yield* start()
       const aborted = yield* rejection(fetch(at("/"), { signal: AbortSignal.abort(new Error("before")) }))
       assert.strictEqual(nameAndMessage(aborted), "Error: before")
       assert.deepStrictEqual(said, [])
@@ -378,8 +380,6 @@ describe("bodies", () => {
 })
 
 describe("the classes", () => {
-  const { Headers, Request, Response } = makeFetch({ toBase64, fromBase64, send: () => {} })
-
   it("Headers", () => {
     const headers = new Headers({ "X-B": " 2 ", "x-a": "1" })
     headers.append("x-b", "3")

@@ -4,11 +4,10 @@
  */
 import { CapturedPromise } from "./capturedBuiltIns.ts"
 import { Content } from "./body.ts"
-import { Headers } from "./headers.ts"
 import { FetchLine } from "./FetchLine.ts"
 import type { Broker } from "./OpenFetch.ts"
 import { cut, indexOf } from "../shared/intrinsics.ts"
-import { fromNetwork, Request, type RequestInit, Response } from "./RequestResponse.ts"
+import { fromNetwork, Request, type RequestInit, type Response } from "./RequestResponse.ts"
 
 const CapturedError = Error
 const { defineProperty } = Object
@@ -32,9 +31,6 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 
 export interface GuestFetch {
   readonly fetch: Fetch
-  readonly Headers: typeof Headers
-  readonly Request: typeof Request
-  readonly Response: typeof Response
   /** Takes a message from the host's broker. */
   readonly receive: (json: string) => void
   /** Call this when a run begins or ends: it rejects requests that are still open, because their run is over. */
@@ -67,9 +63,6 @@ export const makeFetch = (broker: Broker): GuestFetch => {
 
   return {
     fetch,
-    Headers,
-    Request,
-    Response,
     receive: (json) => line.receive(json),
     reset: () => line.reset(),
     active: () => line.active

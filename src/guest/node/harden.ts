@@ -5,13 +5,16 @@
 // Imported, because the global `process` becomes the stand-in here.
 import realProcess from "node:process"
 import type { Writable } from "node:stream"
+import { defineGlobals } from "../shared/defineGlobals.ts"
 import { names } from "../shared/names.ts"
 import type { GuestConsole } from "./console.ts"
 import { replaceBufferMethods } from "./bufferMethods.ts"
 import { denied } from "./denied.ts"
 import { globalCrypto, globalPerformance } from "./facades.ts"
 import { sealMessagePorts } from "./intrinsics.ts"
+import { Headers } from "../fetch/headers.ts"
 import type { GuestFetch } from "../fetch/makeFetch.ts"
+import { Request, Response } from "../fetch/RequestResponse.ts"
 import { replaceStringDecoder } from "./StringDecoder.ts"
 import { TextDecoder } from "./TextDecoder.ts"
 
@@ -126,18 +129,17 @@ export const harden = (
     }
     Reflect.deleteProperty(globalThis, key)
   }
-  const define = (name: string, value: unknown): void => {
-    Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true })
-  }
-  define("console", console.console)
-  define("process", facades.get("process"))
-  define("crypto", globalCrypto)
-  define("performance", globalPerformance)
-  define("fetch", net.fetch)
-  define("Headers", net.Headers)
-  define("Request", net.Request)
-  define("Response", net.Response)
-  define("TextDecoder", TextDecoder)
+  defineGlobals({
+    console: console.console,
+    process: facades.get("process"),
+    crypto: globalCrypto,
+    performance: globalPerformance,
+    fetch: net.fetch,
+    Headers,
+    Request,
+    Response,
+    TextDecoder
+  })
 
   for (const name of stubbedProcessMembers) {
     if (!(name in realProcess)) continue

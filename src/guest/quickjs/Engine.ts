@@ -1,37 +1,24 @@
 /**
- * One QuickJS engine in one WebAssembly instance. It loads one plugin, and starts each run from the memory as it
- * was after the load. It passes the guest's protocol on to `realm.ts`, which runs inside the engine.
+ * Serves one plugin's requests with one QuickJS engine in one WebAssembly instance. It loads the plugin, and starts each
+ * run from the memory as it was after the load. It passes the guest's protocol on to `realm.ts`, which runs inside the
+ * engine.
  */
-import baseVariant from "@jitl/quickjs-ng-wasmfile-release-sync"
-import {
-  newQuickJSWASMModuleFromVariant,
-  newVariant,
-  type QuickJSContext,
-  type QuickJSHandle,
-  type QuickJSRuntime,
-  type QuickJSSyncVariant
-} from "quickjs-emscripten-core"
+import type { QuickJSRuntime } from "quickjs-emscripten-core"
 import { describeReason, quote } from "../shared/describe.ts"
 import { decodeLoad, encodeReply, noTag, typeOf } from "../../wire/codec.ts"
 import { type HostLine, ReplyType, RequestType } from "../../wire/messages.ts"
 import { Deadline } from "./Deadline.ts"
 import { explain, outOfMemoryReason } from "./explain.ts"
 import { Idle } from "./host.ts"
-import { defineHost } from "./hostFunctions.ts"
+import { Interpreter, newRuntime } from "./Interpreter.ts"
 import { MemoryImage } from "./MemoryImage.ts"
-import { EngineModules, first, realm } from "./EngineModules.ts"
+import { EngineModules } from "./EngineModules.ts"
 import type { CompiledModule, Memory } from "./webAssembly.ts"
-
-/** In bytes. With more, deep nesting overflows the thread's own stack, and the instance is lost. */
-const maxStackSize = 128 * 1024
 
 const mebibyte = 1024 * 1024
 
 /** How long timers that are due may run before the thread handles the host's messages, in milliseconds. */
 const timersAtOnce = 10
-
-/** How many jobs to run before checking whether the plugin has replied. */
-const jobsAtOnce = 64
 
 /** The replies that end a request. */
 const final: ReadonlySet<string> = new Set([
@@ -61,12 +48,9 @@ export interface EngineOptions {
 }
 
 export class Engine {
-  readonly #runtime: QuickJSRuntime
-  readonly #context: QuickJSContext
   readonly #options: EngineOptions
   readonly #modules: EngineModules
-  #turn: QuickJSHandle | undefined
-  #evaluate: QuickJSHandle | undefined
+  readonly #interpreter: Interpreter
   /** The memory that every run starts from, once the plugin is loaded. */
   readonly #image: MemoryImage
   /** Whether no request is active. If so, no plugin code may run. */
@@ -77,42 +61,21 @@ export class Engine {
   #memoryLimit = 0
 
   static async start(options: EngineOptions): Promise<Engine> {
-    const { module: wasmModule, memory: wasmMemory } = options
-    // The types describe the CommonJS form. In the ES module the default export is the variant itself.
-    const base: QuickJSSyncVariant = Reflect.get(baseVariant, "default") ?? baseVariant
-    const engine = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule, wasmMemory }))
-    return new Engine(engine.newRuntime(), options)
+    return new Engine(await newRuntime(options.module, options.memory), options)
   }
 
   private constructor(runtime: QuickJSRuntime, options: EngineOptions) {
-    this.#runtime = runtime
     this.#options = options
     this.#modules = new EngineModules(options.line.modules)
-    runtime.setMaxStackSize(maxStackSize)
-    runtime.setInterruptHandler(() => this.#mustStop())
-    this.#context = runtime.newContext()
-    runtime.setModuleLoader(
-      (name) => this.#source(name),
-      (parent, specifier) => this.#modules.normalize(parent, specifier)
-    )
-    defineHost(this.#context, {
-      modules: this.#modules,
+    this.#over = false
+    this.#interpreter = new Interpreter(runtime, this.#modules, {
       post: (text) => this.#post(text),
       exit: options.end,
-      serve: (turn, evaluate) => {
-        this.#turn = turn
-        this.#evaluate = evaluate
-      }
+      mustStop: () => this.#mustStop(),
+      escaped: (error) => this.#escaped(error)
     })
-    this.#over = false
-    this.#context
-      .unwrapResult(this.#context.evalCode(`import "${realm}"`, first, { type: "module" }))
-      .dispose()
-    this.#drain()
     this.#over = true
-    if (this.#turn === undefined) throw new Lost("its realm did not start")
-    // A handle's value is an address in the heap.
-    this.#image = new MemoryImage(options.memory, this.#turn.value)
+    this.#image = new MemoryImage(options.memory, this.#interpreter.heapAddress)
   }
 
   /** Handles a message from the host. */
@@ -124,7 +87,7 @@ export class Engine {
       // A late message for a run that has ended.
       else if (this.#over) return
       if (type !== RequestType.net && type !== RequestType.abort) this.#deadline.begin()
-      this.#call(text)
+      this.#interpreter.turn(text)
       this.#goOn()
     })
   }
@@ -133,7 +96,7 @@ export class Engine {
     const { limits } = JSON.parse(decodeLoad(text))
     this.#deadline.set(limits.deadline)
     this.#memoryLimit = limits.memory
-    this.#runtime.setMemoryLimit(limits.memory * mebibyte)
+    this.#interpreter.limitMemory(limits.memory * mebibyte)
     this.#over = false
   }
 
@@ -173,34 +136,11 @@ export class Engine {
     if (typeOf(said) === ReplyType.crashed) this.#options.end(1)
   }
 
-  /** Calls the realm's `Turn` function and returns its result: how to go on. */
-  #call(text: string | undefined): number {
-    const context = this.#context
-    if (this.#turn === undefined) throw new Lost("its realm did not start")
-    const argument = text === undefined ? context.undefined : context.newString(text)
-    const result = context.callFunction(this.#turn, context.undefined, argument)
-    argument.dispose()
-    if (result.error !== undefined) return this.#failed(result.error)
-    const next = context.getNumber(result.value)
-    result.value.dispose()
-    return next
-  }
-
-  /** Runs jobs until none are left, the plugin has replied or the deadline has passed. */
-  #drain(): void {
-    while (!this.#mustStop() && this.#runtime.hasPendingJob()) {
-      const result = this.#runtime.executePendingJobs(jobsAtOnce)
-      if (result.error !== undefined) this.#failed(result.error)
-      else result.dispose()
-    }
-  }
-
   /** Handles an error that escaped from the realm: an interrupt, or full memory. */
-  #failed(error: QuickJSHandle): number {
-    if (this.#over) return Idle.stuck
+  #escaped(error: () => unknown): void {
+    if (this.#over) return
     if (this.#deadline.isOver) throw new Overdue()
-    const what: unknown = this.#context.dump(error)
-    const message = describeReason(what)
+    const message = describeReason(error())
     throw new Lost(
       this.#isFull || /out of memory/.test(message)
         ? outOfMemoryReason(this.#memoryLimit)
@@ -218,15 +158,15 @@ export class Engine {
     clearTimeout(this.#timer)
     const until = performance.now() + timersAtOnce
     for (;;) {
-      this.#drain()
+      this.#interpreter.drain()
       if (this.#over) return this.#settle()
       if (this.#deadline.isOver) throw new Overdue()
-      const next = this.#call(undefined)
+      const next = this.#interpreter.turn()
       if (next > 0 || (next === 0 && performance.now() > until)) {
         this.#timer = setTimeout(() => this.#guarded(() => this.#goOn()), Math.ceil(next))
         return
       }
-      if (next < 0 && !this.#runtime.hasPendingJob()) {
+      if (next < 0 && !this.#interpreter.hasJobs) {
         if (next === Idle.stuck) this.#mustHaveRoom()
         return
       }
@@ -235,11 +175,9 @@ export class Engine {
 
   /** A plugin that waits for nothing may have run out of memory without being able to report it. */
   #mustHaveRoom(): void {
-    if (!this.#isFull) return
-    const usage = this.#runtime.computeMemoryUsage()
-    const { memory_used_size: used }: { readonly memory_used_size: number } = this.#context.dump(usage)
-    usage.dispose()
-    if (used > 0.95 * this.#memoryLimit * mebibyte) throw new Lost(outOfMemoryReason(this.#memoryLimit))
+    if (this.#isFull && this.#interpreter.memoryUsed > 0.95 * this.#memoryLimit * mebibyte) {
+      throw new Lost(outOfMemoryReason(this.#memoryLimit))
+    }
   }
 
   /** After a reply: takes the image of the memory the first time, restores it every other time. */
@@ -247,19 +185,5 @@ export class Engine {
     this.#deadline.end()
     if (this.#image.taken) this.#image.restore()
     else this.#image.take()
-  }
-
-  #source(name: string) {
-    const context = this.#context
-    return this.#modules.source(name, (url) => {
-      if (this.#evaluate === undefined) throw new Lost("its realm did not start")
-      const argument = context.newString(url)
-      const result = context.callFunction(this.#evaluate, context.undefined, argument)
-      argument.dispose()
-      if (result.error !== undefined) throw result.error
-      const names: ReadonlyArray<string> = JSON.parse(context.getString(result.value))
-      result.value.dispose()
-      return names
-    })
   }
 }

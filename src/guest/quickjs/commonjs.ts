@@ -5,13 +5,17 @@ import { isObject, parse } from "../shared/intrinsics.ts"
 import { crossing } from "./crossing.ts"
 import { host } from "./host.ts"
 
-type Answer = Resolved | { readonly error: string; readonly syntax?: true }
-
 const resolve = (specifier: string, parent: string): Resolved => {
   const asked = `[${quote(crossing(specifier, "a specifier"))},${quote(parent)}]`
-  const found: Answer = parse(host.resolve(asked))
-  if (!("error" in found)) return found
-  throw found.syntax === true ? new SyntaxError(found.error) : moduleNotFound(new Error(found.error))
+  try {
+    return parse(host.resolve(asked))
+  } catch (error) {
+    // Only the name and the message have crossed: made again, the error has a stack.
+    if (!(error instanceof Error)) throw error
+    throw error.name === "SyntaxError"
+      ? new SyntaxError(error.message)
+      : moduleNotFound(new Error(error.message))
+  }
 }
 
 /** JSON modules by URL. The map has no prototype that a plugin could patch. */

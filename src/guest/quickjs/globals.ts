@@ -1,4 +1,5 @@
 /** The plugin's globals beyond ECMAScript. Import this before any module that captures globals. */
+import { defineGlobals } from "../shared/defineGlobals.ts"
 import { clearTimeout, setImmediate, setInterval, setTimeout } from "./timers.ts"
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from "./events.ts"
 import { structuredClone } from "./clone.ts"
@@ -6,13 +7,6 @@ import { host } from "./host.ts"
 import { atob, btoa, TextDecoder, TextEncoder } from "./textCoding.ts"
 import { URLSearchParams } from "./searchParams.ts"
 import { URL } from "./url.ts"
-
-/** Defines globals like the engine's own: not enumerable, and the plugin may change them. */
-export const define = (globals: { readonly [name: string]: unknown }): void => {
-  for (const [name, value] of Object.entries(globals)) {
-    Object.defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true })
-  }
-}
 
 const getRandomValues = (view: unknown): unknown => {
   if (!ArrayBuffer.isView(view) || view instanceof DataView || view instanceof Float64Array) {
@@ -26,7 +20,7 @@ const getRandomValues = (view: unknown): unknown => {
   return view
 }
 
-define({
+defineGlobals({
   AbortController,
   AbortSignal,
   CustomEvent,

@@ -43,8 +43,8 @@ export interface Host {
   /** Formats a query. Takes a JSON list of pairs and returns a JSON string. */
   readonly formatQuery: (json: string) => string
   /**
-   * Resolves a `require`. Takes `[specifier, parent]` as JSON and returns the module's URL and format as JSON, or
-   * the error.
+   * Resolves a `require`. Takes `[specifier, parent]` as JSON and returns the module's URL and format as JSON. Throws if
+   * the module is refused.
    */
   readonly resolve: (json: string) => string
   /** Compiles a CommonJS module to a function. */

@@ -93,14 +93,8 @@ export const defineHost = (context: QuickJSContext, { modules, post, exit, serve
       context.newString(JSON.stringify(new URLSearchParams(JSON.parse(text(json))).toString())),
     resolve: (json) => {
       const [specifier, parent]: [string, string] = JSON.parse(text(json))
-      try {
-        const { url, format } = modules.resolve(specifier, parent, true)
-        return context.newString(JSON.stringify({ url, format }))
-      } catch (error) {
-        const problem = error instanceof Error ? error : new Error(String(error))
-        const syntax = problem.name === "SyntaxError" ? { syntax: true } : {}
-        return context.newString(JSON.stringify({ error: problem.message, ...syntax }))
-      }
+      const { url, format } = modules.resolve(specifier, parent, true)
+      return context.newString(JSON.stringify({ url, format }))
     },
     compile: (url) => {
       const name = text(url)

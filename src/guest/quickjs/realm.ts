@@ -2,9 +2,12 @@
  * The first code inside QuickJS: sets up the plugin's globals, then serves requests to load and run it. The thread
  * around QuickJS handles time limits, memory and modules.
  */
-import { define } from "./globals.ts"
+import "./globals.ts"
+import { defineGlobals } from "../shared/defineGlobals.ts"
 import { describeReason, quote } from "../shared/describe.ts"
+import { Headers } from "../fetch/headers.ts"
 import { makeFetch } from "../fetch/makeFetch.ts"
+import { Request, Response } from "../fetch/RequestResponse.ts"
 import { encodeReply, noTag } from "../../wire/codec.ts"
 import { ReplyType } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
@@ -31,8 +34,7 @@ const net = makeFetch({
   toBase64,
   fromBase64
 })
-const { fetch, Headers, Request, Response } = net
-define({ console: logs.console, fetch, Headers, Request, Response, process })
+defineGlobals({ console: logs.console, fetch: net.fetch, Headers, Request, Response, process })
 
 let handle: (text: string) => void = () => {}
 
