@@ -83,7 +83,6 @@ const isFixed = (version: string, { fixedIn }: Hole): boolean => {
   return fix === undefined ? line > Math.max(...fixedIn.map(lineOf)) : order(version) >= order(fix)
 }
 
-/** The holes of a version of Node. */
 export const holesOf = (version: string): ReadonlyArray<Hole> =>
   holes.filter((hole) => !isFixed(version, hole))
 

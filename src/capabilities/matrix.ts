@@ -13,7 +13,6 @@ export type LevelName = (typeof levelNames)[number]
 export type Platform = "linux" | "darwin" | "other"
 export const platforms: ReadonlyArray<Platform> = ["linux", "darwin", "other"]
 
-/** What a hub runs on. */
 export interface Host {
   readonly platform: Platform
   /** `oldNode`: a Node that does not hold plugins in threads (engines.ts). */
@@ -22,7 +21,6 @@ export interface Host {
 
 const currentNode = Result.isSuccess(checkEngine("thread", process.versions.node)) ? "node" : "oldNode"
 
-/** What this hub runs on. */
 export const thisHost: Host = {
   platform: process.platform === "linux" || process.platform === "darwin" ? process.platform : "other",
   runtime: process.versions.bun === undefined ? currentNode : "bun"
@@ -146,10 +144,8 @@ export const matrix = {
   }
 } satisfies Record<string, Row>
 
-/** A row of the table. */
 export type Subject = keyof typeof matrix
 
-/** Whether a level enforces something on a host. */
 export const enforces = (level: LevelName, subject: Subject, host: Host): boolean => {
   const cell: Cell = matrix[subject][level]
   return (
@@ -171,7 +167,6 @@ export const names = {
 
 const hostName = ({ platform, runtime }: Host): string => `${names[runtime]} on ${names[platform]}`
 
-/** Checks that a level can enforce something on a host. */
 export const checkEnforced = (
   level: LevelName,
   subject: Subject,

@@ -16,7 +16,6 @@ import { Result } from "effect"
 import { BlockList, isIP } from "node:net"
 import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 
-/** A port, or any of them. */
 export type Port = number | "*"
 
 /** One entry of `grants.net`, parsed. */
@@ -129,7 +128,6 @@ export const parseNetEntry = (text: string, place = "grants.net"): Result.Result
   return Result.succeed({ type: "host", text, host, below, port })
 }
 
-/** Parses all entries. */
 export const parseNetGrants = (
   texts: ReadonlyArray<string>,
   place?: string

@@ -35,9 +35,7 @@ const reasonOf = (error: unknown): string =>
     : `the thread that was to read them failed (${messageOf(error)})`
 
 export interface ThreadEvents {
-  /** The thread is ready for a job. */
   readonly ready: () => void
-  /** The thread has exited. */
   readonly gone: () => void
 }
 

@@ -52,10 +52,12 @@ interface Asked {
 const bytesOf = (source: string | Uint8Array): Uint8Array =>
   typeof source === "string" ? Buffer.from(source) : source
 
-/** The modules that are sent with the entry, each once. */
+/** The modules that are sent with the entry, and the requests for them. */
 class Ahead {
-  readonly #asked = new Map<string, Asked>()
-  readonly #modules = new Set<string>()
+  /** By key, the entry first. */
+  readonly asked = new Map<string, Asked>()
+  /** By URL. */
+  readonly modules = new Map<string, Module>()
   readonly #begun = performance.now()
   #size = 0
 
@@ -63,32 +65,26 @@ class Ahead {
     this.add(entry)
   }
 
-  /** The entry first. Iteration includes requests that are added meanwhile. */
-  get asked(): Iterable<Asked> {
-    return this.#asked.values()
-  }
-
   get isFull(): boolean {
     return (
       this.#size > maxAhead ||
-      this.#modules.size > maxAheadModules ||
-      this.#asked.size > maxAheadRequests ||
+      this.modules.size > maxAheadModules ||
+      this.asked.size > maxAheadRequests ||
       performance.now() - this.#begun > maxAheadTime
     )
   }
 
   has(request: ModuleRequest): boolean {
-    return this.#asked.has(requestKey(request))
+    return this.asked.has(requestKey(request))
   }
 
   add(asked: Asked): void {
-    const key = requestKey(asked.request)
-    if (this.#asked.has(key)) return
-    this.#asked.set(key, asked)
-    const { url, source } = asked.module
-    if (this.#modules.has(url)) return
-    this.#modules.add(url)
-    this.#size += source.size
+    const { request, module } = asked
+    if (this.has(request)) return
+    this.asked.set(requestKey(request), asked)
+    if (this.modules.has(module.url)) return
+    this.modules.set(module.url, module)
+    this.#size += module.source.size
   }
 }
 
@@ -126,16 +122,14 @@ export class ModuleServer {
         const asked = requestIn(text)
         if (asked !== undefined && !(await this.#sendAhead(ahead, asked))) stale.push(text)
       }
-      const looked = new Set<string>()
-      for (const { module } of ahead.asked) {
-        if (looked.has(module.url)) continue
-        looked.add(module.url)
-        for (const found of eagerImports(module.source)) {
+      // Iteration over a map includes entries that are added meanwhile.
+      for (const [parent, { source }] of ahead.modules) {
+        for (const found of eagerImports(source)) {
           if (ahead.isFull) break
-          await this.#sendAhead(ahead, { ...found, parent: module.url })
+          await this.#sendAhead(ahead, { ...found, parent })
         }
       }
-      return this.#given([...ahead.asked], watched, stale)
+      return this.#given([...ahead.asked.values()], watched, stale)
     } catch (error) {
       return { ...this.#failed(request, error), watched: [...watched] }
     }

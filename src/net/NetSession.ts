@@ -32,12 +32,10 @@ export interface NetSessionOptions {
   readonly limits: NetLimits
   /** Set in audit mode. Called with each grant that was missing, again at each use. */
   readonly audit?: (what: string) => void
-  /** Sends a message to the guest's `fetch`. */
   readonly send: (json: string) => void
   /** The limits that a plugin's sessions share. Default: this session has its own. */
   readonly traffic?: Traffic
   readonly resolve?: Resolver
-  /** Starts the requests. */
   readonly fork: Fork
 }
 

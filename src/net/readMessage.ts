@@ -27,6 +27,5 @@ const Message = Schema.Union([
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Message), { onExcessProperty: "error" })
 
-/** Parses a message. Returns `undefined` if the text is not one. */
 export const readMessage = (json: string): GuestMessage | undefined =>
   json.length > maxMessageLength ? undefined : Option.getOrUndefined(decode(json))

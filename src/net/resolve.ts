@@ -125,5 +125,4 @@ export const makeResolver = (options: ResolverOptions = {}): Resolver => {
   }
 }
 
-/** The resolver with the system's settings. */
 export const systemResolver: Resolver = makeResolver()

@@ -71,10 +71,8 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
   }
 }
 
-/** Runs a callback after the plugin's current code. */
 const { nextTick } = realProcess
 
-/** The callback form of a synchronous function. */
 const withCallback =
   (call: AnyFunction): AnyFunction =>
   (...args) => {

@@ -24,7 +24,6 @@ const { base64Slice, utf8Slice } = Buffer.prototype as Buffer & {
 }
 const { from: bufferFrom } = Buffer
 const { slice } = Uint8Array.prototype
-/** The UTF-8 text of the bytes between two offsets. */
 export const textIn = (bytes: Uint8Array, from: number, to: number): string =>
   apply(utf8Slice, bytes, [from, to])
 

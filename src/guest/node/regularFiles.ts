@@ -18,7 +18,6 @@ const { toString } = Buffer.prototype
 const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = fs.constants
 const { COPYFILE_EXCL, S_IFDIR, S_IFMT, S_IFREG } = fs.constants
 
-/** Node's names for flags. */
 const flags: { readonly [name: string]: number } = Object.assign(Object.create(null), {
   r: O_RDONLY,
   rs: O_RDONLY | O_SYNC,
@@ -151,7 +150,6 @@ const copy = (from: string, to: string, mode: unknown): void => {
   })
 }
 
-/** The functions that open files, reimplemented. */
 const opening = {
   appendFileSync: writing("appendFileSync", "a"),
   copyFileSync: copy,

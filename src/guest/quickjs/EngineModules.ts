@@ -153,7 +153,6 @@ export class EngineModules {
     return answer
   }
 
-  /** A module's text, unchanged. */
   text(url: string): string {
     return String(this.#found(url).source)
   }

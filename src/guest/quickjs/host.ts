@@ -4,11 +4,9 @@
  * cross as JSON.
  */
 export interface Host {
-  /** Sends a message of the guest to the host. */
   readonly post: (text: string) => void
   /** Gives the thread the two functions that it calls. */
   readonly serve: (turn: Turn, evaluate: Evaluate) => void
-  /** Ends the isolate. */
   readonly exit: (code: number) => void
   /** A monotonic clock, in milliseconds. */
   readonly now: () => number
@@ -47,7 +45,6 @@ export interface Host {
    * the module is refused.
    */
   readonly resolve: (json: string) => string
-  /** Compiles a CommonJS module to a function. */
   readonly compile: (url: string) => (...args: ReadonlyArray<unknown>) => unknown
   /** The text of a JSON module, unchanged. */
   readonly text: (url: string) => string

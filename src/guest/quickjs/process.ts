@@ -9,9 +9,8 @@ interface Output {
   readonly console: { readonly warn: (value: unknown) => void }
 }
 
-/** The most variables to report, in audit mode and otherwise. */
-const maxAudited = 1_000
-const maxReports = 50
+/** The most variables to report. */
+const maxReports = 1_000
 
 /** `report` is called for variables that the plugin reads without a grant. */
 export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: string) => void) => {
@@ -23,7 +22,7 @@ export const makeProcess = ({ stdout, stderr, console }: Output, report: (name: 
     values,
     () => audited,
     (name) => {
-      if (reported[name] === true || count >= (audited ? maxAudited : maxReports)) return
+      if (reported[name] === true || count >= maxReports) return
       count++
       reported[name] = true
       report(name)

@@ -14,7 +14,6 @@ export const rememberOrigin = (error: object, origin: ProblemOrigin): void => {
   apply(set, origins, [error, origin])
 }
 
-/** Where an error comes from, if known. */
 export const originOf = (error: unknown): ProblemOrigin | undefined =>
   typeof error === "object" && error !== null ? apply(get, origins, [error]) : undefined
 

@@ -9,7 +9,6 @@ const { isArray } = Array
 const { test } = RegExp.prototype
 const plainPrototype = Object.prototype
 
-/** A value to check, with its path. */
 interface Step {
   readonly value: unknown
   readonly key: string | number
@@ -83,7 +82,6 @@ const lost = (value: unknown, inList: boolean): string | undefined => {
   }
 }
 
-/** The first loss in an output, with its path. */
 export const findLoss = (output: unknown): string | undefined => {
   const root: Step = { value: output, key: "", from: undefined, next: undefined }
   let looked = 0
