@@ -1,48 +1,40 @@
 /**
- * The host's end of the protocol, on any transport. Requests are handed over ahead and answered in order; a tag binds
- * each reply to its request. If a guest sends anything else, the isolate ends.
+ * The host's end of the protocol, on any transport. The host sends requests ahead, and the guest answers them in order;
+ * a tag binds each reply to its request. If a guest sends anything else, the isolate ends.
  */
-import { Duration, Effect } from "effect"
+import { Deferred, Duration, Effect } from "effect"
 import type { PluginTimeout } from "../../Errors.ts"
 import type { Fork } from "../../Fork.ts"
-import {
-  bodyLengthOf,
-  bodyOf,
-  encodeAbort,
-  encodeLoad,
-  encodeRun,
-  isHello,
-  leftoverOf,
-  noTag,
-  tagOf,
-  typeOf
-} from "../../wire/codec.ts"
-import { Leftover, protocolVersion, ReplyType } from "../../wire/messages.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
-import { defaultLimits } from "../../Plugin.ts"
-import { MessageQueue } from "./MessageQueue.ts"
+import { encodeAbort, encodeLoad, encodeRun } from "../../wire/codec.ts"
+import { Leftover, ReplyType } from "../../wire/messages.ts"
+import { MessageReader } from "./MessageReader.ts"
 import { Outbox } from "./Outbox.ts"
 import {
+  type GuestReply,
   type RequestHandler,
   ignoreOutcome,
   returnUnstarted,
   type PendingRequest,
   PendingRequests
 } from "./PendingRequests.ts"
-import { isSideMessage, SideMessageReader } from "./SideMessageReader.ts"
 import type { Death, Transport, TransportEvents, Usage } from "./Transport.ts"
-
-/** Characters of a reply that is no output: a description of what was thrown, escaped. */
-const otherReplyLength = 128 * 1024
 
 export class Isolate {
   readonly #transport: Transport
-  readonly #hello: { settle: (result: Effect.Effect<void, Death>) => void } = { settle: () => {} }
-  #greeted = false
+  readonly #hello = Deferred.makeUnsafe<void, Death>()
   readonly #requests = new PendingRequests()
-  readonly #queue = new MessageQueue((message) => this.#message(message))
   readonly #outbox: Outbox
-  readonly #sideMessages = new SideMessageReader({
+  readonly #reader = new MessageReader({
+    requests: this.#requests,
+    isOver: () => this.#condemned !== undefined,
+    greeted: () => Deferred.doneUnsafe(this.#hello, Effect.void),
+    replied: (request, reply) => this.#replied(request, reply),
+    // The guest ends itself; the kill makes sure.
+    crashed: (reason, isIdle) => {
+      this.#crashedIdle = isIdle
+      this.#fault(reason)
+    },
     violation: (what) => this.#violation(what),
     defect: (defect) => this.#defect(defect)
   })
@@ -70,10 +62,10 @@ export class Isolate {
   constructor(connect: (events: TransportEvents) => Transport, fork: Fork) {
     this.fork = fork
     this.#transport = connect({
-      message: (message) => this.#receive(message),
+      message: (message) => this.#reader.receive(message),
       broken: (what) => this.#violation(what),
       died: (death) => {
-        this.#queue.end()
+        this.#reader.end()
         this.#died(death)
       }
     })
@@ -100,7 +92,7 @@ export class Isolate {
 
   /** What its load waited for when its guest had nothing else to do. */
   get waitsFor(): PluginTimeout["waitingFor"] {
-    return this.#sideMessages.waitsFor
+    return this.#reader.waitsFor
   }
 
   get gone(): boolean {
@@ -144,11 +136,9 @@ export class Isolate {
   }
 
   /** Waits for the guest's first message. */
-  readonly booted: Effect.Effect<void, Death> = Effect.callback<void, Death>((resume) => {
-    if (this.#death !== undefined) resume(Effect.fail(this.#death))
-    else if (this.#greeted) resume(Effect.void)
-    else this.#hello.settle = resume
-  })
+  get booted(): Effect.Effect<void, Death> {
+    return Deferred.await(this.#hello)
+  }
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: string, traceparent: string | undefined, handler: RequestHandler): void {
@@ -172,14 +162,6 @@ export class Isolate {
     if (this.#requests.length === 1) this.#begin(this.#requests.first)
   }
 
-  /** Removes the first request; the guest begins the next. */
-  #shift(): void {
-    this.#requests.shift()
-    const { first } = this.#requests
-    if (first === undefined) this.#transport.hold(false)
-    else if (this.usable) this.#begin(first)
-  }
-
   #begin(pending: PendingRequest | undefined): void {
     this.#modules?.began()
     pending?.handler.begun()
@@ -192,8 +174,7 @@ export class Isolate {
    */
   stop(grace: Duration.Duration, done: (gone: boolean) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#spent = true
-      const rest = this.#requests.detach()
+      const rest = this.#spend()
       const { first } = this.#requests
       if (first !== undefined) first.outcome = ignoreOutcome
       return (Duration.toMillis(grace) > 0 ? this.#askToStop(first, grace) : Effect.void).pipe(
@@ -218,7 +199,7 @@ export class Isolate {
   #died(death: Death): void {
     this.#modules?.close()
     this.#death = this.#condemned === undefined ? death : { ...death, reason: this.#condemned }
-    this.#hello.settle(Effect.fail(this.#death))
+    Deferred.doneUnsafe(this.#hello, Effect.fail(this.#death))
     const rest = this.#requests.detach()
     const first = this.#requests.shift()
     // An isolate that crashes before its first reply would do so for ever: its first request fails.
@@ -239,60 +220,24 @@ export class Isolate {
     this.condemn(reason)
   }
 
-  #receive(message: unknown): void {
-    this.#queue.put(message)
-    const limit = this.#requests.first?.handler.limits.messageRate ?? defaultLimits.messageRate
-    if (this.#queue.length > limit) {
-      this.#violation(`more than ${limit} messages that the host has not read yet (limits.messageRate)`)
-    }
-  }
-
-  #message(message: unknown): void {
-    if (this.#condemned !== undefined) return
-    if (typeof message !== "string")
-      return this.#violation(`a message that is not a text but ${typeof message}`)
-    const type = typeOf(message)
-    if (!this.#greeted) return this.#greet(type, message)
-    const { first } = this.#requests
-    if (isSideMessage(type)) return this.#sideMessages.read(first, type, message)
-    if (type === ReplyType.crashed) return this.#crashed(message)
-    if (first === undefined || tagOf(message) !== first.tag) {
-      return this.#violation("a reply to no request")
-    }
-    const room = type === ReplyType.output ? first.handler.limits.outputLength : otherReplyLength
-    if (bodyLengthOf(message) > room) return this.#violation(`a reply of ${message.length} characters`)
-    const leftover = leftoverOf(message)
+  #replied(request: PendingRequest, reply: GuestReply): void {
+    const { type, leftover } = reply
     // Its guest starts nothing more either.
     const rest = leftover !== Leftover.none || type === ReplyType.uncrossable ? this.#spend() : undefined
     if (type !== ReplyType.loaded) this.#answered++
-    this.#shift()
-    first.outcome.replied({ type, body: bodyOf(message), leftover })
+    this.#requests.shift()
+    // The guest begins the next.
+    const { first } = this.#requests
+    if (first === undefined) this.#transport.hold(false)
+    else if (this.usable) this.#begin(first)
+    request.outcome.replied(reply)
     returnUnstarted(rest)
   }
 
+  /** From now on it starts nothing more. Returns the requests after the first. */
   #spend(): PendingRequest | undefined {
     this.#spent = true
     return this.#requests.detach()
-  }
-
-  #greet(type: string, message: string): void {
-    if (type === ReplyType.log) return
-    if (type === ReplyType.crashed) return this.#crashed(message)
-    if (!isHello(message)) return this.#violation(`its hello was not {"protocol":${protocolVersion}}`)
-    this.#greeted = true
-    this.#hello.settle(Effect.void)
-  }
-
-  /** The guest says why it crashed. It ends itself; the kill makes sure. */
-  #crashed(message: string): void {
-    this.#crashedIdle = tagOf(message) === noTag
-    const body = bodyOf(message)
-    try {
-      const reason: unknown = body.length > otherReplyLength ? undefined : JSON.parse(body)
-      this.#fault(typeof reason === "string" ? reason : "it crashed")
-    } catch {
-      this.#violation("the reason of a crash that is not JSON")
-    }
   }
 
   /** The host's own code threw: the run dies with the defect. */

@@ -16,7 +16,7 @@ const types: ReadonlySet<string> = new Set([ReplyType.log, ReplyType.net, ReplyT
 /** Whether messages of a type are side messages. */
 export const isSideMessage = (type: string): boolean => types.has(type)
 
-interface SideMessageReaderOptions {
+export interface SideMessageReaderOptions {
   /** The guest broke the protocol. */
   readonly violation: (what: string) => void
   /** The host's own code threw when it took a message. */

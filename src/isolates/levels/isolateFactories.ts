@@ -62,39 +62,39 @@ const checkReach = (
 }
 
 /** Processes of the operating system. */
-export const processFactory = (host: ProcessHost): Effect.Effect<IsolateFactory> =>
-  Effect.gen(function* () {
-    const sandboxed = yield* Effect.cached(checkBubblewrap(host.user))
-    const warned = yield* Effect.cached(
-      host.warning === undefined ? Effect.void : Effect.logWarning(host.warning)
-    )
-    return {
-      name: "process",
-      standardBootOptions: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
-      bootOptionsFor: (spec, grants) =>
-        Effect.gen(function* () {
-          const bootOptions: BootOptions = {
-            ...permissionsOf(spec, grants),
-            memory: spec.limits.memory,
-            bubblewrap: false
-          }
-          yield* checkReach(bootOptions, host)
-          if (spec.sandbox !== "none" && bootOptions.audit) {
-            return yield* unprepared(
-              'enforcement "audit" allows what a sandbox would block',
-              'use sandbox "none" for the audit'
-            )
-          }
-          const checked = spec.sandbox === "none" ? undefined : yield* Effect.result(sandboxed)
-          if (checked !== undefined && Result.isFailure(checked) && spec.sandbox === "bubblewrap") {
-            return yield* checked.failure
-          }
-          yield* warned
-          return { ...bootOptions, bubblewrap: checked !== undefined && Result.isSuccess(checked) }
-        }),
-      boot: (bootOptions, fork) =>
-        Effect.flatMap(host.setpriv, (setpriv) =>
-          bootIsolate({ start: startProcess(bootOptions, host, setpriv), what: "process", fork })
+export const processFactory = Effect.fnUntraced(function* (
+  host: ProcessHost
+): Effect.fn.Return<IsolateFactory> {
+  const sandboxed = yield* Effect.cached(checkBubblewrap(host.user))
+  const warned = yield* Effect.cached(
+    host.warning === undefined ? Effect.void : Effect.logWarning(host.warning)
+  )
+  return {
+    name: "process",
+    standardBootOptions: { ...noPermissions, memory: defaultLimits.memory, bubblewrap: false },
+    bootOptionsFor: Effect.fnUntraced(function* (spec, grants) {
+      const bootOptions: BootOptions = {
+        ...permissionsOf(spec, grants),
+        memory: spec.limits.memory,
+        bubblewrap: false
+      }
+      yield* checkReach(bootOptions, host)
+      if (spec.sandbox !== "none" && bootOptions.audit) {
+        return yield* unprepared(
+          'enforcement "audit" allows what a sandbox would block',
+          'use sandbox "none" for the audit'
         )
-    }
-  })
+      }
+      const checked = spec.sandbox === "none" ? undefined : yield* Effect.result(sandboxed)
+      if (checked !== undefined && Result.isFailure(checked) && spec.sandbox === "bubblewrap") {
+        return yield* checked.failure
+      }
+      yield* warned
+      return { ...bootOptions, bubblewrap: checked !== undefined && Result.isSuccess(checked) }
+    }),
+    boot: (bootOptions, fork) =>
+      Effect.flatMap(host.setpriv, (setpriv) =>
+        bootIsolate({ start: startProcess(bootOptions, host, setpriv), what: "process", fork })
+      )
+  }
+})

@@ -36,23 +36,24 @@ const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
   })
 
 /** The Node for guests: the named one, else this one, else (on Bun) an installed one. */
-const findNode = (named: string | undefined): Effect.Effect<string, PrepareError> =>
-  Effect.gen(function* () {
-    const isNode = process.versions.bun === undefined
-    const node = named ?? (isNode ? process.execPath : findExecutable("node"))
-    if (node === undefined)
-      return yield* unprepared('isolation "process" needs Node, and no `node` is on the PATH', remedy)
-    if (!fs.existsSync(node))
-      return yield* unprepared(
-        `isolation "process": the file ${node} does not exist`,
-        "correct the option `node`"
-      )
-    const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
-    const checked = checkEngine("process", version)
-    if (Result.isSuccess(checked)) return node
-    const { reason, remedy: install } = checked.failure
-    return yield* unprepared(reason, `${install}, or name another as the option \`node\` (this is ${node})`)
-  })
+const findNode = Effect.fnUntraced(function* (
+  named: string | undefined
+): Effect.fn.Return<string, PrepareError> {
+  const isNode = process.versions.bun === undefined
+  const node = named ?? (isNode ? process.execPath : findExecutable("node"))
+  if (node === undefined)
+    return yield* unprepared('isolation "process" needs Node, and no `node` is on the PATH', remedy)
+  if (!fs.existsSync(node))
+    return yield* unprepared(
+      `isolation "process": the file ${node} does not exist`,
+      "correct the option `node`"
+    )
+  const version = isNode && node === process.execPath ? process.versions.node : yield* askVersion(node)
+  const checked = checkEngine("process", version)
+  if (Result.isSuccess(checked)) return node
+  const { reason, remedy: install } = checked.failure
+  return yield* unprepared(reason, `${install}, or name another as the option \`node\` (this is ${node})`)
+})
 
 /** A setpriv (of util-linux) that works here. The launcher does not quote its path, so the path must need no quotes. */
 const findSetpriv: Effect.Effect<string | undefined> = Effect.suspend(() => {
@@ -75,17 +76,18 @@ export interface ProcessHostOptions {
 }
 
 /** Looks at the machine. Fails if it cannot run plugins in processes. */
-export const findProcessHost = (options: ProcessHostOptions): Effect.Effect<ProcessHost, PrepareError> =>
-  Effect.gen(function* () {
-    if (process.platform === "win32") {
-      return yield* unprepared('isolation "process" is not available on Windows', 'use "thread" or "wasm"')
-    }
-    const node = yield* findNode(options.node)
-    const host = { node, setpriv: yield* Effect.cached(findSetpriv) }
-    if (typeof options.user === "object") return { ...host, user: options.user }
-    if (options.user === "host" || process.getuid?.() !== 0) return host
-    const blocked = unreadable(node)
-    if (blocked === undefined) return { ...host, user: nobody }
-    const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or set \`user: "host"\` if you want this.`
-    return { ...host, warning }
-  })
+export const findProcessHost = Effect.fnUntraced(function* (
+  options: ProcessHostOptions
+): Effect.fn.Return<ProcessHost, PrepareError> {
+  if (process.platform === "win32") {
+    return yield* unprepared('isolation "process" is not available on Windows', 'use "thread" or "wasm"')
+  }
+  const node = yield* findNode(options.node)
+  const host = { node, setpriv: yield* Effect.cached(findSetpriv) }
+  if (typeof options.user === "object") return { ...host, user: options.user }
+  if (options.user === "host" || process.getuid?.() !== 0) return host
+  const blocked = unreadable(node)
+  if (blocked === undefined) return { ...host, user: nobody }
+  const warning = `Plugin processes run as root, like the hub: user ${nobody.uid} could not read ${blocked}. Install the hub where all users can read it, run it as another user than root, or set \`user: "host"\` if you want this.`
+  return { ...host, warning }
+})
