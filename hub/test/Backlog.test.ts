@@ -78,4 +78,36 @@ describe("a backlog of posts", () => {
       assert.isTrue(yield* isOpen(backlog))
     })
   )
+
+  it.live("does not call plugins slow for the time in which posts go first", () =>
+    Effect.gen(function* () {
+      const { backlog, createJobs, thread } = makeThread()
+      createJobs(0)
+      backlog.posted(2 * maxAhead)
+      backlog.pluginsWait(true)
+      thread.now += 5_000
+      assert.isFalse(yield* isOpen(backlog))
+      backlog.pluginsWait(false)
+      thread.now += 600
+      assert.isFalse(yield* isOpen(backlog))
+      backlog.expanded(64, false)
+      assert.isFalse(yield* isOpen(backlog))
+      thread.now += 700
+      assert.isTrue(yield* isOpen(backlog))
+    })
+  )
+
+  it.live("lets plugins go first a little before posts wait for them", () =>
+    Effect.sync(() => {
+      const { backlog, createJobs, thread } = makeThread()
+      createJobs(0)
+      backlog.posted(maxAhead - 512)
+      assert.isFalse(backlog.isHigh)
+      backlog.posted(512 - 64)
+      assert.isTrue(backlog.isHigh)
+      // Nothing is gained if they are slow.
+      thread.now += 700
+      assert.isFalse(backlog.isHigh)
+    })
+  )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Committer } from "../src/jobs/Committer.ts"
 import { Jobs } from "../src/jobs/Jobs.ts"
@@ -403,6 +403,9 @@ describe("JobQueue", () => {
 })
 
 describe("Precedence", () => {
+  const turnAfter = (posts: () => number) =>
+    Precedence.make({ posts, areFarAhead: () => false, jobsWait: () => {} })
+
   /** A post at every turn of the event loop, which has no idle time then. */
   const posting = Effect.acquireRelease(
     Effect.sync(() => {
@@ -426,16 +429,58 @@ describe("Precedence", () => {
     () =>
       Effect.gen(function* () {
         const hub = yield* posting
-        const turn = Precedence.make(() => hub.posts)
+        const turn = turnAfter(() => hub.posts)
         // What came before the first look is not counted in time.
         yield* turn
         const before = hub.posts
         const coming = yield* turn
         assert.isAbove(hub.posts - before, 20)
         hub.going = false
-        yield* turn
-        assert.isAbove(yield* turn, coming)
+        let paused = 0
+        while (paused <= coming) paused = yield* turn
       })
+  )
+
+  it.live("does not take a moment without a commit for a pause", () =>
+    Effect.gen(function* () {
+      // At each look, the busy thread is a millisecond further. It commits 16 posts at once, every 8 ms.
+      const thread = { millis: 0 }
+      const posts = () => 16 * Math.floor(thread.millis / 8)
+      const turn = Precedence.make(
+        { posts, areFarAhead: () => false, jobsWait: () => {} },
+        { now: () => ++thread.millis, active: () => thread.millis }
+      )
+      // What came before the first posts is not counted.
+      while (posts() < 100) yield* turn
+      const [before, batches] = [posts(), [yield* turn, yield* turn]]
+      assert.deepStrictEqual(batches, [32, 32])
+      assert.isAbove(posts() - before, 384)
+    })
+  )
+
+  it.live("lets jobs in at once if posts are far ahead of them, and tells when jobs wait", () =>
+    Effect.gen(function* () {
+      const hub = yield* posting
+      const state = { far: false, waiting: false }
+      const turn = Precedence.make({
+        posts: () => hub.posts,
+        areFarAhead: () => state.far,
+        jobsWait: (waiting) => {
+          state.waiting = waiting
+        }
+      })
+      yield* turn
+      yield* turn
+      assert.isFalse(state.waiting)
+      const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
+      assert.isTrue(state.waiting)
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(state.waiting)
+      state.far = true
+      const before = hub.posts
+      for (let batches = 0; batches < 20; batches++) yield* turn
+      assert.isBelow(hub.posts - before, 20 * 32)
+    })
   )
 
   it.live("gives jobs the time that those who post leave", () =>
@@ -443,7 +488,7 @@ describe("Precedence", () => {
       let posts = 0
       const post = setInterval(() => posts++, 2)
       yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(post)))
-      const turn = Precedence.make(() => posts)
+      const turn = turnAfter(() => posts)
       const before = posts
       for (let batches = 0; batches < 5; batches++) yield* turn
       assert.isBelow(posts - before, 20)

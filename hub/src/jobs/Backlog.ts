@@ -4,7 +4,8 @@
  * **Details**
  *
  * - Posts go first: see Precedence.ts. Clients that post as fast as they can would leave plugins so little time that
- *   the posts without jobs grow without end. From `maxAhead` on, a post waits until there are fewer.
+ *   the posts without jobs grow without end. From `maxAhead` on, a post waits until there are fewer. A little before,
+ *   plugins no longer wait for posts.
  * - A burst of up to `maxAhead` posts does not wait.
  * - Posts do not wait for plugins that are slow, paused or broken: only if this thread is busy, and jobs are created all
  *   the time. Then the plugins lack nothing but the time that posts take.
@@ -16,7 +17,10 @@ import { performance } from "node:perf_hooks"
 /** Posts that may be without jobs. */
 const maxAhead = 4_096
 
-/** Plugins are slow if their next jobs are created later than this, in milliseconds. */
+/** So many posts are nearly as many: a few times those that get their jobs at once. */
+const manyAhead = maxAhead - 256
+
+/** Plugins are slow if their next jobs are created later than this, in milliseconds. Time in which posts go first is not theirs. */
 const slow = 640
 
 /** The event loop counts as busy from this utilization on. */
@@ -47,6 +51,9 @@ const ofThisThread = (): Readings => {
 export class Backlog {
   readonly #readings: Readings
   #ahead = 0
+  /** Milliseconds for which plugins have waited for posts, and since when they do now. */
+  #waited = 0
+  #waitsSince: number | undefined
   #expandedAt = Number.NEGATIVE_INFINITY
   #isSlow = true
   #isBusy = false
@@ -64,11 +71,33 @@ export class Backlog {
 
   /** Posts got their jobs. `all`: none is left. */
   expanded(count: number, all: boolean): void {
-    const now = this.#readings.now()
     this.#ahead = all ? 0 : Math.max(0, this.#ahead - count)
-    this.#isSlow = now - this.#expandedAt > slow
-    this.#expandedAt = now
+    this.#isSlow = this.#isLate
+    this.#expandedAt = this.#time
     this.#look()
+  }
+
+  /** Plugins begin or cease to wait because posts go first. */
+  pluginsWait(waiting: boolean): void {
+    if (waiting) this.#waitsSince ??= this.#readings.now()
+    else {
+      this.#waited = this.#readings.now() - this.#time
+      this.#waitsSince = undefined
+    }
+  }
+
+  /** Posts are about to wait for the plugins, so plugins should not wait for posts. */
+  get isHigh(): boolean {
+    return this.#ahead >= manyAhead && !this.#isSlow && !this.#isLate
+  }
+
+  /** Milliseconds of a clock that stands still while plugins wait for posts. */
+  get #time(): number {
+    return (this.#waitsSince ?? this.#readings.now()) - this.#waited
+  }
+
+  get #isLate(): boolean {
+    return this.#time - this.#expandedAt > slow
   }
 
   get #isFull(): boolean {
@@ -78,7 +107,7 @@ export class Backlog {
       this.#isBusy = this.#readings.utilization() >= busy
       this.#measuredAt = now
     }
-    return this.#isBusy && !this.#isSlow && now - this.#expandedAt <= slow
+    return this.#isBusy && !this.#isSlow && !this.#isLate
   }
 
   /** Waits until more posts may be written. For one caller. */

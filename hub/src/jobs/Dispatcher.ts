@@ -149,7 +149,7 @@ const make = Effect.fnUntraced(function* ({ concurrency = 64 }: DispatcherOption
     next %= Math.max(1, lines.all.length)
   })
 
-  const turn = Precedence.make(queue.posts)
+  const turn = Precedence.make(queue.precedence)
 
   const outage = new Outage({
     begun: "the job queue could not be read",

@@ -17,6 +17,7 @@ import { Specs } from "../plugins/Specs.ts"
 import { Backlog } from "./Backlog.ts"
 import { type ClaimedJob, jobKeyOf, type JobKey, type PostedContent } from "./Job.ts"
 import * as Leases from "./Leases.ts"
+import type { Posts } from "./Precedence.ts"
 import { JobTable, type OpenJob, postsAtOnce } from "./table/JobTable.ts"
 
 export class JobQueue extends Context.Service<
@@ -40,8 +41,8 @@ export class JobQueue extends Context.Service<
     readonly onArrival: (arrived: () => void) => void
     /** Waits while posts are far ahead of plugins that only lack the host's time. For one caller. See Backlog.ts. */
     readonly room: Effect.Effect<void>
-    /** How many posts and edits with jobs this process has committed. */
-    readonly posts: () => number
+    /** What Precedence.ts needs to know of the posts and edits with jobs that this process commits. */
+    readonly precedence: Posts
     /**
      * Claims the oldest jobs, at most the wanted number for each plugin. `more` is true if there are posts that were
      * not yet expanded into jobs.
@@ -226,7 +227,11 @@ export class JobQueue extends Context.Service<
           offer,
           offerAgain,
           onArrival: (arrived) => void listeners.push(arrived),
-          posts: () => posts,
+          precedence: {
+            posts: () => posts,
+            areFarAhead: () => backlog.isHigh,
+            jobsWait: (waiting) => backlog.pluginsWait(waiting)
+          },
           room: backlog.room,
           take,
           countDelivery: table.countDelivery,

@@ -25,7 +25,7 @@ import type { OfflineReader, Reads } from "./HubReader.ts"
 /** No job is written. */
 const queue = Layer.mock(JobQueue, {
   onArrival: () => {},
-  posts: () => 0,
+  precedence: { posts: () => 0, areFarAhead: () => false, jobsWait: () => {} },
   release: () => {},
   ended: () => {}
 })
