@@ -86,9 +86,9 @@ export class Backlog {
     }
   }
 
-  /** Posts are about to wait for the plugins, so plugins should not wait for posts. */
+  /** Posts may have to wait for the plugins soon, so plugins should not wait for posts. */
   get isHigh(): boolean {
-    return this.#ahead >= manyAhead && !this.#isSlow && !this.#isLate
+    return this.#ahead >= manyAhead
   }
 
   /** Milliseconds of a clock that stands still while plugins wait for posts. */
