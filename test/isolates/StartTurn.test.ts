@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import * as path from "node:path"
 import { startTurn } from "../../src/isolates/levels/startTurn.ts"
+import { linkifier } from "../../src/PluginKinds.ts"
+import { PluginRuntime } from "../../src/Runtime.ts"
+import { WorkerLayer } from "../../src/WorkerLayer.ts"
+import { layerRuntime, message } from "../support/isolation.ts"
+import { makeSpec } from "../../src/Plugin.ts"
+import { temporary, write } from "../support/plugins.ts"
 
 /** Counts the turns of the event loop until the scope closes. */
 const turns = Effect.acquireRelease(
@@ -43,5 +50,29 @@ describe("The starts of isolates", () => {
       assert.strictEqual(new Set(starts.map(([, turn]) => turn)).size, starts.length)
       assert.deepStrictEqual(starts, starts.toSorted())
     })
+  )
+
+  it.live("do not keep a caller that leaves while its run waits for one", () =>
+    Effect.gen(function* () {
+      const runtime = yield* PluginRuntime
+      const { stats } = yield* WorkerLayer
+      const source = `export default { name: "quiet", version: "1.0.0", enrich: () => [] }`
+      const modulePath = write(path.join(yield* temporary, "quiet.mjs"), source)
+      const spec = makeSpec({ name: "quiet", kind: linkifier, modulePath, isolation: "thread" })
+      // So many take turns without an end that the run's turn is far away when it begins to wait.
+      yield* Effect.replicateEffect(
+        Effect.forkChild(Effect.forever(startTurn), { startImmediately: true }),
+        1_000
+      )
+      const run = yield* Effect.forkChild(runtime.run(spec, { message }))
+      const booting = Effect.map(stats, ({ levels }) => levels.get("thread")?.booting)
+      yield* Effect.repeat(Effect.andThen(Effect.yieldNow, booting), { until: (count) => count === 1 })
+      const later = yield* Effect.forkChild(startTurn, { startImmediately: true })
+      yield* Fiber.interrupt(run)
+      assert.isUndefined(later.pollUnsafe(), "it has waited for its turn")
+      assert.strictEqual(yield* booting, 0)
+      yield* Fiber.join(later)
+      assert.strictEqual((yield* stats).isolates, 0)
+    }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
   )
 })

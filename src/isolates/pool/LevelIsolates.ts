@@ -90,13 +90,14 @@ export const makeLevelIsolates = Effect.fnUntraced(function* (
 
   // Uninterruptible once it has its turn, so that no booted isolate is lost; from there it is short and bounded.
   const boot = (bootOptions: BootOptions): Effect.Effect<Isolate, Death> =>
-    Effect.uninterruptibleMask((restore) =>
+    Effect.uninterruptible(
       Effect.suspend(() => {
         if (closing) return Effect.fail<Death>({ reason: runtimeClosed })
         const over = Deferred.makeUnsafe<void>()
         boots.add(over)
         cores.enter(over)
-        return restore(startTurn).pipe(
+        // Also for a taker that must not lose what it takes, and is uninterruptible itself.
+        return Effect.interruptible(startTurn).pipe(
           Effect.andThen(start(bootOptions)),
           Effect.ensuring(
             Effect.suspend(() => {

@@ -4,7 +4,10 @@ import type { Isolate } from "../isolate/Isolate.ts"
 import type { Death } from "../isolate/Transport.ts"
 
 export interface Spares<A = Isolate, E = Death> {
-  /** Takes a booted isolate without a plugin. The taker ends it, and calls `fill` when its run is over. */
+  /**
+   * Takes a booted isolate without a plugin. The taker ends it, and calls `fill` when its run is over. Only waits can be
+   * interrupted, so an uninterruptible taker loses no isolate.
+   */
   readonly take: Effect.Effect<A, E>
   /** Boots missing spares in the background. Not to be called during the run that took one: it needs the core. */
   readonly fill: Effect.Effect<void>
@@ -108,7 +111,8 @@ export const makeSpares = <A extends { readonly usable: boolean }, E>({
     const waiter = Deferred.makeUnsafe<void>()
     waiting.add(waiter)
     return Effect.ensuring(
-      Deferred.await(waiter),
+      // Nothing is taken yet, so an uninterruptible taker can stop here too.
+      Effect.interruptible(Deferred.await(waiter)),
       Effect.sync(() => waiting.delete(waiter))
     )
   })
