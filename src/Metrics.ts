@@ -112,12 +112,19 @@ export const outcomeOf = (exit: Exit.Exit<unknown, PluginError>): RunOutcome => 
   return Option.getOrElse(Cause.findErrorOption(exit.cause), () => "defect" as const)
 }
 
+/**
+ * Until the text of an error's stack is first read, the engine keeps the objects whose methods are in it: here the run, its
+ * caller's fiber and its isolate, with all that these hold. Reading it lets go of them, also for others who keep the error.
+ */
+const releaseCallers = (error: Error): void => void error.stack
+
 /** What one Layer knows of all specs with one plugin name. */
 class Own extends Counts {
   readonly loads = new Latencies()
   readonly #errors: Array<PastError> = []
 
   failed(past: PastError): void {
+    releaseCallers(past.error)
     this.#errors.unshift(past)
     if (this.#errors.length > maxLastErrors) this.#errors.pop()
   }
