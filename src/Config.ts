@@ -180,14 +180,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     return yield* new ConfigError({ file, problems: placed === undefined ? problems : problems.map(placed) })
   }
 
-  const {
-    linkifiers = [],
-    extractors = [],
-    readAuth = false,
-    rateLimits,
-    maxSockets,
-    retention
-  } = decoded.success
+  const { linkifiers = [], extractors = [], readAuth = false, ...others } = decoded.success
   const isEnabled = (entry: Entry): boolean => entry.enabled !== false
   return {
     file,
@@ -197,9 +190,7 @@ export const loadConfig = Effect.fn("loadConfig")(function* (
     ],
     disabled: [...linkifiers, ...extractors].filter((entry) => !isEnabled(entry)).map(({ name }) => name),
     readAuth,
-    ...(rateLimits === undefined ? {} : { rateLimits }),
-    ...(maxSockets === undefined ? {} : { maxSockets }),
-    ...(retention === undefined ? {} : { retention }),
+    ...others,
     ...(converted === undefined ? {} : { notice: converted.success.notice })
   }
 })

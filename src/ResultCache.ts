@@ -20,7 +20,7 @@ import { hash } from "node:crypto"
 import { Lru, sizeOf } from "./cache/Lru.ts"
 import { SourceHashes } from "./cache/SourceHashes.ts"
 import type { LoadError, PluginError } from "./Errors.ts"
-import { successOf } from "./exits.ts"
+import { flatMapNow, successOf } from "./exits.ts"
 import type { PluginSpec } from "./Plugin.ts"
 
 /** How full a cache is. */
@@ -170,36 +170,38 @@ export const makeCachedRuns = (
     })
   }
 
-  return {
+  /** The plugin pinned to its modules as they are now; `undefined` if they cannot be hashed. */
+  const current = <Spec extends PluginSpec>(
+    plugin: Cacheable<Spec>
+  ): Effect.Effect<Pin<Spec> | undefined> => {
+    const { integrity, modulePath, timeout } = plugin.spec
+    if (integrity !== undefined) return Effect.succeed(pin(plugin, integrity))
+    const hash = hashes.of(modulePath)
     // The files are checked for every run, because they can change between two runs.
+    return flatMapNow(hash.fresh ? Effect.succeed(hash.integrity) : hash.refresh(timeout), (integrity) =>
+      Effect.succeed(integrity === undefined ? undefined : pin(plugin, integrity))
+    )
+  }
+
+  return {
     cached: (plugin, input, how) =>
       Effect.suspend(() => {
         const { spec } = plugin
-        if (spec.integrity !== undefined) {
-          return through(pin(plugin, spec.integrity), input, how, Effect.fail)
-        }
-        const hash = hashes.of(spec.modulePath)
         const otherwise = (error: LoadError) => {
+          if (spec.integrity !== undefined) return Effect.fail(error)
           // The files may have changed since the last check, so that they no longer match the pin.
-          hash.doubt()
+          hashes.of(spec.modulePath).doubt()
           // An earlier version's output must not be cached as this version's.
           return hasEarlier(spec) ? how.run(spec, keepNothing) : Effect.fail(error)
         }
-        const go = (integrity: string | undefined) =>
-          integrity === undefined
+        return flatMapNow(current(plugin), (pinned) =>
+          pinned === undefined
             ? // Modules that cannot be hashed fail to load too, and the run says why. That is not a miss.
               how.run(spec, keepNothing)
-            : through(pin(plugin, integrity), input, how, otherwise)
-        return hash.fresh ? go(hash.integrity) : Effect.flatMap(hash.refresh(spec.timeout), go)
+            : through(pinned, input, how, otherwise)
+        )
       }),
     pinned: (plugin) =>
-      Effect.suspend(() => {
-        const { spec } = plugin
-        if (spec.integrity !== undefined) return Effect.succeed(spec)
-        const hash = hashes.of(spec.modulePath)
-        const go = (integrity: string | undefined) =>
-          integrity === undefined ? spec : pin(plugin, integrity).spec
-        return hash.fresh ? Effect.succeed(go(hash.integrity)) : Effect.map(hash.refresh(spec.timeout), go)
-      })
+      Effect.suspend(() => Effect.map(current(plugin), (pinned) => pinned?.spec ?? plugin.spec))
   }
 }

@@ -12,7 +12,7 @@ import { makePools, type PoolOptions, type Pools } from "./isolates/pool/Pools.t
 import { ModuleLoader } from "./modules/ModuleLoader.ts"
 import { makeUsageWatch } from "./isolates/watch/UsageWatch.ts"
 import { WarmMemory } from "./isolates/pool/WarmMemory.ts"
-import { unavailable, type Workers } from "./isolates/Workers.ts"
+import { type PoolStats, unavailable, type Workers } from "./isolates/Workers.ts"
 import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 
 export type { FakePlugin } from "./isolates/fakes.ts"
@@ -145,22 +145,18 @@ export class WorkerLayer extends Context.Service<WorkerLayer, Workers>()(
               `isolation "${spec.isolation}" is not among the levels of this WorkerLayer (${wanted.join(", ")})`
           })
         ),
-      stats: Effect.map(
-        Effect.forEach([...pools], ([name, { stats }]) =>
-          Effect.map(stats, (stats) => [name, stats] as const)
-        ),
-        (levels) => {
-          const all = levels.map(([, stats]) => stats)
-          return {
-            isolates: all.reduce(
-              (sum, { spare, busy, idle, zombie }) => sum + spare + busy + idle + zombie,
-              0
-            ),
-            zombies: all.reduce((sum, { zombie }) => sum + zombie, 0),
-            levels: new Map(levels)
-          }
+      stats: Effect.sync(() => {
+        const levels = new Map<IsolationLevel, PoolStats>()
+        let isolates = 0
+        let zombies = 0
+        for (const [name, pool] of pools) {
+          const stats = pool.stats()
+          levels.set(name, stats)
+          isolates += stats.spare + stats.busy + stats.idle + stats.zombie
+          zombies += stats.zombie
         }
-      ),
+        return { isolates, zombies, levels }
+      }),
       zombies: (plugin) => {
         let count = 0
         for (const { zombies } of pools.values()) count += zombies.count(plugin)

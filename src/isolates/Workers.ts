@@ -42,13 +42,13 @@ export interface Submission {
   readonly readmit: () => Effect.Effect<void, PluginError> | undefined
   /** Called once, with the output's JSON (not yet validated) or why there is none. */
   readonly answer: (answer: Effect.Effect<string, PluginError>) => void
-  /** Called at most once, just before it is answered: the run left something behind, which costs its warm isolate. */
+  /** Called at most once, just before the answer: the run left something behind, so its warm isolate is ended. */
   readonly leftover: () => void
   /** Called at most once, after a run has answered with an output: its isolate crashed before the next run began. */
   readonly crashed: () => void
 }
 
-/** A plugin that is ready to take runs. Specs that are equal, but for timeouts and breakers, share one. */
+/** A plugin that is ready to take runs. Specs that differ only in timeouts and breakers share one. */
 export interface PreparedPlugin {
   /**
    * Submits a run. It waits in the plugin's queue until an isolate takes it; if that isolate ends before it begins the
@@ -60,7 +60,7 @@ export interface PreparedPlugin {
   readonly submit: (run: Submission) => Effect.Effect<void>
   /** Loads the plugin, unless an isolate has it loaded, and returns what it calls itself. */
   readonly load: Effect.Effect<PluginInfo, PluginError>
-  /** How many runs wait in the queue, beyond those that the isolates are allowed to hold. */
+  /** How many runs wait, in addition to those that the isolates may hold. */
   readonly waiting: () => number
   /** Whether an earlier version of the plugin can go on if its changed files do not load. */
   readonly hasEarlier: () => boolean

@@ -1,4 +1,4 @@
-/** What a Node that becomes a guest is started with, thread or process. */
+/** The files that a guest in Node boots from, as a thread or a process. */
 import { Effect } from "effect"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -6,8 +6,8 @@ import { isPattern } from "../paths.ts"
 import { type PrepareError, unprepared } from "../PrepareError.ts"
 import { packageFile } from "./packageFile.ts"
 
-// Guests boot compiled code, from sources too (`npm run build:guest`): compiling it in each would take ten
-// times as long as the boot itself.
+// Guests boot compiled code (`npm run build:guest`), also if the host runs from its sources: compiling it in each guest
+// would take ten times as long as the boot.
 export const guestFolder = new URL(
   import.meta.url.endsWith(".ts") ? "../../dist/guest/" : "../guest/",
   import.meta.url
@@ -16,7 +16,7 @@ export const guestFolder = new URL(
 /** The first file that a guest runs. */
 export const bootFile = (name: "bootThread" | "bootProcess"): URL => new URL(`node/${name}.cjs`, guestFolder)
 
-/** Files of this library that a guest reads to boot; a plugin's own come from the module loader. */
+/** Files of this library that a guest reads to boot. The plugin's files come from the module loader. */
 export const bootReads: ReadonlyArray<string> = [
   fileURLToPath(guestFolder),
   fileURLToPath(new URL("../wire/", guestFolder)),

@@ -1,11 +1,11 @@
 /**
  * What a plugin's `fetch` and the host's broker say to each other, as JSON texts, one message each.
  *
- * - `open` starts a request; ids only grow. Its answer is one `head` or one `error`.
- * - Response bodies are pulled: after `head` the host sends one `chunk` unasked, then one for each `pull`. `end`
- *   needs none, so that a small body which nobody reads does not stay open.
+ * - `open` starts a request; ids only grow. The host answers with one `head` or one `error`.
+ * - Response bodies are pulled: after `head` the host sends one `chunk`, then one for each `pull`. It sends `end` without
+ *   a `pull`, so that a small body that is not read does not stay open.
  * - Request bodies are pulled the other way: a `body` or `bodyEnd` for each `more` of the host.
- * - `end`, `error` (host) and `cancel` (guest) end a request; what comes for it later is ignored.
+ * - `end`, `error` (host) and `cancel` (guest) end a request; later messages about it are ignored.
  */
 
 /** A header as it goes over the wire; names are lower case. */
@@ -21,7 +21,7 @@ export type GuestMessage =
       readonly method: string
       readonly headers: ReadonlyArray<HeaderPair>
       readonly hasBody: boolean
-      /** Bytes of the body where they are known; the body then has exactly as many. */
+      /** Bytes of the body, if known: then it has exactly as many. */
       readonly length?: number
       readonly redirect: RedirectMode
     }

@@ -12,7 +12,7 @@
  */
 import type { ModuleLine, ProblemOrigin } from "./modules.ts"
 
-/** Raised when either side no longer understands the other. */
+/** Raised with each change that makes one side misunderstand the other. */
 export const protocolVersion = 5
 
 /** The first character of a guest's message. */
@@ -55,11 +55,11 @@ export const Leftover = {
   globals: "3"
 } as const
 
-/** Who a plugin says it is. */
+/** What a plugin says about itself. */
 export interface PluginInfo {
   readonly name: string
   readonly version: string
-  /** Those of its kind that it has, the one that is called first. */
+  /** The methods of its kind that it has; the first is the one that is called. */
   readonly methods: ReadonlyArray<string>
 }
 
@@ -68,7 +68,7 @@ export interface LoadFailure extends ProblemOrigin {
   readonly message: string
   /** What its module threw. */
   readonly cause?: { readonly name: string; readonly message: string; readonly stack?: string }
-  /** The kind's method, if that is all that it lacks. */
+  /** The kind's method, if only that is missing. */
   readonly missingMethod?: string
 }
 
@@ -85,7 +85,7 @@ export type LogLevel = "Debug" | "Info" | "Warn" | "Error"
 export const RequestType = {
   /** Become the guest of one plugin; body: `LoadRequest`. */
   load: "L",
-  /** Run the plugin; body: the trace context, if there is one, and the input. The guest starts it when it has answered everything before. */
+  /** Run the plugin; body: the trace context, if there is one, and the input. The guest starts it when it has answered all earlier requests. */
   run: "R",
   /** Abort the current run and start no other; no tag, no body. */
   abort: "A",
@@ -97,15 +97,15 @@ export const RequestType = {
 export interface LoadRequest {
   readonly entry: string
   readonly method: string
-  /** Which do as well, if that is missing. */
+  /** Methods that it may have instead. */
   readonly otherMethods: ReadonlyArray<string>
-  /** The name to go by if the plugin has none. */
+  /** The name of a plugin that states none. */
   readonly name: string
   readonly config: unknown
   /** Granted environment variables. */
   readonly env: { readonly [name: string]: string }
   readonly limits: GuestLimits
-  /** Real paths that are granted, where what is not granted is let through and reported. */
+  /** Set in audit mode: the real paths that are granted. All others are allowed and reported. */
   readonly audit?: { readonly read: ReadonlyArray<string>; readonly write: ReadonlyArray<string> }
 }
 

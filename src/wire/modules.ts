@@ -5,7 +5,7 @@ export interface ModuleLine {
   readonly ask: (request: ModuleRequest) => ModuleFrame
 }
 
-/** How a thread is given its module line: a request over the port, sleep on the flag, take the frame. */
+/** The module line of a thread: it posts a request to the port, sleeps on the flag, and takes the frame. */
 export interface ModuleChannel {
   readonly port: import("node:worker_threads").MessagePort
   readonly flag: SharedArrayBuffer
@@ -14,30 +14,30 @@ export interface ModuleChannel {
 export interface ModuleRequest {
   readonly specifier: string
   readonly parent: string
-  /** `require()` and `import` resolve by other conditions. */
+  /** Whether `require()` asks: it resolves by other conditions than `import`. */
   readonly require: boolean
 }
 
 export type ModuleFormat = "module" | "commonjs" | "json" | "wasm"
 
-/** JSON at the head of a frame: the module that was asked for, and others that will be, in the order of their bytes. */
+/** JSON at the head of a frame: the requested module, and others that will be requested, in the order of their bytes. */
 export type FrameHead =
   | {
       readonly modules: ReadonlyArray<readonly [url: string, format: ModuleFormat, bytes: number]>
-      /** What asks for them: a module of the frame by its index, or another by its URL. */
+      /** Which module asks for which: a parent in the frame has its index here, any other its URL. */
       readonly requests: ReadonlyArray<
         readonly [parent: number | string, specifier: string, require: 0 | 1, module: number]
       >
     }
   | ModuleRefused
 
-/** Why a module cannot be had; `syntax` if it does not parse. */
+/** Why a module cannot be loaded; `syntax` if it does not parse. */
 export interface ModuleRefused extends ProblemOrigin {
   readonly error: string
   readonly syntax?: true
 }
 
-/** What a loader answers. To a process: the head, a line feed, and as many bytes as its modules have. */
+/** The answer of a loader. A process gets it as the head, a line feed, and the bytes of the modules. */
 export interface ModuleFrame {
   readonly head: string
   /** UTF-8 between two offsets. */
@@ -45,7 +45,7 @@ export interface ModuleFrame {
   readonly bytes: (from: number, to: number) => Uint8Array
 }
 
-/** What a guest makes of it. */
+/** One module of a frame, as the guest uses it. */
 export type ModuleAnswer =
   | { readonly url: string; readonly format: ModuleFormat; readonly source: string | Uint8Array }
   | ModuleRefused
@@ -60,7 +60,7 @@ export interface ModulePlace {
   readonly frame: string
 }
 
-/** What a module answer's problem says of where it is. */
+/** Where the problem of a module is. */
 export interface ProblemOrigin {
   /** Path of the module that asked. */
   readonly importer?: string

@@ -42,9 +42,7 @@ const makeModuleRequester = () => {
   const outcomes: Array<string> = []
   const handler: RequestHandler = {
     limits: defaultLimits,
-    log: () => {},
-    net: () => undefined,
-    audit: () => {},
+    side: { log: () => {}, net: () => undefined, audit: () => {} },
     begun: () => {},
     replied: ({ body }) => void outcomes.push(body),
     died: () => void outcomes.push("died"),

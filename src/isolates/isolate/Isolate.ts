@@ -7,7 +7,7 @@ import type { PluginTimeout } from "../../Errors.ts"
 import type { Fork } from "../../Fork.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 import { encodeAbort, encodeLoad, encodeRun } from "../../wire/codec.ts"
-import { Leftover, ReplyType } from "../../wire/messages.ts"
+import { Leftover, type LoadRequest, ReplyType } from "../../wire/messages.ts"
 import { MessageReader } from "./MessageReader.ts"
 import { Outbox } from "./Outbox.ts"
 import {
@@ -38,9 +38,9 @@ export class Isolate {
     violation: (what) => this.#violation(what),
     defect: (defect) => this.#defect(defect)
   })
-  /** Its owner's. */
+  /** Starts effects that end when the level closes. */
   readonly fork: Fork
-  /** Replies to runs. */
+  /** How many runs it has answered. */
   #answered = 0
   #death: Death | undefined
   /** Why it is being ended. */
@@ -64,10 +64,7 @@ export class Isolate {
     this.#transport = connect({
       message: (message) => this.#reader.receive(message),
       broken: (what) => this.#violation(what),
-      died: (death) => {
-        this.#reader.end()
-        this.#died(death)
-      }
+      died: (death) => this.#died(death)
     })
     this.#outbox = new Outbox((texts) => {
       // If it starts nothing more, these requests have been given back.
@@ -106,7 +103,7 @@ export class Isolate {
 
   readonly usage = (): Promise<Usage> => this.#transport.usage()
 
-  /** Tells the guest something that asks for no reply. */
+  /** Sends a message that has no reply. */
   tell(text: string): void {
     if (this.#death === undefined) this.#transport.send(text)
   }
@@ -143,14 +140,16 @@ export class Isolate {
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: string, traceparent: string | undefined, handler: RequestHandler): void {
     this.#outbox.add(encodeRun(this.#add(handler, input.length), traceparent, input))
-    this.#beginIfFirst()
+    if (this.#requests.length === 1) this.#beginFirst()
   }
 
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
-  load(body: string, modules: GuestModules | undefined, outputLength: number, handler: RequestHandler): void {
+  load(request: LoadRequest, modules: GuestModules | undefined, handler: RequestHandler): void {
+    const body = JSON.stringify(request)
+    const text = encodeLoad(this.#add(handler, body.length), body)
     this.#modules = modules
-    this.#transport.load(encodeLoad(this.#add(handler, body.length), body), modules, outputLength)
-    this.#beginIfFirst()
+    this.#transport.load(text, modules, request.limits.outputLength)
+    if (this.#requests.length === 1) this.#beginFirst()
   }
 
   #add(handler: RequestHandler, size: number): string {
@@ -158,13 +157,9 @@ export class Isolate {
     return this.#requests.add(handler, size).tag
   }
 
-  #beginIfFirst(): void {
-    if (this.#requests.length === 1) this.#begin(this.#requests.first)
-  }
-
-  #begin(pending: PendingRequest | undefined): void {
+  #beginFirst(): void {
     this.#modules?.began()
-    pending?.handler.begun()
+    this.#requests.first?.handler.begun()
   }
 
   /**
@@ -180,7 +175,7 @@ export class Isolate {
       return (Duration.toMillis(grace) > 0 ? this.#askToStop(first, grace) : Effect.void).pipe(
         Effect.andThen(this.kill),
         Effect.flatMap(done),
-        // Also if the pool closes meanwhile: each of them has a caller that waits.
+        // Also if the level closes meanwhile, because each of them has a caller that waits.
         Effect.ensuring(Effect.sync(() => returnUnstarted(rest)))
       )
     })
@@ -197,12 +192,13 @@ export class Isolate {
   }
 
   #died(death: Death): void {
+    this.#reader.end()
     this.#modules?.close()
     this.#death = this.#condemned === undefined ? death : { ...death, reason: this.#condemned }
     Deferred.doneUnsafe(this.#hello, Effect.fail(this.#death))
     const rest = this.#requests.detach()
     const first = this.#requests.shift()
-    // An isolate that crashes before its first reply would do so for ever: its first request fails.
+    // An isolate that crashes before its first reply would crash each time: its first request fails.
     const isBetween = first === undefined || (this.#crashedIdle && this.#answered > 0)
     if (isBetween) first?.outcome.notStarted()
     else first.outcome.died(this.#death)
@@ -227,9 +223,8 @@ export class Isolate {
     if (type !== ReplyType.loaded) this.#answered++
     this.#requests.shift()
     // The guest begins the next.
-    const { first } = this.#requests
-    if (first === undefined) this.#transport.hold(false)
-    else if (this.usable) this.#begin(first)
+    if (this.#requests.length === 0) this.#transport.hold(false)
+    else if (this.usable) this.#beginFirst()
     request.outcome.replied(reply)
     returnUnstarted(rest)
   }
@@ -242,7 +237,7 @@ export class Isolate {
 
   /** The host's own code threw: the run dies with the defect. */
   #defect(defect: unknown): void {
-    // Condemned first: whoever the defect wakes must not find it usable.
+    // First, because the caller that gets the defect must not find this isolate usable.
     this.condemn("the host could not take what it said")
     const { first } = this.#requests
     if (first === undefined) return

@@ -15,7 +15,6 @@ export interface GuestReply {
 
 /** Takes what a guest may send before its reply to a request. */
 export interface SideMessages {
-  readonly limits: Limits
   readonly log: (level: LogLevel, text: string) => void
   /** Takes a part of a `fetch`; returns what is wrong with it, if anything. */
   readonly net: (json: string) => string | undefined
@@ -33,9 +32,11 @@ export interface RequestOutcome {
   readonly defect: (defect: unknown) => void
 }
 
-export interface RequestHandler extends SideMessages, RequestOutcome {
-  /** Everything before is answered: as far as the host knows, the guest starts the request now. */
+export interface RequestHandler extends RequestOutcome {
+  readonly limits: Limits
+  /** All requests before it are answered: as far as the host knows, the guest starts this one now. */
   readonly begun: () => void
+  readonly side: SideMessages | undefined
 }
 
 export interface PendingRequest {
@@ -50,7 +51,7 @@ export interface PendingRequest {
   next: PendingRequest | undefined
 }
 
-/** For a request whose caller no longer waits. */
+/** The outcome of a request whose caller no longer waits. */
 export const ignoreOutcome: RequestOutcome = {
   replied: () => {},
   died: () => {},
@@ -92,7 +93,7 @@ export class PendingRequests {
     if (first === undefined) return undefined
     this.first = first.next
     if (this.first === undefined) this.#last = undefined
-    // An old request that still pointed to younger ones would keep them all until the next full collection.
+    // Otherwise an old request would keep all younger ones in memory until the next full collection.
     first.next = undefined
     this.length--
     this.size -= first.size

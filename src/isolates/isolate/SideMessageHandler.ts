@@ -2,7 +2,6 @@
 import { Cause, Effect, Exit, type Fiber } from "effect"
 import { encodeNetAnswer } from "../../wire/codec.ts"
 import { type AuditLine, Leftover, type LogLevel } from "../../wire/messages.ts"
-import type { Limits } from "../../Plugin.ts"
 import { CurrentRunObserver } from "../../RunObserver.ts"
 import { lineText, printableLine, shortened } from "../../text.ts"
 import type { Isolate } from "./Isolate.ts"
@@ -19,7 +18,7 @@ export interface Caller {
   readonly labels: { readonly [label: string]: string }
 }
 
-/** For one plugin. */
+/** The most warnings of one plugin that are logged. */
 const maxNotices = 50
 
 const leftBehind: { readonly [what: string]: string } = {
@@ -42,9 +41,8 @@ const usualVariables: ReadonlySet<string> = new Set([
   "TERM"
 ])
 
-/** Log lines become Effect logs of the caller's fiber. Network requests end with the answer. */
+/** Log lines become logs of the caller's fiber. Network requests end with the request that made them. */
 export class SideMessageHandler implements SideMessages {
-  readonly limits: Limits
   readonly #isolate: Isolate
   readonly #resolved: ResolvedPlugin
   readonly #caller: Caller
@@ -52,7 +50,6 @@ export class SideMessageHandler implements SideMessages {
   #session: NetSession | undefined
 
   constructor(isolate: Isolate, resolved: ResolvedPlugin, caller: Caller) {
-    this.limits = resolved.spec.limits
     this.#isolate = isolate
     this.#resolved = resolved
     this.#caller = caller
@@ -61,7 +58,7 @@ export class SideMessageHandler implements SideMessages {
   log(level: LogLevel, text: string): void {
     // One line each: a plugin must not be able to fake a whole log line.
     const line = printableLine(withoutGuestFrames(text))
-    this.#say(level, shortened(line, this.limits.logLength))
+    this.#say(level, shortened(line, this.#resolved.spec.limits.logLength))
   }
 
   net(json: string): string | undefined {
@@ -86,7 +83,7 @@ export class SideMessageHandler implements SideMessages {
     else if (line.capability === "env") this.#variableMissing(line.what)
   }
 
-  /** Warns the operator once about what a run left behind and what that costs. */
+  /** Warns the operator once: what a run left behind, and what that costs. */
   leftover(what: string): void {
     const left = leftBehind[what] ?? leftBehind[Leftover.resources]
     this.#notice(

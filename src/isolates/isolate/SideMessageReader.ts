@@ -47,7 +47,7 @@ export class SideMessageReader {
     if (++this.#rate.messages > limit) {
       return this.#options.violation(`more than ${limit} messages in a second (limits.messageRate)`)
     }
-    // It came after the reply: the run is over, and so are its log and its network requests.
+    // It came after the reply, so it is ignored: the run is over, with its log and its network requests.
     if (pending === undefined || tagOf(message) !== pending.tag) return
     if (type === ReplyType.log) return this.#log(pending, message)
     const body = bodyOf(message)
@@ -56,7 +56,7 @@ export class SideMessageReader {
       return
     }
     if (type === ReplyType.audit) return this.#audit(pending.handler, body)
-    const problem = pending.handler.net(body)
+    const problem = pending.handler.side?.net(body)
     if (problem !== undefined) this.#options.violation(problem)
   }
 
@@ -76,7 +76,7 @@ export class SideMessageReader {
       return this.#options.violation("a log line of another shape")
     }
     const { level, text } = line
-    this.#pass(() => handler.log(level, text))
+    this.#pass(() => handler.side?.log(level, text))
   }
 
   #audit(handler: RequestHandler, body: string): void {
@@ -88,7 +88,7 @@ export class SideMessageReader {
     )
       return this.#options.violation("an audit line of another shape")
     const { what } = line
-    this.#pass(() => handler.audit({ capability, what }))
+    this.#pass(() => handler.side?.audit({ capability, what }))
   }
 
   /** If the host's own code throws, that is a defect of the run and not the plugin's fault. */

@@ -11,7 +11,7 @@ export interface Death {
 export interface TransportEvents {
   /** A message arrived. A guest sends texts; anything else breaks the protocol. */
   readonly message: (message: unknown) => void
-  /** The guest broke the framing of messages; no more can be read. */
+  /** The guest sent something that cannot be split into messages; nothing more is read. */
   readonly broken: (what: string) => void
   /** The isolate is gone; no message follows. */
   readonly died: (death: Death) => void
@@ -25,7 +25,7 @@ export interface Usage {
   readonly cpu: number | undefined
   /** Of an isolate in the host's own process: bytes that its engine accounts for, in use or not. */
   readonly accounted?: number
-  /** Whether it may use memory up to its limit in addition. */
+  /** Whether it may use more memory, up to its limit, that is not counted here. */
   readonly hasMore?: boolean
 }
 

@@ -19,7 +19,7 @@ const fileOf = (where: string): string | undefined => {
   try {
     return where.startsWith("file:") ? fileURLToPath(where) : where
   } catch {
-    // An invalid URL that a plugin has made up.
+    // A plugin has made up an invalid URL.
     return undefined
   }
 }
@@ -59,7 +59,7 @@ const inStack = (stack: string): Spot | undefined => {
 const missingExport =
   /^SyntaxError: (?:The requested module '(.+)' does not provide an export named '(.+)'|Could not find export '(.+)' in module '(.+)')$/
 
-/** Whether a module declares a name as a type, which does not exist at run time. */
+/** Whether a module declares a name as a type. */
 const declaresType = (source: string, name: string): boolean => {
   const escaped = name.replace(/[$]/g, "\\$&")
   return (

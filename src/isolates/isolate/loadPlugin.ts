@@ -8,7 +8,7 @@ import { type LoadRequest, type PluginInfo, ReplyType } from "../../wire/message
 import type { PluginSpec } from "../../Plugin.ts"
 import type { Isolate } from "./Isolate.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
-import type { RequestHandler, GuestReply } from "./PendingRequests.ts"
+import type { GuestReply } from "./PendingRequests.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
 import { placed } from "./loadFailurePlace.ts"
 import {
@@ -44,33 +44,37 @@ const Failure = Schema.fromJsonString(
 const decodeInfo = Schema.decodeEffect(Info)
 const decodeFailure = Schema.decodeEffect(Failure)
 
+interface LoadOptions {
+  /** Absolute path of the plugin's module. */
+  readonly entry: string
+  /** Absent if guests read their modules themselves. */
+  readonly modules: GuestModules | undefined
+  /** Annotations of its log lines. */
+  readonly labels: { readonly [label: string]: string }
+}
+
 /** Sends the load request and waits for the reply. */
 const askToLoad = (
   isolate: Isolate,
   resolved: ResolvedPlugin,
-  labels: { readonly [label: string]: string },
-  send: (ask: RequestHandler) => void
+  request: LoadRequest,
+  { modules, labels }: LoadOptions
 ): Effect.Effect<GuestReply, WorkerCrash> =>
   Effect.withFiber((fiber) =>
     Effect.callback<GuestReply, WorkerCrash>((resume) => {
-      class Load extends SideMessageHandler implements RequestHandler {
-        begun(): void {}
-        replied(reply: GuestReply): void {
-          resume(this.after(Effect.succeed(reply)))
-        }
-        died(death: Death): void {
-          resume(this.after(Effect.fail(crashed(resolved.spec, death))))
-        }
-        notStarted(): void {
-          this.died({ reason: "it ended without an answer" })
-        }
-        defect(defect: unknown): void {
-          resume(this.after(Effect.die(defect)))
-        }
-      }
-      const ask = new Load(isolate, resolved, { fiber, labels })
-      send(ask)
-      return Effect.suspend(() => ask.after(Effect.void))
+      const { spec } = resolved
+      const side = new SideMessageHandler(isolate, resolved, { fiber, labels })
+      const died = (death: Death): void => resume(side.after(Effect.fail(crashed(spec, death))))
+      isolate.load(request, modules, {
+        limits: spec.limits,
+        side,
+        begun: () => {},
+        replied: (reply) => resume(side.after(Effect.succeed(reply))),
+        died,
+        notStarted: () => died({ reason: "it ended without an answer" }),
+        defect: (defect) => resume(side.after(Effect.die(defect)))
+      })
+      return Effect.suspend(() => side.after(Effect.void))
     })
   )
 
@@ -86,21 +90,13 @@ const refused = (spec: PluginSpec, reason: string, more?: Omit<typeof Failure.Ty
     ...(more?.place === undefined ? {} : { place: printablePlace(more.place) })
   })
 
-interface LoadOptions {
-  /** Absolute path of the plugin's module. */
-  readonly entry: string
-  /** Absent if guests read their modules themselves. */
-  readonly modules: GuestModules | undefined
-  /** Annotations of its log lines. */
-  readonly labels: { readonly [label: string]: string }
-}
-
 /** Loads the spec's plugin into a booted isolate. Returns what the plugin calls itself. */
 export const loadPlugin = Effect.fnUntraced(function* (
   isolate: Isolate,
   resolved: ResolvedPlugin,
-  { entry, modules, labels }: LoadOptions
+  options: LoadOptions
 ): Effect.fn.Return<PluginInfo, PluginError> {
+  const { entry, modules } = options
   const { spec, grants } = resolved
   const url = yield* Effect.try({
     try: () => pathToFileURL(realpathSync(entry)).href,
@@ -118,10 +114,7 @@ export const loadPlugin = Effect.fnUntraced(function* (
     limits: { outputLength, logLines, logLength, memory, deadline },
     ...(spec.enforcement === "audit" ? { audit: { read: grants.read, write: grants.write } } : {})
   }
-  const body = JSON.stringify(request)
-  const reply = yield* askToLoad(isolate, resolved, labels, (ask) =>
-    isolate.load(body, modules, outputLength, ask)
-  )
+  const reply = yield* askToLoad(isolate, resolved, request, options)
   if (reply.type === ReplyType.loadFailed) {
     const failure = yield* Effect.mapError(decodeFailure(reply.body), () => brokenReply(spec))
     const { reason, ...where } = placed(failure, entry)

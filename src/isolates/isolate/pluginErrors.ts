@@ -1,4 +1,4 @@
-/** Errors made of what a guest says: everything in them is the plugin's to make up, so it is capped and made printable. */
+/** Makes errors from what a guest says. A plugin may make up any of it, so texts are shortened and made printable. */
 import { type CodePlace, LoadError, type ThrownValue, WorkerCrash } from "../../Errors.ts"
 import { type Grants, grantKinds } from "../../Grants.ts"
 import type { PluginSpec } from "../../Plugin.ts"
@@ -12,9 +12,9 @@ import type { Death } from "./Transport.ts"
 const maxReason = 8_192
 /** Characters of a thrown error's message. */
 const maxMessage = 4_096
-/** Characters of a path that it may have made up. */
+/** Characters of a path that a plugin may have made up. */
 const maxPath = 1_024
-/** One line, and no longer once it is escaped. */
+/** On one line, with at most `max` characters, also after escaping. */
 const oneLine = (text: string, max: number): string => shortened(printableLine(shortened(text, max)), max)
 export const reasonText = (reason: string): string => oneLine(reason, maxReason)
 /** What a plugin calls itself. */
@@ -54,7 +54,7 @@ const printableGrants = (grants: Grants): Grants =>
     })
   )
 
-/** What a plugin that cannot be prepared fails with. */
+/** The error of a plugin that cannot be prepared. */
 export const unpreparedError = (
   { name, modulePath }: Pick<PluginSpec, "name" | "modulePath">,
   { message, missingGrants, isClosed }: PrepareError

@@ -1,9 +1,9 @@
-/** Stacks of a plugin's errors without what is not the plugin's: the guest that serves it, and Node's own modules. */
+/** Removes from a plugin's stacks what is not the plugin's: frames of the guest and of Node's own modules. */
 import { fileURLToPath } from "node:url"
 import { shortened } from "../../text.ts"
 import { guestFolder } from "../guestFiles.ts"
 
-/** Characters; a guest sends no more, and what a plugin makes up may be of any length. */
+/** Characters. A plugin may make up a stack of any length. */
 const maxStack = 8_192
 
 /** `agentlip:` is the guest inside QuickJS, whose own functions are `native`. The script that guests boot has a path. */
@@ -44,14 +44,11 @@ export const shownPlace = (stack: string): { url: string; line: number; column: 
   return url === undefined ? undefined : { url, line: Number(line), column: before.length + 1 }
 }
 
-/**
- * What the plugin's own code says of where it was: the error's first line and the plugin's frames. `undefined` if there
- * are none of those.
- */
+/** The plugin's part of a stack: the error's first line and the plugin's frames. `undefined` if it has no such frame. */
 export const ownStack = (name: string, message: string, stack: string | undefined): string | undefined => {
   if (stack === undefined) return undefined
   const own = withoutGuestFrames(shortened(stack, maxStack).replace(shownCode, ""))
   if (!/^[ \t]+at /m.test(own)) return undefined
-  // QuickJS begins with the frames.
+  // A stack of QuickJS has no first line with the error.
   return /^[ \t]+at /.test(own) ? `${name}: ${message}\n${own}` : own
 }

@@ -2,7 +2,7 @@
 import { bootReads } from "../guestFiles.ts"
 import type { BootOptions } from "./IsolateFactory.ts"
 
-/** Node's own permissions: nothing but the boot's files and what was granted. */
+/** Node's own permissions: only the boot's files and what was granted. */
 export const permissionFlags = ({ read, write, audit }: BootOptions): Array<string> => [
   "--permission",
   ...(audit
@@ -12,8 +12,8 @@ export const permissionFlags = ({ read, write, audit }: BootOptions): Array<stri
         ...write.map((file) => `--allow-fs-write=${file}`)
       ]),
   "--no-addons",
-  // A timer carries the number of its asynchronous context about. With checks a plugin that writes another there
-  // ends the whole process; without, it confuses itself.
+  // A timer holds the number of its asynchronous context, and a plugin can change it. Node's check would then end the
+  // whole process; without the check, the plugin confuses only itself.
   "--no-force-async-hooks-checks",
   "--no-warnings",
   "--no-experimental-websocket",

@@ -24,7 +24,7 @@ export interface LevelIsolatesOptions {
 export interface LevelIsolates {
   /** Booted isolates with these options, for plugins that are reused or run fresh. */
   readonly sparesOf: (bootOptions: BootOptions, reuse: PluginSpec["reuse"]) => Spares
-  /** Ends an isolate; `false` if it does not die in time; it stays counted then. */
+  /** Ends an isolate; `false` if it does not die in time. Then it stays counted. */
   readonly end: (isolate: Isolate) => Effect.Effect<boolean>
   /** Ends an isolate in the background. */
   readonly endInBackground: (isolate: Isolate, plugin: string) => void
@@ -38,7 +38,7 @@ export interface LevelIsolates {
   readonly counts: { readonly booting: number; readonly living: number; readonly zombie: number }
 }
 
-/** An isolate that ends in the background counts as a zombie after so many times `deathWait`. */
+/** If an isolate is not gone after so many times `deathWait`, it counts as a zombie. */
 const endAttempts = 20
 
 export const makeLevelIsolates = Effect.fnUntraced(function* (

@@ -59,7 +59,7 @@ export class PluginIsolate {
   lastChecked: number
   /** Its files are being checked for changes before it gets a run. */
   isChecked = false
-  /** A spare has been booted to replace the one it was. */
+  /** A spare was booted to replace the one that it was. */
   isReplaced = false
   /** Set when it must get no other run. */
   retired = false
@@ -80,7 +80,7 @@ export class PluginIsolate {
       current: () => this.#current,
       expired: (run, paused) => this.#stop(run, () => run.timedOut(paused))
     })
-    // No run reports an end between two runs.
+    // If the isolate ends between two runs, no run reports it.
     isolate.whenGone = (crash) => {
       if (crash !== undefined) this.#last?.crashedAfter(crash)
       this.left()
@@ -168,7 +168,7 @@ export class PluginIsolate {
         gone ? over : Effect.andThen(this.#owner.undead(this), over)
       )
       .pipe(
-        // A second call does nothing. If the pool closes meanwhile, this is the only one.
+        // If the level closes meanwhile, this call is the only one. Otherwise it does nothing.
         Effect.ensuring(over),
         Effect.provideService(Clock.Clock, run.clock)
       )

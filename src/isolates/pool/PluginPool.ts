@@ -34,7 +34,7 @@ export class PluginPool implements IsolateOwner, RunPool {
   readonly #ahead: number
   readonly #isolates: IsolateSet
   readonly #queue = new RunQueue<Waiter>()
-  /** Made once: a path in a grant stands for what it led to when the plugin was first loaded. */
+  /** Made once: a granted path is what it led to when the plugin was first loaded. */
   #resolved: ResolvedPlugin | undefined
   #loading = 0
   #submitted = 0
@@ -77,8 +77,8 @@ export class PluginPool implements IsolateOwner, RunPool {
   }
 
   /**
-   * Looks for isolates for those that wait: in the next turn, so that what a run's end means to its circuit is settled
-   * before another run begins.
+   * Gives isolates to those that wait, in the next turn of the event loop: by then the circuit has counted the run that
+   * has just ended.
    */
   look(): void {
     if (this.#isLooking || this.#queue.length === 0) return
@@ -103,7 +103,7 @@ export class PluginPool implements IsolateOwner, RunPool {
       if (!this.#isolates.delete(isolate)) return
       this.#host.discard(isolate)
     }
-    // Not before its first runs are over: they need the core themselves.
+    // Not before its first runs are over, because they need the core.
     if (isSpent || !isolate.isReplaced) this.#host.fill(isolate)
     isolate.isReplaced = true
     this.look()
@@ -174,7 +174,7 @@ export class PluginPool implements IsolateOwner, RunPool {
     return this.#loading + this.#isolates.occupied < this.#spec.concurrency
   }
 
-  /** Whether an idle isolate's files have to be looked at before it is used; those of a busy one are, meanwhile. */
+  /** Whether its files must be checked before it gets a run. The files of a busy isolate are checked meanwhile. */
   #isDue(isolate: PluginIsolate, now: number): boolean {
     if (now - isolate.lastChecked < changeCheckInterval) return false
     isolate.lastChecked = now

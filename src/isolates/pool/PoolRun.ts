@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type PluginError, PluginTimeout } from "../../Errors.ts"
 import type { Limits } from "../../Plugin.ts"
-import { type AuditLine, Leftover, type LogLevel, ReplyType } from "../../wire/messages.ts"
+import { Leftover, ReplyType } from "../../wire/messages.ts"
 import type { GuestReply } from "../isolate/PendingRequests.ts"
 import { crashed } from "../isolate/pluginErrors.ts"
 import { decodeRunReply } from "../isolate/runReply.ts"
@@ -61,24 +61,12 @@ export class PoolRun extends Waiter<Submission> implements IsolateRun {
     this.#isolate?.begun(this)
   }
 
-  log(level: LogLevel, text: string): void {
-    this.#sideMessages?.log(level, text)
-  }
-
-  net(json: string): string | undefined {
-    return this.#sideMessages?.net(json)
-  }
-
-  audit(line: AuditLine): void {
-    this.#sideMessages?.audit(line)
-  }
-
   replied(reply: GuestReply): void {
     this.#isolate?.done(this, reply.type === ReplyType.output)
     const { spec } = this.submission
     if (reply.leftover !== Leftover.none && spec.reuse === "plugin") {
       this.submission.leftover()
-      this.#sideMessages?.leftover(reply.leftover)
+      this.side?.leftover(reply.leftover)
     }
     this.#answer(decodeRunReply(spec, reply))
   }
@@ -89,7 +77,7 @@ export class PoolRun extends Waiter<Submission> implements IsolateRun {
   }
 
   crashedAfter(death: Death): void {
-    this.#sideMessages?.crashedAfter(crashed(this.submission.spec, death).reason)
+    this.side?.crashedAfter(crashed(this.submission.spec, death).reason)
     this.submission.crashed()
   }
 
@@ -113,7 +101,7 @@ export class PoolRun extends Waiter<Submission> implements IsolateRun {
     this.#answer(Effect.fail(error))
   }
 
-  get #sideMessages(): SideMessageHandler | undefined {
+  get side(): SideMessageHandler | undefined {
     if (this.#isolate === undefined) return undefined
     const { isolate, resolved } = this.#isolate
     return (this.#side ??= new SideMessageHandler(isolate, resolved, this.submission))

@@ -49,7 +49,7 @@ export interface Pools {
   readonly prepare: (spec: PluginSpec) => PreparedPlugin
   /** Boots spares for plugins without grants; without this the first run does. */
   readonly bootSpares: Effect.Effect<void>
-  readonly stats: Effect.Effect<PoolStats>
+  readonly stats: () => PoolStats
   readonly zombies: Zombies
   readonly lastGood: LastGood
 }
@@ -184,7 +184,7 @@ export const makePools = Effect.fnUntraced(function* ({
       }
     },
     bootSpares: Effect.suspend(() => sparesOf(level.standardBootOptions, "plugin").fill),
-    stats: Effect.sync(count),
+    stats: count,
     zombies,
     lastGood
   }

@@ -2,7 +2,7 @@
 
 /** A place in a queue. */
 export class QueuePlace {
-  /** Rises with each submission. A run that comes back from an isolate keeps its number, and with it its turn. */
+  /** Grows with each submission. A run that comes back from an isolate keeps its number, so it keeps its turn. */
   readonly number: number
   previous: this | undefined
   next: this | undefined
@@ -13,7 +13,7 @@ export class QueuePlace {
   }
 }
 
-/** A linked list, so that leaving takes no time however many wait. */
+/** A linked list, so that a run can be removed at once, however many wait. */
 export class RunQueue<Run extends QueuePlace> {
   #first: Run | undefined
   #last: Run | undefined
@@ -50,7 +50,7 @@ export class RunQueue<Run extends QueuePlace> {
     return first
   }
 
-  /** Takes a run out, wherever it stands; does nothing if it is not in the queue. */
+  /** Removes a run from any place; does nothing if it is not in the queue. */
   remove(run: Run): void {
     if (!run.isQueued) return
     const { previous, next } = run

@@ -1,4 +1,4 @@
-/** Programs on this machine, and who may get at files. */
+/** Finds programs on this machine, and checks which files a user can reach. */
 import * as fs from "node:fs"
 import * as path from "node:path"
 
@@ -24,7 +24,7 @@ export interface User {
   readonly gid: number
 }
 
-/** The three permission bits of a file that are a user's. */
+/** The three permission bits of a file that apply to a user. */
 const bitsOf = (file: string, { uid, gid }: User): number => {
   const stat = fs.statSync(file)
   if (stat.uid === uid) return (stat.mode >> 6) & 7
@@ -34,7 +34,7 @@ const bitsOf = (file: string, { uid, gid }: User): number => {
 const execute = 1
 const need = { read: 4, write: 2 }
 
-/** Whether a user's processes could get to a file or folder, by Unix permissions all the way down. */
+/** Whether a user's processes can reach a file or folder, by the Unix permissions of every folder on the way. */
 export const canReach = (user: User, file: string, use: "read" | "write"): boolean => {
   try {
     const bits = need[use] | (fs.statSync(file).isDirectory() ? execute : 0)
@@ -44,7 +44,7 @@ export const canReach = (user: User, file: string, use: "read" | "write"): boole
       if (folder === path.dirname(folder)) return true
     }
   } catch {
-    // Gone, or closed to the host itself: out of reach.
+    // The file is gone, or the host itself cannot reach it.
     return false
   }
 }

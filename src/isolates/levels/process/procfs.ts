@@ -1,7 +1,7 @@
 /** Reads a process's memory and processor time from Linux. Other systems do not have these files. */
 import * as fs from "node:fs"
 
-/** Constants of Linux in what it shows to programs. */
+/** Constants in what Linux shows to programs. */
 const pageSize = 4_096
 const ticksPerSecond = 100
 
@@ -9,7 +9,7 @@ const read = (file: string): string | undefined => {
   try {
     return fs.readFileSync(file, "latin1")
   } catch {
-    // The process is gone, or this is not Linux.
+    // The process is gone, or the system is not Linux.
     return undefined
   }
 }
