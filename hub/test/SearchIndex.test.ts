@@ -101,6 +101,39 @@ describe("the index", () => {
     })
   )
 
+  it.live("lets requests in between two steps, in the background and before a search", () =>
+    Effect.gen(function* () {
+      const loop = { turns: 0, going: true }
+      const turn = (): void => {
+        loop.turns++
+        if (loop.going) setImmediate(turn)
+      }
+      turn()
+      yield* Effect.addFinalizer(() => Effect.sync(() => (loop.going = false)))
+      const steps: Array<number> = []
+      const record: Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          if (statement.compile(false)[0].includes("INSERT INTO search_documents")) steps.push(loop.turns)
+          return statement
+        })
+      const hub = yield* startHub().pipe(Effect.provideService(Statement.CurrentTransformer, record))
+      const indexed = (index: Effect.Effect<unknown>) =>
+        Effect.gen(function* () {
+          steps.length = 0
+          yield* hub.rows("DELETE FROM search_documents")
+          yield* hub.rows("UPDATE search_progress SET newest_message = ''")
+          yield* index
+          assert.isAbove(steps.length, 5)
+          assert.strictEqual(new Set(steps).size, steps.length)
+        })
+      const count = 1_500
+      yield* insertMessages(hub, count, (n) => `word${n}`)
+      const all = ({ length }: ReadonlyArray<unknown>) => length >= count
+      yield* indexed(eventually(hub.rows("SELECT number FROM search_documents"), all))
+      yield* indexed(search(hub, "word1"))
+    })
+  )
+
   it.live("answers a search of what every message has by reading a page, not all of them", () =>
     Effect.gen(function* () {
       const read: Array<string> = []

@@ -23,7 +23,10 @@ const gather = "250 millis"
 /** A search waits for this many steps at most. What is left is found later. */
 const stepsOfSearch = 16
 
-/** The pause after a step with old rows is as long as the step, and at least this long, in milliseconds. */
+/**
+ * The pause after a step, in milliseconds: posts get in between. After a step with old rows it is as long as the step, if
+ * that is longer.
+ */
 const leastPause = 5
 
 /** Old rows between two lines in the log. */
@@ -56,9 +59,11 @@ export class SearchIndexer extends Context.Service<
         // A hub that was killed may have left something.
         work.ring()
 
-        const catchUp = Effect.fnUntraced(function* (most: number) {
-          for (let step = 0; step < most && (yield* steps.hasNew); step++)
-            yield* one.withPermit(steps.forward)
+        /** Indexes what was there at its start. What comes meanwhile may be left. */
+        const catchUp = Effect.fnUntraced(function* (most: number, pause: Effect.Effect<void>) {
+          let more = yield* steps.hasNew
+          for (let step = 0; step < most && more; step++)
+            more = yield* one.withPermit(Effect.tap(steps.forward, pause))
         })
 
         const outage = new Outage({
@@ -72,7 +77,7 @@ export class SearchIndexer extends Context.Service<
 
         const followNew = work.next.pipe(
           Effect.andThen(Effect.sleep(gather)),
-          Effect.andThen(retried(catchUp(Number.POSITIVE_INFINITY))),
+          Effect.andThen(retried(catchUp(Number.POSITIVE_INFINITY, Effect.sleep(leastPause)))),
           Effect.andThen(outage.over),
           Effect.forever
         )
@@ -105,7 +110,7 @@ export class SearchIndexer extends Context.Service<
 
         yield* Effect.forkScoped(followNew)
         if (begun.is_complete === 0) yield* Effect.forkScoped(indexOld)
-        return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch) })
+        return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch, Effect.yieldNow) })
       })
     )
 }

@@ -121,25 +121,26 @@ export const makeSteps = Effect.gen(function* () {
       (count, last) => sql`
         SELECT id, created_at, key, value_json FROM attachments WHERE ${attachments(last?.id)} ${end}${count}`
     )
-    return merge(
+    const rows = merge(
       { rows: some.rows.map((message) => ({ message })), has_more: some.has_more },
       { rows: others.rows.map((attachment) => ({ attachment })), has_more: others.has_more },
       order
     )
+    return { rows, has_more: some.has_more || others.has_more }
   })
 
   const save = (progress: Progress) => sql`UPDATE search_progress SET ${sql.update({ ...progress })}`
 
-  /** Indexes texts that were changed. */
+  /** Indexes texts that were changed. Returns whether there may be more. */
   const refill = Effect.gen(function* () {
-    const { rows } = yield* bounded<OpenRow>(
+    const { rows, has_more } = yield* bounded<OpenRow>(
       ({ content_raw }) => content_raw.length,
       (count, last) => sql`
         SELECT d.number, d.message_id, m.content_raw
         FROM search_documents d JOIN messages m ON m.id = d.message_id
         WHERE d.words IS NULL AND d.number > ${last?.number ?? 0} ORDER BY d.number LIMIT ${count}`
     )
-    if (rows.length === 0) return
+    if (rows.length === 0) return false
     yield* documents.add(
       rows.map(({ number, message_id, content_raw }) => ({
         number,
@@ -148,19 +149,20 @@ export const makeSteps = Effect.gen(function* () {
         text: content_raw
       }))
     )
+    return has_more
   })
 
-  /** Indexes some of the rows that are new or have changed. */
+  /** Indexes some of the rows that are new or have changed. Returns whether there may be more. */
   const forward = Effect.gen(function* () {
     const progress = yield* begin(sql)
-    yield* refill
+    const refilled = yield* refill
     const { newest_message, newest_attachment, next_number } = progress
-    const rows = yield* rowsFrom(
+    const { rows, has_more } = yield* rowsFrom(
       (last = newest_message) => sql`id > ${last}`,
       (last = newest_attachment) => sql`id > ${last}`,
       "ASC"
     )
-    if (rows.length === 0) return
+    if (rows.length === 0) return refilled
     const sources = rows
       .filter((row) => !isDeleted(row))
       .map((row, index) => sourceOf(row, next_number + index))
@@ -172,6 +174,7 @@ export const makeSteps = Effect.gen(function* () {
       newest_attachment: last.attachment ?? newest_attachment,
       next_number: next_number + sources.length
     })
+    return has_more || refilled
   }).pipe(sql.withTransaction)
 
   /** Indexes some of the rows that are older than the index, and returns where it is then. */
@@ -179,7 +182,7 @@ export const makeSteps = Effect.gen(function* () {
     const progress = yield* begin(sql)
     if (progress.is_complete === 1) return progress
     const { oldest_message, oldest_attachment, previous_number } = progress
-    const rows = yield* rowsFrom(
+    const { rows } = yield* rowsFrom(
       (last = oldest_message) => sql`id < ${last}`,
       (last = oldest_attachment) => sql`id < ${last}`,
       "DESC"
