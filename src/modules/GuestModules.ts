@@ -61,6 +61,8 @@ export class GuestModules {
   #open = 0
   #refused = 0
   #broken: ModuleReceiver["broken"] = () => {}
+  /** The answer to the guest's first request. */
+  #entry: Promise<PostedFrame> | undefined
   #last: Promise<unknown> = Promise.resolve()
   #cancel: () => void = () => {}
   #closed = false
@@ -69,6 +71,11 @@ export class GuestModules {
     this.#options = options
     this.#key = JSON.stringify([options.plugin.entry, options.plugin.integrity])
     this.#version = new Version(options.plugin.integrity, options.keep)
+  }
+
+  /** Asks the loader for the entry already, before there is a guest. */
+  readAhead(): void {
+    this.#entry ??= this.#first()
   }
 
   /**
@@ -87,7 +94,8 @@ export class GuestModules {
         if (!this.#closed) send(frame)
       })
     }
-    answer(() => this.#first())
+    this.readAhead()
+    answer(() => this.#entry ?? this.#first())
     return (request) => {
       // The answer was sent ahead.
       if (isEntry) isEntry = false

@@ -86,7 +86,8 @@ export class DeadlineWatch<Run extends TimedRun> {
         return this.#options.expired(run, time.paused)
       }
       this.#wakesAt = time.due
-      return Effect.andThen(clock.sleep(Duration.millis(left)), this.#look(clock))
+      // A timer drops fractions: it would fire early, and once more a millisecond later.
+      return Effect.andThen(clock.sleep(Duration.millis(Math.ceil(left))), this.#look(clock))
     })
   }
 }

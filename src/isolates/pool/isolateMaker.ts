@@ -3,7 +3,6 @@ import { Clock, Duration, Effect, Exit, Result } from "effect"
 import * as path from "node:path"
 import { checkUnmoved } from "../../capabilities/files.ts"
 import { PluginTimeout } from "../../Errors.ts"
-import type { GuestModules } from "../../modules/GuestModules.ts"
 import type { ModuleLoader } from "../../modules/ModuleLoader.ts"
 import type { Isolate } from "../isolate/Isolate.ts"
 import { loadPlugin } from "../isolate/loadPlugin.ts"
@@ -49,24 +48,21 @@ export const isolateMaker = ({
         Effect.andThen(checkUnmoved(grants), level.bootOptionsFor(spec, grants)),
         (error) => unpreparedError(spec, error)
       )
-      const spares = sparesOf(bootOptions, spec.reuse)
-      const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
+      const { integrity } = spec
+      const keeping = { keep: lastGood.isEnabled, ...(integrity === undefined ? {} : { integrity }) }
       // The start of the host's first loader thread does not count towards the plugin's deadline.
-      yield* loader?.start ?? Effect.void
+      const modules = loader && (yield* Effect.mapError(loader.open(entry, keeping), (error) => unpreparedError(spec, error)))
+      // The loader works while an isolate boots or wakes up.
+      modules?.readAhead()
+      const spares = sparesOf(bootOptions, spec.reuse)
+      const isolate = yield* Effect.mapError(spares.take, (death) => {
+        modules?.close()
+        return crashed(spec, death)
+      })
       works(isolate, resolved)
       loading.add(isolate)
       const began = performance.now()
-      let modules: GuestModules | undefined
-      const load = Effect.gen(function* () {
-        if (loader !== undefined) {
-          const { integrity } = spec
-          const options = { keep: lastGood.isEnabled, ...(integrity === undefined ? {} : { integrity }) }
-          modules = yield* Effect.mapError(loader.open(entry, options), (error) =>
-            unpreparedError(spec, error)
-          )
-        }
-        return yield* loadPlugin(isolate, resolved, { entry, modules, labels: submission.labels })
-      })
+      const load = loadPlugin(isolate, resolved, { entry, modules, labels: submission.labels })
       const loaded = yield* load.pipe(
         timeoutAwake(Duration.toMillis(timeout), (paused) => {
           const { waitsFor } = isolate
@@ -85,6 +81,7 @@ export const isolateMaker = ({
           rests(isolate)
           loading.delete(isolate)
           if (Exit.isSuccess(exit)) return Effect.void
+          modules?.close()
           return Effect.flatMap(end(isolate), (gone) =>
             gone ? Effect.void : zombies.note(spec.name, isolate)
           ).pipe(Effect.andThen(spares.fill))
