@@ -51,7 +51,9 @@ export const isolateMaker = ({
       const { integrity } = spec
       const keeping = { keep: lastGood.isEnabled, ...(integrity === undefined ? {} : { integrity }) }
       // The start of the host's first loader thread does not count towards the plugin's deadline.
-      const modules = loader && (yield* Effect.mapError(loader.open(entry, keeping), (error) => unpreparedError(spec, error)))
+      const modules =
+        loader &&
+        (yield* Effect.mapError(loader.open(entry, keeping), (error) => unpreparedError(spec, error)))
       // The loader works while an isolate boots or wakes up.
       modules?.readAhead()
       const spares = sparesOf(bootOptions, spec.reuse)
