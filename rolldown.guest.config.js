@@ -44,6 +44,7 @@ const bundle = (name, { extension = "js", ...options } = {}) => ({
 const script = (name) => bundle(name, { extension: "cjs", plugins: [asScript] })
 
 export default defineConfig([
+  script("node/loadThread"),
   script("node/bootThread"),
   script("node/bootProcess"),
   bundle("quickjs/bootWasm", { external: [/^(@jitl|quickjs-emscripten)/] }),

@@ -14,7 +14,8 @@ export const guestFolder = new URL(
 )
 
 /** The first file that a guest runs. */
-export const bootFile = (name: "bootThread" | "bootProcess"): URL => new URL(`node/${name}.cjs`, guestFolder)
+export const bootFile = (name: "loadThread" | "bootThread" | "bootProcess"): URL =>
+  new URL(`node/${name}.cjs`, guestFolder)
 
 /** Files of this library that a guest reads to boot. The plugin's files come from the module loader. */
 export const bootReads: ReadonlyArray<string> = [

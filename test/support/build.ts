@@ -41,6 +41,7 @@ const sources = (): ReadonlyArray<string> =>
 export default (): void => {
   const built = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
   const outputs = [
+    "dist/guest/node/loadThread.cjs",
     "dist/guest/node/bootThread.cjs",
     "dist/guest/node/bootProcess.cjs",
     "dist/guest/quickjs/bootWasm.js",

@@ -7,6 +7,7 @@ import { bootFile } from "../../guestFiles.ts"
 import { permissionFlags } from "../permissionFlags.ts"
 import { timeoutAwake } from "../../watch/HostPauses.ts"
 import type { BootOptions } from "../IsolateFactory.ts"
+import { keepCode, takeCode, threadCode } from "./threadCode.ts"
 import { type Death, deathWait, type Transport, type TransportEvents } from "../../isolate/Transport.ts"
 
 /**
@@ -76,15 +77,24 @@ export interface ThreadOptions {
 }
 
 /** Starts a thread; it is ready once its hello has come. */
-export const startThread = (bootOptions: BootOptions, confined: boolean, inspectable: boolean) =>
-  startWorker({
-    boot: bootFile("bootThread"),
-    execArgv: confined
-      ? [...permissionFlags(bootOptions), ...(inspectable ? ["--allow-inspector"] : [])]
-      : [],
-    data: { confined },
-    limited: confined
-  })
+export const startThread =
+  (bootOptions: BootOptions, confined: boolean, inspectable: boolean) =>
+  (events: TransportEvents): Transport => {
+    if (!confined) {
+      return startWorker({ boot: bootFile("bootThread"), execArgv: [], data: { confined }, limited: false })(
+        events
+      )
+    }
+    const code = threadCode()
+    const message =
+      code.compiled === undefined ? takeCode((message) => events.message(message), keepCode) : events.message
+    return startWorker({
+      boot: bootFile("loadThread"),
+      execArgv: [...permissionFlags(bootOptions), ...(inspectable ? ["--allow-inspector"] : [])],
+      data: { confined, code },
+      limited: true
+    })({ ...events, message })
+  }
 
 /** Starts a thread with any boot file that uses the guest's protocol. */
 export const startWorker =

@@ -1,0 +1,45 @@
+/** The compiled code that the guest of the first thread hands to the others. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Script } from "node:vm"
+import type { Isolate } from "../../src/isolates/isolate/Isolate.ts"
+import { noPermissions } from "../../src/isolates/levels/IsolateFactory.ts"
+import { threadFactory } from "../../src/isolates/levels/isolateFactories.ts"
+import { takeCode, threadCode } from "../../src/isolates/levels/thread/threadCode.ts"
+import { encodeHello } from "../../src/wire/codec.ts"
+
+describe("The code of a thread's guest", () => {
+  it("comes after the first hello, which waits for it; other messages and later bytes are passed on", () => {
+    const received: Array<unknown> = []
+    const kept: Array<Uint8Array> = []
+    const receive = takeCode(
+      (message) => received.push(message),
+      (code) => kept.push(code)
+    )
+    const [early, code, late] = [new Uint8Array([1]), new Uint8Array([2]), new Uint8Array([3])]
+    for (const message of [early, "a crash", encodeHello()]) receive(message)
+    assert.deepStrictEqual(received, [early, "a crash"])
+    receive(code)
+    assert.deepStrictEqual(received, [early, "a crash", encodeHello()])
+    for (const message of [late, encodeHello()]) receive(message)
+    assert.deepStrictEqual(received.slice(3), [late, encodeHello()])
+    assert.deepStrictEqual(kept, [code])
+  })
+
+  it.live("is what the engine takes in place of compiling", () =>
+    Effect.gen(function* () {
+      const boot = Effect.acquireRelease(
+        threadFactory(true).boot(noPermissions, (effect) => Effect.runFork(effect)),
+        (isolate: Isolate) => isolate.kill
+      )
+      yield* boot
+      const { source, compiled } = threadCode()
+      assert.isDefined(compiled)
+      assert.isFalse(new Script(source, { cachedData: compiled }).cachedDataRejected)
+      assert.isTrue(new Script(`${source} `, { cachedData: compiled }).cachedDataRejected)
+      // Boots with it.
+      yield* boot
+      assert.strictEqual(threadCode().compiled, compiled)
+    }).pipe(Effect.scoped)
+  )
+})
