@@ -57,10 +57,10 @@ export const isolateMaker = ({
       // The loader works while an isolate boots or wakes up.
       modules?.readAhead()
       const spares = sparesOf(bootOptions, spec.reuse)
-      const isolate = yield* Effect.mapError(spares.take, (death) => {
-        modules?.close()
-        return crashed(spec, death)
-      })
+      const isolate = yield* spares.take.pipe(
+        Effect.mapError((death) => crashed(spec, death)),
+        Effect.onError(() => Effect.sync(() => modules?.close()))
+      )
       works(isolate, resolved)
       loading.add(isolate)
       const began = performance.now()
