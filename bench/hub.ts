@@ -53,11 +53,22 @@ export interface HubSetup {
   /** More modules for `./plugins/`. */
   readonly files?: ReadonlyArray<URL>
   readonly flags?: ReadonlyArray<string>
+  /** Flags of Node itself. */
+  readonly nodeFlags?: ReadonlyArray<string>
+  /** Variables beside those of this process. */
+  readonly env?: { readonly [name: string]: string }
   /** Where its stderr goes. Default: this process's. */
   readonly log?: string
 }
 
-export const startHub = async ({ config, files = [], flags = [], log }: HubSetup): Promise<Hub> => {
+export const startHub = async ({
+  config,
+  files = [],
+  flags = [],
+  nodeFlags = [],
+  env = {},
+  log
+}: HubSetup): Promise<Hub> => {
   const workspace = fs.mkdtempSync(path.join(os.tmpdir(), "agentlip-bench-"))
   // Modules of the shipped plugins must lie in the workspace; a link there is judged by what it points to, so copy.
   fs.cpSync(inRepository("plugins/src"), path.join(workspace, "plugins"), { recursive: true })
@@ -75,6 +86,7 @@ export const startHub = async ({ config, files = [], flags = [], log }: HubSetup
     process.execPath,
     [
       ...(process.env["HUB_FLAGS"]?.split(" ") ?? []),
+      ...nodeFlags,
       bin,
       "up",
       "--workspace",
@@ -86,7 +98,8 @@ export const startHub = async ({ config, files = [], flags = [], log }: HubSetup
     // A Ctrl-C is for the one who measures: it stops the hub when it has measured.
     {
       stdio: ["ignore", "ignore", log === undefined ? "inherit" : fs.openSync(log, "w")],
-      detached: log !== undefined
+      detached: log !== undefined,
+      env: { ...process.env, ...env }
     }
   )
   const ended = new Promise<number | NodeJS.Signals>((resolve) =>

@@ -1,6 +1,7 @@
 /** What the hub holds, seen from outside and by its own metrics. */
 import type { Agent } from "node:http"
 import { get } from "node:http"
+import type { HeldMemory } from "./heldMemory.ts"
 import type { Hub } from "../hub.ts"
 import { family, held } from "../processes.ts"
 import { quantile } from "../stats.ts"
@@ -22,6 +23,8 @@ export interface Sample {
   /** Of POST since the sample before, in milliseconds. */
   readonly p50: number
   readonly p99: number
+  /** What the hub held after a collection of all garbage; only now and then. */
+  readonly held?: HeldMemory
 }
 
 export const scrape = (agent: Agent, { host, port }: Hub): Promise<string> =>

@@ -1,4 +1,5 @@
 /** The hub that is soaked: shipped plugins, some that misbehave now and then, two that always do. */
+import { fileURLToPath } from "node:url"
 import type { HubSetup } from "../hub.ts"
 
 /** Words that set the erratic plugin of that name off. */
@@ -19,7 +20,8 @@ export const alwaysBad: ReadonlyArray<string> = ["spins", "always-crashes"]
 
 const entry = (name: string, file = name): object => ({ name, modulePath: `./plugins/${file}.ts` })
 
-export const setup = (log: string): HubSetup => ({
+/** `heldFile` is where it writes what it holds when it is asked: see heldMemory.ts. */
+export const setup = (log: string, heldFile: string): HubSetup => ({
   config: {
     linkifiers: [
       entry("url-linkifier"),
@@ -40,5 +42,7 @@ export const setup = (log: string): HubSetup => ({
     new URL("../../examples/hostile/spins.ts", import.meta.url),
     new URL("../../examples/hostile/crashes.ts", import.meta.url)
   ],
+  nodeFlags: ["--expose-gc", "--import", fileURLToPath(new URL("heldMemory.ts", import.meta.url))],
+  env: { SOAK_HELD: heldFile },
   log
 })

@@ -1,10 +1,13 @@
 /** One soak, from the start of the hub to what it left behind. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { Agent } from "node:http"
-import { availableParallelism, loadavg } from "node:os"
+import { availableParallelism, loadavg, tmpdir } from "node:os"
+import { join } from "node:path"
 import { sleep } from "../figures.ts"
 import { call, type Hub, startHub } from "../hub.ts"
 import { family, isAlive } from "../processes.ts"
 import { median, quantile } from "../stats.ts"
+import type { HeldMemory } from "./heldMemory.ts"
 import { startListeners } from "./listeners.ts"
 import { startLoad } from "./load.ts"
 import { notClosed, openJobs, type Sample, sample, scrape, series } from "./samples.ts"
@@ -12,6 +15,9 @@ import { setup } from "./setup.ts"
 import type { Outcome } from "./verdict.ts"
 
 const sampleEvery = 5_000
+
+/** In so many samples, the hub is asked once what it holds. The collection of all garbage makes it wait. */
+const samplesOfReading = 12
 
 /** Jobs that need no circuit to close end within this after the load; listeners leave within it. */
 const settleWithin = 60_000
@@ -52,20 +58,45 @@ const leftOf = async (pids: ReadonlyArray<number>): Promise<ReadonlyArray<string
   return pids.filter(isAlive).map((pid) => `process ${pid}`)
 }
 
+/** Asks the hub's process what it holds, and returns answers that are new. */
+const makeReadings = (pid: number, file: string) => {
+  let last = 0
+  return {
+    ask: () => process.kill(pid, "SIGUSR2"),
+    take: (): HeldMemory | undefined => {
+      if (!existsSync(file)) return undefined
+      const held: HeldMemory = JSON.parse(readFileSync(file, "utf8"))
+      if (held.number === last) return undefined
+      last = held.number
+      return held
+    }
+  }
+}
+
 const sum = (values: Iterable<readonly [unknown, number]>): number =>
   [...values].reduce((total, [, value]) => total + value, 0)
 
 export const soak = async (options: SoakOptions): Promise<Soaked> => {
-  const hub = await startHub(setup(options.log))
+  const folder = mkdtempSync(join(tmpdir(), "agentlip-soak-"))
+  const heldFile = join(folder, "held.json")
   try {
-    return await soakHub(hub, options)
+    const hub = await startHub(setup(options.log, heldFile))
+    try {
+      return await soakHub(hub, heldFile, options)
+    } finally {
+      // A soak that failed leaves no hub behind; one that went well has stopped it.
+      await hub.stop()
+    }
   } finally {
-    // A soak that failed leaves no hub behind; one that went well has stopped it.
-    await hub.stop()
+    rmSync(folder, { recursive: true })
   }
 }
 
-const soakHub = async (hub: Hub, { minutes, seed, interrupted, onSample }: SoakOptions): Promise<Soaked> => {
+const soakHub = async (
+  hub: Hub,
+  heldFile: string,
+  { minutes, seed, interrupted, onSample }: SoakOptions
+): Promise<Soaked> => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const death: { how?: string } = {}
   void hub.ended.then((how) => (death.how = `ended during the load: ${how}`))
@@ -76,6 +107,7 @@ const soakHub = async (hub: Hub, { minutes, seed, interrupted, onSample }: SoakO
   /** Whoever else works on the machine disturbs the times. */
   const loads: Array<number> = []
   const begin = performance.now()
+  const readings = makeReadings(hub.pid, heldFile)
   const elapsed = (): number => (performance.now() - begin) / 60_000
   while (elapsed() < minutes && !interrupted.aborted && death.how === undefined) {
     await sleep(Math.min(sampleEvery, Math.max(0, (minutes - elapsed()) * 60_000)))
@@ -84,9 +116,12 @@ const soakHub = async (hub: Hub, { minutes, seed, interrupted, onSample }: SoakO
     // A hub that has died is told of below.
     const taken = await sample(agent, hub, elapsed(), latest).catch(() => undefined)
     if (taken === undefined) continue
-    samples.push(taken)
+    const held = readings.take()
+    const complete = held === undefined ? taken : { ...taken, held }
+    if (samples.length % samplesOfReading === 0) readings.ask()
+    samples.push(complete)
     loads.push(loadavg()[0] ?? Number.NaN)
-    onSample(taken)
+    onSample(complete)
   }
   const lasted = elapsed()
   await load.stop()

@@ -22,7 +22,7 @@ export interface PoolHost {
   readonly refusal: (spec: PluginSpec) => PluginError | undefined
   /** Starts an effect that is interrupted when the level closes. */
   readonly fork: Fork
-  /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load can be interrupted. */
+  /** Boots an isolate, or takes a spare, and makes it load the plugin. Only the load and waits can be interrupted. */
   readonly make: (
     resolved: ResolvedPlugin,
     owner: IsolateOwner,
