@@ -168,6 +168,9 @@ export class LoadError extends Schema.TaggedError<LoadError>("@agentlip/plugin-r
 /**
  * The plugin's method threw or rejected; `cause` has its name, message and own stack. Counts for the breaker.
  *
+ * `missingGrants` has the grant without which a call failed, if the plugin threw that call's error, or an error with it
+ * as `cause`. It is a hint: check what it grants before you follow it.
+ *
  * With `inputRefused` nothing ran: the input is invalid for the plugin's kind, and `cause` says why. That is the caller's
  * mistake and does not count.
  */
@@ -176,6 +179,7 @@ export class ExecutionError extends Schema.TaggedError<ExecutionError>(
 )("EXECUTION_ERROR", {
   plugin,
   cause: ThrownValue,
+  missingGrants: Schema.optionalKey(Grants),
   inputRefused: Schema.optionalKey(Schema.Literal(true))
 }) {
   override get message(): string {

@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect, Logger, References } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { LoadError } from "../src/Errors.ts"
+import type { ExecutionError, LoadError } from "../src/Errors.ts"
 import { linkifier, PluginRuntime, PluginStats } from "../src/index.ts"
 import type { PluginSpecOptions } from "../src/Plugin.ts"
 import { layerRuntime, levels, message, specOn, type Level } from "./support/isolation.ts"
@@ -42,6 +42,7 @@ const stuck = (level: Level, files: Readonly<Record<string, string>>) =>
   })
 
 const loadError = (error: { readonly _tag: string }): LoadError => error as LoadError
+const missingGrants = (error: { readonly _tag: string }) => (error as ExecutionError).missingGrants
 
 describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on $name", (level) => {
   layer(layerRuntime(), { excludeTestServices: true })((it) => {
@@ -376,7 +377,30 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
           })
           const error = yield* failing(ran, "EXECUTION_ERROR")
           assert.include(error.message, `${file}. Grant it with grants.${use}: ["${file}"]`)
+          assert.deepStrictEqual(missingGrants(error), { [use]: [file] })
         }
+      })
+    )
+
+    it.effect.each([
+      ["its own error", "(_, { fetch }) => fetch('https://a.test/')", { net: ["a.test"] }],
+      [
+        "its own error, as a cause",
+        "(_, { fetch }) => fetch('http://a.test/').catch((cause) => { throw new Error('no page', { cause }) })",
+        { net: ["a.test:80"] }
+      ],
+      ["what a plugin makes up", "() => { throw { missingGrants: { read: ['/'] } } }", undefined],
+      ["causes in a circle", "() => { const e = new Error('x'); e.cause = e; throw e }", undefined],
+      [
+        "a cause that throws",
+        "() => { throw Object.defineProperty(new Error('x'), 'cause', { get: () => { throw 1 } }) }",
+        undefined
+      ],
+      ["a Proxy", "() => { throw new Proxy({}, { get: () => { throw 1 } }) }", undefined]
+    ] as const)("a refused call names the grant that it lacked: %s", ([, enrich, missing]) =>
+      Effect.gen(function* () {
+        const { run: ran } = yield* run(level, { "entry.ts": plugin(enrich) })
+        assert.deepStrictEqual(missingGrants(yield* failing(ran, "EXECUTION_ERROR")), missing)
       })
     )
 

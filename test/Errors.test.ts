@@ -83,7 +83,12 @@ describe("Errors: JSON and back", () => {
       waitingFor: "top-level await"
     }),
     new ExecutionError({ plugin: "p", cause: { name: "", message: "" } }),
-    new ExecutionError({ plugin: "p", cause: { name: "E", message: "m", stack: "at x" } })
+    new ExecutionError({ plugin: "p", cause: { name: "E", message: "m", stack: "at x" } }),
+    new ExecutionError({
+      plugin: "p",
+      cause: { name: "E", message: "m" },
+      missingGrants: { write: ['/my "data"'] }
+    })
   ]
   it.effect.each(awkward)("comes back: %s", (error) =>
     Effect.map(overTheWire(error), (back) => assertSame(back, error))

@@ -266,6 +266,7 @@ describe("agentlip plugin run", { timeout: 60_000 }, () => {
       const config = ["--text", "x", "--config", `@${at("config.json")}`]
       const refused = yield* run(at("p.ts"), ...config)
       assert.match(refused.err, /EXECUTION_ERROR/)
+      assert.include(refused.err, `Hint: grant it here with --allow-read ${at("secret.txt")}\n`)
       const granted = yield* run(
         at("p.ts"),
         ...config,

@@ -5,10 +5,13 @@ import { allPrepared, type PrepareError, unprepared } from "../PrepareError.ts"
 /** Where values come from, like `process.env`. */
 export type Environment = { readonly [name: string]: string | undefined }
 
+/** The names of variables that can be granted. */
+export const variableName = /^[A-Za-z_]\w*$/
+
 type Entries = ReadonlyArray<readonly [name: string, value: string]>
 
 const resolveName = (name: string, environment: Environment): Result.Result<Entries, PrepareError> => {
-  if (!/^[A-Za-z_]\w*$/.test(name)) {
+  if (!variableName.test(name)) {
     return Result.fail(
       unprepared(
         `grants.env "${name}" is not the name of a variable`,

@@ -75,8 +75,8 @@ export const openNetSession = (options: NetSessionOptions): NetSession => {
   let closed = false
 
   const send = (message: HostMessage): void => options.send(JSON.stringify(message))
-  const fail = (id: number, { errorName, message }: FetchProblem): void =>
-    send({ op: "error", id, name: errorName, message })
+  const fail = (id: number, { errorName, message, grant }: FetchProblem): void =>
+    send({ op: "error", id, name: errorName, message, ...(grant === undefined ? {} : { grant }) })
 
   const gate = makeGate(options.grants, options.resolve ?? systemResolver, options.audit)
 

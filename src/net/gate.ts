@@ -15,7 +15,7 @@ import {
   portOf
 } from "../capabilities/net.ts"
 import { addressKindOf } from "./addresses.ts"
-import { codeOf, type FetchProblem, problem } from "./problem.ts"
+import { codeOf, type FetchProblem, problem, ungranted } from "./problem.ts"
 import type { Resolver } from "./resolve.ts"
 
 /** The most addresses of one name to check and try. A server could list thousands. */
@@ -27,21 +27,17 @@ export type Gate = (url: URL) => Effect.Effect<ReadonlyArray<LookupAddress>, Fet
 /** `host:port`, as messages name a target. */
 export const targetOf = (url: URL): string => `${hostOf(url)}:${portOf(url)}`
 
-/** The reason to refuse an address. `entry` is the grant that would allow it, if there is one. */
-const addressProblem = (
-  grants: NetGrants,
-  url: URL,
-  address: string
-): { readonly refusal: string; readonly entry?: string } | undefined => {
+/** Why an address is refused, if it is. */
+const addressProblem = (grants: NetGrants, url: URL, address: string): FetchProblem | undefined => {
   const kind = addressKindOf(address)
   if (kind === "public") return undefined
   const isName = literalOf(hostOf(url)) === undefined
   const what = isName ? `${targetOf(url)} resolves to ${address}, which` : targetOf(url)
-  if (kind === "unreachable") return { refusal: `${what} cannot be reached; name another host` }
+  if (kind === "unreachable") return problem(`${what} cannot be reached; name another host`)
   if (opensAddress(grants, url, address)) return undefined
   const bits = isIP(address) === 6 ? 128 : 32
   const entry = isName && hostOf(url) !== "localhost" ? `${address}/${bits}` : entryFor(url)
-  return { refusal: `${what} is not a public address; grant it with grants.net: ["${entry}"]`, entry }
+  return ungranted(`${what} is not a public address`, entry)
 }
 
 /**
@@ -64,9 +60,7 @@ export const makeGate = (
     }
     if (!matches(grants, url)) {
       const entry = entryFor(url)
-      if (audit === undefined) {
-        return yield* problem(`${targetOf(url)} is not granted; grant it with grants.net: ["${entry}"]`)
-      }
+      if (audit === undefined) return yield* ungranted(`${targetOf(url)} is not granted`, entry)
       audit(entry)
     }
     const literal = literalOf(hostOf(url))
@@ -80,10 +74,10 @@ export const makeGate = (
     const addresses = all.slice(0, maxAddresses)
     if (addresses.length === 0) return yield* problem(`${targetOf(url)} could not be resolved (no address)`)
     for (const { address } of addresses) {
-      const found = addressProblem(grants, url, address)
-      if (found === undefined) continue
-      if (found.entry !== undefined) audit?.(found.entry)
-      return yield* problem(found.refusal)
+      const refused = addressProblem(grants, url, address)
+      if (refused === undefined) continue
+      if (refused.grant !== undefined) audit?.(refused.grant)
+      return yield* refused
     }
     return addresses
   })

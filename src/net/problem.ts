@@ -5,10 +5,20 @@ export class FetchProblem extends Data.TaggedError("FetchProblem")<{
   readonly message: string
   /** The name of the error that the plugin gets. */
   readonly errorName: "TypeError" | "TimeoutError"
+  /** The entry of `grants.net` that is missing. */
+  readonly grant?: string
 }> {}
 
 export const problem = (message: string): FetchProblem =>
   new FetchProblem({ message, errorName: "TypeError" })
+
+/** The problem with a target that only the grant `entry` would allow. */
+export const ungranted = (what: string, entry: string): FetchProblem =>
+  new FetchProblem({
+    message: `${what}; grant it with grants.net: ["${entry}"]`,
+    errorName: "TypeError",
+    grant: entry
+  })
 
 /** Node's short code of an error, or its message. */
 export const codeOf = (error: unknown): string => {

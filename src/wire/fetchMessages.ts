@@ -44,7 +44,14 @@ export type HostMessage =
   | { readonly op: "chunk"; readonly id: number; readonly data: string }
   | { readonly op: "end"; readonly id: number }
   | { readonly op: "more"; readonly id: number }
-  | { readonly op: "error"; readonly id: number; readonly name: string; readonly message: string }
+  | {
+      readonly op: "error"
+      readonly id: number
+      readonly name: string
+      readonly message: string
+      /** The entry of `grants.net` without which it was refused. */
+      readonly grant?: string
+    }
 
 /** The most bytes of a body in one message, before base64. */
 export const maxChunk = 64 * 1024

@@ -25,7 +25,7 @@ export const ReplyType = {
   loadFailed: "F",
   /** The run's output; body: its JSON. */
   output: "O",
-  /** The plugin threw; body: the description of the thrown value. */
+  /** The plugin threw; body: the description of the thrown value, with `missingGrants` if a call lacked a grant. */
   thrown: "X",
   /** The output cannot cross; body: why, a string. */
   uncrossable: "I",

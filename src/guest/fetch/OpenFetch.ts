@@ -1,5 +1,6 @@
 /** One request and its response, as the guest sees them. */
 import { Bytes } from "../shared/intrinsics.ts"
+import { rememberMissing } from "../shared/missingGrants.ts"
 import { CapturedPromise, makeError } from "./capturedBuiltIns.ts"
 import type { Head } from "./RequestResponse.ts"
 import { type HostMessage, maxChunk } from "../../wire/fetchMessages.ts"
@@ -97,8 +98,10 @@ export class OpenFetch {
         return void this.#sendMore()
       case "end":
         return this.#finish()
-      case "error":
-        return this.fail(makeError(message.name, message.message))
+      case "error": {
+        const error = makeError(message.name, message.message)
+        return this.fail(message.grant === undefined ? error : rememberMissing(error, "net", message.grant))
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import { isAbsolute, resolve } from "node:path"
 import realProcess from "node:process"
 import { fileURLToPath } from "node:url"
 import { isProxy } from "../shared/intrinsics.ts"
+import { rememberMissing } from "../shared/missingGrants.ts"
 import type { Audit } from "./audit.ts"
 import { denied } from "./denied.ts"
 import { isFunction, operations, type AnyFunction } from "./regularFiles.ts"
@@ -31,9 +32,11 @@ const toPath = (name: string, target: unknown): string => {
   throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
 }
 
-/** The line that the operator pastes into the config. */
-const grantLine = (use: "read" | "write", path: string): string =>
-  `Grant it with grants.${use}: [${JSON.stringify(isAbsolute(path) ? path : resolve(path))}]`
+/** The error for a path without a grant, with the line that the operator pastes into the config. */
+const ungranted = (what: string, use: "read" | "write", path: string): Error => {
+  const entry = isAbsolute(path) ? path : resolve(path)
+  return rememberMissing(denied(what, `Grant it with grants.${use}: [${JSON.stringify(entry)}]`), use, entry)
+}
 
 /**
  * Checks the path before Node does. Some of Node's functions do not ask the permissions first, and some reveal
@@ -51,7 +54,7 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
     const audited = audit.active()
     if (!(audited ? audit.allows(use, path) : isGranted(path))) {
       if (name === "existsSync") return false
-      throw denied(`fs.${name} on ${path}`, grantLine(use, path))
+      throw ungranted(`fs.${name} on ${path}`, use, path)
     }
     const [given, ...options] = rest
     const isObject = typeof given === "object" && given !== null
@@ -64,8 +67,8 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
     if (!hasSecond) return original(path, ...rest)
     const second = toPath(name, given)
     if (!(audited ? audit.allows("write", second) : permission.has("fs.write", second))) {
-      const remedy = audited ? "It is the hub's own." : grantLine("write", second)
-      throw denied(`fs.${name} to ${second}`, remedy)
+      const what = `fs.${name} to ${second}`
+      throw audited ? denied(what, "It is the hub's own.") : ungranted(what, "write", second)
     }
     return original(path, second, ...options)
   }

@@ -1,5 +1,5 @@
 /** Describes any thrown value as JSON or text, without trusting its properties. */
-import { apply, cut, isProxy, stringify, string } from "./intrinsics.ts"
+import { apply, cut, isObject, isProxy, stringify, string } from "./intrinsics.ts"
 
 const maxMessage = 4_096
 const maxStack = 8_192
@@ -25,21 +25,20 @@ const primitive = (value: unknown): string => {
   }
 }
 
-/** The JSON of a `ThrownValue`. */
-export const describeThrown = (thrown: unknown): string => {
-  if ((typeof thrown !== "object" && typeof thrown !== "function") || thrown === null) {
-    return thrownJson(thrown === null ? "null" : typeof thrown, primitive(thrown), undefined)
-  }
-  if (isProxy(thrown)) return thrownJson("Proxy", "a Proxy was thrown", undefined)
+/** The JSON of a `ThrownValue`, with further members if `more` has them. */
+export const describeThrown = (thrown: unknown, more = ""): string => {
+  if (!isObject(thrown)) return thrownJson(thrown === null ? "null" : typeof thrown, primitive(thrown), more)
+  if (isProxy(thrown)) return thrownJson("Proxy", "a Proxy was thrown", more)
+  const stack = text(thrown, "stack", maxStack)
   return thrownJson(
     text(thrown, "name", 200) ?? (typeof thrown === "function" ? "function" : "object"),
     text(thrown, "message", maxMessage) ?? "(no message)",
-    text(thrown, "stack", maxStack)
+    stack === undefined ? more : `,"stack":${quote(stack)}${more}`
   )
 }
 
-const thrownJson = (name: string, message: string, stack: string | undefined): string =>
-  `{"name":${quote(name)},"message":${quote(message)}${stack === undefined ? "" : `,"stack":${quote(stack)}`}}`
+const thrownJson = (name: string, message: string, more: string): string =>
+  `{"name":${quote(name)},"message":${quote(message)}${more}}`
 
 /** The JSON of a string. `stringify` never calls `toJSON` on a string, so the check is only for the type. */
 export const quote = (value: string): string => {

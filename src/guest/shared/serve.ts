@@ -7,6 +7,7 @@ import { globalKeys, parse, string } from "./intrinsics.ts"
 import { configOf, LoadRefusal } from "./configOf.ts"
 import { type PluginModule, readPlugin } from "./pluginModule.ts"
 import { written } from "./writeOutput.ts"
+import { missingGrantsJson } from "./missingGrants.ts"
 import { originJson } from "./ModuleProblem.ts"
 import {
   decodeLoad,
@@ -192,7 +193,7 @@ export const serve = (realm: Realm): void => {
       output = await of.run(input, current)
     } catch (thrown) {
       realm.checkMemory?.(thrown)
-      const description = describeThrown(thrown)
+      const description = describeThrown(thrown, missingGrantsJson(thrown))
       answer(encodeEnd(ReplyType.thrown, tag, leftover(of), description))
       return
     }

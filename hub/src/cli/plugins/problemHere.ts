@@ -7,15 +7,9 @@ import { problemOf } from "../../plugins/PluginProblem.ts"
 import { namedRedactorOf } from "../../plugins/Secrets.ts"
 import { shellWord } from "../render/shellWord.ts"
 
-/** The flag for a grant that an error describes as a line of the config file. */
-const grantFlag = (message: string): string | undefined => {
-  const [, capability, entry] =
-    /[Gg]rant it with grants\.(read|write|net|env): \["([^"]+)"\]/.exec(message) ?? []
-  return entry === undefined ? undefined : `grant it here with --allow-${capability} ${shellWord(entry)}`
-}
-
-/** The flags for capabilities that a plugin declares without a grant. */
-const declaredFlags = (missing: Grants): string => {
+/** The flags for the grants that a plugin lacks. */
+const grantFlags = (missing: Grants | undefined): string | undefined => {
+  if (missing === undefined) return undefined
   const flags = Object.entries(missing).flatMap(([capability, entries]) =>
     entries.map((entry) => `--allow-${capability} ${shellWord(entry)}`)
   )
@@ -25,14 +19,14 @@ const declaredFlags = (missing: Grants): string => {
 /** What to do at the command line; `undefined`: what the problem itself says. */
 const hintOf = (error: PluginError): string | undefined => {
   switch (error._tag) {
-    case "LOAD_ERROR": {
-      if (error.reason.includes("configSchema refuses")) return "give it a config: --config '{…}'"
-      return error.missingGrants === undefined ? undefined : declaredFlags(error.missingGrants)
-    }
+    case "LOAD_ERROR":
+      return error.reason.includes("configSchema refuses")
+        ? "give it a config: --config '{…}'"
+        : grantFlags(error.missingGrants)
     case "TIMEOUT":
       return "look where it is with --inspect; if it only needs longer: --timeout '30 seconds'"
     case "EXECUTION_ERROR":
-      return grantFlag(error.cause.message)
+      return grantFlags(error.missingGrants)
     default:
       return undefined
   }
