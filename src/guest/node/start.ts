@@ -3,11 +3,11 @@
  * without a plugin is a *spare*.
  */
 import realProcess from "node:process"
-import { describeReason, quote } from "../shared/describe.ts"
-import { encodeReply, noTag } from "../../wire/codec.ts"
-import { type HostLine, ReplyType } from "../../wire/messages.ts"
+import { describeReason } from "../shared/describe.ts"
+import type { HostLine } from "../../wire/messages.ts"
 import { makeFetch } from "../fetch/makeFetch.ts"
 import { serve } from "../shared/serve.ts"
+import { makeSideMessages } from "../shared/sideMessages.ts"
 import { queueRequests } from "../shared/requestQueue.ts"
 import { makeAudit } from "./audit.ts"
 import { makeConsole } from "./console.ts"
@@ -38,22 +38,14 @@ interface StartOptions {
 /** Starts to serve the line. */
 export const start = (host: HostLine, { confined, ownProcess }: StartOptions): void => {
   const line = queueRequests(host, later)
-  let tag = noTag
-  const guestConsole = makeConsole((level, text) =>
-    line.post(encodeReply(ReplyType.log, tag, `{"level":"${level}","text":${quote(text)}}`))
-  )
-  const net = makeFetch({
-    send: (json) => line.post(encodeReply(ReplyType.net, tag, json)),
-    toBase64,
-    fromBase64
-  })
-  const audit = makeAudit(({ capability, what }) =>
-    line.post(encodeReply(ReplyType.audit, tag, `{"capability":"${capability}","what":${quote(what)}}`))
-  )
+  const messages = makeSideMessages(line.post)
+  const guestConsole = makeConsole(messages.log)
+  const net = makeFetch({ send: messages.net, toBase64, fromBase64 })
+  const audit = makeAudit(messages.audit)
 
   // Reported here with a limited length. Node would clone an error of any size into the host.
   const crash = (reason: string): void => {
-    line.post(encodeReply(ReplyType.crashed, noTag, quote(reason)))
+    messages.crashed(reason)
     endNow(1)
   }
   realProcess.on("uncaughtException", (error) => crash(`uncaught ${describeReason(error)}`))
@@ -89,9 +81,7 @@ export const start = (host: HostLine, { confined, ownProcess }: StartOptions): v
     logs: guestConsole,
     log: guestConsole.console,
     net,
-    setTag: (next) => {
-      tag = next
-    },
+    setTag: messages.setTag,
     begin: (request) => {
       setEnv(request.env)
       if (ownProcess) {

@@ -4,13 +4,12 @@
  */
 import "./globals.ts"
 import { defineGlobals } from "../shared/defineGlobals.ts"
-import { describeReason, quote } from "../shared/describe.ts"
+import { describeReason } from "../shared/describe.ts"
 import { Headers } from "../fetch/headers.ts"
 import { makeFetch } from "../fetch/makeFetch.ts"
 import { Request, Response } from "../fetch/RequestResponse.ts"
-import { encodeReply, noTag } from "../../wire/codec.ts"
-import { ReplyType } from "../../wire/messages.ts"
 import { serve } from "../shared/serve.ts"
+import { makeSideMessages } from "../shared/sideMessages.ts"
 import { evaluate, exportsOf } from "./commonjs.ts"
 import { makeConsole } from "./console.ts"
 import { host, Idle } from "./host.ts"
@@ -21,19 +20,10 @@ import { tick } from "./timers.ts"
 /** For the ES modules that re-export CommonJS modules. */
 export { exportsOf }
 
-let tag = noTag
-const logs = makeConsole((level, text) =>
-  host.post(encodeReply(ReplyType.log, tag, `{"level":"${level}","text":${quote(text)}}`))
-)
-const crash = (what: string): void => host.post(encodeReply(ReplyType.crashed, noTag, quote(what)))
-const { process, begin } = makeProcess(logs, (name) =>
-  host.post(encodeReply(ReplyType.audit, tag, `{"capability":"env","what":${quote(name)}}`))
-)
-const net = makeFetch({
-  send: (json) => host.post(encodeReply(ReplyType.net, tag, json)),
-  toBase64,
-  fromBase64
-})
+const messages = makeSideMessages(host.post)
+const logs = makeConsole(messages.log)
+const { process, begin } = makeProcess(logs, (what) => messages.audit({ capability: "env", what }))
+const net = makeFetch({ send: messages.net, toBase64, fromBase64 })
 defineGlobals({ console: logs.console, fetch: net.fetch, Headers, Request, Response, process })
 
 let handle: (text: string) => void = () => {}
@@ -57,7 +47,7 @@ host.serve((text) => {
     const next = tick()
     return next === Idle.stuck && net.active() > 0 ? Idle.fetching : next
   } catch (error) {
-    crash(`uncaught ${describeReason(error)}`)
+    messages.crashed(`uncaught ${describeReason(error)}`)
     return Idle.stuck
   }
 }, evaluate)
@@ -73,9 +63,7 @@ serve({
   logs,
   log: logs.console,
   net,
-  setTag: (next) => {
-    tag = next
-  },
+  setTag: messages.setTag,
   begin,
   importPlugin: async (entry) => {
     try {
