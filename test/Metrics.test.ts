@@ -25,6 +25,7 @@ import { Latencies } from "../src/telemetry/Latencies.ts"
 import { traceparentOf, withRunSpan } from "../src/telemetry/tracing.ts"
 import { watchBreaker } from "../src/telemetry/watchBreaker.ts"
 import { WorkerLayer } from "../src/WorkerLayer.ts"
+import { message } from "./support/isolation.ts"
 
 const spec = makeSpec({ name: "urls", kind: linkifier, modulePath: "/srv/urls.ts" })
 const timeout = new PluginTimeout({ plugin: "urls", timeout: Duration.seconds(5), phase: "run" })
@@ -336,14 +337,6 @@ describe("a runtime", () => {
     Layer.provide(CircuitBreaker.layer()),
     Layer.provide(WorkerLayer.layerThread({ spares: 1 }))
   )
-  const message = {
-    id: "1",
-    content_raw: "x",
-    sender: "a",
-    topic_id: "t",
-    channel_id: "c",
-    created_at: "2026-01-01T00:00:00Z"
-  }
   const modulePath = fileURLToPath(new URL("../plugins/src/url-linkifier.ts", import.meta.url))
 
   it.live("writes down what its runs and its isolates do", () =>

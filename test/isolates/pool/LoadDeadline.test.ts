@@ -5,19 +5,12 @@ import { Duration, Effect, Fiber, Layer } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { message } from "../../support/isolation.ts"
 
 const layer = PluginRuntime.layer.pipe(
   Layer.provide(CircuitBreaker.layer()),
   Layer.provideMerge(WorkerLayer.layer({ spares: 0 }))
 )
-const message = {
-  id: "m1",
-  content_raw: "hello",
-  sender: "ada",
-  topic_id: "t1",
-  channel_id: "c1",
-  created_at: "2026-01-01T00:00:00.000Z"
-}
 
 const stuck = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "load-deadline-"))),
