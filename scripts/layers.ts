@@ -139,7 +139,7 @@ export const layers: ReadonlyArray<Layer> = [
       "src/watchFiles.ts",
       "src/watchModule.ts"
     ],
-    mayImport: [...contract, "modules"],
+    mayImport: [...contract, "wire", "modules"],
     holds: "config files and what watches files, inputs and outputs, result cache, staleness guard"
   },
   {

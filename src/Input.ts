@@ -1,17 +1,20 @@
-/** Encodes a caller's input to the JSON that a plugin gets. */
+/** Encodes a caller's input to what a plugin gets. */
 import { Effect, Predicate, Schema, type SchemaIssue, SchemaParser } from "effect"
 import { ExecutionError } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import type { PluginSpec } from "./Plugin.ts"
+import { type RunInput, splitInput } from "./wire/runInput.ts"
 
 /** Encodes a caller's input. An input that the kind refuses is the caller's mistake, not the plugin's. */
-export type InputEncoder = (input: unknown) => Effect.Effect<string, ExecutionError>
+export type InputEncoder = (input: unknown) => Effect.Effect<RunInput, ExecutionError>
 
 /** Makes the encoder of a plugin's inputs. */
-export const makeInputEncoder = ({ name, kind, cache }: PluginSpec): InputEncoder => {
+export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): InputEncoder => {
   // Cached outputs are reused for other messages, so the plugin gets only what is part of the key.
   const encode: (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue> =
     SchemaParser.encodeUnknownEffect(cache && kind.content !== undefined ? kind.content : kind.input)
+  // A key is made from the whole JSON.
+  const isSplit = isolation === "thread" && !cache
   const invalid = (why: string): Effect.Effect<never, ExecutionError> =>
     Effect.fail(
       new ExecutionError({
@@ -20,11 +23,13 @@ export const makeInputEncoder = ({ name, kind, cache }: PluginSpec): InputEncode
         cause: { name: "InvalidInput", message: `the input is not a ${kind.name}'s: ${why}` }
       })
     )
-  const write = (encoded: unknown): Effect.Effect<string, ExecutionError> => {
+  const write = (encoded: unknown): Effect.Effect<RunInput, ExecutionError> => {
     // The spec's config is added to it later, as one more field.
     if (!Predicate.isObject(encoded) || Array.isArray(encoded)) return invalid("it must be an object")
     try {
-      return Effect.succeed(JSON.stringify(encoded))
+      return Effect.succeed(
+        isSplit ? splitInput(encoded) : { json: JSON.stringify(encoded), texts: undefined }
+      )
     } catch (error) {
       return invalid(String(error))
     }

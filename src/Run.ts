@@ -10,6 +10,7 @@ import type { InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
 import type { Cacheable } from "./ResultCache.ts"
 import { CurrentRunObserver } from "./RunObserver.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
+import { type RunInput, sizeOf } from "./wire/runInput.ts"
 import type { PreparedPlugin, Submission } from "./WorkerLayer.ts"
 
 /** A prepared plugin: a spec, and everything that is looked up or made once for it on this host. */
@@ -22,8 +23,8 @@ export interface Plugin<Spec extends PluginSpec = PluginSpec> extends Cacheable<
 
 export interface Asked<Spec extends PluginSpec> {
   readonly value: InputOf<Spec>
-  /** The value's JSON, as the plugin gets it. */
-  readonly input: string
+  /** The value, as the plugin gets it. */
+  readonly input: RunInput
   /** Counts the runtime's runs. */
   readonly number: number
   /** Caches an output that was decoded. */
@@ -86,7 +87,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
     return this.plugin.spec
   }
 
-  get input(): string {
+  get input(): RunInput {
     return this.asked.input
   }
 
@@ -132,7 +133,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
       outcome,
       queued,
       ran,
-      bytesIn: begun === undefined ? 0 : this.asked.input.length,
+      bytesIn: begun === undefined ? 0 : sizeOf(this.asked.input),
       bytesOut: this.outputLength
     })
   }

@@ -171,7 +171,7 @@ export class PluginRuntime extends Context.Service<
           flatMapNow(pluginOf(spec), (plugin) =>
             flatMapNow(plugin.encode(value), (input) =>
               spec.cache && cachedRuns !== undefined
-                ? cachedRuns.cached(plugin, input, {
+                ? cachedRuns.cached(plugin, input.json, {
                     decode: (output) => plugin.decode(value, output),
                     run: (pinned, keep) =>
                       Effect.flatMap(pluginOf(pinned), (plugin) =>

@@ -9,6 +9,7 @@ import { makeInputEncoder } from "./Input.ts"
 import { makeOutputDecoder } from "./Output.ts"
 import { makeSpec } from "./Plugin.ts"
 import { type Attachment, type Enrichment, extractor, linkifier } from "./PluginKinds.ts"
+import { joinInput } from "./wire/runInput.ts"
 
 /** Options of `testRun`. */
 export interface TestRunOptions {
@@ -85,7 +86,7 @@ const run = Effect.fnUntraced(function* (
   const failed = (thrown: unknown): ExecutionError =>
     new ExecutionError({ plugin: plugin.name, cause: JSON.parse(describeThrown(thrown)) })
   const input = { message: { ...madeUp(text), ...message } }
-  const encoded: object = JSON.parse(yield* makeInputEncoder(spec)(input))
+  const encoded: object = joinInput(yield* makeInputEncoder(spec)(input))
   const decodedConfig = yield* Effect.tryPromise({
     try: () => configOf(plugin, config),
     catch: (error) =>

@@ -4,6 +4,7 @@ import type { IsolationLevel } from "../Capabilities.ts"
 import type { Grants } from "../Grants.ts"
 import type { PluginError } from "../Errors.ts"
 import type { PluginInfo } from "../wire/messages.ts"
+import type { RunInput } from "../wire/runInput.ts"
 import type { IsolateCounts } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 
@@ -23,8 +24,7 @@ export interface WorkerStats {
 export interface Submission {
   /** The spec that the run belongs to: its `timeout` and `grace` count. */
   readonly spec: PluginSpec
-  /** The input's JSON. */
-  readonly input: string
+  readonly input: RunInput
   /** The caller's fiber: log lines go to its loggers, and its clock measures the deadline. */
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /** Annotations of log lines. */

@@ -4,6 +4,7 @@ import type { Fork } from "../Fork.ts"
 import { InvalidOutput, LoadError, type PluginError, PluginTimeout } from "../Errors.ts"
 import { getOrMake } from "../getOrMake.ts"
 import type { PluginSpec } from "../Plugin.ts"
+import { joinInput } from "../wire/runInput.ts"
 import { type PreparedPlugin, type Submission, unavailable, type Workers } from "./Workers.ts"
 
 /** What a fake plugin does. `input` is what the real plugin would get. */
@@ -38,7 +39,7 @@ const runFake = (fake: FakePlugin, run: Submission): Effect.Effect<string, Plugi
     const { name, config, timeout } = run.spec
     run.begun = performance.now()
     run.version = fakeVersion
-    return fake({ ...JSON.parse(run.input), config }).pipe(
+    return fake({ ...joinInput(run.input), config }).pipe(
       Effect.annotateLogs(run.labels),
       Effect.flatMap((output) => textOf(name, output)),
       Effect.timeoutOrElse({

@@ -11,9 +11,10 @@
  * `crashed` can come at any time; it is the guest's last message.
  */
 import type { ModuleLine, ProblemOrigin } from "./modules.ts"
+import type { LongText } from "./runInput.ts"
 
 /** Raised with each change that makes one side misunderstand the other. */
-export const protocolVersion = 5
+export const protocolVersion = 6
 
 /** The first character of a guest's message. */
 export const ReplyType = {
@@ -123,7 +124,7 @@ export interface GuestLimits {
 export interface HostLine {
   readonly post: (text: string) => void
   /** Keeps the isolate alive. */
-  readonly listen: (handler: (text: string) => void) => void
+  readonly listen: (handler: (text: string, texts?: ReadonlyArray<LongText>) => void) => void
   /** Where modules come from, once the guest has a plugin. */
   readonly modules: () => ModuleLine | undefined
 }

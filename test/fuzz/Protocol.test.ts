@@ -80,8 +80,8 @@ describe("an isolate's messages", () => {
           say(hello)
           const one = makeModuleRequester()
           const two = makeModuleRequester()
-          isolate.run("{}", undefined, one.handler)
-          isolate.run("{}", undefined, two.handler)
+          isolate.run({ json: "{}", texts: undefined }, undefined, one.handler)
+          isolate.run({ json: "{}", texts: undefined }, undefined, two.handler)
           yield* Effect.yieldNow
           yield* Effect.promise(() => Promise.resolve())
           const tag = tagOf(sent.join("\n"))

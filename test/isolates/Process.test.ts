@@ -357,7 +357,7 @@ block("A process is held to", (live) => {
         Effect.callback<string, PluginError>((resume) =>
           pools.prepare(spec).submit({
             spec,
-            input: JSON.stringify({ message }),
+            input: { json: JSON.stringify({ message }), texts: undefined },
             fiber,
             labels: { plugin: "refused", run: "refused#1" },
             traceparent: undefined,

@@ -5,13 +5,17 @@
 import type { MessagePort } from "node:worker_threads"
 import { stringify } from "../shared/intrinsics.ts"
 import type { HostLine } from "../../wire/messages.ts"
+import type { LongText } from "../../wire/runInput.ts"
 import type { ModuleChannel, ModuleLine } from "../../wire/modules.ts"
 import { frameOf, listenTo, postTo, store, takeMessage, waitFor } from "./intrinsics.ts"
 
-/** The load request, with the channel for modules. It is the only message that is not a string. */
-export interface WithModules {
+/** A request with something beside its text. Any other message is a string. */
+export interface Posted {
   readonly text: string
-  readonly modules: ModuleChannel
+  /** Of a run. */
+  readonly texts: ReadonlyArray<LongText> | undefined
+  /** Of the load: the channel for modules. */
+  readonly modules: ModuleChannel | undefined
 }
 
 /** A frame as the host posts it. */
@@ -44,10 +48,10 @@ export const threadLine = (port: MessagePort): HostLine => {
     listen: (handler) =>
       listenTo(port, (message) => {
         if (typeof message === "string") return handler(message)
-        // All messages of the host are strings except this one, which carries a port.
-        const request = message as WithModules
-        modules = openModules(request.modules)
-        handler(request.text)
+        // Only the host posts to this port, so the message is trusted.
+        const request = message as Posted
+        if (request.modules !== undefined) modules = openModules(request.modules)
+        handler(request.text, request.texts)
       }),
     modules: () => modules
   }

@@ -4,6 +4,12 @@
  */
 import { eachRequest, leftoverOf, noTag, tagOf, typeOf, withTag } from "../../wire/codec.ts"
 import { type HostLine, Leftover, ReplyType, RequestType } from "../../wire/messages.ts"
+import type { LongText } from "../../wire/runInput.ts"
+
+interface Request {
+  readonly text: string
+  readonly texts: ReadonlyArray<LongText> | undefined
+}
 
 /** Whether this isolate cannot be used after a reply. */
 const spoils = (type: string, text: string): boolean =>
@@ -26,27 +32,27 @@ export interface RequestQueue extends HostLine {
  */
 export const queueRequests = (line: HostLine, later: (turn: () => void) => void): RequestQueue => {
   /** Runs that have not started. `from` marks the first, so that the rest need not move. */
-  let waiting: Array<string> = []
+  let waiting: Array<Request> = []
   let from = 0
   let busy: string | undefined
   let spoiled = false
   let turns = 0
-  let handle: (text: string) => void = () => {}
+  let handle: (text: string, texts?: Request["texts"]) => void = () => {}
 
-  const begin = (text: string): void => {
+  const begin = ({ text, texts }: Request): void => {
     busy = tagOf(text)
-    handle(text)
+    handle(text, texts)
   }
   const turn = (): void => {
     turns--
     if (busy !== undefined || from >= waiting.length) return
-    const text = waiting[from] ?? ""
+    const next = waiting[from]
     from++
     if (from === waiting.length) {
       waiting = []
       from = 0
     }
-    begin(text)
+    if (next !== undefined) begin(next)
   }
   const ask = (): void => {
     while (turns < turnsAtOnce && turns < waiting.length - from) {
@@ -63,15 +69,15 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
     from = 0
   }
 
-  const take = (text: string): void => {
+  const take = (text: string, texts?: Request["texts"]): void => {
     const type = typeOf(text)
     if (type === RequestType.abort) {
       spoiled = true
       drop()
     } else if (type === RequestType.run || type === RequestType.load) {
       if (spoiled) return
-      if (busy === undefined && from >= waiting.length) return begin(text)
-      waiting[waiting.length] = text
+      if (busy === undefined && from >= waiting.length) return begin({ text, texts })
+      waiting[waiting.length] = { text, texts }
       if (busy === undefined) ask()
       return
     }
@@ -102,7 +108,7 @@ export const queueRequests = (line: HostLine, later: (turn: () => void) => void)
     },
     listen: (handler) => {
       handle = handler
-      line.listen((texts) => eachRequest(texts, take))
+      line.listen((text, texts) => (texts === undefined ? eachRequest(text, take) : take(text, texts)))
     }
   }
 }

@@ -19,6 +19,7 @@ import {
   tagOf,
   typeOf
 } from "../../wire/codec.ts"
+import { joinInput, type LongText } from "../../wire/runInput.ts"
 import {
   type GuestLimits,
   type HostLine,
@@ -182,11 +183,16 @@ export const serve = (realm: Realm): void => {
     }
   }
 
-  const run = async (tag: string, text: string, of: Loaded): Promise<void> => {
+  const run = async (
+    tag: string,
+    text: string,
+    texts: ReadonlyArray<LongText> | undefined,
+    of: Loaded
+  ): Promise<void> => {
     realm.setTag(tag)
     logs.begin(of.limits)
     const { traceparent, input: json } = decodeRun(text)
-    const input: object = { ...parse(json), config: of.config }
+    const input: object = { ...joinInput({ json, texts }), config: of.config }
     current = new RunContext(log, net.fetch, traceparent)
     let output: unknown
     try {
@@ -205,12 +211,12 @@ export const serve = (realm: Realm): void => {
     )
   }
 
-  line.listen((text) => {
+  line.listen((text, texts) => {
     const type = typeOf(text)
     if (type === RequestType.net) return net.receive(decodeNetAnswer(text))
     if (type === RequestType.abort) return current?.abort()
     if (type === RequestType.load) void load(tagOf(text), parse(decodeLoad(text)))
-    else if (type === RequestType.run && loaded !== undefined) void run(tagOf(text), text, loaded)
+    else if (type === RequestType.run && loaded !== undefined) void run(tagOf(text), text, texts, loaded)
   })
   line.post(encodeHello())
 }

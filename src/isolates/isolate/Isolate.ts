@@ -8,6 +8,7 @@ import type { Fork } from "../../Fork.ts"
 import type { GuestModules } from "../../modules/GuestModules.ts"
 import { encodeAbort, encodeLoad, encodeRun } from "../../wire/codec.ts"
 import { Leftover, type LoadRequest, ReplyType } from "../../wire/messages.ts"
+import { type RunInput, sizeOf } from "../../wire/runInput.ts"
 import { MessageReader } from "./MessageReader.ts"
 import { Outbox } from "./Outbox.ts"
 import {
@@ -66,9 +67,9 @@ export class Isolate {
       broken: (what) => this.#violation(what),
       died: (death) => this.#died(death)
     })
-    this.#outbox = new Outbox((texts) => {
+    this.#outbox = new Outbox((requests, texts) => {
       // If it starts nothing more, these requests have been given back.
-      if (this.#death === undefined && !this.#spent) this.#transport.send(texts)
+      if (this.#death === undefined && !this.#spent) this.#transport.send(requests, texts)
     }, this.#transport.requestsAtOnce)
   }
 
@@ -138,8 +139,8 @@ export class Isolate {
   }
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
-  run(input: string, traceparent: string | undefined, handler: RequestHandler): void {
-    this.#outbox.add(encodeRun(this.#add(handler, input.length), traceparent, input))
+  run(input: RunInput, traceparent: string | undefined, handler: RequestHandler): void {
+    this.#outbox.add(encodeRun(this.#add(handler, sizeOf(input)), traceparent, input.json), input.texts)
     if (this.#requests.length === 1) this.#beginFirst()
   }
 

@@ -1,5 +1,9 @@
 /** Gathers requests to run that go out together, before the next turn of the event loop. */
 import { joinRequests } from "../../wire/codec.ts"
+import type { LongText } from "../../wire/runInput.ts"
+
+/** Sends requests; long texts belong to the only one. */
+type Send = (requests: string, texts?: ReadonlyArray<LongText>) => void
 
 /**
  * Characters after which a message is sent. A message of several long texts would be one string so long that V8 keeps
@@ -8,18 +12,22 @@ import { joinRequests } from "../../wire/codec.ts"
 const longMessage = 64 * 1024
 
 export class Outbox {
-  readonly #send: (texts: string) => void
+  readonly #send: Send
   /** The most requests in one message. */
   readonly #most: number
   #texts = ""
   #count = 0
 
-  constructor(send: (texts: string) => void, most: number) {
+  constructor(send: Send, most: number) {
     this.#send = send
     this.#most = most
   }
 
-  add(text: string): void {
+  add(text: string, texts?: ReadonlyArray<LongText>): void {
+    if (texts !== undefined) {
+      this.#flush()
+      return this.#send(text, texts)
+    }
     if (this.#texts === "") {
       this.#texts = text
       queueMicrotask(() => this.#flush())

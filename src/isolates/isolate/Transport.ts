@@ -1,6 +1,7 @@
 /** The port that an isolation level implements: send to a guest, receive from it, kill it. */
 import type { Effect } from "effect"
 import type { GuestModules } from "../../modules/GuestModules.ts"
+import type { LongText } from "../../wire/runInput.ts"
 
 /** Why an isolate ended. */
 export interface Death {
@@ -32,7 +33,8 @@ export interface Usage {
 export interface Transport {
   /** The most requests to send in one message. */
   readonly requestsAtOnce: number
-  readonly send: (text: string) => void
+  /** `texts`: the long texts of the one request in `text`. Only a thread gets any. */
+  readonly send: (text: string, texts?: ReadonlyArray<LongText>) => void
   /** Sends the load request; from then on the guest gets its modules from `modules`. */
   readonly load: (text: string, modules: GuestModules | undefined, outputLength: number) => void
   /** Whether the host's process stays alive for this isolate. */

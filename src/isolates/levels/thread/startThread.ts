@@ -1,7 +1,7 @@
 /** The thread level: a worker with its own permission flags, connected by a private port. */
 import { Effect } from "effect"
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads"
-import type { PostedFrame, WithModules } from "../../../guest/node/threadLine.ts"
+import type { PostedFrame, Posted } from "../../../guest/node/threadLine.ts"
 import type { GuestModules } from "../../../modules/GuestModules.ts"
 import { bootFile } from "../../guestFiles.ts"
 import { permissionFlags } from "../permissionFlags.ts"
@@ -179,7 +179,10 @@ export const startWorker =
 
     return {
       requestsAtOnce: 16,
-      send: (text) => port1.postMessage(text),
+      send: (text, texts) =>
+        port1.postMessage(
+          texts === undefined ? text : ({ text, texts, modules: undefined } satisfies Posted)
+        ),
       load: (text, modules) => {
         if (modules === undefined) port1.postMessage(text)
         else {
@@ -188,7 +191,7 @@ export const startWorker =
           serveGuest(asked, flag, modules, events.broken)
           worker.once("exit", () => asked.close())
           const channel = { port: asking, flag }
-          port1.postMessage({ text, modules: channel } satisfies WithModules, [asking])
+          port1.postMessage({ text, texts: undefined, modules: channel } satisfies Posted, [asking])
         }
       },
       hold: (held) => (held && !gone ? worker.ref() : worker.unref()),

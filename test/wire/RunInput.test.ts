@@ -1,0 +1,109 @@
+/** Inputs with long texts: a plugin gets what JSON would have given it, whichever way the texts cross. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as path from "node:path"
+import { makeKind } from "../../src/PluginKinds.ts"
+import { PluginRuntime } from "../../src/Runtime.ts"
+import { joinInput, longText, splitInput } from "../../src/wire/runInput.ts"
+import { layerRuntime, levels, specOn } from "../support/isolation.ts"
+import { temporary, write } from "../support/plugins.ts"
+
+const long = (start: string): string => start.repeat(longText)
+
+const inputs: { readonly [what: string]: object } = {
+  "no text": { n: 1 },
+  "a text just too short": { text: "x".repeat(longText - 1), message: { text: "y" } },
+  "a long field": { text: long("x"), other: 1 },
+  "long fields of fields, in their order": {
+    a: { b: long("ä\n\u2028"), c: 1, d: long("漢😀") },
+    e: long('"\\')
+  },
+  "half surrogate pairs": { message: { text: `${long("a")}\ud800`, other: long("\udc00") } },
+  "names that every object has": JSON.parse(
+    `{"__proto__":{"constructor":"${long("p")}"},"toString":"${long("t")}"}`
+  ),
+  "long texts deeper and in lists": { a: { b: { c: long("x") } }, list: [long("y")] },
+  "an object that writes itself": { date: { toJSON: () => "short", text: long("z") } },
+  "fields without JSON": {
+    a: undefined,
+    b: () => 1,
+    text: long("x"),
+    message: { c: undefined, text: long("y") }
+  },
+  "an instance of a class": {
+    own: new (class {
+      text = long("x")
+      get hidden(): string {
+        return long("y")
+      }
+    })()
+  }
+}
+
+describe("A run's input", () => {
+  for (const [what, input] of Object.entries(inputs)) {
+    it(`is whole again: ${what}`, () => {
+      const text = JSON.stringify(input)
+      // What a port does with it.
+      const joined = joinInput(structuredClone(splitInput(input)))
+      assert.strictEqual(JSON.stringify(joined), text)
+      assert.deepStrictEqual(joined, JSON.parse(text))
+    })
+  }
+
+  it("has its long texts beside the JSON, unchanged", () => {
+    const { json, texts } = splitInput({ text: long("x"), message: { id: "1", text: long("y") } })
+    assert.strictEqual(json, '{"text":"","message":{"id":"1","text":""}}')
+    assert.deepStrictEqual(texts, [
+      { field: "text", inner: undefined, text: long("x") },
+      { field: "message", inner: "text", text: long("y") }
+    ])
+  })
+})
+
+const anything = makeKind({
+  name: "anything",
+  method: "enrich",
+  input: Schema.Record(Schema.String, Schema.Unknown),
+  output: Schema.String
+})
+
+/** Patches what puts texts back into their places could run, then returns its input, without the config. */
+const source = `Object.defineProperty(Object.prototype, "text", { set() { throw new Error("patched") }, get: () => 1, configurable: true })
+Object.defineProperty(Object.prototype, "texts", { get() { return [{ field: "stolen", text: "" }] }, set() {}, configurable: true })
+JSON.parse = () => { throw new Error("patched") }
+export default {
+  name: "echo",
+  version: "1.0.0",
+  enrich({ config, ...input }) {
+    return JSON.stringify(input)
+  }
+}`
+
+for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
+  describe(`A run's input on ${level.name}`, () => {
+    it.live("arrives as JSON would, long texts or none, whatever the plugin has patched", () =>
+      Effect.gen(function* () {
+        const folder = yield* temporary
+        const runtime = yield* PluginRuntime
+        const spec = specOn(level, {
+          name: "echo",
+          kind: anything,
+          modulePath: write(path.join(folder, "echo.mjs"), source),
+          timeout: "20 seconds"
+        })
+        // Side by side, so that messages with and without long texts follow each other.
+        const outputs = yield* Effect.forEach(
+          Object.values(inputs),
+          (input) => runtime.run(spec, { ...input }),
+          { concurrency: "unbounded" }
+        )
+        // Halves of surrogate pairs come back as escapes.
+        assert.deepStrictEqual(
+          outputs,
+          Object.values(inputs).map((input) => JSON.stringify({ ...input }))
+        )
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    )
+  })
+}
