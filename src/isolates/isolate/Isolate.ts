@@ -140,8 +140,10 @@ export class Isolate {
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: RunInput, traceparent: string | undefined, handler: RequestHandler): void {
-    this.#outbox.add(encodeRun(this.#add(handler, sizeOf(input)), traceparent, input.json), input.texts)
-    if (this.#requests.length === 1) this.#beginFirst()
+    const text = encodeRun(this.#add(handler, sizeOf(input)), traceparent, input.json)
+    const isFirst = this.#requests.length === 1
+    this.#outbox.add(text, isFirst, input.texts)
+    if (isFirst) this.#beginFirst()
   }
 
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */

@@ -23,12 +23,15 @@ export class Outbox {
     this.#most = most
   }
 
-  add(text: string, texts?: ReadonlyArray<LongText>): void {
+  /** `isAwaited`: the guest has nothing else to do. */
+  add(text: string, isAwaited: boolean, texts?: ReadonlyArray<LongText>): void {
     if (texts !== undefined) {
       this.#flush()
       return this.#send(text, texts)
     }
     if (this.#texts === "") {
+      // The guest wakes up while the host does the rest that a run's start takes.
+      if (isAwaited) return this.#send(text)
       this.#texts = text
       queueMicrotask(() => this.#flush())
     } else this.#texts = joinRequests(this.#texts, text)
