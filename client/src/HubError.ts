@@ -15,20 +15,29 @@ export class HubError extends Error {
    * - `NOT_STARTED`: the hub that was to be started did not start.
    */
   readonly code: string
+  /** What happened, without what to do about it, for programs that know better how their users start a hub. */
+  readonly problem: string
   /** The HTTP status of the response; 0 if the error does not come from a response. */
   readonly status: number
   readonly details: { readonly [key: string]: unknown } | undefined
 
+  /** The message is the problem and, if there is one, the remedy. */
   constructor(
-    message: string,
+    problem: string,
     given: {
       readonly code: string
+      /** What to do about it. */
+      readonly remedy?: string
       readonly status: number
       readonly details?: { readonly [key: string]: unknown }
       readonly cause?: unknown
     }
   ) {
-    super(message, given.cause === undefined ? undefined : { cause: given.cause })
+    super(
+      given.remedy === undefined ? problem : `${problem}. ${given.remedy}`,
+      given.cause === undefined ? undefined : { cause: given.cause }
+    )
+    this.problem = problem
     this.code = given.code
     this.status = given.status
     this.details = given.details
@@ -62,4 +71,9 @@ export const notAHub = (status: number, cause?: unknown): HubError =>
   })
 
 export const unreachable = (url: string, cause: unknown): HubError =>
-  new HubError(`No hub answers at ${url}. Start it: agentlip up`, { code: "UNREACHABLE", status: 0, cause })
+  new HubError(`No hub answers at ${url}`, {
+    code: "UNREACHABLE",
+    remedy: "Start it: agentlip up",
+    status: 0,
+    cause
+  })

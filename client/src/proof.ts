@@ -44,13 +44,11 @@ export const requireProof = async (
   }
   const { instance_id, pid, proof, db_id } = health
   if (instance !== undefined && typeof instance_id === "string" && instance_id !== instance) {
-    throw new HubError(
-      `The address of the hub is stale: another hub is at ${url}. Start the hub: agentlip up`,
-      {
-        code: "HUB_NOT_RUNNING",
-        status: 0
-      }
-    )
+    throw new HubError(`The address of the hub is stale: another hub is at ${url}`, {
+      code: "HUB_NOT_RUNNING",
+      remedy: "Start the hub: agentlip up",
+      status: 0
+    })
   }
   if (
     typeof instance_id === "string" &&
@@ -60,8 +58,12 @@ export const requireProof = async (
   )
     return typeof db_id === "string" ? db_id : undefined
   throw new HubError(
-    `The server at ${url} does not prove that it is the hub whose token this is, so it gets no token. ` +
-      "Restart the hub: agentlip up",
-    { code: "NOT_THE_HUB", status: 0, details: { proof: typeof proof === "string" ? "wrong" : "missing" } }
+    `The server at ${url} does not prove that it is the hub whose token this is, so it gets no token`,
+    {
+      code: "NOT_THE_HUB",
+      remedy: "Restart the hub: agentlip up",
+      status: 0,
+      details: { proof: typeof proof === "string" ? "wrong" : "missing" }
+    }
   )
 }

@@ -40,6 +40,7 @@ describe("connect", () => {
       const missing = yield* rejection(connect({ workspace }))
       assert.strictEqual(missing.code, "HUB_NOT_RUNNING")
       assert.include(missing.message, `agentlip up --workspace ${workspace}`)
+      assert.notInclude(missing.problem, "agentlip up")
 
       const hub = yield* startHub({ workspace })
       const file = serverFileOf(workspace)

@@ -1,7 +1,7 @@
 /** How a command was called, and the hints that say so. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { callOf } from "../src/cli/calledAs.ts"
@@ -63,6 +63,22 @@ describe("how the command was called", () => {
         const ran = execFileSync("/bin/sh", ["-c", hint], { cwd: workspace, env, encoding: "utf8" })
         assert.include(ran, "1 enrichment; loaded in")
         assert.isTrue(fs.existsSync(path.join(workspace, "plugins/tickets.ts")))
+      }),
+    60_000
+  )
+
+  it.live(
+    "hints of how to start a hub name the command as it was called",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        const env = { PATH: `${path.dirname(process.execPath)}:/usr/bin:/bin`, HOME: workspace }
+        const script = path.join(root, hubMain)
+        const hintOf = (...args: ReadonlyArray<string>) =>
+          spawnSync(process.execPath, [script, ...args], { cwd: workspace, env, encoding: "utf8" }).stderr
+        const up = `node ${script} up -w ${workspace}`
+        assert.include(hintOf("status"), `Start it: ${up}`)
+        assert.include(hintOf("msg", "list", "--channel", "x", "--offline"), `creates it: ${up}`)
       }),
     60_000
   )

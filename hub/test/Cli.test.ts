@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { commandFor } from "../src/cli/calledAs.ts"
 import { type Outcome, commandsOf } from "./cli.ts"
 import { linkifierSpec, readServerFile, startHub, tempWorkspace } from "./testHub.ts"
 
@@ -168,7 +169,7 @@ describe("agentlip on a running hub", () => {
       const nobody = yield* tempWorkspace
       const absent = yield* commandsOf(nobody)("status")
       assert.strictEqual(absent.code, 3)
-      assert.include(absent.err, `Start it: agentlip up --workspace ${nobody}`)
+      assert.include(absent.err, `Start it: ${commandFor(nobody, "up")}`)
 
       const file = path.join(hub.workspace, ".agentlip", "server.json")
       const found = JSON.parse(fs.readFileSync(file, "utf8"))
@@ -180,6 +181,7 @@ describe("agentlip on a running hub", () => {
       const unauthorised = yield* run("channel", "create", "x", "--json")
       assert.strictEqual(unauthorised.code, 4)
       assert.strictEqual(JSON.parse(unauthorised.err).code, "INVALID_AUTH")
+      assert.include(JSON.parse(unauthorised.err).error, `Restart it: ${commandFor(hub.workspace, "up")}`)
       pretend(found)
 
       // A port that another hub has now, and one that nobody has.
@@ -187,6 +189,7 @@ describe("agentlip on a running hub", () => {
       const stale = yield* commandsOf(nobody)("channel", "list", "--json")
       assert.strictEqual(stale.code, 3)
       assert.include(JSON.parse(stale.err).error, "stale")
+      assert.include(JSON.parse(stale.err).error, `Start it: ${commandFor(nobody, "up")}`)
       pretend({ ...found, port: 1 }, nobody)
       assert.strictEqual((yield* commandsOf(nobody)("channel", "list")).code, 3)
       fs.writeFileSync(path.join(nobody, ".agentlip", "server.json"), `{"auth_token":"${found.auth_token}"`)

@@ -13,8 +13,9 @@ const mostBytes = 64 * 1024
 
 /** The error if no hub runs for the workspace. */
 const notRunning = (workspace: string, why: string): HubError =>
-  new HubError(`No hub runs on ${workspace}: ${why}. Start it: agentlip up --workspace ${workspace}`, {
+  new HubError(`No hub runs on ${workspace}: ${why}`, {
     code: "HUB_NOT_RUNNING",
+    remedy: `Start it: agentlip up --workspace ${workspace}`,
     status: 0
   })
 

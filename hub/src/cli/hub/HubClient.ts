@@ -34,11 +34,19 @@ const codeOf = ({ code, details }: HubError): string => {
   return code === "NOT_THE_HUB" && details?.["proof"] === "wrong" ? "INVALID_AUTH" : code
 }
 
+/** The client's remedies do not know how this command was called, so it has its own. */
 const reasonOf = (error: HubError, code: string, workspace: string): string => {
-  if (error.code === "UNREACHABLE") {
-    return `No hub runs on ${workspace}: nothing answers where .agentlip/server.json says it is. Start it: ${commandFor(workspace, "up")}`
+  const up = commandFor(workspace, "up")
+  switch (error.code) {
+    case "UNREACHABLE":
+      return `No hub runs on ${workspace}: nothing answers where .agentlip/server.json says it is. Start it: ${up}`
+    case "HUB_NOT_RUNNING":
+      return `${error.problem}. Start it: ${up}`
+    case "NOT_THE_HUB":
+      return `${error.problem}. Restart it: ${up}`
+    default:
+      return withRemedy(error.message, code)
   }
-  return error.code === code ? withRemedy(error.message, code) : error.message
 }
 
 const fromHubError = (error: HubError, workspace: string): CommandError => {

@@ -1,6 +1,7 @@
 /** Connects commands that read: to the running hub, or to the database itself if no hub runs. */
 import { Effect, Option, type Redacted, Result } from "effect"
 import { Workspace } from "../../workspace/Workspace.ts"
+import { commandFor } from "../calledAs.ts"
 import { CommandError } from "../CommandError.ts"
 import { workspaceFolder } from "../flags/Globals.ts"
 import { connectTo, readServerFile } from "./HubClient.ts"
@@ -19,7 +20,7 @@ const isMissing = ({ code }: CommandError): boolean => ["HUB_NOT_RUNNING", "NOT_
 const noDatabase = (workspace: string) =>
   new CommandError({
     reason:
-      `${workspace} has no database to read. Start a hub, which creates it: agentlip up --workspace ${workspace}; ` +
+      `${workspace} has no database to read. Start a hub, which creates it: ${commandFor(workspace, "up")}; ` +
       "or pass --database if it is on PostgreSQL",
     code: "NO_DATABASE"
   })
