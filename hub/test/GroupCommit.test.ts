@@ -454,7 +454,7 @@ describe("Precedence", () => {
       while (posts() < 100) yield* turn
       const [before, batches] = [posts(), [yield* turn, yield* turn]]
       assert.deepStrictEqual(batches, [32, 32])
-      assert.isAbove(posts() - before, 384)
+      assert.isAbove(posts() - before, 768)
     })
   )
 

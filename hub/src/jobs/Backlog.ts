@@ -17,8 +17,8 @@ import { performance } from "node:perf_hooks"
 /** Posts that may be without jobs. */
 const maxAhead = 4_096
 
-/** So many posts are nearly as many: a few times those that get their jobs at once. */
-const manyAhead = maxAhead - 256
+/** So many posts are nearly as many: twice those that get their jobs at once are missing. */
+const manyAhead = maxAhead - 128
 
 /** Plugins are slow if their next jobs are created later than this, in milliseconds. Time in which posts go first is not theirs. */
 const slow = 640

@@ -14,7 +14,7 @@ import { performance } from "node:perf_hooks"
 const batch = 32
 
 /** Posts between two batches if the thread has no idle time. */
-const postsPerBatch = 384
+const postsPerBatch = 768
 
 /** Jobs in a batch while no posts arrive. A post that comes meanwhile waits for the batch. */
 const freeBatch = 48
