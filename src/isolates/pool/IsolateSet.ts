@@ -1,13 +1,17 @@
 /** The isolates of one plugin, and which of them takes the next run. */
+import { Duration } from "effect"
 import type { PluginIsolate } from "./PluginIsolate.ts"
-import type { PoolHost } from "./PoolHost.ts"
+import type { PoolOptions } from "./PoolHost.ts"
 
 export class IsolateSet {
   readonly #isolates = new Set<PluginIsolate>()
-  readonly #limits: Pick<PoolHost, "maxAge" | "maxRuns">
+  /** Milliseconds. */
+  readonly #maxAge: number
+  readonly #maxRuns: number
 
-  constructor(limits: Pick<PoolHost, "maxAge" | "maxRuns">) {
-    this.#limits = limits
+  constructor({ maxAge, maxRuns }: Pick<PoolOptions, "maxAge" | "maxRuns">) {
+    this.#maxAge = Duration.toMillis(maxAge)
+    this.#maxRuns = maxRuns
   }
 
   add(isolate: PluginIsolate): void {
@@ -35,9 +39,8 @@ export class IsolateSet {
 
   /** The isolate with the fewest runs. Retires those that are too old or have had too many runs. */
   least(now: number): PluginIsolate | undefined {
-    const { maxAge, maxRuns } = this.#limits
     for (let least = this.#leastOpen(); least !== undefined; least = this.#leastOpen()) {
-      if (now - least.born <= maxAge && least.runs + least.handed < maxRuns) return least
+      if (now - least.born <= this.#maxAge && least.runs + least.handed < this.#maxRuns) return least
       least.retire()
     }
     return undefined

@@ -43,7 +43,7 @@ export class PluginPool implements IsolateOwner, RunPool {
   constructor(spec: PluginSpec, host: PoolHost) {
     this.#spec = spec
     this.#host = host
-    this.#isolates = new IsolateSet(host)
+    this.#isolates = new IsolateSet(host.given.options)
     this.#ahead = spec.reuse === "plugin" && spec.limits.cpu === undefined ? handedAhead : 1
   }
 
@@ -64,10 +64,6 @@ export class PluginPool implements IsolateOwner, RunPool {
   waiting(): number {
     const held = this.#loading + this.#isolates.handed
     return Math.max(0, this.#queue.length + held - this.#spec.concurrency * this.#ahead)
-  }
-
-  hasEarlier(): boolean {
-    return this.#host.hasEarlier(this.#spec)
   }
 
   /** Puts a run that was not started back at its place in the queue. */
@@ -98,7 +94,8 @@ export class PluginPool implements IsolateOwner, RunPool {
   /** An isolate has nothing left to do, or is gone. */
   idle(isolate: PluginIsolate): void {
     this.#host.idle(isolate)
-    const isSpent = !isolate.open || isolate.runs >= this.#host.maxRuns || this.#spec.reuse === "never"
+    const isSpent =
+      !isolate.open || isolate.runs >= this.#host.given.options.maxRuns || this.#spec.reuse === "never"
     if (isSpent) {
       if (!this.#isolates.delete(isolate)) return
       this.#host.discard(isolate)
@@ -224,7 +221,7 @@ export class PluginPool implements IsolateOwner, RunPool {
 
   get #resolvedPlugin(): Effect.Effect<ResolvedPlugin, PluginError> {
     if (this.#resolved !== undefined) return Effect.succeed(this.#resolved)
-    return Effect.mapBoth(resolvePlugin(this.#spec, this.#host), {
+    return Effect.mapBoth(resolvePlugin(this.#spec, this.#host.given), {
       onFailure: (error) => unpreparedError(this.#spec, error),
       onSuccess: (resolved) => (this.#resolved = resolved)
     })

@@ -5,11 +5,11 @@ import { makeTraffic } from "../../net/NetSession.ts"
 import type { PluginSpec } from "../../Plugin.ts"
 import type { PrepareError } from "../../PrepareError.ts"
 import type { ResolvedPlugin } from "../ResolvedPlugin.ts"
-import type { PoolHost } from "./PoolHost.ts"
+import type { PoolsOptions } from "./PoolHost.ts"
 
 export const resolvePlugin = Effect.fnUntraced(function* (
   spec: PluginSpec,
-  { grantsBase: base, audits, metrics }: Pick<PoolHost, "grantsBase" | "audits" | "metrics">
+  { options: { grantsBase: base }, audits, metrics }: PoolsOptions
 ): Effect.fn.Return<ResolvedPlugin, PrepareError> {
   yield* Effect.fromResult(checkRequests(spec))
   return {
