@@ -8,8 +8,8 @@
  *   the runtime's version, the hash of its module graph, and the plugin's input. A kind with `content` gives a cached
  *   plugin only the content. So the same text posted again is a hit, and an output never has the id or time of another
  *   message.
- * - The cache keeps the output's JSON text, after it was decoded. Each hit is decoded and checked against the current
- *   input; a text that fails is a miss.
+ * - The cache keeps the output's JSON text, after it was decoded, and the version that the plugin's module states. Each
+ *   hit is decoded and checked against the current input; a text that fails is a miss.
  * - A cached plugin runs with its module graph pinned (`integrity`) to the hash in the key, so an output is never kept
  *   under the hash of other modules.
  * - Failures are never kept. Two concurrent runs of one key both run. A hit runs nothing: it is returned even if the
@@ -78,7 +78,8 @@ const digestOf = (text: string): string => hash("sha256", text, "base64url")
 const prefixOf = ({ name, kind, config, limits, isolation }: PluginSpec, integrity: string): string =>
   digestOf(
     JSON.stringify([
-      1,
+      // Of what is kept: see `Kept`.
+      2,
       name,
       kind.name,
       kind.method,
@@ -89,6 +90,29 @@ const prefixOf = ({ name, kind, config, limits, isolation }: PluginSpec, integri
       integrity
     ])
   )
+
+/** What the cache keeps of an output. */
+export interface Kept {
+  /** The version that the plugin's module stated, if it is known. */
+  readonly version: string | undefined
+  /** The output's JSON. */
+  readonly output: string
+}
+
+/** The version's JSON has no line feed. */
+const textOf = ({ version, output }: Kept): string => `${JSON.stringify(version ?? null)}\n${output}`
+
+/** `undefined` if it is not what was kept: others can write to a cache that is a table. */
+const keptIn = (text: string): Kept | undefined => {
+  const end = text.indexOf("\n")
+  try {
+    const version: unknown = JSON.parse(text.slice(0, Math.max(0, end)))
+    if (version !== null && typeof version !== "string") return undefined
+    return { version: version ?? undefined, output: text.slice(end + 1) }
+  } catch {
+    return undefined
+  }
+}
 
 /** A spec pinned to its current modules, and the start of its keys. */
 interface Pin<Spec extends PluginSpec> {
@@ -108,9 +132,10 @@ export interface Cacheable<Spec extends PluginSpec> {
 export interface CacheableRun<Spec extends PluginSpec, A> {
   /** Decodes an output's text for the current input. */
   readonly decode: (text: string) => Effect.Effect<A, PluginError>
-  /** Runs a pinned spec, and calls `keep` with the text of an output that was decoded. */
-  readonly run: (spec: Spec, keep: (text: string) => Effect.Effect<void>) => Effect.Effect<A, PluginError>
-  readonly onResult: (result: "hit" | "miss") => void
+  /** Runs a pinned spec, and calls `keep` with an output that was decoded. */
+  readonly run: (spec: Spec, keep: (kept: Kept) => Effect.Effect<void>) => Effect.Effect<A, PluginError>
+  readonly onHit: (version: string | undefined) => void
+  readonly onMiss: () => void
 }
 
 /** Runs plugins through a cache. */
@@ -153,16 +178,17 @@ export const makeCachedRuns = (
     // All prefixes have the same length, so no two pairs of prefix and input give the same text.
     const key = digestOf(pinned.prefix + input)
     const miss = Effect.suspend(() => {
-      how.onResult("miss")
-      return how.run(pinned.spec, (text) => cache.set(key, pinned.spec.name, text))
+      how.onMiss()
+      return how.run(pinned.spec, (kept) => cache.set(key, pinned.spec.name, textOf(kept)))
     }).pipe(Effect.catchTag("LOAD_ERROR", otherwise))
-    const hit = (output: A): Effect.Effect<A> => {
-      how.onResult("hit")
-      return Effect.succeed(output)
-    }
     return Effect.flatMap(cache.get(key), (text) => {
-      if (text === undefined) return miss
-      const decoded = how.decode(text)
+      const kept = text === undefined ? undefined : keptIn(text)
+      if (kept === undefined) return miss
+      const hit = (output: A): Effect.Effect<A> => {
+        how.onHit(kept.version)
+        return Effect.succeed(output)
+      }
+      const decoded = how.decode(kept.output)
       const done = successOf(decoded)
       return done === undefined
         ? Effect.matchEffect(decoded, { onSuccess: hit, onFailure: () => miss })

@@ -7,7 +7,7 @@ import type { PluginRecorder, RunOutcome } from "./Metrics.ts"
 import type { InputEncoder } from "./Input.ts"
 import type { OutputDecoder } from "./Output.ts"
 import type { InputOf, OutputOf, PluginSpec } from "./Plugin.ts"
-import type { Cacheable } from "./ResultCache.ts"
+import type { Cacheable, Kept } from "./ResultCache.ts"
 import { CurrentRunObserver } from "./RunObserver.ts"
 import { traceparentOf } from "./telemetry/tracing.ts"
 import { type RunInput, sizeOf } from "./wire/runInput.ts"
@@ -28,7 +28,7 @@ export interface Asked<Spec extends PluginSpec> {
   /** Counts the runtime's runs. */
   readonly number: number
   /** Caches an output that was decoded. */
-  readonly keep?: (output: string) => Effect.Effect<void>
+  readonly keep?: (kept: Kept) => Effect.Effect<void>
 }
 
 /** What log lines and spans call a run. */
@@ -108,7 +108,7 @@ export class Run<Spec extends PluginSpec> implements Submission, GuardedRun {
     const { value, keep } = this.asked
     this.outputLength = output.length
     const decoded = this.plugin.decode(value, output)
-    return keep === undefined ? decoded : Effect.tap(decoded, keep(output))
+    return keep === undefined ? decoded : Effect.tap(decoded, keep({ version: this.version, output }))
   }
 
   /** The circuit may have opened while it waited. */

@@ -3,7 +3,7 @@ import { Context } from "effect"
 
 /** How an isolate treated a run. */
 export interface ObservedRun {
-  /** The version that the plugin's module states; `undefined` if no isolate began the run. */
+  /** The version that the module states whose run made the result; `undefined` if no isolate began the run. */
   readonly version: string | undefined
   /** Milliseconds from the call of `run` until an isolate began it; `undefined` if none did. */
   readonly queued: number | undefined
@@ -18,7 +18,7 @@ export interface RunObserver {
    * terminals, and comes at every level, even below the minimum level of the log.
    */
   readonly log: (level: "Debug" | "Info" | "Warn" | "Error", text: string) => void
-  /** The run has ended. Not called if the result came from the cache. */
+  /** The run has ended. A result from the cache has the version that made it, and no times. */
   readonly ended: (run: ObservedRun) => void
 }
 

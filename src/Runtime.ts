@@ -10,6 +10,7 @@ import { makeOutputDecoder } from "./Output.ts"
 import { type InputOf, type OutputOf, type PluginSpec, specProblems } from "./Plugin.ts"
 import { makeCachedRuns, ResultCache } from "./ResultCache.ts"
 import { type Asked, type GuardedRun, type Plugin, Run, type RunCircuit, runId } from "./Run.ts"
+import { CurrentRunObserver } from "./RunObserver.ts"
 import { isTraced, withRunSpan } from "./telemetry/tracing.ts"
 import { watchBreaker } from "./telemetry/watchBreaker.ts"
 import { WorkerLayer } from "./WorkerLayer.ts"
@@ -177,7 +178,11 @@ export class PluginRuntime extends Context.Service<
                       Effect.flatMap(pluginOf(pinned), (plugin) =>
                         Effect.withFiber((fiber) => start(plugin, { value, input, number, keep }, fiber))
                       ),
-                    onResult: (result) => plugin.metrics.cached(result === "hit")
+                    onHit: (version) => {
+                      plugin.metrics.cached(true)
+                      fiber.getRef(CurrentRunObserver)?.ended({ version, queued: undefined, ran: undefined })
+                    },
+                    onMiss: () => plugin.metrics.cached(false)
                   })
                 : start(plugin, { value, input, number }, fiber)
             )

@@ -31,9 +31,10 @@ const harness = Effect.gen(function* () {
       run: (spec, keep) =>
         Effect.suspend(() => {
           pinned.push(spec.integrity)
-          return Effect.tap(answer, keep)
+          return Effect.tap(answer, (output) => keep({ version: "1.2.3", output }))
         }),
-      onResult: (result) => results.push(result)
+      onHit: (version) => results.push(version === "1.2.3" ? "hit" : `hit of ${version}`),
+      onMiss: () => results.push("miss")
     })
   return { run, results, pinned, cache }
 })

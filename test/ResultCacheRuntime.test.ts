@@ -8,6 +8,7 @@ import { CircuitBreaker } from "../src/CircuitBreaker.ts"
 import { makeSpec } from "../src/Plugin.ts"
 import { extractor } from "../src/PluginKinds.ts"
 import { ResultCache } from "../src/ResultCache.ts"
+import { CurrentRunObserver, type ObservedRun } from "../src/RunObserver.ts"
 import { PluginStats } from "../src/Metrics.ts"
 import { PluginRuntime } from "../src/Runtime.ts"
 import { layerRuntime, message } from "./support/isolation.ts"
@@ -102,12 +103,29 @@ describe("ResultCache: runtime", () => {
     })
   )
 
+  it.live("a cached output tells its observer the version that made it, and no times", () =>
+    Effect.gen(function* () {
+      const spec = specOf(yield* plugin)
+      const observed: Array<ObservedRun> = []
+      const observer = { log: () => {}, ended: (run: ObservedRun) => void observed.push(run) }
+      yield* ask(spec, "a").pipe(
+        Effect.replicateEffect(2),
+        Effect.provideService(CurrentRunObserver, observer),
+        Effect.provide(open().runtime)
+      )
+      const [ran, cached] = observed
+      assert.lengthOf(observed, 2)
+      assert.isString(ran?.version)
+      assert.deepStrictEqual(cached, { version: ran?.version, queued: undefined, ran: undefined })
+    })
+  )
+
   it.live("a row that does not decode is run again and replaced", () =>
     Effect.gen(function* () {
       const spec = specOf(yield* plugin)
       const { texts, runtime } = open()
       yield* Effect.gen(function* () {
-        for (const bad of ["", "[{}]", '[{"kind":"","value_json":{}}]']) {
+        for (const bad of ["", "[]", "1\n[]", '"1\n[]', '"1"\n[{}]', '"1"\n[{"kind":"","value_json":{}}]']) {
           yield* ask(spec, "a")
           for (const key of texts.keys()) texts.set(key, bad)
           assert.deepStrictEqual((yield* ask(spec, "a"))?.["version"], 1)

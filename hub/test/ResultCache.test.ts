@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import * as Hub from "../src/Hub.ts"
 import * as ResultCacheStore from "../src/jobs/ResultCacheStore.ts"
 import { onPostgres } from "./testDatabase.ts"
-import { client, jobsOf, eventually, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
+import { client, jobsOf, eventually, type Json, makeTopic, readServerFile, tempWorkspace } from "./testHub.ts"
 
 const open = (sql: SqlClient.SqlClient, options: ResultCacheStore.StoreOptions = {}) =>
   Effect.map(
@@ -25,6 +25,7 @@ describe.skipIf(onPostgres)("A hub", () => {
   it.live("answers a text that was posted before from its database, also after a restart", () =>
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
+      const versions: Array<unknown> = []
       const spec = makeSpec({
         name: "shouts",
         kind: linkifier,
@@ -46,12 +47,16 @@ describe.skipIf(onPostgres)("A hub", () => {
             })
             const [job] = yield* jobsOf(http, body.message.id)
             assert.strictEqual(job.state, "committed")
+            const found = yield* http.get(`/api/v1/messages/${body.message.id}/enrichments`)
+            versions.push(...found.body.enrichments.map((one: Json) => one.plugin_version))
           }
           const { cacheHits, cacheMisses } = yield* Context.get(services, PluginStats).of("shouts")
           return { cacheHits, cacheMisses }
         }).pipe(Effect.scoped)
       assert.deepStrictEqual(yield* hub(3), { cacheHits: 2, cacheMisses: 1 })
       assert.deepStrictEqual(yield* hub(1), { cacheHits: 1, cacheMisses: 0 })
+      // A cached finding has the version that made it.
+      assert.deepStrictEqual(versions, ["1.0.0", "1.0.0", "1.0.0", "1.0.0"])
     })
   )
 })

@@ -111,7 +111,7 @@ export const PluginRun = Schema.Struct({
   outcome: Schema.String,
   /** How much it found; `null` if it failed. */
   found: Schema.NullOr(Schema.Int),
-  /** The version that the plugin's module states; `null` if no isolate ran it: the result was cached, or it failed before. */
+  /** The version of the plugin's module that made the result, also if it was cached; `null` if no isolate began the run. */
   version: Schema.NullOr(Schema.String),
   /** What it waited for an isolate; `null` as above. */
   queue_ms: Schema.NullOr(Schema.Finite),

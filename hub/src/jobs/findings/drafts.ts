@@ -12,7 +12,7 @@ export interface EnrichmentDraft {
   readonly kind: string
   readonly span: PluginEnrichment["span"]
   readonly data_json: string
-  /** The version that the plugin's module states; `null` if the result was cached. */
+  /** The version that the plugin's module states, also if the result was cached; `null` if it is not known. */
   readonly plugin_version: string | null
 }
 
