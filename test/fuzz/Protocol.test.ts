@@ -20,7 +20,6 @@ const makeIsolate = () => {
     return {
       send: (text) => void sent.push(text),
       load: () => {},
-      requestsAtOnce: 16,
       framed: false,
       hold: () => {},
       kill: Effect.sync(() => {

@@ -70,7 +70,7 @@ export class Isolate {
     this.#outbox = new Outbox((requests, texts) => {
       // If it starts nothing more, these requests have been given back.
       if (this.#death === undefined && !this.#spent) this.#transport.send(requests, texts)
-    }, this.#transport.requestsAtOnce)
+    })
   }
 
   /** Whether it can take another request. */

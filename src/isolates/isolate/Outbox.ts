@@ -5,6 +5,9 @@ import type { LongText } from "../../wire/runInput.ts"
 /** Sends requests; long texts belong to the only one. */
 type Send = (requests: string, texts?: ReadonlyArray<LongText>) => void
 
+/** The most requests in one message. With fewer the host sends more often, with more the guest waits longer for the first. */
+const requestsAtOnce = 32
+
 /**
  * Characters after which a message is sent. A message of several long texts would be one string so long that V8 keeps
  * it until a full collection.
@@ -13,14 +16,11 @@ const longMessage = 64 * 1024
 
 export class Outbox {
   readonly #send: Send
-  /** The most requests in one message. */
-  readonly #most: number
   #texts = ""
   #count = 0
 
-  constructor(send: Send, most: number) {
+  constructor(send: Send) {
     this.#send = send
-    this.#most = most
   }
 
   /** `isAwaited`: the guest has nothing else to do. */
@@ -36,7 +36,7 @@ export class Outbox {
       queueMicrotask(() => this.#flush())
     } else this.#texts = joinRequests(this.#texts, text)
     // A host that takes many replies in one turn sends in between: otherwise its guest would have nothing to do.
-    if (++this.#count >= this.#most || this.#texts.length >= longMessage) this.#flush()
+    if (++this.#count >= requestsAtOnce || this.#texts.length >= longMessage) this.#flush()
   }
 
   #flush(): void {

@@ -31,8 +31,6 @@ export interface Usage {
 }
 
 export interface Transport {
-  /** The most requests to send in one message. */
-  readonly requestsAtOnce: number
   /** `texts`: the long texts of the one request in `text`. Only a thread gets any. */
   readonly send: (text: string, texts?: ReadonlyArray<LongText>) => void
   /** Sends the load request; from then on the guest gets its modules from `modules`. */

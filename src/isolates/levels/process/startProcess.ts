@@ -204,8 +204,6 @@ export const startProcess =
     )
 
     return {
-      // A write to a pipe costs more than a message to a thread.
-      requestsAtOnce: 32,
       send: (text) => toGuest.write(`${text}\n`),
       load: (text, plugin, outputLength) => {
         decoder.maxLength = bytesPerCharacter * outputLength + otherLength

@@ -178,7 +178,6 @@ export const startWorker =
     )
 
     return {
-      requestsAtOnce: 16,
       send: (text, texts) =>
         port1.postMessage(
           texts === undefined ? text : ({ text, texts, modules: undefined } satisfies Posted)
