@@ -2,7 +2,7 @@
  * A run's input as it crosses to a thread: JSON, and beside it the long texts that would be in it. A thread's port
  * copies a text as it is, which costs a tenth of writing and parsing it as JSON. A process and QuickJS get JSON alone.
  *
- * Only the host sends texts beside JSON. Whatever a guest sends is one text.
+ * Only the host sends texts beside JSON. A message of a guest is always one text.
  */
 
 /** A long text and its place: the name of a field, and of a field in that one unless the text is the field itself. */
@@ -19,12 +19,12 @@ export interface RunInput {
   readonly texts: ReadonlyArray<LongText> | undefined
 }
 
-/** Characters from which on a text crosses beside the JSON. */
+/** A text of at least so many characters crosses beside the JSON. */
 export const longText = 4 * 1024
 
 type Fields = { readonly [field: string]: unknown }
 
-/** Whether JSON has all that an object says: `JSON.stringify` calls nothing on it. */
+/** Whether JSON has the same fields as an object: it has no prototype and no `toJSON` that would change them. */
 const isPlain = (value: unknown): value is Fields => {
   if (typeof value !== "object" || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)

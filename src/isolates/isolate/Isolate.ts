@@ -134,9 +134,7 @@ export class Isolate {
   }
 
   /** Waits for the guest's first message. */
-  get booted(): Effect.Effect<void, Death> {
-    return Deferred.await(this.#hello)
-  }
+  readonly booted = Deferred.await(this.#hello)
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: RunInput, traceparent: string | undefined, handler: RequestHandler): void {

@@ -10,9 +10,9 @@ const bootTimeout = 10_000
 
 export interface BootIsolateOptions {
   readonly start: (events: TransportEvents) => Transport
-  /** What is started, for errors. */
+  /** What it starts, for the texts of errors. */
   readonly what: string
-  /** Of the owner: what the isolate starts on its own ends with that. */
+  /** Starts effects that end when the level closes. */
   readonly fork: Fork
   /** Milliseconds. Default 10,000. */
   readonly timeout?: number

@@ -1,4 +1,4 @@
-/** The isolation levels: how each boots its isolates, and what it must know of a spec to do so. */
+/** The isolation levels: how each boots its isolates, and with which options for a spec. */
 import { Effect, Result } from "effect"
 import { bootIsolate } from "./bootIsolate.ts"
 import { checkBubblewrap } from "./process/bubblewrap.ts"

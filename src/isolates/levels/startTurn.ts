@@ -1,6 +1,6 @@
 /**
- * Spreads the starts of isolates over turns of the event loop. Starting a process blocks the thread for milliseconds: if
- * many start at once, everything else on the thread gets a turn in between.
+ * Spreads the starts of isolates over turns of the event loop. Starting a process blocks the thread for milliseconds. If
+ * many start at once, other work gets a turn in between.
  */
 import { Effect } from "effect"
 

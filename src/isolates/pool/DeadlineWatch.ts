@@ -3,7 +3,7 @@ import { type Clock, Duration, Effect, type Fiber } from "effect"
 import type { Fork } from "../../Fork.ts"
 import { type Allowance, hostPauses } from "../watch/HostPauses.ts"
 
-/** Milliseconds without a run after which the fiber ends too: asleep, it would keep the host's process alive. */
+/** If no run comes for so many milliseconds, the fiber ends: a sleeping fiber keeps the host's process alive. */
 const restTime = 100
 
 /** A run with a deadline. */
@@ -47,7 +47,7 @@ export class DeadlineWatch<Run extends TimedRun> {
     this.#fiber = this.#isStopped ? undefined : fiber
   }
 
-  /** No run is left. One that comes soon finds the fiber still there, which is cheaper than a new one. */
+  /** No run is left. The fiber stays for a while: if a run comes soon, that is cheaper than a new fiber. */
   rest(): void {
     if (this.#fiber === undefined) return
     this.#restTimer ??= setTimeout(() => {

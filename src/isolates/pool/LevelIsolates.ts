@@ -96,7 +96,7 @@ export const makeLevelIsolates = Effect.fnUntraced(function* (
         const over = Deferred.makeUnsafe<void>()
         boots.add(over)
         cores.enter(over)
-        // Also for a taker that must not lose what it takes, and is uninterruptible itself.
+        // The wait can be interrupted even if its taker, which must not lose an isolate, cannot.
         return Effect.interruptible(startTurn).pipe(
           Effect.andThen(start(bootOptions)),
           Effect.ensuring(

@@ -28,7 +28,7 @@ const takenAtOnce = 64
 /** A field of an error. A plugin may have made the error, so the field may have any value of any length. */
 const text = (field: unknown): string => (typeof field === "string" ? field.slice(0, 500) : "(not a text)")
 
-/** Why a worker emitted `error`. The value is what the plugin threw: anything. */
+/** Why a worker emitted `error`. The plugin may have thrown any value. */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return `an uncaught ${error === null ? "null" : typeof error} was thrown`
   if (Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") return "it ran out of memory"
@@ -140,7 +140,7 @@ export const startWorker =
     })
     port1.unref()
     worker.on("message", () => events.message(undefined))
-    // After adding that listener, which keeps the process alive too.
+    // After that, because adding the listener keeps the process alive too.
     worker.unref()
     worker.on("messageerror", () => events.message(undefined))
     port1.on("messageerror", () => events.message(undefined))

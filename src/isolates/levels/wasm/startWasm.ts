@@ -55,7 +55,7 @@ const pagesInMebibyte = 16
 /** What the instance has for itself: its stack, and code and data of QuickJS. Its memory starts with as much. */
 const overhead = 16 * pagesInMebibyte
 
-/** QuickJS counts what it gives out; beside that is what lies unused between. */
+/** QuickJS counts the memory that it gives out. The unused memory between comes on top. */
 const memorySize = (mebibytes: number): MemorySize => ({
   initial: overhead,
   maximum: Math.min(32_768, overhead + Math.ceil(1.25 * mebibytes * pagesInMebibyte))
@@ -72,6 +72,6 @@ export const startWasm = (
     execArgv: confined ? permissionFlags({ ...bootOptions, read: packageReads() }) : [],
     data: { module, size: memorySize(bootOptions.memory ?? 0) },
     limited: confined,
-    // They hold a copy of what the engine has counted as its own.
+    // Buffers hold copies of what the engine has counted already.
     buffers: false
   })
