@@ -458,6 +458,22 @@ describe("Precedence", () => {
     })
   )
 
+  it.live("does not hold jobs up for a few posts while something else keeps the hub busy", () =>
+    Effect.gen(function* () {
+      // A post every 10 ms.
+      const thread = { millis: 0 }
+      const posts = () => Math.floor(thread.millis / 10)
+      const turn = Precedence.make(
+        { posts, areFarAhead: () => false, jobsWait: () => {} },
+        { now: () => ++thread.millis, active: () => thread.millis }
+      )
+      while (posts() < 10) yield* turn
+      const before = posts()
+      for (let batches = 0; batches < 10; batches++) yield* turn
+      assert.isBelow(posts() - before, 10)
+    })
+  )
+
   it.live("lets jobs in at once if posts are far ahead of them, and tells when jobs wait", () =>
     Effect.gen(function* () {
       const hub = yield* posting

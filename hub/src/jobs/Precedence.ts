@@ -22,6 +22,9 @@ const freeBatch = 48
 /** The event loop counts as busy from this utilization on. */
 const busy = 0.75
 
+/** With fewer posts in a busy millisecond, something else keeps the thread busy: a post takes much less than 4 ms. */
+const postsPerMillisecond = 0.25
+
 /**
  * Shortest time over which utilization and posts are measured, in milliseconds: longer than a group of posts takes from
  * its requests to its responses. In a shorter one the thread may be idle, or commit nothing, although posts keep it busy.
@@ -72,9 +75,11 @@ export const make = (
       since = next
       next = last
     }
-    if (last.posts === since.posts) return freeBatch
-    const isBusy = last.active - since.active >= busy * (last.at - since.at)
-    return isBusy && last.posts - begunAt < postsPerBatch ? 0 : batch
+    const came = last.posts - since.posts
+    if (came === 0) return freeBatch
+    const active = last.active - since.active
+    const postsKeepItBusy = active >= busy * (last.at - since.at) && came >= postsPerMillisecond * active
+    return postsKeepItBusy && last.posts - begunAt < postsPerBatch ? 0 : batch
   }
 
   return Effect.callback((resume) => {
