@@ -45,20 +45,16 @@ describe("GET /metrics", () => {
       yield* hub.patch(`/api/v1/messages/${posted[0]}`, { op: "edit", content_raw: "y" })
       yield* hub.patch(`/api/v1/messages/${posted[0]}`, { op: "delete", actor: "a" })
       yield* hub.post("/api/v1/messages", { ...message, topic_id: "nowhere" })
-      // What is committed is counted after it: a job that is gone may not be counted yet.
-      const ended = (series: ReadonlyMap<string, number>, plugin: string) =>
-        ["committed", "empty", "stale", "failed"].reduce(
-          (sum, outcome) =>
-            sum + (series.get(`agentlip_commits_total{plugin="${plugin}",outcome="${outcome}"}`) ?? 0),
-          0
-        )
+      // Of the first message, what the edit and the deletion overtake is stale or never run; the second's job always is.
+      const commits = (series: ReadonlyMap<string, number>, plugin: string, outcome: string) =>
+        series.get(`agentlip_commits_total{plugin="${plugin}",outcome="${outcome}"}`) ?? 0
       const { type, text, series } = yield* eventually(
         scraped(hub.url),
         ({ series }) =>
           series.get('agentlip_breaker_state{plugin="lies"}') === 2 &&
           series.get('agentlip_commits_total{plugin="lies",outcome="failed"}') !== undefined &&
-          ended(series, "links") === 3 &&
-          ended(series, "tags") === 3
+          commits(series, "links", "committed") >= 1 &&
+          commits(series, "tags", "empty") >= 1
       )
       assert.strictEqual(type, "text/plain; version=0.0.4; charset=utf-8")
       const changes = ["create", "edit", "delete"].map((change) =>
@@ -74,16 +70,16 @@ describe("GET /metrics", () => {
       assert.strictEqual(series.get('agentlip_breaker_transitions_total{plugin="lies",to="open"}'), 1)
       // The second message's at least; what the edit and the deletion overtook need not be run.
       assert.isAtLeast(series.get('agentlip_jobs{plugin="waits"}') ?? 0, 1)
-      // Two contents of the first message and one of the second; what the edit and the deletion overtook is stale.
-      const commits = (plugin: string, outcome: string) =>
-        series.get(`agentlip_commits_total{plugin="${plugin}",outcome="${outcome}"}`) ?? 0
-      assert.strictEqual(commits("links", "committed") + commits("links", "stale"), 3)
-      assert.strictEqual(commits("tags", "empty") + commits("tags", "stale"), 3)
-      assert.isAtLeast(commits("links", "committed"), 1)
-      assert.strictEqual(commits("lies", "failed"), 1)
+      for (const [plugin, outcome] of [
+        ["links", "committed"],
+        ["tags", "empty"]
+      ] as const) {
+        assert.isAtMost(commits(series, plugin, outcome) + commits(series, plugin, "stale"), 3)
+      }
+      assert.strictEqual(commits(series, "lies", "failed"), 1)
       assert.strictEqual(
         series.get('agentlip_derived_rows_total{plugin="links"}'),
-        2 * commits("links", "committed")
+        2 * commits(series, "links", "committed")
       )
       // Every line of the text is one of the format.
       for (const line of text.split("\n")) {
