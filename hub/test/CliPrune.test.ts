@@ -88,6 +88,7 @@ describe("agentlip prune", () => {
       const look = yield* run("prune", "--vacuum", "--dry-run")
       assert.include(look.out, "Nothing was changed.")
       const done = yield* run("prune", "--keep-events", "1", "--vacuum", "--json")
+      assert.include(done.err, "Ctrl-C does not stop it")
       assert.deepInclude(done.json.removed, { events: 41 })
       assert.isBelow(done.json.file.after, before)
       assert.strictEqual(fs.statSync(file).size, done.json.file.after)

@@ -70,7 +70,10 @@ describe("the lock of a workspace", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(link)))
       assert.strictEqual((yield* Effect.flip(build(link)))._tag, "WorkspaceLocked")
       const other = yield* run(["hub/test/lockingHub.ts", workspace])
-      yield* shows(other, `refused A hub already runs on this workspace: process ${process.pid}`)
+      yield* shows(
+        other,
+        `refused A hub that starts, or a command such as agentlip prune, has the database of this workspace: process ${process.pid}`
+      )
     })
   )
 

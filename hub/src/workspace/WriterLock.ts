@@ -48,11 +48,13 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
       )
     }
     const { pid, started_at } = this.holder
-    const where = this.url === undefined ? "" : ` at ${this.url}`
-    return (
-      `A hub already runs on this workspace${where}: process ${pid}, started ${started_at} (${this.file}). ` +
-      `Use that hub, stop it (kill ${pid}), or choose another workspace.`
-    )
+    const holder = `process ${pid}, started ${started_at} (${this.file})`
+    // Without a URL it serves nothing: it may write the file anew, for example.
+    return this.url === undefined
+      ? `A hub that starts, or a command such as agentlip prune, has the database of this workspace: ${holder}. ` +
+          `Wait until it has ended, stop it (kill ${pid}), or choose another workspace.`
+      : `A hub already runs on this workspace at ${this.url}: ${holder}. ` +
+          `Use that hub, stop it (kill ${pid}), or choose another workspace.`
   }
 }
 

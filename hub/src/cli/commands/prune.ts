@@ -235,7 +235,9 @@ export const prune = Command.make(
           () => `${file} has ${sizeText(bytes)}; ${sizeText(free)} of it are free. Nothing was changed.`
         )
       }
-      yield* Console.error(`Writing ${file} anew. This may take some seconds per GiB.`)
+      yield* Console.error(
+        `Writing ${file} anew. This may take some seconds per GiB, and Ctrl-C does not stop it.`
+      )
       const sizes = yield* Effect.provideContext(vacuum(file), services)
       yield* show({ ...pruned, file: { path: file, ...sizes } }, () =>
         [
