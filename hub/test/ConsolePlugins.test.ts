@@ -284,6 +284,8 @@ describeInBrowser("plugins in the console", () => {
     Effect.gen(function* () {
       const workspace = yield* tempWorkspace
       const file = path.join(workspace, "reads.mjs")
+      // Whom plugins run as may have to be let in.
+      fs.chmodSync(workspace, 0o755)
       fs.writeFileSync(path.join(workspace, "words.txt"), "words")
       fs.writeFileSync(
         file,
@@ -306,7 +308,8 @@ export default {
       const url = urlOf(server)
       const hub = { url, token: server.auth_token, ...client(url, server.auth_token) }
       const { topic } = yield* makeTopic(hub)
-      yield* jobsOf(hub, yield* post(hub, topic, "anything"))
+      const [job] = yield* jobsOf(hub, yield* post(hub, topic, "anything"))
+      assert.strictEqual(job.state, "empty")
       const { page, problems } = yield* signedIn(hub, "/ui/plugins/reads")
       yield* from(async () => {
         await page.getByText("To enforce its grants").waitFor()
