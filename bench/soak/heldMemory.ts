@@ -1,6 +1,7 @@
 /**
- * Loaded into the soaked hub with `--expose-gc --import`: on SIGUSR2 it collects all garbage, gives unused memory of the
- * heap back to the system, and writes what is left to the file that SOAK_HELD names.
+ * Loaded into the soaked hub with `--expose-gc --import`: on SIGUSR2 it collects all garbage of the main heap, gives
+ * unused memory of that heap back to the system, and writes what is left to the file that SOAK_HELD names. Plugins in
+ * threads have heaps of their own, which it does not collect.
  */
 import * as fs from "node:fs"
 import { isMainThread } from "node:worker_threads"
@@ -8,7 +9,7 @@ import { isMainThread } from "node:worker_threads"
 export interface HeldMemory {
   /** Counts the readings. */
   readonly number: number
-  /** The JavaScript heap and what its objects hold outside of it. */
+  /** The main heap and what its objects hold outside of it. */
   readonly heapMiB: number
   /** Of the whole process. */
   readonly residentMiB: number
@@ -32,4 +33,10 @@ const write = async (file: string): Promise<void> => {
 }
 
 const file = process.env["SOAK_HELD"]
-if (isMainThread && file !== undefined) process.on("SIGUSR2", () => void write(file))
+if (isMainThread && file !== undefined)
+  process.on("SIGUSR2", () => {
+    // The disk may be full: the soak goes on without this reading, and its verdict counts them.
+    write(file).catch((error: unknown) =>
+      process.stderr.write(`what the hub holds was not written: ${error}\n`)
+    )
+  })

@@ -23,7 +23,7 @@ export interface Sample {
   /** Of POST since the sample before, in milliseconds. */
   readonly p50: number
   readonly p99: number
-  /** What the hub held after a collection of all garbage; only now and then. */
+  /** What the hub held after a collection of the main heap; only now and then. */
   readonly held?: HeldMemory
 }
 

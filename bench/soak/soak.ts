@@ -1,5 +1,5 @@
 /** One soak, from the start of the hub to what it left behind. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { Agent } from "node:http"
 import { availableParallelism, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import { sleep } from "../figures.ts"
 import { call, type Hub, startHub } from "../hub.ts"
 import { family, isAlive } from "../processes.ts"
 import { median, quantile } from "../stats.ts"
-import type { HeldMemory } from "./heldMemory.ts"
+import { heldMemoryOf } from "./heldReadings.ts"
 import { startListeners } from "./listeners.ts"
 import { startLoad } from "./load.ts"
 import { notClosed, openJobs, type Sample, sample, scrape, series } from "./samples.ts"
@@ -58,21 +58,6 @@ const leftOf = async (pids: ReadonlyArray<number>): Promise<ReadonlyArray<string
   return pids.filter(isAlive).map((pid) => `process ${pid}`)
 }
 
-/** Asks the hub's process what it holds, and returns answers that are new. */
-const makeReadings = (pid: number, file: string) => {
-  let last = 0
-  return {
-    ask: () => process.kill(pid, "SIGUSR2"),
-    take: (): HeldMemory | undefined => {
-      if (!existsSync(file)) return undefined
-      const held: HeldMemory = JSON.parse(readFileSync(file, "utf8"))
-      if (held.number === last) return undefined
-      last = held.number
-      return held
-    }
-  }
-}
-
 const sum = (values: Iterable<readonly [unknown, number]>): number =>
   [...values].reduce((total, [, value]) => total + value, 0)
 
@@ -107,7 +92,7 @@ const soakHub = async (
   /** Whoever else works on the machine disturbs the times. */
   const loads: Array<number> = []
   const begin = performance.now()
-  const readings = makeReadings(hub.pid, heldFile)
+  const readings = heldMemoryOf(hub.pid, heldFile)
   const elapsed = (): number => (performance.now() - begin) / 60_000
   while (elapsed() < minutes && !interrupted.aborted && death.how === undefined) {
     await sleep(Math.min(sampleEvery, Math.max(0, (minutes - elapsed()) * 60_000)))
