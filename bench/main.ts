@@ -45,19 +45,21 @@ const [load = 0] = loadavg()
 if (load > 0.3) tell(`other programs use this machine (load ${load.toFixed(1)}): figures will be noisy`)
 
 const levels = await availableLevels(tell)
-const { figures, failures } = await measureAll(chosen, async (name) => {
+const measured = await measureAll(chosen, async (name) => {
   const begin = performance.now()
-  const measured = await measure(name, scale, levels)
+  const figures = await measure(name, scale, levels)
   tell(`${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`)
-  return measured
+  return figures
 })
+const { figures, failures } = measured
 
 const verdicts = judge(figures)
 say(report(figures, markdown))
 if (verdicts.length > 0) say(`${title("Budgets", markdown)}\n${budgetTable(verdicts, markdown)}\n`)
 const changes = before === undefined ? [] : compare(before, figures)
 if (changes.length > 0) say(`${title("Changes", markdown)}\n${changeTable(changes, markdown)}\n`)
-if (options.json !== undefined) record(options.json, figures, verdicts)
 process.stderr.write(failureText(failures))
+if (options.json !== undefined && !record(options.json, measured, verdicts))
+  tell(`${options.json} was not written: a suite failed`)
 if (failures.length > 0 || (options.strict && verdicts.some(({ judgement }) => judgement === "missed")))
   process.exitCode = 1

@@ -10,7 +10,7 @@ npm run bench -- [options]
   --only SUITE,…    Measure some suites: ${Object.keys(suites).join(", ")}
   --soak RUNS       Runs of the soak; default 1,000,000
   --markdown        Print tables in Markdown
-  --json FILE       Write the figures of every round, and the budgets
+  --json FILE       Write the figures of every round, and the budgets, unless a suite fails
   --compare FILE    Compare with a recorded run; default bench/recorded.json
   --strict          Exit with 1 if a budget is missed
   --help            Show this help

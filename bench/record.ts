@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import type { Verdict } from "./budgets.ts"
 import type { Figure } from "./figures.ts"
+import type { Measured } from "./measure.ts"
 
 const Numbers = Schema.Array(Schema.NullOr(Schema.Finite))
 const Recorded = Schema.fromJsonString(
@@ -27,11 +28,13 @@ const Recorded = Schema.fromJsonString(
   })
 )
 
+/** Writes a run to `file`, unless a suite failed: part of a run must not pass for all of it. Returns whether it did. */
 export const record = (
   file: string,
-  figures: ReadonlyArray<Figure>,
+  { figures, failures }: Measured,
   verdicts: ReadonlyArray<Verdict>
-): void => {
+): boolean => {
+  if (failures.length > 0) return false
   const host = {
     node: process.version,
     platform: process.platform,
@@ -39,6 +42,7 @@ export const record = (
     cores: availableParallelism()
   }
   writeFileSync(file, `${JSON.stringify({ host, budgets: verdicts, figures }, undefined, 2)}\n`)
+  return true
 }
 
 /** The figures of a recorded run; throws if the file holds none. */

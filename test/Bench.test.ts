@@ -1,11 +1,14 @@
 /** The benchmark's own arithmetic: a budget is only as good as the figures it is judged by. */
 import { assert, describe, it } from "@effect/vitest"
-import { readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { budgets, judge } from "../bench/budgets.ts"
 import { compare } from "../bench/compare.ts"
 import type { Figure, Scale } from "../bench/figures.ts"
 import { alternate } from "../bench/figures.ts"
 import { failureText, measureAll } from "../bench/measure.ts"
+import { record, recorded } from "../bench/record.ts"
 import { grid, number, report } from "../bench/report.ts"
 import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
 import { tables } from "../bench/tables.ts"
@@ -41,6 +44,21 @@ describe("suites", () => {
     )
     assert.strictEqual(failureText(failures), 'suite "sizes" failed: WORKER_CRASH: it used 131 MiB\n')
     assert.strictEqual(failureText([]), "")
+  })
+})
+
+describe("a recorded run", () => {
+  it("is written only if no suite failed", () => {
+    const folder = mkdtempSync(join(tmpdir(), "agentlip-bench-"))
+    const file = join(folder, "recorded.json")
+    const run = { figures: [figure({})], failures: [] }
+    const failed = { figures: [figure({ rounds: [2] })], failures: [{ suite: "hub", reason: "it ended" }] }
+    assert.isFalse(record(file, failed, []))
+    assert.isFalse(existsSync(file))
+    assert.isTrue(record(file, run, []))
+    assert.isFalse(record(file, failed, []))
+    assert.deepStrictEqual(recorded(file), run.figures)
+    rmSync(folder, { recursive: true })
   })
 })
 
