@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as Sqlite from "../src/database/Sqlite.ts"
 import { requireRoom, vacuum } from "../src/database/Vacuum.ts"
 import { commandsOf } from "./cli.ts"
+import { agentlip, shows } from "./hubProcess.ts"
 import { type Json, makeTopic, rowsOf, startHub, tempWorkspace } from "./testHub.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
 
@@ -99,6 +100,31 @@ describe("agentlip prune", () => {
       const { body } = yield* hub.post("/api/v1/channels", { name: "later" })
       assert.strictEqual(body.event_id, 43)
     })
+  )
+})
+
+describe.skipIf(onPostgres)("agentlip prune --vacuum", () => {
+  it.live(
+    "tells what came of it although Ctrl-C came meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const workspace = yield* tempWorkspace
+        yield* Effect.scoped(scene(workspace, 5))
+        const reader = yield* Effect.acquireRelease(
+          Effect.sync(() => new DatabaseSync(path.join(workspace, ".agentlip", "db.sqlite3"))),
+          (reader) => Effect.sync(() => reader.close())
+        )
+        reader.exec("BEGIN")
+        reader.prepare("SELECT count(*) FROM messages").get()
+        const command = yield* agentlip("prune", "--keep-events", "1", "--vacuum", "-w", workspace)
+        // It waits for the reader.
+        yield* shows(command, "Writing ")
+        command.process.kill("SIGINT")
+        reader.exec("COMMIT")
+        yield* Effect.promise(() => command.ended)
+        assert.match(command.stdout(), /Removed 6 events[^]*db\.sqlite3: .*, was /)
+      }),
+    60_000
   )
 })
 

@@ -238,12 +238,18 @@ export const prune = Command.make(
       yield* Console.error(
         `Writing ${file} anew. This may take some seconds per GiB, and Ctrl-C does not stop it.`
       )
-      const sizes = yield* Effect.provideContext(vacuum(file), services)
-      yield* show({ ...pruned, file: { path: file, ...sizes } }, () =>
-        [
-          ...(pruned === undefined ? [] : [resultText(pruned)]),
-          `${file}: ${sizeText(sizes.after)}, was ${sizeText(sizes.before)}.`
-        ].join("\n")
+      yield* vacuum(file).pipe(
+        Effect.provideContext(services),
+        Effect.flatMap((sizes) =>
+          show({ ...pruned, file: { path: file, ...sizes } }, () =>
+            [
+              ...(pruned === undefined ? [] : [resultText(pruned)]),
+              `${file}: ${sizeText(sizes.after)}, was ${sizeText(sizes.before)}.`
+            ].join("\n")
+          )
+        ),
+        // SQLite writes the file to its end. So tell what came of it.
+        Effect.uninterruptible
       )
     }).pipe(Effect.scoped, Effect.mapError(fromError))
   })
