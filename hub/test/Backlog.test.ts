@@ -108,4 +108,31 @@ describe("a backlog of posts", () => {
       assert.isFalse(backlog.isHigh)
     })
   )
+
+  it.live("takes its posts that other hubs gave jobs for done, and is worth one count a second", () =>
+    Effect.gen(function* () {
+      const { backlog, createJobs, thread } = makeThread()
+      createJobs(0)
+      assert.isFalse(backlog.isWorthACount)
+      backlog.posted(maxAhead)
+      const waiting = yield* Effect.forkChild(backlog.room, { startImmediately: true })
+      assert.isUndefined(waiting.pollUnsafe())
+      assert.isTrue(backlog.isWorthACount)
+      // Those of other hubs are not its own.
+      backlog.counted(2 * maxAhead)
+      assert.isUndefined(waiting.pollUnsafe())
+      assert.isTrue(backlog.isHigh)
+      assert.isFalse(backlog.isWorthACount)
+      thread.now += 1_000
+      assert.isTrue(backlog.isWorthACount)
+      backlog.counted(200)
+      assert.isDefined(waiting.pollUnsafe())
+      assert.isFalse(backlog.isHigh)
+      createJobs(0)
+      backlog.posted(maxAhead - 201)
+      assert.isTrue(yield* isOpen(backlog))
+      backlog.posted(1)
+      assert.isFalse(yield* isOpen(backlog))
+    })
+  )
 })

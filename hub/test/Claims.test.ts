@@ -89,6 +89,27 @@ describe.runIf(onPostgres)("jobs of two hubs", () => {
     })
   )
 
+  it.live("are not far ahead in a hub whose posts got their jobs from the other", () =>
+    Effect.gen(function* () {
+      const { workspace, one, post, rows } = yield* setUp
+      yield* startHub(workspace)
+      const { precedence } = one.queue
+      const id = yield* post(one, "A")
+      const offered = Array.from({ length: 4_100 }, (_, n) => ({
+        message_id: id,
+        content_version: n + 2,
+        traceparent: null
+      }))
+      yield* one.queue.offer(offered, new Date().toISOString())
+      assert.isTrue(precedence.areFarAhead())
+      // As the other hub does: the jobs of all but 200 posts.
+      yield* rows("DELETE FROM outbox WHERE content_version > 200")
+      // One finds 64 posts to create jobs of, so there may be more.
+      yield* one.take
+      assert.isFalse(precedence.areFarAhead())
+    })
+  )
+
   it.live(
     "go to the other when one is taken for dead, and what it still finds is thrown away",
     () =>

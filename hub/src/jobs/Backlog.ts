@@ -9,13 +9,14 @@
  * - A burst of up to `maxAhead` posts does not wait.
  * - Posts do not wait for plugins that are slow, paused or broken: only if this thread is busy, and jobs are created all
  *   the time. Then the plugins lack nothing but the time that posts take.
+ * - Other hubs on the database create jobs of this hub's posts too. So the posts are counted there now and then.
  */
 import { Effect } from "effect"
 // The global of Bun lacks `eventLoopUtilization` until this module is loaded.
 import { performance } from "node:perf_hooks"
 
 /** Posts that may be without jobs. */
-const maxAhead = 4_096
+export const maxAhead = 4_096
 
 /** So many posts are nearly as many: twice those that get their jobs at once are missing. */
 const manyAhead = maxAhead - 128
@@ -28,6 +29,9 @@ const busy = 0.5
 
 /** Shortest time over which utilization is measured, and the time between two looks at it, in milliseconds. */
 const interval = 50
+
+/** Shortest time between two counts, in milliseconds. */
+const betweenCounts = 1_000
 
 export interface Readings {
   /** Milliseconds of a clock that is never set. */
@@ -58,6 +62,7 @@ export class Backlog {
   #isSlow = true
   #isBusy = false
   #measuredAt = Number.NEGATIVE_INFINITY
+  #countedAt = Number.NEGATIVE_INFINITY
   #look: () => void = () => {}
 
   constructor(readings: Readings = ofThisThread()) {
@@ -74,6 +79,18 @@ export class Backlog {
     this.#ahead = all ? 0 : Math.max(0, this.#ahead - count)
     this.#isSlow = this.#isLate
     this.#expandedAt = this.#time
+    this.#look()
+  }
+
+  /** Posts seem to be so far ahead that it matters whether other hubs have created jobs of them. */
+  get isWorthACount(): boolean {
+    return this.isHigh && this.#readings.now() - this.#countedAt >= betweenCounts
+  }
+
+  /** So many posts of all hubs are without jobs. */
+  counted(posts: number): void {
+    this.#countedAt = this.#readings.now()
+    this.#ahead = Math.min(this.#ahead, posts)
     this.#look()
   }
 

@@ -14,7 +14,7 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Hubs } from "../database/Hubs.ts"
 import { Specs } from "../plugins/Specs.ts"
-import { Backlog } from "./Backlog.ts"
+import { Backlog, maxAhead } from "./Backlog.ts"
 import { type ClaimedJob, jobKeyOf, type JobKey, type PostedContent } from "./Job.ts"
 import * as Leases from "./Leases.ts"
 import type { Posts } from "./Precedence.ts"
@@ -179,6 +179,7 @@ export class JobQueue extends Context.Service<
 
         const take = Effect.fnUntraced(function* (wanted: ReadonlyMap<string, number>) {
           if (!more && wanted.keys().every((plugin) => drained.has(plugin))) return { jobs: [], more }
+          if (!isAlone && backlog.isWorthACount) backlog.counted(yield* table.countPosts(maxAhead))
           const { jobs, expanded } = yield* Effect.onError(
             isAlone ? sql.withTransaction(claim(wanted)) : claim(wanted),
             () =>

@@ -47,6 +47,8 @@ export class JobTable extends Context.Service<
      * If the hub is alone, call it inside a transaction.
      */
     readonly expand: Effect.Effect<number, Storage>
+    /** The number of posts without jobs, counted up to `most`. */
+    readonly countPosts: (most: number) => Effect.Effect<number, Storage>
     /**
      * Reopens ended jobs and creates missing ones. Jobs that are open are left alone, and so are jobs that the same
      * `backfill` has opened before. Returns how many jobs it opened.
@@ -142,6 +144,13 @@ export class JobTable extends Context.Service<
               found.length === 0 ? Effect.succeed(0) : sql.withTransaction(expandOldest)
             )
 
+      const countPosts = (most: number) =>
+        Effect.map(
+          sql<{ n: number }>`
+            SELECT CAST(count(*) AS INTEGER) AS n FROM (SELECT 1 FROM outbox LIMIT ${most}) AS posts`,
+          ([row]) => row?.n ?? 0
+        )
+
       const reopen = (jobs: ReadonlyArray<JobKey>, created_at: string, backfill: string | undefined) =>
         Effect.map(
           sql`
@@ -231,6 +240,7 @@ export class JobTable extends Context.Service<
       return JobTable.of({
         post,
         expand,
+        countPosts,
         reopen,
         oldest,
         claim,
