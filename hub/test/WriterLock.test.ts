@@ -53,6 +53,10 @@ describe("the lock of a workspace", () => {
       assert.include(error.message, `process ${process.pid}`)
       assert.include(error.message, hub.url)
       assert.include(error.message, "stop it")
+      fs.rmSync(path.join(hub.workspace, ".agentlip", "server.json"))
+      const { message } = yield* Effect.flip(build(hub.workspace))
+      assert.include(message, `Process ${process.pid}, started `)
+      assert.include(message, "a hub that starts or whose server.json is missing, or a command")
       const { body } = yield* hub.get("/health")
       assert.strictEqual(
         JSON.parse(fs.readFileSync(fileOf(hub.workspace), "utf8")).instance_id,
@@ -70,10 +74,7 @@ describe("the lock of a workspace", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(link)))
       assert.strictEqual((yield* Effect.flip(build(link)))._tag, "WorkspaceLocked")
       const other = yield* run(["hub/test/lockingHub.ts", workspace])
-      yield* shows(
-        other,
-        `refused A hub that starts, or a command such as agentlip prune, has the database of this workspace: process ${process.pid}`
-      )
+      yield* shows(other, `refused Process ${process.pid}, started `)
     })
   )
 
@@ -165,7 +166,7 @@ describe("the lock of a workspace", () => {
         assert.strictEqual(winners.length, 1, hubs.map(({ output }) => output()).join(""))
         const [winner] = winners
         for (const hub of hubs) {
-          if (hub !== winner) assert.include(hub.output(), `process ${winner?.process.pid},`)
+          if (hub !== winner) assert.include(hub.output(), `Process ${winner?.process.pid},`)
         }
         winner?.process.kill("SIGKILL")
         yield* Effect.promise(async () => winner?.ended)

@@ -32,8 +32,8 @@ export const Holder = Schema.Struct({
 export type Holder = typeof Holder.Type
 
 /**
- * Another hub runs on the workspace. `holder` is its process, if `writer.lock` names one that runs. `url` is its
- * address, if its `server.json` has one already.
+ * Another process has the workspace: a hub, or a command that needs the database for itself. `holder` is the process, if
+ * `writer.lock` names one that runs. `url` is its address, if it is a hub and `server.json` is its own.
  */
 export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agentlip/hub/WorkspaceLocked")(
   "WorkspaceLocked",
@@ -48,12 +48,11 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
       )
     }
     const { pid, started_at } = this.holder
-    const holder = `process ${pid}, started ${started_at} (${this.file})`
-    // Without a URL it serves nothing: it may write the file anew, for example.
     return this.url === undefined
-      ? `A hub that starts, or a command such as agentlip prune, has the database of this workspace: ${holder}. ` +
-          `Wait until it has ended, stop it (kill ${pid}), or choose another workspace.`
-      : `A hub already runs on this workspace at ${this.url}: ${holder}. ` +
+      ? `Process ${pid}, started ${started_at}, has the database of this workspace (${this.file}): a hub that starts or ` +
+          "whose server.json is missing, or a command such as agentlip prune. Wait until it ends, " +
+          `stop it (kill ${pid}; a prune --vacuum still finishes), or choose another workspace.`
+      : `A hub already runs on this workspace at ${this.url}: process ${pid}, started ${started_at} (${this.file}). ` +
           `Use that hub, stop it (kill ${pid}), or choose another workspace.`
   }
 }
@@ -209,7 +208,7 @@ export const isHeld = (folder: string): boolean => {
 
 export class WriterLock extends Context.Service<WriterLock, Holder>()("@agentlip/hub/WriterLock") {
   /**
-   * Holds the workspace until the scope closes. Fails with `WorkspaceLocked` if another hub holds it, and with
+   * Holds the workspace until the scope closes. Fails with `WorkspaceLocked` if another process holds it, and with
    * `LockUnusable` if the lock's files cannot be used.
    */
   static readonly layer: Layer.Layer<WriterLock, WorkspaceLocked | LockUnusable, Workspace> = Layer.effect(
