@@ -77,7 +77,7 @@ describe("how the command was called", () => {
         const hintOf = (...args: ReadonlyArray<string>) =>
           spawnSync(process.execPath, [script, ...args], { cwd: workspace, env, encoding: "utf8" }).stderr
         const up = `node ${script} up -w ${workspace}`
-        assert.include(hintOf("status"), `Start it: ${up}`)
+        assert.include(hintOf("status"), `Start this workspace's hub: ${up}`)
         assert.include(hintOf("msg", "list", "--channel", "x", "--offline"), `creates it: ${up}`)
       }),
     60_000

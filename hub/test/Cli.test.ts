@@ -169,7 +169,7 @@ describe("agentlip on a running hub", () => {
       const nobody = yield* tempWorkspace
       const absent = yield* commandsOf(nobody)("status")
       assert.strictEqual(absent.code, 3)
-      assert.include(absent.err, `Start it: ${commandFor(nobody, "up")}`)
+      assert.include(absent.err, `Start this workspace's hub: ${commandFor(nobody, "up")}`)
 
       const file = path.join(hub.workspace, ".agentlip", "server.json")
       const found = JSON.parse(fs.readFileSync(file, "utf8"))
@@ -181,7 +181,10 @@ describe("agentlip on a running hub", () => {
       const unauthorised = yield* run("channel", "create", "x", "--json")
       assert.strictEqual(unauthorised.code, 4)
       assert.strictEqual(JSON.parse(unauthorised.err).code, "INVALID_AUTH")
-      assert.include(JSON.parse(unauthorised.err).error, `Restart it: ${commandFor(hub.workspace, "up")}`)
+      assert.include(
+        JSON.parse(unauthorised.err).error,
+        `Stop the hub of this workspace if it runs, then start it: ${commandFor(hub.workspace, "up")}`
+      )
       pretend(found)
 
       // A port that another hub has now, and one that nobody has.
@@ -189,7 +192,7 @@ describe("agentlip on a running hub", () => {
       const stale = yield* commandsOf(nobody)("channel", "list", "--json")
       assert.strictEqual(stale.code, 3)
       assert.include(JSON.parse(stale.err).error, "stale")
-      assert.include(JSON.parse(stale.err).error, `Start it: ${commandFor(nobody, "up")}`)
+      assert.include(JSON.parse(stale.err).error, `Start this workspace's hub: ${commandFor(nobody, "up")}`)
       pretend({ ...found, port: 1 }, nobody)
       assert.strictEqual((yield* commandsOf(nobody)("channel", "list")).code, 3)
       fs.writeFileSync(path.join(nobody, ".agentlip", "server.json"), `{"auth_token":"${found.auth_token}"`)

@@ -82,7 +82,7 @@ describe("reads without a hub", () => {
       assert.strictEqual((yield* list).code, 0)
 
       fs.rmSync(file)
-      fails(yield* list, 3, /No hub runs.*Start it: .* up /)
+      fails(yield* list, 3, /No hub runs.*Start this workspace's hub: .* up /)
       fails(yield* run("channel", "list", "--offline", "--json"), 1, /no database to read. Start a hub/)
       const v1 = yield* tempWorkspace
       writeV1(v1, { messages: 10 })

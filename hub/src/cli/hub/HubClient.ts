@@ -41,9 +41,9 @@ const reasonOf = (error: HubError, code: string, workspace: string): string => {
     case "UNREACHABLE":
       return `No hub runs on ${workspace}: nothing answers where .agentlip/server.json says it is. Start it: ${up}`
     case "HUB_NOT_RUNNING":
-      return `${error.problem}. Start it: ${up}`
+      return `${error.problem}. Start this workspace's hub: ${up}`
     case "NOT_THE_HUB":
-      return `${error.problem}. Restart it: ${up}`
+      return `${error.problem}. Stop the hub of this workspace if it runs, then start it: ${up}`
     default:
       return withRemedy(error.message, code)
   }
