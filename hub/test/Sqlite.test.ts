@@ -16,10 +16,12 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { promisify } from "node:util"
+import { identityOf } from "../src/database/identityOf.ts"
 import * as Sqlite from "../src/database/Sqlite.ts"
 
 const execute = promisify(execFile)
@@ -249,6 +251,25 @@ describe("Sqlite", () => {
       assert.include(lines[0], `${filename} is not the file that the hub has open`)
       assert.include(lines[0], "Put the hub's file back")
       assert.deepStrictEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 64 }])
+    })
+  )
+
+  it.live("files of a file system that does not number them are not told apart", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      fs.writeFileSync(filename, "")
+      assert.match(identityOf(filename) ?? "", /^\d+:\d+$/)
+      const changed = process.getBuiltinModule("node:fs")
+      const { statSync } = changed
+      try {
+        changed.statSync = ((...args: Parameters<typeof statSync>) =>
+          Object.assign(statSync(...args) ?? {}, { ino: 0n })) as typeof statSync
+        syncBuiltinESMExports()
+        assert.isUndefined(identityOf(filename))
+      } finally {
+        changed.statSync = statSync
+        syncBuiltinESMExports()
+      }
     })
   )
 

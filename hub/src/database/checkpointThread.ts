@@ -24,7 +24,7 @@ const { filename, identity }: { readonly filename: string; readonly identity: st
 const requireSame = (): void => {
   if (identityOf(filename) === identity) return
   throw new Error(
-    `${filename} is not the file that the hub has open: it was moved or replaced meanwhile. Put the hub's file back. To use another one, stop the hub first: agentlip restore FILE`
+    `${filename} is not the file that the hub has open: it was moved or replaced meanwhile. Put the hub's file back. To use another one, stop the hub, then run: agentlip restore FILE`
   )
 }
 
