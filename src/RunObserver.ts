@@ -3,7 +3,7 @@ import { Context } from "effect"
 
 /** How an isolate treated a run. */
 export interface ObservedRun {
-  /** The version that the module states whose run made the result; `undefined` if no isolate began the run. */
+  /** The version of the module that made the result, also if it was cached; `undefined` if it failed before an isolate began it. */
   readonly version: string | undefined
   /** Milliseconds from the call of `run` until an isolate began it; `undefined` if none did. */
   readonly queued: number | undefined

@@ -2,6 +2,7 @@
 import { CircuitBreaker, CurrentRunObserver, ExecutionError } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Logger } from "effect"
+import { renderRuns } from "../src/cli/render/PluginRuns.ts"
 import {
   jobsOf,
   eventually,
@@ -282,6 +283,7 @@ describe("Events for operators", () => {
       assert.deepInclude(withheld, { outcome: "execution_error", logs: [], logs_left_out: 1 })
       assert.deepInclude(withheld.error, { code: "EXECUTION_ERROR", stack: [] })
       assert.include(withheld.error.message, "not shown")
+      assert.include(renderRuns([withheld]), "  Lines not shown: 1")
       const reset = yield* hub.post("/api/v1/plugins/moody/reset", undefined)
       assert.strictEqual(reset.body.plugin.circuit.state, "closed")
       assert.strictEqual((yield* hub.post("/api/v1/plugins/nobody/trip", undefined)).status, 404)

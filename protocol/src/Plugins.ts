@@ -111,14 +111,15 @@ export const PluginRun = Schema.Struct({
   outcome: Schema.String,
   /** How much it found; `null` if it failed. */
   found: Schema.NullOr(Schema.Int),
-  /** The version of the plugin's module that made the result, also if it was cached; `null` if no isolate began the run. */
+  /** The version of the plugin's module that made the result, also if it was cached; `null` if it failed before an isolate began it. */
   version: Schema.NullOr(Schema.String),
-  /** What it waited for an isolate; `null` as above. */
+  /** What it waited for an isolate; `null` if no isolate ran it. */
   queue_ms: Schema.NullOr(Schema.Finite),
+  /** From when an isolate began it; `null` if no isolate ran it. */
   run_ms: Schema.NullOr(Schema.Finite),
   /** The first lines that it logged, at every level. */
   logs: Schema.Array(LogLine),
-  /** Further lines, which are not kept. */
+  /** Further lines, which are not shown: they were not kept, or the hub does not know whether the message is deleted. */
   logs_left_out: Schema.Int,
   error: Schema.NullOr(PluginProblem)
 })

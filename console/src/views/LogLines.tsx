@@ -4,7 +4,7 @@ import { Visible } from "./Name.tsx"
 
 interface Props {
   readonly lines: ReadonlyArray<LogLine>
-  /** Further lines, which the hub did not keep. */
+  /** Further lines, which the hub does not show. */
   readonly leftOut: number
 }
 
@@ -20,6 +20,6 @@ export const LogLines = ({ lines, leftOut }: Props) => (
         </li>
       ))}
     </ol>
-    {leftOut > 0 && <p class="quiet">… and {leftOut.toLocaleString()} more lines, which were not kept</p>}
+    {leftOut > 0 && <p class="quiet">Lines not shown: {leftOut.toLocaleString()}</p>}
   </>
 )

@@ -160,7 +160,7 @@ class Runs {
 /** A run that is being recorded. */
 export interface RunRecorder {
   readonly observer: RunObserver
-  /** The version that the plugin's module states, if an isolate has begun the run. */
+  /** The version of the plugin's module that made the result, also if it was cached; `null` if it failed before an isolate began it. */
   readonly version: () => string | null
   readonly succeeded: (found: number) => void
   readonly failed: (error: PluginError, spec: ConfiguredSpec) => void

@@ -22,7 +22,7 @@ const renderRun = (run: PluginRun): ReadonlyArray<string> => [
     ].join(", ")
   ),
   ...indented(run.logs.flatMap(logged)),
-  ...(run.logs_left_out === 0 ? [] : [`  … and ${run.logs_left_out} more lines, which were not kept`]),
+  ...(run.logs_left_out === 0 ? [] : [`  Lines not shown: ${run.logs_left_out}`]),
   ...(run.error === null ? [] : indented(renderProblem(run.error))),
   ""
 ]
