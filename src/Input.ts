@@ -3,6 +3,7 @@ import { Effect, Predicate, Schema, type SchemaIssue, SchemaParser } from "effec
 import { ExecutionError } from "./Errors.ts"
 import { successOf } from "./exits.ts"
 import type { PluginSpec } from "./Plugin.ts"
+import { shown } from "./text.ts"
 import { type RunInput, splitInput } from "./wire/runInput.ts"
 
 /** Encodes a caller's input. An input that the kind refuses is the caller's mistake, not the plugin's. */
@@ -24,15 +25,18 @@ export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): 
       })
     )
   const write = (encoded: unknown): Effect.Effect<RunInput, ExecutionError> => {
-    // The spec's config is added to it later, as one more field.
-    if (!Predicate.isObject(encoded) || Array.isArray(encoded)) return invalid("it must be an object")
     try {
-      return Effect.succeed(
-        isSplit ? splitInput(encoded) : { json: JSON.stringify(encoded), texts: undefined }
-      )
+      // The spec's config is added to it later, as one more field.
+      if (Predicate.isObject(encoded) && !Array.isArray(encoded)) {
+        const input = isSplit ? splitInput(encoded) : { json: JSON.stringify(encoded), texts: undefined }
+        // A `toJSON` may return anything, and without a value there is no JSON.
+        const json: unknown = input.json
+        if (typeof json === "string" && json[0] === "{") return Effect.succeed(input)
+      }
     } catch (error) {
-      return invalid(String(error))
+      return invalid(error instanceof Error ? String(error) : `${shown(error)} was thrown`)
     }
+    return invalid("it must be an object")
   }
   return (input) => {
     const encoded = encode(input)

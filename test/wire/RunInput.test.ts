@@ -80,8 +80,55 @@ export default {
   }
 }`
 
+/** What `toJSON` of an input does, and what the error says. */
+const refused: ReadonlyArray<readonly [what: string, toJSON: () => unknown, says: string]> = [
+  ["returns nothing", () => undefined, "it must be an object"],
+  ["returns null", () => null, "it must be an object"],
+  ["returns a number", () => 1, "it must be an object"],
+  ["returns a text", () => "{}", "it must be an object"],
+  ["returns a list", () => [{}], "it must be an object"],
+  [
+    "throws an error",
+    () => {
+      throw new TypeError("no JSON today")
+    },
+    "TypeError: no JSON today"
+  ],
+  [
+    "throws an object without a text",
+    () => {
+      throw Object.create(null)
+    },
+    "an object was thrown"
+  ]
+]
+
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   describe(`A run's input on ${level.name}`, () => {
+    it.live("that writes itself as anything but an object is the caller's mistake", () =>
+      Effect.gen(function* () {
+        const folder = yield* temporary
+        const runtime = yield* PluginRuntime
+        const spec = specOn(level, {
+          name: "echo",
+          kind: anything,
+          modulePath: write(path.join(folder, "echo.mjs"), source),
+          timeout: "20 seconds"
+        })
+        // The first time, no isolate is there; the second time, one that has loaded the plugin.
+        for (let round = 0; round < 2; round++) {
+          for (const [what, toJSON, says] of refused) {
+            const error = yield* Effect.flip(runtime.run(spec, { toJSON }))
+            assert(error._tag === "EXECUTION_ERROR", what)
+            assert.isTrue(error.inputRefused, what)
+            assert.include(error.message, says, what)
+          }
+          const itself = yield* runtime.run(spec, { toJSON: () => ({ text: long("x") }) })
+          assert.strictEqual(itself, JSON.stringify({ text: long("x") }))
+        }
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    )
+
     it.live("arrives as JSON would, long texts or none, whatever the plugin has patched", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
