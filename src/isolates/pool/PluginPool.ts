@@ -21,16 +21,13 @@ import { type Waiter, WaitingLoad } from "./Waiter.ts"
 /** Runs that an isolate may hold; it executes one at a time. */
 const handedAhead = 64
 
-/** Characters of runs from which on an isolate gets no more: they are in its plugin's memory until it has run them. */
-const sizeAhead = 1024 * 1024
-
 /** Milliseconds between checks of a plugin's files for changes. */
 const changeCheckInterval = 1_000
 
 export class PluginPool implements IsolateOwner, RunPool {
   readonly #spec: PluginSpec
   readonly #host: PoolHost
-  /** Runs that an isolate may hold at once. Processor time is counted from run to run: if it is limited, only one. */
+  /** Runs that an isolate may hold at once. */
   readonly #ahead: number
   readonly #isolates: IsolateSet
   readonly #queue = new RunQueue<Waiter>()
@@ -43,8 +40,9 @@ export class PluginPool implements IsolateOwner, RunPool {
   constructor(spec: PluginSpec, host: PoolHost) {
     this.#spec = spec
     this.#host = host
-    this.#isolates = new IsolateSet(host.given.options)
+    // Processor time is counted from run to run.
     this.#ahead = spec.reuse === "plugin" && spec.limits.cpu === undefined ? handedAhead : 1
+    this.#isolates = new IsolateSet({ ...host.given.options, ahead: this.#ahead })
   }
 
   submit(submission: Submission): Effect.Effect<void> {
@@ -62,8 +60,8 @@ export class PluginPool implements IsolateOwner, RunPool {
   }
 
   waiting(): number {
-    const held = this.#loading + this.#isolates.handed
-    return Math.max(0, this.#queue.length + held - this.#spec.concurrency * this.#ahead)
+    const taken = this.#loading + this.#isolates.taken
+    return Math.max(0, this.#queue.length + taken - this.#spec.concurrency * this.#ahead)
   }
 
   /** Puts a run that was not started back at its place in the queue. */
@@ -147,17 +145,14 @@ export class PluginPool implements IsolateOwner, RunPool {
     const isLoad = waiter instanceof WaitingLoad
     const isolate = this.#ready(now, isLoad)
     if (isolate === undefined) return this.#grow(waiter)
-    if (this.#isFull(isolate) || isolate.isChecked) return false
+    // A load takes no place.
+    if ((!isLoad && this.#isolates.isFull(isolate)) || isolate.isChecked) return false
     if (!isLoad && !this.#isDue(isolate, now)) {
       waiter.take(isolate)
       return true
     }
     this.#check(isolate, waiter)
     return true
-  }
-
-  #isFull({ handed, handedSize }: PluginIsolate): boolean {
-    return handed >= this.#ahead || handedSize >= sizeAhead
   }
 
   /** The isolate for the next run; `undefined` if starting another one is better. */

@@ -9,6 +9,10 @@ import { layerRuntime, message } from "../../support/isolation.ts"
 import { temporary, write } from "../../support/plugins.ts"
 
 const kibibyte = 1024
+
+/** Texts whose characters take one byte, and two. */
+const latin = "no links here; "
+const greek = "κανένας δεσμός; "
 const callers = 64
 
 /** Says how many runs its isolate has had. */
@@ -22,12 +26,13 @@ export default {
 }`
 
 describe("Garbage of a thread", () => {
-  for (const { size, runs, memory } of [
-    { size: 64 * kibibyte, runs: 8_000, memory: 32 },
-    { size: 1024 * kibibyte, runs: 300, memory: 128 }
+  for (const { text, size, runs, memory } of [
+    { text: latin, size: 64 * kibibyte, runs: 8_000, memory: 32 },
+    { text: latin, size: 1024 * kibibyte, runs: 300, memory: 128 },
+    { text: greek, size: 64 * kibibyte, runs: 8_000, memory: 32 }
   ]) {
     it.live(
-      `${runs} runs on messages of ${size / kibibyte} KiB, ${callers} at once, stay below ${memory} MiB`,
+      `${runs} runs on ${size} characters of "${text}", ${callers} at once, stay below ${memory} MiB`,
       () =>
         Effect.gen(function* () {
           const folder = yield* temporary
@@ -39,7 +44,7 @@ describe("Garbage of a thread", () => {
             timeout: "20 seconds",
             limits: { memory }
           })
-          const content_raw = "no links here; ".repeat(Math.ceil(size / 15)).slice(0, size)
+          const content_raw = text.repeat(Math.ceil(size / text.length)).slice(0, size)
           let most = 0
           yield* Effect.forEach(
             Array.from({ length: runs }, (_, n) => n),

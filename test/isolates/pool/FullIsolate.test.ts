@@ -1,0 +1,116 @@
+/** Isolates that get no more runs, because those that they hold are large. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Logger } from "effect"
+import * as path from "node:path"
+import { linkifier } from "../../../src/PluginKinds.ts"
+import { PluginRuntime } from "../../../src/Runtime.ts"
+import { layerRuntime, message, specOn } from "../../support/isolation.ts"
+import { dataOf, temporary, write } from "../../support/plugins.ts"
+
+/** `hold FILE` waits until the file is there; all else is answered with the number of the isolate's run. */
+const source = `import { existsSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
+let runs = 0
+export default {
+  name: "holds",
+  version: "1.0.0",
+  async enrich({ message }) {
+    const run = ++runs
+    const [order, file] = message.content_raw.split(" ")
+    if (order === "hold") {
+      console.log("holds")
+      while (!existsSync(file)) await setTimeout(20)
+    }
+    return [{ kind: "run", span: { start: 0, end: 1 }, data: { run } }]
+  }
+}`
+
+/** More than an isolate is handed ahead. */
+const large = ` ${"x".repeat(1024 * 1024)}`
+
+const scene = (concurrency: number) =>
+  Effect.gen(function* () {
+    const folder = yield* temporary
+    const runtime = yield* PluginRuntime
+    const spec = specOn(
+      { name: "thread, reused", isolation: "thread", reuse: "plugin" },
+      {
+        name: "holds",
+        kind: linkifier,
+        modulePath: write(path.join(folder, "holds.mjs"), source),
+        grants: { read: [folder] },
+        timeout: "60 seconds",
+        concurrency,
+        limits: { queue: 1 }
+      }
+    )
+    const ask = (content_raw: string) => ({ message: { ...message, content_raw } })
+    const fork = (content_raw: string) =>
+      Effect.forkChild(
+        Effect.map(runtime.run(spec, ask(content_raw)), (output) => dataOf(output)["run"]),
+        { startImmediately: true }
+      )
+    /** Returns when the run holds its isolate. */
+    const hold = (name: string, more = "") =>
+      Effect.gen(function* () {
+        const begun = yield* Deferred.make<void>()
+        const logger = Logger.make<unknown, void>(() => Deferred.doneUnsafe(begun, Effect.void))
+        const fiber = yield* Effect.provide(
+          fork(`hold ${path.join(folder, name)}${more}`),
+          Logger.layer([logger])
+        )
+        yield* Effect.raceFirst(Deferred.await(begun), Fiber.join(fiber))
+        return fiber
+      })
+    const release = (name: string) => Effect.sync(() => write(path.join(folder, name), ""))
+    return { runtime, spec, ask, fork, hold, release }
+  })
+
+describe("An isolate that is full by size", () => {
+  it.live(
+    "does not keep runs from another one that has room",
+    () =>
+      Effect.gen(function* () {
+        const { fork, hold, release } = yield* scene(2)
+        const full = yield* hold("never", large)
+        const other = yield* hold("soon")
+        const behind = yield* fork("answer")
+        // If the run waited in the queue, it would now get an isolate of its own.
+        yield* Fiber.interrupt(full)
+        yield* release("soon")
+        assert.strictEqual(yield* Fiber.join(other), 1)
+        assert.strictEqual(yield* Fiber.join(behind), 2)
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime())),
+    60_000
+  )
+
+  it.live(
+    "has no place for more: tryRun says so when limits.queue runs wait",
+    () =>
+      Effect.gen(function* () {
+        const { runtime, spec, ask, fork, hold, release } = yield* scene(1)
+        const full = yield* hold("soon", large)
+        const waiting = yield* fork("answer")
+        const error = yield* Effect.flip(Effect.timeout(runtime.tryRun(spec, ask("answer")), "20 seconds"))
+        assert.strictEqual(error._tag, "QUEUE_FULL")
+        yield* release("soon")
+        assert.strictEqual(yield* Fiber.join(full), 1)
+        assert.strictEqual(yield* Fiber.join(waiting), 2)
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime())),
+    60_000
+  )
+
+  it.live(
+    "still says what it has loaded",
+    () =>
+      Effect.gen(function* () {
+        const { runtime, spec, hold, release } = yield* scene(1)
+        const full = yield* hold("soon", large)
+        const info = yield* Effect.timeout(runtime.load(spec), "20 seconds")
+        assert.strictEqual(info.version, "1.0.0")
+        yield* release("soon")
+        assert.strictEqual(yield* Fiber.join(full), 1)
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime())),
+    60_000
+  )
+})
