@@ -1,6 +1,6 @@
 /** If a plugin's files change and fail to load, its previous version keeps running, if the host wants that. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Logger, Result } from "effect"
+import { Duration, Effect, Layer, Logger, Predicate, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { CircuitBreaker } from "../../src/CircuitBreaker.ts"
@@ -46,6 +46,17 @@ const layer = (options: { readonly keepLastGood?: boolean } = { keepLastGood: tr
     )
   )
 
+/** Asks again until the answer is the one that is waited for. */
+const until = <A, E, R>(what: string, ask: Effect.Effect<A, E, R>, isIt: (answer: A) => boolean) => {
+  let last: A | undefined
+  const once = Effect.tap(Effect.delay(ask, 50), (answer) => Effect.sync(() => (last = answer)))
+  return Effect.timeoutOrElse(Effect.repeat(once, { until: isIt }), {
+    duration: "30 seconds",
+    orElse: () =>
+      Effect.die(new Error(`waited 30 seconds until ${what}; the last answer: ${JSON.stringify(last)}`))
+  })
+}
+
 /** A plugin of two files, that has answered once; warnings are kept. */
 const scene = (level: (typeof levels)[number], more: Partial<PluginSpec> = {}) =>
   Effect.gen(function* () {
@@ -67,9 +78,7 @@ const scene = (level: (typeof levels)[number], more: Partial<PluginSpec> = {}) =
     const answer = Effect.map(ask(), (output) => dataOf(output)["answer"])
     /** Warm isolates look at their files once a second. */
     const becomes = (expected: string) =>
-      Effect.repeat(Effect.delay(answer, 50), { until: (found) => found === expected }).pipe(
-        Effect.timeout("30 seconds")
-      )
+      until(`the answer is ${expected}`, answer, (found) => found === expected)
     const isOutdated = Effect.map(outdated, (all) => all.get("changing")?._tag)
     return { folder, modulePath, spec, runtime, warnings, ask, answer, becomes, isOutdated }
   })
@@ -88,7 +97,7 @@ const untilOutdated = Effect.fnUntraced(function* (
 })
 
 for (const level of levels) {
-  describe.concurrent(`A version that does not load on ${level.name}`, () => {
+  describe.concurrent(`A version that does not load on ${level.name}`, { timeout: 60_000 }, () => {
     const some = level.name === "thread, reused" ? broken : broken.slice(0, 1)
     for (const [what, source, says] of some) {
       it.live(`because it ${what}: the previous version runs until a good one loads`, () =>
@@ -111,7 +120,7 @@ for (const level of levels) {
           assert.lengthOf(warnings, 1)
           write(modulePath, entry(3))
           yield* becomes("a3")
-          yield* Effect.repeat(Effect.delay(isOutdated, 10), { until: (tag) => tag === undefined })
+          yield* until("it is no longer outdated", isOutdated, Predicate.isUndefined)
         }).pipe(Effect.scoped, Effect.provide(layer()))
       )
     }
@@ -120,7 +129,7 @@ for (const level of levels) {
 
 const level = levels[0] ?? assert.fail("there is no level")
 
-describe.concurrent("A version that does not load", () => {
+describe.concurrent("A version that does not load", { timeout: 60_000 }, () => {
   it.live("because of another file is retried when that file changes, is deleted or appears", () =>
     Effect.gen(function* () {
       const { folder, modulePath, answer, becomes, isOutdated } = yield* scene(level)
@@ -146,10 +155,10 @@ describe.concurrent("A version that does not load", () => {
       assert.strictEqual((yield* runtime.load(spec)).version, "1.0.0")
       write(modulePath, entry(2))
       // A loader that is too busy to tell of the change in time is asked again.
-      yield* Effect.repeat(runtime.load(spec), { until: ({ version }) => version === "2.0.0" })
+      yield* until("load returns version 2", runtime.load(spec), ({ version }) => version === "2.0.0")
       write(modulePath, "nonsense here")
       const load = Effect.andThen(runtime.load(spec), isOutdated)
-      assert.strictEqual(yield* Effect.repeat(load, { until: (tag) => tag !== undefined }), "LOAD_ERROR")
+      assert.strictEqual(yield* until("a load is outdated", load, Predicate.isNotUndefined), "LOAD_ERROR")
       assert.strictEqual((yield* runtime.load(spec)).version, "2.0.0")
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
@@ -186,7 +195,7 @@ describe.concurrent("A version that does not load", () => {
       yield* answer
       write(modulePath, "nonsense here")
       const failed = Effect.map(Effect.result(ask()), Result.isFailure)
-      yield* Effect.repeat(Effect.delay(failed, 50), { until: (failed) => failed })
+      yield* until("a run fails", failed, (failed) => failed)
       yield* failing(ask(), "LOAD_ERROR")
     }).pipe(Effect.scoped, Effect.provide(layer({})))
   )
