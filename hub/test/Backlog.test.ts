@@ -135,4 +135,22 @@ describe("a backlog of posts", () => {
       assert.isFalse(yield* isOpen(backlog))
     })
   )
+
+  it.live("lets plugins go first if posts have long been without jobs, until they have caught up", () =>
+    Effect.sync(() => {
+      const { backlog, thread } = makeThread()
+      backlog.posted(100)
+      thread.now += 1_000
+      backlog.posted(100)
+      assert.isFalse(backlog.isHigh)
+      thread.now += 1_000
+      assert.isTrue(backlog.isHigh)
+      backlog.expanded(64, false)
+      assert.isTrue(backlog.isHigh)
+      backlog.expanded(63, true)
+      assert.isFalse(backlog.isHigh)
+      backlog.posted(100)
+      assert.isFalse(backlog.isHigh)
+    })
+  )
 })

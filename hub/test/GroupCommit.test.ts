@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Effect, Fiber, Layer } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Committer } from "../src/jobs/Committer.ts"
 import { Jobs } from "../src/jobs/Jobs.ts"
@@ -12,7 +12,6 @@ import { Ids } from "../src/core/Ids.ts"
 import { Messages } from "../src/messages/Messages.ts"
 import { Erasures } from "../src/retention/Erasures.ts"
 import { JobQueue } from "../src/jobs/JobQueue.ts"
-import * as Precedence from "../src/jobs/Precedence.ts"
 import { Specs } from "../src/plugins/Specs.ts"
 import { Topics } from "../src/messages/Topics.ts"
 import { refusing } from "./testDatabase.ts"
@@ -398,116 +397,6 @@ describe("JobQueue", () => {
       assert.isFalse(rest.more)
       assert.strictEqual(rest.jobs.length, 63)
       assert.strictEqual((yield* rows("SELECT * FROM derivations")).length, 130)
-    })
-  )
-})
-
-describe("Precedence", () => {
-  const turnAfter = (posts: () => number) =>
-    Precedence.make({ posts, areFarAhead: () => false, jobsWait: () => {} })
-
-  /** A post at every turn of the event loop, which has no idle time then. */
-  const posting = Effect.acquireRelease(
-    Effect.sync(() => {
-      const hub = { posts: 0, going: true }
-      const post = (): void => {
-        if (!hub.going) return
-        hub.posts++
-        setImmediate(post)
-      }
-      post()
-      return hub
-    }),
-    (hub) =>
-      Effect.sync(() => {
-        hub.going = false
-      })
-  )
-
-  it.live(
-    "lets a batch in after many posts while the hub is busy with them, a larger one when they pause",
-    () =>
-      Effect.gen(function* () {
-        const hub = yield* posting
-        const turn = turnAfter(() => hub.posts)
-        // What came before the first look is not counted in time.
-        yield* turn
-        const before = hub.posts
-        const coming = yield* turn
-        assert.isAbove(hub.posts - before, 20)
-        hub.going = false
-        let paused = 0
-        while (paused <= coming) paused = yield* turn
-      })
-  )
-
-  it.live("does not take a moment without a commit for a pause", () =>
-    Effect.gen(function* () {
-      // At each look, the busy thread is a millisecond further. It commits 16 posts at once, every 8 ms.
-      const thread = { millis: 0 }
-      const posts = () => 16 * Math.floor(thread.millis / 8)
-      const turn = Precedence.make(
-        { posts, areFarAhead: () => false, jobsWait: () => {} },
-        { now: () => ++thread.millis, active: () => thread.millis }
-      )
-      // What came before the first posts is not counted.
-      while (posts() < 100) yield* turn
-      const [before, batches] = [posts(), [yield* turn, yield* turn]]
-      assert.deepStrictEqual(batches, [32, 32])
-      assert.isAbove(posts() - before, 768)
-    })
-  )
-
-  it.live("does not hold jobs up for a few posts while something else keeps the hub busy", () =>
-    Effect.gen(function* () {
-      // A post every 10 ms.
-      const thread = { millis: 0 }
-      const posts = () => Math.floor(thread.millis / 10)
-      const turn = Precedence.make(
-        { posts, areFarAhead: () => false, jobsWait: () => {} },
-        { now: () => ++thread.millis, active: () => thread.millis }
-      )
-      while (posts() < 10) yield* turn
-      const before = posts()
-      for (let batches = 0; batches < 10; batches++) yield* turn
-      assert.isBelow(posts() - before, 10)
-    })
-  )
-
-  it.live("lets jobs in at once if posts are far ahead of them, and tells when jobs wait", () =>
-    Effect.gen(function* () {
-      const hub = yield* posting
-      const state = { far: false, waiting: false }
-      const turn = Precedence.make({
-        posts: () => hub.posts,
-        areFarAhead: () => state.far,
-        jobsWait: (waiting) => {
-          state.waiting = waiting
-        }
-      })
-      yield* turn
-      yield* turn
-      assert.isFalse(state.waiting)
-      const fiber = yield* Effect.forkChild(turn, { startImmediately: true })
-      assert.isTrue(state.waiting)
-      yield* Fiber.interrupt(fiber)
-      assert.isFalse(state.waiting)
-      state.far = true
-      const before = hub.posts
-      for (let batches = 0; batches < 20; batches++) yield* turn
-      assert.isBelow(hub.posts - before, 20 * 32)
-    })
-  )
-
-  it.live("gives jobs the time that those who post leave", () =>
-    Effect.gen(function* () {
-      let posts = 0
-      const post = setInterval(() => posts++, 2)
-      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(post)))
-      const turn = turnAfter(() => posts)
-      const before = posts
-      for (let batches = 0; batches < 5; batches++) yield* turn
-      assert.isBelow(posts - before, 20)
     })
   )
 })

@@ -5,7 +5,7 @@
  *
  * - Posts go first: see Precedence.ts. Clients that post as fast as they can would leave plugins so little time that
  *   the posts without jobs grow without end. From `maxAhead` on, a post waits until there are fewer. A little before,
- *   plugins no longer wait for posts.
+ *   plugins no longer wait for posts, nor if there have been posts without jobs for `longAhead`.
  * - A burst of up to `maxAhead` posts does not wait.
  * - Posts do not wait for plugins that are slow, paused or broken: only if this thread is busy, and jobs are created all
  *   the time. Then the plugins lack nothing but the time that posts take.
@@ -20,6 +20,12 @@ export const maxAhead = 4_096
 
 /** So many posts are nearly as many: twice those that get their jobs at once are missing. */
 const manyAhead = maxAhead - 128
+
+/**
+ * Posts are ahead for long from this time on, in milliseconds. 16 clients that post as fast as they can are far ahead in
+ * half of it; others may post less than the hub could serve beside the plugins, and must not wait seconds for findings.
+ */
+const longAhead = 2_000
 
 /** Plugins are slow if their next jobs are created later than this, in milliseconds. Time in which posts go first is not theirs. */
 const slow = 640
@@ -55,6 +61,8 @@ const ofThisThread = (): Readings => {
 export class Backlog {
   readonly #readings: Readings
   #ahead = 0
+  /** Since when there have been posts without jobs, if there are some. */
+  #aheadSince = 0
   /** Milliseconds for which plugins have waited for posts, and since when they do now. */
   #waited = 0
   #waitsSince: number | undefined
@@ -71,6 +79,7 @@ export class Backlog {
 
   /** Posts were committed. */
   posted(count: number): void {
+    if (this.#ahead === 0) this.#aheadSince = this.#readings.now()
     this.#ahead += count
   }
 
@@ -103,9 +112,10 @@ export class Backlog {
     }
   }
 
-  /** Posts may have to wait for the plugins soon, so plugins should not wait for posts. */
+  /** Plugins should not wait for posts: posts may have to wait for them soon, or findings have been late for long. */
   get isHigh(): boolean {
-    return this.#ahead >= manyAhead
+    const isLong = this.#ahead > 0 && this.#readings.now() - this.#aheadSince >= longAhead
+    return isLong || this.#ahead >= manyAhead
   }
 
   /** Milliseconds of a clock that stands still while plugins wait for posts. */

@@ -1,10 +1,10 @@
 /**
  * Posts go first: while they keep the hub busy, plugins get a small share of its time.
  *
- * **Details**: posts and jobs share one thread, so a post waits for at most one small batch of jobs. Jobs use the idle
- * time of the thread. If there is none, one batch may start after a number of posts, so that the share of jobs is
- * equally small on a slow machine. Jobs always make progress, and a backlog is worked off when posts pause. Backlog.ts
- * bounds it: near its bound, jobs do not wait.
+ * **Details**: posts and jobs share one thread. Jobs use its idle time. If there is none, one batch may start after a
+ * number of posts, so that the share of jobs is equally small on a slow machine. Whether posts
+ * use the time that jobs leave is known only while jobs wait. Therefore they do so for a limited time: until posts are
+ * far ahead of them, or have been ahead for long. See Backlog.ts.
  */
 import { Effect } from "effect"
 // The global of Bun lacks `eventLoopUtilization` until this module is loaded.
@@ -22,8 +22,12 @@ const freeBatch = 48
 /** The event loop counts as busy from this utilization on. */
 const busy = 0.75
 
-/** With fewer posts in a busy millisecond, something else keeps the thread busy: a post takes much less than 4 ms. */
-const postsPerMillisecond = 0.25
+/**
+ * With fewer posts in a busy millisecond, something else keeps the thread busy: a post takes about a fifth of one. Not
+ * more, because jobs that run take time from posts. Clients that post 5 in a millisecond post 2 then, and 1 on a machine
+ * that is half as fast. Their posts would never go first.
+ */
+const postsPerMillisecond = 0.75
 
 /**
  * Shortest time over which utilization and posts are measured, in milliseconds: longer than a group of posts takes from
@@ -38,7 +42,7 @@ const interval = 1
 export interface Posts {
   /** How many have been committed. */
   readonly posts: () => number
-  /** They are so far ahead that jobs should not wait for them. */
+  /** They are so far ahead, or have been ahead for so long, that jobs should not wait for them. */
   readonly areFarAhead: () => boolean
   /** Jobs begin or cease to wait for posts. */
   readonly jobsWait: (waiting: boolean) => void
@@ -56,18 +60,17 @@ const ofThisThread: Readings = {
   active: () => performance.eventLoopUtilization().active
 }
 
-/** Returns an effect that waits until the hub has time for plugins, then returns how many jobs may start. */
-export const make = (
-  { posts, areFarAhead, jobsWait }: Posts,
-  { now, active }: Readings = ofThisThread
-): Effect.Effect<number> => {
+/** Returns a function that returns how many jobs may start now. If it is 0, ask again soon. */
+export const makeLook = (
+  { posts, areFarAhead }: Pick<Posts, "posts" | "areFarAhead">,
+  { now, active }: Readings
+): (() => number) => {
   const read = () => ({ at: now(), posts: posts(), active: active() })
   // `since` is at least `span` old once there was time for it, and `next` replaces it.
   let since = read()
   let next = since
-  let begunAt = posts()
+  let begunAt = since.posts
 
-  /** How many jobs may start now. */
   const allowed = (): number => {
     if (areFarAhead()) return freeBatch
     const last = read()
@@ -82,24 +85,33 @@ export const make = (
     return postsKeepItBusy && last.posts - begunAt < postsPerBatch ? 0 : batch
   }
 
+  return () => {
+    const jobs = allowed()
+    if (jobs > 0) begunAt = posts()
+    return jobs
+  }
+}
+
+/** Returns an effect that waits until the hub has time for plugins, then returns how many jobs may start. */
+export const make = (posts: Posts, readings: Readings = ofThisThread): Effect.Effect<number> => {
+  const look = makeLook(posts, readings)
   return Effect.callback((resume) => {
     let timer: NodeJS.Timeout | undefined
-    const look = (): void => {
-      const jobs = allowed()
+    const ask = (): void => {
+      const jobs = look()
       if (jobs === 0) {
-        timer = setTimeout(look, interval)
+        timer = setTimeout(ask, interval)
         return
       }
-      begunAt = posts()
-      jobsWait(false)
+      posts.jobsWait(false)
       resume(Effect.succeed(jobs))
     }
-    jobsWait(true)
-    const immediate = setImmediate(look)
+    posts.jobsWait(true)
+    const immediate = setImmediate(ask)
     return Effect.sync(() => {
       clearImmediate(immediate)
       clearTimeout(timer)
-      jobsWait(false)
+      posts.jobsWait(false)
     })
   })
 }
