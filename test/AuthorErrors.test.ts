@@ -382,6 +382,32 @@ describe.each(levels.filter(({ reuse }) => reuse === "plugin"))("AuthorErrors on
       })
     )
 
+    it.effect("a refused file of the hub is not named as a grant, because no grant opens it", () =>
+      Effect.gen(function* () {
+        if (level.isolation === "wasm") return
+        const workspace = yield* temporary
+        const token = write(path.join(workspace, ".agentlip", "server.json"), "secret")
+        fs.symlinkSync(path.dirname(token), path.join(workspace, "link"))
+        const linked = path.join(workspace, "link", "server.json")
+        for (const [enforcement, call] of [
+          ["enforce", `fs.readFileSync(${JSON.stringify(token)})`],
+          ["audit", `fs.readFileSync(${JSON.stringify(token)})`],
+          ["audit", `fs.readFileSync(${JSON.stringify(linked)})`],
+          ["audit", `fs.writeFileSync(${JSON.stringify(linked)}, "x")`],
+          ["audit", `fs.copyFileSync(import.meta.filename, ${JSON.stringify(linked)})`]
+        ] as const) {
+          const { run: ran } = yield* run(
+            level,
+            { "entry.ts": `import * as fs from "node:fs"\n${plugin(`() => ${call}`)}` },
+            { enforcement }
+          )
+          const error = yield* failing(ran, "EXECUTION_ERROR")
+          assert.include(error.message, "No plugin may use the hub's own folder", call)
+          assert.isUndefined(missingGrants(error), call)
+        }
+      })
+    )
+
     it.effect.each([
       ["its own error", "(_, { fetch }) => fetch('https://a.test/')", { net: ["a.test"] }],
       [

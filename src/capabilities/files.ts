@@ -18,7 +18,7 @@ const maxFolders = 10_000
 const atOnce = 16
 const entriesAtOnce = 512
 
-const isVirtual = (real: string): boolean =>
+export const isVirtual = (real: string): boolean =>
   real === path.parse(real).root || virtualRoots.some((root) => contains(root, real))
 
 /** What a path leads to, or `undefined` if that does not exist. */

@@ -2,12 +2,20 @@
 import { Result } from "effect"
 import * as path from "node:path"
 import { type Grants, grantKinds } from "../Grants.ts"
+import { isHubPrivate, isPattern } from "../paths.ts"
 import { printableLine } from "../text.ts"
 import { decodeCapabilities } from "./declared.ts"
 import { variableName } from "./environment.ts"
+import { isVirtual } from "./files.ts"
 import { parseNetEntry } from "./net.ts"
 
-const isPath = (entry: string): boolean => path.isAbsolute(entry) && printableLine(entry) === entry
+/** Whether it has the form of a path that a grant may have. */
+const isPath = (entry: string): boolean =>
+  path.isAbsolute(entry) &&
+  printableLine(entry) === entry &&
+  !isHubPrivate(entry) &&
+  !isPattern(entry) &&
+  !isVirtual(entry)
 
 /** Whether an entry has the form of such a grant. */
 const isEntry: { readonly [Kind in keyof Grants]-?: (entry: string) => boolean } = {

@@ -17,6 +17,13 @@ describe("reportedGrants", () => {
     [{ net: ["https://a.test/"], env: ["A B"] }, undefined],
     [{ read: ["/a\u001b[2J", "/a\nb", "/a\u202eb"] }, undefined],
     [{ read: [`/${long}`] }, undefined],
+    [
+      {
+        read: ["/w/.agentlip/server.json", "/w/.AgentLip", "/w/.agentlips"],
+        write: ["/a*b", "/proc/1", "/", "/a"]
+      },
+      { read: ["/w/.agentlips"], write: ["/a"] }
+    ],
     [{ read: Array.from({ length: 101 }, () => "/a") }, undefined],
     [{ read: ["/a"], other: ["/b"] }, undefined],
     [{ read: "/a" }, undefined],

@@ -24,7 +24,8 @@ const hubFolder = /(^|[\\/])\.agentlip([\\/]|$)/i
 const virtual = /^\/(proc|sys|dev)(\/|$)/
 // `exec`, because a regular expression's `test` looks `exec` up on the prototype, which a plugin can patch.
 const { exec } = RegExp.prototype
-const isClosed = (file: string): boolean =>
+/** Whether a path is closed to every plugin, whatever it is granted. */
+export const isClosed = (file: string): boolean =>
   apply(exec, hubFolder, [file]) !== null || apply(exec, virtual, [file]) !== null
 
 /** The real path of a file. If the file does not exist, the parent folder's real path and the file's name. */

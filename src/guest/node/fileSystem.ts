@@ -9,7 +9,7 @@ import realProcess from "node:process"
 import { fileURLToPath } from "node:url"
 import { isProxy } from "../shared/intrinsics.ts"
 import { rememberMissing } from "../shared/missingGrants.ts"
-import type { Audit } from "./audit.ts"
+import { type Audit, isClosed } from "./audit.ts"
 import { denied } from "./denied.ts"
 import { isFunction, operations, type AnyFunction } from "./regularFiles.ts"
 
@@ -32,9 +32,14 @@ const toPath = (name: string, target: unknown): string => {
   throw denied(`fs.${name} on something that is not a path`, "Plugins have no file descriptors; give a path.")
 }
 
+/** The error for a path that is closed to every plugin. */
+const closed = (what: string): Error =>
+  denied(what, "No plugin may use the hub's own folder, or the system's virtual files.")
+
 /** The error for a path without a grant, with the line that the operator pastes into the config. */
 const ungranted = (what: string, use: "read" | "write", path: string): Error => {
   const entry = isAbsolute(path) ? path : resolve(path)
+  if (isClosed(entry)) return closed(what)
   return rememberMissing(denied(what, `Grant it with grants.${use}: [${JSON.stringify(entry)}]`), use, entry)
 }
 
@@ -54,7 +59,8 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
     const audited = audit.active()
     if (!(audited ? audit.allows(use, path) : isGranted(path))) {
       if (name === "existsSync") return false
-      throw ungranted(`fs.${name} on ${path}`, use, path)
+      const what = `fs.${name} on ${path}`
+      throw audited ? closed(what) : ungranted(what, use, path)
     }
     const [given, ...options] = rest
     const isObject = typeof given === "object" && given !== null
@@ -68,7 +74,7 @@ const onlyPaths = (name: string, original: AnyFunction, audit: Audit): AnyFuncti
     const second = toPath(name, given)
     if (!(audited ? audit.allows("write", second) : permission.has("fs.write", second))) {
       const what = `fs.${name} to ${second}`
-      throw audited ? denied(what, "It is the hub's own.") : ungranted(what, "write", second)
+      throw audited ? closed(what) : ungranted(what, "write", second)
     }
     return original(path, second, ...options)
   }
