@@ -1,12 +1,34 @@
 /** The compiled code that the guest of the first thread hands to the others. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { setFlagsFromString } from "node:v8"
 import { Script } from "node:vm"
+import { Worker } from "node:worker_threads"
 import type { Isolate } from "../../src/isolates/isolate/Isolate.ts"
 import { noPermissions } from "../../src/isolates/levels/IsolateFactory.ts"
 import { threadFactory } from "../../src/isolates/levels/isolateFactories.ts"
 import { takeCode, threadCode } from "../../src/isolates/levels/thread/threadCode.ts"
 import { encodeHello } from "../../src/wire/codec.ts"
+
+const boot = Effect.acquireRelease(
+  threadFactory(true).boot(noPermissions, (effect) => Effect.runFork(effect)),
+  (isolate: Isolate) => isolate.kill
+)
+
+/** Whether a thread's engine rejects the code. This thread's would find what it has compiled of the source itself. */
+const isRejectedInThread = (source: string, compiled: Uint8Array | undefined) =>
+  Effect.promise(
+    () =>
+      new Promise<unknown>((resolve, reject) => {
+        const program = `
+          const { parentPort, workerData } = require("node:worker_threads")
+          const { source, cachedData } = workerData
+          parentPort.postMessage(new (require("node:vm").Script)(source, { cachedData }).cachedDataRejected)`
+        new Worker(program, { eval: true, workerData: { source, cachedData: compiled } })
+          .on("message", resolve)
+          .on("error", reject)
+      })
+  )
 
 describe("The code of a thread's guest", () => {
   it("comes after the first hello, which waits for it; other messages and later bytes are passed on", () => {
@@ -28,10 +50,6 @@ describe("The code of a thread's guest", () => {
 
   it.live("is what the engine takes in place of compiling", () =>
     Effect.gen(function* () {
-      const boot = Effect.acquireRelease(
-        threadFactory(true).boot(noPermissions, (effect) => Effect.runFork(effect)),
-        (isolate: Isolate) => isolate.kill
-      )
       yield* boot
       const { source, compiled } = threadCode()
       assert.isDefined(compiled)
@@ -40,6 +58,22 @@ describe("The code of a thread's guest", () => {
       // Boots with it.
       yield* boot
       assert.strictEqual(threadCode().compiled, compiled)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is compiled again if the host changes V8's flags, because the engine rejects the old code", () =>
+    Effect.gen(function* () {
+      yield* boot
+      const { source, compiled } = threadCode()
+      yield* Effect.acquireRelease(
+        Effect.sync(() => setFlagsFromString("--allow-natives-syntax")),
+        () => Effect.sync(() => setFlagsFromString("--no-allow-natives-syntax"))
+      )
+      assert.isTrue(yield* isRejectedInThread(source, compiled))
+      assert.isUndefined(threadCode().compiled)
+      yield* boot
+      const { compiled: again } = threadCode()
+      assert.isFalse(yield* isRejectedInThread(source, again))
     }).pipe(Effect.scoped)
   )
 })

@@ -9,7 +9,7 @@ import { type MessagePort, workerData } from "node:worker_threads"
 export interface ThreadCode {
   readonly file: string
   readonly source: string
-  /** Absent in the first thread, which sends it to the host. */
+  /** If absent, the thread compiles the source and sends the compiled code to the host. */
   readonly compiled?: Uint8Array
 }
 

@@ -7,7 +7,7 @@ import { bootFile } from "../../guestFiles.ts"
 import { permissionFlags } from "../permissionFlags.ts"
 import { timeoutAwake } from "../../watch/HostPauses.ts"
 import type { BootOptions } from "../IsolateFactory.ts"
-import { keepCode, takeCode, threadCode } from "./threadCode.ts"
+import { codeKeeper, takeCode, threadCode } from "./threadCode.ts"
 import { type Death, deathWait, type Transport, type TransportEvents } from "../../isolate/Transport.ts"
 
 /**
@@ -86,14 +86,16 @@ export const startThread =
       )
     }
     const code = threadCode()
-    const message =
-      code.compiled === undefined ? takeCode((message) => events.message(message), keepCode) : events.message
+    const receive =
+      code.compiled === undefined
+        ? takeCode((message) => events.message(message), codeKeeper())
+        : events.message
     return startWorker({
       boot: bootFile("loadThread"),
       execArgv: [...permissionFlags(bootOptions), ...(inspectable ? ["--allow-inspector"] : [])],
       data: { confined, code },
       limited: true
-    })({ ...events, message })
+    })({ ...events, message: receive })
   }
 
 /** Starts a thread with any boot file that uses the guest's protocol. */

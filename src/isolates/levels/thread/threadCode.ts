@@ -1,23 +1,34 @@
-/** The script of a thread's guest, with the code that V8 has compiled of it in the first thread. */
+/** The script of a thread's guest, with the code that V8 has compiled of it in an earlier thread. */
 import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
+import { cachedDataVersionTag } from "node:v8"
 import type { ThreadCode } from "../../../guest/node/loadThread.ts"
 import { isHello } from "../../../wire/codec.ts"
 import { bootFile } from "../../guestFiles.ts"
 
-let known: ThreadCode | undefined
+let script: ThreadCode | undefined
 
-/** In a function: its variables must not become globals. */
+let compiled: { readonly code: Uint8Array; readonly tag: number } | undefined
+
+/** The script is wrapped in a function, so that its variables do not become globals. */
 const readCode = (): ThreadCode => {
   const file = fileURLToPath(bootFile("bootThread"))
   return { file, source: `(function () {${fs.readFileSync(file, "utf8")}\n})` }
 }
 
-export const threadCode = (): ThreadCode => (known ??= readCode())
+export const threadCode = (): ThreadCode => {
+  script ??= readCode()
+  // V8 rejects code that was compiled with other flags, and a host may change its flags at any time.
+  if (compiled?.tag !== cachedDataVersionTag()) return script
+  return { ...script, compiled: compiled.code }
+}
 
-/** Remembers what V8 has compiled for the threads that start from now on. */
-export const keepCode = (compiled: Uint8Array): void => {
-  known = { ...threadCode(), compiled }
+/** Call this when a thread starts. Returns what keeps the code that the thread has compiled, for later threads. */
+export const codeKeeper = (): ((code: Uint8Array) => void) => {
+  const tag = cachedDataVersionTag()
+  return (code) => {
+    compiled = { code, tag }
+  }
 }
 
 type Receive = (message: unknown) => void
