@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { differ, type FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
+import { messageOf } from "./LoadProblem.ts"
 import { type KeptVersions, type Look, Version } from "./KeptVersions.ts"
 import type { KnownRequests } from "./KnownRequests.ts"
 import type { LoaderPool } from "./LoaderPool.ts"
@@ -61,8 +62,6 @@ export class GuestModules {
   #open = 0
   #refused = 0
   #broken: ModuleReceiver["broken"] = () => {}
-  /** The answer to the guest's first request. */
-  #entry: Promise<PostedFrame> | undefined
   #last: Promise<unknown> = Promise.resolve()
   #cancel: () => void = () => {}
   #closed = false
@@ -71,11 +70,6 @@ export class GuestModules {
     this.#options = options
     this.#key = JSON.stringify([options.plugin.entry, options.plugin.integrity])
     this.#version = new Version(options.plugin.integrity, options.keep)
-  }
-
-  /** Asks the loader for the entry already, before there is a guest. */
-  readAhead(): void {
-    this.#entry ??= this.#first()
   }
 
   /**
@@ -89,13 +83,12 @@ export class GuestModules {
       if (this.#open >= maxOpen) return broken("requests for modules whose answers it does not wait for")
       this.#open++
       this.#last = this.#last.then(async () => {
-        const frame = await work()
+        const frame = await work().catch((error: unknown) => failed(messageOf(error)))
         this.#open--
         if (!this.#closed) send(frame)
       })
     }
-    this.readAhead()
-    answer(() => this.#entry ?? this.#first())
+    answer(() => this.#first())
     return (request) => {
       // The answer was sent ahead.
       if (isEntry) isEntry = false
@@ -141,12 +134,18 @@ export class GuestModules {
     this.#cancel()
   }
 
+  /** Also when the guest has ended: `failed` needs it. */
   readonly #look: Look = async (files) => {
-    const result = await this.#ask({ type: "states", files: [...files] })
+    const result = await this.#submit({ type: "states", files: [...files] })
     return result.type === "states" ? result.states : new Map()
   }
 
-  #ask(job: LoaderJob): Promise<LoaderResult> {
+  /** Submits a job for the guest. If the guest has ended, nothing would cancel the job. */
+  async #ask(job: LoaderJob): Promise<LoaderResult> {
+    return this.#closed ? { type: "problem", problem: "the isolate has ended" } : this.#submit(job)
+  }
+
+  #submit(job: LoaderJob): Promise<LoaderResult> {
     return new Promise((resolve) => {
       this.#cancel = this.#options.pool.submit(this.#key, job, resolve)
     })
@@ -169,7 +168,6 @@ export class GuestModules {
   }
 
   async #next(request: string): Promise<PostedFrame> {
-    if (this.#closed) return failed("the isolate has ended")
     if (this.#instead !== undefined) return this.#again(request)
     const { plugin, guest } = this.#options
     const refused = this.#tooMuch()

@@ -165,23 +165,30 @@ export class LoaderPool {
       booting = false
       ready()
     }
-    const thread = new LoaderThread(this.#compiled, {
-      ready: () => {
-        over()
-        this.#idle.set(thread, "")
-        this.#serve()
-        this.#sweepLater()
-      },
-      gone: () => {
-        const failed = booting
-        over()
-        this.#threads.delete(thread)
-        this.#idle.delete(thread)
-        this.#old.delete(thread)
-        if (failed) this.#failOne()
-      }
-    })
-    this.#threads.add(thread)
+    const failed = (): void => {
+      over()
+      this.#failOne()
+    }
+    try {
+      const thread = new LoaderThread(this.#compiled, {
+        ready: () => {
+          over()
+          this.#idle.set(thread, "")
+          this.#serve()
+          this.#sweepLater()
+        },
+        gone: () => {
+          this.#threads.delete(thread)
+          this.#idle.delete(thread)
+          this.#old.delete(thread)
+          if (booting) failed()
+        }
+      })
+      this.#threads.add(thread)
+    } catch {
+      // The system has no more threads.
+      failed()
+    }
   }
 
   /** A thread could not be started: fails the jobs of one waiting plugin, so that it does not wait forever. */

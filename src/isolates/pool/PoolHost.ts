@@ -89,8 +89,8 @@ export class PoolHost {
   }
 
   /**
-   * Boots an isolate, or takes a spare, and makes it load the plugin. Only the load and waits can be interrupted, so that
-   * every isolate always has an owner.
+   * Boots an isolate, or takes a spare, and makes it load the plugin. Only the load, and the waits for a spare or a turn,
+   * can be interrupted, so that every isolate always has an owner.
    */
   make(
     resolved: ResolvedPlugin,
@@ -111,13 +111,8 @@ export class PoolHost {
       const modules =
         loader &&
         (yield* Effect.mapError(loader.open(entry, keeping), (error) => unpreparedError(spec, error)))
-      // The loader works while an isolate boots or wakes up.
-      modules?.readAhead()
       const spares = this.#levelIsolates.sparesOf(bootOptions, spec.reuse)
-      const isolate = yield* spares.take.pipe(
-        Effect.mapError((death) => crashed(spec, death)),
-        Effect.onError(() => Effect.sync(() => modules?.close()))
-      )
+      const isolate = yield* Effect.mapError(spares.take, (death) => crashed(spec, death))
       this.#works(isolate, resolved)
       this.#loading.add(isolate)
       const began = performance.now()
@@ -141,7 +136,6 @@ export class PoolHost {
           this.#rests(isolate)
           this.#loading.delete(isolate)
           if (Exit.isSuccess(exit)) return Effect.void
-          modules?.close()
           const { end, zombies } = this.#levelIsolates
           return Effect.flatMap(end(isolate), (gone) =>
             gone ? Effect.void : zombies.note(spec.name, isolate)
