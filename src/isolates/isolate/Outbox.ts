@@ -1,4 +1,4 @@
-/** Gathers requests to run that go out together, before the next turn of the event loop. */
+/** Sends requests to run. Those behind the first are gathered, and go out together before the next turn of the event loop. */
 import { joinRequests } from "../../wire/codec.ts"
 import type { LongText } from "../../wire/runInput.ts"
 

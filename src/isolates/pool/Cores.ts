@@ -1,6 +1,7 @@
 /**
- * Which isolates need a core of the machine now. A spare boots in the background if a core is left for it: beside busy
- * isolates it would delay their runs.
+ * Which isolates boot, load or run now. A spare boots in the background if they are fewer than the machine's cores: beside
+ * busy isolates it would delay their runs. A run that only waits, for example for a `fetch`, counts, because the host does
+ * not know that it waits. A killed isolate that still spins does not count.
  */
 import { Effect } from "effect"
 import * as os from "node:os"
@@ -23,7 +24,7 @@ export class Cores {
     this.#patience = patience
   }
 
-  /** It executes or boots from now on. */
+  /** It boots, loads or runs from now on. */
   enter(user: object): void {
     this.#users.add(user)
   }
