@@ -1,22 +1,35 @@
 /** The search index: how it is built for an existing database, and what a post and a search cost. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, Statement } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { EventLog } from "../src/core/EventLog.ts"
+import { Ids } from "../src/core/Ids.ts"
 import * as Dialect from "../src/database/Dialect.ts"
+import { Topics } from "../src/messages/Topics.ts"
+import { SearchIndexer } from "../src/search/SearchIndexer.ts"
 import { onPostgres, refusing } from "./testDatabase.ts"
-import { eventually, type Json, makeTopic, startHub, tempWorkspace, type TestHub } from "./testHub.ts"
+import {
+  emptyDatabase,
+  eventually,
+  type Json,
+  makeTopic,
+  startHub,
+  tempWorkspace,
+  type TestHub
+} from "./testHub.ts"
 
 const search = (hub: TestHub, q: string, more = "") =>
   Effect.map(hub.get(`/api/v1/search?q=${encodeURIComponent(q)}${more}`), ({ body }) => body)
 
 /** Writes messages as an earlier version has: without an index. */
 const insertMessages = Effect.fnUntraced(function* (
-  hub: TestHub,
+  services: Context.Context<SqlClient.SqlClient>,
+  { channel, topic }: { readonly channel: string; readonly topic: string },
   count: number,
   text: (n: number) => string
 ) {
-  const { channel, topic } = yield* makeTopic(hub)
-  const sql = Context.get(hub.services, SqlClient.SqlClient)
+  const sql = Context.get(services, SqlClient.SqlClient)
   const given = Dialect.given(sql, { id: "text", content: "text" })
   for (let at = 0; at < count; at += 5_000) {
     const rows = Array.from({ length: Math.min(5_000, count - at) }, (_, index) => ({
@@ -43,7 +56,7 @@ describe("the index", () => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             const hub = yield* startHub({ workspace })
-            yield* insertMessages(hub, count, (n) => `old message number${n}`)
+            yield* insertMessages(hub.services, yield* makeTopic(hub), count, (n) => `old message number${n}`)
             yield* hub.get("/api/v1/search?q=old")
             yield* forget(hub)
           })
@@ -127,12 +140,39 @@ describe("the index", () => {
           assert.strictEqual(new Set(steps).size, steps.length)
         })
       const count = 1_500
-      yield* insertMessages(hub, count, (n) => `word${n}`)
+      yield* insertMessages(hub.services, yield* makeTopic(hub), count, (n) => `word${n}`)
       // Nothing else tells the hub of rows that a statement writes.
       const wake = hub.post("/api/v1/channels", { name: "news" })
       const all = ({ length }: ReadonlyArray<unknown>) => length >= count
       yield* indexed(Effect.andThen(wake, eventually(hub.rows("SELECT number FROM search_documents"), all)))
       yield* indexed(search(hub, "word1"))
+    })
+  )
+
+  it.effect("makes the steps of a search while the background pauses", () =>
+    Effect.gen(function* () {
+      // A clock that goes on with every look at it, so that each step takes time. No pause ends by itself.
+      let now = 0
+      const clock: Clock.Clock = Object.assign(Object.create(yield* Clock.Clock), {
+        currentTimeMillis: Effect.sync(() => ++now)
+      })
+      const services = yield* Layer.build(
+        Layer.mergeAll(SearchIndexer.layer, Topics.layer).pipe(
+          Layer.provideMerge(Layer.mergeAll(EventLog.layer, Ids.layer)),
+          Layer.provideMerge(emptyDatabase)
+        )
+      ).pipe(Effect.provideService(Clock.Clock, clock))
+      const sql = Context.get(services, SqlClient.SqlClient)
+      const indexed = Effect.map(sql`SELECT number FROM search_documents`, ({ length }) => length)
+      const topics = Context.get(services, Topics)
+      const { channel } = yield* topics.createChannel("general", undefined)
+      const { topic } = yield* topics.create(channel.id, "first")
+      yield* insertMessages(services, { channel: channel.id, topic: topic.id }, 1_000, (n) => `word${n}`)
+      yield* TestClock.adjust("250 millis")
+      yield* TestClock.withLive(eventually(Effect.orDie(indexed), (count) => count > 0))
+      assert.isBelow(yield* indexed, 1_000)
+      yield* Context.get(services, SearchIndexer).catchUp
+      assert.strictEqual(yield* indexed, 1_000)
     })
   )
 
@@ -146,7 +186,12 @@ describe("the index", () => {
         })
       const hub = yield* startHub().pipe(Effect.provideService(Statement.CurrentTransformer, record))
       const count = 6_000
-      yield* insertMessages(hub, count, (n) => `common ${n % 2 === 0 ? "even" : "odd"} word${n}`)
+      yield* insertMessages(
+        hub.services,
+        yield* makeTopic(hub),
+        count,
+        (n) => `common ${n % 2 === 0 ? "even" : "odd"} word${n}`
+      )
       yield* eventually(search(hub, "common", "&limit=1"), ({ index }: Json) => index.complete)
       const statementsOf = (q: string, more = "") =>
         Effect.gen(function* () {

@@ -4,9 +4,10 @@
  * **Details**
  *
  * - Posts do not wait for it: new and changed texts are indexed together shortly after their commit, and at the latest
- *   when somebody searches. Texts that are deleted or changed leave the index in the transaction that does it.
- * - A database of an earlier version is indexed in the background, the newest rows first. Each step is short, and a
- *   pause follows it. The progress is in the database, so it continues after a restart.
+ *   when somebody searches. Each step is short, and a pause follows it. Texts that are deleted or changed leave the
+ *   index in the transaction that does it.
+ * - A database of an earlier version is indexed in the background, the newest rows first. The progress is in the
+ *   database, so it continues after a restart.
  */
 import { Clock, Context, Effect, Layer, Semaphore } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
@@ -24,10 +25,10 @@ const gather = "250 millis"
 const stepsOfSearch = 16
 
 /**
- * The pause after a step, in milliseconds: posts get in between. After a step with old rows it is as long as the step, if
- * that is longer.
+ * The pause after a step is as long as the step, so posts get in between. With new rows, of which there may be many soon,
+ * it is at most so many milliseconds. With old ones at least.
  */
-const leastPause = 5
+const pause = 5
 
 /** Old rows between two lines in the log. */
 const rowsOfLine = 25_000
@@ -35,6 +36,13 @@ const rowsOfLine = 25_000
 const restAfterFailure = "1 second"
 
 const count = (rows: number): string => rows.toLocaleString("en-US")
+
+/** Adds how many milliseconds it took. */
+const timed = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>) {
+  const start = yield* Clock.currentTimeMillis
+  const result = yield* effect
+  return { result, took: (yield* Clock.currentTimeMillis) - start }
+})
 
 export class SearchIndexer extends Context.Service<
   SearchIndexer,
@@ -59,11 +67,24 @@ export class SearchIndexer extends Context.Service<
         // A hub that was killed may have left something.
         work.ring()
 
-        /** Indexes what was there at its start. What comes meanwhile may be left. */
-        const catchUp = Effect.fnUntraced(function* (most: number, pause: Effect.Effect<void>) {
+        /** Other requests get in before the next step, whoever makes it. */
+        const step = <A>(work: Effect.Effect<A, SqlError.SqlError>) =>
+          one.withPermit(Effect.tap(timed(work), Effect.yieldNow))
+
+        /**
+         * Indexes what is new, in at most so many steps. What comes meanwhile may be left. `rest` follows each step, and gets
+         * the milliseconds that it took.
+         */
+        const catchUp = Effect.fnUntraced(function* (
+          most: number,
+          rest: (took: number) => Effect.Effect<void>
+        ) {
           let more = yield* steps.hasNew
-          for (let step = 0; step < most && more; step++)
-            more = yield* one.withPermit(Effect.tap(steps.forward, pause))
+          for (let made = 0; made < most && more; made++) {
+            const { result, took } = yield* step(steps.forward)
+            more = result
+            yield* rest(took)
+          }
         })
 
         const outage = new Outage({
@@ -77,7 +98,9 @@ export class SearchIndexer extends Context.Service<
 
         const followNew = work.next.pipe(
           Effect.andThen(Effect.sleep(gather)),
-          Effect.andThen(retried(catchUp(Number.POSITIVE_INFINITY, Effect.sleep(leastPause)))),
+          Effect.andThen(
+            retried(catchUp(Number.POSITIVE_INFINITY, (took) => Effect.sleep(Math.min(pause, took))))
+          ),
           Effect.andThen(outage.over),
           Effect.forever
         )
@@ -97,12 +120,11 @@ export class SearchIndexer extends Context.Service<
           )
           while (progress.is_complete === 0) {
             const before = progress.done
-            const start = yield* Clock.currentTimeMillis
-            progress = yield* retried(one.withPermit(steps.backward))
+            const { result, took } = yield* retried(step(steps.backward))
+            progress = result
             yield* searchIndexLeft(progress.is_complete === 1 ? 0 : total - progress.done)
             yield* tell(progress, before)
-            const took = (yield* Clock.currentTimeMillis) - start
-            yield* Effect.sleep(Math.max(leastPause, took))
+            yield* Effect.sleep(Math.max(pause, took))
           }
           yield* retried(steps.analyze)
           yield* Effect.logInfo("search: everything is indexed")
@@ -110,7 +132,7 @@ export class SearchIndexer extends Context.Service<
 
         yield* Effect.forkScoped(followNew)
         if (begun.is_complete === 0) yield* Effect.forkScoped(indexOld)
-        return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch, Effect.yieldNow) })
+        return SearchIndexer.of({ catchUp: catchUp(stepsOfSearch, () => Effect.void) })
       })
     )
 }
