@@ -140,7 +140,7 @@ describe("a backlog of posts", () => {
     Effect.sync(() => {
       const { backlog, thread } = makeThread()
       backlog.posted(100)
-      thread.now += 1_000
+      thread.now += 2_000
       backlog.posted(100)
       assert.isFalse(backlog.isHigh)
       thread.now += 1_000

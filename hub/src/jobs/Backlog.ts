@@ -23,9 +23,9 @@ const manyAhead = maxAhead - 128
 
 /**
  * Posts are ahead for long from this time on, in milliseconds. 16 clients that post as fast as they can are far ahead in
- * half of it; others may post less than the hub could serve beside the plugins, and must not wait seconds for findings.
+ * a third of it; others may post less than the hub could serve beside the plugins, and must not wait seconds for findings.
  */
-const longAhead = 2_000
+const longAhead = 3_000
 
 /** Plugins are slow if their next jobs are created later than this, in milliseconds. Time in which posts go first is not theirs. */
 const slow = 640

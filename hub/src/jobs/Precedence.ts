@@ -2,9 +2,9 @@
  * Posts go first: while they keep the hub busy, plugins get a small share of its time.
  *
  * **Details**: posts and jobs share one thread. Jobs use its idle time. If there is none, one batch may start after a
- * number of posts, so that the share of jobs is equally small on a slow machine. Whether posts
- * use the time that jobs leave is known only while jobs wait. Therefore they do so for a limited time: until posts are
- * far ahead of them, or have been ahead for long. See Backlog.ts.
+ * number of posts, so that the share of jobs is equally small on a slow machine. Whether posts use the time that jobs
+ * leave is known only while jobs wait. Therefore they do so for a limited time: until posts are far ahead of them, or have
+ * been ahead for long. See Backlog.ts.
  */
 import { Effect } from "effect"
 // The global of Bun lacks `eventLoopUtilization` until this module is loaded.
