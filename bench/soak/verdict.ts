@@ -75,7 +75,9 @@ const trend = <A extends Timed>(samples: ReadonlyArray<A>, of: (sample: A) => nu
   return { from, to, rise: (to - from) / minutes, slope: slope(settled) }
 }
 
-const lasted = (samples: ReadonlyArray<Sample>): number => samples.at(-1)?.minutes ?? 0
+/** The last sample may be taken a moment before the end. */
+const isShorter = (samples: ReadonlyArray<Sample>, minutes: number): boolean =>
+  (samples.at(-1)?.minutes ?? 0) + 0.1 < minutes
 
 const notJudged = (what: string, minutes: number, seen: ReadonlyArray<number>): Check => ({
   what,
@@ -88,7 +90,7 @@ const notJudged = (what: string, minutes: number, seen: ReadonlyArray<number>): 
 const heldMemory = (samples: ReadonlyArray<Sample>, name: keyof typeof afterCollection): Check => {
   const readings = samples.flatMap(({ minutes, held }) => (held === undefined ? [] : [{ minutes, ...held }]))
   const { what, minutes, aMinute } = afterCollection[name]
-  if (lasted(samples) < minutes)
+  if (isShorter(samples, minutes))
     return notJudged(
       what,
       minutes,
@@ -110,7 +112,7 @@ const heldMemory = (samples: ReadonlyArray<Sample>, name: keyof typeof afterColl
 const residentMemory = (samples: ReadonlyArray<Sample>): Check => {
   const what = "resident memory of the hub"
   const { minutes, growth } = atAnyMoment
-  if (lasted(samples) < minutes)
+  if (isShorter(samples, minutes))
     return notJudged(
       what,
       minutes,

@@ -119,7 +119,9 @@ describe("a backlog of posts", () => {
       assert.isUndefined(waiting.pollUnsafe())
       assert.isTrue(backlog.isWorthACount)
       // Those of other hubs are not its own.
-      backlog.counted(2 * maxAhead)
+      backlog.posted(maxAhead)
+      backlog.counted(maxAhead)
+      backlog.expanded(maxAhead, false)
       assert.isUndefined(waiting.pollUnsafe())
       assert.isTrue(backlog.isHigh)
       assert.isFalse(backlog.isWorthACount)
@@ -146,6 +148,11 @@ describe("a backlog of posts", () => {
       thread.now += 1_000
       assert.isTrue(backlog.isHigh)
       backlog.expanded(64, false)
+      assert.isTrue(backlog.isHigh)
+      // Those that are left have only just come.
+      backlog.expanded(63, false, true)
+      assert.isFalse(backlog.isHigh)
+      thread.now += 3_000
       assert.isTrue(backlog.isHigh)
       backlog.expanded(63, true)
       assert.isFalse(backlog.isHigh)

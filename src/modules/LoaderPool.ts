@@ -167,7 +167,8 @@ export class LoaderPool {
     }
     const failed = (): void => {
       over()
-      this.#failOne()
+      // Otherwise a thread that lives takes the jobs that wait.
+      if (this.#threads.size === 0) this.#failAll()
     }
     try {
       const thread = new LoaderThread(this.#compiled, {
@@ -191,15 +192,15 @@ export class LoaderPool {
     }
   }
 
-  /** A thread could not be started: fails the jobs of one waiting plugin, so that it does not wait forever. */
-  #failOne(): void {
-    for (const queue of this.#waiting) {
-      this.#waiting.delete(queue)
+  /** There is no thread, and none could be started: fails the jobs that wait, so that they do not wait forever. */
+  #failAll(): void {
+    const jobs = [...this.#waiting].flatMap((queue) => {
       this.#queues.delete(queue.key)
-      for (const { done } of queue.pending.splice(0))
-        done({ type: "problem", problem: "the thread that was to read them could not be started" })
-      return
-    }
+      return queue.pending.splice(0)
+    })
+    this.#waiting.clear()
+    for (const { done } of jobs)
+      done({ type: "problem", problem: "the thread that was to read them could not be started" })
   }
 
   #sweepLater(): void {

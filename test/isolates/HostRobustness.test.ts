@@ -173,10 +173,17 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
           })
         ])
         const run = runtime.run(specFor(level), asking("log: many lines"))
-        const exit = yield* Effect.exit(Effect.provide(run, broken))
-        assert.isTrue(Exit.isFailure(exit))
-        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause) && !Cause.hasFails(exit.cause))
-        assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "the disk is full")
+        // A plugin is refused while some of its isolates die late, as those of the test before may on a busy machine.
+        const exit = yield* Effect.exit(Effect.provide(run, broken)).pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({
+            until: (exit) => Exit.isSuccess(exit) || !Cause.pretty(exit.cause).includes("LoadError"),
+            times: 200
+          })
+        )
+        const cause = Exit.isFailure(exit) ? exit.cause : assert.fail("it has logged, and succeeds")
+        assert.isTrue(Cause.hasDies(cause) && !Cause.hasFails(cause), Cause.pretty(cause))
+        assert.include(Cause.pretty(cause), "the disk is full")
         // The host goes on, and so does the plugin.
         assert.deepStrictEqual(yield* Effect.provide(run, keepingLogs([])), [])
       })

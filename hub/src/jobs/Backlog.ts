@@ -83,9 +83,10 @@ export class Backlog {
     this.#ahead += count
   }
 
-  /** Posts got their jobs. `all`: none is left. */
-  expanded(count: number, all: boolean): void {
+  /** Posts got their jobs. `all`: none is left; `older`: those that are left were committed meanwhile. */
+  expanded(count: number, all: boolean, older = all): void {
     this.#ahead = all ? 0 : Math.max(0, this.#ahead - count)
+    if (older) this.#aheadSince = this.#readings.now()
     this.#isSlow = this.#isLate
     this.#expandedAt = this.#time
     this.#look()
@@ -96,10 +97,10 @@ export class Backlog {
     return this.isHigh && this.#readings.now() - this.#countedAt >= betweenCounts
   }
 
-  /** So many posts of all hubs are without jobs. */
+  /** So many posts of all hubs are without jobs; a count ends at `maxAhead`. */
   counted(posts: number): void {
     this.#countedAt = this.#readings.now()
-    this.#ahead = Math.min(this.#ahead, posts)
+    if (posts < maxAhead) this.#ahead = Math.min(this.#ahead, posts)
     this.#look()
   }
 

@@ -190,7 +190,7 @@ export class JobQueue extends Context.Service<
           )
           if (expanded !== undefined) {
             more ||= expanded === postsAtOnce
-            backlog.expanded(expanded, !more)
+            backlog.expanded(expanded, !more, expanded < postsAtOnce)
           }
           for (const job of jobs) claimedOf(job.plugin_name).set(jobKeyOf(job), job)
           const inOrder = jobs.toSorted((one, other) =>

@@ -49,7 +49,7 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
     }
     const { pid, started_at } = this.holder
     return this.url === undefined
-      ? `Process ${pid}, started ${started_at}, has the database of this workspace (${this.file}): a hub that starts or ` +
+      ? `Process ${pid}, started ${started_at} (${this.file}), has the database of this workspace: a hub that starts or ` +
           "whose server.json is missing, or a command such as agentlip prune. Wait until it ends, " +
           `stop it (kill ${pid}; a prune --vacuum still finishes), or choose another workspace.`
       : `A hub already runs on this workspace at ${this.url}: process ${pid}, started ${started_at} (${this.file}). ` +
