@@ -41,9 +41,13 @@ export const Composer = ({ thread }: { readonly thread: Thread }) => {
   const draft = `draft.${thread.topic}`
   const field = useRef<HTMLTextAreaElement>(null)
   const [text, setText] = useState(() => recall(draft) ?? "")
-  useEffect(() => {
+  /** At once: the page may be left before it is drawn again. */
+  const write = (text: string): void => {
     if (text === "") forget(draft)
     else remember(draft, text)
+    setText(text)
+  }
+  useEffect(() => {
     const { current } = field
     if (current === null) return
     current.style.height = "auto"
@@ -57,7 +61,7 @@ export const Composer = ({ thread }: { readonly thread: Thread }) => {
   const post = (): void => {
     const written = field.current?.value ?? text
     if (!canPostText(written)) return
-    setText("")
+    write("")
     void thread.outbox.post(sender(), written)
   }
   return (
@@ -77,7 +81,7 @@ export const Composer = ({ thread }: { readonly thread: Thread }) => {
         placeholder="Write a message"
         aria-label="Write a message"
         aria-describedby="composer-help"
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => write(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
           event.preventDefault()
