@@ -24,7 +24,7 @@ const compiled = (measure: Suite, seconds: number): ReadonlyArray<Part> => [
 ]
 
 export const suites = {
-  warm: compiled(warm, 45),
+  warm: compiled(warm, 40),
   callers: compiled(callers, 15),
   sizes: compiled(sizes, 15),
   isolates: compiled(isolates, 8),

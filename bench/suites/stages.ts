@@ -209,7 +209,7 @@ const suite =
   (schemas: Schemas): Suite =>
   async (scale) => {
     const worker = new Worker(chatter)
-    const millis = Math.max(60, scale.turn / 2)
+    const millis = Math.max(60, scale.turn / 4)
     const all: Array<Stage & { readonly times: number }> = []
     for (const stage of await stages(schemas, worker)) {
       all.push({ ...stage, times: await timesFor(stage, millis) })
