@@ -340,6 +340,7 @@ export const layers: ReadonlyArray<Layer> = [
       "hub/src/cli/flags",
       "hub/src/cli/hub",
       "hub/src/cli/plugins",
+      "hub/src/cli/prune",
       "hub/src/cli/render",
       "hub/src/cli/up"
     ],

@@ -1,7 +1,7 @@
 /**
- * Loaded into the soaked hub with `--expose-gc --import`: on SIGUSR2 it collects all garbage of the main heap, gives
- * unused memory of that heap back to the system, and writes what is left to the file that SOAK_HELD names. Plugins in
- * threads have heaps of their own, which it does not collect.
+ * Runs in the soaked hub, which loads it with `--expose-gc --import`. On SIGUSR2 it collects the garbage of the main
+ * heap, and gives the heap's unused memory back to the system. Then it writes what the hub still holds to the file that
+ * SOAK_HELD names. It does not collect the heaps of threads.
  */
 import * as fs from "node:fs"
 import { isMainThread } from "node:worker_threads"

@@ -105,16 +105,21 @@ const refused: ReadonlyArray<readonly [what: string, toJSON: () => unknown, says
 
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   describe(`A run's input on ${level.name}`, () => {
+    const echo = Effect.gen(function* () {
+      const folder = yield* temporary
+      const runtime = yield* PluginRuntime
+      const spec = specOn(level, {
+        name: "echo",
+        kind: anything,
+        modulePath: write(path.join(folder, "echo.mjs"), source),
+        timeout: "20 seconds"
+      })
+      return { runtime, spec }
+    })
+
     it.live("that writes itself as anything but an object is the caller's mistake", () =>
       Effect.gen(function* () {
-        const folder = yield* temporary
-        const runtime = yield* PluginRuntime
-        const spec = specOn(level, {
-          name: "echo",
-          kind: anything,
-          modulePath: write(path.join(folder, "echo.mjs"), source),
-          timeout: "20 seconds"
-        })
+        const { runtime, spec } = yield* echo
         // The first time, no isolate is there; the second time, one that has loaded the plugin.
         for (let round = 0; round < 2; round++) {
           for (const [what, toJSON, says] of refused) {
@@ -131,14 +136,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
 
     it.live("arrives as JSON would, long texts or none, whatever the plugin has patched", () =>
       Effect.gen(function* () {
-        const folder = yield* temporary
-        const runtime = yield* PluginRuntime
-        const spec = specOn(level, {
-          name: "echo",
-          kind: anything,
-          modulePath: write(path.join(folder, "echo.mjs"), source),
-          timeout: "20 seconds"
-        })
+        const { runtime, spec } = yield* echo
         // Side by side, so that messages with and without long texts follow each other.
         const outputs = yield* Effect.forEach(
           Object.values(inputs),

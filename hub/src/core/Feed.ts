@@ -16,9 +16,9 @@ import { timestamp } from "../timestamp.ts"
 import { envelopeOf, type LoggedEvent } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
 import { prunedName, withoutGap } from "./EventPages.ts"
-import { listening } from "./HubMetrics.ts"
 import { spliceJson } from "./JsonText.ts"
 import { Outage } from "../database/Outage.ts"
+import { makePlaces } from "./Places.ts"
 import { WakeUp } from "./WakeUp.ts"
 
 /** The listener was too slow and was disconnected. It reconnects with its last `event_id`. */
@@ -125,8 +125,7 @@ export class Feed extends Context.Service<
       Feed,
       Effect.gen(function* () {
         const log = yield* EventLog
-        const places = yield* Semaphore.make(maxSockets)
-        const placesWithoutToken = yield* Semaphore.make(Math.ceil(maxSockets / 2))
+        const places = yield* makePlaces(maxSockets)
         const reading = yield* Semaphore.make(1)
         const stopped = yield* Deferred.make<void>()
         const listeners = new Set<Listener>()
@@ -268,49 +267,13 @@ export class Feed extends Context.Service<
           }).pipe(Effect.scoped, Effect.raceFirst(Deferred.await(stopped)))
         }
 
-        let open = 0
-        const counted = (change: number) =>
-          Effect.suspend(() => {
-            open += change
-            return listening(open)
-          })
-
-        /** Takes one permit from every semaphore, or none at all. */
-        const takeAll = (needed: ReadonlyArray<Semaphore.Semaphore>): Effect.Effect<boolean> =>
-          Effect.gen(function* () {
-            const [first, ...others] = needed
-            if (first === undefined) return true
-            if (!(yield* first.takeIfAvailable(1))) return false
-            if (yield* takeAll(others)) return true
-            yield* first.release(1)
-            return false
-          })
-
-        const admit = (hasToken: boolean) => {
-          const needed = hasToken ? [places] : [placesWithoutToken, places]
-          return Effect.acquireRelease(
-            Effect.gen(function* () {
-              if (Deferred.isDoneUnsafe(stopped) || !(yield* takeAll(needed))) return false
-              yield* counted(1)
-              return true
-            }),
-            (admitted) =>
-              admitted
-                ? Effect.andThen(
-                    Effect.forEach(needed, (place) => place.release(1), { discard: true }),
-                    counted(-1)
-                  )
-                : Effect.void
-          )
-        }
-
         const stop = Deferred.succeed(stopped, undefined).pipe(
-          Effect.andThen(places.take(maxSockets)),
+          Effect.andThen(places.close),
           Effect.timeoutOption(farewell),
           Effect.asVoid
         )
 
-        return Feed.of({ newest, follow, admit, stopping: Deferred.await(stopped), stop })
+        return Feed.of({ newest, follow, admit: places.admit, stopping: Deferred.await(stopped), stop })
       })
     )
 }

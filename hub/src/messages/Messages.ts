@@ -2,7 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import {
-  CrossChannelMove,
+  type CrossChannelMove,
   type Erasure,
   InvalidInput,
   type Message,
@@ -23,6 +23,7 @@ import { timestamp } from "../timestamp.ts"
 import { JobQueue } from "../jobs/JobQueue.ts"
 import { Pages } from "../database/Pages.ts"
 import { forgetContent } from "./KeptAnswers.ts"
+import { makeMove, type Moved } from "./Moves.ts"
 import { makePosts, type NewMessage, type Posted } from "./Posts.ts"
 import { Topics } from "./Topics.ts"
 
@@ -47,9 +48,6 @@ export interface Removed {
   readonly event_id: number | null
   readonly erasure?: Erasure
 }
-
-/** Messages moved by one statement. */
-const movedAtOnce = 500
 
 type Storage = SqlError.SqlError
 
@@ -93,10 +91,7 @@ export class Messages extends Context.Service<
       toTopicId: string,
       mode: MoveMode,
       expectedVersion?: number
-    ) => Effect.Effect<
-      { readonly affected_count: number; readonly event_ids: ReadonlyArray<number> },
-      NotFound | CrossChannelMove | VersionConflict | Storage
-    >
+    ) => Effect.Effect<Moved, NotFound | CrossChannelMove | VersionConflict | Storage>
   }
 >()("@agentlip/hub/Messages") {
   static readonly layer: Layer.Layer<
@@ -250,6 +245,7 @@ export class Messages extends Context.Service<
         return { ...removed, erasure: yield* erasures.request(removed.message, actor) }
       }, sql.withTransaction)
 
+      const moveTo = yield* makeMove
       const move = Effect.fnUntraced(function* (
         id: string,
         toTopicId: string,
@@ -258,49 +254,7 @@ export class Messages extends Context.Service<
       ) {
         const message = yield* get(id)
         yield* requireVersion(message, expectedVersion)
-        const target = yield* topics.get(toTopicId)
-        const { topic_id, channel_id } = message
-        if (target.channel_id !== channel_id) {
-          return yield* new CrossChannelMove({ error: "A message can be moved within its channel only" })
-        }
-        if (target.id === topic_id) return { affected_count: 0, event_ids: [] }
-        const which = {
-          one: sql`id = ${id}`,
-          later: sql`topic_id = ${topic_id} AND id >= ${id}`,
-          all: sql`topic_id = ${topic_id}`
-        }[mode]
-        const now = yield* timestamp
-        yield* topics.touch([topic_id, target.id], now)
-        const event_ids: Array<number> = []
-        let last = ""
-        while (true) {
-          const some = yield* sql<{ id: string; version: number }>`
-            SELECT id, version FROM messages WHERE ${which} AND id > ${last} ORDER BY id LIMIT ${movedAtOnce}`
-          yield* sql`
-            UPDATE messages SET topic_id = ${target.id}, version = version + 1
-            WHERE id IN (SELECT id FROM ${givenIds(some)})`
-          const numbers = yield* events.appendAll(
-            some.map((row) => ({
-              name: "message.moved_topic",
-              scope: { channel_id, topic_id, topic_id2: target.id },
-              entity: { type: "message", id: row.id },
-              data: {
-                message_id: row.id,
-                old_topic_id: topic_id,
-                new_topic_id: target.id,
-                channel_id,
-                mode,
-                version: row.version + 1
-              }
-            })),
-            now
-          )
-          event_ids.push(...numbers)
-          last = some.at(-1)?.id ?? last
-          if (some.length < movedAtOnce) return { affected_count: event_ids.length, event_ids }
-          // Let requests that need no database run between two batches.
-          yield* Effect.yieldNow
-        }
+        return yield* moveTo(message, toTopicId, mode)
       }, sql.withTransaction)
 
       const list = Effect.fnUntraced(function* (query: MessageQuery) {

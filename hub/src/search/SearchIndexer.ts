@@ -25,8 +25,8 @@ const gather = "250 millis"
 const stepsOfSearch = 16
 
 /**
- * The pause after a step is as long as the step, so posts get in between. With new rows, of which there may be many soon,
- * it is at most so many milliseconds. With old ones at least.
+ * In milliseconds. After a step, posts get as much time as the step took. With new rows, it is at most this much, because
+ * more rows may come. With old rows, it is at least this much.
  */
 const pause = 5
 
@@ -67,7 +67,7 @@ export class SearchIndexer extends Context.Service<
         // A hub that was killed may have left something.
         work.ring()
 
-        /** Other requests get in before the next step, whoever makes it. */
+        /** One step at a time. After each, the hub answers requests before the next step. */
         const step = <A>(work: Effect.Effect<A, SqlError.SqlError>) =>
           one.withPermit(Effect.tap(timed(work), Effect.yieldNow))
 
