@@ -17,7 +17,15 @@ import { type PoolStats, unavailable, type Workers } from "./isolates/Workers.ts
 import { metricsLayer, PluginMetrics } from "./Metrics.ts"
 
 export type { FakePlugin } from "./isolates/fakes.ts"
-export type { PoolStats, PreparedPlugin, Submission, Workers, WorkerStats } from "./isolates/Workers.ts"
+export type {
+  LongText,
+  PoolStats,
+  PreparedPlugin,
+  RunInput,
+  Submission,
+  Workers,
+  WorkerStats
+} from "./isolates/Workers.ts"
 
 /** How isolates are kept, on every level. */
 export interface WorkerOptions {

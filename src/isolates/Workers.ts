@@ -8,6 +8,8 @@ import type { RunInput } from "../wire/runInput.ts"
 import type { IsolateCounts } from "../Metrics.ts"
 import type { PluginSpec } from "../Plugin.ts"
 
+export type { LongText, RunInput } from "../wire/runInput.ts"
+
 /** How many isolates of a level there are, by what they are doing. */
 export type PoolStats = IsolateCounts
 
