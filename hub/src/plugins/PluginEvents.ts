@@ -37,7 +37,7 @@ export const layer: Layer.Layer<never, never, CircuitBreaker | EventLog | Specs>
           Effect.catchCause((cause) => Effect.logWarning("a circuit's change is not in the events", cause))
         )
       ),
-      Effect.forkScoped
+      Effect.forkScoped({ startImmediately: true })
     )
   })
 )
