@@ -140,8 +140,10 @@ export class Isolate {
   run(input: RunInput, traceparent: string | undefined, handler: RequestHandler): void {
     const text = encodeRun(this.#add(handler, sizeOf(input)), traceparent, input.json)
     const isFirst = this.#requests.length === 1
+    // Not after it is sent: the guest that wakes up may take the host's core for milliseconds.
+    const at = performance.now()
     this.#outbox.add(text, isFirst, input.texts)
-    if (isFirst) this.#beginFirst()
+    if (isFirst) this.#beginFirst(at)
   }
 
   /** Hands over the request to load; from then on the guest asks `modules` for its modules. */
@@ -150,7 +152,7 @@ export class Isolate {
     const text = encodeLoad(this.#add(handler, body.length), body)
     this.#modules = modules
     this.#transport.load(text, modules, request.limits.outputLength)
-    if (this.#requests.length === 1) this.#beginFirst()
+    if (this.#requests.length === 1) this.#beginFirst(performance.now())
   }
 
   #add(handler: RequestHandler, size: number): string {
@@ -158,9 +160,9 @@ export class Isolate {
     return this.#requests.add(handler, size).tag
   }
 
-  #beginFirst(): void {
+  #beginFirst(at: number): void {
     this.#modules?.began()
-    this.#requests.first?.handler.begun()
+    this.#requests.first?.handler.begun(at)
   }
 
   /**
@@ -225,7 +227,7 @@ export class Isolate {
     this.#requests.shift()
     // The guest begins the next.
     if (this.#requests.length === 0) this.#transport.hold(false)
-    else if (this.usable) this.#beginFirst()
+    else if (this.usable) this.#beginFirst(performance.now())
     request.outcome.replied(reply)
     returnUnstarted(rest)
   }

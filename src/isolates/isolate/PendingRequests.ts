@@ -34,8 +34,11 @@ export interface RequestOutcome {
 
 export interface RequestHandler extends RequestOutcome {
   readonly limits: Limits
-  /** All requests before it are answered: as far as the host knows, the guest starts this one now. */
-  readonly begun: () => void
+  /**
+   * All requests before it are answered. As far as the host knows, the guest has been able to start this one since `at`, as
+   * `performance.now()` counts.
+   */
+  readonly begun: (at: number) => void
   readonly side: SideMessages | undefined
 }
 

@@ -121,11 +121,10 @@ export class PluginIsolate {
     return run === this.#current ? this.#stop(run, () => {}) : Effect.void
   }
 
-  begun(run: IsolateRun): void {
-    const now = performance.now()
-    run.submission.begun = now
+  begun(run: IsolateRun, at: number): void {
+    run.submission.begun = at
     run.submission.version = this.info.version
-    run.time = new Allowance(run.clock, Duration.toMillis(run.submission.spec.timeout), now)
+    run.time = new Allowance(run.clock, Duration.toMillis(run.submission.spec.timeout), at)
     this.#current = run
     if (run.givenUp) this.isolate.fork(this.giveUp(run))
     else this.#deadlines.watch(run.time.due, run.clock)

@@ -57,8 +57,8 @@ export class PoolRun extends Waiter<Submission> implements IsolateRun {
     return this.#isolate === undefined ? super.stop() : this.#after(this.#isolate.giveUp(this))
   }
 
-  begun(): void {
-    this.#isolate?.begun(this)
+  begun(at: number): void {
+    this.#isolate?.begun(this, at)
   }
 
   replied(reply: GuestReply): void {
