@@ -1,7 +1,7 @@
 /** Watches the deadlines of an isolate's runs: one fiber for all of them, asleep until the next deadline. */
-import { type Clock, Duration, Effect, type Fiber } from "effect"
+import { type Clock, Effect, type Fiber } from "effect"
 import type { Fork } from "../../Fork.ts"
-import { type Allowance, hostPauses } from "../watch/HostPauses.ts"
+import { type Allowance, hostPauses, sleepExactly } from "../watch/HostPauses.ts"
 
 /** If no run comes for so many milliseconds, the fiber ends: a sleeping fiber keeps the host's process alive. */
 const restTime = 100
@@ -86,8 +86,7 @@ export class DeadlineWatch<Run extends TimedRun> {
         return this.#options.expired(run, time.paused)
       }
       this.#wakesAt = time.due
-      // A timer drops fractions: it would fire early, and once more a millisecond later.
-      return Effect.andThen(clock.sleep(Duration.millis(Math.ceil(left))), this.#look(clock))
+      return Effect.andThen(sleepExactly(clock, left), this.#look(clock))
     })
   }
 }

@@ -96,6 +96,15 @@ const reading = 100
 export const waitOn = (millis: number, took: number, paused: number): number =>
   took - millis > late ? Math.max(millis - (took - paused), reading) : 0
 
+/**
+ * One step of a wait for `millis`; look at the clock after it. Timers count whole milliseconds and fire up to a millisecond
+ * late, so the last one is waited for in turns of the event loop.
+ */
+export const sleepExactly = (clock: Clock.Clock, millis: number): Effect.Effect<void> => {
+  if (clock !== liveClock) return clock.sleep(Duration.millis(Math.ceil(millis)))
+  return millis < 1 ? Effect.yieldNow : clock.sleep(Duration.millis(Math.floor(millis)))
+}
+
 /** The time that a run may take, by its caller's clock. */
 export class Allowance {
   readonly #clock: Clock.Clock

@@ -1,12 +1,44 @@
 /** A host that stood still blames no plugin for it. */
-import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { assert, describe, it, vi } from "@effect/vitest"
+import { Clock, Duration, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { CircuitBreaker } from "../../../src/CircuitBreaker.ts"
 import { PluginTimeout } from "../../../src/Errors.ts"
-import { HostPauses, waitOn } from "../../../src/isolates/watch/HostPauses.ts"
+import { HostPauses, sleepExactly, waitOn } from "../../../src/isolates/watch/HostPauses.ts"
+
+describe("an exact sleep", () => {
+  /** What it asks of a clock, in milliseconds. */
+  const asked = (clock: Clock.Clock, millis: number): Effect.Effect<ReadonlyArray<number>> =>
+    Effect.suspend(() => {
+      const sleep = vi.spyOn(clock, "sleep").mockReturnValue(Effect.void)
+      return Effect.as(sleepExactly(clock, millis), sleep).pipe(
+        Effect.map(({ mock }) => mock.calls.map(([duration]) => Duration.toMillis(duration))),
+        Effect.ensuring(Effect.sync(() => sleep.mockRestore()))
+      )
+    })
+
+  it.live("ends before the last millisecond, and waits for that in turns of the event loop", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      assert.deepStrictEqual(yield* asked(clock, 59.7), [59])
+      assert.deepStrictEqual(yield* asked(clock, 1), [1])
+      let turned = false
+      setImmediate(() => (turned = true))
+      assert.deepStrictEqual(yield* asked(clock, 0.7), [])
+      assert.isTrue(turned)
+    })
+  )
+
+  it.effect("leaves a clock that a test sets alone: turns do not move it", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      assert.deepStrictEqual(yield* asked(clock, 59.7), [60])
+      assert.deepStrictEqual(yield* asked(clock, 0.7), [1])
+    })
+  )
+})
 
 describe("pauses of the host", () => {
   const make = () => {
