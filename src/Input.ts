@@ -24,6 +24,8 @@ export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): 
         cause: { name: "InvalidInput", message: `the input is not a ${kind.name}'s: ${why}` }
       })
     )
+  const refuse = (error: unknown): Effect.Effect<never, ExecutionError> =>
+    invalid(error instanceof Error ? String(error) : `${shown(error)} was thrown`)
   const write = (encoded: unknown): Effect.Effect<RunInput, ExecutionError> => {
     try {
       // The spec's config is added to it later, as one more field.
@@ -34,17 +36,23 @@ export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): 
         if (typeof json === "string" && json[0] === "{") return Effect.succeed(input)
       }
     } catch (error) {
-      return invalid(error instanceof Error ? String(error) : `${shown(error)} was thrown`)
+      return refuse(error)
     }
     return invalid("it must be an object")
   }
   return (input) => {
-    const encoded = encode(input)
+    let encoded: ReturnType<typeof encode>
+    try {
+      encoded = encode(input)
+    } catch (error) {
+      // A getter of the input threw.
+      return refuse(error)
+    }
     const done = successOf(encoded)
     if (done !== undefined) return write(done.value)
     return Effect.matchEffect(encoded, {
       onFailure: (issue) => invalid(new Schema.SchemaError(issue).message),
       onSuccess: write
-    })
+    }).pipe(Effect.catchDefect(refuse))
   }
 }

@@ -1,6 +1,6 @@
 /** Inputs with long texts: a plugin gets what JSON would have given it, whichever way the texts cross. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaGetter } from "effect"
 import * as path from "node:path"
 import { makeKind } from "../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
@@ -68,6 +68,19 @@ const anything = makeKind({
   output: Schema.String
 })
 
+const Slow = Schema.String.pipe(
+  Schema.decodeTo(Schema.String, {
+    decode: SchemaGetter.passthrough(),
+    encode: SchemaGetter.transformEffect((text: string) => Effect.delay(Effect.succeed(text), "1 millis"))
+  })
+)
+const slow = makeKind({
+  name: "slow",
+  method: "enrich",
+  input: Schema.Struct({ first: Slow, field: Schema.Unknown }),
+  output: Schema.String
+})
+
 /** Patches what puts texts back into their places could run, then returns its input, without the config. */
 const source = `Object.defineProperty(Object.prototype, "text", { set() { throw new Error("patched") }, get: () => 1, configurable: true })
 Object.defineProperty(Object.prototype, "texts", { get() { return [{ field: "stolen", text: "" }] }, set() {}, configurable: true })
@@ -130,6 +143,53 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
           }
           const itself = yield* runtime.run(spec, { toJSON: () => ({ text: long("x") }) })
           assert.strictEqual(itself, JSON.stringify({ text: long("x") }))
+        }
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    )
+
+    it.live("with a field that cannot be read is refused as the caller's mistake, at any depth", () =>
+      Effect.gen(function* () {
+        const { runtime, spec } = yield* echo
+        const unreadable = (thrown: unknown) =>
+          Object.defineProperty({}, "field", {
+            enumerable: true,
+            get() {
+              throw thrown
+            }
+          })
+        const closed = new Proxy(
+          {},
+          {
+            ownKeys() {
+              throw new TypeError("closed")
+            }
+          }
+        )
+        for (let round = 0; round < 2; round++) {
+          for (const [what, input, says] of [
+            ["at the top", unreadable(new TypeError("no value today")), "TypeError: no value today"],
+            ["deeper", { deep: unreadable(new TypeError("no value today")) }, "TypeError: no value today"],
+            ["throws no error", unreadable("a text"), '"a text" was thrown'],
+            ["a proxy", closed, "TypeError: closed"]
+          ] as const) {
+            const error = yield* Effect.flip(runtime.run(spec, input))
+            assert(error._tag === "EXECUTION_ERROR", what)
+            assert.isTrue(error.inputRefused, what)
+            assert.include(error.message, says, what)
+          }
+          // After a field that its schema encodes asynchronously.
+          const late = { ...spec, name: "late", kind: slow }
+          const input = {
+            first: "a",
+            get field(): unknown {
+              throw new TypeError("no value today")
+            }
+          }
+          const error = yield* Effect.flip(runtime.run(late, input))
+          assert(error._tag === "EXECUTION_ERROR")
+          assert.isTrue(error.inputRefused)
+          assert.include(error.message, "no value today")
+          assert.strictEqual(yield* runtime.run(spec, { a: 1 }), '{"a":1}')
         }
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
