@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from "node:os"
 import { Lru, sizeOf } from "../cache/Lru.ts"
-import { type Done, LoaderThread } from "./LoaderThread.ts"
+import { type Done, LoaderThread, threadUnavailable } from "./LoaderThread.ts"
 import type { LoaderJob } from "./loaderMessages.ts"
 
 /** Milliseconds. A thread that spends longer on one job no longer counts towards the limit of threads. */
@@ -199,8 +199,7 @@ export class LoaderPool {
       return queue.pending.splice(0)
     })
     this.#waiting.clear()
-    for (const { done } of jobs)
-      done({ type: "problem", problem: "the thread that was to read them could not be started" })
+    for (const { done } of jobs) done({ type: "problem", problem: threadUnavailable })
   }
 
   #sweepLater(): void {

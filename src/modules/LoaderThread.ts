@@ -27,6 +27,9 @@ const compileCache = (): { readonly NODE_COMPILE_CACHE?: string } => {
   return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
 }
 
+/** The problem of a job if the system has no thread left for it. */
+export const threadUnavailable = "the thread that was to read them could not be started"
+
 const tooMuchMemory = "reading them takes more memory than a plugin's modules may; bundle what it needs"
 
 const reasonOf = (error: unknown): string =>

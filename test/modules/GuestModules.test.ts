@@ -3,7 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createRequire, syncBuiltinESMExports } from "node:module"
 import * as path from "node:path"
-import { CircuitBreaker, linkifier, makeSpec, PluginRuntime, WorkerLayer } from "../../src/index.ts"
+import {
+  CircuitBreaker,
+  linkifier,
+  makeSpec,
+  moduleIntegrity,
+  PluginRuntime,
+  WorkerLayer
+} from "../../src/index.ts"
 import { GuestModules } from "../../src/modules/GuestModules.ts"
 import { KeptVersions, Version } from "../../src/modules/KeptVersions.ts"
 import { KnownRequests } from "../../src/modules/KnownRequests.ts"
@@ -15,24 +22,31 @@ import { failing, temporary, write } from "../support/plugins.ts"
 
 const threads: typeof import("node:worker_threads") = createRequire(import.meta.url)("node:worker_threads")
 
+/** Replaces the class of threads until the scope closes. */
+const withWorker = (make: (Worker: typeof threads.Worker) => typeof threads.Worker) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { Worker } = threads
+      threads.Worker = make(Worker)
+      syncBuiltinESMExports()
+      return Worker
+    }),
+    (Worker) =>
+      Effect.sync(() => {
+        threads.Worker = Worker
+        syncBuiltinESMExports()
+      })
+  )
+
 /** As if the system had no thread left: threads of module loaders cannot be started. */
-const noLoaderThreads = Effect.acquireRelease(
-  Effect.sync(() => {
-    const { Worker } = threads
-    threads.Worker = class extends Worker {
+const noLoaderThreads = withWorker(
+  (Worker) =>
+    class extends Worker {
       constructor(...[file, options]: ConstructorParameters<typeof Worker>) {
         if (options?.name === "agentlip-module-loader") throw new Error("ERR_WORKER_INIT_FAILED")
         super(file, options)
       }
     }
-    syncBuiltinESMExports()
-    return Worker
-  }),
-  (Worker) =>
-    Effect.sync(() => {
-      threads.Worker = Worker
-      syncBuiltinESMExports()
-    })
 )
 
 const layer = PluginRuntime.layer.pipe(
@@ -63,6 +77,37 @@ describe("The modules of a guest", () => {
       }).pipe(Effect.scoped)
       for (const run of runs) assert.deepStrictEqual(yield* run, [])
     }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.live("if no thread can be started to hash them, hashing fails", () =>
+    Effect.gen(function* () {
+      const entry = write(path.join(yield* temporary, "one.mjs"), "export default {}")
+      const error = yield* Effect.flip(moduleIntegrity(entry)).pipe(
+        Effect.provide(Layer.effectDiscard(noLoaderThreads))
+      )
+      assert.strictEqual(error._tag, "LOAD_ERROR")
+      assert.include(error.message, "could not be started")
+      assert.match(yield* moduleIntegrity(entry), /^sha256-/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are hashed in a thread that ends with it", () =>
+    Effect.gen(function* () {
+      const exits: Array<Promise<unknown>> = []
+      yield* withWorker(
+        (Worker) =>
+          class extends Worker {
+            constructor(...[file, options]: ConstructorParameters<typeof Worker>) {
+              super(file, options)
+              exits.push(new Promise((resolve) => this.on("exit", resolve)))
+            }
+          }
+      )
+      const entry = write(path.join(yield* temporary, "one.mjs"), "export default {}")
+      assert.match(yield* moduleIntegrity(entry), /^sha256-/)
+      assert.lengthOf(exits, 1)
+      yield* Effect.promise(() => Promise.all(exits))
+    }).pipe(Effect.scoped)
   )
 
   it.live("are not loaded once it has ended", () =>
