@@ -101,6 +101,18 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       [true, true, "QuotaExceededError"]
     )
     value(
+      "return [new Float32Array(1), new Float64Array(1), new DataView(new ArrayBuffer(8)), [1], undefined, new BigInt64Array(1), new Uint8ClampedArray(1)].map((array) => { try { return crypto.getRandomValues(array) === array } catch (e) { return e.name } })",
+      [
+        "TypeMismatchError",
+        "TypeMismatchError",
+        "TypeMismatchError",
+        "TypeMismatchError",
+        "TypeMismatchError",
+        true,
+        true
+      ]
+    )
+    value(
       "return [typeof Buffer, typeof require, typeof WebAssembly, typeof Intl, typeof Atomics, process.env.HOME ?? null, typeof process.binding, process.versions.node ?? null, Object.getOwnPropertyNames(globalThis).filter((name) => name.includes('agentlip'))]",
       ["undefined", "undefined", "undefined", "undefined", "undefined", null, "undefined", null, []]
     )

@@ -3,8 +3,8 @@
  * process if a plugin has patched the sizes of typed arrays, and `webcrypto` would load a dozen modules in every guest.
  */
 import { randomFillSync } from "node:crypto"
-import { apply, cut, startsWith } from "../shared/intrinsics.ts"
-import { allocate, allocateSized, bytesOf, copyTo, lengthOf, partOf, typeNameOf } from "./sizedBytes.ts"
+import { apply, cut, startsWith, typeNameOf } from "../shared/intrinsics.ts"
+import { allocate, allocateSized, bytesOf, copyTo, lengthOf, partOf } from "./sizedBytes.ts"
 
 const { DOMException: WebError } = globalThis
 const { isSafeInteger } = Number

@@ -2,7 +2,7 @@
  * Bytes to hand to Node's own functions. Those read a view's sizes as properties and abort the whole process if native
  * code finds others, so plugins must not be able to answer for a prototype.
  */
-import { apply, Bytes } from "../shared/intrinsics.ts"
+import { apply, Bytes, typeNameOf } from "../shared/intrinsics.ts"
 
 const { defineProperties } = Object
 const { alloc, allocUnsafeSlow } = Buffer
@@ -25,13 +25,8 @@ const gettersOf = (prototype: object): Getters => ({
   byteLength: getterOf(prototype, "byteLength")
 })
 
-const typedArrayPrototype: object = Object.getPrototypeOf(Uint8Array.prototype)
-const typeName = getterOf(typedArrayPrototype, Symbol.toStringTag)
-const ofTypedArrays = gettersOf(typedArrayPrototype)
+const ofTypedArrays = gettersOf(Object.getPrototypeOf(Uint8Array.prototype))
 const ofDataViews = gettersOf(DataView.prototype)
-
-/** The name of a typed array's class; `undefined` for any other value. */
-export const typeNameOf = (value: unknown): string | undefined => apply(typeName, value, [])
 
 /** The bytes of a view, shared with it. */
 export const bytesOf = (view: ArrayBufferView): Uint8Array => {

@@ -1,5 +1,6 @@
 /** The plugin's globals beyond ECMAScript. Import this before any module that captures globals. */
 import { defineGlobals } from "../shared/defineGlobals.ts"
+import { startsWith, typeNameOf } from "../shared/intrinsics.ts"
 import { clearTimeout, setImmediate, setInterval, setTimeout } from "./timers.ts"
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from "./events.ts"
 import { structuredClone } from "./clone.ts"
@@ -8,9 +9,10 @@ import { atob, btoa, TextDecoder, TextEncoder } from "./textCoding.ts"
 import { URLSearchParams } from "./searchParams.ts"
 import { URL } from "./url.ts"
 
-const getRandomValues = (view: unknown): unknown => {
-  if (!ArrayBuffer.isView(view) || view instanceof DataView || view instanceof Float64Array) {
-    throw new TypeError("crypto.getRandomValues takes a typed array of integers")
+const getRandomValues = (view: ArrayBufferView): ArrayBufferView => {
+  const type = typeNameOf(view)
+  if (type === undefined || startsWith(type, "Float")) {
+    throw new DOMException("crypto.getRandomValues takes a typed array of integers", "TypeMismatchError")
   }
   if (view.byteLength > 65_536) {
     throw new DOMException("crypto.getRandomValues fills 65536 bytes at most", "QuotaExceededError")

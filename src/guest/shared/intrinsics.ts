@@ -40,6 +40,11 @@ export const globalKeys = (): number => keys(globals).length
 export const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function"
 
+const { get: typeName = () => undefined } =
+  Object.getOwnPropertyDescriptor(prototypeOf(Bytes.prototype), Symbol.toStringTag) ?? {}
+/** The name of a typed array's class; `undefined` for any other value. */
+export const typeNameOf = (value: unknown): string | undefined => apply(typeName, value, [])
+
 const { isView } = ArrayBuffer
 const { ArrayBuffer: CapturedBuffer } = globals
 /** A copy of the bytes of a buffer or view; `undefined` for any other value. */
