@@ -88,16 +88,19 @@ class Ahead {
   }
 }
 
+interface ModuleServerOptions {
+  readonly plugin: PluginModules
+  readonly sources: ModuleSources
+  readonly conditions: Conditions
+  /** Those of an earlier server of this guest. Default: none. */
+  readonly roots?: Roots
+}
+
 export class ModuleServer {
   readonly #policy: ModulePolicy
   readonly #opened: Promise<Modules>
 
-  constructor(
-    { entry, integrity }: PluginModules,
-    sources: ModuleSources,
-    conditions: Conditions,
-    roots: Roots = []
-  ) {
+  constructor({ plugin: { entry, integrity }, sources, conditions, roots }: ModuleServerOptions) {
     this.#policy = ModulePolicy.ofPlugin(entry, roots)
     const resolver = new ModuleResolver(this.#policy, conditions)
     this.#opened = openModules({ policy: this.#policy, resolver, sources }, integrity)

@@ -5,12 +5,13 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { statesOf } from "../fileStates.ts"
+import { getOrMake } from "../getOrMake.ts"
 import { Lru } from "../cache/Lru.ts"
 import { type Conditions, conditionsWith } from "./conditions.ts"
 import { messageOf } from "./LoadProblem.ts"
-import type { HostMessage, LoaderJob, LoaderMessage, LoaderResult } from "./loaderMessages.ts"
+import type { HostMessage, LoaderJob, LoaderMessage, LoaderResult, PluginModules } from "./loaderMessages.ts"
 import { moduleGraph } from "./moduleGraph.ts"
-import { ModulePolicy } from "./ModulePolicy.ts"
+import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
 import { ModuleSources } from "./ModuleSource.ts"
 import { refusal, requestIn, ModuleServer } from "./ModuleServer.ts"
@@ -38,11 +39,8 @@ const sources = new ModuleSources({
 /** The servers of the guests that asked last, by guest. */
 const servers = new Lru<ModuleServer>({ maxEntries: 16 })
 
-const serverOf = (guest: number, make: () => ModuleServer): ModuleServer => {
-  const server = servers.get(`${guest}`) ?? make()
-  servers.set(`${guest}`, server)
-  return server
-}
+const serverOf = (guest: number, plugin: PluginModules, roots: Roots = []): ModuleServer =>
+  getOrMake(servers, `${guest}`, () => new ModuleServer({ plugin, sources, conditions, roots }))
 
 const hash = async (entry: string): Promise<LoaderResult> => {
   const policy = ModulePolicy.ofPlugin(entry)
@@ -57,16 +55,11 @@ const hash = async (entry: string): Promise<LoaderResult> => {
 const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {
   switch (job.type) {
     case "load":
-      return serverOf(job.guest, () => new ModuleServer(job.plugin, sources, conditions)).first(
-        job.known,
-        job.watch
-      )
+      return serverOf(job.guest, job.plugin).first(job.known, job.watch)
     case "ask": {
       const request = requestIn(job.request)
       if (request === undefined) return refusal({ error: "that is no request for a module" })
-      return serverOf(job.guest, () => new ModuleServer(job.plugin, sources, conditions, job.roots)).answer(
-        request
-      )
+      return serverOf(job.guest, job.plugin, job.roots).answer(request)
     }
     case "states":
       return { type: "states", states: statesOf(job.files) }

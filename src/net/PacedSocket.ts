@@ -11,6 +11,14 @@ import type { FetchProblem } from "./problem.ts"
 /** Bytes per slice. Even as HTTP chunks of one byte each, a slice takes only a few milliseconds. */
 const sliceBytes = 8 * 1024
 
+interface PacedSocketOptions {
+  readonly socket: Socket
+  readonly time: RunTime
+  /** The most bytes that the connection may receive, and the problem that it ends with if it receives more. */
+  readonly maxBytes: number
+  readonly tooMuch: FetchProblem
+}
+
 export class PacedSocket extends Duplex {
   readonly #socket: Socket
   readonly #time: RunTime
@@ -19,8 +27,7 @@ export class PacedSocket extends Duplex {
   #wanted = false
   #queued = false
 
-  /** `maxBytes` is the most that the connection may receive. If it receives more, it ends with `tooMuch`. */
-  constructor(socket: Socket, time: RunTime, maxBytes: number, tooMuch: FetchProblem) {
+  constructor({ socket, time, maxBytes, tooMuch }: PacedSocketOptions) {
     super()
     this.#socket = socket
     this.#time = time

@@ -54,7 +54,7 @@ const connection = ({ url, addresses, time, maxBytes }: Hop): Duplex => {
     `${targetOf(url)} sent more than twice the bytes that a response may have (limits.fetchBytes)`
   )
   // Twice, to leave room for the framing of HTTP chunks and TLS records.
-  const paced = new PacedSocket(socket, time, 2 * (maxBytes + 64 * 1024), tooMuch)
+  const paced = new PacedSocket({ socket, time, maxBytes: 2 * (maxBytes + 64 * 1024), tooMuch })
   if (url.protocol === "http:") return paced
   return tls.connect({
     socket: paced,

@@ -26,7 +26,11 @@ describe("A large package", () => {
   }
 
   it("arrives in one message, each module once", async () => {
-    const serving = new ModuleServer({ entry: modulePath }, new ModuleSources(), conditionsWith([]))
+    const serving = new ModuleServer({
+      plugin: { entry: modulePath },
+      sources: new ModuleSources(),
+      conditions: conditionsWith([])
+    })
     const { frame, files } = await serving.first([], [])
     const { modules, requests } = JSON.parse(frame.head)
     assert.isAbove(files.length, 100)
