@@ -3,6 +3,7 @@
  * ones.
  */
 import { Lru } from "../cache/Lru.ts"
+import { getOrMake } from "../getOrMake.ts"
 
 interface Known {
   /** Requests as JSON. */
@@ -38,10 +39,6 @@ export class KnownRequests {
   }
 
   #of(plugin: string): Known {
-    const known = this.#byPlugin.get(plugin)
-    if (known !== undefined) return known
-    const none: Known = { requests: new Set(), length: 0 }
-    this.#byPlugin.set(plugin, none)
-    return none
+    return getOrMake(this.#byPlugin, plugin, () => ({ requests: new Set(), length: 0 }))
   }
 }
