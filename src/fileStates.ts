@@ -4,10 +4,12 @@ import * as fs from "node:fs"
 /** By path. */
 export type FileStates = ReadonlyMap<string, string>
 
+/** The state of a file that has this status. */
+export const stateIn = ({ ino, size, mtimeNs }: fs.BigIntStats): string => `${ino}:${size}:${mtimeNs}`
+
 export const stateOf = (file: string): string => {
   try {
-    const { ino, size, mtimeNs } = fs.statSync(file, { bigint: true })
-    return `${ino}:${size}:${mtimeNs}`
+    return stateIn(fs.statSync(file, { bigint: true }))
   } catch {
     // Missing or unreadable is a state too, so that appearing and disappearing are changes.
     return ""

@@ -3,16 +3,14 @@
  * FIFOs, devices and sockets are refused before they are opened.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats, statSync } from "node:fs"
+import { stateIn } from "../fileStates.ts"
 import { LoadProblem } from "./LoadProblem.ts"
 
 export interface PlainFile {
   readonly bytes: Buffer
-  /** Changes when the file changes. */
+  /** The file's state, as in `FileStates`. */
   readonly stamp: string
 }
-
-/** A text that changes when the file's content changes. */
-const stampOf = ({ ino, size, mtimeNs }: BigIntStats): string => `${ino}:${size}:${mtimeNs}`
 
 const fileTypeOf = (stat: BigIntStats): string => {
   if (stat.isDirectory()) return "a folder"
@@ -38,7 +36,7 @@ export const stampOfPlain = (
 ): { readonly stamp: string; readonly size: number } => {
   const stat = statSync(file, { bigint: true })
   mustBePlain(file, stat, maxBytes)
-  return { stamp: stampOf(stat), size: Number(stat.size) }
+  return { stamp: stateIn(stat), size: Number(stat.size) }
 }
 
 // Windows lacks these flags, and has no FIFOs in folders.
@@ -64,7 +62,7 @@ export const readPlain = (file: string, maxBytes: number): PlainFile => {
     if (length === bytes.length) {
       throw new LoadProblem(`Cannot load "${file}": it grows while it is read; try again once it is written.`)
     }
-    return { bytes: bytes.subarray(0, length), stamp: stampOf(stat) }
+    return { bytes: bytes.subarray(0, length), stamp: stateIn(stat) }
   } finally {
     closeSync(descriptor)
   }
