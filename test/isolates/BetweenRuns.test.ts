@@ -1,6 +1,6 @@
 /**
- * What a plugin does beside its runs: errors that nobody catches between two of them or under one, and requests
- * that it leaves open. It is the run's own that it costs, or nobody's; each other run is executed once, in turn.
+ * What a plugin does outside its runs: uncaught errors during a run or between two runs, and requests that it leaves
+ * open. They cost at most the run that caused them. Every other run executes once, in order.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result, Schedule } from "effect"
@@ -16,7 +16,7 @@ import { layerRuntime, levels, message, specOn } from "../support/isolation.ts"
 import { serve } from "../support/net.ts"
 import { dataOf, temporary, write } from "../support/plugins.ts"
 
-/** Does what the message says, and notes in a diary when it begins and ends a run. */
+/** Does what the message says, and writes to a diary when a run begins and ends. */
 const source = `
   import { appendFileSync } from "node:fs"
   let runs = 0
@@ -46,7 +46,7 @@ const source = `
     }
   }`
 
-/** The same, but that each of its isolates goes down by itself, some time after it was loaded. */
+/** The same, but each of its isolates crashes some time after the load. */
 const shortLived = `${source}
   setTimeout(() => { throw new Error("boom") }, 15)`
 
@@ -72,27 +72,29 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           )
         }
       })
-    /** The diary of runs that were executed one after the other; some never came to their end. */
+    /** The diary of runs that executed one after the other. The `endless` ones did not end. */
     const inTurn = (ids: ReadonlyArray<number>, endless: ReadonlyArray<number> = []) =>
       ids.flatMap((id) => (endless.includes(id) ? [`begin ${id}`] : [`begin ${id}`, `end ${id}`]))
     const row = (length: number) => Array.from({ length }, (_, n) => n)
 
-    it.live("an answer stands, whatever its run throws after it; the next runs elsewhere, once", () =>
-      Effect.gen(function* () {
-        const { run, together, notes, loads } = yield* setUp()
-        yield* run("answer 0")
-        const ids = row(12).map((n) => n + 1)
-        const results = yield* together(ids.map((n) => `reject ${n}`))
-        assert.deepStrictEqual(
-          results.map(codeOf),
-          ids.map(() => "ok")
-        )
-        assert.deepStrictEqual(yield* notes, inTurn([0, ...ids]))
-        assert.isAtMost(yield* loads, 13, "at most an isolate for each that took its own down")
-      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    it.live(
+      "an output counts even if its run throws afterwards; the next run executes once, on another isolate",
+      () =>
+        Effect.gen(function* () {
+          const { run, together, notes, loads } = yield* setUp()
+          yield* run("answer 0")
+          const ids = row(12).map((n) => n + 1)
+          const results = yield* together(ids.map((n) => `reject ${n}`))
+          assert.deepStrictEqual(
+            results.map(codeOf),
+            ids.map(() => "ok")
+          )
+          assert.deepStrictEqual(yield* notes, inTurn([0, ...ids]))
+          assert.isAtMost(yield* loads, 13, "at most one isolate for each run that crashed its own")
+        }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("an isolate that goes down between runs loses no run and repeats none", () =>
+    it.live("an isolate that crashes between runs loses no run and repeats none", () =>
       Effect.gen(function* () {
         const { run, notes, loads } = yield* setUp(shortLived)
         const crashed: Array<string> = []
@@ -104,25 +106,25 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
         }
         const begun = (yield* notes).filter((note) => note.startsWith("begin"))
         const all = row(60).map((n) => `begin ${n}`)
-        // On a busy machine an isolate may go down after its load and before its first run, which is blamed for it: a
+        // On a busy machine an isolate may crash after its load and before its first run. That run fails: otherwise a
         // plugin that crashes right after its load would be loaded again and again (decision 0012).
         const blamed = all.filter((note) => crashed.includes(note) && !begun.includes(note))
         assert.deepStrictEqual(
           begun,
           all.filter((note) => !blamed.includes(note)),
-          "each other begins once, in order"
+          "all other runs begin once, in order"
         )
-        assert.isAbove(yield* loads, 3, "they did go down")
+        assert.isAbove(yield* loads, 3, "isolates crashed")
         assert.isAtMost(yield* loads, 60)
-        assert.isBelow(blamed.length, yield* loads, "at most one of each isolate, and not of all")
+        assert.isBelow(blamed.length, yield* loads, "at most one run per isolate, and not of every isolate")
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
     for (const [what, order] of [
-      ["an error that nobody catches", "throw"],
-      ["a rejection that nobody handles", "hang-reject"]
+      ["an uncaught error", "throw"],
+      ["an unhandled rejection", "hang-reject"]
     ] as const) {
-      it.live(`${what} is its own run's; those handed over behind it are executed once, in turn`, () =>
+      it.live(`${what} fails only its own run; the runs behind it execute once, in order`, () =>
         Effect.gen(function* () {
           const { run, together, notes, loads } = yield* setUp()
           yield* run("answer 0")
@@ -145,7 +147,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       )
     }
 
-    it.live("one that takes itself down each time is refused before long", () =>
+    it.live("a plugin that crashes in each run is refused after three crashes", () =>
       Effect.gen(function* () {
         const { together, notes } = yield* setUp()
         const results = yield* together(row(64).map((n) => `throw ${n}`))
@@ -158,14 +160,14 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
     )
 
     const stateOf = Effect.flatMap(CircuitBreaker, (breaker) => breaker.state("diarist"))
-    /** Waits until the isolate of the last run is gone: with it goes what its end means to the circuit. */
+    /** Waits until the isolate of the last run is gone. The circuit has counted its end by then. */
     const gone = Effect.repeat(
       Effect.flatMap(WorkerLayer, ({ stats }) => stats),
       { until: ({ isolates }) => isolates === 0, schedule: Schedule.spaced("5 millis"), times: 2_000 }
     )
 
     for (const order of ["exit-later", "throw-later", "reject-later", "reject"]) {
-      it.live(`one that returns and then crashes each time is refused before long (${order})`, () =>
+      it.live(`a plugin that crashes after each output is refused after three crashes (${order})`, () =>
         Effect.gen(function* () {
           const { run, notes } = yield* setUp()
           const codes: Array<string> = []
@@ -184,7 +186,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       )
     }
 
-    it.live("a crash after good runs counts once, and the next good run makes up for it", () =>
+    it.live("a crash after good runs counts as one failure, and the next good run resets the count", () =>
       Effect.gen(function* () {
         const { run } = yield* setUp()
         for (const n of row(5)) {
@@ -198,7 +200,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
     )
 
-    it.live("a run that fails and the crash that follows it are one failure", () =>
+    it.live("a failed run and the crash that follows it count as one failure", () =>
       Effect.gen(function* () {
         const { run } = yield* setUp()
         assert.strictEqual(codeOf(yield* run("fail-later 0")), "EXECUTION_ERROR")
@@ -207,10 +209,10 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       }).pipe(Effect.scoped, Effect.provide(layerRuntime(3)))
     )
 
-    it.live("an isolate that the host ends by itself counts nothing", () =>
+    it.live("an isolate that the host ends does not count as a failure", () =>
       Effect.gen(function* () {
         const { run } = yield* setUp()
-        // Unused for too long; for what it left behind; given up by its caller.
+        // Ended because it was idle, then because of a leftover timer, then because its caller gave up.
         yield* run("answer 0")
         yield* gone
         assert.deepStrictEqual(yield* stateOf, { _tag: "Closed", failures: 0 })
@@ -227,7 +229,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
   })
 }
 
-/** Asks for what is never answered in its time, and is done; or for what is answered at once. */
+/** `leave` starts a request that gets its answer after the run, and returns. All other orders wait for their answer. */
 const asking = `
   let kept
   export default {
@@ -237,7 +239,7 @@ const asking = `
       const [order, id] = message.content_raw.split(" ")
       const before = kept === undefined ? null : await Promise.race([kept, "still open"])
       if (order === "leave") kept = fetch(config.origin + "/held").then((r) => r.text(), (error) => "failed")
-      // The server answers this one when it has the other, if there is one.
+      // The server answers this request after the held one has arrived or closed.
       const response = await fetch(config.origin + "/" + order + "/" + id)
       return [{ kind: "a", span: { start: 0, end: 1 }, data: { before, said: await response.text() } }]
     }
@@ -245,7 +247,7 @@ const asking = `
 
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   describe(`A request left open on ${level.name}`, () => {
-    it.live("ends with its run; its late answer is nobody's", () =>
+    it.live("ends with its run; no later run gets its answer", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         let held = (): void => {}
@@ -271,7 +273,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
           const say = (): void => {
             if (!url.startsWith("/leave")) {
               ended.push(url)
-              // Whatever the first run has left would be answered now, under this one.
+              // A request that the first run left open would get its answer now, during this run.
               release()
             }
             response.end(url)

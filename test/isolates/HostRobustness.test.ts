@@ -1,6 +1,6 @@
 /**
- * What a plugin's answers, errors and logs can do to its host: nothing that blocks its event loop, fills its
- * memory, hides in its logs or changes a prototype.
+ * A plugin's outputs, errors and logs cannot block the host's event loop, fill its memory, hide text in its logs or
+ * change a prototype.
  */
 import { assert, describe, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger } from "effect"
@@ -16,11 +16,11 @@ import { census } from "../support/prototypes.ts"
 
 const modulePath = fileURLToPath(new URL("../fixtures/robustness/shapes.ts", import.meta.url))
 
-/** The longest that a host's event loop may be kept from its next turn, in milliseconds. */
+/** The longest turn of a host's event loop, in milliseconds. */
 const maxTurn = 50
 
 const mebibyte = 1024 * 1024
-/** Heap that a run may add until the next collection, and that all runs together may keep. */
+/** Bytes of heap that a run may add before the next collection, and that all runs together may keep. */
 const maxPeak = 64 * mebibyte
 const maxKept = 16 * mebibyte
 
@@ -38,8 +38,8 @@ interface Strain {
 }
 
 /**
- * Measures what an effect does to the event loop. By the thread's own processor time: what others take on a
- * busy machine makes a turn late, not long.
+ * Measures what an effect does to the event loop, in the thread's own processor time: on a busy machine, other
+ * processes make a turn late but not long.
  */
 const strained = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, Strain], E, R> =>
   Effect.suspend(() => {
@@ -74,10 +74,10 @@ const strained = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readon
     )
   })
 
-/** Line feeds and tabs are a log's own. */
+/** Line feeds and tabs are allowed in a log. */
 const hidden = /[[\p{C}\p{Zl}\p{Zp}]--[\n\t]]/v
 
-/** Keeps the texts that are logged. */
+/** Collects the logged texts. */
 const keepingLogs = (texts: Array<string>) =>
   Logger.layer([
     Logger.make<unknown, void>(({ message }) => {
@@ -90,7 +90,7 @@ const specFor = (level: Level) =>
 
 const asking = (content_raw: string) => ({ message: { ...message, content_raw } })
 
-/** What each shape comes to; whatever is not named here is refused. */
+/** The shapes that the host accepts. It refuses all others. */
 const accepted: ReadonlySet<string> = new Set([
   "answer: the largest that is allowed",
   "answer: the most keys that are allowed",
@@ -105,7 +105,7 @@ const codeOf = (shape: string): string =>
 
 describe.each(levels)("A host of plugins on level: $name", (level) => {
   layer(layerRuntime(), { excludeTestServices: true })((it) => {
-    it.effect("has run one before, so that its own code is compiled", () =>
+    it.effect("has compiled its own code in a first run", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         for (const shape of ["log: many lines", "answer: every item wrong", "throw: null"]) {
@@ -114,9 +114,9 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
       }).pipe(Effect.provide(keepingLogs([])))
     )
 
-    // How long an isolate lives is nothing to the host that reads what it says; what each leaves behind is below.
+    // How the host reads messages does not depend on `reuse`, so one is enough here. The test below runs on both.
     const each = level.reuse === "plugin" ? Object.keys(shapes) : []
-    it.effect.each(each)("stays as it was after %s", (shape) =>
+    it.effect.each(each)("is not changed by %s", (shape) =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const texts: Array<string> = []
@@ -125,7 +125,7 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
           Effect.provide(keepingLogs(texts))
         )
         let [exit, strain] = yield* meet
-        // A plugin that is able to hold up its host is so each time; a busy machine is not.
+        // A plugin that can block its host does so every time. A busy machine does not.
         for (let again = 1; again < 3 && strain.turn >= maxTurn; again++) [exit, strain] = yield* meet
         assert.isBelow(strain.turn, maxTurn)
         assert.isBelow(strain.peak, maxPeak)
@@ -153,7 +153,7 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
           (shape) => Effect.exit(runtime.run(specFor(level), asking(shape))),
           { discard: true }
         )
-        // All has been run once by now: what is kept from here on is not code.
+        // Every shape has run once, so memory that is kept from here on is not compiled code.
         collectGarbage()
         const before = process.memoryUsage()
         yield* everything
@@ -162,9 +162,9 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
         assert.isBelow(after.heapUsed - before.heapUsed, maxKept)
         assert.isBelow(after.arrayBuffers - before.arrayBuffers, maxKept)
       }).pipe(Effect.provide(keepingLogs([])))
-    it.effect("keeps nothing of all that", keepsNothing, 60_000)
+    it.effect("keeps no memory of them", keepsNothing, 60_000)
 
-    it.effect("does not blame a plugin for a logger of its own that throws", () =>
+    it.effect("does not blame a plugin if the host's own logger throws", () =>
       Effect.gen(function* () {
         const runtime = yield* PluginRuntime
         const broken = Logger.layer([
@@ -173,7 +173,7 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
           })
         ])
         const run = runtime.run(specFor(level), asking("log: many lines"))
-        // A plugin is refused while some of its isolates die late, as those of the test before may on a busy machine.
+        // A plugin is refused while its killed isolates still exist. On a busy machine those of the previous test may.
         const exit = yield* Effect.exit(Effect.provide(run, broken)).pipe(
           Effect.delay("50 millis"),
           Effect.repeat({
@@ -181,10 +181,12 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
             times: 200
           })
         )
-        const cause = Exit.isFailure(exit) ? exit.cause : assert.fail("it has logged, and succeeds")
+        const cause = Exit.isFailure(exit)
+          ? exit.cause
+          : assert.fail("the logger threw, but the run succeeded")
         assert.isTrue(Cause.hasDies(cause) && !Cause.hasFails(cause), Cause.pretty(cause))
         assert.include(Cause.pretty(cause), "the disk is full")
-        // The host goes on, and so does the plugin.
+        // The host and the plugin continue.
         assert.deepStrictEqual(yield* Effect.provide(run, keepingLogs([])), [])
       })
     )

@@ -1,4 +1,4 @@
-/** Callers that go away, before their run or under it: the others are answered, each once. */
+/** Callers that are interrupted before or during their run. Every other caller gets its own output. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger } from "effect"
 import * as fs from "node:fs"
@@ -24,7 +24,7 @@ const source = `
     }
   }`
 
-/** Numbers that look like chance and are the same each time. */
+/** Pseudorandom numbers that are the same each time. */
 const chance = (seed: number) => (): number => {
   seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
   return seed / 2 ** 32
@@ -37,7 +37,7 @@ const pick = (next: () => number, many: number, of: number): Set<number> => {
 }
 
 for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" && isolation !== "wasm")) {
-  describe(`Callers that go away on ${level.name}`, () => {
+  describe(`Interrupted callers on ${level.name}`, () => {
     const setUp = Effect.gen(function* () {
       const folder = yield* temporary
       const runtime = yield* PluginRuntime
@@ -63,7 +63,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
     const atOnce = { startImmediately: true }
     const row = (length: number) => Array.from({ length }, (_, n) => n)
 
-    it.live("while their runs wait cost those who stay nothing: one isolate more at most", () =>
+    it.live("do not affect the others while their runs wait: at most one more isolate starts", () =>
       Effect.gen(function* () {
         const { run, begun, loads } = yield* setUp
         yield* run(0, "warm")
@@ -74,7 +74,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           atOnce
         )
         const leaving = pick(chance(7), 20, 63)
-        // Long runs of those who leave: none of them could be over before its isolate is ended.
+        // The interrupted runs are long, so none ends before its isolate is killed.
         const calls = yield* Effect.forEach(row(63), (n) =>
           Effect.forkChild(run(leaving.has(n) ? 15_000 : 1, n), atOnce)
         )
@@ -98,25 +98,27 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("right after it has answered: the run behind it may have begun, and is executed twice", () =>
-      Effect.gen(function* () {
-        const { run, begun, standStillUntil } = yield* setUp
-        yield* run(0, "warm")
-        const leaving = yield* Effect.forkChild(run(1, "leaving"), atOnce)
-        const staying = yield* Effect.forkChild(run(500, "staying"), atOnce)
-        const last = yield* Effect.forkChild(run(0, "last"), atOnce)
-        // They are handed over; then the host does not hear that its guest has answered one and is at the next.
-        yield* Effect.promise(() => Promise.resolve())
-        yield* standStillUntil("staying")
-        yield* Fiber.interrupt(leaving)
-        assert.strictEqual(yield* Fiber.join(staying), "staying")
-        assert.strictEqual(yield* Fiber.join(last), "last")
-        assert.deepStrictEqual(yield* begun, ["warm", "leaving", "staying", "staying", "last"])
-      }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
+    it.live(
+      "may be interrupted just after the guest replied: the next run has begun there and executes twice",
+      () =>
+        Effect.gen(function* () {
+          const { run, begun, standStillUntil } = yield* setUp
+          yield* run(0, "warm")
+          const leaving = yield* Effect.forkChild(run(1, "leaving"), atOnce)
+          const staying = yield* Effect.forkChild(run(500, "staying"), atOnce)
+          const last = yield* Effect.forkChild(run(0, "last"), atOnce)
+          // The runs are handed over. Then the host blocks, so it does not see that its guest has begun the next run.
+          yield* Effect.promise(() => Promise.resolve())
+          yield* standStillUntil("staying")
+          yield* Fiber.interrupt(leaving)
+          assert.strictEqual(yield* Fiber.join(staying), "staying")
+          assert.strictEqual(yield* Fiber.join(last), "last")
+          assert.deepStrictEqual(yield* begun, ["warm", "leaving", "staying", "staying", "last"])
+        }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
     for (const seed of [1, 2, 3]) {
-      it.live(`at any time, before their run or under it (${seed})`, () =>
+      it.live(`may leave at any time, before or during their run (${seed})`, () =>
         Effect.gen(function* () {
           const { run, begun, loads } = yield* setUp
           yield* run(0, "warm")
@@ -137,8 +139,8 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
             else assert.isTrue(Exit.hasInterrupts(exit))
           }
           const noted = yield* begun
-          // A guest may be further than its host knows when it is ended, on a busy machine by several runs: they begin
-          // again in the next isolate, and only there.
+          // When a guest is killed, it may be ahead of what its host knows, on a busy machine by several runs. They
+          // begin again in the next isolate only.
           const executions = Map.groupBy(noted, (id) => id)
           for (const [id, lines] of executions) assert.isAtMost(lines.length, yield* loads, id)
           const done = row(64).filter((n) => exits[n] !== undefined && Exit.isSuccess(exits[n]))

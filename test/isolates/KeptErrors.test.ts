@@ -1,4 +1,4 @@
-/** Errors that somebody keeps, as the hub does: they must not keep the run, its caller and its isolate with them. */
+/** An error that is kept, as the hub does, must not keep the run, its caller or its isolate in memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as path from "node:path"
@@ -29,7 +29,7 @@ const collectGarbage = ((): (() => void) => {
   return () => typeof gc === "function" && gc()
 })()
 
-/** Some turns of the event loop, which may be needed to let go of more, and a collection after each. */
+/** A few turns of the event loop, because some references end later, with a collection after each. */
 const collected = Effect.promise(async () => {
   for (let turn = 0; turn < 5; turn++) {
     await new Promise((resume) => setImmediate(resume))
@@ -38,8 +38,8 @@ const collected = Effect.promise(async () => {
 })
 
 for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
-  describe(`Errors that are kept, of ${level.isolation}`, () => {
-    it.live("hold nothing of their run's caller", () =>
+  describe(`A kept error, on level ${level.isolation}`, () => {
+    it.live("does not keep the caller of its run in memory", () =>
       Effect.gen(function* () {
         const callers: Array<readonly [what: string, WeakRef<object>]> = []
         const modulePath = write(path.join(yield* temporary, "fails.mjs"), source)
@@ -55,7 +55,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
           Effect.flatMap(Effect.forkChild(errorOf(content)), (fiber) => Fiber.join(fiber))
         ).pipe(Effect.provide(layerRuntime()))
         yield* collected
-        // Only once: what a WeakRef returns is kept until the job ends.
+        // Only once, because an object that `deref` returns is kept until the job ends.
         const left = callers.filter(([, caller]) => caller.deref() !== undefined)
         assert.deepStrictEqual(
           left.map(([what]) => what),

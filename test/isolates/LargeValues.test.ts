@@ -1,4 +1,4 @@
-/** Long messages and long outputs, many at once: each whole and its own caller's, at a cost that grows with their length. */
+/** Many long messages and outputs at once: each caller gets its own, complete, at a cost linear in its length. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -8,7 +8,7 @@ import { PluginRuntime } from "../../src/Runtime.ts"
 import { layerRuntime, levels, message, specOn } from "../support/isolation.ts"
 import { dataOf, temporary, write } from "../support/plugins.ts"
 
-/** Says a message again, or as many characters as it is told to. */
+/** Returns the message, or as many characters as the message asks for. */
 const source = `export default {
   name: "large",
   version: "1.0.0",
@@ -20,10 +20,10 @@ const source = `export default {
 }`
 
 const kibibyte = 1024
-/** Room for what is around the text in an output. */
+/** Characters for the JSON around the text in an output. */
 const around = 200
 
-/** What a channel of lines, of frames or of UTF-8 could get wrong: every text is another one, of the same length. */
+/** Characters that a codec of lines, frames or UTF-8 could break. Each text has its own order of them. */
 const parts = [
   "plain ",
   "line\nfeed\r\n",
@@ -62,7 +62,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
         Effect.map(runtime.run(spec, { message: { ...message, id: String(id), content_raw } }), dataOf)
     })
 
-    it.live("64 messages of 64 KiB at once, each said again to its own caller", () =>
+    it.live("64 messages of 64 KiB at once: each comes back to its own caller", () =>
       Effect.gen(function* () {
         const run = yield* setUp
         const texts = Array.from({ length: 64 }, (_, n) => textOf(n, 64 * kibibyte))
@@ -74,11 +74,11 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("16 outputs of 1 MiB at once; a character costs no more than in small ones", () =>
+    it.live("16 outputs of 1 MiB at once: a character costs no more than in small outputs", () =>
       Effect.gen(function* () {
         const run = yield* setUp
         const letters = "abcdefghijklmnop"
-        /** Microseconds of processor time that so many outputs of a length take the host, and threads in it. */
+        /** Microseconds of processor time of the host and its threads for `many` outputs of that length. */
         const cost = (many: number, length: number) =>
           Effect.gen(function* () {
             const before = process.cpuUsage()
@@ -100,7 +100,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
         yield* cost(8, large)
         const ofSmall = yield* cost(128, small)
         const ofLarge = yield* cost(16, large)
-        // The same in all: eight times as much were it quadratic.
+        // Both have the same number of characters. If the cost were quadratic, the ratio would be 8.
         assert.isBelow(ofLarge / ofSmall, 4)
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )

@@ -1,4 +1,4 @@
-/** A hub that is gone, however it went, leaves no process of a plugin behind. */
+/** However a hub ends, no process of a plugin outlives it. */
 import { assert, describe, it } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -21,7 +21,7 @@ const statusOf = (pid: number): { readonly state: string; readonly parent: numbe
   }
 }
 
-/** All that a process has started, and what that has, and so on. */
+/** The processes that a process started, and theirs. */
 const descendants = (pid: number): ReadonlyArray<number> => {
   const all = fs
     .readdirSync("/proc")
@@ -31,13 +31,13 @@ const descendants = (pid: number): ReadonlyArray<number> => {
   return children.flatMap((child) => [child, ...descendants(child)])
 }
 
-/** Whether it still runs; what nobody has asked for its exit code yet does not. */
+/** Whether a process still runs. A zombie does not. */
 const runs = (pid: number): boolean => {
   const state = statusOf(pid)?.state
   return state !== undefined && state !== "Z" && state !== "X"
 }
 
-/** A hub with a plugin that spins beside a warm isolate, and all its processes. */
+/** Starts a hub with a spinning plugin and an idle isolate. Returns it with all its processes. */
 const startHub = (sandbox: string) => {
   const hub = spawn(
     process.execPath,
@@ -61,9 +61,9 @@ describe.skipIf(process.platform !== "linux")("A hub leaves no process behind", 
   const sandboxes = bubblewrap ? ["none", "bubblewrap"] : ["none"]
   for (const sandbox of sandboxes) {
     for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-      it(`when it is ended by ${signal}, with sandbox "${sandbox}"`, async () => {
+      it(`when ${signal} ends it, with sandbox "${sandbox}"`, async () => {
         const { hub, pids } = await startHub(sandbox)
-        // One that spins and one that is warm, at the least.
+        // At least the spinning and the idle one.
         assert.isAtLeast(pids.filter(runs).length, 2)
         hub.kill(signal)
         await vi.waitFor(() => assert.deepStrictEqual(pids.filter(runs), []), {
@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== "linux")("A hub leaves no process behind", 
     }
   }
 
-  it("when its main thread is stopped for good and it is killed then", async () => {
+  it("when it is stopped and then killed", async () => {
     const { hub, pids } = await startHub("none")
     hub.kill("SIGSTOP")
     hub.kill("SIGKILL")

@@ -1,4 +1,4 @@
-/** What is special to the process level: what it is born with, what the system holds it to, and how it ends. */
+/** The process level only: how a process starts, the limits that the system enforces, and how it ends. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, Logger, Schedule } from "effect"
 import { spawnSync } from "node:child_process"
@@ -24,7 +24,7 @@ import { WorkerLayer, type WorkerOptions } from "../../src/WorkerLayer.ts"
 import { message } from "../support/isolation.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "process-")))
-// Where the host is root, processes of its plugins run as another user.
+// If the host is root, its plugins' processes run as another user.
 fs.chmodSync(folder, 0o755)
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 
@@ -63,12 +63,12 @@ const runtimeWith = (options: WorkerOptions = {}) =>
 
 type Test = Effect.Effect<void, unknown, PluginRuntime | WorkerLayer>
 
-/** A test with a runtime of its own. */
+/** A test with its own runtime. */
 const live = (name: string, test: Test, options: WorkerOptions = {}): void => {
   it.live(name, () => test.pipe(Effect.provide(runtimeWith(options)), Effect.provide(Logger.layer([]))))
 }
 
-describe("Process: what an operator is told", () => {
+describe("Errors of a process", () => {
   const node = path.join(folder, "aborting-node")
   fs.writeFileSync(
     node,
@@ -82,7 +82,7 @@ kill -ABRT $$
   )
 
   live(
-    "an abort has the text of the assertion that failed",
+    "an abort names the assertion that failed",
     Effect.map(failing(run("aborts", "return []"), "WORKER_CRASH"), (text) => {
       assert.include(text, "SIGABRT")
       assert.include(text, "Assertion failed: (args.Length()) == (2)")
@@ -91,7 +91,7 @@ kill -ABRT $$
   )
 
   live(
-    "what the façade of crypto lacks says what to use",
+    "a missing function of crypto names its replacement",
     Effect.map(
       failing(run("subtle", 'return crypto.subtle.digest("SHA-256", new Uint8Array(1))'), "EXECUTION_ERROR"),
       (text) => {
@@ -102,7 +102,7 @@ kill -ABRT $$
   )
 
   live(
-    "a message of control characters is no longer for being escaped",
+    "a message of control characters stays short when it is escaped",
     Effect.map(
       failing(run("controls", 'throw new Error("\\u0001".repeat(100_000))'), "EXECUTION_ERROR"),
       (text) => assert.isBelow(text.length, 4_200)
@@ -118,7 +118,7 @@ const block = (name: string, tests: (live: (name: string, test: Test) => void) =
 
 const sleepAWhile = "await new Promise((resolve) => setTimeout(resolve, 60_000))"
 
-/** This host's processes that boot a guest, as Linux shows them. */
+/** The ids of this host's processes that boot a guest, read from /proc. */
 const guests = (): ReadonlyArray<string> =>
   fs.readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false
@@ -153,9 +153,9 @@ const bubblewrap =
   spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"], { env: { PATH: process.env["PATH"] } })
     .status === 0
 
-describe("A process is born", () => {
+describe("A process starts", () => {
   live(
-    "with an empty environment, in /, seeing nothing of its host",
+    "with an empty environment, in /, without a view of its host",
     Effect.gen(function* () {
       const [answer] = yield* run(
         "born",
@@ -171,13 +171,13 @@ describe("A process is born", () => {
       name,
       Effect.gen(function* () {
         const running = yield* Effect.forkChild(run("sleeps", sleepAWhile))
-        // Its spare or it itself: they are born alike.
+        // The plugin's process or a spare: both start the same way.
         const pids = yield* Effect.repeat(Effect.delay(Effect.sync(guests), 20), {
           until: (pids) => pids.length > 0,
           times: 200
         })
         assert.isNotEmpty(pids)
-        // A guest that is still its launcher has not set its limits yet.
+        // The launcher sets the limits before it becomes the guest.
         yield* Effect.promise(() =>
           vi.waitFor(
             () => {
@@ -192,7 +192,7 @@ describe("A process is born", () => {
     )
 
   if (isLinux) {
-    seen("with limits of the system: no core, few descriptors, data and processor time", (pid) => {
+    seen("with the system's limits for core dumps, descriptors, data and processor time", (pid) => {
       const limits = fs.readFileSync(`/proc/${pid}/limits`, "utf8")
       assert.match(limits, /Max core file size\s+0 /)
       assert.match(limits, /Max open files\s+256 /)
@@ -200,7 +200,7 @@ describe("A process is born", () => {
       assert.match(limits, /Max data size\s+805306368 /)
       assert.strictEqual(fs.readFileSync(`/proc/${pid}/environ`, "utf8"), "")
       assert.strictEqual(fs.readlinkSync(`/proc/${pid}/cwd`), "/")
-      // A group and a session of its own.
+      // Its own group and session.
       const [, , , , group, session] = fs
         .readFileSync(`/proc/${pid}/stat`, "utf8")
         .replace(/\(.*\)/, "x")
@@ -210,7 +210,7 @@ describe("A process is born", () => {
   }
 
   if (isLinux && isRoot) {
-    seen("as nobody, without new privileges, where its host is root", (pid) => {
+    seen("as the user nobody, without new privileges, if its host is root", (pid) => {
       const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
       assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m)
       assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m)
@@ -219,13 +219,13 @@ describe("A process is born", () => {
     })
 
     seen(
-      'as its host, if that says user: "host"',
+      'as the host\'s user with the option user: "host"',
       (pid) => assert.match(fs.readFileSync(`/proc/${pid}/status`, "utf8"), /^Uid:\t0\t0\t0\t0$/m),
       { user: "host" }
     )
 
     live(
-      "and a granted folder that is gone by then is refused too",
+      "only if its granted folders still exist",
       Effect.gen(function* () {
         const short = path.join(folder, "short-lived")
         fs.mkdirSync(short)
@@ -245,7 +245,7 @@ describe("A process is born", () => {
     )
 
     live(
-      "and a grant that nobody can use is refused with the remedy",
+      "only if its user can reach the grants; the error says what to do",
       Effect.gen(function* () {
         const closed = path.join(folder, "closed")
         fs.mkdirSync(closed, { mode: 0o700 })
@@ -261,7 +261,7 @@ describe("A process is born", () => {
     )
   }
 
-  it.live("ahead of the first run, where it is the Layer's only level", () =>
+  it.live("before the first run, if the Layer has only this level", () =>
     Effect.gen(function* () {
       const { stats } = yield* WorkerLayer
       const { isolates } = yield* Effect.repeat(Effect.delay(stats, 20), {
@@ -273,7 +273,7 @@ describe("A process is born", () => {
   )
 
   live(
-    "of a Node that is not there: LOAD_ERROR, and the other levels go on",
+    "or fails with LOAD_ERROR if the Node is missing; the other levels still work",
     Effect.gen(function* () {
       assert.include(yield* failing(run("lost", "return []"), "LOAD_ERROR"), "/no/such/node")
       assert.deepStrictEqual(yield* run("found", "return []", { isolation: "thread" }), [])
@@ -283,7 +283,7 @@ describe("A process is born", () => {
 })
 
 describe("A host without descriptors", () => {
-  it("is told so in a typed error, and lives", () => {
+  it("gets a typed error and continues", () => {
     const host = fileURLToPath(new URL("../fixtures/library/fullHost.ts", import.meta.url))
     const node = JSON.stringify(process.execPath)
     const { stdout, status, stderr } = spawnSync(
@@ -296,7 +296,7 @@ describe("A host without descriptors", () => {
   })
 })
 
-block("A process is held to", (live) => {
+block("A process cannot exceed", (live) => {
   const fill = (make: string): string =>
     `const kept = []; for (;;) { kept.push(${make}); await new Promise((resolve) => setTimeout(resolve, 1)) }`
   const memory: ReadonlyArray<readonly [string, string]> = [
@@ -323,7 +323,7 @@ block("A process is held to", (live) => {
   }
 
   live(
-    "limits.memory if the operating system refuses memory before the host has looked",
+    "limits.memory, even if the operating system refuses memory before the host has measured it",
     Effect.gen(function* () {
       const pools = yield* makePools({
         options: {
@@ -342,7 +342,7 @@ block("A process is held to", (live) => {
         metrics: yield* PluginMetrics,
         audits: new Audits(),
         loader: yield* ModuleLoader,
-        // A host that never looks.
+        // The host never measures.
         watch: undefined
       })
       const spec = makeSpec({
@@ -383,7 +383,7 @@ block("A process is held to", (live) => {
           "WORKER_CRASH"
         )
         assert.match(text, /its limit is 100 ms a run \(limits\.cpu\)/)
-        // It is a run's, not the isolate's.
+        // The limit is per run, not per isolate.
         for (let n = 0; n < 5; n++) {
           yield* run(
             "works",
@@ -415,7 +415,7 @@ block("A process is held to", (live) => {
 
 block("A process ends", (live) => {
   live(
-    "at its deadline, whatever it is deep in",
+    "at its deadline, whatever it is doing",
     Effect.forEach(
       [
         "for (;;);",
@@ -430,7 +430,7 @@ block("A process ends", (live) => {
             run("hangs", `if (message.id === "x") return []; ${body}; ${sleepAWhile}`, { timeout: 200 }),
             "TIMEOUT"
           )
-          // Its memory goes back to a machine that may be busy: it is gone for certain, and soon.
+          // On a busy machine, freeing its memory may take a moment.
           yield* Effect.repeat(
             WorkerLayer.use(({ stats }) => stats),
             { until: ({ zombies }) => zombies === 0, schedule: Schedule.spaced("10 millis") }
@@ -441,14 +441,14 @@ block("A process ends", (live) => {
   )
 
   live(
-    "with nothing left in its host after forty fresh ones",
+    "without leaving descriptors or handles in its host, after forty fresh ones",
     Effect.gen(function* () {
       const fresh = run("fresh", "return []", { reuse: "never" })
       const descriptors = () => fs.readdirSync("/proc/self/fd").length
       for (let n = 0; n < 5; n++) yield* fresh
       const before = { descriptors: descriptors(), handles: process.getActiveResourcesInfo().length }
       for (let n = 0; n < 40; n++) yield* fresh
-      // Those of one isolate more or less: the spare comes when it comes.
+      // Allows for one isolate: the spare may or may not have started.
       assert.isAtMost(descriptors(), before.descriptors + 12)
       assert.isAtMost(process.getActiveResourcesInfo().length, before.handles + 12)
     })
@@ -464,7 +464,7 @@ describe("A sandbox", () => {
 
   describe.skipIf(!bubblewrap)("of bubblewrap", () => {
     live(
-      "runs a plugin, and holds it to the same limits",
+      "runs a plugin with the same limits",
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* inside)[0]?.data, { answered: true })
         yield* failing(run("spins", "for (;;);", { sandbox: "bubblewrap", timeout: 300 }), "TIMEOUT")
@@ -482,7 +482,7 @@ describe("A sandbox", () => {
     )
 
     live(
-      "has what is granted, and no more",
+      "can read only the granted files",
       Effect.gen(function* () {
         const open = path.join(folder, "open")
         fs.mkdirSync(open)
@@ -505,15 +505,15 @@ describe("A sandbox", () => {
     )
   })
 
-  describe.skipIf(!bubblewrap || !isRoot)("and what only it holds", () => {
+  describe.skipIf(!bubblewrap || !isRoot)("has its own namespaces", () => {
     const namespaces = ["net", "pid", "mnt", "ipc", "uts", "user"]
-    /** The namespaces of this host that a running plugin is in, too. */
+    /** The namespaces that a running plugin shares with this host. */
     const shared = (sandbox: "bubblewrap" | "none") =>
       Effect.gen(function* () {
         const running = yield* Effect.forkChild(run(`sleeps-${sandbox}`, sleepAWhile, { sandbox }))
         const of = (pid: string | number, name: string) => fs.readlinkSync(`/proc/${pid}/ns/${name}`)
         const nodes = () => descendants(process.pid).filter((pid) => commandOf(pid).includes("bootProcess"))
-        // The spare that every level has is outside of any sandbox.
+        // A spare has no sandbox.
         const look = () =>
           nodes()
             .filter((pid) => sandbox === "none" || of(pid, "pid") !== of("self", "pid"))
@@ -527,7 +527,7 @@ describe("A sandbox", () => {
       })
 
     live(
-      "other processes, the network and the host's files are not there",
+      "for processes, the network, files and users; without a sandbox it shares them all",
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* shared("bubblewrap"), [])
         assert.deepStrictEqual(yield* shared("none"), namespaces)
@@ -536,7 +536,7 @@ describe("A sandbox", () => {
   })
 
   live(
-    "that is demanded where there is none is LOAD_ERROR; where it may be missing, it is",
+    'is required by "bubblewrap" (LOAD_ERROR without it) and optional with "auto"',
     Effect.gen(function* () {
       const before = process.env["PATH"]
       process.env["PATH"] = folder
@@ -555,7 +555,7 @@ describe("A sandbox", () => {
   )
 
   live(
-    "is no place for an audit",
+    "cannot be combined with an audit",
     Effect.map(
       failing(run("audited", "return []", { sandbox: "bubblewrap", enforcement: "audit" }), "LOAD_ERROR"),
       (text) => assert.include(text, "audit")

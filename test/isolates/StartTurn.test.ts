@@ -1,3 +1,4 @@
+/** Isolates start one in each turn of the event loop. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as path from "node:path"
@@ -24,7 +25,7 @@ const turns = Effect.acquireRelease(
 )
 
 describe("The starts of isolates", () => {
-  it.live("that are due at once happen one in each turn of the event loop, in their order", () =>
+  it.live("happen in order, one in each turn of the event loop", () =>
     Effect.gen(function* () {
       const loop = yield* turns
       const starts: Array<readonly [number: number, turn: number]> = []
@@ -34,7 +35,7 @@ describe("The starts of isolates", () => {
           Effect.sync(() => starts.push([number, loop.turn]))
         )
       const all = yield* Effect.forEach([0, 1, 2, 3, 4], (number) => Effect.forkChild(start(number)))
-      // One that is no longer wanted takes no turn.
+      // An interrupted start takes no turn.
       yield* Effect.yieldNow
       const third = all[3]
       if (third !== undefined) yield* Fiber.interrupt(third)
@@ -52,14 +53,14 @@ describe("The starts of isolates", () => {
     })
   )
 
-  it.live("do not keep a caller that leaves while its run waits for one", () =>
+  it.live("do not delay a caller that is interrupted while its run waits for one", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime
       const { stats } = yield* WorkerLayer
       const source = `export default { name: "quiet", version: "1.0.0", enrich: () => [] }`
       const modulePath = write(path.join(yield* temporary, "quiet.mjs"), source)
       const spec = makeSpec({ name: "quiet", kind: linkifier, modulePath, isolation: "thread" })
-      // So many take turns without an end that the run's turn is far away when it begins to wait.
+      // A thousand fibers take turns forever, so the run waits long for its turn.
       yield* Effect.replicateEffect(
         Effect.forkChild(Effect.forever(startTurn), { startImmediately: true }),
         1_000
@@ -69,7 +70,7 @@ describe("The starts of isolates", () => {
       yield* Effect.repeat(Effect.andThen(Effect.yieldNow, booting), { until: (count) => count === 1 })
       const later = yield* Effect.forkChild(startTurn, { startImmediately: true })
       yield* Fiber.interrupt(run)
-      assert.isUndefined(later.pollUnsafe(), "it has waited for its turn")
+      assert.isUndefined(later.pollUnsafe(), "the interruption waited for the turn")
       assert.strictEqual(yield* booting, 0)
       yield* Fiber.join(later)
       assert.strictEqual((yield* stats).isolates, 0)

@@ -1,4 +1,4 @@
-/** The compiled code that the guest of the first thread hands to the others. */
+/** The compiled code that the first thread's guest sends to the host for the other threads. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { setFlagsFromString } from "node:v8"
@@ -15,7 +15,7 @@ const boot = Effect.acquireRelease(
   (isolate: Isolate) => isolate.kill
 )
 
-/** Whether a thread's engine rejects the code. This thread's would find what it has compiled of the source itself. */
+/** Whether another thread's engine rejects the code. This thread's engine has its own cache of the source. */
 const isRejectedInThread = (source: string, compiled: Uint8Array | undefined) =>
   Effect.promise(
     () =>
@@ -31,7 +31,7 @@ const isRejectedInThread = (source: string, compiled: Uint8Array | undefined) =>
   )
 
 describe("The code of a thread's guest", () => {
-  it("comes after the first hello, which waits for it; other messages and later bytes are passed on", () => {
+  it("comes after the first hello, which is passed on with it; all other messages are passed on at once", () => {
     const received: Array<unknown> = []
     const kept: Array<Uint8Array> = []
     const receive = takeCode(
@@ -48,14 +48,14 @@ describe("The code of a thread's guest", () => {
     assert.deepStrictEqual(kept, [code])
   })
 
-  it.live("is what the engine takes in place of compiling", () =>
+  it.live("saves the engine from compiling", () =>
     Effect.gen(function* () {
       yield* boot
       const { source, compiled } = threadCode()
       assert.isDefined(compiled)
       assert.isFalse(new Script(source, { cachedData: compiled }).cachedDataRejected)
       assert.isTrue(new Script(`${source} `, { cachedData: compiled }).cachedDataRejected)
-      // Boots with it.
+      // Boots with the code.
       yield* boot
       assert.strictEqual(threadCode().compiled, compiled)
     }).pipe(Effect.scoped)

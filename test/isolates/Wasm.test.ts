@@ -1,4 +1,4 @@
-/** The wasm level: what is its own beside what every level owes (contract.ts); attacks on it are in WasmAttacks.test.ts. */
+/** The wasm level only. What every level guarantees is in contract.ts, attacks are in WasmAttacks.test.ts. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Logger, References } from "effect"
 import { layerRuntime } from "../support/isolation.ts"
@@ -49,7 +49,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       "const d = new TextDecoder(); const b = new TextEncoder().encode('x🙂y'); return [...b].map((n) => d.decode(new Uint8Array([n]), { stream: true })).join('') + d.decode()",
       "x🙂y"
     )
-    // Byte by byte, and a stray half of a pair at the end.
+    // Byte by byte, with half a surrogate pair at the end.
     const inBytes = (encoding: string, bytes: ReadonlyArray<number>) =>
       value(
         `const d = new TextDecoder("${encoding}"); return ${JSON.stringify(bytes)}.map((n) => d.decode(new Uint8Array([n]), { stream: true })).join("") + d.decode()`,
@@ -121,7 +121,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ["a", "b", "POST"]
     )
 
-    live("env is what was granted", () =>
+    live("env has only the granted variables", () =>
       Effect.gen(function* () {
         process.env["WASM_TEST_GRANTED"] = "given"
         process.env["WASM_TEST_OTHER"] = "kept"
@@ -131,7 +131,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
     )
 
     for (const name of ["Buffer", "Intl", "WebAssembly", "require", "ReadableStream"]) {
-      live(`${name}, which is missing, is named with the level that has it`, () =>
+      live(`an error about ${name}, which does not exist, names a level that has it`, () =>
         Effect.gen(function* () {
           const thrown = yield* failing(run(`return ${name}.of(1)`), "EXECUTION_ERROR")
           const atLoad = yield* failing(
@@ -148,7 +148,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     }
 
-    live("a plugin's own ReferenceError stays as it is", () =>
+    live("a plugin's own ReferenceError is unchanged", () =>
       Effect.map(failing(run("return nothing"), "EXECUTION_ERROR"), ({ message }) =>
         assert.match(message, /nothing is not defined$/)
       )
@@ -160,7 +160,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
 
     for (const [what, files, expected] of [
       [
-        "a path that is imported late",
+        "a path that is imported during a run",
         {
           "plugin.mjs": answering("(await import('./lib/a.mjs')).a"),
           "lib/a.mjs": "import b from './b.mjs'; export const a = b + 1",
@@ -228,7 +228,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         6
       ],
       [
-        "a module once, by whoever it is asked for",
+        "a module with two importers, once",
         {
           "plugin.mjs": `import { n } from "./a.mjs"; import { m } from "./b.mjs"; ${answering("[n, m]")}`,
           "a.mjs": "export { n } from './c.mjs'",
@@ -267,7 +267,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         /b\.mjs.*ES module/
       ],
       [
-        "what CommonJS throws",
+        "an error that CommonJS throws",
         { "plugin.mjs": "import './a.cjs'", "a.cjs": "throw new RangeError('in a')" },
         /RangeError: in a/
       ],
@@ -289,12 +289,12 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ],
       ["a file outside", { "plugin.mjs": "import '../../etc/passwd.mjs'" }, /outside/],
       [
-        "JSON that is none",
+        "invalid JSON",
         { "plugin.mjs": "import './a.json' with { type: 'json' }", "a.json": "{" },
         /SyntaxError/
       ]
     ] as const) {
-      live(`${what} is LOAD_ERROR`, () =>
+      live(`${what} fails with LOAD_ERROR`, () =>
         Effect.map(failing(runFiles(files), "LOAD_ERROR"), ({ message }) => assert.match(message, says))
       )
     }
@@ -318,7 +318,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
   })
 
   describe("a run", () => {
-    live("finds nothing of the one before", () =>
+    live("sees no changes of the run before", () =>
       Effect.gen(function* () {
         const text = `
           const found = [globalThis.left ?? null, Array.prototype.left ?? null, counter.n, cache.size, typeof Date.now.left, JSON.stringify(message) === undefined]
@@ -337,7 +337,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("has other random numbers than the one before, and a clock that goes on", () =>
+    live("has other random numbers than the run before, and a clock that continues", () =>
       Effect.gen(function* () {
         const files = {
           "plugin.mjs":
@@ -358,7 +358,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("keeps what loading made, timers too", () =>
+    live("has all that loading made, timers too", () =>
       Effect.gen(function* () {
         const files = {
           "plugin.mjs":
@@ -369,7 +369,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("that throws after the answer, or rejects, concerns nobody", () =>
+    live("may throw or reject after its output without effect", () =>
       Effect.gen(function* () {
         const text =
           "setTimeout(() => { throw new Error('late') }); Promise.reject(new Error('late')); return 1"
@@ -378,7 +378,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("hears of its deadline although it keeps itself busy with timers", () =>
+    live("gets the abort signal at its deadline, even while timers keep it busy", () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.make<unknown, void>(({ message }) => {
@@ -395,7 +395,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("whose timer throws is WORKER_CRASH", () =>
+    live("whose timer throws fails with WORKER_CRASH", () =>
       Effect.map(
         failing(
           run("setTimeout(() => { throw new Error('in a timer') }); await new Promise(() => {})"),
@@ -405,7 +405,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     )
 
-    live("is not slowed by what it leaves", () =>
+    live("succeeds after runs that leave objects and timers", () =>
       Effect.gen(function* () {
         const text =
           "globalThis.all = Array.from({ length: 1e5 }, (_, n) => ({ n })); for (let n = 0; n < 1e3; n++) setTimeout(() => {}, 1e6); return 1"
@@ -419,7 +419,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         "an array's methods",
         "for (const name of Object.getOwnPropertyNames(Array.prototype)) if (typeof Array.prototype[name] === 'function') Array.prototype[name] = () => 'forged'"
       ],
-      ["what template literals are made with", "String.prototype.concat = () => 'forged'"],
+      ["the function behind template literals", "String.prototype.concat = () => 'forged'"],
       [
         "a string's methods",
         "for (const name of Object.getOwnPropertyNames(String.prototype)) if (typeof String.prototype[name] === 'function') String.prototype[name] = () => 'forged'"
@@ -443,7 +443,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         "for (const name of Object.getOwnPropertyNames(globalThis)) { try { globalThis[name] = undefined } catch {} }"
       ]
     ] as const) {
-      live(`that patches ${what} forges nothing, and its next is none the worse`, () =>
+      live(`that patches ${what} forges no output, and does not affect the next run`, () =>
         Effect.gen(function* () {
           const results = yield* runs(
             body(`${text}; return message.content_raw`),
@@ -469,7 +469,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
   })
 
   describe("texts", () => {
-    live("of 64 KiB go in, and of a megabyte come out, whatever is in them", () =>
+    live("of 64 KiB in and of a megabyte out are unchanged", () =>
       Effect.gen(function* () {
         const text = `\u0001日本🙂\ufffd"\\\u2028`.repeat(8_000)
         assert.strictEqual(yield* run("return message.content_raw", {}, text), text)
@@ -495,7 +495,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         "console.log('%s is %d%% of %i, %j', 'a', 1.5, 2.7, { b: 1 }, 'rest')",
         'a is 1.5% of 2, {"b":1} rest'
       ],
-      ["what holds itself", "const a = { n: 1 }; a.a = a; console.log(a)", "{ n: 1, a: [Circular] }"],
+      ["a cycle", "const a = { n: 1 }; a.a = a; console.log(a)", "{ n: 1, a: [Circular] }"],
       ["errors", "console.log(new TypeError('x').message, `${new Error('y')}`)", "x Error: y"]
     ] as const) {
       live(`a log shows ${what} as Node does`, () =>
@@ -513,7 +513,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     }
 
-    live("a flood of logs is capped, in lines and in length", () =>
+    live("the log of a run is limited in lines and in length", () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.make<unknown, void>(({ message }) => {

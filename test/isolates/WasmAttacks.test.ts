@@ -1,4 +1,4 @@
-/** What a plugin on the wasm level does to its engine: it hangs, takes memory, or nests without end. */
+/** Attacks of a plugin on the engine of the wasm level: it hangs, takes memory, or nests without end. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { WorkerLayer } from "../../src/WorkerLayer.ts"
@@ -17,11 +17,11 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ["a split, which the engine does not interrupt", "return 'ab'.repeat(8e6).split('').length"],
       ["microtasks without end", "const again = () => Promise.resolve().then(again); await again()"],
       ["timers without end", "const again = () => setTimeout(again); again(); await new Promise(() => {})"],
-      ["a promise that nobody settles", "await new Promise(() => {})"],
-      ["a loop that catches all", "for (;;) { try { for (;;) {} } catch {} finally { for (;;) {} } }"],
+      ["a promise that never settles", "await new Promise(() => {})"],
+      ["a loop that catches everything", "for (;;) { try { for (;;) {} } catch {} finally { for (;;) {} } }"],
       ["a thenable", "return { then() { for (;;) {} } }"]
     ] as const) {
-      live(`${what} is TIMEOUT, and gone in time`, () =>
+      live(`${what} fails with TIMEOUT, and its isolate is gone`, () =>
         Effect.gen(function* () {
           yield* run("return 1")
           const workers = yield* WorkerLayer
@@ -34,7 +34,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     }
 
-    live("what goes on after the answer is cut off, and the next run is none the worse", () =>
+    live("work that continues after the output is stopped, and does not affect the next run", () =>
       Effect.gen(function* () {
         const results = yield* runs(
           body(
@@ -47,12 +47,12 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("a module that never ends loading is TIMEOUT", () =>
+    live("a module that never finishes loading fails with TIMEOUT", () =>
       failing(runFiles({ "plugin.mjs": "for (;;) {}" }, { timeout: 400 }), "TIMEOUT")
     )
   })
 
-  live("a timer's patched conversion does not keep its plugin from loading", () =>
+  live("a plugin that patches a timer's conversion to a number still loads", () =>
     Effect.gen(function* () {
       const output = yield* runFiles({
         "plugin.mjs": `const timer = setTimeout(() => {})
@@ -63,7 +63,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
     })
   )
 
-  live("a timer that runs looks up no iterator that its plugin has patched", () =>
+  live("running a timer does not use an iterator that the plugin has patched", () =>
     Effect.gen(function* () {
       const output = yield* run(
         `let patched = 0
@@ -81,7 +81,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
     })
   )
 
-  live("bytes that are too long cross to the thread in no case, whatever they say of their length", () =>
+  live("bytes over the limit never cross to the thread, even if they lie about their length", () =>
     Effect.gen(function* () {
       const output = yield* run(
         `const typed = Object.getPrototypeOf(Uint8Array.prototype)
@@ -121,7 +121,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
         "console.log('x'.repeat(6e6), new Array(5e6).fill(1)); const all = []; for (;;) all.push(new ArrayBuffer(1 << 20))"
       ]
     ] as const) {
-      live(`${what} over the limit is WORKER_CRASH, with the limit`, () =>
+      live(`over the limit by ${what} fails with WORKER_CRASH, which names the limit`, () =>
         Effect.gen(function* () {
           const error = yield* failing(run(text, { limits, timeout: 15_000 }), "WORKER_CRASH")
           assert.match(error.message, /limit is 32 MiB/)
@@ -130,7 +130,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     }
 
-    live("while loading is WORKER_CRASH too", () =>
+    live("over the limit while loading fails with WORKER_CRASH too", () =>
       Effect.map(
         failing(
           runFiles(
@@ -143,7 +143,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       )
     )
 
-    live("what one run has used is there for the next", () =>
+    live("that one run has used is free for the next", () =>
       Effect.gen(function* () {
         const text =
           "globalThis.all = []; for (let n = 0; n < 20; n++) all.push(new Uint8Array(1 << 20).fill(n)); return all.length"
@@ -153,7 +153,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("what loading has used counts once", () =>
+    live("that loading has used counts once", () =>
       Effect.gen(function* () {
         const files = {
           "plugin.mjs":
@@ -165,7 +165,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       })
     )
 
-    live("a plugin that frees what it cannot have goes on", () =>
+    live("may run out: a plugin that catches the error continues", () =>
       Effect.map(
         run(
           "try { const all = []; for (;;) all.push(new Uint8Array(1e6)) } catch (error) { return error.message }",
@@ -222,7 +222,7 @@ layer(layerRuntime(), { excludeTestServices: true })("on wasm", ({ effect: live 
       ],
       ["an error as its own cause", "const e = new Error('x'); e.cause = e; console.log(e); throw e"]
     ] as const) {
-      live(`${what} ends the run at most`, () =>
+      live(`${what} ends at most the run`, () =>
         Effect.gen(function* () {
           const [result, next] = yield* runs(
             body(`if (message.content_raw !== 'answer') { ${text} } return 1`),

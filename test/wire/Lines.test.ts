@@ -1,4 +1,4 @@
-/** The frame codec of the process level: lines of UTF-8, whatever arrives and however it is cut. */
+/** The frame codec of the process level: lines of UTF-8, whatever bytes arrive and however they are cut. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { LineDecoder } from "../../src/isolates/levels/process/LineDecoder.ts"
@@ -8,7 +8,7 @@ interface Decoded {
   readonly tooLong: ReadonlyArray<number>
 }
 
-/** What comes of bytes that arrive in chunks of these lengths, over and over. */
+/** Decodes bytes that arrive in chunks of these lengths, repeated. */
 const decode = (bytes: Buffer, chunks: ReadonlyArray<number>, maxLength = 1_000_000): Decoded => {
   const lines: Array<string> = []
   const tooLong: Array<number> = []
@@ -47,7 +47,7 @@ const many = { arbitrary: { runs: 300 } }
 
 describe("Lines", () => {
   it.effect.prop(
-    "come out as they went in, wherever the stream is cut",
+    "are decoded unchanged, wherever the stream is cut",
     { texts: Texts, cuts: Cuts },
     ({ texts, cuts }) =>
       Effect.sync(() => {
@@ -58,7 +58,7 @@ describe("Lines", () => {
   )
 
   it.effect.prop(
-    "of garbage are what lies between line feeds, and never throw",
+    "of arbitrary bytes are split at line feeds and never throw",
     { garbage: Garbage, cuts: Cuts },
     ({ garbage, cuts }) =>
       Effect.sync(() => {
@@ -74,7 +74,7 @@ describe("Lines", () => {
   )
 
   it.effect.prop(
-    "that are cut short do not come out at all",
+    "without a line feed at the end are not delivered",
     { texts: Texts, cuts: Cuts },
     ({ texts, cuts }) =>
       Effect.sync(() => {
@@ -86,7 +86,7 @@ describe("Lines", () => {
   )
 
   it.effect.prop(
-    "over the limit are told of once, and nothing comes after them",
+    "over the limit are reported once, and no line follows",
     { texts: Texts, cuts: Cuts },
     ({ texts, cuts }) =>
       Effect.sync(() => {
@@ -95,18 +95,18 @@ describe("Lines", () => {
         const { lines, tooLong } = decode(bytes, cuts, 2_000)
         assert.deepStrictEqual(lines, texts)
         assert.lengthOf(tooLong, 1)
-        // Told as soon as the limit is passed, not when the line ends.
+        // Reported as soon as the limit is exceeded, not when the line ends.
         assert.isAtMost(tooLong[0] ?? 0, 2_001 + 9)
       }),
     many
   )
 
-  it("of exactly the limit are lines", () => {
+  it("of exactly the limit are delivered", () => {
     assert.deepStrictEqual(decode(Buffer.from("xxxx\nxxxx\n"), [3], 4).lines, ["xxxx", "xxxx"])
     assert.deepStrictEqual(decode(Buffer.from("xxxxx\n"), [3], 4), { lines: [], tooLong: [5] })
   })
 
-  it("have a limit that can be raised between two of them", () => {
+  it("have a limit that can be raised between two lines", () => {
     const lines: Array<string> = []
     const decoder = new LineDecoder(
       4,
@@ -120,7 +120,7 @@ describe("Lines", () => {
     assert.deepStrictEqual(lines, ["abcd", "abcdefgh"])
   })
 
-  it("that come a byte at a time cost their bytes, not an object for each", () => {
+  it("that arrive byte by byte need no object per byte", () => {
     const decoder = new LineDecoder(
       1_000_000,
       () => assert.fail("no line has ended"),

@@ -1,4 +1,4 @@
-/** Inputs with long texts: a plugin gets what JSON would have given it, whichever way the texts cross. */
+/** Inputs with long texts: a plugin gets the same input as through JSON, however the texts cross. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, SchemaGetter } from "effect"
 import * as path from "node:path"
@@ -42,16 +42,16 @@ const inputs: { readonly [what: string]: object } = {
 
 describe("A run's input", () => {
   for (const [what, input] of Object.entries(inputs)) {
-    it(`is whole again: ${what}`, () => {
+    it(`is restored: ${what}`, () => {
       const text = JSON.stringify(input)
-      // What a port does with it.
+      // As a message port does.
       const joined = joinInput(structuredClone(splitInput(input)))
       assert.strictEqual(JSON.stringify(joined), text)
       assert.deepStrictEqual(joined, JSON.parse(text))
     })
   }
 
-  it("has its long texts beside the JSON, unchanged", () => {
+  it("carries its long texts beside the JSON, unchanged", () => {
     const { json, texts } = splitInput({ text: long("x"), message: { id: "1", text: long("y") } })
     assert.strictEqual(json, '{"text":"","message":{"id":"1","text":""}}')
     assert.deepStrictEqual(texts, [
@@ -81,7 +81,7 @@ const slow = makeKind({
   output: Schema.String
 })
 
-/** Patches what puts texts back into their places could run, then returns its input, without the config. */
+/** Patches everything that restoring the texts could call, then returns its input without the config. */
 const source = `Object.defineProperty(Object.prototype, "text", { set() { throw new Error("patched") }, get: () => 1, configurable: true })
 Object.defineProperty(Object.prototype, "texts", { get() { return [{ field: "stolen", text: "" }] }, set() {}, configurable: true })
 JSON.parse = () => { throw new Error("patched") }
@@ -93,7 +93,7 @@ export default {
   }
 }`
 
-/** What `toJSON` of an input does, and what the error says. */
+/** What the `toJSON` of an input does, and what the error says. */
 const refused: ReadonlyArray<readonly [what: string, toJSON: () => unknown, says: string]> = [
   ["returns nothing", () => undefined, "it must be an object"],
   ["returns null", () => null, "it must be an object"],
@@ -130,10 +130,10 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
       return { runtime, spec }
     })
 
-    it.live("that writes itself as anything but an object is the caller's mistake", () =>
+    it.live("whose toJSON returns no object is refused as the caller's mistake", () =>
       Effect.gen(function* () {
         const { runtime, spec } = yield* echo
-        // The first time, no isolate is there; the second time, one that has loaded the plugin.
+        // The first round has no isolate. The second has one that has loaded the plugin.
         for (let round = 0; round < 2; round++) {
           for (const [what, toJSON, says] of refused) {
             const error = yield* Effect.flip(runtime.run(spec, { toJSON }))
@@ -194,16 +194,16 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("arrives as JSON would, long texts or none, whatever the plugin has patched", () =>
+    it.live("arrives as through JSON, with or without long texts, whatever the plugin has patched", () =>
       Effect.gen(function* () {
         const { runtime, spec } = yield* echo
-        // Side by side, so that messages with and without long texts follow each other.
+        // At once, so that messages with and without long texts follow each other.
         const outputs = yield* Effect.forEach(
           Object.values(inputs),
           (input) => runtime.run(spec, { ...input }),
           { concurrency: "unbounded" }
         )
-        // Halves of surrogate pairs come back as escapes.
+        // Half surrogate pairs come back as escapes.
         assert.deepStrictEqual(
           outputs,
           Object.values(inputs).map((input) => JSON.stringify({ ...input }))

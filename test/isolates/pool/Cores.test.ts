@@ -1,4 +1,4 @@
-/** Which boots in the background find a core. */
+/** Boots in the background wait for a free core. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Cores } from "../../../src/isolates/pool/Cores.ts"
@@ -25,7 +25,7 @@ describe("Cores", () => {
     })
   )
 
-  it.live("but not for ever", () =>
+  it.live("a boot does not wait forever", () =>
     Effect.gen(function* () {
       const cores = new Cores(1, 30)
       cores.enter(first)

@@ -1,4 +1,4 @@
-/** Isolates that get no more runs, because those that they hold are large. */
+/** An isolate gets no more runs if those that it holds are too large. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger } from "effect"
 import * as path from "node:path"
@@ -7,7 +7,7 @@ import { PluginRuntime } from "../../../src/Runtime.ts"
 import { layerRuntime, message, specOn } from "../../support/isolation.ts"
 import { dataOf, temporary, write } from "../../support/plugins.ts"
 
-/** `hold FILE` waits until the file is there; all else is answered with the number of the isolate's run. */
+/** Returns the number of the isolate's run. `hold FILE` first waits until the file exists. */
 const source = `import { existsSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
 let runs = 0
@@ -25,7 +25,7 @@ export default {
   }
 }`
 
-/** More than an isolate is handed ahead. */
+/** More characters than an isolate is handed ahead. */
 const large = ` ${"x".repeat(1024 * 1024)}`
 
 const scene = (concurrency: number) =>
@@ -50,7 +50,7 @@ const scene = (concurrency: number) =>
         Effect.map(runtime.run(spec, ask(content_raw)), (output) => dataOf(output)["run"]),
         { startImmediately: true }
       )
-    /** Returns when the run holds its isolate. */
+    /** Returns when the run occupies its isolate. */
     const hold = (name: string, more = "") =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
@@ -68,14 +68,14 @@ const scene = (concurrency: number) =>
 
 describe("An isolate that is full by size", () => {
   it.live(
-    "does not keep runs from another one that has room",
+    "does not delay runs that another isolate has room for",
     () =>
       Effect.gen(function* () {
         const { fork, hold, release } = yield* scene(2)
         const full = yield* hold("never", large)
         const other = yield* hold("soon")
         const behind = yield* fork("answer")
-        // If the run waited in the queue, it would now get an isolate of its own.
+        // If the run were still queued, it would now get its own isolate.
         yield* Fiber.interrupt(full)
         yield* release("soon")
         assert.strictEqual(yield* Fiber.join(other), 1)
@@ -85,7 +85,7 @@ describe("An isolate that is full by size", () => {
   )
 
   it.live(
-    "has no place for more: tryRun says so when limits.queue runs wait",
+    "counts as full: tryRun fails with QUEUE_FULL when limits.queue runs wait",
     () =>
       Effect.gen(function* () {
         const { runtime, spec, ask, fork, hold, release } = yield* scene(1)
@@ -101,7 +101,7 @@ describe("An isolate that is full by size", () => {
   )
 
   it.live(
-    "still says what it has loaded",
+    "still answers a load",
     () =>
       Effect.gen(function* () {
         const { runtime, spec, hold, release } = yield* scene(1)

@@ -1,4 +1,4 @@
-/** What a guest makes of runs that it is handed ahead, in whatever messages they come; and what an end makes of them. */
+/** Runs that a guest is handed ahead: how it executes them, and what happens to them when it ends. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Exit, Fiber, Result, Schema } from "effect"
 import { fileURLToPath } from "node:url"
@@ -23,7 +23,7 @@ const secret = "s".repeat(secretLength)
 const runText = (n: number): string => encodeRun(makeTag(secret, n), undefined, "{}")
 const numberOf = (text: string): number => Number(tagOf(text).slice(secretLength)) - 1_000_000_000
 
-/** A line whose host, whose event loop and whose plugin are the test. */
+/** A guest's end of the protocol. The test plays the host, the event loop and the plugin. */
 const bench = () => {
   const turns: Array<() => void> = []
   const begun: Array<number> = []
@@ -62,7 +62,7 @@ const bench = () => {
       inThisTurn = 0
       turns.shift()?.()
     },
-    /** Answers the run that is under way, if there is one. */
+    /** Replies to the current run, if there is one. */
     answer: (type: string, mark: string) => {
       if (busy === undefined) return false
       const tag = makeTag(secret, busy)
@@ -75,7 +75,7 @@ const bench = () => {
 }
 type Bench = ReturnType<typeof bench>
 
-/** Answers and turns until nothing is left to happen. */
+/** Replies and takes turns until nothing is left to do. */
 const finish = (on: Bench): void => {
   while (!on.idle()) {
     on.answer(ReplyType.output, Leftover.none)
@@ -90,7 +90,7 @@ const Step = Schema.Struct({
 const steps = Arbitrary.array(Arbitrary.schema(Step), { maxLength: 60 })
 const End = Schema.Literals(["abort", "leftover", "thrown with leftover", "uncrossable"])
 
-/** Plays the steps; answers how many runs were sent. */
+/** Plays the steps. Returns how many runs were sent. */
 const play = (on: Bench, script: ReadonlyArray<typeof Step.Type>, from = 0): number => {
   let sent = from
   for (const { op, texts } of script) {
@@ -102,7 +102,7 @@ const play = (on: Bench, script: ReadonlyArray<typeof Step.Type>, from = 0): num
 }
 
 describe("A guest that is handed runs ahead", () => {
-  it("begins none of them while a load waits, and attributes a crash to the load", () => {
+  it("begins none while a load waits, and attributes a crash to the load", () => {
     const posted: Array<string> = []
     const handled: Array<string> = []
     let receive: (text: string) => void = () => {}
@@ -147,7 +147,7 @@ describe("A guest that is handed runs ahead", () => {
   )
 
   it.effect.prop(
-    "begins nothing once it was told to stop, or a run has spoiled its isolate",
+    "begins nothing after an abort, or after a run that spoiled its isolate",
     { before: steps, after: steps, end: End },
     ({ before, after, end }) =>
       Effect.sync(() => {
@@ -155,7 +155,7 @@ describe("A guest that is handed runs ahead", () => {
         const sent = play(on, before)
         if (end === "abort") on.send(RequestType.abort)
         else {
-          // There has to be a run that can spoil it.
+          // Makes sure that a run is under way.
           if (on.begun.length === on.posted.length) {
             on.send(runText(sent))
             while (on.begun.length === on.posted.length) on.turn()
@@ -177,7 +177,7 @@ const obedient = fileURLToPath(new URL("../../fixtures/good/obedient.ts", import
 
 for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" && isolation !== "wasm")) {
   describe(`Runs handed ahead on ${level.name}`, () => {
-    it.live("a runtime that closes in the grace of a run answers it and all behind it", () =>
+    it.live("fail if the runtime closes during the grace period of the first", () =>
       Effect.gen(function* () {
         const spec = (timeout: number) =>
           specOn(level, {
@@ -203,7 +203,7 @@ for (const level of levels.filter(({ isolation, reuse }) => reuse === "plugin" &
           return calls
         }).pipe(Effect.provide(layerRuntime()))
         const exit = yield* Effect.timeout(Fiber.await(calls), "5 seconds")
-        if (!Exit.isSuccess(exit)) return assert.fail("the calls were to answer")
+        if (!Exit.isSuccess(exit)) return assert.fail("the calls did not return")
         for (const result of exit.value) assert.isTrue(Result.isFailure(result))
       })
     )

@@ -1,4 +1,4 @@
-/** The isolates of a level. Their factory boots nothing: it counts the requests. */
+/** The isolates of a level, with a factory that only counts the boots. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { IsolateFactory } from "../../../src/isolates/levels/IsolateFactory.ts"
@@ -17,7 +17,7 @@ const make = Effect.gen(function* () {
     boot: () =>
       Effect.suspend(() => {
         starts++
-        return Effect.fail({ reason: "it was only to be counted" })
+        return Effect.fail({ reason: "this factory only counts" })
       })
   }
   const isolates = yield* makeLevelIsolates(
@@ -35,7 +35,7 @@ const make = Effect.gen(function* () {
 })
 
 describe("The isolates of a level", () => {
-  it.live("start no more once the level closes, though many boots wait for their turn", () =>
+  it.live("do not start after the level has closed, even if boots wait for their turn", () =>
     Effect.gen(function* () {
       const level = yield* make
       const boots = yield* Effect.replicateEffect(
@@ -52,7 +52,7 @@ describe("The isolates of a level", () => {
     })
   )
 
-  it.live("do not start for a caller that was interrupted while it waited for its turn", () =>
+  it.live("do not start for a caller that is interrupted while its boot waits for its turn", () =>
     Effect.gen(function* () {
       const level = yield* make
       // Takes the current turn.
@@ -61,7 +61,7 @@ describe("The isolates of a level", () => {
       assert.strictEqual(level.counts().booting, 1)
       yield* Fiber.interrupt(boot)
       assert.strictEqual(level.counts().booting, 0)
-      // First come, first served: the boot's turn is over.
+      // Turns come in order, so the boot's turn is over.
       yield* startTurn
       assert.strictEqual(level.starts(), 0)
       yield* level.close

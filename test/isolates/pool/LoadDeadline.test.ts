@@ -1,4 +1,4 @@
-/** Specs of one plugin that differ in their timeout share a pool, and each brings its own deadline for the load too. */
+/** Specs of one plugin with different timeouts share a pool. Each keeps its own deadline, for the load too. */
 import { CircuitBreaker, linkifier, makeSpec, PluginRuntime, WorkerLayer } from "@agentlip/plugin-runtime"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
@@ -29,7 +29,7 @@ const stuck = Effect.acquireRelease(
 describe("The deadline of a load", () => {
   for (const isolation of ["thread", "process", "wasm"] as const) {
     for (const first of ["run", "load"] as const) {
-      it.live(`on ${isolation} is that of the spec that asks, after a ${first} with another`, () =>
+      it.live(`on ${isolation} is that of the requested spec, after a ${first} with another`, () =>
         Effect.gen(function* () {
           const plugins = yield* PluginRuntime
           const modulePath = yield* stuck

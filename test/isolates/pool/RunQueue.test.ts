@@ -1,4 +1,4 @@
-/** The queue of one plugin's runs: always in the order of submission, whoever leaves and whoever comes back. */
+/** The queue of one plugin's runs stays in the order of submission when runs leave and come back. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { QueuePlace, RunQueue } from "../../../src/isolates/pool/RunQueue.ts"

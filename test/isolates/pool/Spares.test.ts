@@ -1,4 +1,4 @@
-/** Spares by themselves, with boots that are done when the test says so. */
+/** Spares without real isolates: the test decides when a boot succeeds or fails. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
@@ -27,15 +27,15 @@ const make = (
     return {
       ...spares,
       ended,
-      /** Boots that were begun. */
+      /** The number of boots that have begun. */
       begun: () => boots.length,
-      /** Lets the oldest boots under way succeed. */
+      /** Lets the oldest boots succeed. */
       finish: (count: number) =>
         Effect.gen(function* () {
           const finished: Array<Fake> = []
           while (finished.length < count) {
             const boot = boots[done]
-            assert.isDefined(boot, "as many boots are under way as are to be finished")
+            assert.isDefined(boot, "a boot is under way")
             const fake = { id: done++, usable: true }
             finished.push(fake)
             yield* Deferred.succeed(boot, fake)
@@ -53,7 +53,7 @@ const make = (
     }
   })
 
-/** Turns of the event loop: what is to be begun in the background has begun by then. */
+/** A few turns of the event loop, after which the boots in the background have begun. */
 const settled = Effect.promise(async () => {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 })
@@ -65,7 +65,7 @@ const demand: Pick<SparesOptions<Fake, string>, "most" | "boots" | "quiet"> = {
 }
 
 describe("Spares", () => {
-  it.effect("boots as many as are kept, and hands them out in the order they came", () =>
+  it.effect("boots as many as it keeps, and hands them out in order", () =>
     Effect.gen(function* () {
       const spares = yield* make(2)
       yield* Effect.andThen(spares.fill, settled)
@@ -77,7 +77,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("boots no more at once than it may", () =>
+  it.effect("boots at most `boots` at once", () =>
     Effect.gen(function* () {
       const spares = yield* make(3, demand)
       yield* Effect.andThen(spares.fill, spares.fill)
@@ -90,7 +90,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("begins nothing in the turn that asks for it", () =>
+  it.effect("does not begin a boot in the turn that requests it", () =>
     Effect.gen(function* () {
       const spares = yield* make(1)
       yield* spares.fill
@@ -101,7 +101,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("boots when there is room; a caller does not wait for that", () =>
+  it.effect("waits for room before it boots; a caller does not wait for room", () =>
     Effect.gen(function* () {
       const room = Deferred.makeUnsafe<void>()
       const spares = yield* make(2, { ...demand, boots: 2, room: Deferred.await(room) })
@@ -120,7 +120,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("keeps more when callers find none, within bounds, and fewer when it is quiet", () =>
+  it.effect("keeps more if callers find none, up to `most`, and fewer after a quiet time", () =>
     Effect.gen(function* () {
       const spares = yield* make(1, demand)
       yield* Effect.andThen(spares.fill, settled)
@@ -152,7 +152,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("keeps none of a kind that nobody uses any more", () =>
+  it.effect("keeps none after a quiet time if `least` is 0", () =>
     Effect.gen(function* () {
       const spares = yield* make(0, demand)
       yield* Effect.andThen(spares.fill, settled)
@@ -170,13 +170,13 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a caller who finds none waits for the one on its way", () =>
+  it.effect("a caller that finds none waits for the boot under way", () =>
     Effect.gen(function* () {
       const spares = yield* make(1, demand)
       yield* Effect.andThen(spares.fill, settled)
       const first = yield* Effect.forkChild(spares.take, { startImmediately: true })
       assert.strictEqual(spares.begun(), 1)
-      // The next one has nothing to wait for.
+      // No boot is left for the next caller, so it starts one.
       const second = yield* Effect.forkChild(spares.take, { startImmediately: true })
       assert.strictEqual(spares.begun(), 2)
       yield* spares.finish(1)
@@ -185,7 +185,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("whoever waited for a boot that failed boots for itself, and is told why that fails", () =>
+  it.effect("a caller whose awaited boot fails boots its own, and gets the error of that one", () =>
     Effect.gen(function* () {
       const spares = yield* make(1, demand)
       yield* Effect.andThen(spares.fill, settled)
@@ -197,7 +197,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a caller that gives up waiting takes nothing with it", () =>
+  it.effect("an interrupted caller takes no spare", () =>
     Effect.gen(function* () {
       const spares = yield* make(1, demand)
       yield* Effect.andThen(spares.fill, settled)
@@ -208,7 +208,7 @@ describe("Spares", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("ends what has died meanwhile, and hands out the next", () =>
+  it.effect("ends a spare that has died, and hands out the next", () =>
     Effect.gen(function* () {
       const spares = yield* make(2)
       yield* Effect.andThen(spares.fill, settled)

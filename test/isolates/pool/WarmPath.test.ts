@@ -1,4 +1,4 @@
-/** Runs that are handed to an isolate ahead: one at a time, each its own, whatever becomes of the others. */
+/** Runs that are handed ahead to a warm isolate execute one at a time, and do not affect each other. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, References, Result, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,7 +15,7 @@ import { dataOf, failing, temporary, write } from "../../support/plugins.ts"
 
 const obedient = fileURLToPath(new URL("../../fixtures/good/obedient.ts", import.meta.url))
 
-/** Loads take long on a busy machine; what is tested here is how long runs may take. */
+/** Loads are slow on a busy machine. These tests are about the deadlines of runs. */
 const patient = { timeout: 10_000 }
 
 const reused = levels.filter(({ reuse }) => reuse === "plugin")
@@ -27,7 +27,7 @@ for (const level of reused) {
     Effect.flatMap(PluginRuntime, (runtime) =>
       runtime.run(spec(options), { message: { ...message, content_raw: order } })
     )
-  /** All at once; each with its place in the row of calls. */
+  /** Starts all runs at once. The results are in the order of `orders`. */
   const together = (
     orders: ReadonlyArray<string>,
     options: Partial<PluginSpecOptions<typeof linkifier>> = {}
@@ -38,11 +38,11 @@ for (const level of reused) {
     Array.from({ length: all }, (_, n) => (n === place ? order : "answer"))
   const except = (code: string, place: number, all = 40) =>
     Array.from({ length: all }, (_, n) => (n === place ? code : "ok"))
-  /** A thread, a process and a QuickJS that has loaded the plugin: what it takes to load is not a run's time. */
+  /** Loads the plugin first, so that the load does not count towards a run's time. */
   const warm = run("answer")
 
-  describe(`Handed ahead on ${level.name}`, () => {
-    it.live("one isolate executes them in order, one at a time", () =>
+  describe(`Runs handed ahead on ${level.name}`, () => {
+    it.live("execute on one isolate in order, one at a time", () =>
       Effect.gen(function* () {
         const results = yield* together(Array.from({ length: 200 }, () => "answer"))
         const runs = results.map((result) =>
@@ -59,35 +59,35 @@ for (const level of reused) {
       }).pipe(Effect.provide(layerRuntime()))
     )
 
-    it.live(
-      "one that hangs is TIMEOUT; those behind it are answered elsewhere, unseen by their callers",
-      () =>
-        Effect.gen(function* () {
-          yield* warm
-          const results = yield* together(among("spin", 7), { timeout: 1_000 })
-          assert.deepStrictEqual(codes(results), except("TIMEOUT", 7))
-        }).pipe(Effect.provide(layerRuntime()))
+    it.live("move to another isolate if the run before them hangs and gets TIMEOUT", () =>
+      Effect.gen(function* () {
+        yield* warm
+        const results = yield* together(among("spin", 7), { timeout: 1_000 })
+        assert.deepStrictEqual(codes(results), except("TIMEOUT", 7))
+      }).pipe(Effect.provide(layerRuntime()))
     )
 
     if (level.isolation !== "wasm") {
-      it.live("one that takes its isolate down is WORKER_CRASH, and nobody else is", () =>
+      it.live("fail with WORKER_CRASH only if they crash their isolate themselves", () =>
         Effect.gen(function* () {
           assert.deepStrictEqual(codes(yield* together(among("exit 3", 7))), except("WORKER_CRASH", 7))
         }).pipe(Effect.provide(layerRuntime()))
       )
 
-      it.live("one that leaves something behind has its answer, the next one a fresh isolate", () =>
-        Effect.gen(function* () {
-          const results = yield* together(among("leave", 7, 20))
-          assert.deepStrictEqual(
-            results.map((result) => (Result.isSuccess(result) ? dataOf(result.success)["runs"] : "failed")),
-            [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
-          )
-        }).pipe(Effect.provide(layerRuntime()))
+      it.live(
+        "get a fresh isolate if the run before them left something behind, which still returns its output",
+        () =>
+          Effect.gen(function* () {
+            const results = yield* together(among("leave", 7, 20))
+            assert.deepStrictEqual(
+              results.map((result) => (Result.isSuccess(result) ? dataOf(result.success)["runs"] : "failed")),
+              [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+            )
+          }).pipe(Effect.provide(layerRuntime()))
       )
     }
 
-    it.live("a deadline begins with its run, not with the wait before it", () =>
+    it.live("have a deadline that starts when they begin, not while they wait", () =>
       Effect.gen(function* () {
         yield* warm
         const results = yield* together(
@@ -98,7 +98,7 @@ for (const level of reused) {
       }).pipe(Effect.provide(layerRuntime()))
     )
 
-    it.live("specs that differ in their timeout share an isolate, each with its own deadline", () =>
+    it.live("of specs with different timeouts share an isolate, and keep their own deadlines", () =>
       Effect.gen(function* () {
         if (level.isolation === "wasm") return
         yield* warm
@@ -106,12 +106,12 @@ for (const level of reused) {
         const short = yield* Effect.forkChild(failing(run("sleep 5000", { timeout: 400 }), "TIMEOUT"))
         assert.strictEqual(dataOf(yield* Fiber.join(long))["runs"], 2)
         const [elapsed] = yield* Effect.timed(Fiber.join(short))
-        // Its own deadline, not that of the sleep.
+        // Its own deadline, well before the end of its sleep.
         assert.isBelow(Duration.toMillis(elapsed), 4_500)
       }).pipe(Effect.provide(layerRuntime()))
     )
 
-    it.live("interruption of one that waits gives up that one alone", () =>
+    it.live("are not affected if another one is interrupted while it waits", () =>
       Effect.gen(function* () {
         yield* warm
         const first = yield* Effect.forkChild(run("sleep 400"))
@@ -124,7 +124,7 @@ for (const level of reused) {
       }).pipe(Effect.provide(layerRuntime()), Effect.timeout("8 seconds"))
     )
 
-    it.live("interruption of the one that runs ends its isolate; those behind it move on", () =>
+    it.live("move to another isolate if the current run is interrupted", () =>
       Effect.gen(function* () {
         yield* warm
         const begun = yield* Deferred.make<void>()
@@ -139,7 +139,7 @@ for (const level of reused) {
       }).pipe(Effect.provide(layerRuntime()))
     )
 
-    it.live("those behind three failures are refused at once, and run nothing", () =>
+    it.live("are refused at once, without a start, after three failures", () =>
       Effect.gen(function* () {
         yield* warm
         const [elapsed, results] = yield* Effect.timed(
@@ -152,12 +152,12 @@ for (const level of reused) {
           ...Array.from({ length: 3 }, () => "TIMEOUT"),
           ...Array.from({ length: 17 }, () => "CIRCUIT_OPEN")
         ])
-        // Twenty of them would take eight.
+        // Twenty timeouts would take 8 s.
         assert.isBelow(Duration.toMillis(elapsed), 7_000)
       }).pipe(Effect.provide(layerRuntime(3)))
     )
 
-    it.live("log lines are those of the run that wrote them", () =>
+    it.live("write log lines with their own run's name", () =>
       Effect.gen(function* () {
         yield* warm
         const lines: Array<string> = []
@@ -177,7 +177,7 @@ for (const level of reused) {
       }).pipe(Effect.provide(layerRuntime()))
     )
 
-    it.live("a run knows its trace, where there is one", () =>
+    it.live("get the traceparent of their caller, if there is a trace", () =>
       Effect.gen(function* () {
         const folder = yield* temporary
         const modulePath = write(
@@ -201,7 +201,7 @@ for (const level of reused) {
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("a runtime that closes answers all of them with an error, and soon", () =>
+    it.live("all fail soon if the runtime closes", () =>
       Effect.gen(function* () {
         const calls = yield* Effect.gen(function* () {
           yield* warm
@@ -215,7 +215,7 @@ for (const level of reused) {
       })
     )
 
-    it.effect("time is the caller's clock's", () =>
+    it.effect("have deadlines on the caller's clock", () =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
         const logger = Logger.make<unknown, void>(() => Deferred.doneUnsafe(begun, Effect.void))
@@ -233,7 +233,7 @@ for (const level of reused) {
   })
 }
 
-/** The same on every level; threads are the quickest. */
+/** These behave the same on every level. Threads are the fastest. */
 describe("Warm isolates", () => {
   const isolation: IsolationLevel = "thread"
   const level = reused.find((level) => level.isolation === isolation) ?? {
@@ -242,7 +242,7 @@ describe("Warm isolates", () => {
     reuse: "plugin" as const
   }
 
-  it.live("of all plugins stay within their memory budget; those used last stay", () =>
+  it.live("of all plugins stay within the memory budget; the most recently used ones stay", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime
       const specs = Array.from({ length: 8 }, (_, n) =>
@@ -275,13 +275,13 @@ describe("Warm isolates", () => {
       Layer.provideMerge(WorkerLayer.layerThread({ spares: 0, ...options }))
     )
 
-  it.live("one that is never without work is replaced after maxRuns too, by one at a time", () =>
+  it.live("that are never idle are replaced after maxRuns, one at a time", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime
       const spec = specOn(level, { name: "obedient", kind: linkifier, modulePath: obedient, ...patient })
       const ask = { message: { ...message, content_raw: "answer" } }
       const outputs = yield* Effect.replicateEffect(runtime.run(spec, ask), 100, { concurrency: "unbounded" })
-      // Whose run is an isolate's first is nobody's business.
+      // Which caller gets an isolate's first run is not specified.
       assert.deepStrictEqual(
         outputs.map((output) => Number(dataOf(output)["runs"])).sort((a, b) => a - b),
         outputs.map((_, n) => 1 + Math.floor(n / 10))
@@ -289,7 +289,7 @@ describe("Warm isolates", () => {
     }).pipe(Effect.provide(keeping({ maxRuns: 10 })))
   )
 
-  it.live("one that goes down with nothing to do is no longer counted", () =>
+  it.live("that crash while idle are no longer counted", () =>
     Effect.gen(function* () {
       const modulePath = write(
         path.join(yield* temporary, "mortal.mjs"),
@@ -301,12 +301,12 @@ describe("Warm isolates", () => {
         message
       })
       const { stats } = yield* WorkerLayer
-      // By default one that is merely unused is ended after five minutes.
+      // Unused isolates end after five minutes by default, so this one has crashed.
       yield* Effect.repeat(Effect.delay(stats, 10), { until: ({ isolates }) => isolates === 0 })
     }).pipe(Effect.scoped, Effect.provide(keeping({})), Effect.timeout("10 seconds"))
   )
 
-  it.live("tryRun refuses what run would let wait", () =>
+  it.live("that are busy: tryRun fails with QUEUE_FULL where run would wait", () =>
     Effect.gen(function* () {
       const runtime = yield* PluginRuntime
       const spec = specOn(level, {

@@ -1,4 +1,4 @@
-/** A plugin that floods its log and its standard output: others go on, and its host keeps none of it. */
+/** A plugin floods its log and its standard output: the other plugins continue, and the host keeps little of it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger, Result } from "effect"
 import * as path from "node:path"
@@ -13,7 +13,7 @@ const obedient = fileURLToPath(new URL("../../fixtures/good/obedient.ts", import
 
 const mebibyte = 1024 * 1024
 
-/** "endless" never stops; "until" asks after every eight MiB whether it was enough, and says how much that came to. */
+/** "endless" never stops. "until" asks the server after every 8 MiB whether to stop, and returns the total in MiB. */
 const source = `
   const line = "x".repeat(64 * 1024)
   const out = globalThis.process?.stdout
@@ -38,11 +38,11 @@ const source = `
     }
   }`
 
-/** What it floods at least, in MiB, and how much of that its host may hold at a time. */
+/** MiB that it writes at least, and MiB of them that the host may hold at once. */
 const flooded = 160
 const heldAtMost = flooded / 4
 
-/** The most that this thread holds above what it held at first, in bytes. */
+/** Returns a function that stops and returns the most bytes that this thread held above those at the start. */
 const watchMemory = () => {
   const held = (): number => {
     const { heapUsed, external } = process.memoryUsage()
@@ -116,7 +116,7 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
   })
 
   describe(`A plugin that floods on ${level.name}`, () => {
-    it.live("and asks for more: others are answered meanwhile, and its host keeps little of it", () =>
+    it.live("until it is told to stop does not stop other plugins, and its host holds little of it", () =>
       Effect.gen(function* () {
         const { flood, begun, inRow, together, enough, logged } = yield* scene
         const peak = watchMemory()
@@ -124,20 +124,20 @@ for (const level of levels.filter(({ reuse }) => reuse === "plugin")) {
         yield* Deferred.await(begun)
         assert.lengthOf(yield* inRow(50), 50)
         assert.lengthOf(yield* together(200), 200)
-        // It goes on until it has been told that they are through.
+        // It floods until `enough` is called.
         assert.isUndefined(flooding.pollUnsafe())
         enough()
         const output = yield* Fiber.join(flooding)
         assert.isAtLeast(Number(dataOf(output)["mebibytes"]), flooded)
         assert.isBelow(peak() / mebibyte, heldAtMost)
         const { lines, characters } = logged()
-        // The limits of a run's log, and the line that says how much is missing.
+        // The limits of a run's log, and one line that counts the dropped lines.
         assert.isAtMost(lines, 201)
         assert.isAtMost(characters, 65 * 1024)
       }).pipe(Effect.scoped, Effect.provide(layerRuntime()))
     )
 
-    it.live("and never stops is stopped; others are answered meanwhile and after it", () =>
+    it.live("without end is stopped; other plugins run meanwhile and afterwards", () =>
       Effect.gen(function* () {
         const { flood, begun, inRow, together } = yield* scene
         const peak = watchMemory()

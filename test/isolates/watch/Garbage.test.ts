@@ -1,4 +1,4 @@
-/** What V8 has not yet collected is no reason to end an isolate whose plugin keeps nothing. */
+/** An isolate whose plugin keeps nothing is not ended for memory that V8 has not collected yet. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as path from "node:path"
@@ -10,12 +10,12 @@ import { temporary, write } from "../../support/plugins.ts"
 
 const kibibyte = 1024
 
-/** Texts whose characters take one byte, and two. */
+/** A text whose characters take one byte each, and one with two bytes each. */
 const latin = "no links here; "
 const greek = "κανένας δεσμός; "
 const callers = 64
 
-/** Says how many runs its isolate has had. */
+/** Returns how many runs its isolate has had. */
 const source = `let runs = 0
 export default {
   name: "keeps-nothing",

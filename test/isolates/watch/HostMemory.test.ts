@@ -1,4 +1,4 @@
-/** Whose the host's unseen memory is: told of one plugin, or of none. */
+/** Memory of the host that no engine reports: which isolate is blamed for it, if any. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Blame, HostMemory, type Member } from "../../../src/isolates/watch/HostMemory.ts"
 
@@ -17,7 +17,7 @@ const setUp = () => {
   return {
     gone,
     account: (thread: Thread, mib: number) => host.account(thread, mib * mebibyte),
-    /** A look at a host of so many MiB, with processor time by thread. */
+    /** Looks at a host of `resident` MiB, with the processor time of each thread. */
     look: (resident: number, busy: ReadonlyArray<readonly [Thread, number]>): Blame<Thread> | undefined =>
       host.look(
         { resident: resident * mebibyte, own: own * mebibyte },
@@ -27,7 +27,7 @@ const setUp = () => {
   }
 }
 
-/** A host that has seen both threads begin to work. */
+/** A host that has seen both threads start to work. */
 const bothAtWork = () => {
   const host = setUp()
   host.account(a, 10)
@@ -40,7 +40,7 @@ const bothAtWork = () => {
 }
 
 describe("HostMemory", () => {
-  it("blames the only thread that works for growth far beyond its limit", () => {
+  it("blames the only busy thread for growth far beyond its limit", () => {
     const { look, account } = setUp()
     account(a, 10)
     assert.isUndefined(look(200, [[a, 0]]))
@@ -48,7 +48,7 @@ describe("HostMemory", () => {
     assert.deepStrictEqual(look(521, [[a, 110]]), { isolate: a, unseen: 321 })
   })
 
-  it("blames nobody for what engines account for, when it is freed and kept by the process neither", () => {
+  it("blames no thread for memory that engines reported, even if the process keeps it after it is freed", () => {
     const { look, account } = setUp()
     account(a, 10)
     look(200, [[a, 0]])
@@ -58,7 +58,7 @@ describe("HostMemory", () => {
     assert.isUndefined(look(1_100, [[a, 200]]))
   })
 
-  it("blames nobody for threads that are there meanwhile, at work or not", () => {
+  it("blames no thread for the memory of other threads, busy or idle", () => {
     const { look, account } = setUp()
     account(a, 10)
     look(200, [[a, 0]])
@@ -77,7 +77,7 @@ describe("HostMemory", () => {
     }
   })
 
-  it("remembers what a thread has kept from one run to the next", () => {
+  it("adds up what a thread keeps from run to run", () => {
     const { look, account } = setUp()
     account(a, 10)
     let resident = 200
@@ -93,7 +93,7 @@ describe("HostMemory", () => {
     assert.strictEqual(runs, 7)
   })
 
-  it("does not hold what others took against a thread's next run", () => {
+  it("does not blame a thread's next run for memory that others took", () => {
     const { look } = bothAtWork()
     look(450, [
       [a, 0],
@@ -104,7 +104,7 @@ describe("HostMemory", () => {
     assert.isUndefined(look(600, [[a, 100]]))
   })
 
-  it("of several blames the one that has had nearly all the processor time", () => {
+  it("blames the one of several threads that had nearly all the processor time", () => {
     const { look } = bothAtWork()
     assert.strictEqual(
       look(600, [
@@ -115,7 +115,7 @@ describe("HostMemory", () => {
     )
   })
 
-  it("of several that could all have done it blames none, until the host is in need", () => {
+  it("blames none of several possible threads until the host runs short of memory", () => {
     const { look } = bothAtWork()
     assert.isUndefined(
       look(800, [
@@ -138,7 +138,7 @@ describe("HostMemory", () => {
     account(b, 500)
     look(800, [[a, 0]])
     gone.add(b)
-    // The process gave back what the other had: what is there now is new.
+    // The process returned the other thread's memory, so all growth from here is new.
     assert.isUndefined(look(300, [[a, 10]]))
     assert.isUndefined(look(1_100, [[a, 20]]))
     assert.strictEqual(look(1_121, [[a, 20]])?.isolate, a)

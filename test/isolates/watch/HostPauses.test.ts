@@ -1,4 +1,4 @@
-/** A host that stood still blames no plugin for it. */
+/** A host that was paused does not blame a plugin for it. */
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, Duration, Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -8,7 +8,7 @@ import { CircuitBreaker } from "../../../src/CircuitBreaker.ts"
 import { PluginTimeout } from "../../../src/Errors.ts"
 import { HostPauses, sleepExactly, waitOn } from "../../../src/isolates/watch/HostPauses.ts"
 
-describe("an exact sleep", () => {
+describe("An exact sleep", () => {
   /** What it asks of a clock, in milliseconds. */
   const asked = (clock: Clock.Clock, millis: number): Effect.Effect<ReadonlyArray<number>> =>
     Effect.suspend(() => {
@@ -40,7 +40,7 @@ describe("an exact sleep", () => {
   )
 })
 
-describe("pauses of the host", () => {
+describe("Pauses of the host", () => {
   const make = () => {
     const time = { now: 0, cpu: 0 }
     const pauses = new HostPauses({ now: () => time.now, cpu: () => time.cpu })
@@ -52,7 +52,7 @@ describe("pauses of the host", () => {
     return { pauses, pass }
   }
 
-  it("are ticks that come late, if the host did not work meanwhile", () => {
+  it("are late ticks during which the host did no work", () => {
     const { pauses, pass } = make()
     pauses.hold()
     assert.strictEqual(pass(100, 1), 0)
@@ -60,22 +60,22 @@ describe("pauses of the host", () => {
     assert.strictEqual(pass(9_100, 0), 9_000)
     assert.strictEqual(pass(100, 1), 9_000, "once")
     pauses.tick()
-    // Its own work, a garbage collection of two seconds, say.
+    // The host's own work, such as a garbage collection of two seconds.
     assert.strictEqual(pass(2_100, 2_050), 9_000)
-    // Two seconds of work, and then four of nothing.
+    // Two seconds of work, then four seconds of pause.
     pauses.tick()
     assert.strictEqual(pass(6_100, 2_000), 13_000)
     pauses.release()
   })
 
-  it("are none if it is merely busy", () => {
+  it("do not include busy times", () => {
     const { pauses, pass } = make()
     pauses.hold()
     for (let tick = 0; tick < 100; tick++) assert.strictEqual(pass(550, 10), 0)
     pauses.release()
   })
 
-  it("are none while nothing is at work", () => {
+  it("do not count while no run is under way", () => {
     const { pauses, pass } = make()
     assert.strictEqual(pass(60_000, 0), 0)
     pauses.hold()
@@ -89,14 +89,14 @@ describe("pauses of the host", () => {
     pauses.release()
   })
 
-  it("lengthen a wait; one that wakes late waits a moment for what is to be read", () => {
+  it("lengthen a wait; a wait that ends late leaves a moment to read messages", () => {
     assert.strictEqual(waitOn(5_000, 5_010, 0), 0)
     assert.strictEqual(waitOn(5_000, 5_200, 0), 100)
     assert.strictEqual(waitOn(5_000, 10_000, 9_000), 4_000)
     assert.strictEqual(waitOn(5_000, 13_990, 9_000), 100)
   })
 
-  it.effect("are a reason not to count a TIMEOUT", () =>
+  it.effect("keep a TIMEOUT from counting as a failure", () =>
     Effect.gen(function* () {
       const timeout = new PluginTimeout({ plugin: "p", timeout: Duration.seconds(5), phase: "run" })
       const paused = new PluginTimeout({ ...timeout, hostPaused: Duration.seconds(9) })
@@ -112,7 +112,7 @@ describe("pauses of the host", () => {
 
 const hostFile = fileURLToPath(new URL("../../fixtures/pauses/host.ts", import.meta.url))
 
-/** Runs a host, and stops it for four seconds once its plugin is at work. */
+/** Runs a host, and stops it for four seconds after its plugin has begun. */
 const stopped = async (level: string, how: string) => {
   const host = spawn(process.execPath, ["--conditions=@agentlip/source", hostFile, level, how], {
     stdio: ["ignore", "pipe", "inherit"]
@@ -130,10 +130,10 @@ const stopped = async (level: string, how: string) => {
 const patience = 60_000
 
 describe.skipIf(process.platform === "win32").concurrent.each(["thread", "process", "wasm"])(
-  "a host that is stopped for four seconds, on level %s",
+  "A host that is stopped for four seconds, on level %s",
   (level) => {
     it.each(["works", "waits", "loads"])(
-      "has the answer of a plugin that %s for one, of two that it may",
+      "gets the output of a plugin that %s for one second, with a timeout of two",
       async (how) => {
         const { code, message, circuit, zombies } = await stopped(level, how)
         assert.strictEqual(code, "OK", message)
@@ -144,7 +144,7 @@ describe.skipIf(process.platform === "win32").concurrent.each(["thread", "proces
     )
 
     it(
-      "does not open the circuit of one that spins, which has had its time",
+      "does not open the circuit of a plugin that spins past its deadline",
       async () => {
         const { code, message, circuit, zombies } = await stopped(level, "spins")
         assert.strictEqual(code, "TIMEOUT")

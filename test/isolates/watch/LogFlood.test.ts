@@ -1,4 +1,4 @@
-/** Log lines without number share the host's loop with everything else. */
+/** A flood of log lines shares the host's event loop with all other work. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { fileURLToPath } from "node:url"
@@ -8,14 +8,14 @@ import { layerRuntime, levels, message, specOn } from "../../support/isolation.t
 const modulePath = fileURLToPath(new URL("../../fixtures/rogues/log-held-loop.ts", import.meta.url))
 
 for (const level of levels.filter(({ isolation, reuse }) => isolation !== "wasm" && reuse === "plugin")) {
-  describe(level.name, () => {
+  describe(`Log lines on ${level.name}`, () => {
     it.live(
-      "other work goes on between lines, which all come, in order and before the answer",
+      "all arrive in order before the output, and other work runs between them",
       () => {
         const lines: Array<string> = []
         let inTurn = 0
         let most = 0
-        // Slower than they come.
+        // Slower than the lines arrive.
         const slow = Logger.make<unknown, void>(({ message }) => {
           lines.push(String(message))
           inTurn++
