@@ -28,7 +28,7 @@ const processorTime = (): number => {
 }
 
 /** A token bucket of milliseconds: time is used, and refills at a rate. */
-class Allowance {
+class TimeBucket {
   readonly #share: number
   #left = burst
   #at = performance.now()
@@ -52,7 +52,7 @@ class Allowance {
 
 /** Runs the slices of all plugins in turn. */
 class Slices {
-  readonly #whole = new Allowance(wholeShare)
+  readonly #whole = new TimeBucket(wholeShare)
   /** Plugins with waiting slices, in the order of their turns. */
   readonly #ready = new Set<PluginTime>()
   #scheduled = false
@@ -101,11 +101,11 @@ const slices = new Slices()
 
 /** The host's time for one plugin's requests, shared by all of its runs. */
 export class PluginTime {
-  readonly #allowance = new Allowance(pluginShare)
+  readonly #bucket = new TimeBucket(pluginShare)
   readonly #waiting: Array<() => void> = []
 
   get wait(): number {
-    return this.#allowance.wait
+    return this.#bucket.wait
   }
 
   queue(slice: () => void): void {
@@ -120,7 +120,7 @@ export class PluginTime {
   }
 
   charge(time: number): void {
-    this.#allowance.take(time)
+    this.#bucket.take(time)
     slices.charge(time)
   }
 }
