@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger } from "effect"
 import * as path from "node:path"
+import { PluginStats } from "../../../src/Metrics.ts"
 import { linkifier } from "../../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../../src/Runtime.ts"
 import { layerRuntime, message, specOn } from "../../support/isolation.ts"
@@ -27,6 +28,19 @@ export default {
 
 /** More characters than an isolate is handed ahead. */
 const large = ` ${"x".repeat(1024 * 1024)}`
+
+/** 63 of them take twice the memory that an isolate may have. */
+const huge = ` ${"x".repeat(4 * 1024 * 1024)}`
+
+/** Waits until the host has measured the plugin's processor time and memory ten more times. */
+const measured = Effect.gen(function* () {
+  const stats = yield* PluginStats
+  const cpu = Effect.map(stats.of("holds"), ({ cpuMillis }) => cpuMillis)
+  for (let times = 0; times < 10; times++) {
+    const before = yield* cpu
+    yield* Effect.repeat(Effect.delay(cpu, "10 millis"), { until: (now) => now > before })
+  }
+})
 
 const scene = (concurrency: number) =>
   Effect.gen(function* () {
@@ -96,6 +110,21 @@ describe("An isolate that is full by size", () => {
         yield* release("soon")
         assert.strictEqual(yield* Fiber.join(full), 1)
         assert.strictEqual(yield* Fiber.join(waiting), 2)
+      }).pipe(Effect.scoped, Effect.provide(layerRuntime())),
+    60_000
+  )
+
+  it.live(
+    "does not fill with the texts of runs that wait",
+    () =>
+      Effect.gen(function* () {
+        const { fork, hold, release } = yield* scene(1)
+        const full = yield* hold("soon", large)
+        const waiting = yield* Effect.replicateEffect(fork(`answer${huge}`), 63)
+        yield* Effect.raceFirst(measured, Fiber.join(full))
+        yield* release("soon")
+        assert.strictEqual(yield* Fiber.join(full), 1)
+        for (const [n, run] of waiting.entries()) assert.strictEqual(yield* Fiber.join(run), n + 2)
       }).pipe(Effect.scoped, Effect.provide(layerRuntime())),
     60_000
   )
