@@ -9,7 +9,6 @@ import { type RunInput, splitInput } from "./wire/runInput.ts"
 /** Encodes a caller's input. An input that the kind refuses is the caller's mistake, not the plugin's. */
 export type InputEncoder = (input: unknown) => Effect.Effect<RunInput, ExecutionError>
 
-/** Makes the encoder of a plugin's inputs. */
 export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): InputEncoder => {
   // Cached outputs are reused for other messages, so the plugin gets only what is part of the key.
   const encode: (input: unknown) => Effect.Effect<unknown, SchemaIssue.Issue> =

@@ -111,7 +111,6 @@ export type OutputDecoder<Spec extends PluginSpec> = (
   text: string
 ) => Effect.Effect<OutputOf<Spec>, InvalidOutput>
 
-/** Makes the decoder of a plugin's outputs. */
 export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDecoder<Spec> => {
   const { kind, limits } = spec
   const decodeValue = valueDecoder(kind)

@@ -138,7 +138,6 @@ export interface CacheableRun<Spec extends PluginSpec, A> {
   readonly onMiss: () => void
 }
 
-/** Runs plugins through a cache. */
 export interface CachedRuns {
   readonly cached: <Spec extends PluginSpec, A>(
     plugin: Cacheable<Spec>,
@@ -152,7 +151,6 @@ export interface CachedRuns {
 
 const keepNothing = (): Effect.Effect<void> => Effect.void
 
-/** Makes the cached runs of a runtime. */
 export const makeCachedRuns = (
   cache: ResultCache["Service"],
   /** Whether the plugin can run an earlier version if it fails to load. */

@@ -115,7 +115,6 @@ class SourceHash {
   }
 }
 
-/** The hashes of many modules. */
 export class SourceHashes {
   readonly #byEntry = new Map<string, SourceHash>()
 

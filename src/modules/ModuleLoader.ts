@@ -16,7 +16,6 @@ export interface OpenOptions {
   readonly keep: boolean
 }
 
-/** Serves modules to guests. */
 export class ModuleLoader extends Context.Service<
   ModuleLoader,
   {

@@ -129,7 +129,6 @@ const hash = (policy: ModulePolicy, { modules, edges }: Reached): string => {
     .digest("base64")}`
 }
 
-/** Reads and hashes a plugin's modules. */
 export const moduleGraph = async (tools: ModuleTools): Promise<ModuleGraph> => {
   const { policy, resolver, sources } = tools
   const reached = await reach(tools)

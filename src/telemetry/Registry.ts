@@ -23,7 +23,6 @@ export interface IsolateCounts {
 
 const isolateStates = ["booting", "spare", "idle", "busy", "zombie"] as const
 
-/** The counts of an isolation level. */
 export interface LevelCounts {
   readonly boots: Latencies
   readonly loads: Latencies
@@ -35,13 +34,11 @@ export interface LevelCounts {
 export const breakerStates = ["closed", "half_open", "open"] as const
 export type BreakerLabel = (typeof breakerStates)[number]
 
-/** The counts of a plugin's circuit. */
 export interface BreakerCounts {
   state: BreakerLabel
   readonly transitions: { [State in BreakerLabel]: number }
 }
 
-/** The labels of a plugin's series. */
 export type PluginLabels = {
   readonly plugin: string
   readonly kind: string

@@ -14,7 +14,6 @@ interface Reader {
 
 /** The connection to the host's broker. */
 export interface Broker {
-  /** Sends a message. */
   readonly send: (json: string) => void
   readonly toBase64: (bytes: Uint8Array) => string
   readonly fromBase64: (text: string) => Uint8Array

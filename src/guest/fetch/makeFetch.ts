@@ -39,7 +39,6 @@ export interface GuestFetch {
   readonly active: () => number
 }
 
-/** Makes a guest's `fetch`. */
 export const makeFetch = (broker: Broker): GuestFetch => {
   const line = new FetchLine(broker)
 

@@ -32,7 +32,6 @@ import {
 
 type LogMethod = (...args: ReadonlyArray<unknown>) => void
 
-/** A plugin's log. */
 export interface PluginLog {
   readonly debug: LogMethod
   readonly info: LogMethod

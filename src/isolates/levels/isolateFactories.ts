@@ -61,7 +61,6 @@ const checkReach = (
   return Effect.void
 }
 
-/** Processes of the operating system. */
 export const processFactory = Effect.fnUntraced(function* (
   host: ProcessHost
 ): Effect.fn.Return<IsolateFactory> {

@@ -24,7 +24,6 @@ const nobody: User = { uid: 65534, gid: 65534 }
 
 const remedy = `install ${toInstall()}, or name its path as the option \`node\``
 
-/** Asks a Node for its version. */
 const askVersion = (node: string): Effect.Effect<string, PrepareError> =>
   Effect.callback((resume) => {
     execFile(node, ["--version"], { timeout: 5_000 }, (error, stdout) => {

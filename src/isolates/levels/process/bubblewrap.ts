@@ -31,7 +31,6 @@ export const bubblewrapArguments = (
   "/"
 ]
 
-/** Checks that bubblewrap works here. */
 export const checkBubblewrap = (user: ProcessHost["user"]): Effect.Effect<void, PrepareError> =>
   Effect.callback((resume) => {
     const bwrap = findExecutable("bwrap")

@@ -64,7 +64,6 @@ const serveGuest = (
   port.unref()
 }
 
-/** How to start a thread. */
 export interface ThreadOptions {
   readonly boot: URL
   readonly execArgv: ReadonlyArray<string>
