@@ -15,13 +15,15 @@ import {
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { execFile } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { promisify } from "node:util"
-import { identityOf } from "../src/database/identityOf.ts"
+import { Worker } from "node:worker_threads"
+import { fateOf, type Identity, identityOf } from "../src/database/identityOf.ts"
 import * as Sqlite from "../src/database/Sqlite.ts"
 
 const execute = promisify(execFile)
@@ -254,18 +256,54 @@ describe("Sqlite", () => {
     })
   )
 
-  it.live("files of a file system that does not number them are not told apart", () =>
+  it.live("a thread that finds the file under another number says only what it knows", () =>
+    Effect.gen(function* () {
+      const filename = yield* tempFile
+      const sql = yield* client({ filename })
+      yield* sql`CREATE TABLE t (text TEXT)`
+      const program = new URL("./fixtures/renumberingThread.ts", import.meta.url)
+      const errorOf = (was: Identity, is: Identity) =>
+        Effect.promise(async () => {
+          const thread = new Worker(program, { workerData: { filename, opened: was, found: is } })
+          thread.postMessage("committed")
+          const [error] = await once(thread, "error")
+          return String(error)
+        })
+      const moved = yield* errorOf({ number: "1:1", born: 1n }, { number: "1:2", born: 2n })
+      assert.include(moved, "moved or replaced meanwhile. Put the hub's file back")
+      const renumbered = yield* errorOf({ number: "1:1", born: 1n }, { number: "1:2", born: 1n })
+      assert.include(renumbered, `${filename} is on a file system that gives files new numbers`)
+      assert.notInclude(renumbered, "replaced")
+      const unclear = yield* errorOf({ number: "1:1", born: 0n }, { number: "1:2", born: 0n })
+      assert.match(unclear, /Either its file system .* Or it was replaced meanwhile/)
+    })
+  )
+
+  it("files are told apart by their number, and by their birth if that has changed or is missing", () => {
+    const of = (number: string, born: bigint): Identity => ({ number, born })
+    assert.strictEqual(fateOf(of("1:1", 1n), of("1:1", 1n)), "same")
+    assert.strictEqual(fateOf(of("1:1", 1n), of("1:2", 1n)), "renumbered")
+    assert.strictEqual(fateOf(of("1:1", 1n), of("1:2", 2n)), "replaced")
+    assert.strictEqual(fateOf(of("1:1", 0n), of("1:2", 0n)), "unclear")
+    assert.strictEqual(fateOf(of("1:1", 1n), undefined), "replaced")
+    assert.strictEqual(fateOf(of("", 1n), of("", 1n)), "same")
+    assert.strictEqual(fateOf(of("", 1n), of("", 2n)), "replaced")
+    assert.strictEqual(fateOf(of("", 0n), of("", 0n)), "same")
+  })
+
+  it.live("a file system that does not number files is recognized", () =>
     Effect.gen(function* () {
       const filename = yield* tempFile
       fs.writeFileSync(filename, "")
-      assert.match(identityOf(filename) ?? "", /^\d+:\d+$/)
+      assert.match(identityOf(filename)?.number ?? "", /^\d+:\d+$/)
+      assert.isUndefined(identityOf(`${filename}.missing`))
       const changed = process.getBuiltinModule("node:fs")
       const { statSync } = changed
       try {
         changed.statSync = ((...args: Parameters<typeof statSync>) =>
           Object.assign(statSync(...args) ?? {}, { ino: 0n })) as typeof statSync
         syncBuiltinESMExports()
-        assert.isUndefined(identityOf(filename))
+        assert.strictEqual(identityOf(filename)?.number, "")
       } finally {
         changed.statSync = statSync
         syncBuiltinESMExports()

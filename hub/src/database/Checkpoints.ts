@@ -9,11 +9,13 @@
  *   `wal_autocheckpoint` in Sqlite.ts.
  * - The thread starts with the first message, so a hub that writes little has none. If it fails, for example because the
  *   disk is full, it is started again later. The log says once that it has failed, and once that it works again.
- * - The thread opens the file by its path, and fails if another file is there than the one that is open.
+ * - The thread opens the file by its path, and fails if another file is there than the one that is open. It also fails on
+ *   a file system that gives files new numbers: SQLite tells files apart by their numbers, and loses the hub's locks when
+ *   it closes a file that it takes for another one.
  */
 import { Effect, FiberSet } from "effect"
 import { Worker } from "node:worker_threads"
-import { identityOf } from "./identityOf.ts"
+import { type Identity, identityOf } from "./identityOf.ts"
 import { Outage } from "./Outage.ts"
 
 /** Transactions between two messages to the thread. */
@@ -25,7 +27,7 @@ const file = new URL(`./checkpointThread.${import.meta.url.endsWith(".ts") ? "ts
 const rest = "1 minute"
 
 const start = (
-  workerData: { readonly filename: string; readonly identity: string | undefined },
+  workerData: { readonly filename: string; readonly opened: Identity | undefined },
   on: { readonly moved: () => void; readonly failed: (cause: unknown) => void }
 ): Worker => {
   const thread = new Worker(file, {
@@ -42,7 +44,7 @@ const start = (
 
 /** Call it when the file was just opened. Returns a function to call after each commit. The thread ends with the scope. */
 export const make = Effect.fnUntraced(function* (filename: string) {
-  const identity = identityOf(filename)
+  const opened = identityOf(filename)
   const run = yield* FiberSet.makeRuntime()
   const outage = new Outage({
     begun:
@@ -67,7 +69,7 @@ export const make = Effect.fnUntraced(function* (filename: string) {
   const committed = (): void => {
     if (++count % transactions !== 0 || isResting) return
     try {
-      thread ??= start({ filename, identity }, { moved, failed })
+      thread ??= start({ filename, opened }, { moved, failed })
       thread.postMessage("committed")
     } catch (cause) {
       // The system has no thread to give. The transaction is committed all the same.

@@ -5,7 +5,7 @@
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { parentPort, workerData } from "node:worker_threads"
-import { identityOf } from "./identityOf.ts"
+import { type Fate, fateOf, type Identity, identityOf } from "./identityOf.ts"
 
 /** SQLITE_BUSY or SQLITE_LOCKED. The upper bits of an extended code only add detail. */
 const isLocked = (cause: unknown): boolean =>
@@ -14,18 +14,25 @@ const isLocked = (cause: unknown): boolean =>
 /** Pages that are worth a checkpoint. */
 const enough = 1_000
 
-const { filename, identity }: { readonly filename: string; readonly identity: string | undefined } =
-  workerData
+const { filename, opened }: { readonly filename: string; readonly opened: Identity | undefined } = workerData
+
+const putBack =
+  "Put the hub's file back. To use another one, stop the hub, then restore the other one with agentlip restore"
+const newNumbers = "gives files new numbers, and a thread cannot open the file safely there: use a local disk"
+
+const problems: { readonly [fate in Exclude<Fate, "same">]: string } = {
+  replaced: `is not the file that the hub has open: it was moved or replaced meanwhile. ${putBack}`,
+  renumbered: `is on a file system that ${newNumbers}`,
+  unclear: `has another number than the file that the hub has open. Either its file system ${newNumbers}. Or it was replaced meanwhile: ${putBack}`
+}
 
 /**
  * The log beside the file is that of the file the hub has open. SQLite would move its pages into any other file in that
  * place.
  */
 const requireSame = (): void => {
-  if (identityOf(filename) === identity) return
-  throw new Error(
-    `${filename} is not the file that the hub has open: it was moved or replaced meanwhile. Put the hub's file back. To use another one, stop the hub, then run: agentlip restore FILE`
-  )
+  const fate = fateOf(opened, identityOf(filename))
+  if (fate !== "same") throw new Error(`${filename} ${problems[fate]}`)
 }
 
 const url = pathToFileURL(filename)

@@ -1,8 +1,38 @@
-/** Which file a path leads to: its device and its number there. */
+/** Tells whether a path still leads to the file that it led to before. */
 import * as fs from "node:fs"
 
-/** `undefined` if no file is there, or if its file system does not number files. */
-export const identityOf = (file: string): string | undefined => {
+/** What a file system says of a file. It can be sent to a thread. */
+export interface Identity {
+  /** Device and number. Empty: the file system does not number files. */
+  readonly number: string
+  /** When the file was created, in nanoseconds; 0: the file system does not say. */
+  readonly born: bigint
+}
+
+/** `undefined` if no file is there. */
+export const identityOf = (file: string): Identity | undefined => {
   const stats = fs.statSync(file, { bigint: true, throwIfNoEntry: false })
-  return stats === undefined || stats.ino === 0n ? undefined : `${stats.dev}:${stats.ino}`
+  if (stats === undefined) return undefined
+  const { dev, ino, birthtimeNs: born } = stats
+  return { number: ino === 0n ? "" : `${dev}:${ino}`, born }
+}
+
+/**
+ * What became of a file:
+ *
+ * - `same`: it is still there.
+ * - `renumbered`: it is still there, but its file system has given it another number.
+ * - `replaced`: another file is there, or none.
+ * - `unclear`: it has another number, and the file system does not say when files were created.
+ */
+export type Fate = "same" | "renumbered" | "replaced" | "unclear"
+
+/** Compares a file that was kept open with the one that is at its path now. The number of an open file is not reused. */
+export const fateOf = (opened: Identity | undefined, found: Identity | undefined): Fate => {
+  if (opened === undefined || found === undefined) return opened === found ? "same" : "replaced"
+  const sameNumber = opened.number === found.number
+  if (sameNumber && found.number !== "") return "same"
+  if (opened.born === 0n || found.born === 0n) return sameNumber ? "same" : "unclear"
+  if (opened.born !== found.born) return "replaced"
+  return sameNumber ? "same" : "renumbered"
 }
