@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Backup from "../src/database/Backup.ts"
+import * as Restore from "../src/database/Restore.ts"
 import * as Migrations from "../src/database/Migrations.ts"
 import { commandsOf } from "./cli.ts"
 import { agentlip } from "./hubProcess.ts"
@@ -42,7 +43,7 @@ const refused = (file: string) =>
   Effect.gen(function* () {
     const workspace = yield* stopped(1)
     const before = fs.readFileSync(databaseOf(workspace))
-    const error = yield* Effect.flip(Backup.restore(workspace, file))
+    const error = yield* Effect.flip(Restore.restore(workspace, file))
     assert.strictEqual(error._tag, "BackupError")
     assert.include(error.message, file)
     assert.deepStrictEqual(fs.readFileSync(databaseOf(workspace)), before)
@@ -200,7 +201,7 @@ describe("A restore", () => {
           return (yield* post(hub, id, "lost too")).body.event_id
         })
       )
-      const { kept = "", messages } = yield* Backup.restore(workspace, file)
+      const { kept = "", messages } = yield* Restore.restore(workspace, file)
       assert.strictEqual(messages, 3)
       assert.lengthOf(rowsOf(kept, "SELECT id FROM messages"), 5)
       assert.strictEqual(fs.statSync(databaseOf(workspace)).mode & 0o777, 0o600)
@@ -231,7 +232,7 @@ describe("A restore", () => {
       yield* Backup.backup(yield* stopped(1), file)
       const hub = yield* startHub()
       const { topic } = yield* makeTopic(hub)
-      const error = yield* Effect.flip(Backup.restore(hub.workspace, file))
+      const error = yield* Effect.flip(Restore.restore(hub.workspace, file))
       assert.strictEqual(error._tag, "WorkspaceLocked")
       assert.strictEqual((yield* post(hub, topic, "still here")).status, 201)
       assert.lengthOf(yield* hub.rows("SELECT id FROM messages"), 1)
@@ -252,7 +253,7 @@ describe("A restore", () => {
         })
       )
       const workspace = yield* tempWorkspace
-      const restored = yield* Backup.restore(workspace, file)
+      const restored = yield* Restore.restore(workspace, file)
       assert.notProperty(restored, "kept")
       let runs = 0
       const fakes = { slow: () => Effect.sync(() => void runs++).pipe(Effect.as([])) }
@@ -271,7 +272,7 @@ describe("A restore", () => {
       const workspace = yield* stopped(1)
       fs.writeFileSync(databaseOf(workspace), "no database, for sure. ".repeat(500))
       fs.writeFileSync(`${databaseOf(workspace)}-wal`, "some log")
-      const { kept = "" } = yield* Backup.restore(workspace, file)
+      const { kept = "" } = yield* Restore.restore(workspace, file)
       assert.include(fs.readFileSync(kept, "utf8"), "no database")
       assert.strictEqual(fs.readFileSync(`${kept}-wal`, "utf8"), "some log")
       const hub = yield* startHub({ workspace })
@@ -305,7 +306,7 @@ describe("A restore", () => {
       bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
       fs.writeFileSync(file, bytes)
       assert.include(yield* refused(file), "damaged")
-      assert.isTrue(Result.isFailure(yield* Effect.result(Backup.restore(folder, file))))
+      assert.isTrue(Result.isFailure(yield* Effect.result(Restore.restore(folder, file))))
     })
   )
 
@@ -332,7 +333,7 @@ describe("A restore", () => {
         db.exec(statement)
         db.close()
         const before = fs.readFileSync(path.join(workspace, ".agentlip/db.sqlite3"))
-        const error = yield* Effect.flip(Backup.restore(workspace, file))
+        const error = yield* Effect.flip(Restore.restore(workspace, file))
         assert.match(error.message, reason)
         assert.isTrue(before.equals(fs.readFileSync(path.join(workspace, ".agentlip/db.sqlite3"))))
       })

@@ -5,7 +5,8 @@ import { TestClock } from "effect/testing"
 import type { LoggedEvent } from "../src/core/Event.ts"
 import { EventLog } from "../src/core/EventLog.ts"
 import { WakeUp } from "../src/core/WakeUp.ts"
-import { Backpressure, Feed, type FeedEvent, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
+import { Feed, type LiveOptions, unlessStalled } from "../src/core/Feed.ts"
+import { Backpressure, type FeedEvent } from "../src/core/Listeners.ts"
 
 interface Log {
   newest: number

@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Backup from "../src/database/Backup.ts"
+import * as Restore from "../src/database/Restore.ts"
 import { DatabaseUnusable } from "../src/database/DatabaseFile.ts"
 import { migrateV1 } from "../src/database/V1Migration.ts"
 import { eventually, type Json, linkifierSpec, startHub, tempWorkspace } from "./testHub.ts"
@@ -122,7 +123,7 @@ describe("A hub on a workspace of Agentlip v1", () => {
       )
       const copy = path.join(workspace, "copy.sqlite3")
       yield* Backup.backup(workspace, copy)
-      yield* Backup.restore(workspace, copy)
+      yield* Restore.restore(workspace, copy)
       assert.deepStrictEqual(rows(file, queries[7] ?? ""), before[7])
     })
   )

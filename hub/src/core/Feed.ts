@@ -9,50 +9,22 @@
  * - A listener first gets the events it missed, in pages from the log. It joins the live feed once it has caught up,
  *   so its buffer in memory holds only events that came after that.
  */
-import { Context, Deferred, Duration, Effect, Layer, Schema, type Scope, Semaphore } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
-import type { LiveEvent, Subscriptions } from "@agentlip/protocol"
+import type { Subscriptions } from "@agentlip/protocol"
 import { timestamp } from "../timestamp.ts"
-import { envelopeOf, type LoggedEvent } from "./Event.ts"
+import type { LoggedEvent } from "./Event.ts"
 import { EventLog } from "./EventLog.ts"
-import { prunedName, withoutGap } from "./EventPages.ts"
-import { spliceJson } from "./JsonText.ts"
+import { withoutGap } from "./EventPages.ts"
+import { Backpressure, type Failure, type FeedEvent, Listener, Listeners, toWire } from "./Listeners.ts"
 import { Outage } from "../database/Outage.ts"
 import { makePlaces } from "./Places.ts"
-import { WakeUp } from "./WakeUp.ts"
-
-/** The listener was too slow and was disconnected. It reconnects with its last `event_id`. */
-export class Backpressure extends Schema.TaggedError<Backpressure>("@agentlip/hub/Backpressure")(
-  "Backpressure",
-  {}
-) {
-  override get message(): string {
-    return "The client does not keep up with the events"
-  }
-}
-
-/** An event as it is sent. `text` is built once for all listeners. */
-export interface FeedEvent {
-  readonly event_id: number
-  readonly name: string
-  readonly text: string
-}
 
 export interface LiveOptions {
   /** WebSockets and event streams open at the same time. Clients without the token get at most half. Default 100. */
   readonly maxSockets?: number
   /** Characters of JSON buffered for one client before it is disconnected. Default 16 Mi. */
   readonly maxBuffered?: number
-}
-
-type Failure = Backpressure | SqlError.SqlError
-
-interface Listener {
-  readonly wants: (event: LoggedEvent) => boolean
-  readonly arrivals: WakeUp
-  readonly ended: Deferred.Deferred<never, Failure>
-  buffered: Array<FeedEvent>
-  size: number
 }
 
 /** Size of one read from the log: what each client that catches up holds in memory. */
@@ -69,20 +41,6 @@ export const unlessStalled = <A, E, R>(
   write: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Backpressure, R> =>
   Effect.timeoutOrElse(write, { duration: patience, orElse: () => Effect.fail(new Backpressure()) })
-
-const toWire = (event: LoggedEvent): FeedEvent => {
-  const { event_id, name, data_json } = event
-  const envelope: Omit<LiveEvent, "data"> = { type: "event", ...envelopeOf(event) }
-  return { event_id, name, text: spliceJson(envelope, "data", data_json) }
-}
-
-const matcher = (subscriptions: Subscriptions | undefined): ((event: LoggedEvent) => boolean) => {
-  if (subscriptions === undefined) return () => true
-  const channels = new Set<string | null>(subscriptions.channels)
-  const topics = new Set<string | null>(subscriptions.topics)
-  return ({ channel_id, topic_id, topic_id2 }) =>
-    channels.has(channel_id) || topics.has(topic_id) || topics.has(topic_id2)
-}
 
 export class Feed extends Context.Service<
   Feed,
@@ -128,34 +86,15 @@ export class Feed extends Context.Service<
         const places = yield* makePlaces(maxSockets)
         const reading = yield* Semaphore.make(1)
         const stopped = yield* Deferred.make<void>()
-        const listeners = new Set<Listener>()
+        const listeners = new Listeners(maxBuffered)
         /** Every event up to this number has been handed to the listeners that want it. */
         let last = 0
 
         const everything = { channels: [], topics: [] }
         const { newest } = log
 
-        const end = (listener: Listener, failure: Failure): void => {
-          listeners.delete(listener)
-          listener.buffered = []
-          Deferred.doneUnsafe(listener.ended, Effect.fail(failure))
-        }
-
-        const publish = (event: LoggedEvent): void => {
-          let wire: FeedEvent | undefined
-          for (const listener of listeners) {
-            // Whatever a listener wants: it may have been among the pruned events.
-            if (event.name !== prunedName && !listener.wants(event)) continue
-            wire ??= toWire(event)
-            listener.buffered.push(wire)
-            listener.size += wire.text.length
-            if (listener.size > maxBuffered) end(listener, new Backpressure())
-            else listener.arrivals.ring()
-          }
-        }
-
         const publishNext = (event: LoggedEvent): void => {
-          publish(event)
+          listeners.publish(event)
           last = event.event_id
         }
 
@@ -172,7 +111,7 @@ export class Feed extends Context.Service<
 
         /** Call it with the `reading` permit. */
         const readNew = Effect.gen(function* () {
-          while (listeners.size > 0) {
+          while (!listeners.isEmpty) {
             const found = yield* log.list({ after: last, ...page, ...everything })
             for (const event of withoutGap(last, found, yield* timestamp)) {
               publishNext(event)
@@ -194,7 +133,7 @@ export class Feed extends Context.Service<
               Effect.andThen(outage.over),
               // The clients reconnect and read the log from where they were.
               Effect.catch((failure) => {
-                for (const listener of listeners) end(listener, failure)
+                listeners.endAll(failure)
                 return outage.log(failure)
               })
             )
@@ -207,11 +146,11 @@ export class Feed extends Context.Service<
             Effect.gen(function* () {
               // From the log: its newest events may not have been handed over yet, but the listener has read them.
               yield* readNew
-              if (listeners.size === 0) last = yield* newest
+              if (listeners.isEmpty) last = yield* newest
               listeners.add(listener)
               return last
             }).pipe(reading.withPermit),
-            () => Effect.sync(() => listeners.delete(listener))
+            () => Effect.sync(() => listeners.remove(listener))
           )
 
         const follow = <E, R>(
@@ -242,28 +181,16 @@ export class Feed extends Context.Service<
 
           const live = Effect.fnUntraced(function* (listener: Listener) {
             while (true) {
-              yield* listener.arrivals.next
-              const events = listener.buffered
-              listener.buffered = []
-              listener.size = 0
+              const events = yield* listener.take
               if (events.length > 0) yield* send(events)
             }
           })
 
           return Effect.gen(function* () {
             yield* replay(Number.POSITIVE_INFINITY)
-            const listener: Listener = {
-              wants: matcher(subscriptions),
-              arrivals: new WakeUp(),
-              ended: Deferred.makeUnsafe(),
-              buffered: [],
-              size: 0
-            }
+            const listener = new Listener(subscriptions)
             const since = yield* join(listener)
-            return yield* Effect.raceFirst(
-              Deferred.await(listener.ended),
-              Effect.andThen(replay(since), live(listener))
-            )
+            return yield* Effect.raceFirst(listener.ended, Effect.andThen(replay(since), live(listener)))
           }).pipe(Effect.scoped, Effect.raceFirst(Deferred.await(stopped)))
         }
 

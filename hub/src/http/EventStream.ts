@@ -8,7 +8,8 @@ import { Api, ServiceUnavailable } from "@agentlip/protocol"
 import { Sessions } from "../console/Sessions.ts"
 import { CurrentSession } from "../console/SignedIn.ts"
 import * as Auth from "./Auth.ts"
-import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
+import { Feed, unlessStalled } from "../core/Feed.ts"
+import type { FeedEvent } from "../core/Listeners.ts"
 
 /** Keeps proxies from closing an idle connection. */
 const commentEvery = "15 seconds"

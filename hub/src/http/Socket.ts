@@ -10,7 +10,8 @@ import * as Auth from "./Auth.ts"
 import type { AuthToken } from "../workspace/AuthToken.ts"
 import { refusal } from "./Failures.ts"
 import { handshakeObjection } from "./Handshake.ts"
-import { Feed, type FeedEvent, unlessStalled } from "../core/Feed.ts"
+import { Feed, unlessStalled } from "../core/Feed.ts"
+import type { FeedEvent } from "../core/Listeners.ts"
 import { socketClosed } from "../core/HubMetrics.ts"
 
 /** Most bytes in a frame from the client. A larger one closes the WebSocket with 1009. */

@@ -18,20 +18,18 @@ import {
   grantsSnippet,
   linkifier,
   makeSpec,
-  type ObservedRun,
   type PluginError,
   PluginRuntime,
-  type RunObserver,
   WorkerLayer,
   type WorkerOptions
 } from "@agentlip/plugin-runtime"
-import { shortened } from "@agentlip/plugin-runtime/text"
-import { type DryRun, InvalidInput, type LogLine, NotFound, ServiceUnavailable } from "@agentlip/protocol"
+import { type DryRun, InvalidInput, NotFound, ServiceUnavailable } from "@agentlip/protocol"
 import { Context, Effect, Layer, Logger, Metric, Option, Result, Semaphore } from "effect"
 import * as path from "node:path"
 import { moduleIn } from "../workspace/moduleIn.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 import { runtimeLayer, withItsKind } from "./DryRun.ts"
+import { DryRunRecord } from "./DryRunRecord.ts"
 import { rounded } from "./PluginDetails.ts"
 import { problemOf } from "./PluginProblem.ts"
 import { namedRedactorOf, Secrets } from "./Secrets.ts"
@@ -39,10 +37,6 @@ import { Specs } from "./Specs.ts"
 
 /** Dry runs at the same time, of all clients. */
 const atOnce = 2
-
-/** Log lines of a dry run that are returned, and UTF-16 units of all of them. */
-const maxLines = 500
-const maxLogLength = 128 * 1024
 
 export interface AskedDryRun {
   readonly text: string
@@ -54,35 +48,6 @@ export interface AskedDryRun {
 interface Candidate {
   readonly spec: ConfiguredSpec
   readonly isConfigured: boolean
-}
-
-/** Collects what a run logs, and its times. */
-class Observer implements RunObserver {
-  readonly lines: Array<LogLine> = []
-  leftOut = 0
-  observed: ObservedRun | undefined
-  #length = 0
-  readonly #redact: (text: string) => string
-
-  constructor(redact: (text: string) => string) {
-    this.#redact = redact
-  }
-
-  log(level: Parameters<RunObserver["log"]>[0], text: string): void {
-    const room = maxLogLength - this.#length
-    if (this.lines.length >= maxLines || room <= 0) {
-      this.leftOut++
-      return
-    }
-    const line = shortened(this.#redact(text), room)
-    this.#length += line.length
-    const levels = { Debug: "debug", Info: "info", Warn: "warn", Error: "error" } as const
-    this.lines.push({ level: levels[level], text: line })
-  }
-
-  ended(run: ObservedRun): void {
-    this.observed = run
-  }
 }
 
 /** What a run returned, by the plugin's kind. */
@@ -121,7 +86,7 @@ const tryOut = Effect.fnUntraced(function* (
   root: string,
   redact: (text: string) => string
 ) {
-  const observer = new Observer(redact)
+  const observer = new DryRunRecord(redact)
   let load_ms: number | null = null
   let version: string | null = null
   const found = isConfigured ? Result.succeed(given) : yield* Effect.result(withItsKind(given))

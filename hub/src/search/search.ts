@@ -1,23 +1,13 @@
 /** Reads the search index. It needs no hub, only a database with the hub's tables, which it does not change. */
-import {
-  type Attachment,
-  InvalidInput,
-  type Message,
-  type SearchIn,
-  type SearchIndex,
-  type SearchResult
-} from "@agentlip/protocol"
+import { InvalidInput, type SearchIn, type SearchIndex, type SearchResult } from "@agentlip/protocol"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql"
 import * as Dialect from "../database/Dialect.ts"
 import { maxPageBytes } from "../database/Pages.ts"
-import { attachmentText } from "./documents.ts"
 import { fts5Of, tsqueryOf } from "./expressions.ts"
-import { matches } from "./matches.ts"
 import { indexOf } from "./progress.ts"
 import { parseQuery, type Query } from "./Query.ts"
-import { snippetOf } from "./snippets.ts"
-import { type Range, wordsOf } from "./words.ts"
+import { type DocumentRow, resultOf } from "./results.ts"
 
 export interface SearchQuery {
   readonly q: string
@@ -61,26 +51,6 @@ interface Candidate {
   readonly passes: number
 }
 
-interface DocumentRow {
-  readonly number: number
-  readonly message_id: string | null
-  readonly content_raw: string
-  readonly sender: string
-  readonly version: number
-  readonly edited_at: string | null
-  readonly attachment_id: string | null
-  readonly kind: string
-  readonly key: string | null
-  readonly value_json: string
-  readonly dedupe_key: string
-  readonly source_message_id: string | null
-  readonly created_at: string
-  readonly topic_id: string
-  readonly channel_id: string
-  readonly channel_name: string
-  readonly topic_title: string
-}
-
 /** A time as rows have it. It is in UTC if it has no offset. */
 const storedTime = (name: "created_after" | "created_before", time: string | undefined) => {
   if (time === undefined) return Effect.undefined
@@ -109,53 +79,6 @@ const startOf = (after: string | undefined): Effect.Effect<number, InvalidInput>
     : /^\d{1,15}$/.test(after)
       ? Effect.succeed(Number(after))
       : Effect.fail(new InvalidInput({ error: "after: must be the next of a page of the same search" }))
-
-const messageOf = (row: DocumentRow, id: string): Message => {
-  const { topic_id, channel_id, sender, content_raw, version, created_at, edited_at } = row
-  return {
-    id,
-    topic_id,
-    channel_id,
-    sender,
-    content_raw,
-    version,
-    created_at,
-    edited_at,
-    deleted_at: null,
-    deleted_by: null
-  }
-}
-
-const attachmentOf = (row: DocumentRow, id: string): Attachment => {
-  const { topic_id, kind, key, value_json, dedupe_key, source_message_id, created_at } = row
-  return {
-    id,
-    topic_id,
-    kind,
-    key,
-    value_json: JSON.parse(value_json),
-    dedupe_key,
-    source_message_id,
-    created_at
-  }
-}
-
-/** The result for a row, or `undefined` if it does not match after all. */
-const resultOf = (query: Query, row: DocumentRow): SearchResult | undefined => {
-  const { channel_id, channel_name, topic_title } = row
-  const snippetIn = (text: string) => {
-    const ranges: ReadonlyArray<Range> | undefined = matches(query, wordsOf(text))
-    return ranges === undefined ? undefined : snippetOf(text, ranges)
-  }
-  if (row.message_id !== null) {
-    const message = messageOf(row, row.message_id)
-    const snippet = snippetIn(message.content_raw)
-    return snippet && { type: "message", message, channel_name, topic_title, snippet }
-  }
-  const attachment = attachmentOf(row, row.attachment_id ?? "")
-  const snippet = snippetIn(attachmentText(attachment.key, attachment.value_json))
-  return snippet && { type: "attachment", attachment, channel_id, channel_name, topic_title, snippet }
-}
 
 const bytesOf = (result: SearchResult): number => Buffer.byteLength(JSON.stringify(result))
 

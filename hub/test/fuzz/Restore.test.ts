@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Edits, edited, times } from "../../../test/support/fuzz.ts"
 import * as Backup from "../../src/database/Backup.ts"
+import * as Restore from "../../src/database/Restore.ts"
 import { makeTopic, startHub, tempWorkspace } from "../testHub.ts"
 
 describe("a damaged backup", () => {
@@ -28,13 +29,13 @@ describe("a damaged backup", () => {
           const before = fs.readFileSync(database)
           const damaged = path.join(workspace, "damaged")
           fs.writeFileSync(damaged, Buffer.concat([edited(part, edits), bytes.subarray(part.length)]))
-          const result = yield* Effect.result(Backup.restore(workspace, damaged))
+          const result = yield* Effect.result(Restore.restore(workspace, damaged))
           if (Result.isFailure(result)) {
             assert.strictEqual(result.failure._tag, "BackupError")
             assert.deepStrictEqual(fs.readFileSync(database), before)
           }
         }
-        yield* Backup.restore(workspace, sound)
+        yield* Restore.restore(workspace, sound)
         const hub = yield* startHub({ workspace })
         const { body } = yield* hub.get("/api/v1/events?limit=10")
         assert.isNotEmpty(body.events)

@@ -5,6 +5,7 @@ import { Command, Flag } from "effect/cli"
 import type { Backfill } from "@agentlip/protocol"
 import { Json } from "../flags/Globals.ts"
 import { connect, type HubClient } from "../hub/HubClient.ts"
+import { counted } from "../render/counted.ts"
 import { show } from "../render/Output.ts"
 import { makeProgress } from "../render/Progress.ts"
 
@@ -17,13 +18,13 @@ const follow = Effect.fnUntraced(function* (hub: HubClient, begun: Backfill) {
   let backfill = begun
   yield* Effect.gen(function* () {
     while (backfill.state === "running") {
-      progress.at(percentOf(backfill), `${backfill.jobs} jobs`)
+      progress.at(percentOf(backfill), counted(backfill.jobs, "job"))
       yield* Effect.sleep(lookEvery)
       const { id } = backfill
       const answer = yield* hub.ask((api) => api.operationReads.backfill({ params: { id } }))
       backfill = answer.backfill
     }
-    progress.at(percentOf(backfill), `${backfill.jobs} jobs`)
+    progress.at(percentOf(backfill), counted(backfill.jobs, "job"))
   }).pipe(Effect.ensuring(Effect.sync(progress.end)))
   return backfill
 })
@@ -66,7 +67,7 @@ export const backfill = Command.make(
     const ended = yield* Effect.onInterrupt(follow(hub, begun.backfill), () => pause)
     yield* show(ended, () =>
       ended.state === "done"
-        ? `Done: ${ended.jobs} jobs.`
+        ? `Done: ${counted(ended.jobs, "job")}.`
         : "Another client paused it. Run the same command to continue."
     )
   })

@@ -2,7 +2,7 @@
 import { Effect, Schedule } from "effect"
 import { Command } from "effect/cli"
 import { Workspace } from "../../workspace/Workspace.ts"
-import { type Holder, holderOf, isAlive } from "../../workspace/WriterLock.ts"
+import { type Holder, holderOf, isAlive } from "../../workspace/Holder.ts"
 import { CommandError } from "../CommandError.ts"
 import { connect } from "../hub/HubClient.ts"
 import { show } from "../render/Output.ts"

@@ -1,7 +1,7 @@
 /** `agentlip restore` */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import * as Backup from "../../database/Backup.ts"
+import * as Restore from "../../database/Restore.ts"
 import { fromError } from "../CommandError.ts"
 import { Trust, workspaceFolder } from "../flags/Globals.ts"
 import { show } from "../render/Output.ts"
@@ -14,7 +14,7 @@ export const restore = Command.make(
     const workspace = yield* workspaceFolder
     yield* requireSqlite(workspace, "agentlip restore puts back", "psql or pg_restore")
     const trust = yield* Trust
-    const restored = yield* Effect.mapError(Backup.restore(workspace, file, { trust }), fromError)
+    const restored = yield* Effect.mapError(Restore.restore(workspace, file, { trust }), fromError)
     const kept = restored.kept === undefined ? "" : `\nWhat was there is kept as ${restored.kept}`
     yield* show({ file, ...restored }, () => `Restored ${summary(restored)}.${kept}`)
   })

@@ -1,78 +1,20 @@
 /** `agentlip up`: runs the hub of a workspace until it is stopped. */
-import { engineWarning, loadConfig } from "@agentlip/plugin-runtime"
-import { Console, Duration, Effect, Layer, Option } from "effect"
+import { loadConfig } from "@agentlip/plugin-runtime"
+import { Duration, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { HttpServer } from "effect/http"
-import { SqlClient } from "effect/sql"
 import * as Hub from "../../Hub.ts"
 import { configDefaults } from "../../plugins/configDefaults.ts"
 import * as LoadReport from "../../plugins/LoadReport.ts"
 import * as Telemetry from "../../telemetry/Telemetry.ts"
-import { Identity } from "../../workspace/HubIdentity.ts"
-import { Workspace } from "../../workspace/Workspace.ts"
 import { fromError } from "../CommandError.ts"
 import { detach } from "../up/Detach.ts"
 import { ageOf } from "../flags/Age.ts"
 import { Json, Trust, workspaceFolder } from "../flags/Globals.ts"
 import * as Log from "../flags/Log.ts"
 import { serviceFlags } from "../flags/ServiceFlags.ts"
-import { commandFor } from "../calledAs.ts"
 import * as OutputFile from "../up/OutputFile.ts"
-import { shellWord } from "../render/shellWord.ts"
-import { show } from "../render/Output.ts"
-import { readersText } from "../render/Readers.ts"
+import * as Lines from "../up/lines.ts"
 import * as Stop from "../Stop.ts"
-
-/** Prints the hub's address and the first commands once it listens. */
-const announce = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
-  const { root } = yield* Workspace
-  const { address } = yield* HttpServer.HttpServer
-  const sql = yield* SqlClient.SqlClient
-  const [topic] = yield* sql<{ name: string; title: string }>`
-    SELECT c.name, t.title FROM topics t JOIN channels c ON c.id = t.channel_id ORDER BY t.id LIMIT 1`
-  const url = HttpServer.formatAddress(address)
-  const where = topic === undefined ? "general/hello" : `${topic.name}/${topic.title}`
-  const post = `msg send ${shellWord(where)} "Hello"${topic === undefined ? " --create" : ""}`
-  yield* Log.say(
-    format,
-    [
-      `The hub of ${root} is at ${url}. Press Ctrl-C to stop it.`,
-      "",
-      `  Post a message:  ${commandFor(root, post)}`,
-      `  Follow events:   ${commandFor(root, "listen --since now")}`,
-      `  Open the page:   ${commandFor(root, "open")}`,
-      "",
-      readersText(readAuth)
-    ],
-    [["the hub is up", { workspace: root, url, pid: process.pid, read_auth: readAuth }]]
-  )
-})
-
-/** Prints where the hub is, as `agentlipd up --json` of v1 did. */
-const showHub = Effect.gen(function* () {
-  const { root } = yield* Workspace
-  const { instance_id } = yield* Identity
-  const { address } = yield* HttpServer.HttpServer
-  const { hostname, port } = new URL(HttpServer.formatAddress(address))
-  const host = hostname.replace(/^\[|\]$/g, "")
-  yield* show({ status: "running", host, port: Number(port), workspace_root: root, instance_id }, () => [])
-})
-
-/** Prints one line about this version of Node. `agentlip doctor` tells more. */
-const announceEngine = Effect.fnUntraced(function* (format: Log.Format) {
-  const { node } = process.versions
-  const known = engineWarning(node)
-  if (known === undefined) return
-  yield* format === "text"
-    ? Console.log(`Note: Node ${node} has known holes that Agentlip closes itself; see agentlip doctor.`)
-    : Effect.logWarning(`${known.reason}; ${known.remedy}`)
-})
-
-const configSource = (workspace: string, file: string | undefined): string =>
-  file ?? `none: ${workspace} has no agentlip.config.ts. Create one: ${commandFor(workspace, "init")}`
-
-const stopped = (format: Log.Format) =>
-  Log.say(format, ["", "The hub has stopped. Goodbye."], [["the hub has stopped", {}]])
 
 /** With `--json` a hub prints one document, and its log on stderr. One in the background has a file for both. */
 const printsDocument = Effect.map(Json, (json) => json && !OutputFile.isInBackground())
@@ -212,15 +154,11 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
-      if (isJson) yield* Effect.provideContext(showHub, services)
-      yield* announceEngine(logFormat)
-      yield* Effect.provideContext(announce(logFormat, readAuth), services)
+      if (isJson) yield* Effect.provideContext(Lines.document, services)
+      yield* Lines.engine(logFormat, workspace)
+      yield* Effect.provideContext(Lines.hub(logFormat, readAuth), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
-      yield* Log.say(
-        logFormat,
-        [`\nPlugins (${configSource(workspace, file)}):`, ...LoadReport.render(results, disabled)],
-        LoadReport.entries(results, disabled)
-      )
+      yield* Lines.plugins(logFormat, { workspace, file, disabled }, results)
       if (config.notice !== undefined) {
         yield* Log.say(logFormat, ["", config.notice], [[config.notice, { file }]])
       }
@@ -231,7 +169,7 @@ export const up = Command.make(
     },
     (hub, { logFormat }) =>
       Effect.flatMap(printsDocument, (isJson) => {
-        const bye = stopped(isJson ? "json" : logFormat)
+        const bye = Lines.stopped(isJson ? "json" : logFormat)
         return Effect.scoped(hub).pipe(
           Effect.tap(({ served }) => (served ? bye : Effect.void)),
           Effect.onInterrupt(() => bye),

@@ -4,6 +4,7 @@ import { Console, Effect } from "effect"
 import type { Pruning } from "../../retention/Pruning.ts"
 import { CommandError } from "../CommandError.ts"
 import type { HubClient } from "../hub/HubClient.ts"
+import { counted } from "../render/counted.ts"
 import { makeProgress } from "../render/Progress.ts"
 
 const lookEvery = "100 millis"
@@ -54,7 +55,7 @@ const follow = Effect.fnUntraced(function* (pruner: Pruner, begun: Prune) {
       const { total, removed, state } = prune
       if (state === "removing" && sum(total) > 0) {
         const percent = Math.min(100, Math.floor((100 * sum(removed)) / sum(total)))
-        progress.at(percent, `${removed.events} events, ${removed.jobs} jobs`)
+        progress.at(percent, `${counted(removed.events, "event")}, ${counted(removed.jobs, "job")}`)
       }
       yield* Effect.sleep(lookEvery)
       prune = (yield* pruner.current) ?? prune

@@ -1,6 +1,7 @@
 /** Formats an event as one line for people. */
 import { printableLine } from "@agentlip/plugin-runtime/text"
 import { AgentlipEvent, type EventName, knownEvent, type LiveEvent } from "@agentlip/protocol"
+import { counted } from "./counted.ts"
 import { attachmentLine, enrichmentLine } from "./Findings.ts"
 
 const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => string } = {
@@ -23,7 +24,7 @@ const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => s
     `${plugin_name} paused after ${failures} failures in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
   "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`,
   "message.erased": ({ data: { message_id, erased_by, events } }) =>
-    `${erased_by} erased ${message_id}; ${events} events had its text`,
+    `${erased_by} erased ${message_id}; ${counted(events, "event")} had its text`,
   "events.pruned": ({ data: { after, pruned_until } }) =>
     `events ${after + 1} to ${pruned_until} were pruned and are missing here`
 }

@@ -12,6 +12,7 @@ import { CliOutput } from "effect/cli"
 import { rightsOf } from "../../plugins/LoadReport.ts"
 import type { LogLine, PluginProblem } from "@agentlip/protocol"
 import { pathFromHere, placeText } from "../plugins/problemHere.ts"
+import { counted } from "./counted.ts"
 import { colourOf, marked, plain, underlined } from "./underline.ts"
 
 /** Times in milliseconds. */
@@ -103,15 +104,13 @@ const found = ({ text, output }: RunReport, { colours, columns }: Paper): Readon
   ]
 }
 
-const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
-
 const summary = ({ spec, output, times }: RunReport): string => {
   if (times === undefined) return "not loaded"
   const { load_ms, runs, run_ms } = times
   const what =
     output === undefined
       ? "no output"
-      : plural(output.length, spec.kind.name === "linkifier" ? "enrichment" : "attachment")
+      : counted(output.length, spec.kind.name === "linkifier" ? "enrichment" : "attachment")
   const ran =
     runs <= 1
       ? `ran in ${run_ms.median} ms`

@@ -5,6 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { expectedVersion, personFlag, personOf, versionOf } from "../../flags/Given.ts"
 import { messageArgument } from "../../flags/Names.ts"
 import { connect, type HubClient } from "../../hub/HubClient.ts"
+import { counted } from "../../render/counted.ts"
 import { show } from "../../render/Output.ts"
 
 const lookEvery = "100 millis"
@@ -22,7 +23,7 @@ const follow = ({ ask }: HubClient, begun: Erasure) =>
   }).pipe(Effect.onInterrupt(() => Console.error("The hub goes on erasing it.")))
 
 const erasedText = ({ message_id, events }: Erasure): string =>
-  `${message_id}: erased from ${events} event${events === 1 ? "" : "s"}. Backups and other copies of the database ` +
+  `${message_id}: erased from ${counted(events, "event")}. Backups and other copies of the database ` +
   'still have it; see docs/operations.md, "What erasing removes"'
 
 export const msgDelete = Command.make(

@@ -17,6 +17,7 @@ import { configDefaults } from "../../../plugins/configDefaults.ts"
 import { CommandError } from "../../CommandError.ts"
 import { runtimeLayer, withItsKind, withLog } from "../../../plugins/DryRun.ts"
 import { workspaceFolder } from "../../flags/Globals.ts"
+import { counted } from "../../render/counted.ts"
 import { documentOf } from "../../render/Errors.ts"
 import { show } from "../../render/Output.ts"
 import { pathFromHere, placeText, problemHere } from "../../plugins/problemHere.ts"
@@ -115,8 +116,6 @@ const rendered = ({ plugin, file, code, message, place, hint }: Finding): Readon
 const okLine = ({ spec, loaded }: Checked): string =>
   `${pathFromHere(spec.modulePath)} - ok ${spec.kind.name} ${printableLine(spec.name)} (${loaded?.name} ${loaded?.version}): ${printableLine(rightsOf(spec))}`
 
-const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`
-
 export const pluginCheck = Command.make(
   "check",
   {
@@ -141,7 +140,7 @@ export const pluginCheck = Command.make(
       Effect.provide(runtimeLayer(base))
     )
     const findings = [...inConfig, ...checked.flatMap(({ finding }) => finding ?? [])]
-    const summary = `${plural(checked.length, "plugin")} checked, ${plural(findings.length, "problem")}`
+    const summary = `${counted(checked.length, "plugin")} checked, ${counted(findings.length, "problem")}`
     const lines = [
       ...inConfig.flatMap(rendered),
       ...checked.flatMap((one) => (one.finding === undefined ? [okLine(one)] : rendered(one.finding))),
