@@ -3,19 +3,15 @@
  */
 import { existsSync } from "node:fs"
 import { loadavg } from "node:os"
-import { fileURLToPath } from "node:url"
 import { budgetTable, judge } from "./budgets.ts"
 import { changeTable, compare } from "./compare.ts"
 import { availableLevels } from "./contenders/agentlip.ts"
 import type { Scale } from "./figures.ts"
 import { failureText, measure, measureAll } from "./measure.ts"
-import { optionsOf } from "./options.ts"
+import { optionsOf, recordedFile } from "./options.ts"
 import { record, recorded } from "./record.ts"
 import { report, title } from "./report.ts"
 import { suiteNames } from "./suites.ts"
-
-/** The run of the last release. */
-const recordedFile = fileURLToPath(new URL("./recorded.json", import.meta.url))
 
 const options = optionsOf(process.argv.slice(2))
 const { quick, markdown } = options

@@ -1,6 +1,11 @@
 /** The command line of `npm run bench`. */
+import { resolve } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { isSuiteName, type SuiteName, suites } from "./suites.ts"
+
+/** The whole run of the last release. */
+export const recordedFile = fileURLToPath(new URL("./recorded.json", import.meta.url))
 
 const usage = `Measure the runtime and the hub beside their peers.
 
@@ -10,7 +15,8 @@ npm run bench -- [options]
   --only SUITE,…    Measure some suites: ${Object.keys(suites).join(", ")}
   --soak RUNS       Runs of the soak; default 1,000,000
   --markdown        Print tables in Markdown
-  --json FILE       Write the figures of every round, and the budgets, unless a suite fails
+  --json FILE       Write the figures of every round, and the budgets, unless a suite fails; bench/recorded.json
+                    only from a whole run
   --compare FILE    Compare with a recorded run; default bench/recorded.json
   --strict          Exit with 1 if a budget is missed
   --help            Show this help
@@ -74,6 +80,9 @@ export const optionsOf = (args: ReadonlyArray<string>): Options => {
   }
   const { help, only, soak, ...rest } = values
   if (help) end()
+  const part = only !== undefined ? "--only" : rest.quick ? "--quick" : undefined
+  if (part !== undefined && rest.json !== undefined && resolve(rest.json) === recordedFile)
+    end(`${part} measures a part, and bench/recorded.json holds a whole run: name another file after --json`)
   return {
     ...rest,
     ...(only === undefined ? {} : { only: only.split(",").map(suiteNamed) }),

@@ -1,5 +1,5 @@
 /** The benchmark's own arithmetic: a budget is only as good as the figures it is judged by. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -8,6 +8,7 @@ import { compare } from "../bench/compare.ts"
 import type { Figure, Scale } from "../bench/figures.ts"
 import { alternate } from "../bench/figures.ts"
 import { failureText, measureAll } from "../bench/measure.ts"
+import { optionsOf } from "../bench/options.ts"
 import { record, recorded } from "../bench/record.ts"
 import { grid, number, report } from "../bench/report.ts"
 import { growth, median, quantile, ratios, spread, summary } from "../bench/stats.ts"
@@ -59,6 +60,37 @@ describe("a recorded run", () => {
     assert.isFalse(record(file, failed, []))
     assert.deepStrictEqual(recorded(file), run.figures)
     rmSync(folder, { recursive: true })
+  })
+})
+
+describe("options", () => {
+  /** What is said of these arguments; `undefined` if they are accepted. */
+  const problemOf = (...args: ReadonlyArray<string>): string | undefined => {
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true)
+    const exit = vi.spyOn(process, "exit").mockImplementation((code) => {
+      throw new Error(`exit ${String(code)}`)
+    })
+    try {
+      optionsOf(args)
+      return undefined
+    } catch (error) {
+      assert.strictEqual(String(error), "Error: exit 2")
+      return said.mock.calls.map(([text]) => String(text)).join("")
+    } finally {
+      said.mockRestore()
+      exit.mockRestore()
+    }
+  }
+
+  it("write no part of a run over the record of a whole one", () => {
+    const file = join(import.meta.dirname, "../bench/recorded.json")
+    for (const part of [["--only", "warm"], ["--quick"]])
+      assert.match(
+        problemOf(...part, "--json", file) ?? "",
+        /holds a whole run: name another file after --json/
+      )
+    assert.isUndefined(problemOf("--json", file))
+    assert.isUndefined(problemOf("--only", "warm", "--json", "warm.json"))
   })
 })
 
