@@ -92,6 +92,11 @@ describe("Erasing a message", () => {
       let last = id
       for (let n = 0; n < 40; n++) last = yield* post(`other ${n} ${"y".repeat(n * 20)}`, `after-${n}`)
       yield* jobsOf(hub, last)
+      // The jobs of others may end later.
+      yield* eventually(
+        hub.rows("SELECT 1 FROM outbox UNION ALL SELECT 1 FROM derivations WHERE state = 'pending'"),
+        ({ length }) => length === 0
+      )
       const search = yield* hub.get(`/api/v1/search?q=${secret}`)
       assert.isAbove(search.body.results.length, 0, JSON.stringify(search.body))
       if (!onPostgres) assert.isNotEmpty(yield* filesWith(workspace, secret))

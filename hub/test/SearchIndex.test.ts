@@ -87,8 +87,11 @@ describe("the index", () => {
           newest.map(({ message }: Json) => message.content_raw),
           [`old message number${count - 1}`, `old message number${count - 2}`]
         )
-        const metrics = yield* Effect.promise(async () => (await fetch(`${hub.url}/metrics`)).text())
-        assert.include(metrics, "agentlip_search_index_left 0")
+        // It is counted after the step is committed.
+        yield* eventually(
+          Effect.promise(async () => (await fetch(`${hub.url}/metrics`)).text()),
+          (metrics) => metrics.includes("agentlip_search_index_left 0")
+        )
       })
   )
 
