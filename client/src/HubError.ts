@@ -73,7 +73,7 @@ export const notAHub = (status: number, cause?: unknown): HubError =>
 export const unreachable = (url: string, cause: unknown): HubError =>
   new HubError(`No hub answers at ${url}`, {
     code: "UNREACHABLE",
-    remedy: "Start it: agentlip up",
+    remedy: "Start it in its workspace: agentlip up",
     status: 0,
     cause
   })

@@ -46,7 +46,7 @@ export const requireProof = async (
   if (instance !== undefined && typeof instance_id === "string" && instance_id !== instance) {
     throw new HubError(`The address of the hub is stale: another hub is at ${url}`, {
       code: "HUB_NOT_RUNNING",
-      remedy: "Start the workspace's hub: agentlip up",
+      remedy: "Start the hub in its workspace: agentlip up",
       status: 0
     })
   }
@@ -61,7 +61,7 @@ export const requireProof = async (
     `The server at ${url} does not prove that it is the hub whose token this is, so it gets no token`,
     {
       code: "NOT_THE_HUB",
-      remedy: "Stop the hub of the workspace if it runs, then start it: agentlip up",
+      remedy: "Stop the hub of the workspace if it runs, then start it there: agentlip up",
       status: 0,
       details: { proof: typeof proof === "string" ? "wrong" : "missing" }
     }

@@ -271,7 +271,7 @@ describe("agentlip up", () => {
         const hub = yield* agentlip("up", "--workspace", workspace)
         assert.strictEqual(yield* Effect.promise(() => hub.ended), 1)
         assert.include(hub.output(), databaseOf(workspace))
-        assert.include(hub.output(), "agentlip restore FILE")
+        assert.match(hub.output(), new RegExp(`agentlip\\.js restore FILE -w ${workspace}\n`))
         assert.notMatch(hub.output(), /\n +at /)
       }),
     60_000

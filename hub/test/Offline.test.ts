@@ -58,7 +58,8 @@ describe("reads without a hub", () => {
         db.close()
       }
       change("DELETE FROM migrations WHERE migration_id > 7")
-      fails(yield* list, 1, /tables are of version 7, .* A hub migrates it when it starts: agentlip up/)
+      const up = (said: string, at = workspace) => new RegExp(`${said}.* up -w ${at}$`)
+      fails(yield* list, 1, up("tables are of version 7, .* A hub migrates it when it starts: "))
       change(`INSERT INTO migrations (migration_id, name) VALUES (${Migrations.tablesVersion + 1}, 'later')`)
       fails(yield* list, 1, /use a newer agentlip/)
       fs.writeFileSync(file, saved.subarray(0, 4096))
@@ -72,7 +73,7 @@ describe("reads without a hub", () => {
       fs.rmSync(file)
       fs.writeFileSync(`${file}-journal`, "x")
       fs.writeFileSync(file, saved)
-      fails(yield* list, 1, /a transaction in it was cut off.* agentlip up/)
+      fails(yield* list, 1, up("a transaction in it was cut off.*: "))
       fs.rmSync(`${file}-journal`)
 
       const db = new DatabaseSync(file)
@@ -89,7 +90,7 @@ describe("reads without a hub", () => {
       fails(
         yield* commandsOf(v1)("channel", "list", "--json"),
         1,
-        /Agentlip v1, not migrated yet.* agentlip up/
+        up("Agentlip v1, not migrated yet.*: ", v1)
       )
     })
   )

@@ -11,11 +11,15 @@ const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
 /** Far more than a hub writes. */
 const mostBytes = 64 * 1024
 
+/** Quotes a path for a shell if it needs that. */
+const shellWord = (path: string): string =>
+  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+
 /** The error if no hub runs for the workspace. */
 const notRunning = (workspace: string, why: string): HubError =>
   new HubError(`No hub runs on ${workspace}: ${why}`, {
     code: "HUB_NOT_RUNNING",
-    remedy: `Start it: agentlip up --workspace ${workspace}`,
+    remedy: `Start it: agentlip up --workspace ${shellWord(workspace)}`,
     status: 0
   })
 

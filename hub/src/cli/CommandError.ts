@@ -1,6 +1,9 @@
 /** The error of a command: a text without a stack, a code for programs, and an exit code. */
 import { Effect, Runtime, Schema } from "effect"
 import { CliError } from "effect/cli"
+import * as path from "node:path"
+import type { DatabaseUnusable } from "../database/DatabaseFile.ts"
+import { commandFor } from "./calledAs.ts"
 
 /** The exit codes of all commands. An interrupted command exits with 130, as shells expect. */
 export const exitCodes = {
@@ -69,13 +72,23 @@ const portReason = ({ message }: Error): string => {
   return `The hub cannot listen: ${why}. Pass another --port, or 0 for a free one`
 }
 
+/** Whether the error advises commands. Its class is not loaded for that: most commands have no database. */
+const advises = (error: Error): error is DatabaseUnusable =>
+  "_tag" in error && error._tag === ("DatabaseUnusable" satisfies DatabaseUnusable["_tag"])
+
+/** The message of an error. A command that it advises is for the workspace of the database. */
+const textOf = (error: Error): string =>
+  advises(error)
+    ? error.explain((command) => commandFor(path.resolve(error.file, "../.."), command))
+    : error.message
+
 /** Converts an error of the hub or the library, without its stack. */
 export const fromError = (error: Error): CommandError => {
   if (error instanceof CommandError) return error
   const tag = "_tag" in error && typeof error._tag === "string" ? error._tag : ""
   const { cause } = error
   const inner = cause instanceof Error ? cause : undefined
-  const text = error.message || inner?.message || error.name
+  const text = textOf(error) || inner?.message || error.name
   const reason = tag === "ServeError" ? portReason(inner ?? error) : text
   return new CommandError({ reason, code: codeByTag[tag] ?? "ERROR" })
 }

@@ -28,24 +28,31 @@ export class DatabaseUnusable extends Schema.TaggedError<DatabaseUnusable>("@age
   }
 ) {
   override get message(): string {
-    return [`The database ${this.file} cannot be used: ${this.reason}.`, this.remedy].join(" ").trimEnd()
+    return this.explain((command) => `agentlip ${command}`)
+  }
+  /** The message. `call` writes out a command, such as `up`, so that it can be pasted. */
+  explain(call: (command: string) => string): string {
+    return [`The database ${this.file} cannot be used: ${this.reason}.`, this.remedy(call)]
+      .join(" ")
+      .trimEnd()
   }
   /** What to do about it. Empty if the reason already says it. */
-  get remedy(): string {
-    return remedies[this.problem]
+  remedy(call: (command: string) => string): string {
+    const remedy = remedies[this.problem]
+    return typeof remedy === "string" ? remedy : remedy(call)
   }
 }
 
 type Problem = DatabaseUnusable["problem"]
 
-const remedies: Readonly<Record<Problem, string>> = {
-  DAMAGED: "Put back a backup (agentlip restore FILE), which keeps this one beside it.",
+const remedies: Readonly<Record<Problem, string | ((call: (command: string) => string) => string)>> = {
+  DAMAGED: (call) => `Put back a backup, which keeps this one beside it: ${call("restore FILE")}`,
   FOREIGN: "Move it away, or choose another workspace.",
-  V1: "A hub migrates it when it starts on its workspace, and keeps the old file: agentlip up.",
+  V1: (call) => `A hub migrates it when it starts on its workspace, and keeps the old file: ${call("up")}`,
   // The reason says what to do, because it is shown for backups too.
   NEWER: "",
-  OLDER: "A hub migrates it when it starts: agentlip up.",
-  UNFINISHED: "A hub rolls it back when it starts: agentlip up.",
+  OLDER: (call) => `A hub migrates it when it starts: ${call("up")}`,
+  UNFINISHED: (call) => `A hub rolls it back when it starts: ${call("up")}`,
   LOCKED: "End what has it open, such as a database shell, and start again.",
   READ_ONLY: "Let the hub's user write to it and to its folder, and start again.",
   // The reason says what is in the way and what to do.

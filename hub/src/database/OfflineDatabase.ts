@@ -74,27 +74,30 @@ export const sqlite = (file: string): Effect.Effect<OfflineDatabase, DatabaseFil
 }
 
 /** Why the tables of a PostgreSQL database cannot be read; `undefined` if they can. */
-const tablesProblem = Effect.gen(function* () {
+const tablesProblem = Effect.fnUntraced(function* (up: string) {
   const sql = yield* SqlClient.SqlClient
   const [found] = yield* sql<{ there: boolean }>`SELECT to_regclass('migrations') IS NOT NULL AS there`
-  if (found?.there !== true) return "it has no tables yet; a hub creates them: agentlip up --database URL"
+  if (found?.there !== true) return `it has no tables yet; a hub creates them: ${up}`
   const [tables] = yield* sql<{ version: number }>`SELECT max(migration_id) AS version FROM migrations`
   const version = Number(tables?.version)
   if (version === Migrations.tablesVersion) return undefined
   const known = `its tables are of version ${version}, and this command reads ${Migrations.tablesVersion}`
   return version > Migrations.tablesVersion
     ? `${known}; use a newer agentlip`
-    : `${known}; a hub migrates it when it starts: agentlip up --database URL`
+    : `${known}; a hub migrates it when it starts: ${up}`
 })
 
-/** A PostgreSQL database. Fails if it cannot be reached, or has tables of another version. */
-export const postgres = Effect.fnUntraced(function* (url: Redacted.Redacted) {
+/**
+ * A PostgreSQL database. Fails if it cannot be reached, or has tables of another version. `up` is the command that starts
+ * a hub on it.
+ */
+export const postgres = Effect.fnUntraced(function* (url: Redacted.Redacted, up: string) {
   const { layer } = yield* Effect.promise(() => import("./Postgres.ts"))
   const explain = (error: SqlError.SqlError) => DatabaseServer.unusable(url, error)
   const client = Layer.effectContext(
     Effect.mapError(Layer.build(layer({ url, maxConnections: 1, readOnly: true })), explain)
   )
-  const problem = yield* Effect.provide(Effect.mapError(tablesProblem, explain), client)
+  const problem = yield* Effect.provide(Effect.mapError(tablesProblem(up), explain), client)
   if (problem !== undefined) return yield* DatabaseServer.refused(url, problem)
   return { client, explain, verify: Effect.void }
 })

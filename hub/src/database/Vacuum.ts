@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { type DatabaseUnusable, unusable } from "./DatabaseFile.ts"
 import { emptyLog } from "./emptyLog.ts"
 
 /** A disk has too little room to write the file anew. Nothing was changed. */
@@ -76,21 +77,25 @@ export const requireRoom = (
   return short === undefined ? Effect.void : Effect.fail(new NoRoom(short))
 }
 
-/** Writes the file anew. Nothing else may use the database meanwhile. Returns its size before and after. */
-export const vacuum = (
+const explain = (file: string) => (error: SqlError.SqlError) =>
+  Effect.fail(unusable(file, error.reason.cause))
+
+/** Brings the log into the file, and makes sure that it can be written anew. Returns its size. Changes no data. */
+export const makeReady = (
   file: string
-): Effect.Effect<
-  { readonly before: number; readonly after: number },
-  NoRoom | SqlError.SqlError,
-  SqlClient.SqlClient
-> =>
+): Effect.Effect<number, NoRoom | DatabaseUnusable, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    yield* emptyLog(yield* SqlClient.SqlClient)
+    const use = fileUse(file) ?? { bytes: 0, free: 0 }
+    yield* requireRoom(file, use)
+    return use.bytes
+  }).pipe(Effect.catchTag("SqlError", explain(file)))
+
+/** Writes the file anew, to its end. Call `makeReady` before, and let nothing else use the database. Returns its size. */
+export const rewrite = (file: string): Effect.Effect<number, DatabaseUnusable, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    // Brings the log into the file, so that its size is known.
-    yield* emptyLog(sql)
-    const before = fileUse(file) ?? { bytes: 0, free: 0 }
-    yield* requireRoom(file, before)
     yield* sql.unsafe("VACUUM")
     yield* emptyLog(sql)
-    return { before: before.bytes, after: fs.statSync(file).size }
-  })
+    return fs.statSync(file).size
+  }).pipe(Effect.catchTag("SqlError", explain(file)), Effect.uninterruptible)

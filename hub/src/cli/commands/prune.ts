@@ -1,11 +1,11 @@
 /** `agentlip prune`: removes old events and jobs, through the running hub or without one. */
 import { loadConfig } from "@agentlip/plugin-runtime"
 import type { Prune, PruneCounts } from "@agentlip/protocol"
-import { ByteSize, Clock, Console, Context, Duration, Effect, Layer, Option } from "effect"
+import { ByteSize, Clock, Context, Duration, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as fs from "node:fs"
 import { configDefaults } from "../../plugins/configDefaults.ts"
-import { fileUse, vacuum } from "../../database/Vacuum.ts"
+import { fileUse } from "../../database/Vacuum.ts"
 import { Pruning } from "../../retention/Pruning.ts"
 import * as WithoutHub from "../../retention/WithoutHub.ts"
 import { Workspace } from "../../workspace/Workspace.ts"
@@ -16,16 +16,15 @@ import { Trust, workspaceFolder } from "../flags/Globals.ts"
 import { serviceFlags } from "../flags/ServiceFlags.ts"
 import { connectTo } from "../hub/HubClient.ts"
 import { type Bounds, inDatabase, run, throughHub } from "../prune/Pruner.ts"
+import { writeAnew } from "../prune/writeAnew.ts"
+import { counted } from "../render/counted.ts"
 import { show } from "../render/Output.ts"
 
 /** Free space that is worth a hint, in bytes. */
 const worthAHint = 8 * 2 ** 20
 
-const countsText = ({ events, jobs, results, backfills }: PruneCounts): string => {
-  const one = (count: number, what: string) =>
-    `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`
-  return `${one(events, "event")}, ${one(jobs, "job")}, ${one(results, "cached output")} and ${one(backfills, "backfill")}`
-}
+const countsText = ({ events, jobs, results, backfills }: PruneCounts): string =>
+  `${counted(events, "event")}, ${counted(jobs, "job")}, ${counted(results, "cached output")} and ${counted(backfills, "backfill")}`
 
 const resultText = ({ dry_run, total, removed, state, pruned_until }: Prune): string =>
   dry_run
@@ -150,22 +149,13 @@ export const prune = Command.make(
           () => `${file} has ${sizeText(bytes)}; ${sizeText(free)} of it are free. Nothing was changed.`
         )
       }
-      yield* Console.error(
-        `Writing ${file} anew. This may take some seconds per GiB, and Ctrl-C does not stop it.`
-      )
-      yield* vacuum(file).pipe(
-        Effect.provideContext(services),
-        Effect.flatMap((sizes) =>
-          show({ ...pruned, file: { path: file, ...sizes } }, () =>
-            [
-              ...(pruned === undefined ? [] : [resultText(pruned)]),
-              `${file}: ${sizeText(sizes.after)}, was ${sizeText(sizes.before)}.`
-            ].join("\n")
-          )
-        ),
-        // SQLite writes the file to its end. So tell what came of it.
-        Effect.uninterruptible
-      )
+      const earlier = pruned === undefined ? [] : [resultText(pruned)]
+      yield* writeAnew(file, earlier, (sizes) =>
+        show({ ...pruned, file: { path: file, ...sizes } }, () => [
+          ...earlier,
+          `${file}: ${sizeText(sizes.after)}, was ${sizeText(sizes.before)}.`
+        ])
+      ).pipe(Effect.provideContext(services))
     }).pipe(Effect.scoped, Effect.mapError(fromError))
   })
 ).pipe(

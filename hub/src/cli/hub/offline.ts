@@ -18,6 +18,7 @@ import { Topics } from "../../messages/Topics.ts"
 import { Erasures } from "../../retention/Erasures.ts"
 import { indexOf } from "../../search/progress.ts"
 import { search } from "../../search/search.ts"
+import { commandFor } from "../calledAs.ts"
 import { fromError } from "../CommandError.ts"
 import { toCommandError } from "./HubClient.ts"
 import type { OfflineReader, Reads } from "./HubReader.ts"
@@ -87,5 +88,6 @@ export const readFile = Effect.fnUntraced(function* (workspace: string, file: st
 
 /** Reads a PostgreSQL database, until the scope closes. */
 export const readPostgres = Effect.fnUntraced(function* (workspace: string, url: Redacted.Redacted) {
-  return yield* readerOf(workspace, yield* OfflineDatabase.postgres(url))
+  const up = commandFor(workspace, "up --database URL")
+  return yield* readerOf(workspace, yield* OfflineDatabase.postgres(url, up))
 }, Effect.mapError(fromError))

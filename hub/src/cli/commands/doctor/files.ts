@@ -98,7 +98,7 @@ const lock = (paths: WorkspacePaths, hubRuns: boolean): Check => {
   }
 }
 
-const database = ({ database }: WorkspacePaths): Check => {
+const database = ({ root, database }: WorkspacePaths): Check => {
   const { ok, warning, problem } = checkOf("database")
   try {
     if (!SafeFiles.requireDatabase(database)) return ok("there is none yet")
@@ -118,8 +118,12 @@ const database = ({ database }: WorkspacePaths): Check => {
     }
   } catch (cause) {
     if (cause instanceof SafeFiles.UnsafeFile) return problem(cause.message, "then start the hub again")
-    const { reason, remedy } = DatabaseFile.unusable(database, cause)
-    return problem(`${database}: ${reason}`, remedy === "" ? "use the newer agentlip that made it" : remedy)
+    const unusable = DatabaseFile.unusable(database, cause)
+    const remedy = unusable.remedy((command) => commandFor(root, command))
+    return problem(
+      `${database}: ${unusable.reason}`,
+      remedy === "" ? "use the newer agentlip that made it" : remedy
+    )
   }
 }
 
