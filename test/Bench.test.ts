@@ -103,9 +103,17 @@ describe("stats", () => {
 
   it("finds quantiles by rank", () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 99 - index)
-    assert.strictEqual(quantile(hundred, 0.99), 99)
-    assert.strictEqual(quantile(hundred, 0.5), 50)
+    assert.strictEqual(quantile(hundred, 0.99), 98)
+    assert.strictEqual(quantile(hundred, 0.5), 49)
+    assert.strictEqual(quantile(hundred, 1), 99)
+    assert.strictEqual(quantile(hundred, 0), 0)
     assert.strictEqual(quantile([7], 0.99), 7)
+    assert.isNaN(quantile([], 0.5))
+  })
+
+  it("finds the 19th of 20 values as p95, not the largest", () => {
+    const twenty = Array.from({ length: 20 }, (_, index) => index + 1)
+    assert.strictEqual(quantile(twenty, 0.95), 19)
   })
 
   it("says how far rounds lie apart", () => {

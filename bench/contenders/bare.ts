@@ -8,6 +8,7 @@ import { type Task, verify } from "./task.ts"
 const peer = (file: string): string => fileURLToPath(new URL(`../peers/${file}`, import.meta.url))
 const workerFile = peer("bare-worker.mjs")
 const processFile = peer("bare-process.mjs")
+const spinningFile = peer("spins.mjs")
 
 interface Answer {
   readonly id: number
@@ -105,4 +106,27 @@ export const freshProcess = async (task: Task): Promise<void> => {
   child.stdin.write(`${JSON.stringify(task.input)}\n`)
   verify(task, JSON.parse(String(await answered)))
   child.kill("SIGKILL")
+}
+
+/** Something that will spin when it is told to. */
+export interface Spinner {
+  /** Begins to spin. */
+  readonly spin: () => void
+  /** Kills it; `gone` resolves when its end is known. */
+  readonly kill: () => void
+  readonly gone: Promise<unknown>
+}
+
+export const spinningThread = async (): Promise<Spinner> => {
+  const worker = new Worker(spinningFile)
+  const gone = new Promise((resolve) => worker.once("exit", resolve))
+  await new Promise((resolve) => worker.once("message", resolve))
+  return { spin: () => worker.postMessage("spin"), kill: () => void worker.terminate(), gone }
+}
+
+export const spinningProcess = async (): Promise<Spinner> => {
+  const child = spawn(process.execPath, [spinningFile], { stdio: ["pipe", "pipe", "inherit"] })
+  const gone = new Promise((resolve) => child.once("exit", resolve))
+  await new Promise((resolve) => child.stdout.once("data", resolve))
+  return { spin: () => void child.stdin.write("spin\n"), kill: () => void child.kill("SIGKILL"), gone }
 }

@@ -1,8 +1,9 @@
 /** A plugin that spins: how soon it is gone, and what others notice of it meanwhile. */
-import { type IsolationLevel, PluginRuntime } from "@agentlip/plugin-runtime"
-import { Duration, Effect, Fiber } from "effect"
+import { type IsolationLevel, PluginRuntime, WorkerLayer } from "@agentlip/plugin-runtime"
+import { Effect, Fiber } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { makeRuntime, nameOf, type Runtime, runOf, spans, spins, timesOf } from "../contenders/agentlip.ts"
+import { type Spinner, spinningProcess, spinningThread } from "../contenders/bare.ts"
 import { smallTask } from "../contenders/task.ts"
 import { alternate, type Figure, sleep, type Suite } from "../figures.ts"
 import { quantile } from "../stats.ts"
@@ -11,27 +12,68 @@ import { tables } from "../tables.ts"
 /** Milliseconds. */
 const deadline = 100
 /** Milliseconds, shorter, so that there are many kills in little time. */
-const shortDeadline = 60
+const shortDeadline = 50
 
-/** From the deadline to the caller's TIMEOUT, which comes when the isolate is gone. */
+/** Milliseconds between two looks for isolates that boot; as long after the last boot, so that nothing of it is left. */
+const look = 10
+
+/** Spares are booted again after each kill; what is measured is what follows. */
+const settled = async (runtime: Runtime): Promise<void> => {
+  const booting = Effect.map(
+    WorkerLayer.use(({ stats }) => stats),
+    ({ levels }) => [...levels.values()].some(({ booting }) => booting > 0)
+  )
+  do await sleep(look)
+  while (await runtime.runPromise(booting))
+  await sleep(look)
+}
+
+/** Makes something that will spin. The returned function lets it spin until it is killed after the short deadline. */
+type Contender = () => Promise<() => Promise<unknown>>
+
+/** Ends with the caller's TIMEOUT, which comes when the isolate is gone. */
+const ours = (runtime: Runtime, level: IsolationLevel): Contender => {
+  const spec = spins(level, shortDeadline)
+  // The deadline is meant for the run; a load that a busy machine is too slow for is tried again.
+  const load = PluginRuntime.use((plugins) => Effect.retry(plugins.load(spec), { times: 10 }))
+  const run = PluginRuntime.use((plugins) => Effect.flip(plugins.run(spec, smallTask.input)))
+  return async () => {
+    await runtime.runPromise(load)
+    return () => runtime.runPromise(run)
+  }
+}
+
+/** Ends with the exit event: what the machine and Node need. */
+const bare =
+  (make: () => Promise<Spinner>): Contender =>
+  async () => {
+    const { spin, kill, gone } = await make()
+    return () => {
+      spin()
+      setTimeout(kill, shortDeadline)
+      return gone
+    }
+  }
+
 const deaths: Suite = async (scale, levels) => {
   const runtime = makeRuntime({ spares: 3, prepare: levels })
-  const plugins = await runtime.runPromise(PluginRuntime)
+  const contenders: ReadonlyArray<readonly [string, Contender]> = [
+    ...levels.map((level) => [nameOf(level), ours(runtime, level)] as const),
+    ["bare new Worker", bare(spinningThread)],
+    ["bare spawn of node", bare(spinningProcess)]
+  ]
   const kills = scale.quick ? 5 : 20
   const measured = await alternate(
     scale,
-    levels,
-    async (level) => {
-      const spec = spins(level, shortDeadline)
+    contenders,
+    async ([, prepare]) => {
       const taken: Array<number> = []
       for (let kill = 0; kill < kills; kill++) {
-        // The deadline is meant for the run; a load that a busy machine is too slow for is tried again.
-        await runtime.runPromise(Effect.retry(plugins.load(spec), { times: 10 }))
-        // Spares are being booted again; what is measured is the kill.
-        await sleep(60)
+        const spinUntilKilled = await prepare()
+        await settled(runtime)
         const begin = performance.now()
-        await runtime.runPromise(Effect.flip(plugins.run(spec, smallTask.input)))
-        taken.push(performance.now() - begin - Duration.toMillis(spec.timeout))
+        await spinUntilKilled()
+        taken.push(performance.now() - begin - shortDeadline)
       }
       return taken
     },
@@ -39,9 +81,9 @@ const deaths: Suite = async (scale, levels) => {
   )
   await runtime.dispose()
   const at = (table: string, q: number): ReadonlyArray<Figure> =>
-    measured.map(([level, rounds]) => ({
+    measured.map(([[contender], rounds]) => ({
       table,
-      contender: nameOf(level),
+      contender,
       unit: "ms",
       better: "less",
       rounds: rounds.map((taken) => quantile(taken, q))
@@ -84,7 +126,11 @@ const beside: Suite = async (scale, levels) => {
     const windows = await alternate(
       scale,
       [false, true],
-      (spinning) => watch(runtime, level, spinning, 2 * scale.turn),
+      async (spinning) => {
+        // Spares that replace those of the last window would boot in this one.
+        await settled(runtime)
+        return watch(runtime, level, spinning, 2 * scale.turn)
+      },
       { share: 0.2 }
     )
     await runtime.dispose()
