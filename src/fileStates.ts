@@ -9,7 +9,8 @@ export const stateIn = ({ ino, size, mtimeNs }: fs.BigIntStats): string => `${in
 
 export const stateOf = (file: string): string => {
   try {
-    return stateIn(fs.statSync(file, { bigint: true }))
+    const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false })
+    return stat === undefined ? "" : stateIn(stat)
   } catch {
     // Missing or unreadable is a state too, so that appearing and disappearing are changes.
     return ""

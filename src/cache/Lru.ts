@@ -45,18 +45,18 @@ export class Lru<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.#delete(key)
+    this.delete(key)
     const size = this.#sizeOf(value)
     if (size > this.#maxSize) return
     this.#values.set(key, value)
     this.#size += size
     for (const oldest of this.#values.keys()) {
       if (this.#values.size <= this.#maxEntries && this.#size <= this.#maxSize) return
-      this.#delete(oldest)
+      this.delete(oldest)
     }
   }
 
-  #delete(key: string): void {
+  delete(key: string): void {
     const value = this.#values.get(key)
     if (value === undefined) return
     this.#values.delete(key)

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { differ, type FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
+import { copyOf, type FirstFrames } from "./FirstFrames.ts"
 import { messageOf } from "./LoadProblem.ts"
 import { type KeptVersions, type Look, Version } from "./KeptVersions.ts"
 import type { KnownRequests } from "./KnownRequests.ts"
@@ -39,6 +40,7 @@ export interface GuestModulesOptions {
   readonly plugin: PluginModules
   readonly pool: LoaderPool
   readonly known: KnownRequests
+  readonly frames: FirstFrames
   readonly kept: KeptVersions
   /** Whether to keep this version, to run it again if the files change and fail to load. */
   readonly keep: boolean
@@ -48,8 +50,6 @@ const failed = (message: string): PostedFrame => ({
   head: JSON.stringify({ error: message }),
   body: new Uint8Array()
 })
-
-const copyOf = ({ head, body }: PostedFrame): PostedFrame => ({ head, body: body.slice() })
 
 export class GuestModules {
   readonly #options: GuestModulesOptions
@@ -152,18 +152,16 @@ export class GuestModules {
   }
 
   async #first(): Promise<PostedFrame> {
-    const { plugin, guest, known, kept } = this.#options
+    const { plugin, guest, known, frames, kept, keep } = this.#options
     if (kept.isBroken(plugin.entry)) {
       this.#instead = await kept.insteadOf(plugin.entry, plugin.integrity, this.#look)
       if (this.#instead !== undefined) return this.#again("")
     }
-    const result = await this.#ask({
-      type: "load",
-      guest,
-      plugin,
-      known: known.of(this.#key),
-      watch: kept.watchedOf(plugin.entry)
-    })
+    const watch = kept.watchedOf(plugin.entry)
+    const again = frames.get(this.#key, keep ? watch : undefined)
+    if (again !== undefined) return this.#take("", again)
+    const result = await this.#ask({ type: "load", guest, plugin, known: known.of(this.#key), watch })
+    if (result.type === "given") frames.set(this.#key, result)
     return this.#take("", result)
   }
 
@@ -201,7 +199,10 @@ export class GuestModules {
     this.#given += frame.body.length
     if (refused) this.#countRefusal()
     for (const text of stale) this.#options.known.drop(this.#key, text)
-    if (request !== "" && !refused) this.#options.known.add(this.#key, request)
+    if (request !== "" && !refused) {
+      this.#options.known.add(this.#key, request)
+      this.#options.frames.drop(this.#key)
+    }
     await this.#record(request, result)
     return frame
   }

@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
+import { FirstFrames } from "./FirstFrames.ts"
 import { GuestModules } from "./GuestModules.ts"
 import { KeptVersions } from "./KeptVersions.ts"
 import { KnownRequests } from "./KnownRequests.ts"
@@ -36,6 +37,7 @@ export class ModuleLoader extends Context.Service<
       pool.closed ? Effect.void : Effect.promise(() => (started ??= pool.start()))
     )
     const known = new KnownRequests()
+    const frames = new FirstFrames()
     const kept = new KeptVersions()
     let guests = 0
     return ModuleLoader.of({
@@ -46,7 +48,9 @@ export class ModuleLoader extends Context.Service<
           if (!existsSync(entry))
             return Effect.fail(unprepared("there is no such file", "correct the modulePath"))
           const plugin = integrity === undefined ? { entry } : { entry, integrity }
-          return Effect.succeed(new GuestModules({ guest: guests++, plugin, pool, known, kept, keep }))
+          return Effect.succeed(
+            new GuestModules({ guest: guests++, plugin, pool, known, frames, kept, keep })
+          )
         })
     })
   })

@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { contains, isHubPrivate, realOf } from "../paths.ts"
 import { LoadProblem } from "./LoadProblem.ts"
+import { LookedAt } from "./LookedAt.ts"
 import { Manifests } from "./packageManifest.ts"
 
 /** The library's own entry for plugin authors. Plugins can import it without installing anything. */
@@ -34,14 +35,16 @@ export const miss = (specifier: string, why: string): never => refuse(specifier,
 /** The files of one plugin, as they become known while it loads. */
 export class ModulePolicy {
   readonly #roots: Map<string, string>
+  readonly lookedAt: LookedAt
   readonly manifests: Manifests
   /** The entry's real path. */
   readonly entry: string
   /** The entry's URL for guests. On file systems that ignore case, it keeps the case that was given. */
   readonly entryUrl: string
 
-  private constructor(roots: Roots, manifests: Manifests, entry = "", entryUrl = "") {
+  private constructor(roots: Roots, lookedAt: LookedAt, manifests: Manifests, entry = "", entryUrl = "") {
     this.#roots = new Map(roots)
+    this.lookedAt = lookedAt
     this.manifests = manifests
     this.entry = entry
     this.entryUrl = entryUrl
@@ -49,19 +52,21 @@ export class ModulePolicy {
 
   /** The policy of a plugin. `known` are folders that were admitted when it loaded before. */
   static ofPlugin(given: string, known: Roots = []): ModulePolicy {
+    const lookedAt = new LookedAt()
+    lookedAt.add(given)
     const entry = realpathSync.native(given)
-    const manifests = new Manifests()
+    const manifests = new Manifests(lookedAt)
     // The own folder of a plugin in a package is the package's folder; of any other plugin, the folder of its
     // entry.
     const isPackage = entry.includes(`${path.sep}node_modules${path.sep}`)
     const own = (isPackage ? manifests.above(entry)?.folder : undefined) ?? path.dirname(entry)
     const entryUrl = pathToFileURL(realpathSync(given)).href
-    return new ModulePolicy([[own, ""], ...known], manifests, entry, entryUrl)
+    return new ModulePolicy([[own, ""], ...known], lookedAt, manifests, entry, entryUrl)
   }
 
   /** The policy for imports in a folder, without an entry. */
   static ofFolder(folder: string): ModulePolicy {
-    return new ModulePolicy([[folder, ""]], new Manifests())
+    return new ModulePolicy([[folder, ""]], new LookedAt(), new Manifests())
   }
 
   get roots(): Roots {
@@ -90,6 +95,7 @@ export class ModulePolicy {
 
   /** The real path of a file that may be accessed, whether it exists or not. */
   realOf(specifier: string, file: string): string {
+    this.lookedAt.add(file)
     const real = realOf(file)
     this.mustAdmit(specifier, real)
     return real
@@ -100,6 +106,7 @@ export class ModulePolicy {
    * that name; otherwise it could lead anywhere.
    */
   admitPackage(specifier: string, name: string, folder: string): string {
+    this.lookedAt.add(folder)
     const real = realpathSync.native(folder)
     if (isHubPrivate(real)) refuse(specifier, "no plugin may read the hub's own folder")
     if (real !== folder && this.manifests.of(real)?.name !== name) {

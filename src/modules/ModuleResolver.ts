@@ -71,8 +71,10 @@ export class ModuleResolver {
     if (specifier === this.#policy.entryUrl) return this.#found(specifier, this.#policy.entry, "")
     if (!parent.startsWith("file:")) refuse(specifier, "only a module with a file may import it")
     // Use the real path, so that a link cannot load modules in the name of its target's place.
-    const from = realOf(fileURLToPath(parent))
-    if (!this.#policy.admits(from)) refuse(specifier, `${fileURLToPath(parent)} is not the plugin's`)
+    const importer = fileURLToPath(parent)
+    this.#policy.lookedAt.add(importer)
+    const from = realOf(importer)
+    if (!this.#policy.admits(from)) refuse(specifier, `${importer} is not the plugin's`)
 
     const target = targetOf(specifier, from, require)
     if (target !== undefined && target.protocol !== "file:") {
@@ -118,7 +120,7 @@ export class ModuleResolver {
     }
     for (let folder = path.dirname(from); ; folder = path.dirname(folder)) {
       const candidate = path.join(folder, "node_modules", packageName)
-      if (path.basename(folder) !== "node_modules" && statOf(candidate) === "folder") {
+      if (path.basename(folder) !== "node_modules" && this.#statOf(candidate) === "folder") {
         const real = this.#policy.admitPackage(specifier, packageName, candidate)
         return this.#stay(specifier, real, this.#ofPackage({ specifier, from: real, require }, subpath))
       }
@@ -158,7 +160,7 @@ export class ModuleResolver {
   /** Resolves a path as `import` does: exactly as given. */
   #imported(specifier: string, file: string): string {
     const real = this.#policy.realOf(specifier, file)
-    const found = statOf(real)
+    const found = this.#statOf(real)
     if (found === "file") return real
     const hint = this.#hint(specifier, file)
     return miss(
@@ -175,7 +177,7 @@ export class ModuleResolver {
     const found = this.#firstFile(specifier, direct)
     if (found !== undefined) return found
     const folder = this.#policy.realOf(specifier, file)
-    const main = statOf(folder) === "folder" ? this.#policy.manifests.of(folder)?.main : undefined
+    const main = this.#statOf(folder) === "folder" ? this.#policy.manifests.of(folder)?.main : undefined
     const hint = this.#hint(specifier, file)
     return (
       this.#firstFile(specifier, mainFiles(folder, main)) ??
@@ -186,7 +188,7 @@ export class ModuleResolver {
   #firstFile(specifier: string, files: ReadonlyArray<string>): string | undefined {
     for (const file of files) {
       const real = this.#policy.realOf(specifier, file)
-      if (statOf(real) === "file") return real
+      if (this.#statOf(real) === "file") return real
     }
     return undefined
   }
@@ -208,8 +210,14 @@ export class ModuleResolver {
     return undefined
   }
 
+  #statOf(file: string): Found {
+    this.#policy.lookedAt.add(file)
+    return statOf(file)
+  }
+
   #found(specifier: string, file: string, search: string): ResolvedFile {
     this.#policy.mustAdmit(specifier, file)
+    this.#policy.lookedAt.add(file)
     const url = pathToFileURL(file)
     url.search = search
     return { file, url: url.href }

@@ -132,7 +132,8 @@ export class ModuleServer {
           await this.#sendAhead(ahead, { ...found, parent })
         }
       }
-      return this.#given([...ahead.asked.values()], watched, stale)
+      const given = this.#given([...ahead.asked.values()], watched, stale)
+      return { ...given, lookedAt: this.#policy.lookedAt.states }
     } catch (error) {
       return { ...this.#failed(request, error), watched: [...watched] }
     }
@@ -196,6 +197,7 @@ export class ModuleServer {
       type: "given",
       frame: { head: JSON.stringify(head), body },
       files: [...files],
+      lookedAt: undefined,
       watched: [...watched, ...statesOf(folders)],
       stale,
       roots: this.#policy.roots,
@@ -214,6 +216,7 @@ export const refusal = (refused: ModuleRefused, roots: Roots = []): Given => ({
   type: "given",
   frame: { head: JSON.stringify(refused satisfies FrameHead), body: new Uint8Array() },
   files: [],
+  lookedAt: undefined,
   watched: [],
   stale: [],
   roots,

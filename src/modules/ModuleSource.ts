@@ -5,7 +5,7 @@ import { Script } from "node:vm"
 import { Lru } from "../cache/Lru.ts"
 import type { ModuleFormat } from "../wire/modules.ts"
 import { LoadProblem } from "./LoadProblem.ts"
-import type { Manifests } from "./packageManifest.ts"
+import type { Manifest, Manifests } from "./packageManifest.ts"
 import { type PlainFile, readPlain, stampOfPlain } from "./plainFiles.ts"
 import { compileTypeScript } from "./typescript.ts"
 
@@ -55,10 +55,13 @@ const parsesAsScript = (source: string): boolean => {
 /** A line that only an ES module begins like this. */
 const importOrExport = /^\s*(?:import|export)\b/m
 
-const formatOf = (file: string, source: string, manifests: Manifests): ModuleFormat => {
+/** The package.json that says which format a file has, if its name does not. */
+const manifestOf = (file: string, manifests: Manifests): Manifest | undefined =>
+  byExtension[path.extname(file)] === "by-package" ? manifests.above(file) : undefined
+
+const formatOf = (file: string, source: string, manifest: Manifest | undefined): ModuleFormat => {
   const known = byExtension[path.extname(file)]
   if (known !== "by-package") return known ?? "module"
-  const manifest = manifests.above(file)
   if (manifest?.type === "module") return "module"
   if (manifest?.type !== "commonjs") return parsesAsScript(source) ? "commonjs" : "module"
   // `npm init` writes this type, and an engine's own error would not say so.
@@ -79,9 +82,14 @@ export interface CompiledSources {
 
 const nothingCompiled: CompiledSources = { find: async () => undefined, keep: () => {} }
 
-/** A cache of sources by file. An entry is valid while its file is unchanged. */
+interface Known extends ModuleSource {
+  /** The type that the package.json of the file states, if that says which format it has. */
+  readonly packageType: unknown
+}
+
+/** A cache of sources by file. An entry is valid while its file and the type of its package are unchanged. */
 export class ModuleSources {
-  readonly #known: Lru<ModuleSource>
+  readonly #known: Lru<Known>
   readonly #compiled: CompiledSources
 
   constructor(
@@ -101,20 +109,26 @@ export class ModuleSources {
         `Cannot load "${file}": a module's name ends in ${Object.keys(byExtension).join(", ")}.`
       )
     }
+    const manifest = manifestOf(file, manifests)
     const known = this.#known.get(file)
-    if (known?.stamp === stamp) return known
-    const source = await this.#read(file, readPlain(file, limit), manifests)
+    if (known?.stamp === stamp && known.packageType === manifest?.type) return known
+    const read = await this.#read(file, readPlain(file, limit), manifest)
+    const source: Known = { ...read, packageType: manifest?.type }
     this.#known.set(file, source)
     return source
   }
 
-  async #read(file: string, { bytes, stamp }: PlainFile, manifests: Manifests): Promise<ModuleSource> {
+  async #read(
+    file: string,
+    { bytes, stamp }: PlainFile,
+    manifest: Manifest | undefined
+  ): Promise<ModuleSource> {
     const digest = createHash("sha256").update(bytes).digest("base64")
     const identity = { stamp, digest, size: bytes.length }
     if (file.endsWith(".wasm")) return { format: "wasm", source: new Uint8Array(bytes), ...identity }
     const text = bytes.toString("utf8")
     const source = isTypeScript(file) ? await this.#compile(file, text, digest) : text
-    return { format: formatOf(file, source, manifests), source, ...identity }
+    return { format: formatOf(file, source, manifest), source, ...identity }
   }
 
   async #compile(file: string, text: string, digest: string): Promise<string> {

@@ -46,6 +46,8 @@ export interface Given {
   readonly files: ReadonlyArray<readonly [file: string, state: string]>
   /** The states of these files' folders, and of the job's `watch`. */
   readonly watched: ReadonlyArray<readonly [file: string, state: string]>
+  /** Of a `load`: the states of all paths that were looked at for it; `undefined` if they are too many. */
+  readonly lookedAt: FileStates | undefined
   /** The known requests that no longer resolve. */
   readonly stale: ReadonlyArray<string>
   readonly roots: Roots

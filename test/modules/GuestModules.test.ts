@@ -11,6 +11,7 @@ import {
   PluginRuntime,
   WorkerLayer
 } from "../../src/index.ts"
+import { FirstFrames } from "../../src/modules/FirstFrames.ts"
 import { GuestModules } from "../../src/modules/GuestModules.ts"
 import { KeptVersions, Version } from "../../src/modules/KeptVersions.ts"
 import { KnownRequests } from "../../src/modules/KnownRequests.ts"
@@ -144,6 +145,7 @@ describe("The modules of a guest", () => {
         plugin: { entry },
         pool,
         known: new KnownRequests(),
+        frames: new FirstFrames(),
         kept,
         keep: true
       })

@@ -9,13 +9,10 @@ import type { LongText } from "../../wire/runInput.ts"
 import type { ModuleChannel, ModuleLine } from "../../wire/modules.ts"
 import { frameOf, listenTo, postTo, store, takeMessage, waitFor } from "./intrinsics.ts"
 
-/** A request with something beside its text. Any other message is a string. */
+/** A run with long texts beside it. Any other message is a string. */
 export interface Posted {
   readonly text: string
-  /** Of a run. */
-  readonly texts: ReadonlyArray<LongText> | undefined
-  /** Of the load: the channel for modules. */
-  readonly modules: ModuleChannel | undefined
+  readonly texts: ReadonlyArray<LongText>
 }
 
 /** A frame as the host posts it. */
@@ -41,17 +38,19 @@ const openModules = ({ port, flag: shared }: ModuleChannel): ModuleLine => {
   }
 }
 
-export const threadLine = (port: MessagePort): HostLine => {
+export const threadLine = (port: MessagePort, channel: ModuleChannel): HostLine => {
+  const opened = openModules(channel)
   let modules: ModuleLine | undefined
   return {
     post: (text) => postTo(port, text),
     listen: (handler) =>
       listenTo(port, (message) => {
+        // The first message is the load request. From then on there is a plugin that may request modules.
+        modules ??= opened
         if (typeof message === "string") return handler(message)
         // Only the host posts to this port, so the message is trusted.
-        const request = message as Posted
-        if (request.modules !== undefined) modules = openModules(request.modules)
-        handler(request.text, request.texts)
+        const { text, texts } = message as Posted
+        handler(text, texts)
       }),
     modules: () => modules
   }

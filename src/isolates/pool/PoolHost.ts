@@ -191,11 +191,11 @@ export class PoolHost {
     return Effect.map(soon(changed), (known) => Option.isSome(known) && known.value)
   }
 
-  /** Ends an isolate in the background. */
+  /** Ends an isolate in the background, in the next turn of the event loop: its last caller gets the answer first. */
   discard(isolate: PluginIsolate): void {
     this.given.memory.remove(isolate)
     this.#isolates.delete(isolate)
-    this.#levelIsolates.endInBackground(isolate.isolate, isolate.resolved.spec.name)
+    setImmediate(() => this.#levelIsolates.endInBackground(isolate.isolate, isolate.resolved.spec.name))
   }
 
   /** Boots a spare to replace the one that became this isolate. */

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads"
 import type { PostedFrame, Posted } from "../../../guest/node/threadLine.ts"
+import type { ModuleChannel } from "../../../wire/modules.ts"
 import type { GuestModules } from "../../../modules/GuestModules.ts"
 import { bootFile } from "../../guestFiles.ts"
 import { permissionFlags } from "../permissionFlags.ts"
@@ -35,23 +36,13 @@ const reasonOf = (error: unknown): string => {
   return `uncaught ${text(error.name)}: ${text(error.message)}`
 }
 
-// Made ahead, because it takes longer than everything else that the host does for a load.
-let nextChannel: MessageChannel | undefined
-const takeChannel = (): MessageChannel => {
-  const taken = nextChannel ?? new MessageChannel()
-  nextChannel = undefined
-  setImmediate(() => (nextChannel ??= new MessageChannel())).unref()
-  return taken
-}
-
 /** Passes on a guest's module requests, and wakes the guest with each answer. */
 const serveGuest = (
   port: MessagePort,
-  shared: SharedArrayBuffer,
+  flag: Int32Array<SharedArrayBuffer>,
   modules: GuestModules,
   broken: (what: string) => void
 ): void => {
-  const flag = new Int32Array(shared)
   const ask = modules.serve({
     send: ({ head, body }) => {
       port.postMessage({ head, body } satisfies PostedFrame, [body.buffer])
@@ -67,7 +58,7 @@ const serveGuest = (
 export interface ThreadOptions {
   readonly boot: URL
   readonly execArgv: ReadonlyArray<string>
-  /** Its `workerData`, in addition to `port`. */
+  /** Its `workerData`, in addition to `port` and `modules`. */
   readonly data: object
   /** Whether it has V8 limits of its own. A runtime without permissions has no such limits. */
   readonly limited: boolean
@@ -102,6 +93,10 @@ export const startWorker =
   ({ boot, execArgv, data, limited, buffers = true }: ThreadOptions) =>
   (events: TransportEvents): Transport => {
     const { port1, port2 } = new MessageChannel()
+    // Here and not with the load, which would wait for it: in a guest, a port takes longer than the rest of a message.
+    const { port1: asked, port2: asking } = new MessageChannel()
+    const flag = new Int32Array(new SharedArrayBuffer(4))
+    const modules: ModuleChannel = { port: asking, flag: flag.buffer }
     const worker = new Worker(boot, {
       name: "agentlip-guest",
       execArgv: [...execArgv],
@@ -109,8 +104,8 @@ export const startWorker =
       stdin: false,
       stdout: true,
       stderr: true,
-      workerData: { ...data, port: port2 },
-      transferList: [port2],
+      workerData: { ...data, port: port2, modules },
+      transferList: [port2, asking],
       ...(limited
         ? {
             resourceLimits: {
@@ -154,6 +149,7 @@ export const startWorker =
         events.message(last.message)
       }
       port1.close()
+      asked.close()
       gone = true
       const death: Death = { reason: reason ?? "it ended without an answer", exitCode }
       events.died(death)
@@ -180,19 +176,10 @@ export const startWorker =
 
     return {
       send: (text, texts) =>
-        port1.postMessage(
-          texts === undefined ? text : ({ text, texts, modules: undefined } satisfies Posted)
-        ),
-      load: (text, modules) => {
-        if (modules === undefined) port1.postMessage(text)
-        else {
-          const { port1: asked, port2: asking } = takeChannel()
-          const flag = new SharedArrayBuffer(4)
-          serveGuest(asked, flag, modules, events.broken)
-          worker.once("exit", () => asked.close())
-          const channel = { port: asking, flag }
-          port1.postMessage({ text, texts: undefined, modules: channel } satisfies Posted, [asking])
-        }
+        port1.postMessage(texts === undefined ? text : ({ text, texts } satisfies Posted)),
+      load: (text, plugin) => {
+        port1.postMessage(text)
+        if (plugin !== undefined) serveGuest(asked, flag, plugin, events.broken)
       },
       hold: (held) => (held && !gone ? worker.ref() : worker.unref()),
       kill,
