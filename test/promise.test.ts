@@ -84,8 +84,8 @@ describe("runPlugin", () => {
     ["throws", "EXECUTION_ERROR", {}, /^Plugin "throws" threw TypeError: no such thing$/],
     ["lies", "INVALID_OUTPUT", {}, /^Plugin "lies" returned an invalid output: \[0\]\.kind: expected/],
     ["leaves", "WORKER_CRASH", {}, /^Plugin "leaves" took its isolate down: uncaught Error: late/],
-    ["spins", "TIMEOUT", { timeoutMs: 200 }, /^Plugin "spins" did not answer after 200 ms/],
-    ["sleeps", "TIMEOUT", { timeoutMs: 200 }, /^Plugin "sleeps" did not answer after 200 ms/],
+    ["spins", "TIMEOUT", { timeoutMs: 1_000 }, /^Plugin "spins" did not answer after 1 s/],
+    ["sleeps", "TIMEOUT", { timeoutMs: 1_000 }, /^Plugin "sleeps" did not answer after 1 s/],
     ["missing", "LOAD_ERROR", {}, /^Plugin "missing" could not be loaded from .*no such file/],
     ["spins", "LOAD_ERROR", { type: "extractor", pluginName: "x" }, /^Plugin "x" .* has no method "extract"/]
   ]
