@@ -17,13 +17,13 @@ const enough = 1_000
 const { filename, opened }: { readonly filename: string; readonly opened: Identity | undefined } = workerData
 
 const putBack =
-  "Put the hub's file back. To use another one, stop the hub, then restore the other one with agentlip restore"
-const newNumbers = "gives files new numbers, and a thread cannot open the file safely there: use a local disk"
+  "put the hub's file back; to use another one, stop the hub, then run agentlip restore FILE with the other one"
+const useLocalDisk = "use a local disk: a thread cannot open the file safely there"
 
 const problems: { readonly [fate in Exclude<Fate, "same">]: string } = {
-  replaced: `is not the file that the hub has open: it was moved or replaced meanwhile. ${putBack}`,
-  renumbered: `is on a file system that ${newNumbers}`,
-  unclear: `has another number than the file that the hub has open. Either its file system ${newNumbers}. Or it was replaced meanwhile: ${putBack}`
+  replaced: `is not the file that the hub has open, because it was moved or replaced meanwhile: ${putBack}`,
+  renumbered: `is on a file system that gives files new numbers: ${useLocalDisk}`,
+  unclear: `has another number than the file that the hub has open. If it was replaced, ${putBack}. If its file system gives files new numbers, ${useLocalDisk}`
 }
 
 /**
