@@ -41,6 +41,8 @@ describe("connect", () => {
       assert.strictEqual(missing.code, "HUB_NOT_RUNNING")
       assert.include(missing.message, `agentlip up --workspace ${workspace}`)
       assert.notInclude(missing.problem, "agentlip up")
+      const odd = yield* rejection(connect({ workspace: `${workspace}/it's\u001b[31m` }))
+      assert.include(odd.message, `agentlip up --workspace '${workspace}/it'\\''s\\u001b[31m'`)
 
       const hub = yield* startHub({ workspace })
       const file = serverFileOf(workspace)

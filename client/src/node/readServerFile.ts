@@ -3,6 +3,7 @@ import { parseServerFile, type ServerFile } from "@agentlip/protocol/ServerFile"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { HubError } from "../HubError.ts"
+import { shellWord } from "./shellWord.ts"
 import { requireTrusted, unsafe } from "./trust.ts"
 
 // Windows lacks these flags.
@@ -10,10 +11,6 @@ const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants
 
 /** Far more than a hub writes. */
 const mostBytes = 64 * 1024
-
-/** Quotes a path for a shell if it needs that. */
-const shellWord = (path: string): string =>
-  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 /** The error if no hub runs for the workspace. */
 const notRunning = (workspace: string, why: string): HubError =>
