@@ -9,7 +9,10 @@
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { attempt, BackupError, type Contents, copyBeside, flush } from "./checkedCopy.ts"
+import { attempt, BackupError } from "./BackupError.ts"
+import type { Contents } from "./Contents.ts"
+import { copyBeside } from "./copyBeside.ts"
+import { flush } from "./flush.ts"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { Workspace } from "../workspace/Workspace.ts"
 

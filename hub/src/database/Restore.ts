@@ -8,18 +8,13 @@
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import {
-  attempt,
-  BackupError,
-  type Contents,
-  copyBeside,
-  flush,
-  inspect,
-  newestEvent,
-  withDatabase
-} from "./checkedCopy.ts"
 import { timestamp } from "../timestamp.ts"
+import { attempt, BackupError } from "./BackupError.ts"
+import { type Contents, inspect, newestEvent } from "./Contents.ts"
+import { copyBeside } from "./copyBeside.ts"
+import { flush } from "./flush.ts"
 import { foreignCode } from "./StoredCode.ts"
+import { withDatabase } from "./withDatabase.ts"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { Workspace, type WorkspaceOptions } from "../workspace/Workspace.ts"
 import { WriterLock } from "../workspace/WriterLock.ts"

@@ -18,6 +18,7 @@ import { DatabaseSync } from "node:sqlite"
 import { timestamp } from "../timestamp.ts"
 import * as SafeFiles from "../workspace/SafeFiles.ts"
 import { DatabaseUnusable, isV1, unusable } from "./DatabaseFile.ts"
+import { flush } from "./flush.ts"
 import * as Migrations from "./Migrations.ts"
 import * as Sqlite from "./Sqlite.ts"
 import { type Copied, copyV1 } from "./V1Copy.ts"
@@ -94,15 +95,6 @@ const checkpoint = (database: string): void => {
     throw failure(database, cause)
   } finally {
     db.close()
-  }
-}
-
-const flush = (file: string): void => {
-  const descriptor = fs.openSync(file, "r")
-  try {
-    fs.fsyncSync(descriptor)
-  } finally {
-    fs.closeSync(descriptor)
   }
 }
 

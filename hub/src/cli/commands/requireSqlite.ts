@@ -1,12 +1,13 @@
 /** Shared by `agentlip backup` and `agentlip restore`. */
 import { ByteSize, Config, Effect, Option } from "effect"
-import type { Contents } from "../../database/checkedCopy.ts"
+import type { Contents } from "../../database/Contents.ts"
 import { CommandError } from "../CommandError.ts"
 import { readServerFile } from "../hub/HubClient.ts"
 import { counted } from "../render/counted.ts"
+import { grouped } from "../render/grouped.ts"
 
 export const summary = ({ bytes, messages, newest_event }: Contents): string =>
-  `${counted(messages, "message")}, events up to ${newest_event}, ${ByteSize.format(ByteSize.bytes(bytes))}`
+  `${counted(messages, "message")}, events up to ${grouped(newest_event)}, ${ByteSize.format(ByteSize.bytes(bytes))}`
 
 /**
  * Refuses if the hub uses PostgreSQL. Its workspace may still have an old SQLite file, which is not its current

@@ -8,6 +8,7 @@ import type { OfflineReader } from "../hub/HubReader.ts"
 import { connectOrOpen } from "../hub/reader.ts"
 import { documentOf } from "../render/Errors.ts"
 import { counted } from "../render/counted.ts"
+import { grouped } from "../render/grouped.ts"
 import { show } from "../render/Output.ts"
 import { pluginTable, troubles } from "../render/PluginTable.ts"
 import { readersText } from "../render/Readers.ts"
@@ -49,7 +50,7 @@ const showDatabase = Effect.fnUntraced(function* (
   const { channels, topics, messages, newest_event } = database
   const failure = missing === undefined ? {} : documentOf(missing)
   yield* show({ workspace, database, search_index: index, ...failure }, () => [
-    `The database of ${workspace}: ${counted(channels, "channel")}, ${counted(topics, "topic")}, ${counted(messages, "message")}, events up to ${newest_event}.`,
+    `The database of ${workspace}: ${counted(channels, "channel")}, ${counted(topics, "topic")}, ${counted(messages, "message")}, events up to ${grouped(newest_event)}.`,
     ...indexLines(index)
   ])
   if (missing !== undefined) return yield* missing

@@ -154,11 +154,11 @@ export const up = Command.make(
       const services = yield* Layer.build(
         Hub.live(options, Option.isSome(node) ? { node: node.value } : {}).pipe(Layer.provide(telemetry))
       )
-      if (isJson) yield* Effect.provideContext(Lines.document, services)
-      yield* Lines.engine(logFormat, workspace)
-      yield* Effect.provideContext(Lines.hub(logFormat, readAuth), services)
+      if (isJson) yield* Effect.provideContext(Lines.hubAddressDocument, services)
+      yield* Lines.nodeWarning(logFormat, workspace)
+      yield* Effect.provideContext(Lines.hubAddress(logFormat, readAuth), services)
       const results = yield* Effect.provideContext(LoadReport.loadAll(specs), services)
-      yield* Lines.plugins(logFormat, { workspace, file, disabled }, results)
+      yield* Lines.loadedPlugins(logFormat, { workspace, file, disabled }, results)
       if (config.notice !== undefined) {
         yield* Log.say(logFormat, ["", config.notice], [[config.notice, { file }]])
       }
@@ -169,7 +169,7 @@ export const up = Command.make(
     },
     (hub, { logFormat }) =>
       Effect.flatMap(printsDocument, (isJson) => {
-        const bye = Lines.stopped(isJson ? "json" : logFormat)
+        const bye = Lines.goodbye(isJson ? "json" : logFormat)
         return Effect.scoped(hub).pipe(
           Effect.tap(({ served }) => (served ? bye : Effect.void)),
           Effect.onInterrupt(() => bye),

@@ -21,7 +21,7 @@ const sayings: { readonly [Name in EventName]: (event: AgentlipEvent<Name>) => s
   "plugin.stale": ({ data: { plugin_name, message_id } }) =>
     `${plugin_name}: findings discarded, ${message_id} has changed`,
   "plugin.circuit_opened": ({ data: { plugin_name, failures, retry_after_ms } }) =>
-    `${plugin_name} paused after ${failures} failures in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
+    `${plugin_name} paused after ${counted(failures, "failure")} in a row; next try in ${Math.round(retry_after_ms / 1_000)} s`,
   "plugin.circuit_closed": ({ data: { plugin_name } }) => `${plugin_name} runs again`,
   "message.erased": ({ data: { message_id, erased_by, events } }) =>
     `${erased_by} erased ${message_id}; ${counted(events, "event")} had its text`,

@@ -2,4 +2,4 @@
 export const readersText = (readAuth: boolean): string =>
   readAuth
     ? "Reads need the token, which the owner of .agentlip/ has."
-    : "Reads are open to every local user; readAuth: true in the config, or up with --read-auth, asks for the token."
+    : "Reads are open to every local user. To require the token, set readAuth: true in the config, or pass --read-auth to agentlip up."

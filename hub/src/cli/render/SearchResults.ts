@@ -1,16 +1,15 @@
 /** Formats what a search found as lines of text. */
 import { printable, printableLine } from "@agentlip/plugin-runtime/text"
 import type { SearchIndex, SearchResult } from "@agentlip/protocol"
+import { grouped } from "./grouped.ts"
 import { underlined } from "./underline.ts"
-
-const count = (rows: number): string => rows.toLocaleString("en-US")
 
 /** Says so if not everything can be found yet. */
 export const indexLines = ({ complete, done, total }: SearchIndex): ReadonlyArray<string> => {
   if (complete) return []
   return [
     done < total
-      ? `Search does not find everything yet: ${count(done)} of ${count(total)} earlier messages and attachments are indexed, newest first.`
+      ? `Search does not find everything yet: ${grouped(done)} of ${grouped(total)} earlier messages and attachments are indexed, newest first.`
       : "Search does not find everything yet: the newest messages are not indexed."
   ]
 }

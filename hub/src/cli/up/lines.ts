@@ -13,7 +13,7 @@ import { readersText } from "../render/Readers.ts"
 import { shellWord } from "../render/shellWord.ts"
 
 /** Prints the hub's address and the first commands once it listens. */
-export const hub = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
+export const hubAddress = Effect.fnUntraced(function* (format: Log.Format, readAuth: boolean) {
   const { root } = yield* Workspace
   const { address } = yield* HttpServer.HttpServer
   const sql = yield* SqlClient.SqlClient
@@ -37,8 +37,8 @@ export const hub = Effect.fnUntraced(function* (format: Log.Format, readAuth: bo
   )
 })
 
-/** Prints where the hub is, as `agentlipd up --json` of v1 did. */
-export const document = Effect.gen(function* () {
+/** Prints the JSON document with the address of the hub, as `agentlipd up --json` of v1 did. */
+export const hubAddressDocument = Effect.gen(function* () {
   const { root } = yield* Workspace
   const { instance_id } = yield* Identity
   const { address } = yield* HttpServer.HttpServer
@@ -48,7 +48,7 @@ export const document = Effect.gen(function* () {
 })
 
 /** Prints one line about this version of Node. `agentlip doctor` tells more. */
-export const engine = Effect.fnUntraced(function* (format: Log.Format, workspace: string) {
+export const nodeWarning = Effect.fnUntraced(function* (format: Log.Format, workspace: string) {
   const { node } = process.versions
   const known = engineWarning(node)
   if (known === undefined) return
@@ -63,7 +63,7 @@ const configSource = (workspace: string, file: string | undefined): string =>
   file ?? `none: ${workspace} has no agentlip.config.ts. Create one: ${commandFor(workspace, "init")}`
 
 /** Prints how each plugin has loaded. */
-export const plugins = (
+export const loadedPlugins = (
   format: Log.Format,
   { workspace, file, disabled }: { readonly workspace: string } & Pick<LoadedConfig, "file" | "disabled">,
   results: ReadonlyArray<LoadReport.LoadResult>
@@ -74,5 +74,6 @@ export const plugins = (
     LoadReport.entries(results, disabled)
   )
 
-export const stopped = (format: Log.Format) =>
+/** Prints that the hub has stopped. */
+export const goodbye = (format: Log.Format) =>
   Log.say(format, ["", "The hub has stopped. Goodbye."], [["the hub has stopped", {}]])

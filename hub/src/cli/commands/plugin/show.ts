@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { pluginNameArgument } from "../../flags/PluginName.ts"
 import { connect } from "../../hub/HubClient.ts"
+import { counted } from "../../render/counted.ts"
 import { show, table } from "../../render/Output.ts"
 
 const facts = (plugin: PluginDetails): ReadonlyArray<readonly [string, string]> => {
@@ -16,7 +17,9 @@ const facts = (plugin: PluginDetails): ReadonlyArray<readonly [string, string]> 
     ["module", plugin.module_path],
     [
       "circuit",
-      circuit.failures === 0 ? circuit.state : `${circuit.state}, ${circuit.failures} failures in a row`
+      circuit.failures === 0
+        ? circuit.state
+        : `${circuit.state}, ${counted(circuit.failures, "failure")} in a row`
     ],
     ["isolation", sandbox === null ? plugin.isolation : `${plugin.isolation}, sandbox ${sandbox}`],
     [
@@ -31,7 +34,7 @@ const facts = (plugin: PluginDetails): ReadonlyArray<readonly [string, string]> 
         ? "none since the hub started"
         : runs.map(([outcome, count]) => `${count} ${outcome}`).join(", ")
     ],
-    ["cache", `${cache.hits} hits, ${cache.misses} misses`],
+    ["cache", `${counted(cache.hits, "hit")}, ${counted(cache.misses, "miss", "misses")}`],
     ["cpu", cpu_ms === 0 ? "unknown" : `${cpu_ms} ms`],
     [
       "memory",
