@@ -2,13 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { emptyLog } from "../src/database/emptyLog.ts"
 import * as Sqlite from "../src/database/Sqlite.ts"
 import { makeReady, requireRoom, rewrite } from "../src/database/Vacuum.ts"
 import { commandsOf } from "./cli.ts"
-import { agentlip, shows } from "./hubProcess.ts"
+import { agentlip, type Run, shows } from "./hubProcess.ts"
 import { type Json, makeTopic, rowsOf, startHub, tempWorkspace } from "./testHub.ts"
 import { databaseOf, onPostgres } from "./testDatabase.ts"
 
@@ -103,60 +105,101 @@ describe("agentlip prune", () => {
   )
 })
 
-describe.skipIf(onPostgres)("agentlip prune --vacuum at Ctrl-C", { timeout: 60_000 }, () => {
-  /** The command, which waits for a reader. */
-  const waiting = Effect.gen(function* () {
-    const workspace = yield* tempWorkspace
-    yield* Effect.scoped(scene(workspace, 5))
-    const connect = Effect.acquireRelease(
-      Effect.sync(() => new DatabaseSync(path.join(workspace, ".agentlip", "db.sqlite3"))),
-      (connection) => Effect.sync(() => connection.close())
+describe.skipIf(onPostgres)(
+  "agentlip prune --vacuum beside others that use the file",
+  { timeout: 60_000 },
+  () => {
+    /** A workspace whose hub has stopped, and the path of its file. */
+    const stopped = Effect.gen(function* () {
+      const workspace = yield* tempWorkspace
+      yield* Effect.scoped(scene(workspace, 5))
+      return { workspace, file: path.join(workspace, ".agentlip", "db.sqlite3") }
+    })
+
+    const connect = (file: string) =>
+      Effect.acquireRelease(
+        Effect.sync(() => new DatabaseSync(file)),
+        (connection) => Effect.sync(() => connection.isOpen && connection.close())
+      )
+
+    const beginReading = Effect.fnUntraced(function* (file: string) {
+      const reader = yield* connect(file)
+      reader.exec("BEGIN")
+      reader.prepare("SELECT count(*) FROM messages").get()
+      return reader
+    })
+
+    const interrupt = ({ process }: Run): void => void process.kill("SIGINT")
+    const endOf = ({ ended }: Run) => Effect.promise(() => ended)
+
+    it.live("Ctrl-C stops it while it waits, and it says what it has done", () =>
+      Effect.gen(function* () {
+        const { workspace, file } = yield* stopped
+        yield* beginReading(file)
+        const command = yield* agentlip("prune", "--keep-events", "1", "--vacuum", "-w", workspace)
+        yield* shows(command, "Waiting for others that use")
+        interrupt(command)
+        assert.strictEqual(yield* endOf(command), 130)
+        assert.match(command.output(), /Stopped\. Removed 6 events[^]*db\.sqlite3 was not written anew\.\n$/)
+        assert.notInclude(command.output(), "Writing ")
+      })
     )
-    const reader = yield* connect
-    reader.exec("BEGIN")
-    reader.prepare("SELECT count(*) FROM messages").get()
-    const command = yield* agentlip("prune", "--keep-events", "1", "--vacuum", "-w", workspace)
-    yield* shows(command, "Waiting for others that read")
-    const interrupt = (): void => void command.process.kill("SIGINT")
-    const ended = Effect.promise(() => command.ended)
-    return { command, interrupt, ended, reader, connect }
-  })
 
-  it.live("says what it has done, and that it has not written the file", () =>
-    Effect.gen(function* () {
-      const { command, interrupt, ended } = yield* waiting
-      interrupt()
-      assert.strictEqual(yield* ended, 130)
-      assert.match(command.output(), /Stopped\. Removed 6 events[^]*db\.sqlite3 was not written anew\.\n$/)
-      assert.notInclude(command.output(), "Writing ")
-    })
-  )
+    it.live("fails if they do not end, and says what it has removed", () =>
+      Effect.gen(function* () {
+        const { workspace, file } = yield* stopped
+        yield* beginReading(file)
+        const command = yield* agentlip("prune", "--keep-events", "1", "--vacuum", "--json", "-w", workspace)
+        assert.strictEqual(yield* endOf(command), 1)
+        const document = JSON.parse(command.stdout())
+        assert.strictEqual(document.code, "VACUUM_FAILED")
+        assert.match(document.error, /^Removed 6 events.*db\.sqlite3 was not written anew: another process/)
+        assert.deepInclude(document.details.removed, { events: 6 })
+        assert.notInclude(command.output(), "Writing ")
+        assert.notInclude(command.output(), "cannot be used")
+      })
+    )
 
-  it.live("tells what came of it if the file was being written", () =>
-    Effect.gen(function* () {
-      const { command, interrupt, ended, reader } = yield* waiting
-      // It waits no longer than five seconds for a reader, but has to wait again when the file is written.
-      yield* shows(command, "Writing ")
-      interrupt()
-      yield* shows(command, "Ctrl-C came too late: the file is written to its end.")
-      reader.exec("COMMIT")
-      assert.strictEqual(yield* ended, 130)
-      assert.match(command.stdout(), /Removed 6 events[^]*db\.sqlite3: .*, was /)
-    })
-  )
+    it.live("fails too if one of them writes", () =>
+      Effect.gen(function* () {
+        const { workspace, file } = yield* stopped
+        const reader = yield* beginReading(file)
+        const writer = yield* connect(file)
+        const command = yield* agentlip("prune", "--keep-events", "1", "--vacuum", "-w", workspace)
+        yield* shows(command, "Waiting for others that use")
+        writer.exec("BEGIN IMMEDIATE")
+        reader.exec("COMMIT")
+        assert.strictEqual(yield* endOf(command), 1)
+        assert.match(
+          command.output(),
+          /Removed 6 events[^]*db\.sqlite3 was not written anew: another process/
+        )
+      })
+    )
 
-  it.live("says why the file could not be written", () =>
-    Effect.gen(function* () {
-      const { command, interrupt, ended, connect } = yield* waiting
-      const writer = yield* connect
-      writer.exec("BEGIN IMMEDIATE")
-      yield* shows(command, "Writing ")
-      interrupt()
-      assert.strictEqual(yield* ended, 130)
-      assert.match(command.output(), /Removed 6 events[^]*db\.sqlite3 was not written anew: .*lock/)
-    })
-  )
-})
+    it.live(
+      "Ctrl-C changes nothing once it writes; a reader that began before keeps the new content in the log",
+      () =>
+        Effect.gen(function* () {
+          const { workspace, file } = yield* stopped
+          const first = yield* agentlip("prune", "--keep-events", "1", "-w", workspace)
+          assert.strictEqual(yield* endOf(first), 0)
+          // The log is empty, so it can be emptied, but not once the file was written anew.
+          const reader = yield* beginReading(file)
+          const before = fs.statSync(file).size
+          const command = yield* agentlip("prune", "--vacuum", "--json", "-w", workspace)
+          yield* shows(command, "Writing ")
+          interrupt(command)
+          assert.strictEqual(yield* endOf(command), 0, command.output())
+          const written = JSON.parse(command.stdout()).file
+          assert.deepStrictEqual(written, { path: file, before, after: before, in_log: true })
+          assert.strictEqual(fs.statSync(file).size, before)
+          reader.close()
+          assert.isBelow(fs.statSync(file).size, before)
+        })
+    )
+  }
+)
 
 describe.runIf(onPostgres)("agentlip prune on PostgreSQL", () => {
   it.live("works without a hub", () =>
@@ -178,28 +221,68 @@ describe.runIf(onPostgres)("agentlip prune on PostgreSQL", () => {
 })
 
 describe("A file that is written anew", () => {
-  it.live("waits for somebody who reads it, and then has all of its log", () =>
-    Effect.gen(function* () {
-      const file = path.join(yield* tempWorkspace, "db.sqlite3")
-      const services = yield* Layer.build(Sqlite.layer({ filename: file }))
-      const sql = Context.get(services, SqlClient.SqlClient)
-      yield* sql`CREATE TABLE t (text TEXT)`
-      const reader = yield* Effect.acquireRelease(
-        Effect.sync(() => new DatabaseSync(file)),
-        (reader) => Effect.sync(() => reader.close())
-      )
+  /** A file with a log, its client, and somebody who reads what it held before. */
+  const scene = Effect.gen(function* () {
+    const file = path.join(yield* tempWorkspace, "db.sqlite3")
+    const services = yield* Layer.build(Sqlite.layer({ filename: file }))
+    const sql = Context.get(services, SqlClient.SqlClient)
+    yield* sql`CREATE TABLE t (text TEXT)`
+    const reader = yield* Effect.acquireRelease(
+      Effect.sync(() => new DatabaseSync(file)),
+      (reader) => Effect.sync(() => reader.isOpen && reader.close())
+    )
+    const read = (): void => {
       reader.exec("BEGIN")
       reader.prepare("SELECT count(*) FROM t").get()
-      for (let n = 0; n < 20; n++) yield* sql`INSERT INTO t VALUES (${"x".repeat(100_000)})`
-      const ready = yield* Effect.forkChild(Effect.provideContext(makeReady(file), services), {
-        startImmediately: true
-      })
+    }
+    read()
+    for (let n = 0; n < 20; n++) yield* sql`INSERT INTO t VALUES (${"x".repeat(100_000)})`
+    const begin = <A, E>(work: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+      Effect.forkChild(Effect.provideContext(work, services), { startImmediately: true })
+    return { file, sql, reader, read, begin }
+  })
+
+  it.live("waits for somebody who reads it, and then has all of its log", () =>
+    Effect.gen(function* () {
+      const { file, reader, begin } = yield* scene
+      const ready = yield* begin(makeReady(file))
       reader.exec("COMMIT")
       const before = yield* Fiber.join(ready)
-      const after = yield* Effect.provideContext(rewrite(file), services)
+      const { bytes, inLog } = yield* Effect.flatMap(begin(rewrite(file)), Fiber.join)
       assert.isAbove(before, 2_000_000)
-      assert.isAbove(after, 2_000_000)
+      assert.isAbove(bytes, 2_000_000)
+      assert.isUndefined(inLog)
       assert.strictEqual(fs.statSync(`${file}-wal`).size, 0)
+    })
+  )
+
+  it.effect("is not if somebody reads it for too long", () =>
+    Effect.gen(function* () {
+      const { file, begin } = yield* scene
+      const ready = yield* begin(makeReady(file))
+      yield* TestClock.adjust("10 seconds")
+      const error = yield* Effect.flip(Fiber.join(ready))
+      assert.strictEqual(error._tag, "VacuumFailed")
+      assert.include(error.message, `${file} was not written anew: another process reads it or writes to it`)
+    })
+  )
+
+  it.effect("stays in its log while somebody reads what it held before", () =>
+    Effect.gen(function* () {
+      const { file, sql, reader, read, begin } = yield* scene
+      reader.exec("COMMIT")
+      yield* sql`DELETE FROM t`
+      const before = yield* Effect.flatMap(begin(makeReady(file)), Fiber.join)
+      read()
+      const writing = yield* begin(rewrite(file))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(writing), {
+        bytes: before,
+        inLog: "another process has the file open"
+      })
+      reader.close()
+      assert.isTrue(yield* emptyLog(sql))
+      assert.isBelow(fs.statSync(file).size, before)
     })
   )
 

@@ -1,5 +1,5 @@
 /** Runs the command of a process, and ends the process with the command's exit code. */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { commandLine } from "./commandLine.ts"
@@ -18,9 +18,5 @@ export const run = (args: ReadonlyArray<string>): void => {
       if (error.code !== "EPIPE") throw error
     })
   }
-  Stop.watchSignals()
-  commandLine(args, { oneOutput: isOneOutput() }).pipe(
-    Effect.provide(NodeServices.layer),
-    NodeRuntime.runMain({ teardown: Stop.teardown })
-  )
+  commandLine(args, { oneOutput: isOneOutput() }).pipe(Effect.provide(NodeServices.layer), Stop.runMain())
 }

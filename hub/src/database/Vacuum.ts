@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { type DatabaseUnusable, unusable } from "./DatabaseFile.ts"
+import { unusable } from "./DatabaseFile.ts"
 import { emptyLog } from "./emptyLog.ts"
 
 /** A disk has too little room to write the file anew. Nothing was changed. */
@@ -22,6 +22,16 @@ export class NoRoom extends Schema.TaggedError<NoRoom>("@agentlip/hub/NoRoom")("
       `The database cannot be written anew: that needs ${size(this.needed)} in ${this.folder}, and ` +
       `${size(this.free)} are free. Free some space there, then try again`
     )
+  }
+}
+
+/** The file could not be written anew. It holds what it held before. */
+export class VacuumFailed extends Schema.TaggedError<VacuumFailed>("@agentlip/hub/VacuumFailed")(
+  "VacuumFailed",
+  { file: Schema.String, reason: Schema.String }
+) {
+  override get message(): string {
+    return `${this.file} was not written anew: ${this.reason}`
   }
 }
 
@@ -77,25 +87,47 @@ export const requireRoom = (
   return short === undefined ? Effect.void : Effect.fail(new NoRoom(short))
 }
 
-const explain = (file: string) => (error: SqlError.SqlError) =>
-  Effect.fail(unusable(file, error.reason.cause))
+const inUse =
+  "another process reads it or writes to it. End that process, such as a database shell, then try again"
 
-/** Brings the log into the file, and makes sure that it can be written anew. Returns its size. Changes no data. */
-export const makeReady = (
-  file: string
-): Effect.Effect<number, NoRoom | DatabaseUnusable, SqlClient.SqlClient> =>
+const explain =
+  (file: string) =>
+  ({ reason: { cause } }: SqlError.SqlError): VacuumFailed => {
+    const { problem, reason } = unusable(file, cause)
+    return new VacuumFailed({ file, reason: problem === "LOCKED" ? inUse : reason })
+  }
+
+/**
+ * Moves the log into the file, and makes sure that the file can be written anew. Returns its size. Changes no data. Waits
+ * up to five seconds for others that use the file, and fails with `VacuumFailed` if they still do then.
+ */
+export const makeReady = (file: string): Effect.Effect<number, NoRoom | VacuumFailed, SqlClient.SqlClient> =>
   Effect.gen(function* () {
-    yield* emptyLog(yield* SqlClient.SqlClient)
+    const sql = yield* SqlClient.SqlClient
+    const isEmpty = yield* Effect.mapError(emptyLog(sql), explain(file))
+    if (!isEmpty) return yield* new VacuumFailed({ file, reason: inUse })
     const use = fileUse(file) ?? { bytes: 0, free: 0 }
     yield* requireRoom(file, use)
     return use.bytes
-  }).pipe(Effect.catchTag("SqlError", explain(file)))
+  })
 
-/** Writes the file anew, to its end. Call `makeReady` before, and let nothing else use the database. Returns its size. */
-export const rewrite = (file: string): Effect.Effect<number, DatabaseUnusable, SqlClient.SqlClient> =>
+/** A file that was written anew. */
+export interface Rewritten {
+  /** The size of the file. While the new content is still in the log, the file is as large as before. */
+  readonly bytes: number
+  /** Why the new content is still in the log; `undefined` if it is in the file. The last one who closes the file moves it. */
+  readonly inLog: string | undefined
+}
+
+/** Writes the file anew. Call `makeReady` before. Blocks this thread while it writes, so no signal is handled meanwhile. */
+export const rewrite = (file: string): Effect.Effect<Rewritten, VacuumFailed, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* sql.unsafe("VACUUM")
-    yield* emptyLog(sql)
-    return fs.statSync(file).size
-  }).pipe(Effect.catchTag("SqlError", explain(file)), Effect.uninterruptible)
+    yield* Effect.mapError(sql.unsafe("VACUUM"), explain(file))
+    // The new content is in the log now, and counts from here on, whatever becomes of the log.
+    const inLog = yield* Effect.match(emptyLog(sql), {
+      onSuccess: (isEmpty) => (isEmpty ? undefined : "another process has the file open"),
+      onFailure: ({ reason: { cause } }) => unusable(file, cause).reason
+    })
+    return { bytes: fs.statSync(file).size, inLog }
+  }).pipe(Effect.uninterruptible)

@@ -3,19 +3,19 @@ import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
 /**
- * Waits up to five seconds for others that read the file or move pages of the log: the log cannot be emptied meanwhile.
- * Leaves the log as it is after that. Has no effect on PostgreSQL.
+ * Returns whether the log is empty. It cannot be emptied while others read the file or write to it: waits up to five
+ * seconds for them, then leaves the log as it is. Has no effect on PostgreSQL, and returns `true`.
  */
-export const emptyLog = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError.SqlError> =>
+export const emptyLog = (sql: SqlClient.SqlClient): Effect.Effect<boolean, SqlError.SqlError> =>
   sql.onDialectOrElse({
-    pg: () => Effect.void,
+    pg: () => Effect.succeed(true),
     orElse: () =>
       sql.unsafe<{ busy: number }>("PRAGMA wal_checkpoint(TRUNCATE)").pipe(
+        Effect.map(([row]) => row?.busy === 0),
         Effect.repeat({
-          until: ([row]) => row?.busy === 0,
+          until: (isEmpty) => isEmpty,
           times: 50,
           schedule: Schedule.spaced("100 millis")
-        }),
-        Effect.asVoid
+        })
       )
   })

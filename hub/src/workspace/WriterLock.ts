@@ -39,7 +39,7 @@ export class WorkspaceLocked extends Schema.TaggedError<WorkspaceLocked>("@agent
     return this.url === undefined
       ? `Process ${pid}, started ${started_at} (${this.file}), has the database of this workspace: a hub that starts or ` +
           "whose server.json is missing, or a command such as agentlip prune. Wait until it ends, " +
-          `stop it (kill ${pid}; a prune --vacuum still finishes), or choose another workspace.`
+          `stop it (kill ${pid}; a prune --vacuum that writes the file still finishes), or choose another workspace.`
       : `A hub already runs on this workspace at ${this.url}: process ${pid}, started ${started_at} (${this.file}). ` +
           `Use that hub, stop it (kill ${pid}), or choose another workspace.`
   }

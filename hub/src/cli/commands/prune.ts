@@ -18,6 +18,7 @@ import { connectTo } from "../hub/HubClient.ts"
 import { type Bounds, inDatabase, run, throughHub } from "../prune/Pruner.ts"
 import { writeAnew } from "../prune/writeAnew.ts"
 import { counted } from "../render/counted.ts"
+import { grouped } from "../render/grouped.ts"
 import { show } from "../render/Output.ts"
 
 /** Free space that is worth a hint, in bytes. */
@@ -30,7 +31,7 @@ const resultText = ({ dry_run, total, removed, state, pruned_until }: Prune): st
   dry_run
     ? `Would remove ${countsText(total)}. Nothing was removed.`
     : `${state === "stopped" ? "Stopped. Removed" : "Removed"} ${countsText(removed)}.` +
-      (pruned_until > 0 ? ` Events up to ${pruned_until} are gone.` : "")
+      (pruned_until > 0 ? ` Events up to ${grouped(pruned_until)} are gone.` : "")
 
 const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes))
 
@@ -150,12 +151,16 @@ export const prune = Command.make(
         )
       }
       const earlier = pruned === undefined ? [] : [resultText(pruned)]
-      yield* writeAnew(file, earlier, (sizes) =>
-        show({ ...pruned, file: { path: file, ...sizes } }, () => [
-          ...earlier,
-          `${file}: ${sizeText(sizes.after)}, was ${sizeText(sizes.before)}.`
-        ])
-      ).pipe(Effect.provideContext(services))
+      const { before, after, inLog } = yield* writeAnew(file, { earlier, details: { ...pruned } }).pipe(
+        Effect.provideContext(services)
+      )
+      const isInLog = inLog !== undefined
+      yield* show({ ...pruned, file: { path: file, before, after, in_log: isInLog } }, () => [
+        ...earlier,
+        isInLog
+          ? `${file} was written anew, but its new content is still in ${file}-wal: ${inLog}. The file has ${sizeText(after)} until the last process that has it open closes it.`
+          : `${file}: ${sizeText(after)}, was ${sizeText(before)}.`
+      ])
     }).pipe(Effect.scoped, Effect.mapError(fromError))
   })
 ).pipe(

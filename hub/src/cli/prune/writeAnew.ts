@@ -1,46 +1,47 @@
-/** Writes the SQLite file of a workspace anew. If Ctrl-C comes meanwhile, says what was done and what was not. */
-import { Cause, Console, Effect, Exit, Fiber } from "effect"
-import type { DatabaseUnusable } from "../../database/DatabaseFile.ts"
+/** Writes the SQLite file of a workspace anew, and says what can be stopped and what not. */
+import { Console, Effect } from "effect"
 import { makeReady, rewrite } from "../../database/Vacuum.ts"
-import { fromError } from "../CommandError.ts"
+import { CommandError } from "../CommandError.ts"
+import * as Stop from "../Stop.ts"
 
-/** The size of a file in bytes, before and after. */
-export interface Sizes {
-  readonly before: number
-  readonly after: number
+/** What the command has done already. Ctrl-C and errors must not hide it. */
+export interface Earlier {
+  /** As sentences. */
+  readonly earlier: ReadonlyArray<string>
+  /** For programs. Empty if it has done nothing. */
+  readonly details: NonNullable<CommandError["details"]>
 }
 
-const reasonOf = ({ cause }: Exit.Failure<void, DatabaseUnusable>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? fromError(error).message : String(error)
-}
-
-/** `earlier`: what the command has done already, as sentences. `report` shows the result. */
-export const writeAnew = Effect.fnUntraced(function* <R>(
-  file: string,
-  earlier: ReadonlyArray<string>,
-  report: (sizes: Sizes) => Effect.Effect<void, never, R>
-) {
-  const stopped = (why: string) =>
-    Console.error(["Stopped.", ...earlier, `${file} was not written anew${why}`].join(" "))
-  const waiting = Console.error(`Waiting for others that read ${file}.`)
-  const before = yield* Effect.raceFirst(
-    makeReady(file),
-    Effect.andThen(Effect.delay(waiting, "500 millis"), Effect.never)
-  ).pipe(Effect.onInterrupt(() => stopped(".")))
-  yield* Console.error(
-    `Writing ${file} anew. This may take some seconds per GiB, and Ctrl-C does not stop it.`
-  )
-  const writing = yield* rewrite(file).pipe(
-    Effect.flatMap((after) => report({ before, after })),
-    Effect.uninterruptible,
-    Effect.forkChild({ startImmediately: true })
-  )
-  yield* Effect.onInterrupt(Fiber.join(writing), () =>
-    Console.error("Ctrl-C came too late: the file is written to its end.").pipe(
-      Effect.andThen(Fiber.await(writing)),
-      // A success has shown its result.
-      Effect.flatMap((end) => (Exit.isFailure(end) ? stopped(`: ${reasonOf(end)}`) : Effect.void))
+/**
+ * Returns the size of the file in bytes, before and after, and why the new content is still in the log: see Vacuum.ts.
+ * Ctrl-C stops it while it waits for others that use the file, and no longer once it writes.
+ */
+export const writeAnew = Effect.fnUntraced(
+  function* (file: string, { earlier }: Earlier) {
+    const waiting = Console.error(`Waiting for others that use ${file}.`)
+    const before = yield* Effect.raceFirst(
+      makeReady(file),
+      Effect.andThen(Effect.delay(waiting, "500 millis"), Effect.never)
+    ).pipe(
+      Effect.onInterrupt(() =>
+        Console.error(["Stopped.", ...earlier, `${file} was not written anew.`].join(" "))
+      )
     )
-  )
-})
+    yield* Stop.ignoreSignals
+    yield* Console.error(
+      `Writing ${file} anew. This may take some seconds per GiB, and Ctrl-C does not stop it.`
+    )
+    const { bytes, inLog } = yield* rewrite(file)
+    return { before, after: bytes, inLog }
+  },
+  (written, _, { earlier, details }) =>
+    Effect.mapError(
+      written,
+      ({ message }) =>
+        new CommandError({
+          reason: [...earlier, message].join(" "),
+          code: "VACUUM_FAILED",
+          ...(Object.keys(details).length === 0 ? {} : { details })
+        })
+    )
+)
