@@ -44,7 +44,7 @@ export const makeInputEncoder = ({ name, kind, cache, isolation }: PluginSpec): 
     try {
       encoded = encode(input)
     } catch (error) {
-      // A getter of the input threw.
+      // A getter of the input threw, or the kind's own encoder.
       return refuse(error)
     }
     const done = successOf(encoded)

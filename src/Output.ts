@@ -130,7 +130,7 @@ export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDe
       // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
       return problem === undefined ? Effect.succeed(output as OutputOf<Spec>) : invalid(problem)
     }
-    const judge = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
+    const judged = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
       const issue = shapeIssue(value, limits, text.includes("\\u"))
       if (issue !== undefined) return invalid(issue)
       const decoded = decodeValue(value)
@@ -138,6 +138,14 @@ export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDe
       return done === undefined
         ? Effect.matchEffect(decoded, { onFailure: invalid, onSuccess: accept })
         : accept(done.value)
+    }
+    // The isolate's message is being handled: if the kind's own code throws, only its caller may notice.
+    const judge = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
+      try {
+        return judged()
+      } catch (defect) {
+        return Effect.die(defect)
+      }
     }
     return text.length > longText ? Effect.andThen(Effect.yieldNow, Effect.suspend(judge)) : judge()
   }

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
-import { linkifier } from "../../src/PluginKinds.ts"
+import { linkifier, makeKind } from "../../src/PluginKinds.ts"
 import { PluginRuntime } from "../../src/Runtime.ts"
 import { shapes } from "../fixtures/robustness/shapes.ts"
 import { layerRuntime, type Level, levels, message, specOn } from "../support/isolation.ts"
@@ -188,6 +188,31 @@ describe.each(levels)("A host of plugins on level: $name", (level) => {
         assert.include(Cause.pretty(cause), "the disk is full")
         // The host and the plugin continue.
         assert.deepStrictEqual(yield* Effect.provide(run, keepingLogs([])), [])
+      })
+    )
+
+    it.effect("goes on if a kind's own check throws: only that run dies with its error", () =>
+      Effect.gen(function* () {
+        const runtime = yield* PluginRuntime
+        const kind = makeKind({
+          ...linkifier,
+          check: (_, { message }) => {
+            if (message.sender === "eve") throw new Error("a bug of the kind")
+            return undefined
+          }
+        })
+        const spec = { ...specFor(level), kind }
+        const runFrom = (sender: string) =>
+          Effect.provide(
+            runtime.run(spec, { message: { ...message, sender, content_raw: "log: many lines" } }),
+            keepingLogs([])
+          )
+        const exit = yield* Effect.exit(runFrom("eve"))
+        const cause = Exit.isFailure(exit)
+          ? exit.cause
+          : assert.fail("the check threw, but the run succeeded")
+        assert.include(Cause.pretty(cause), "a bug of the kind")
+        assert.deepStrictEqual(yield* runFrom("ada"), [])
       })
     )
   })

@@ -109,10 +109,15 @@ export class Isolate {
     if (this.#death === undefined) this.#transport.send(text)
   }
 
+  /** From now on, nothing that it says counts, and its end is no crash. It is about to be ended. */
+  abandon(): void {
+    this.#condemned ??= "it was terminated"
+  }
+
   /** Ends it; `false` if it could not be confirmed gone in time. */
   get kill(): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      this.#condemned ??= "it was terminated"
+      this.abandon()
       return this.#death === undefined ? this.#end : Effect.succeed(true)
     })
   }
@@ -138,6 +143,8 @@ export class Isolate {
 
   /** Hands over a run's input and trace context; it begins when all requests before it are answered. */
   run(input: RunInput, traceparent: string | undefined, handler: RequestHandler): void {
+    // It may have died after it had loaded, before its first run was handed over.
+    if (this.#death !== undefined) return handler.died(this.#death)
     const text = encodeRun(this.#add(handler, sizeOf(input)), traceparent, input.json)
     const isFirst = this.#requests.length === 1
     // Not after it is sent: the guest that wakes up may take the host's core for milliseconds.

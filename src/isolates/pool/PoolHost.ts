@@ -195,6 +195,7 @@ export class PoolHost {
   discard(isolate: PluginIsolate): void {
     this.given.memory.remove(isolate)
     this.#isolates.delete(isolate)
+    isolate.isolate.abandon()
     setImmediate(() => this.#levelIsolates.endInBackground(isolate.isolate, isolate.resolved.spec.name))
   }
 

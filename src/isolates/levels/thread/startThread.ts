@@ -94,9 +94,8 @@ export const startWorker =
   (events: TransportEvents): Transport => {
     const { port1, port2 } = new MessageChannel()
     // Here and not with the load, which would wait for it: in a guest, a port takes longer than the rest of a message.
-    const { port1: asked, port2: asking } = new MessageChannel()
+    const moduleChannel = new MessageChannel()
     const flag = new Int32Array(new SharedArrayBuffer(4))
-    const modules: ModuleChannel = { port: asking, flag: flag.buffer }
     const worker = new Worker(boot, {
       name: "agentlip-guest",
       execArgv: [...execArgv],
@@ -104,8 +103,12 @@ export const startWorker =
       stdin: false,
       stdout: true,
       stderr: true,
-      workerData: { ...data, port: port2, modules },
-      transferList: [port2, asking],
+      workerData: {
+        ...data,
+        port: port2,
+        modules: { port: moduleChannel.port2, flag: flag.buffer } satisfies ModuleChannel
+      },
+      transferList: [port2, moduleChannel.port2],
       ...(limited
         ? {
             resourceLimits: {
@@ -149,7 +152,7 @@ export const startWorker =
         events.message(last.message)
       }
       port1.close()
-      asked.close()
+      moduleChannel.port1.close()
       gone = true
       const death: Death = { reason: reason ?? "it ended without an answer", exitCode }
       events.died(death)
@@ -177,9 +180,9 @@ export const startWorker =
     return {
       send: (text, texts) =>
         port1.postMessage(texts === undefined ? text : ({ text, texts } satisfies Posted)),
-      load: (text, plugin) => {
+      load: (text, modules) => {
         port1.postMessage(text)
-        if (plugin !== undefined) serveGuest(asked, flag, plugin, events.broken)
+        if (modules !== undefined) serveGuest(moduleChannel.port1, flag, modules, events.broken)
       },
       hold: (held) => (held && !gone ? worker.ref() : worker.unref()),
       kill,
