@@ -3,9 +3,8 @@
 /** The smallest value that is at least as large as a share `q` of all. */
 export const quantile = (values: ReadonlyArray<number>, q: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
-  // 0.95 * 20 must not become 19.000000000000004.
-  const rank = Math.ceil(q * sorted.length - 1e-9)
-  return sorted[Math.max(rank, 1) - 1] ?? Number.NaN
+  const rank = Math.max(Math.ceil(q * sorted.length), 1)
+  return sorted[rank - 1] ?? Number.NaN
 }
 
 export const median = (values: ReadonlyArray<number>): number => {

@@ -8,6 +8,7 @@ export const tables = {
   freshMany: "a fresh isolate a run, 4 callers without a pause",
   kill: "a spinning plugin: deadline -> isolate gone, p95",
   killMedian: "a spinning plugin: deadline -> isolate gone, p50",
+  killMost: "a spinning plugin: deadline -> isolate gone, the longest",
   besideKill: "another plugin's p99, one caller",
   loopDelay: "the host's event-loop delay, p99",
   posts: "POST /messages, 16 clients",
