@@ -118,7 +118,8 @@ describe.skipIf(onPostgres)(
 
     const connect = (file: string) =>
       Effect.acquireRelease(
-        Effect.sync(() => new DatabaseSync(file)),
+        // The command has the write lock for a moment each time it tries to empty the log.
+        Effect.sync(() => new DatabaseSync(file, { timeout: 10_000 })),
         (connection) => Effect.sync(() => connection.isOpen && connection.close())
       )
 
