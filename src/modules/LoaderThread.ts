@@ -103,12 +103,10 @@ export class LoaderThread {
     this.#reason = reason
     this.ending = true
     void this.#worker.terminate()
-    await Promise.race([
-      this.#exited,
-      new Promise((resolve) => {
-        setTimeout(resolve, endWait)
-      })
-    ])
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, endWait)
+    await Promise.race([this.#exited, late.promise])
+    clearTimeout(timer)
     this.#worker.unref()
   }
 

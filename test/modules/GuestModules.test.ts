@@ -1,8 +1,10 @@
 /** The modules of a guest that ends early, and of a host that has no threads left to read them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { execFile } from "node:child_process"
 import { createRequire, syncBuiltinESMExports } from "node:module"
 import * as path from "node:path"
+import { promisify } from "node:util"
 import {
   CircuitBreaker,
   linkifier,
@@ -20,6 +22,8 @@ import type { Done } from "../../src/modules/LoaderThread.ts"
 import type { LoaderJob } from "../../src/modules/loaderMessages.ts"
 import { message } from "../support/isolation.ts"
 import { failing, temporary, write } from "../support/plugins.ts"
+
+const execute = promisify(execFile)
 
 const threads: typeof import("node:worker_threads") = createRequire(import.meta.url)("node:worker_threads")
 
@@ -94,6 +98,7 @@ describe("The modules of a guest", () => {
 
   it.live("are hashed in a thread that ends with it", () =>
     Effect.gen(function* () {
+      const events: Array<string> = []
       const exits: Array<Promise<unknown>> = []
       yield* withWorker(
         (Worker) =>
@@ -102,12 +107,32 @@ describe("The modules of a guest", () => {
               super(file, options)
               exits.push(new Promise((resolve) => this.on("exit", resolve)))
             }
+            override terminate(): Promise<number> {
+              events.push("terminated")
+              return super.terminate()
+            }
           }
       )
       const entry = write(path.join(yield* temporary, "one.mjs"), "export default {}")
       assert.match(yield* moduleIntegrity(entry), /^sha256-/)
-      assert.lengthOf(exits, 1)
+      events.push("hashed")
+      assert.deepStrictEqual(events, ["terminated", "hashed"])
+      // A busy system may need longer for that than the hash waits for it.
       yield* Effect.promise(() => Promise.all(exits))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keep no process alive once they are hashed", () =>
+    Effect.gen(function* () {
+      const entry = write(path.join(yield* temporary, "one.mjs"), "export default {}")
+      const code = `
+        import { Effect } from "effect"
+        import { moduleIntegrity } from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)}
+        console.log(await Effect.runPromise(moduleIntegrity(${JSON.stringify(entry)})))
+        console.log(process.getActiveResourcesInfo().filter((type) => type === "Timeout").length)`
+      const args = ["--conditions=@agentlip/source", "--input-type=module", "--eval", code]
+      const { stdout } = yield* Effect.promise(() => execute(process.execPath, args))
+      assert.match(stdout, /^sha256-.*\n0\n$/)
     }).pipe(Effect.scoped)
   )
 
