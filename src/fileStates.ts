@@ -4,8 +4,16 @@ import * as fs from "node:fs"
 /** By path. */
 export type FileStates = ReadonlyMap<string, string>
 
-/** The state of a file that has this status. */
-export const stateIn = ({ ino, size, mtimeNs }: fs.BigIntStats): string => `${ino}:${size}:${mtimeNs}`
+/** The state of a file that has this status. Programs can set `mtime` as they like, but not `ctime`. */
+export const stateIn = ({ ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): string =>
+  `${ino}:${size}:${mtimeNs}:${ctimeNs}`
+
+/** When a file that has this status was changed last, in milliseconds. */
+export const changedAt = ({ mtimeMs, ctimeMs }: fs.BigIntStats): number =>
+  Number(mtimeMs > ctimeMs ? mtimeMs : ctimeMs)
+
+/** Milliseconds. File times are a few milliseconds coarser than the clock: two changes may leave the same state. */
+export const coarseness = 100
 
 export const stateOf = (file: string): string => {
   try {

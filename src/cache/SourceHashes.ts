@@ -7,14 +7,12 @@
 import { Deferred, type Duration, Effect, Exit, Result } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { changedAt, coarseness, stateIn } from "../fileStates.ts"
 import { getOrMake } from "../getOrMake.ts"
 import { hashModules } from "../modules/hashModules.ts"
 
 /** How often files are checked for changes, in milliseconds: as often as for warm isolates. */
 const checkInterval = 1_000
-
-/** File times are a few milliseconds coarser than the clock. */
-const coarseness = 100
 
 /** What is known of the modules. A graph that cannot be hashed has no integrity. */
 interface Hashed {
@@ -26,8 +24,8 @@ interface Hashed {
 
 const stampOf = async (file: string): Promise<{ readonly stamp: string; readonly changed: number }> => {
   try {
-    const { ino, size, mtimeMs, ctimeMs } = await fs.promises.stat(file)
-    return { stamp: `${ino} ${size} ${mtimeMs} ${ctimeMs}`, changed: Math.max(mtimeMs, ctimeMs) }
+    const stat = await fs.promises.stat(file, { bigint: true })
+    return { stamp: stateIn(stat), changed: changedAt(stat) }
   } catch {
     // Missing or unreadable, so it has changed.
     return { stamp: "", changed: 0 }

@@ -7,8 +7,8 @@ import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { contains, isHubPrivate, realOf } from "../paths.ts"
 import { LoadProblem } from "./LoadProblem.ts"
-import { LookedAt } from "./LookedAt.ts"
 import { Manifests } from "./packageManifest.ts"
+import type { SearchedPaths } from "./SearchedPaths.ts"
 
 /** The library's own entry for plugin authors. Plugins can import it without installing anything. */
 export const authorEntry = "@agentlip/plugin-runtime/plugin"
@@ -32,41 +32,52 @@ export const refuse = (specifier: string, why: string, missing = false): never =
 /** Like `refuse`, for something that does not exist. */
 export const miss = (specifier: string, why: string): never => refuse(specifier, why, true)
 
+interface PluginPolicyOptions {
+  /** Folders that were admitted when the plugin loaded before. Default: none. */
+  readonly roots?: Roots | undefined
+  /** Records the paths of the search. Default: they are not recorded. */
+  readonly searched?: SearchedPaths | undefined
+}
+
 /** The files of one plugin, as they become known while it loads. */
 export class ModulePolicy {
   readonly #roots: Map<string, string>
-  readonly lookedAt: LookedAt
+  readonly searched: SearchedPaths | undefined
   readonly manifests: Manifests
   /** The entry's real path. */
   readonly entry: string
   /** The entry's URL for guests. On file systems that ignore case, it keeps the case that was given. */
   readonly entryUrl: string
 
-  private constructor(roots: Roots, lookedAt: LookedAt, manifests: Manifests, entry = "", entryUrl = "") {
+  private constructor(
+    roots: Roots,
+    manifests: Manifests,
+    searched?: SearchedPaths,
+    entry = "",
+    entryUrl = ""
+  ) {
     this.#roots = new Map(roots)
-    this.lookedAt = lookedAt
     this.manifests = manifests
+    this.searched = searched
     this.entry = entry
     this.entryUrl = entryUrl
   }
 
-  /** The policy of a plugin. `known` are folders that were admitted when it loaded before. */
-  static ofPlugin(given: string, known: Roots = []): ModulePolicy {
-    const lookedAt = new LookedAt()
-    lookedAt.add(given)
+  static ofPlugin(given: string, { roots = [], searched }: PluginPolicyOptions = {}): ModulePolicy {
+    searched?.add(given)
     const entry = realpathSync.native(given)
-    const manifests = new Manifests(lookedAt)
+    const manifests = new Manifests(searched)
     // The own folder of a plugin in a package is the package's folder; of any other plugin, the folder of its
     // entry.
     const isPackage = entry.includes(`${path.sep}node_modules${path.sep}`)
     const own = (isPackage ? manifests.above(entry)?.folder : undefined) ?? path.dirname(entry)
     const entryUrl = pathToFileURL(realpathSync(given)).href
-    return new ModulePolicy([[own, ""], ...known], lookedAt, manifests, entry, entryUrl)
+    return new ModulePolicy([[own, ""], ...roots], manifests, searched, entry, entryUrl)
   }
 
   /** The policy for imports in a folder, without an entry. */
   static ofFolder(folder: string): ModulePolicy {
-    return new ModulePolicy([[folder, ""]], new LookedAt(), new Manifests())
+    return new ModulePolicy([[folder, ""]], new Manifests())
   }
 
   get roots(): Roots {
@@ -95,7 +106,7 @@ export class ModulePolicy {
 
   /** The real path of a file that may be accessed, whether it exists or not. */
   realOf(specifier: string, file: string): string {
-    this.lookedAt.add(file)
+    this.searched?.add(file)
     const real = realOf(file)
     this.mustAdmit(specifier, real)
     return real
@@ -106,7 +117,6 @@ export class ModulePolicy {
    * that name; otherwise it could lead anywhere.
    */
   admitPackage(specifier: string, name: string, folder: string): string {
-    this.lookedAt.add(folder)
     const real = realpathSync.native(folder)
     if (isHubPrivate(real)) refuse(specifier, "no plugin may read the hub's own folder")
     if (real !== folder && this.manifests.of(real)?.name !== name) {

@@ -66,13 +66,16 @@ export class ModuleResolver {
 
   /** The real path and URL of the module that `parent` requests. Throws a `LoadProblem`. */
   resolve({ specifier, parent, require }: ModuleRequest): ResolvedFile {
-    if (specifier === authorEntry) return { file: authorFile, url: pathToFileURL(authorFile).href }
+    if (specifier === authorEntry) {
+      this.#policy.searched?.add(authorFile)
+      return { file: authorFile, url: pathToFileURL(authorFile).href }
+    }
     // Only the guest itself requests the entry; the plugin's modules make all other requests.
     if (specifier === this.#policy.entryUrl) return this.#found(specifier, this.#policy.entry, "")
     if (!parent.startsWith("file:")) refuse(specifier, "only a module with a file may import it")
     // Use the real path, so that a link cannot load modules in the name of its target's place.
     const importer = fileURLToPath(parent)
-    this.#policy.lookedAt.add(importer)
+    this.#policy.searched?.add(importer)
     const from = realOf(importer)
     if (!this.#policy.admits(from)) refuse(specifier, `${importer} is not the plugin's`)
 
@@ -211,13 +214,13 @@ export class ModuleResolver {
   }
 
   #statOf(file: string): Found {
-    this.#policy.lookedAt.add(file)
+    this.#policy.searched?.add(file)
     return statOf(file)
   }
 
   #found(specifier: string, file: string, search: string): ResolvedFile {
     this.#policy.mustAdmit(specifier, file)
-    this.#policy.lookedAt.add(file)
+    this.#policy.searched?.add(file)
     const url = pathToFileURL(file)
     url.search = search
     return { file, url: url.href }

@@ -19,6 +19,7 @@ import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
 import type { ModuleSources } from "./ModuleSource.ts"
 import { readPlain } from "./plainFiles.ts"
+import type { SearchedPaths } from "./SearchedPaths.ts"
 import { CompilerTrap } from "./typescript.ts"
 
 /** The limits for modules that are sent ahead: bytes, modules and requests. */
@@ -92,16 +93,19 @@ interface ModuleServerOptions {
   readonly plugin: PluginModules
   readonly sources: ModuleSources
   readonly conditions: Conditions
-  /** Those of an earlier server of this guest. Default: none. */
-  readonly roots?: Roots
+  /** Those of an earlier server of this guest. */
+  readonly roots?: Roots | undefined
+  /** Records the paths that `first` searches. */
+  readonly searched?: SearchedPaths | undefined
 }
 
 export class ModuleServer {
   readonly #policy: ModulePolicy
   readonly #opened: Promise<Modules>
 
-  constructor({ plugin: { entry, integrity }, sources, conditions, roots }: ModuleServerOptions) {
-    this.#policy = ModulePolicy.ofPlugin(entry, roots)
+  constructor({ plugin, sources, conditions, roots, searched }: ModuleServerOptions) {
+    const { entry, integrity } = plugin
+    this.#policy = ModulePolicy.ofPlugin(entry, { roots, searched })
     const resolver = new ModuleResolver(this.#policy, conditions)
     this.#opened = openModules({ policy: this.#policy, resolver, sources }, integrity)
     // `#get` reports the error; this prevents an unhandled rejection.
@@ -133,7 +137,7 @@ export class ModuleServer {
         }
       }
       const given = this.#given([...ahead.asked.values()], watched, stale)
-      return { ...given, lookedAt: this.#policy.lookedAt.states }
+      return { ...given, searched: this.#policy.searched?.end((real) => this.#policy.admits(real)) }
     } catch (error) {
       return { ...this.#failed(request, error), watched: [...watched] }
     }
@@ -150,6 +154,8 @@ export class ModuleServer {
       return true
     } catch (error) {
       if (error instanceof CompilerTrap) throw error
+      // It may be a path that the policy refuses. The host must never look at one, so it does not keep this frame.
+      if (!(error instanceof LoadProblem && error.missing)) this.#policy.searched?.giveUp()
       return false
     }
   }
@@ -193,12 +199,13 @@ export class ModuleServer {
     }
     const files = new Map(asked.map(({ module }) => [module.file, module.source.stamp]))
     const folders = new Set(Array.from(files.keys(), (file) => path.dirname(file)))
+    const others = [...folders].filter((folder) => !watched.has(folder))
     return {
       type: "given",
       frame: { head: JSON.stringify(head), body },
       files: [...files],
-      lookedAt: undefined,
-      watched: [...watched, ...statesOf(folders)],
+      searched: undefined,
+      watched: [...watched, ...statesOf(others)],
       stale,
       roots: this.#policy.roots,
       refused: false
@@ -216,7 +223,7 @@ export const refusal = (refused: ModuleRefused, roots: Roots = []): Given => ({
   type: "given",
   frame: { head: JSON.stringify(refused satisfies FrameHead), body: new Uint8Array() },
   files: [],
-  lookedAt: undefined,
+  searched: undefined,
   watched: [],
   stale: [],
   roots,

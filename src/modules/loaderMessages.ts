@@ -4,6 +4,7 @@
 import type { FileStates } from "../fileStates.ts"
 import type { PostedFrame } from "../guest/node/threadLine.ts"
 import type { Roots } from "./ModulePolicy.ts"
+import type { Places } from "./SearchedPaths.ts"
 
 /** The modules of the plugin at `entry`. With `integrity`, only if the modules have that hash. */
 export interface PluginModules {
@@ -11,8 +12,8 @@ export interface PluginModules {
   readonly integrity?: string
 }
 
-/** A job for a loader thread. A thread runs one at a time. */
-export type LoaderJob =
+/** A job for one guest. */
+export type GuestJob =
   /**
    * The entry, the modules it imports, and those that earlier guests of the plugin requested (`known`, requests as
    * JSON).
@@ -33,6 +34,10 @@ export type LoaderJob =
       readonly roots: Roots
       readonly request: string
     }
+
+/** A job for a loader thread. A thread runs one at a time. */
+export type LoaderJob =
+  | GuestJob
   /** The current states of files. */
   | { readonly type: "states"; readonly files: ReadonlyArray<string> }
   /** The hash of an entry's module graph. */
@@ -46,8 +51,8 @@ export interface Given {
   readonly files: ReadonlyArray<readonly [file: string, state: string]>
   /** The states of these files' folders, and of the job's `watch`. */
   readonly watched: ReadonlyArray<readonly [file: string, state: string]>
-  /** Of a `load`: the states of all paths that were looked at for it; `undefined` if they are too many. */
-  readonly lookedAt: FileStates | undefined
+  /** Of a `load`: what was at all paths that were searched; `undefined` if the frame must not be given to another guest. */
+  readonly searched: Places | undefined
   /** The known requests that no longer resolve. */
   readonly stale: ReadonlyArray<string>
   readonly roots: Roots

@@ -3,8 +3,8 @@ import { statSync } from "node:fs"
 import * as path from "node:path"
 import { positionOf } from "./importPlace.ts"
 import { LoadProblem, messageOf } from "./LoadProblem.ts"
-import type { LookedAt } from "./LookedAt.ts"
 import { readPlain } from "./plainFiles.ts"
+import type { SearchedPaths } from "./SearchedPaths.ts"
 
 export interface Manifest {
   readonly file: string
@@ -69,17 +69,17 @@ const read = (folder: string): Manifest | undefined => {
 
 /** A cache of package.json files. Each stays as it was at the first read. */
 export class Manifests {
-  readonly #lookedAt: LookedAt | undefined
+  readonly #searched: SearchedPaths | undefined
   readonly #byFolder = new Map<string, Manifest | undefined>()
 
-  constructor(lookedAt?: LookedAt) {
-    this.#lookedAt = lookedAt
+  constructor(searched?: SearchedPaths) {
+    this.#searched = searched
   }
 
   /** The package.json of a folder. Throws a `LoadProblem` if it cannot be read. */
   of(folder: string): Manifest | undefined {
     if (this.#byFolder.has(folder)) return this.#byFolder.get(folder)
-    this.#lookedAt?.add(path.join(folder, "package.json"))
+    this.#searched?.add(path.join(folder, "package.json"))
     const manifest = read(folder)
     this.#byFolder.set(folder, manifest)
     return manifest

@@ -9,11 +9,12 @@ import { getOrMake } from "../getOrMake.ts"
 import { Lru } from "../cache/Lru.ts"
 import { type Conditions, conditionsWith } from "./conditions.ts"
 import { messageOf } from "./LoadProblem.ts"
-import type { HostMessage, LoaderJob, LoaderMessage, LoaderResult, PluginModules } from "./loaderMessages.ts"
+import type { GuestJob, HostMessage, LoaderJob, LoaderMessage, LoaderResult } from "./loaderMessages.ts"
 import { moduleGraph } from "./moduleGraph.ts"
-import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
+import { ModulePolicy } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
 import { ModuleSources } from "./ModuleSource.ts"
+import { SearchedPaths } from "./SearchedPaths.ts"
 import { refusal, requestIn, ModuleServer } from "./ModuleServer.ts"
 import { CompilerTrap } from "./typescript.ts"
 
@@ -39,8 +40,15 @@ const sources = new ModuleSources({
 /** The servers of the guests that asked last, by guest. */
 const servers = new Lru<ModuleServer>({ maxEntries: 16 })
 
-const serverOf = (guest: number, plugin: PluginModules, roots: Roots = []): ModuleServer =>
-  getOrMake(servers, `${guest}`, () => new ModuleServer({ plugin, sources, conditions, roots }))
+/** Whether the next guest may get the same frame. A pinned plugin's later imports need the server that hashed it. */
+const isKept = ({ type, plugin }: GuestJob): boolean => type === "load" && plugin.integrity === undefined
+
+const serverOf = (job: GuestJob): ModuleServer =>
+  getOrMake(servers, `${job.guest}`, () => {
+    const roots = job.type === "ask" ? job.roots : undefined
+    const searched = isKept(job) ? new SearchedPaths() : undefined
+    return new ModuleServer({ plugin: job.plugin, sources, conditions, roots, searched })
+  })
 
 const hash = async (entry: string): Promise<LoaderResult> => {
   const policy = ModulePolicy.ofPlugin(entry)
@@ -55,11 +63,11 @@ const hash = async (entry: string): Promise<LoaderResult> => {
 const work = (job: LoaderJob): LoaderResult | Promise<LoaderResult> => {
   switch (job.type) {
     case "load":
-      return serverOf(job.guest, job.plugin).first(job.known, job.watch)
+      return serverOf(job).first(job.known, job.watch)
     case "ask": {
       const request = requestIn(job.request)
       if (request === undefined) return refusal({ error: "that is no request for a module" })
-      return serverOf(job.guest, job.plugin, job.roots).answer(request)
+      return serverOf(job).answer(request)
     }
     case "states":
       return { type: "states", states: statesOf(job.files) }

@@ -225,7 +225,7 @@ it("no version is kept in use if the states of its files cannot be had: nothing 
     type: "given",
     frame: { head: "{}", body: new Uint8Array() },
     files: [[entry, "1"]],
-    lookedAt: undefined,
+    searched: undefined,
     watched: [],
     stale: [],
     roots: [],
