@@ -116,10 +116,10 @@ export const verifyDerived = (told: ReadonlyMap<string, Told>, database: Databas
 
 /** Each plugin has ended once with each content; with the newest one, by what there is to find in it. */
 export const verifyJobs = (told: ReadonlyMap<string, Told>, database: Database): Violations => {
-  const ends = new Map<string, Array<string>>()
-  for (const { message_id, content_version, plugin_name, state } of database.derivations) {
-    const key = `${message_id}/${content_version}/${plugin_name}`
-    ends.set(key, [...(ends.get(key) ?? []), state])
+  const ends = new Map<string, Array<Json>>()
+  for (const job of database.derivations) {
+    const key = `${job.message_id}/${job.content_version}/${job.plugin_name}`
+    ends.set(key, [...(ends.get(key) ?? []), job])
   }
   const violations = database.outbox.map(
     ({ message_id }) => `the jobs of message ${message_id} are still to be made`
@@ -131,13 +131,16 @@ export const verifyJobs = (told: ReadonlyMap<string, Told>, database: Database):
         ["tags", text.tags.length]
       ]) {
         const key = `${id}/${version}/${plugin}`
-        const states = ends.get(key) ?? []
+        const jobs = ends.get(key) ?? []
         const wanted =
           version < content_version || deleted
             ? ["committed", "empty", "stale"]
             : [found === 0 ? "empty" : "committed"]
-        if (!(states.length === 1 && wanted.includes(states[0] ?? ""))) {
-          violations.push(`job ${key} ended [${states}], not as ${wanted.join(" or ")}`)
+        if (!(jobs.length === 1 && wanted.includes(jobs[0].state))) {
+          const ended = jobs.map(({ state, attempts, error_json }) => `${state} ${attempts} ${error_json}`)
+          violations.push(
+            `job ${key} ended [${ended}] (state, attempts, error), not as ${wanted.join(" or ")}`
+          )
         }
       }
     }
