@@ -136,6 +136,10 @@ const run = Effect.fnUntraced(function* (options: KillTestOptions) {
       attachments: database.attachments.length,
       jobs: database.derivations.length,
       "jobs begun more than once": database.derivations.filter(({ attempts }) => attempts > 1).length,
+      "times that one job was begun, at most": database.derivations.reduce(
+        (most, { attempts }) => Math.max(most, attempts),
+        0
+      ),
       events: database.events.length,
       "events message.enriched": ofName("message.enriched"),
       ...Object.fromEntries(
