@@ -130,7 +130,7 @@ export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDe
       // The spec's kind has just decoded it: this is where `unknown` becomes the kind's output.
       return problem === undefined ? Effect.succeed(output as OutputOf<Spec>) : invalid(problem)
     }
-    const judged = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
+    const judgeOrThrow = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
       const issue = shapeIssue(value, limits, text.includes("\\u"))
       if (issue !== undefined) return invalid(issue)
       const decoded = decodeValue(value)
@@ -142,7 +142,7 @@ export const makeOutputDecoder = <Spec extends PluginSpec>(spec: Spec): OutputDe
     // The isolate's message is being handled: if the kind's own code throws, only its caller may notice.
     const judge = (): Effect.Effect<OutputOf<Spec>, InvalidOutput> => {
       try {
-        return judged()
+        return judgeOrThrow()
       } catch (defect) {
         return Effect.die(defect)
       }

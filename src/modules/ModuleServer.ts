@@ -2,33 +2,20 @@
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type FileStates, statesOf } from "../fileStates.ts"
-import {
-  type FrameHead,
-  type ModulePlace,
-  type ModuleRefused,
-  type ModuleRequest,
-  requestKey
-} from "../wire/modules.ts"
+import { type FrameHead, type ModulePlace, type ModuleRefused, type ModuleRequest } from "../wire/modules.ts"
 import { eagerImports, lexerReady } from "./moduleImports.ts"
 import { importPlace } from "./importPlace.ts"
 import type { Conditions } from "./conditions.ts"
 import { LoadProblem, messageOf } from "./LoadProblem.ts"
 import type { Given, PluginModules } from "./loaderMessages.ts"
-import { type Module, type Modules, openModules } from "./moduleGraph.ts"
+import { type Modules, openModules } from "./moduleGraph.ts"
 import { ModulePolicy, type Roots } from "./ModulePolicy.ts"
 import { ModuleResolver } from "./ModuleResolver.ts"
+import { type Asked, ModulesAhead } from "./ModulesAhead.ts"
 import type { ModuleSources } from "./ModuleSource.ts"
 import { readPlain } from "./plainFiles.ts"
 import type { SearchedPaths } from "./SearchedPaths.ts"
 import { CompilerTrap } from "./typescript.ts"
-
-/** The limits for modules that are sent ahead: bytes, modules and requests. */
-const maxAhead = 12 * 1024 * 1024
-const maxAheadModules = 2_500
-const maxAheadRequests = 25_000
-
-/** In milliseconds. After this time the guest gets the modules found so far, and requests the others itself. */
-const maxAheadTime = 1_000
 
 /** The most bytes of a module that is searched for the place of an import. */
 const maxSearched = 1024 * 1024
@@ -45,49 +32,8 @@ export const requestIn = (text: string): ModuleRequest | undefined => {
   }
 }
 
-interface Asked {
-  readonly request: ModuleRequest
-  readonly module: Module
-}
-
 const bytesOf = (source: string | Uint8Array): Uint8Array =>
   typeof source === "string" ? Buffer.from(source) : source
-
-/** The modules that are sent with the entry, and the requests for them. */
-class Ahead {
-  /** By key, the entry first. */
-  readonly asked = new Map<string, Asked>()
-  /** By URL. */
-  readonly modules = new Map<string, Module>()
-  readonly #begun = performance.now()
-  #size = 0
-
-  constructor(entry: Asked) {
-    this.add(entry)
-  }
-
-  get isFull(): boolean {
-    return (
-      this.#size > maxAhead ||
-      this.modules.size > maxAheadModules ||
-      this.asked.size > maxAheadRequests ||
-      performance.now() - this.#begun > maxAheadTime
-    )
-  }
-
-  has(request: ModuleRequest): boolean {
-    return this.asked.has(requestKey(request))
-  }
-
-  add(asked: Asked): void {
-    const { request, module } = asked
-    if (this.has(request)) return
-    this.asked.set(requestKey(request), asked)
-    if (this.modules.has(module.url)) return
-    this.modules.set(module.url, module)
-    this.#size += module.source.size
-  }
-}
 
 interface ModuleServerOptions {
   readonly plugin: PluginModules
@@ -123,7 +69,7 @@ export class ModuleServer {
     try {
       const entry = await this.#get(request)
       await lexerReady
-      const ahead = new Ahead(entry)
+      const ahead = new ModulesAhead(entry)
       const stale: Array<string> = []
       for (const text of known) {
         const asked = requestIn(text)
@@ -147,7 +93,7 @@ export class ModuleServer {
    * Adds a module to send ahead. Returns false if it cannot be loaded: the guest gets the error when it requests
    * the module.
    */
-  async #sendAhead(ahead: Ahead, request: ModuleRequest): Promise<boolean> {
+  async #sendAhead(ahead: ModulesAhead, request: ModuleRequest): Promise<boolean> {
     if (ahead.isFull || ahead.has(request)) return true
     try {
       ahead.add(await this.#get(request))

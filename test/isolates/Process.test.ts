@@ -210,7 +210,7 @@ describe("A process starts", () => {
   }
 
   if (isLinux && isRoot) {
-    seen("as the user nobody, without new privileges, if its host is root", (pid) => {
+    seen("with the user id of `nobody` and no way to gain privileges, if its host is root", (pid) => {
       const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
       assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m)
       assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m)

@@ -5,7 +5,7 @@ import { listening } from "./HubMetrics.ts"
 export interface Places {
   /** Takes a place until the scope closes. Returns `false` if none is left for such a client, or after `close`. */
   readonly admit: (hasToken: boolean) => Effect.Effect<boolean, never, Scope.Scope>
-  /** Admits nobody from now on, and waits until all places are free. */
+  /** Admits no more clients. Returns when all places are free. */
   readonly close: Effect.Effect<void>
 }
 

@@ -20,16 +20,13 @@ import { Ids } from "../core/Ids.ts"
 import { timestamp } from "../timestamp.ts"
 import { Outage } from "../database/Outage.ts"
 import { WakeUp } from "../core/WakeUp.ts"
+import { type BackfillPosition, makeNextMet } from "./BackfillPosition.ts"
 import { JobQueue } from "./JobQueue.ts"
 import { JobLists } from "./table/JobLists.ts"
 import { Specs } from "../plugins/Specs.ts"
 
-interface Row extends Omit<Backfill, "total" | "done"> {
+interface Row extends Omit<Backfill, "total" | "done">, BackfillPosition {
   readonly first_event: number
-  readonly last_event: number
-  readonly at_event: number
-  /** The last message that it has met. `null`: it walks through events. */
-  readonly at_message: string | null
 }
 
 export interface Which {
@@ -37,17 +34,12 @@ export interface Which {
   readonly since_event?: number
 }
 
-/** Events or messages read in one transaction. */
-const readAtOnce = 128
-
 /** Open no more jobs while a plugin has this many open ones. */
 const enough = 64
 
 /** Pause between two looks at the running backfills. */
 const rest = "100 millis"
 const restAfterFailure = "1 second"
-
-const contentEvents: ReadonlySet<string> = new Set(["message.created", "message.edited"])
 
 const toBackfill = ({ first_event, last_event, at_event, ...row }: Row): Backfill => ({
   ...Struct.omit(row, ["at_message"]),
@@ -94,6 +86,7 @@ export class Backfills extends Context.Service<
       const hubs = yield* Hubs
       hubs.listen("jobs", work.ring)
       const givenIds = Dialect.given(sql, { id: "text" })
+      const nextMet = makeNextMet(sql)
 
       const row = Effect.fnUntraced(function* (id: string) {
         const [found] = yield* sql<Row>`SELECT * FROM backfills WHERE id = ${id}`
@@ -170,35 +163,12 @@ export class Backfills extends Context.Service<
         return most
       })
 
-      /** The ids of the next messages, and the position after them. */
-      const nextMessages = Effect.fnUntraced(function* (at: number, last: number, after: string) {
-        const rows = yield* sql<{ id: string }>`
-            SELECT id FROM messages WHERE id > ${after} ORDER BY id LIMIT ${Math.min(readAtOnce, last - at)}`
-        const at_message = rows.at(-1)?.id ?? after
-        return { met: rows, at_event: rows.length === 0 ? last : at + rows.length, at_message }
-      })
-
-      /** The same for the messages that the next events tell of. */
-      const nextEvents = Effect.fnUntraced(function* (at: number, last: number) {
-        const events = yield* sql<{ event_id: number; name: string; entity_id: string }>`
-            SELECT event_id, name, entity_id FROM events
-            WHERE event_id > ${at} AND event_id <= ${last} ORDER BY event_id LIMIT ${readAtOnce}`
-        const met = new Set(
-          events.filter(({ name }) => contentEvents.has(name)).map(({ entity_id }) => entity_id)
-        )
-        const at_event = events.length < readAtOnce ? last : (events.at(-1)?.event_id ?? last)
-        return { met: [...met].map((id) => ({ id })), at_event, at_message: null }
-      })
-
       /** Opens the next jobs of a backfill and saves its position. */
       const step = (id: string) =>
         Effect.gen(function* () {
           const backfill = yield* row(id)
           if (backfill.state !== "running") return
-          const { at_event: at, last_event: last } = backfill
-          const { met, at_event, at_message } = yield* backfill.at_message === null
-            ? nextEvents(at, last)
-            : nextMessages(at, last, backfill.at_message)
+          const { met, at_event, at_message } = yield* nextMet(backfill)
           const messages = yield* sql<{ message_id: string; content_version: number }>`
               SELECT id AS message_id, content_version FROM messages
               WHERE deleted_at IS NULL AND id IN (SELECT id FROM ${givenIds(met)})`

@@ -109,7 +109,7 @@ export class Isolate {
     if (this.#death === undefined) this.#transport.send(text)
   }
 
-  /** From now on, nothing that it says counts, and its end is no crash. It is about to be ended. */
+  /** Ignores what it says from now on, and does not count its end as a crash. The caller ends it soon. */
   abandon(): void {
     this.#condemned ??= "it was terminated"
   }

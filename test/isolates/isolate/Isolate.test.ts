@@ -68,7 +68,7 @@ describe("A run", () => {
 })
 
 describe("An isolate that is about to be ended", () => {
-  it("has no crash: what its plugin does after its last answer counts against nobody", () => {
+  it("does not count as crashed, whatever its plugin does after its last answer", () => {
     const { isolate, die } = booted(() => {})
     const crashes: Array<Death | undefined> = []
     isolate.whenGone = (crash) => crashes.push(crash)
